@@ -1,0 +1,1 @@
+"""Errors, time arithmetic, fingerprints, atomic files, settings: what every room may use."""

@@ -1,0 +1,108 @@
+"""Atomic and durable writes. A reader sees the old bytes or the new ones, never half of either."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.fingerprint import canonical, file_digest
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename inside a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace a file in one step: temporary file, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step; dataclasses and sets are written in their canonical form."""
+    write_bytes(path, (json.dumps(canonical(value), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file. Raises NotFoundError or CorruptError, naming the file."""
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise NotFoundError("no such file", where=str(path)) from None
+    except ValueError as error:
+        raise CorruptError(f"not valid JSON ({error})", where=str(path)) from None
+
+
+@contextmanager
+def staged_folder(final: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `final` in one rename when the block ends without an error.
+
+    If `final` appeared meanwhile (another process did the same work), ours is dropped: content-addressed
+    work is equal whoever did it.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
+    temporary.mkdir()
+    try:
+        yield temporary
+        for path in temporary.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+        try:
+            temporary.rename(final)
+        except OSError:
+            if not final.exists():
+                raise
+        sync_folder(final.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_manifest(folder: Path) -> dict[str, str]:
+    """Write manifest.json: sha256 of every other file below a folder, by relative path."""
+    sums = {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
+    write_json(folder / "manifest.json", sums)
+    return sums
+
+
+def check_manifest(folder: Path) -> dict[str, str]:
+    """Compare a folder with its manifest before anything in it is opened; CorruptError names the file."""
+    sums: dict[str, str] = read_json(folder / "manifest.json")
+    present = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+    if present != set(sums):
+        odd = sorted(present ^ set(sums))
+        raise CorruptError("files differ from the manifest", where=str(folder), found=odd)
+    for name, expected in sums.items():
+        if file_digest(folder / name) != expected:
+            raise CorruptError("sha256 differs from the manifest", where=str(folder / name))
+    return sums

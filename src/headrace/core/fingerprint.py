@@ -1,0 +1,64 @@
+"""Fingerprints of values, files and code: what content-addressed stages are addressed by."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+
+def canonical(value: Any) -> Any:
+    """The JSON-able form of a value, the same in every process: sets sorted, dataclasses named."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+        return {"__class__": type(value).__name__, **fields}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in sorted(value.items(), key=lambda kv: str(kv[0]))}
+    if isinstance(value, set | frozenset):
+        return sorted(canonical(item) for item in value)
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    own = getattr(value, "fingerprint", None)
+    if callable(own):
+        return own()
+    raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def fingerprint(value: Any) -> str:
+    """sha256 of a value's canonical JSON, hex."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's bytes, hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def code_version(modules: tuple[str, ...]) -> str:
+    """Digest of the source of modules and packages (with everything below them), without importing them."""
+    digest = hashlib.sha256()
+    for name in sorted(modules):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(name)
+        origin = Path(spec.origin)
+        for path in _sources(origin):
+            digest.update(path.relative_to(origin.parent).as_posix().encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _sources(origin: Path) -> Iterable[Path]:
+    return sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]

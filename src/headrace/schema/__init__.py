@@ -1,0 +1,21 @@
+"""What a user declares: tables, keys, relationships, a spine, a label, and the problem they make."""
+
+from headrace.schema.entity import Entity
+from headrace.schema.entity_set import EntitySet, Relationship
+from headrace.schema.expressions import LabelExpression, TimeExpression
+from headrace.schema.problem import EachRow, Problem, Replay, each_row
+from headrace.schema.table import Source, Table
+
+__all__ = [
+    "EachRow",
+    "Entity",
+    "EntitySet",
+    "LabelExpression",
+    "Problem",
+    "Relationship",
+    "Replay",
+    "Source",
+    "Table",
+    "TimeExpression",
+    "each_row",
+]
