@@ -1,0 +1,109 @@
+# Every target works from a fresh clone: it makes .venv first, and again only when the locks change.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Without bytecode the imports behind a run are two to four times slower.
+unexport PYTHONDONTWRITEBYTECODE
+
+# The interpreter that .venv is made from, and the problem that the targets work on.
+PYTHON ?=
+PROBLEM ?= flights
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.installed
+COMPILE := $(UV) pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
+
+##@ The two commands
+
+run-pipeline: $(STAMP) ## Raw tables to a served model: ingest, synthesise, store, search, register, serve
+	@$(BIN)/python -m flows run $(PROBLEM)
+
+test: $(STAMP) ## The fast suite (what CI runs)
+	@$(BIN)/python -m pytest
+
+##@ Production on this machine
+
+up: $(STAMP) ## Start Prefect, MLflow, the worker and the prediction API; print their addresses
+	@$(BIN)/headrace up
+
+down: $(STAMP) ## Stop exactly what `make up` started
+	@$(BIN)/headrace down
+
+status: $(STAMP) ## Champion, last run, production clock
+	@$(BIN)/headrace status
+
+deploy: $(STAMP) ## Register the flows' schedules on the Prefect server that is up
+	@$(BIN)/python -m flows deploy $(PROBLEM)
+
+serve: $(STAMP) ## The prediction API in the foreground
+	@$(BIN)/python -m headrace.api --problem $(PROBLEM)
+
+plan: $(STAMP) ## What `make apply` would change in the feature store (feast plan)
+	@cd feature_repo && ../$(BIN)/feast plan
+
+apply: $(STAMP) ## Apply the published definitions to the feature store (feast apply)
+	@cd feature_repo && ../$(BIN)/feast apply
+
+##@ Working on Headrace
+
+setup: $(STAMP) ## Make .venv from the hashed lock (every other target does so by itself)
+
+lint: $(STAMP) ## Style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(STAMP) ## mypy --strict
+	@$(BIN)/mypy
+
+contracts: $(STAMP) ## Which room may import which
+	@$(BIN)/lint-imports
+
+test-chaos: $(STAMP) ## Kill the pipeline in its stages and run it again (minutes)
+	@$(BIN)/python -m pytest -m chaos
+
+bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own work
+	@$(BIN)/python -m benchmarks.bench_pipeline
+
+lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints.txt
+	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
+	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
+	@$(BIN)/python -m flows.deployments --write
+
+doctor: $(STAMP) ## Is this installation sound: interpreter, lock, imports, services
+	@$(BIN)/python --version
+	@$(UV) pip sync --quiet --dry-run --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(BIN)/headrace check $(PROBLEM)
+	@$(BIN)/python -m headrace.cli.services
+
+clean: ## Remove caches and build leftovers; data in .headrace and .venv stay
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	@find src flows tests benchmarks feature_repo -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## This list
+	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [PROBLEM=flights]"} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The stamp is written last, so an interrupted install is taken up again. uv comes by pip, pinned and hashed.
+$(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
+	@python=""; for candidate in $(PYTHON) python3.11 python3 python; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
+		then python="$$candidate"; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Headrace needs Python 3.11, and none was found. Install it, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
+		exit 1; \
+	fi; \
+	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@touch $@
+
+.PHONY: help setup run-pipeline test lint types contracts up down status deploy serve bench-pipeline test-chaos \
+	plan apply clean lock doctor
