@@ -1,0 +1,1 @@
+"""What was trained and what is deployed: runs and model versions in MLflow, and our own promotion ledger."""

@@ -1,0 +1,301 @@
+"""The promotion ledger: which version is champion, since when, why, and what may not come back by itself.
+
+MLflow's aliases are last-write-wins; this file is the truth and they mirror it (`registry.aliases`). One SQLite
+database per problem, written in short BEGIN IMMEDIATE transactions (WAL, synchronous=FULL), so a change is there
+whole and for good or not at all, whoever else is writing.
+
+  change    append-only: every promotion and rollback, in order. The champion is what the last one left.
+  version   what is known about a version: metrics, and whether a rollback barred it.
+  alias     what was last written to MLflow per alias, and what is being written: see `registry.aliases`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from headrace.core.errors import ConflictError, NotFoundError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS change (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, version TEXT NOT NULL, previous TEXT,
+    reason TEXT NOT NULL, at_us INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS version (
+    version TEXT PRIMARY KEY, metrics TEXT NOT NULL DEFAULT '{}', barred TEXT);
+CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), version TEXT);
+CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
+"""
+_BUSY_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A change of champion. version: the champion it left; previous: the one before; at_us: production clock."""
+
+    sequence: int
+    action: Literal["promote", "rollback"]
+    version: str
+    previous: str | None
+    reason: str
+    at_us: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AliasState:
+    """What MLflow's alias was last set to by us, and what we were about to set it to."""
+
+    written: str | None = None
+    writing: str | None = None
+
+
+class Ledger:
+    """The ledger of one problem, at `<root>/ledger/<problem>.db`. Safe from many threads and processes."""
+
+    def __init__(self, root: Path, problem: str) -> None:
+        self.problem = problem
+        self.path = root / "ledger" / f"{problem}.db"
+
+    # -- reading
+
+    def champion(self) -> Record | None:
+        """The champion and how it became that; None before the first promotion."""
+        with self._read() as database:
+            return _champion(database) if database else None
+
+    def history(self) -> tuple[Record, ...]:
+        """Every change, oldest first."""
+        with self._read() as database:
+            return _history(database) if database else ()
+
+    def sequence(self) -> int:
+        """Grows with every change of champion: what a server polls (well under a millisecond)."""
+        with self._read() as database:
+            return (
+                int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0]) if database else 0
+            )
+
+    def previous(self) -> str | None:
+        """The version that a rollback would restore."""
+        with self._read() as database:
+            return _restorable(database) if database else None
+
+    def challenger(self) -> str | None:
+        """The version that is compared with the champion, if any."""
+        with self._read() as database:
+            row = database.execute("SELECT version FROM challenger").fetchone() if database else None
+            return row[0] if row else None
+
+    def barred(self) -> dict[str, str]:
+        """Rolled-back versions, with the reason: a gate may not promote them again by itself."""
+        with self._read() as database:
+            return (
+                dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
+                if database
+                else {}
+            )
+
+    # -- changing
+
+    def promote(
+        self,
+        version: str | int,
+        expected_version: str | int | None,
+        reason: str,
+        metrics: Mapping[str, float],
+        at_us: int,
+        *,
+        force: bool = False,
+    ) -> Record:
+        """Make a version champion if the champion still is the one that it was compared with.
+
+        Compare-and-set: ConflictError when the champion is not `expected_version`, or when the version was rolled
+        back before (force=True, a person's decision, lets it come back). A version that is champion already stays
+        so, and nothing is written: a promotion that was killed after its commit may simply be asked for again.
+        """
+        version, expected = str(version), _text(expected_version)
+        with self._write() as database:
+            current = _champion(database)
+            if current is not None and current.version == version:
+                return current
+            found = current.version if current else None
+            if found != expected:
+                raise ConflictError(
+                    f"the champion is {_named(found)}, not {_named(expected)}",
+                    where=f"ledger {self.problem}",
+                    fix="somebody promoted meanwhile: compare with the present champion and decide again",
+                    champion=found,
+                )
+            barred = database.execute("SELECT barred FROM version WHERE version = ?", (version,)).fetchone()
+            if barred and barred[0] is not None and not force:
+                raise ConflictError(
+                    f"version {version} was rolled back and does not come back by itself",
+                    where=f"ledger {self.problem}",
+                    found=[barred[0]],
+                    fix="promote it by hand (force) if that was a mistake",
+                )
+            _merge_metrics(database, version, metrics)
+            database.execute("UPDATE version SET barred = NULL WHERE version = ?", (version,))
+            database.execute("DELETE FROM challenger WHERE version = ?", (version,))
+            return _record_change(database, "promote", version, found, reason, at_us)
+
+    def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
+        """Restore the version before the champion and bar the champion. NotFoundError when there is none before."""
+        with self._write() as database:
+            current = _champion(database)
+            target = _restorable(database)
+            if current is None or target is None:
+                raise NotFoundError(
+                    "there is no version to roll back to",
+                    where=f"ledger {self.problem}",
+                    found=[f"champion {current.version}"] if current else ["no champion yet"],
+                    fix="promote another version instead",
+                )
+            database.execute("UPDATE version SET barred = ? WHERE version = ?", (reason, current.version))
+            return _record_change(database, "rollback", target, current.version, reason, at_us)
+
+    def set_challenger(self, version: str | int | None) -> None:
+        """Name the version that runs in the champion's shadow, or none."""
+        with self._write() as database:
+            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_text(version),))
+
+    def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
+        """Add to what is known about a version (`may_auc` is only known after May)."""
+        with self._write() as database:
+            _merge_metrics(database, str(version), metrics)
+
+    # -- what registry.aliases needs
+
+    def alias_state(self, name: str) -> AliasState:
+        """What we know to have written to an alias."""
+        with self._read() as database:
+            row = (
+                database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
+                if database
+                else None
+            )
+            return AliasState(written=row[0], writing=row[1]) if row else AliasState()
+
+    def alias_writing(self, name: str, version: str | None) -> None:
+        """Note what is about to be written, so that a crash between MLflow and us is told from a person's hand."""
+        with self._write() as database:
+            database.execute(
+                "INSERT INTO alias VALUES (?, NULL, ?) ON CONFLICT (name) DO UPDATE SET writing = excluded.writing",
+                (name, version),
+            )
+
+    def alias_written(self, name: str, version: str | None) -> None:
+        """Note that MLflow holds this version under the alias."""
+        with self._write() as database:
+            database.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (name, version, version))
+
+    # -- the database
+
+    @contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection | None]:
+        if not self.path.exists():
+            yield None
+            return
+        with closing(self._connect()) as database:
+            yield database
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(self._connect()) as database:
+            database.execute("BEGIN IMMEDIATE")
+            try:
+                yield database
+            except BaseException:
+                database.execute("ROLLBACK")
+                raise
+            database.execute("COMMIT")
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
+        database.execute("PRAGMA synchronous = FULL")
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alias'").fetchone():
+            database.execute("PRAGMA journal_mode = WAL")
+            database.executescript(_SCHEMA)
+        return database
+
+
+def _text(version: str | int | None) -> str | None:
+    return None if version is None else str(version)
+
+
+def _named(version: str | None) -> str:
+    return "none" if version is None else f"version {version}"
+
+
+def _history(database: sqlite3.Connection) -> tuple[Record, ...]:
+    metrics = {version: json.loads(text) for version, text in database.execute("SELECT version, metrics FROM version")}
+    rows = database.execute("SELECT sequence, action, version, previous, reason, at_us FROM change ORDER BY sequence")
+    return tuple(_row_record(row, metrics.get(row[2], {})) for row in rows)
+
+
+def _champion(database: sqlite3.Connection) -> Record | None:
+    row = database.execute(
+        "SELECT sequence, action, change.version, previous, reason, at_us, metrics FROM change"
+        " LEFT JOIN version USING (version) ORDER BY sequence DESC LIMIT 1"
+    ).fetchone()
+    return _row_record(row[:6], json.loads(row[6] or "{}")) if row else None
+
+
+def _row_record(row: tuple[Any, ...], metrics: Mapping[str, float]) -> Record:
+    sequence, action, version, previous, reason, at_us = row
+    return Record(
+        sequence=sequence,
+        action=action,
+        version=version,
+        previous=previous,
+        reason=reason,
+        at_us=at_us,
+        metrics=metrics,
+    )
+
+
+def _record_change(
+    database: sqlite3.Connection,
+    action: Literal["promote", "rollback"],
+    version: str,
+    previous: str | None,
+    reason: str,
+    at_us: int,
+) -> Record:
+    database.execute(
+        "INSERT INTO change (action, version, previous, reason, at_us) VALUES (?, ?, ?, ?, ?)",
+        (action, version, previous, reason, at_us),
+    )
+    champion = _champion(database)
+    assert champion is not None
+    return champion
+
+
+def _restorable(database: sqlite3.Connection) -> str | None:
+    """Promotions push, rollbacks pop: the nearest version below the champion that is not barred."""
+    stack: list[str] = []
+    for record in _history(database):
+        if record.action == "rollback":
+            while stack and stack[-1] != record.version:
+                stack.pop()
+        else:
+            stack.append(record.version)
+    barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
+    below = [version for version in stack[:-1] if version not in barred and version != stack[-1]]
+    return below[-1] if below else None
+
+
+def _merge_metrics(database: sqlite3.Connection, version: str, metrics: Mapping[str, float]) -> None:
+    row = database.execute("SELECT metrics FROM version WHERE version = ?", (version,)).fetchone()
+    merged = {**(json.loads(row[0]) if row else {}), **metrics}
+    database.execute(
+        "INSERT INTO version (version, metrics) VALUES (?, ?)"
+        " ON CONFLICT (version) DO UPDATE SET metrics = excluded.metrics",
+        (version, json.dumps(merged, sort_keys=True)),
+    )
