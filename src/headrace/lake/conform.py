@@ -1,0 +1,206 @@
+"""Rows of any origin in the one form the lake keeps, or one DataError that says which row, why, and what to do.
+
+Kept types: int64, float64, bool, string, timestamp('us', UTC), and null for a column that is still all empty. A
+missing number is null, never NaN; an infinite one is refused. Rows keep their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.errors import DataError
+from headrace.lake import texts
+from headrace.problems.files import naive
+from headrace.schema import LabelExpression, Problem, Table
+
+#: The column in which a feed says when our gateway received each row.
+ARRIVAL = "_arrival"
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+#: Share of a text column's values that must read as numbers for the rest to be taken as mistakes.
+NUMERIC_SHARE = 0.9
+
+
+def conform(
+    table: Table,
+    rows: pa.Table,
+    *,
+    expected: pa.Schema | None = None,
+    required: Iterable[str] = (),
+    allow_empty: bool = True,
+) -> pa.Table:
+    """The rows of a declared table with kept types only.
+
+    expected: the schema that earlier batches have, for columns to be read as before. required: columns besides the
+    declaration's own that must be there. Columns with the role `ignore` and columns of nested types are refused or
+    left out: a nested type cannot be kept.
+    """
+    _check_columns(table, rows, required)
+    if rows.num_rows == 0 and not allow_empty:
+        raise DataError("the table has no rows", where=table.name, fix="check its source: at least one row is needed")
+    columns = {
+        name: _column(table, name, rows.column(name), expected)
+        for name in rows.column_names
+        if table.roles.get(name) != "ignore" or name in (*table.keys, *table.time_columns)
+    }
+    conformed = pa.table(columns)
+    _check_keys(table, conformed)
+    return conformed
+
+
+def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
+    """Columns that a problem needs of a table besides the table's own declaration: label, join keys, foreign keys."""
+    names = [r.child_column for r in problem.entity_set.parents(table_name)]
+    if table_name == problem.spine.table:
+        names += [problem.cutoff.column, LabelExpression.parse(problem.label).column, *problem.join_keys]
+    return tuple(dict.fromkeys(names))
+
+
+def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> None:
+    names = rows.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError("columns come twice", where=table.name, found=twice, fix="give each column a name of its own")
+    reserved = [name for name in names if name.startswith("_") and name != ARRIVAL]
+    if reserved:
+        raise DataError(
+            "column names that begin with _ are kept for Headrace", where=table.name, found=reserved, fix="rename them"
+        )
+    needed = dict.fromkeys((*table.keys, *table.time_columns, *table.known_at, *required))
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise DataError(
+            f"missing column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            where=table.name,
+            found=names,
+            fix="add them to the source, or correct the declaration",
+        )
+
+
+def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> pa.ChunkedArray:
+    where = f"{table.name}.{name}"
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if name in table.time_columns or name == ARRIVAL:
+        return _time(where, name, column, dated=table.resolution is not None)
+    if table.roles.get(name) == "time":
+        return _time(where, name, column, dated=True)
+    column = _kept(where, name, column)
+    if pa.types.is_string(column.type) and _is_numeric(table, name, column, expected):
+        column = _numbers(where, column)
+    if pa.types.is_floating(column.type):
+        column = _finite(where, column)
+    return column
+
+
+def _kept(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in one of the kept types, its meaning unchanged."""
+    kind = column.type
+    if pa.types.is_integer(kind):
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            raise DataError("an integer is beyond 64 bits", where=where, fix="write the column as text") from None
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.float64())
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return column.cast(pa.string())
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        return _time(where, name, column, dated=True)
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        return column
+    raise DataError(
+        f"the type {kind} cannot be kept",
+        where=where,
+        fix="write numbers, texts, booleans or times, or give the column the role 'ignore'",
+    )
+
+
+def _time(where: str, name: str, column: pa.ChunkedArray, *, dated: bool) -> pa.ChunkedArray:
+    """Instants in UTC. A bare date becomes its midnight, where dates are declared (`resolution`)."""
+    if pa.types.is_timestamp(column.type):
+        if column.type.tz is None and column.null_count < len(column):
+            raise DataError(**naive(name, where))
+        return column.cast(pa.timestamp(column.type.unit, tz="UTC")).cast(TIMESTAMP, safe=False)
+    if pa.types.is_null(column.type):
+        return column.cast(TIMESTAMP)
+    if pa.types.is_date(column.type):
+        if not dated:
+            raise DataError(
+                "bare dates, and the table does not say when in the day they are known",
+                where=where,
+                fix="declare resolution='1d' on the table, or write full times with their zone",
+            )
+        return column.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(TIMESTAMP)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return texts.instants(where, name, column, TIMESTAMP)
+    raise DataError(
+        f"times are needed and the column holds {column.type}",
+        where=where,
+        fix=f"write {name!r} as times with their zone, as in 2013-05-01T10:00:00Z",
+    )
+
+
+def _is_numeric(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> bool:
+    """Whether a text column is meant to hold numbers: declared, so before, or nearly all of it does."""
+    role = table.roles.get(name)
+    if role is not None:
+        return role == "numeric"
+    if name in table.bounds:
+        return True
+    if expected is not None and name in expected.names and not pa.types.is_null(expected.field(name).type):
+        kind = expected.field(name).type
+        return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+    return name not in table.keys and NUMERIC_SHARE <= texts.numeric_share(column) < 1.0
+
+
+def _numbers(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    try:
+        return column.cast(pa.float64())
+    except pa.ArrowInvalid:
+        row, value = texts.first_not_a_number(column)
+    raise DataError(
+        f"text in a numeric column: {value!r}",
+        where=f"{where}, row {row + 1}",
+        fix="correct the value, leave it empty, or declare the column's role as 'categorical'",
+        row=row + 1,
+        value=value,
+    )
+
+
+def _finite(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Null for NaN (how some writers spell a missing number); an infinite value is refused."""
+    values = column.to_numpy()
+    infinite = np.flatnonzero(np.isinf(values))
+    if len(infinite):
+        row = int(infinite[0])
+        raise DataError(
+            f"an infinite number: {values[row]}",
+            where=f"{where}, row {row + 1}",
+            fix="correct the value, or leave it empty if it is not known",
+            row=row + 1,
+        )
+    if int(np.isnan(values).sum()) == column.null_count:
+        return column
+    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+
+
+def _check_keys(table: Table, rows: pa.Table) -> None:
+    """No key twice; where a feed brings versions, no key twice at one arrival."""
+    by: Sequence[str] = (*table.keys, ARRIVAL) if ARRIVAL in rows.column_names else table.keys
+    counts = rows.select(list(by)).group_by(list(by)).aggregate([([], "count_all")])
+    if counts.num_rows == rows.num_rows:
+        return
+    twice = counts.filter(pc.greater(counts["count_all"], 1))
+    shown = [", ".join(str(row[name]) for name in table.keys) for row in twice.slice(0, 5).to_pylist()]
+    raise DataError(
+        f"{twice.num_rows} duplicate key{'s' if twice.num_rows > 1 else ''} ({', '.join(table.keys)})",
+        where=table.name,
+        found=shown,
+        fix="a batch may hold a key once; send a correction as a later batch, or add a column to the key",
+        duplicates=twice.num_rows,
+    )

@@ -1,0 +1,168 @@
+"""What the lake held at an instant: all versions of all rows, in the order they came. A snapshot never changes.
+
+Order of versions: arrival of the row, then the batch's order of first arrival, then key order inside the batch. A row
+that says exactly what the version before it (same key) said brings nothing and is left out, so re-sent rows, and
+batches that came in another order, give the same table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.clock import BEFORE_ALL
+from headrace.core.errors import DataError, NotFoundError
+from headrace.core.fingerprint import fingerprint
+from headrace.lake.batch import Batch, load
+from headrace.lake.conform import ARRIVAL
+
+ORDER = "_order"
+
+
+class Snapshot:
+    """A fixed set of batches, read on first use and then kept in memory."""
+
+    def __init__(self, *, problem: str, batches: Mapping[str, tuple[Batch, ...]], as_of_us: int | None) -> None:
+        self.problem = problem
+        self.as_of_us = as_of_us
+        self._batches = dict(batches)
+        self._tables: dict[str, pa.Table] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of the rows and their arrivals, over all tables; the same for the same batches on any machine."""
+        return fingerprint({name: self.table_fingerprint(name) for name in sorted(self._batches)})
+
+    def table_fingerprint(self, name: str) -> str:
+        """The same for one table: its batches in the order of their rows, not by when they happened to be appended."""
+        found = sorted(self._batches.get(name, ()), key=_precedence)
+        return fingerprint([(b.digest, None if b.bootstrap else b.arrival_us) for b in found])
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables with at least one batch."""
+        return tuple(self._batches)
+
+    def batches(self, name: str) -> tuple[Batch, ...]:
+        """The batches that one table is made of."""
+        return self._batches.get(name, ())
+
+    def table(self, name: str) -> pa.Table:
+        """All versions of a table's rows [rows], sorted by `_order`.
+
+        Every column of every batch (null where a batch lacks one), `_arrival` (int64 us, BEFORE_ALL for a bootstrap
+        load) and `_order` (int64, later = newer). Raises NotFoundError where nothing of the table has come.
+        """
+        if name not in self._batches:
+            raise NotFoundError(
+                f"nothing of table {name!r} has come",
+                where=f"lake of {self.problem}",
+                found=self.tables,
+                fix="ingest it first; a refused batch lies in the quarantine folder with its reasons",
+            )
+        if name not in self._tables:
+            self._tables[name] = _assemble(name, self._batches[name])
+        return self._tables[name]
+
+
+def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
+    """One schema for all batches of a table: columns united, int64 and float64 become float64.
+
+    Raises DataError naming both types and batches where a column is a number here and a text there.
+    """
+    found: dict[str, tuple[str, pa.DataType]] = {}
+    for batch, schema in schemas:
+        for field in schema:
+            origin, kind = found.get(field.name, (batch, field.type))
+            found[field.name] = (origin if kind == field.type else batch, _wider(table, field, kind, batch, origin))
+    return pa.schema([pa.field(name, kind) for name, (_, kind) in found.items()])
+
+
+def _wider(table: str, field: pa.Field, kind: pa.DataType, batch: str, origin: str) -> pa.DataType:
+    if field.type == kind or pa.types.is_null(field.type):
+        return kind
+    if pa.types.is_null(kind):
+        return field.type
+    if {field.type, kind} == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    raise DataError(
+        f"{field.type} in {batch}, but {kind} in batch {origin}",
+        where=f"{table}.{field.name}",
+        fix="send the column with the type it had, or under another name",
+    )
+
+
+def _assemble(name: str, found: Sequence[Batch]) -> pa.Table:
+    ordered = sorted(found, key=_precedence)
+    parts = [_with_arrival(load(batch), batch) for batch in ordered]
+    schema = unify(name, [(batch.id, part.schema) for batch, part in zip(ordered, parts, strict=True)])
+    rows = pa.concat_tables([_widened(part, schema) for part in parts]).combine_chunks()
+    arrival = rows.column(ARRIVAL).to_numpy()
+    if np.any(arrival[1:] < arrival[:-1]):
+        rows = rows.take(pa.array(np.argsort(arrival, kind="stable")))
+    rows = drop_repeats(rows, ordered[0].keys)
+    return rows.append_column(ORDER, pa.array(np.arange(rows.num_rows, dtype=np.int64)))
+
+
+def _precedence(batch: Batch) -> tuple[int, int]:
+    return (BEFORE_ALL if batch.bootstrap else batch.arrival_us, batch.sequence)
+
+
+def _with_arrival(rows: pa.Table, batch: Batch) -> pa.Table:
+    if ARRIVAL in rows.column_names:
+        place = rows.column_names.index(ARRIVAL)
+        return rows.set_column(place, ARRIVAL, rows.column(ARRIVAL).cast(pa.int64()))
+    arrival = BEFORE_ALL if batch.bootstrap else batch.arrival_us
+    return rows.append_column(ARRIVAL, pa.array(np.full(rows.num_rows, arrival, dtype=np.int64)))
+
+
+def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = {}
+    for field in schema:
+        kind = pa.float64() if pa.types.is_null(field.type) else field.type
+        if field.name in rows.column_names:
+            columns[field.name] = rows.column(field.name).cast(kind)
+        else:
+            columns[field.name] = pa.nulls(rows.num_rows, kind)
+    return pa.table(columns)
+
+
+def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
+    """Rows in version order without those that equal the version before them in everything but arrival."""
+    groups = _group_ids(rows, keys)
+    by_key = np.argsort(groups, kind="stable")
+    same_key = groups[by_key][1:] == groups[by_key][:-1]
+    before, after = by_key[:-1][same_key], by_key[1:][same_key]
+    if len(after) == 0:
+        return rows
+    old, new = rows.take(pa.array(before)), rows.take(pa.array(after))
+    same = np.ones(len(after), dtype=bool)
+    for name in rows.column_names:
+        if name != ARRIVAL:
+            same &= _equal(old.column(name), new.column(name))
+    keep = np.ones(rows.num_rows, dtype=bool)
+    keep[after[same]] = False
+    return rows.filter(pa.array(keep))
+
+
+def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
+    """Elementwise equality where null equals null [n] bool."""
+    equal = pc.fill_null(pc.equal(left, right), False)
+    both_null = pc.and_(pc.is_null(left), pc.is_null(right))
+    return np.asarray(pc.or_(equal, both_null).to_numpy())
+
+
+def _group_ids(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
+    """One small integer per distinct key [n]; null is a value like any other."""
+    ids = np.zeros(rows.num_rows, dtype=np.int64)
+    for name in keys:
+        encoded = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
+        if isinstance(encoded, pa.ChunkedArray):
+            encoded = encoded.unify_dictionaries().combine_chunks()
+        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        ids = np.unique(ids * (len(encoded.dictionary) + 1) + codes, return_inverse=True)[1]
+    return ids

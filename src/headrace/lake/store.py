@@ -1,0 +1,175 @@
+"""The lake of one problem: append-only batches, and the production clock.
+
+    lake/<problem>/tables/<table>/<sequence>-<digest>/     batches
+    lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
+    lake/<problem>/clock.json                              the production clock
+
+Nothing is ever overwritten. A row whose key has come before is a version of it, known from its arrival; which rows
+really are versions is decided on reading (see snapshot.py), so an append costs the same however much lies there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from filelock import FileLock
+
+from headrace.core.clock import iso
+from headrace.core.errors import DataError
+from headrace.core.files import read_json, staged_folder, write_json
+from headrace.lake import batch as batches
+from headrace.lake.batch import Batch
+from headrace.lake.conform import ARRIVAL, conform
+from headrace.lake.snapshot import Snapshot, unify
+from headrace.schema import Table
+
+__all__ = ["Batch", "Lake", "Snapshot"]
+
+
+class Lake:
+    """Batches, snapshots and clock of one problem below a root folder. Several processes may use it at once."""
+
+    def __init__(self, root: Path, problem: str) -> None:
+        self.root = Path(root)
+        self.problem = problem
+        self.folder = self.root / "lake" / problem
+
+    def append(
+        self, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool = False, source: str = ""
+    ) -> Batch:
+        """Conform rows and keep them as a batch; the same rows from the same source again change nothing.
+
+        arrival_us: when the batch had come whole; every row's arrival where rows carry no `_arrival` of their own.
+        bootstrap: historical rows, seen since ever as far as arrival goes. source: what delivered the batch; name it
+        where equal rows may rightly come twice (a daily dump that returns to an older state).
+        Raises DataError, and then nothing is written.
+        """
+        rows = conform(table, rows, expected=self.schema(table.name), allow_empty=not bootstrap)
+        _check_arrivals(table, rows, arrival_us, bootstrap)
+        content = batches.content(rows, table.keys, table.name, source)
+        home = self._table_folder(table.name)
+        home.mkdir(parents=True, exist_ok=True)
+        with FileLock(home / ".lock"):
+            present = self.batches(table.name)
+            for known in present:
+                if known.digest == content.digest:
+                    return known
+            _check_keys(table, present)
+            _sweep(home)
+            unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
+            sequence = max((known.sequence for known in present), default=-1) + 1
+            folder = home / f"{sequence:06d}-{content.digest[:16]}"
+            facts: dict[str, Any] = {
+                "table": table.name,
+                "rows": rows.num_rows,
+                "arrival_us": arrival_us,
+                "bootstrap": bootstrap,
+                "source": source,
+                "digest": content.digest,
+                "keys": table.keys,
+            }
+            batches.write(folder, content.data, facts)
+        return Batch(id=folder.name, path=folder, new=True, **facts)
+
+    def quarantine(
+        self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
+    ) -> Path:
+        """Keep a refused batch whole, as it came, beside the reasons; the same refusal twice is one folder."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(rows, sink, compression="zstd")
+        data = sink.getvalue()
+        digest = hashlib.sha256(data)
+        digest.update(repr([sorted(reason.items()) for reason in reasons]).encode())
+        folder = self.folder / "quarantine" / table.name / digest.hexdigest()[:16]
+        if not folder.exists():
+            with staged_folder(folder) as staged:
+                (staged / batches.ROWS).write_bytes(data)
+                write_json(staged / "reasons.json", list(reasons))
+                facts = {"table": table.name, "rows": rows.num_rows, "arrival_us": arrival_us}
+                write_json(staged / "batch.json", facts)
+        return folder
+
+    def batches(self, table_name: str) -> tuple[Batch, ...]:
+        """The batches of a table in the order they first came."""
+        home = self._table_folder(table_name)
+        if not home.is_dir():
+            return ()
+        folders = sorted(item for item in home.iterdir() if item.is_dir() and not item.name.startswith("."))
+        return tuple(batches.read(folder) for folder in folders)
+
+    def tables(self) -> tuple[str, ...]:
+        """Names of the tables that have at least one batch."""
+        home = self.folder / "tables"
+        return tuple(sorted(item.name for item in home.iterdir() if self.batches(item.name))) if home.is_dir() else ()
+
+    def schema(self, table_name: str) -> pa.Schema | None:
+        """The columns that all batches of a table make together; None before the first batch."""
+        present = self.batches(table_name)
+        return unify(table_name, [(b.id, batches.schema(b)) for b in present]) if present else None
+
+    def snapshot(self, as_of_us: int | None = None) -> Snapshot:
+        """Everything that had come by an instant (all there is, without one); bootstrap loads always."""
+        chosen = {
+            name: tuple(b for b in self.batches(name) if as_of_us is None or b.bootstrap or b.arrival_us <= as_of_us)
+            for name in self.tables()
+        }
+        return Snapshot(
+            problem=self.problem, batches={name: found for name, found in chosen.items() if found}, as_of_us=as_of_us
+        )
+
+    def clock(self) -> int | None:
+        """The production clock's instant; None before it is first set."""
+        path = self.folder / "clock.json"
+        return int(read_json(path)["now_us"]) if path.exists() else None
+
+    def advance_clock(self, to_us: int) -> int:
+        """Move the production clock forward and return it. It never goes back: an earlier instant changes nothing."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".clock.lock"):
+            now = self.clock()
+            if now is not None and now >= to_us:
+                return now
+            write_json(self.folder / "clock.json", {"now": iso(to_us), "now_us": to_us})
+        return to_us
+
+    def _table_folder(self, table_name: str) -> Path:
+        return self.folder / "tables" / table_name
+
+
+def _sweep(home: Path) -> None:
+    """Remove what killed appends left half written; the caller holds the table's lock."""
+    for leftover in home.glob(".*.tmp"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _check_keys(table: Table, present: Sequence[Batch]) -> None:
+    if present and present[-1].keys != table.keys:
+        raise DataError(
+            f"the key was {', '.join(present[-1].keys)} in earlier batches and is {', '.join(table.keys)} now",
+            where=table.name,
+            fix="declare the key as it was, or give the table a new name",
+        )
+
+
+def _check_arrivals(table: Table, rows: pa.Table, arrival_us: int, bootstrap: bool) -> None:
+    if ARRIVAL not in rows.column_names:
+        return
+    column = rows.column(ARRIVAL)
+    if bootstrap:
+        raise DataError(f"a bootstrap load with {ARRIVAL}", where=table.name, fix="drop it: all of it is history")
+    if column.null_count:
+        raise DataError("rows without an arrival", where=f"{table.name}.{ARRIVAL}", fix="the feed must stamp every row")
+    latest = pc.max(column.cast(pa.int64())).as_py()
+    if latest is not None and latest > arrival_us:
+        raise DataError(
+            f"rows arrive after their batch: {iso(latest)} > {iso(arrival_us)}",
+            where=f"{table.name}.{ARRIVAL}",
+            fix="a batch's arrival is when all of it had come",
+        )

@@ -1,0 +1,113 @@
+"""CSV and Parquet files as the sources of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from headrace.core.errors import DataError
+from headrace.core.fingerprint import file_digest
+from headrace.schema import Source
+
+FORMATS = (".csv", ".csv.gz", ".parquet")
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """One CSV or Parquet file. It is read when it is asked for, never when it is declared."""
+
+    path: Path
+
+    def fingerprint(self) -> str:
+        """sha256 of the file's bytes; computed anew only when the file's size or time of change differ."""
+        path, mtime_ns, size = _stamp(self.path)
+        return _digest(path, mtime_ns, size)
+
+    def read(self) -> pa.Table:
+        """All rows. Raises DataError for a missing, unreadable or unsupported file and for times without a zone."""
+        return _read(*_stamp(self.path))
+
+
+def as_source(source: str | Path | Source, folder: Path | None = None) -> Source:
+    """The source itself, or the file it names; a relative path is taken from `folder`."""
+    if isinstance(source, str | Path):
+        return FileSource((folder or Path()) / source)
+    return source
+
+
+def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+    """The rows of a CSV or Parquet file.
+
+    types: what columns of a CSV are known to be (those of earlier batches, say); the others are inferred.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError("no such file", where=str(path), found=_neighbours(path), fix="check the table's source")
+    try:
+        rows = _parse(path, types or {})
+    except pa.ArrowInvalid as error:
+        raise DataError(f"cannot be read: {_first_line(error)}", where=str(path), fix="correct the file") from None
+    _refuse_naive(path, rows)
+    return rows
+
+
+def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
+    if path.name.endswith(".parquet"):
+        return pyarrow.parquet.read_table(path, partitioning=None)
+    if path.name.endswith((".csv", ".csv.gz")):
+        if path.stat().st_size == 0:
+            raise DataError("the file is empty", where=str(path), fix="a CSV needs at least its header line")
+        options = pyarrow.csv.ConvertOptions(column_types=dict(types), strings_can_be_null=True)
+        return pyarrow.csv.read_csv(path, convert_options=options)
+    raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
+
+
+def _refuse_naive(path: Path, rows: pa.Table) -> None:
+    for field in rows.schema:
+        if pa.types.is_timestamp(field.type) and field.type.tz is None:
+            raise DataError(**naive(field.name, str(path)))
+
+
+def naive(column: str, where: str) -> dict[str, str]:
+    """What a column of times without a zone is refused with."""
+    return {
+        "what": f"the times in column {column!r} have no time zone",
+        "where": where,
+        "fix": f"write {column!r} with its offset, as in 2013-05-01T10:00:00Z or 2013-05-01T06:00:00-04:00",
+    }
+
+
+def _neighbours(path: Path) -> list[str]:
+    if not path.parent.is_dir():
+        return []
+    return sorted(item.name for item in path.parent.iterdir() if item.name.endswith(FORMATS))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]
+
+
+def _stamp(path: Path) -> tuple[Path, int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        raise DataError(
+            "no such file", where=str(path), found=_neighbours(path), fix="check the table's source"
+        ) from None
+    return path, stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, mtime_ns: int, size: int) -> str:
+    return file_digest(path)
+
+
+@lru_cache(maxsize=16)
+def _read(path: Path, mtime_ns: int, size: int) -> pa.Table:
+    return read_source(path)
