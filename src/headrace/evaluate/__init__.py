@@ -1,0 +1,1 @@
+"""Splits that follow time, metrics with a direction, and the gate that decides a promotion."""

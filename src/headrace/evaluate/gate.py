@@ -1,0 +1,143 @@
+"""The gate: may a challenger become champion, judged on the newest matured rows that taught neither?
+
+A paired bootstrap by day: days are drawn with replacement, both models are measured on the same draw, and the spread
+of the difference is what the day-to-day luck of the window could have made. Rows of one day share their weather, so
+drawing rows would claim more certainty than there is. A positive
+difference always means that the challenger is better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from headrace.core.clock import DAY
+from headrace.evaluate.metrics import Floats, Groups, Metric
+
+Change = Literal["first", "refresh", "structural"]
+
+#: With fewer days than this the window is cut into equal blocks in time instead, or the interval would have no width.
+_MIN_DAYS = 5
+_BLOCKS = 20
+#: More days than this are merged with their neighbours: C of `metrics` is [groups, groups].
+_MAX_GROUPS = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateDecision:
+    """The verdict and its evidence.
+
+    difference: challenger minus champion, signed so that positive is better, in the metric's unit. low, high: its 90 %
+    interval. challenger, champion: the metric itself (champion: of the trivial baseline, for a first champion).
+    n_days: days in the gate window; n_groups: what was resampled. censored: rows whose label will never come.
+    """
+
+    promote: bool
+    reason: str
+    change: Change
+    metric: str
+    difference: float
+    low: float
+    high: float
+    challenger: float
+    champion: float
+    n_rows: int
+    n_days: int
+    n_groups: int
+    censored: int
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def decide(
+    metric: Metric,
+    label: Floats,
+    challenger: Floats,
+    champion: Floats | None,
+    cutoffs_us: Groups,
+    *,
+    margin: float,
+    baseline: float,
+    structural: bool = False,
+    censored: int = 0,
+    seed: int = 0,
+    resamples: int = 1000,
+) -> GateDecision:
+    """Compare two models' predictions [n] for the gate's rows.
+
+    champion None: there is none yet, and `baseline` (one number for every row: the training labels' mean) must be
+    beaten, at the interval's lower end. A plain refresh is the same recipe on newer data: its estimate must not be
+    worse by more than `margin`; to ask for proof there would keep an ageing model whenever the window is noisy. A structural
+    change (other features, family or code) must be better at the interval's lower end.
+    """
+    change: Change = "first" if champion is None else "structural" if structural else "refresh"
+    against = np.full(len(label), baseline) if champion is None else champion
+    y, new = metric.checked(label, challenger)
+    _, old = metric.checked(label, against)
+    days, groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))
+    new_value, old_value = metric.value(y, new), metric.value(y, old)
+    difference = metric.sign * (new_value - old_value)
+    low, high = _interval(metric, y, new, old, groups, seed, resamples)
+    promote, reason = _verdict(change, metric, new_value, old_value, difference, low, margin)
+    return GateDecision(
+        promote=promote,
+        reason=reason,
+        change=change,
+        metric=metric.name,
+        difference=difference,
+        low=low,
+        high=high,
+        challenger=new_value,
+        champion=old_value,
+        n_rows=len(y),
+        n_days=days,
+        n_groups=int(groups.max()) + 1,
+        censored=censored,
+    )
+
+
+def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
+    """(days, group of each row [n]): days in order, merged or split as the constants above say."""
+    _, by_day = np.unique(cutoffs_us // DAY, return_inverse=True)
+    days = int(by_day.max()) + 1
+    if days < _MIN_DAYS:
+        rank = np.argsort(np.argsort(cutoffs_us, kind="stable"), kind="stable")
+        blocks = min(_BLOCKS, len(cutoffs_us))
+        return days, np.asarray(rank * blocks // len(cutoffs_us), dtype=np.int64)
+    if days > _MAX_GROUPS:
+        by_day = by_day * _MAX_GROUPS // days
+    return days, by_day.astype(np.int64)
+
+
+def _interval(
+    metric: Metric, y: Floats, new: Floats, old: Floats, groups: Groups, seed: int, resamples: int
+) -> tuple[float, float]:
+    count = int(groups.max()) + 1
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
+    weights = draws.astype(np.float64)
+    differences = metric.sign * (metric.resampled(y, new, groups, weights) - metric.resampled(y, old, groups, weights))
+    measured = differences[np.isfinite(differences)]
+    if not len(measured):
+        return -np.inf, np.inf
+    low, high = np.quantile(measured, [0.05, 0.95])
+    return float(low), float(high)
+
+
+def _verdict(
+    change: Change, metric: Metric, new: float, old: float, difference: float, low: float, margin: float
+) -> tuple[bool, str]:
+    values = f"{metric.name} {new:.4f} against {old:.4f}"
+    if change == "first":
+        if low > 0:
+            return True, f"first champion: {values} of the trivial baseline"
+        return False, f"does not beat the trivial baseline for certain: {values}, lower end {low:+.4f}"
+    if change == "structural":
+        if low > 0:
+            return True, f"better than the champion: {values}, lower end {low:+.4f}"
+        return False, f"a structural change must be better for certain: {values}, lower end {low:+.4f}"
+    if difference >= -margin:
+        return True, f"refresh within the margin of {margin:g}: {values}"
+    return False, f"worse than the champion by more than the margin of {margin:g}: {values}"

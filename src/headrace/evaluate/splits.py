@@ -1,0 +1,137 @@
+"""Time windows: train | tune | gate, each a half-open span of cutoffs, oldest first.
+
+Purge rule: a row may teach only if its label was known before the next window starts. Without it a model is tuned on
+days whose delays its training labels already reveal, which production could never have done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.clock import DAY, iso
+from headrace.core.errors import DataError
+
+Rows = NDArray[np.int64]
+
+#: Fewer whole days than this and windows are cut at single cutoffs instead of at midnight (UTC).
+_MIN_DAYS = 10
+#: Fewer rows than this in a window measure nothing.
+_MIN_ROWS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows:
+    """Row indices of each window, in the order of the rows given, and where the windows lie (microseconds UTC).
+
+    train is cutoffs before tune_start_us, tune is [tune_start_us, gate_start_us), gate is [gate_start_us, end_us).
+    purged: rows before the gate that were left out because their label came too late. immature: labels not known yet.
+    """
+
+    train: Rows
+    tune: Rows
+    gate: Rows
+    start_us: int
+    tune_start_us: int
+    gate_start_us: int
+    end_us: int
+    purged: int
+    immature: int
+
+    def describe(self) -> dict[str, str | int]:
+        """JSON-able facts for a bundle or a report."""
+        return {
+            "train_from": iso(self.start_us),
+            "tune_from": iso(self.tune_start_us),
+            "gate_from": iso(self.gate_start_us),
+            "until": iso(self.end_us),
+            "train_rows": len(self.train),
+            "tune_rows": len(self.tune),
+            "gate_rows": len(self.gate),
+            "purged": self.purged,
+            "immature": self.immature,
+        }
+
+
+def time_windows(
+    cutoffs_us: Rows,
+    label_known_us: Rows,
+    now_us: int,
+    *,
+    labels: NDArray[np.float64] | None = None,
+    gate_share: float = 0.10,
+    tune_share: float = 0.15,
+) -> Windows:
+    """Cut rows [n] into windows: the gate is about the last `gate_share` of matured rows, tune the share before it.
+
+    labels: give them for a binary label and each window is checked to hold both classes.
+    Raises DataError where a window would be too small or of one class.
+    """
+    cutoffs = np.asarray(cutoffs_us, dtype=np.int64)
+    known = np.asarray(label_known_us, dtype=np.int64)
+    mature = known < now_us
+    matured = np.flatnonzero(mature)
+    if len(matured) < 3 * _MIN_ROWS:
+        raise DataError(
+            f"{len(matured)} rows have a mature label, too few for train, tune and gate windows",
+            where="time windows",
+            fix=f"load more history: at least {3 * _MIN_ROWS} rows are needed, some hundreds are sensible",
+        )
+    tune_start, gate_start = _boundaries(cutoffs[matured], gate_share, tune_share)
+    before_tune, before_gate = cutoffs < tune_start, cutoffs < gate_start
+    train = mature & before_tune & (known < tune_start)
+    tune = mature & ~before_tune & before_gate & (known < gate_start)
+    gate = mature & ~before_gate
+    windows = Windows(
+        train=np.flatnonzero(train),
+        tune=np.flatnonzero(tune),
+        gate=np.flatnonzero(gate),
+        start_us=int(cutoffs[matured].min()),
+        tune_start_us=tune_start,
+        gate_start_us=gate_start,
+        end_us=int(cutoffs[matured].max()) + 1,
+        purged=int(mature.sum() - train.sum() - tune.sum() - gate.sum()),
+        immature=int((~mature).sum()),
+    )
+    _check(windows, labels)
+    return windows
+
+
+def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[int, int]:
+    """(tune start, gate start): at midnights where there are enough days, else at single cutoffs."""
+    starts, counts = np.unique(cutoffs - cutoffs % DAY, return_counts=True)
+    if len(starts) < _MIN_DAYS:
+        starts, counts = np.unique(cutoffs, return_counts=True)
+    if len(starts) < 3:
+        raise DataError(
+            f"only {len(starts)} different cutoff times, too few for train, tune and gate windows",
+            where="time windows",
+            fix="load history over a longer period",
+        )
+    from_end = np.cumsum(counts[::-1])[::-1]  # rows at or after each start
+    total = int(from_end[0])
+    gate = int(np.argmin(np.abs(from_end[2:] - gate_share * total))) + 2
+    tune = int(np.argmin(np.abs(from_end[1:gate] - (gate_share + tune_share) * total))) + 1
+    return int(starts[tune]), int(starts[gate])
+
+
+def _check(windows: Windows, labels: NDArray[np.float64] | None) -> None:
+    for name in ("train", "tune", "gate"):
+        rows: Rows = getattr(windows, name)
+        if len(rows) < _MIN_ROWS:
+            raise DataError(
+                f"the {name} window has {len(rows)} rows ({windows.purged} rows were purged: label known too late)",
+                where="time windows",
+                fix="load more history, or shorten the time until the label is known",
+            )
+        if labels is not None:
+            classes = np.unique(np.asarray(labels)[rows])
+            if len(classes) < 2:
+                raise DataError(
+                    f"the label has one class only in the {name} window",
+                    where="time windows",
+                    found=classes.tolist(),
+                    fix="check the label's threshold, or load more history",
+                )

@@ -1,0 +1,74 @@
+"""Metrics against scikit-learn, and their grouped form against plain recomputation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from headrace.core.errors import DataError
+from headrace.evaluate.metrics import METRICS
+
+
+def _data(seed: int, n: int = 300, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    label = (rng.random(n) < 0.3).astype(float)
+    label[:2] = 0.0, 1.0
+    prediction = np.clip(0.3 * label + rng.random(n) * 0.7, 0.01, 0.99)
+    return label, np.round(prediction, 1) if ties else prediction
+
+
+@given(seed=st.integers(0, 10_000), ties=st.booleans())
+def test_values_equal_scikit_learn(seed: int, ties: bool) -> None:
+    y, p = _data(seed, ties=ties)
+    assert METRICS["auc"].value(y, p) == pytest.approx(sk.roc_auc_score(y, p), abs=1e-12)
+    inside = np.clip(p, 0.05, 0.95)
+    assert METRICS["log_loss"].value(y, inside) == pytest.approx(sk.log_loss(y, inside), abs=1e-12)
+    assert METRICS["brier"].value(y, p) == pytest.approx(sk.brier_score_loss(y, p), abs=1e-12)
+    assert METRICS["rmse"].value(y, p) == pytest.approx(sk.root_mean_squared_error(y, p), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_resampled_equals_repeating_the_rows(name: str) -> None:
+    """The twin: build each resample's rows and measure them plainly."""
+    metric = METRICS[name]
+    y, p = _data(3)
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 6, len(y))
+    weights = rng.multinomial(6, np.full(6, 1 / 6), size=20).astype(float)
+    fast = metric.resampled(y, p, groups, weights)
+    for row, value in zip(weights, fast, strict=True):
+        picked = np.repeat(np.arange(len(y)), row[groups].astype(int))
+        assert value == pytest.approx(metric.value(y[picked], p[picked]), abs=1e-12)
+
+
+def test_direction() -> None:
+    y = np.array([0.0, 0, 1, 1])
+    good, bad = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0.9, 0.2, 0.8, 0.1])
+    for metric in METRICS.values():
+        assert metric.loss(y, good) < metric.loss(y, bad)
+        assert metric.sign * (metric.value(y, good) - metric.value(y, bad)) > 0
+
+
+def test_hand_computed() -> None:
+    y, p = np.array([0.0, 1, 0, 1]), np.array([0.2, 0.2, 0.4, 0.9])
+    assert METRICS["auc"].value(y, p) == pytest.approx((0.5 + 0 + 1 + 1) / 4)
+    assert METRICS["brier"].value(y, p) == pytest.approx((0.04 + 0.64 + 0.16 + 0.01) / 4)
+
+
+@pytest.mark.parametrize(
+    ("label", "prediction", "message"),
+    [
+        ([0.0, np.nan], [0.1, 0.2], "label: 1 of 2 values are NaN or infinite"),
+        ([0.0, np.inf], [0.1, 0.2], "label: 1 of 2"),
+        ([0.0, 1.0], [0.1, np.nan], "prediction: 1 of 2"),
+        ([0.0, 0.0], [0.1, 0.2], "one class only"),
+        ([0.0, 2.0], [0.1, 0.2], "must be 0 or 1"),
+        ([0.0, 1.0], [0.1], "do not pair up"),
+    ],
+)
+def test_meaningless_input_is_refused(label: list[float], prediction: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        METRICS["auc"].value(np.array(label), np.array(prediction))
