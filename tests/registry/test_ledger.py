@@ -57,7 +57,7 @@ def test_rollback_restores_the_previous_and_bars_the_other(ledger: Ledger) -> No
     assert (record.action, record.version, record.previous) == ("rollback", "1", "2")
     assert record.metrics == {"auc": 0.7}
     assert ledger.barred() == {"2": "worse in production"}
-    with pytest.raises(ConflictError, match="rolled back and does not come back by itself.*worse in production"):
+    with pytest.raises(ConflictError, match=r"rolled back and does not come back by itself.*worse in production"):
         ledger.promote("2", "1", "the gate says yes", {}, 4)
     assert ledger.promote("2", "1", "by hand", {}, 5, force=True).version == "2"
     assert ledger.barred() == {}
@@ -68,7 +68,7 @@ def test_rollback_twice_goes_further_back_never_forward(ledger: Ledger) -> None:
         ledger.promote(version, expected, "better", {}, int(version))
     assert ledger.rollback(4).version == "2"
     assert ledger.rollback(5).version == "1"
-    with pytest.raises(NotFoundError, match="no version to roll back to.*champion 1"):
+    with pytest.raises(NotFoundError, match=r"no version to roll back to.*champion 1"):
         ledger.rollback(6)
 
 
@@ -81,7 +81,8 @@ def test_metrics_are_added_later(ledger: Ledger) -> None:
     ledger.promote("1", None, "first", {"auc": 0.78}, 1)
     ledger.record_metrics("1", {"may_auc": 0.774})
     champion = ledger.champion()
-    assert champion is not None and champion.metrics == {"auc": 0.78, "may_auc": 0.774}
+    assert champion is not None
+    assert champion.metrics == {"auc": 0.78, "may_auc": 0.774}
 
 
 def test_challenger_ends_when_promoted(ledger: Ledger) -> None:
@@ -110,7 +111,8 @@ def test_racing_threads_one_wins(ledger: Ledger) -> None:
         thread.join()
     winners = [outcome for outcome in outcomes if outcome != "conflict"]
     champion = ledger.champion()
-    assert champion is not None and winners == [champion.version]
+    assert champion is not None
+    assert winners == [champion.version]
     assert outcomes.count("conflict") == 7
 
 
@@ -140,11 +142,13 @@ def test_racing_processes_on_a_ledger_that_does_not_exist_yet(tmp_path: Path) ->
         for version in ("7", "8")
     ]
     for process in started:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
     outcomes = [process.communicate("go\n", timeout=60)[0].strip() for process in started]
     assert sorted(outcomes)[1] == "conflict"
     champion = Ledger(tmp_path, "flights").champion()
-    assert champion is not None and champion.version == sorted(outcomes)[0]
+    assert champion is not None
+    assert champion.version == sorted(outcomes)[0]
 
 
 def test_a_change_that_fails_inside_its_transaction_leaves_nothing(ledger: Ledger) -> None:
@@ -152,7 +156,8 @@ def test_a_change_that_fails_inside_its_transaction_leaves_nothing(ledger: Ledge
     with pytest.raises(sqlite3.IntegrityError):
         ledger.promote("2", "1", None, {"auc": 1.0}, 2)  # type: ignore[arg-type]
     champion = ledger.champion()
-    assert champion is not None and champion.version == "1"
+    assert champion is not None
+    assert champion.version == "1"
     with sqlite3.connect(ledger.path) as database:
         assert database.execute("SELECT count(*) FROM version WHERE version = '2'").fetchone() == (0,)
 

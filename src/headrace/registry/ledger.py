@@ -66,39 +66,39 @@ class Ledger:
     def champion(self) -> Record | None:
         """The champion and how it became that; None before the first promotion."""
         with self._read() as database:
-            return _champion(database) if database else None
+            return _champion(database)
 
     def history(self) -> tuple[Record, ...]:
         """Every change, oldest first."""
         with self._read() as database:
-            return _history(database) if database else ()
+            return _history(database)
 
     def sequence(self) -> int:
         """Grows with every change of champion: what a server polls (well under a millisecond)."""
         with self._read() as database:
-            return (
-                int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0]) if database else 0
-            )
+            return int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0])
 
     def previous(self) -> str | None:
         """The version that a rollback would restore."""
         with self._read() as database:
-            return _restorable(database) if database else None
+            return _restorable(database)
 
     def challenger(self) -> str | None:
         """The version that is compared with the champion, if any."""
         with self._read() as database:
-            row = database.execute("SELECT version FROM challenger").fetchone() if database else None
+            row = database.execute("SELECT version FROM challenger").fetchone()
             return row[0] if row else None
+
+    def versions(self) -> dict[str, dict[str, float]]:
+        """Every version that the ledger has heard of, and its metrics."""
+        with self._read() as database:
+            rows = database.execute("SELECT version, metrics FROM version")
+            return {version: json.loads(metrics) for version, metrics in rows}
 
     def barred(self) -> dict[str, str]:
         """Rolled-back versions, with the reason: a gate may not promote them again by itself."""
         with self._read() as database:
-            return (
-                dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
-                if database
-                else {}
-            )
+            return dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
 
     # -- changing
 
@@ -174,11 +174,7 @@ class Ledger:
     def alias_state(self, name: str) -> AliasState:
         """What we know to have written to an alias."""
         with self._read() as database:
-            row = (
-                database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
-                if database
-                else None
-            )
+            row = database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
             return AliasState(written=row[0], writing=row[1]) if row else AliasState()
 
     def alias_writing(self, name: str, version: str | None) -> None:
@@ -197,17 +193,15 @@ class Ledger:
     # -- the database
 
     @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection | None]:
-        if not self.path.exists():
-            yield None
-            return
-        with closing(self._connect()) as database:
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        # Reading makes no file: where there is none yet, an empty ledger is read.
+        with closing(_open(self.path if self.path.exists() else ":memory:")) as database:
             yield database
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._connect()) as database:
+        with closing(_open(self.path)) as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -216,13 +210,14 @@ class Ledger:
                 raise
             database.execute("COMMIT")
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-        database.execute("PRAGMA synchronous = FULL")
-        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alias'").fetchone():
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(_SCHEMA)
-        return database
+
+def _open(path: Path | str) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    database.execute("PRAGMA synchronous = FULL")
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alias'").fetchone():
+        database.execute("PRAGMA journal_mode = WAL")
+        database.executescript(_SCHEMA)
+    return database
 
 
 def _text(version: str | int | None) -> str | None:

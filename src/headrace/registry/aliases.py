@@ -1,0 +1,121 @@
+"""Aliases champion / challenger / previous in MLflow, as a mirror of the ledger.
+
+For each alias there are three versions to know: `wanted` (by the ledger), `actual` (in MLflow) and what we wrote or
+were writing when we last looked (kept in the ledger).
+
+    actual = wanted                     nothing to do
+    actual = written or writing, none   ours, or gone with its version: set it to what is wanted
+    anything else                       a person moved it: a Proposal, left as it is
+
+`writing` is noted before MLflow is asked, so a crash between the two is told from a person's hand, and looking again
+converges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.core.errors import NotFoundError
+from headrace.registry.client import absent, connect, translated
+from headrace.registry.ledger import AliasState, Ledger
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+ALIASES = ("champion", "challenger", "previous")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """An alias that a person changed in MLflow. wanted: what the ledger says. actual: the version it points at there;
+    None: somebody deleted the wanted version, and nothing can point at it."""
+
+    alias: str
+    wanted: str | None
+    actual: str | None
+
+    def __str__(self) -> str:
+        if self.actual is None:
+            return (
+                f"version {self.wanted}, @{self.alias} in the ledger, was deleted in MLflow. Run again to register it"
+            )
+        stays = f"version {self.wanted}" if self.wanted else "none"
+        return (
+            f"somebody moved @{self.alias} to version {self.actual}; the ledger says {stays}. Promote version "
+            f"{self.actual} to accept it, or mirror again with overwrite to put it back"
+        )
+
+
+def mirror(
+    root: Path, problem: str, tracking_uri: str, *, challenger: str | None = "", overwrite: bool = False
+) -> tuple[Proposal, ...]:
+    """Bring MLflow's aliases in line with the ledger, as often as you like; a person's change is returned, not undone.
+
+    challenger: names the ledger's challenger first (None: there is none any more; "": leave it as it is).
+    overwrite: put back what was moved by hand, too. Raises NotFoundError when no version is registered at all.
+    """
+    ledger = Ledger(root, problem)
+    if challenger != "":
+        ledger.set_challenger(challenger)
+    client = connect(tracking_uri)
+    actual = _actual(client, problem)
+    proposals = (
+        _mirror_one(client, ledger, alias, target, actual.get(alias), overwrite=overwrite)
+        for alias, target in _wanted(ledger).items()
+    )
+    return tuple(proposal for proposal in proposals if proposal is not None)
+
+
+def _wanted(ledger: Ledger) -> Mapping[str, str | None]:
+    champion = ledger.champion()
+    versions = (champion.version if champion else None, ledger.challenger(), ledger.previous())
+    return dict(zip(ALIASES, versions, strict=True))
+
+
+def _actual(client: MlflowClient, problem: str) -> Mapping[str, str]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return {name: str(version) for name, version in client.get_registered_model(problem).aliases.items()}
+    except MlflowException as error:
+        if absent(error):
+            raise NotFoundError(
+                "no such registered model", where=f"MLflow, {problem}", fix="register a version first"
+            ) from error
+        raise translated(error, f"MLflow, {problem}") from error
+
+
+def _mirror_one(
+    client: MlflowClient, ledger: Ledger, alias: str, target: str | None, actual: str | None, *, overwrite: bool
+) -> Proposal | None:
+    known: AliasState = ledger.alias_state(alias)
+    if actual == target:
+        if known.written != target:
+            ledger.alias_written(alias, target)
+        return None
+    if actual is not None and actual not in (known.written, known.writing) and not overwrite:
+        return Proposal(alias=alias, wanted=target, actual=actual)
+    ledger.alias_writing(alias, target)
+    if not _set(client, ledger.problem, alias, target):
+        return Proposal(alias=alias, wanted=target, actual=None)
+    ledger.alias_written(alias, target)
+    return None
+
+
+def _set(client: MlflowClient, problem: str, alias: str, target: str | None) -> bool:
+    """Point an alias at a version, or remove it; False when that version is not there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if target is None:
+            client.delete_registered_model_alias(problem, alias)
+        else:
+            client.set_registered_model_alias(problem, alias, target)
+    except MlflowException as error:
+        if target is not None and absent(error):
+            return False
+        raise translated(error, f"alias {alias} of {problem}") from error
+    return True

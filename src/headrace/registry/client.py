@@ -1,0 +1,94 @@
+"""A connection to MLflow, with explicit ids throughout.
+
+MLflow's fluent calls keep the active run and experiment in globals that threads and processes trample on, so nothing
+here uses them: every call names its run, experiment or version. `tracking_uri` is a server's address or the embedded
+store `sqlite:///<root>/mlflow/mlflow.db`, whose artifacts lie in `artifacts` beside the database.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
+
+if TYPE_CHECKING:
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+#: What a run, a model or a version was made from: the same key is never logged twice.
+KEY = "headrace.key"
+
+_SQLITE = "sqlite:///"
+#: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """A client of a tracking server or store. The embedded store is created on first use, by one process at a time."""
+    import mlflow.environment_variables as mlflow_settings
+    from mlflow.tracking import MlflowClient
+
+    mlflow_settings.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
+    store = embedded_store(tracking_uri)
+    if store is None:
+        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    # Two processes that both find an empty database would both migrate it, and one would fail.
+    with FileLock(store.with_name(f".{store.name}.lock")), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        client.search_registered_models(max_results=1)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def embedded_store(tracking_uri: str) -> Path | None:
+    """The database file of an embedded store; None for a server."""
+    return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
+
+
+def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
+    """The id of an experiment, made if it is not there, restored if somebody deleted it. Safe in a race: whoever
+    creates second is told so and reads what the first one made."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        store = embedded_store(tracking_uri)
+        location = (store.parent / "artifacts").absolute().as_uri() if store is not None else None
+        try:
+            return str(client.create_experiment(name, artifact_location=location))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise translated(error, f"experiment {name}") from error
+            found = client.get_experiment_by_name(name)
+            assert found is not None
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+    return str(found.experiment_id)
+
+
+def absent(error: MlflowException) -> bool:
+    """Whether MLflow means: there is no such thing."""
+    return error.error_code in _ABSENT or "not found" in str(error).lower()
+
+
+def translated(error: MlflowException, where: str) -> HeadraceError:
+    """An MLflow error as one of ours."""
+    if absent(error):
+        return NotFoundError(str(error).split("\n")[0], where=where)
+    return UnavailableError(
+        f"MLflow refused: {str(error).splitlines()[0]}", where=where, fix="see that the tracking server or store is up"
+    )
+
+
+def quoted(value: Any) -> str:
+    """A value inside an MLflow filter string; names and keys of ours never hold quotes."""
+    text = str(value)
+    if "'" in text:
+        raise ValueError(f"{text!r} cannot be searched for")
+    return f"'{text}'"

@@ -1,0 +1,147 @@
+"""Studies in MLflow: one parent run per study, one child per trial, one writer.
+
+Everything carries the study's key and the trial's number as tags, so logging the same study again after a kill
+finishes what is missing and duplicates nothing: a child that is still RUNNING was cut off and is written again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.registry.client import KEY, connect, experiment_id, quoted
+from headrace.search.trial import Trial
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+TRIAL = "headrace.trial"
+_PARENT = "mlflow.parentRunId"
+_PAGE = 1000
+_LONGEST_VALUE = 5000
+
+
+def log_study(
+    tracking_uri: str,
+    problem: str,
+    *,
+    key: str,
+    study_name: str,
+    trials: Iterable[Trial],
+    params: Mapping[str, Any] | None = None,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+    artifacts: Sequence[Path] = (),
+) -> str:
+    """Log a study and return its parent run's id; the same key again completes that run and returns the same id.
+
+    params, metrics: of the study as a whole (on the parent). artifacts: files for the parent, such as figures.
+    """
+    client = connect(tracking_uri)
+    experiment = experiment_id(client, tracking_uri, problem)
+    parent = _find(client, experiment, f"tags.`{KEY}` = {quoted(key)}")
+    if parent is None:
+        parent = client.create_run(experiment, run_name=study_name, tags={KEY: key, "headrace.kind": "study"})
+    identity = str(parent.info.run_id)
+    children = _children(client, experiment, identity)
+    for trial in trials:
+        child = children.get(str(trial.number))
+        if child is None or child.info.status == "RUNNING":
+            _log_trial(client, experiment, identity, key, trial, child)
+    _log_values(client, parent, params or {}, metrics or {}, tags or {})
+    log_artifacts(client, identity, artifacts)
+    if parent.info.status == "RUNNING":
+        client.set_terminated(identity, status="FINISHED")
+    return identity
+
+
+def find_run(tracking_uri: str, problem: str, key: str) -> str | None:
+    """The id of the run that a study with this key was logged to; None where it is not, or was deleted."""
+    client = connect(tracking_uri)
+    experiment = client.get_experiment_by_name(problem)
+    if experiment is None:
+        return None
+    run = _find(client, experiment.experiment_id, f"tags.`{KEY}` = {quoted(key)}")
+    return str(run.info.run_id) if run is not None else None
+
+
+def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path], folder: str = "") -> None:
+    """Put files at a run; a file of the same name is replaced."""
+    for path in paths:
+        client.log_artifact(run_id, str(path), folder or None)
+
+
+def add_to_run(
+    tracking_uri: str,
+    run_id: str,
+    *,
+    metrics: Mapping[str, float] | None = None,
+    tags: Mapping[str, str] | None = None,
+    artifacts: Sequence[Path] = (),
+) -> None:
+    """Add what is known later (gate, SHAP plot, links) to a run that is finished already."""
+    client = connect(tracking_uri)
+    _log_values(client, client.get_run(run_id), {}, metrics or {}, tags or {})
+    log_artifacts(client, run_id, artifacts)
+
+
+def run_address(server: str, experiment: str, run_id: str) -> str:
+    """Where a server's pages show a run."""
+    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
+
+
+def _log_trial(client: MlflowClient, experiment: str, parent: str, key: str, trial: Trial, child: Run | None) -> None:
+    if child is None:
+        identity = {_PARENT: parent, TRIAL: str(trial.number), "headrace.kind": "trial"}
+        child = client.create_run(experiment, run_name=f"trial {trial.number}", tags=identity)
+    measured = {**trial.info, "loss": trial.loss, "seconds": trial.seconds}
+    failed = {"headrace.error": trial.error[:_LONGEST_VALUE]} if trial.error else {}
+    _log_values(client, child, trial.config, measured, failed)
+    # The end time makes MLflow's own Duration column show what training took, not what logging took.
+    ended = child.info.start_time + int(trial.seconds * 1000)
+    client.set_terminated(child.info.run_id, status="FINISHED" if trial.status == "ok" else "FAILED", end_time=ended)
+
+
+def _log_values(
+    client: MlflowClient, run: Run, params: Mapping[str, Any], metrics: Mapping[str, Any], tags: Mapping[str, str]
+) -> None:
+    from mlflow.entities import Metric, Param, RunTag
+
+    # Stamped with the run's own start, so a second writing is the same point and not another one.
+    at = run.info.start_time
+    finite = {name: float(value) for name, value in metrics.items() if _finite(value)}
+    present = run.data.params
+    new = {name: str(value)[:_LONGEST_VALUE] for name, value in params.items() if name not in present}
+    client.log_batch(
+        run.info.run_id,
+        metrics=[Metric(name, value, at, 0) for name, value in finite.items()],
+        params=[Param(name, value) for name, value in new.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _find(client: MlflowClient, experiment: str, condition: str) -> Run | None:
+    found = client.search_runs(
+        [experiment], filter_string=condition, max_results=1, order_by=["attributes.start_time ASC"]
+    )
+    return found[0] if found else None
+
+
+def _children(client: MlflowClient, experiment: str, parent: str) -> dict[str, Run]:
+    runs: dict[str, Run] = {}
+    token: str | None = None
+    while True:
+        page = client.search_runs(
+            [experiment], filter_string=f"tags.`{_PARENT}` = {quoted(parent)}", max_results=_PAGE, page_token=token
+        )
+        runs |= {run.data.tags[TRIAL]: run for run in page if TRIAL in run.data.tags}
+        token = page.token
+        if not token:
+            return runs

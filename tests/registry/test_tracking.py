@@ -1,0 +1,146 @@
+"""Studies in MLflow: what is logged, and that nothing is logged twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace.registry.client import KEY, connect, experiment_id
+from headrace.registry.tracking import TRIAL, add_to_run, find_run, log_study, run_address
+from headrace.search.trial import Trial
+
+TRIALS = (
+    Trial(number=0, config={"family": "lightgbm", "rate": 0.1}, status="ok", loss=0.4, seconds=2.5, info={"auc": 0.75}),
+    Trial(number=1, config={"family": "linear"}, status="failed", loss=None, seconds=0.5, error="did not converge"),
+    Trial(number=2, config={"family": "lightgbm", "rate": 0.3}, status="ok", loss=0.3, seconds=1.0, info={"note": "x"}),
+)
+
+
+def _children(uri: str, problem: str, parent: str) -> list:  # type: ignore[type-arg]
+    client = connect(uri)
+    experiment = client.get_experiment_by_name(problem)
+    assert experiment is not None
+    condition = f"tags.`mlflow.parentRunId` = '{parent}'"
+    runs = client.search_runs([experiment.experiment_id], filter_string=condition)
+    return sorted(runs, key=lambda run: int(run.data.tags[TRIAL]))
+
+
+def test_a_study_is_one_parent_and_a_child_per_trial(tracking_uri: str, problem_name: str, tmp_path: Path) -> None:
+    figure = tmp_path / "history.png"
+    figure.write_bytes(b"png")
+    parent = log_study(
+        tracking_uri,
+        problem_name,
+        key="k",
+        study_name="tpe, 3 trials",
+        trials=TRIALS,
+        params={"searcher": "tpe"},
+        metrics={"best_loss": 0.3},
+        artifacts=[figure],
+    )
+    client = connect(tracking_uri)
+    run = client.get_run(parent)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "tpe, 3 trials")
+    assert run.data.params == {"searcher": "tpe"}
+    assert run.data.metrics == {"best_loss": 0.3}
+    assert [item.path for item in client.list_artifacts(parent)] == ["history.png"]
+    first, failed, last = _children(tracking_uri, problem_name, parent)
+    assert first.data.params == {"family": "lightgbm", "rate": "0.1"}
+    assert first.data.metrics == {"loss": 0.4, "seconds": 2.5, "auc": 0.75}
+    assert first.info.end_time - first.info.start_time == 2500
+    assert failed.info.status == "FAILED"
+    assert failed.data.tags["headrace.error"] == "did not converge"
+    assert "loss" not in failed.data.metrics
+    assert last.data.metrics == {"loss": 0.3, "seconds": 1.0}
+
+
+def test_the_same_study_again_changes_nothing(tracking_uri: str, problem_name: str) -> None:
+    first = log_study(tracking_uri, problem_name, key="k", study_name="s", trials=TRIALS)
+    before = [run.to_dictionary() for run in _children(tracking_uri, problem_name, first)]
+    assert log_study(tracking_uri, problem_name, key="k", study_name="s", trials=TRIALS) == first
+    assert [run.to_dictionary() for run in _children(tracking_uri, problem_name, first)] == before
+    assert log_study(tracking_uri, problem_name, key="other", study_name="s", trials=()) != first
+
+
+def test_a_killed_logging_is_finished_by_the_next(tracking_uri: str, problem_name: str) -> None:
+    def cut_off() -> Iterator[Trial]:
+        yield TRIALS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        log_study(tracking_uri, problem_name, key="k", study_name="s", trials=cut_off())
+    parent = find_run(tracking_uri, problem_name, "k")
+    assert parent is not None
+    # ... and trial 1 was cut off between the creation of its run and its values.
+    client = connect(tracking_uri)
+    experiment = experiment_id(client, tracking_uri, problem_name)
+    half = client.create_run(experiment, tags={"mlflow.parentRunId": parent, TRIAL: "1"}).info.run_id
+    assert log_study(tracking_uri, problem_name, key="k", study_name="s", trials=TRIALS) == parent
+    children = _children(tracking_uri, problem_name, parent)
+    assert [run.data.tags[TRIAL] for run in children] == ["0", "1", "2"]
+    assert children[1].info.run_id == half
+    assert [run.info.status for run in children] == ["FINISHED", "FAILED", "FINISHED"]
+    assert len(client.get_metric_history(children[0].info.run_id, "loss")) == 1
+    assert client.get_run(parent).info.status == "FINISHED"
+
+
+def test_a_deleted_study_is_logged_anew(tracking_uri: str, problem_name: str) -> None:
+    first = log_study(tracking_uri, problem_name, key="k", study_name="s", trials=())
+    connect(tracking_uri).delete_run(first)
+    assert find_run(tracking_uri, problem_name, "k") is None
+    assert log_study(tracking_uri, problem_name, key="k", study_name="s", trials=()) != first
+
+
+def test_what_is_known_later_is_added(tracking_uri: str, problem_name: str, tmp_path: Path) -> None:
+    run_id = log_study(tracking_uri, problem_name, key="k", study_name="s", trials=())
+    plot = tmp_path / "shap_summary.png"
+    plot.write_bytes(b"png")
+    for _ in range(2):
+        add_to_run(tracking_uri, run_id, metrics={"gate_auc": 0.77}, tags={"bundle": "b"}, artifacts=[plot])
+    client = connect(tracking_uri)
+    assert client.get_run(run_id).data.metrics == {"gate_auc": 0.77}
+    assert client.get_run(run_id).data.tags["bundle"] == "b"
+    assert [item.path for item in client.list_artifacts(run_id)] == ["shap_summary.png"]
+    assert len(client.get_metric_history(run_id, "gate_auc")) == 1
+
+
+def test_racing_for_a_new_experiment_gives_one(tracking_uri: str, problem_name: str) -> None:
+    barrier, found = threading.Barrier(4), []
+
+    def ask() -> None:
+        client = connect(tracking_uri)
+        barrier.wait()
+        found.append(experiment_id(client, tracking_uri, problem_name))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+
+
+def test_a_deleted_experiment_is_restored(tracking_uri: str, problem_name: str) -> None:
+    client = connect(tracking_uri)
+    first = experiment_id(client, tracking_uri, problem_name)
+    client.delete_experiment(first)
+    assert experiment_id(client, tracking_uri, problem_name) == first
+    assert client.get_experiment(first).lifecycle_stage == "active"
+
+
+def test_ambient_state_is_left_alone(tracking_uri: str, problem_name: str) -> None:
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    run_id = log_study(tracking_uri, problem_name, key="k", study_name="s", trials=TRIALS[:1])
+    assert mlflow.get_tracking_uri() == before
+    assert mlflow.active_run() is None
+    assert connect(tracking_uri).get_run(run_id).data.tags[KEY] == "k"
+
+
+def test_run_address() -> None:
+    assert run_address("http://h:5000/", "1", "r") == "http://h:5000/#/experiments/1/runs/r"
