@@ -36,8 +36,7 @@ def conform(
     """The rows of a declared table with kept types only.
 
     expected: the schema that earlier batches have, for columns to be read as before. required: columns besides the
-    declaration's own that must be there. Columns with the role `ignore` and columns of nested types are refused or
-    left out: a nested type cannot be kept.
+    declaration's own that must be there. A column of a nested type is refused, or left out if its role is `ignore`.
     """
     _check_columns(table, rows, required)
     if rows.num_rows == 0 and not allow_empty:
@@ -45,7 +44,7 @@ def conform(
     columns = {
         name: _column(table, name, rows.column(name), expected)
         for name in rows.column_names
-        if table.roles.get(name) != "ignore" or name in (*table.keys, *table.time_columns)
+        if table.roles.get(name) != "ignore" or not pa.types.is_nested(rows.schema.field(name).type)
     }
     conformed = pa.table(columns)
     _check_keys(table, conformed)

@@ -1,0 +1,107 @@
+"""A replayed feed: what our gateway had received by an instant, cut out of a source that holds the whole history.
+
+`bootstrap` is everything known before the feed's start. `step` is what came in [from, to): one message per row and
+instant at which something of it became known (its schedule, its departure, its arrival), each a full row with what is
+known at that instant and null for the rest. Laid over each other by key they give the source as it was known at `to`.
+Pure functions of the sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.lake import known
+from headrace.lake.conform import ARRIVAL, TIMESTAMP, conform
+from headrace.problems.files import as_source
+from headrace.schema import Problem, Table
+
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+
+def bootstrap(problem: Problem) -> dict[str, pa.Table]:
+    """Rows by table: all of the sources without a feed, else what was known before its start.
+
+    With a feed the rows are conformed (their times must be read to be cut) and a source that cannot be raises
+    DataError; without one they come as they are, for ingest to judge.
+    """
+    feed = problem.feed
+    tables = {table.name: _source(problem, table) for table in problem.entity_set.tables}
+    if feed is None:
+        return tables
+    return {
+        table.name: known_before(table, conform(table, tables[table.name]), feed.start_us)
+        for table in problem.entity_set.tables
+    }
+
+
+def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
+    """Messages of [from_us, to_us) by table, with `_arrival`, in the order they came; tables without any are absent."""
+    found = {
+        table.name: messages(table, conform(table, _source(problem, table)), from_us, to_us)
+        for table in problem.entity_set.tables
+        if table.time is not None
+    }
+    return {name: rows for name, rows in found.items() if rows.num_rows}
+
+
+def known_before(table: Table, rows: pa.Table, instant_us: int) -> pa.Table:
+    """Rows known before an instant, with null for every value that was not."""
+    seen = known.row_known(table, rows) < instant_us
+    rows = rows.filter(pa.array(seen))
+    columns = known.later_columns(table)
+    return _masked(rows, {name: known.instants(table, rows, when) >= instant_us for name, when in columns.items()})
+
+
+def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table:
+    """One row per row and instant in [from_us, to_us) at which something of it became known, by `_arrival`."""
+    row_known = known.row_known(table, rows)
+    when = {
+        name: np.maximum(known.instants(table, rows, expression), row_known)
+        for name, expression in known.later_columns(table).items()
+    }
+    sent: list[Ints] = []
+    parts: list[pa.Table] = []
+    for instants in _distinct([row_known, *when.values()]):
+        fresh = (instants >= from_us) & (instants < to_us)
+        for earlier in sent:
+            fresh &= instants != earlier
+        sent.append(instants)
+        picked = np.flatnonzero(fresh)
+        now = instants[picked]
+        hidden = {name: values[picked] > now for name, values in when.items()}
+        part = _masked(rows.take(pa.array(picked)), hidden)
+        parts.append(part.append_column(ARRIVAL, pa.array(now).cast(TIMESTAMP)))
+    together = pa.concat_tables(parts).combine_chunks()
+    arrival = together.column(ARRIVAL).cast(pa.int64()).to_numpy()
+    return together.take(pa.array(np.argsort(arrival, kind="stable")))
+
+
+def _source(problem: Problem, table: Table) -> pa.Table:
+    folder = problem.path.parent if problem.path is not None else None
+    return as_source(table.source, folder).read()
+
+
+def _distinct(columns: list[Ints]) -> list[Ints]:
+    """Arrays without those equal to an earlier one: several columns become known together."""
+    found: list[Ints] = []
+    for column in columns:
+        if not any(np.array_equal(column, other) for other in found):
+            found.append(column)
+    return found
+
+
+def _masked(rows: pa.Table, hidden: Mapping[str, Bools]) -> pa.Table:
+    """Rows with null where a column is hidden."""
+    for name, mask in hidden.items():
+        if mask.any():
+            column = rows.column(name)
+            place = rows.column_names.index(name)
+            shown = pc.if_else(pa.array(mask), pa.scalar(None, column.type), column)
+            rows = rows.set_column(place, rows.schema.field(name), shown)
+    return rows

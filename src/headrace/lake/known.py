@@ -1,0 +1,51 @@
+"""When each row, and each value in it, could first be seen: known times as int64 us, one per row.
+
+Declared known times only; the arrival of the batch is the lake's to add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
+from headrace.schema import Table, TimeExpression
+
+Ints = npt.NDArray[np.int64]
+
+
+def instants(table: Table, rows: pa.Table, expression: TimeExpression, missing: int = NEVER) -> Ints:
+    """A time expression over every row [n]; `missing` where its column is null.
+
+    Where the table declares a resolution, a value is known at the end of its day (or hour ...).
+    """
+    column = rows.column(expression.column)
+    values = np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
+    if table.resolution is not None:
+        step = parse_duration(table.resolution)
+        values = values - values % step + step
+    values = values + expression.offset_us
+    return values if column.null_count == 0 else np.where(column.is_null().to_numpy(), missing, values)
+
+
+def row_known(table: Table, rows: pa.Table) -> Ints:
+    """When each row could first be seen [n]; since ever in a table without time, or where the time is null."""
+    expression = table.row_known
+    if expression is None:
+        return np.full(rows.num_rows, BEFORE_ALL, dtype=np.int64)
+    return instants(table, rows, expression, missing=BEFORE_ALL)
+
+
+def later_columns(table: Table) -> dict[str, TimeExpression]:
+    """Columns seen later than their row, with when.
+
+    Those declared in `known_at`, and the columns that these expressions read: an instant that has not come is not known
+    either (the actual departure of a flight still at its gate), unless it is declared to be.
+    """
+    later = {column: TimeExpression.parse(text) for column, text in table.known_at.items()}
+    with_row = {table.time, table.row_known.column if table.row_known is not None else None, *table.keys}
+    for expression in tuple(later.values()):
+        if expression.column not in with_row and expression.column not in later:
+            later[expression.column] = TimeExpression(column=expression.column)
+    return later
