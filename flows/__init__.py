@@ -1,0 +1,1 @@
+"""Prefect flows: thin orchestration around `headrace.pipeline`, and nothing else. Only this folder knows Prefect."""

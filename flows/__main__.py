@@ -1,0 +1,96 @@
+"""`python -m flows run [PROBLEM]` and `python -m flows deploy [PROBLEM ...]`.
+
+`run` reports to the Prefect server that answers: the one that PREFECT_API_URL names, or the one of `make up`. Without
+one it starts a server for the length of the run, on the same database, so the run shows in the same pages later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from headrace.cli.lifecycle import answers, project_folder
+from headrace.cli.services import prefect_api
+from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.core.settings import Settings, settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 refused or failed, 3 done but a batch was quarantined on the way."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        _point_prefect(settings(), server_needed=chosen.command == "deploy")
+        if chosen.command == "deploy":
+            return _deploy(chosen.problems)
+        return _run(chosen)
+    except HeadraceError as error:
+        print(f"headrace: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows", description="Headrace's flows, run by Prefect.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the main job now")
+    run.add_argument("problem", nargs="?", default="flights", help="a built-in problem, or the path of a problem file")
+    run.add_argument("--trials", type=int, help="size of the search")
+    run.add_argument("--seed", type=int, help="seed of the search and the selection")
+    deploy = commands.add_parser("deploy", help="register the deployments on the server that is up")
+    deploy.add_argument("problems", nargs="*", default=["flights"])
+    return parser
+
+
+def _point_prefect(chosen: Settings, *, server_needed: bool) -> None:
+    """Set what Prefect reads when it is imported: it must not have been before."""
+    api = prefect_api(chosen)
+    if api is None and server_needed:
+        raise UnavailableError("no Prefect server is up", fix="start one with `make up`, or set PREFECT_API_URL")
+    if api is not None and not answers(f"{api}/health"):
+        raise UnavailableError(
+            "the Prefect server does not answer", where=api, fix="start it, or unset PREFECT_API_URL"
+        )
+    os.environ["PREFECT_HOME"] = str(chosen.root / "prefect")
+    os.environ["PREFECT_LOGGING_EXTRA_LOGGERS"] = "headrace"
+    # Prefect's own pages keep every line; here a failure is one line, not its engine's tracebacks.
+    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    if api is not None:
+        os.environ["PREFECT_API_URL"] = api
+    else:
+        os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
+        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    from flows.pipeline import pipeline
+    from headrace.cli.run import show_report
+
+    _print_progress()
+    report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
+    show_report(report)
+    return 3 if report.quarantined else 0
+
+
+def _deploy(problems: Sequence[str]) -> int:
+    from flows.deployments import for_references
+    from flows.register import register
+
+    deployments = for_references(problems)
+    register(deployments, project_folder())
+    for deployment in deployments:
+        print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
+    return 0
+
+
+def _print_progress() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("headrace.flows")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""The main job as a flow: one task per stage, so that Prefect's pages show how far it is and what each stage took.
+
+Stages find their own inputs on disk by content address; nothing travels between tasks. They are not retried and not
+cached by Prefect: a stage that is run again finds what is done by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.artifacts import publish
+from headrace.cli.services import addresses, tracking_uri
+from headrace.core.settings import settings
+from headrace.pipeline.report import RunReport
+from headrace.pipeline.runner import PipelineRun, open_run
+from headrace.pipeline.stage import StageReport
+
+log = logging.getLogger("headrace.flows")
+
+
+@flow(name="pipeline", flow_run_name="pipeline {problem}", persist_result=False)
+def pipeline(problem: str = "flights", trials: int | None = None, seed: int | None = None) -> RunReport:
+    """Raw tables to a served model: every stage in order, each cached or run.
+
+    problem: a built-in name or the path of a problem file. trials, seed: of the search; the problem's own if left out.
+    """
+    chosen = settings()
+    run = open_run(
+        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
+    )
+    for name in run.stage_names:
+        report = _stage(run, name)
+        log.info("%-14s %7.1f s  %s", name, report.seconds, "cached" if report.cached else "run")
+    finished = run.finish(addresses=addresses(chosen))
+    publish(finished.artifacts)
+    return finished
+
+
+def _stage(run: PipelineRun, name: str) -> StageReport:
+    # A closure: the run itself is no task parameter, which Prefect would walk through and record.
+    @task(name=name, task_run_name=name, retries=0, cache_policy=NO_CACHE, persist_result=False)
+    def stage() -> StageReport:
+        return run.run_stage(name)
+
+    return stage()

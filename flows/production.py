@@ -1,0 +1,50 @@
+"""Production as flows: one step of a replayed feed, the predictions that fall due, the online store."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.artifacts import publish
+from headrace.cli.paths import context_of
+from headrace.pipeline import production
+from headrace.pipeline.report import Artifact
+from headrace.pipeline.runner import PipelineRun
+
+log = logging.getLogger("headrace.flows")
+
+
+@flow(name="advance", flow_run_name="advance {problem}", persist_result=False)
+def advance(problem: str = "flights") -> int:
+    """Move a replayed problem's production clock by one step: ingest, score what fell due, refresh the online store.
+
+    Returns the number of predictions made.
+    """
+    context = context_of(problem, None)
+    report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: production.advance(context))()
+    publish([Artifact(key=f"{_key(report.problem)}-advance", kind="table", data=report.rows())])
+    log.info("%d predictions, %d batches refused", report.scored, len(report.refused))
+    return report.scored
+
+
+@flow(name="score", flow_run_name="score {problem}", persist_result=False)
+def score(problem: str = "flights") -> int:
+    """Predict the rows whose cutoff fell due since the last time. Returns how many."""
+    context = context_of(problem, None)
+    count = task(name="score", cache_policy=NO_CACHE, persist_result=False)(lambda: production.score_due(context))()
+    log.info("%d predictions", count)
+    return count
+
+
+@flow(name="materialise", flow_run_name="materialise {problem}", persist_result=False)
+def materialise(problem: str = "flights") -> None:
+    """Bring the online store up to the production clock's last tick; an emptied one is filled again."""
+    run = PipelineRun(context_of(problem, None))
+    task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(lambda: run.run_stage("materialise"))()
+
+
+def _key(problem: str) -> str:
+    # Prefect's artifact keys know lower-case letters, digits and dashes only
+    return problem.lower().replace("_", "-")

@@ -1,0 +1,152 @@
+"""The services of a local installation, and the commands that start and stop them.
+
+Prefect server, MLflow, a worker whose schedules are live, and the prediction API. A Prefect or MLflow server that the
+user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is started here.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.lifecycle import Address, Service, running, start_services, stop_services
+from headrace.core.settings import QUIET, Settings, settings
+
+__all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "running", "tracking_uri", "up"]
+
+WORK_POOL = "headrace"
+
+
+def up(problem: str = "flights", home: Path | None = None) -> None:
+    """Start what is not running, wait until each answers, and print where."""
+    chosen = _settings(home)
+    for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect"):
+        folder.mkdir(parents=True, exist_ok=True)
+    console = Console()
+    with console.status("starting services"):
+        started = start_services(chosen.root, local_services(chosen, problem), host=chosen.host)
+    named = {"Prefect": chosen.prefect_api_url, "MLflow": chosen.mlflow_tracking_uri}
+    theirs = [Address(name=name, url=url, state="yours, not started here") for name, url in named.items() if url]
+    console.print(_table([*theirs, *started]))
+    if all(address.state != "started" for address in started):
+        console.print("Everything was up already. `make down` stops it.")
+
+
+def down(home: Path | None = None) -> None:
+    """Stop exactly what `up` started."""
+    stopped = stop_services(_settings(home).root)
+    Console().print(f"stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
+
+
+def _settings(home: Path | None) -> Settings:
+    return settings() if home is None else settings().model_copy(update={"home": home})
+
+
+def _table(found: list[Address]) -> Table:
+    table = Table("service", "address", "state")
+    for address in found:
+        table.add_row(address.name, address.url or "-", address.state)
+    return table
+
+
+def prefect_api(settings: Settings) -> str | None:
+    """The Prefect API that runs should report to: the user's, else ours where it answers."""
+    if settings.prefect_api_url:
+        return settings.prefect_api_url.rstrip("/")
+    ours = running(settings.root).get("Prefect")
+    return f"{ours}/api" if ours else None
+
+
+def tracking_uri(settings: Settings) -> str:
+    """The MLflow tracking URI: the user's, else our server where it answers, else the embedded store."""
+    return settings.mlflow_tracking_uri or running(settings.root).get("MLflow") or settings.mlflow_store
+
+
+def addresses(settings: Settings) -> dict[str, str]:
+    """What can be opened in a browser now: name -> address."""
+    named = {"MLflow": settings.mlflow_tracking_uri, "Prefect": settings.prefect_api_url}
+    theirs = {name: url.removesuffix("/api") for name, url in named.items() if url and url.startswith("http")}
+    return {**running(settings.root), **theirs}
+
+
+def local_services(settings: Settings, problem: str = "flights") -> tuple[Service, ...]:
+    """The services of a local installation, in the order they are started."""
+    python, root, host = sys.executable, settings.root, settings.host
+    mlflow_url, api_url = f"http://{host}:{settings.mlflow_port}", f"http://{host}:{settings.api_port}"
+    prefect_url = f"http://{host}:{settings.prefect_port}"
+    prefect_api_url = (settings.prefect_api_url or f"{prefect_url}/api").rstrip("/")
+    ours = {
+        **QUIET,
+        "HEADRACE_HOME": str(root),
+        "HEADRACE_HOST": host,
+        "HEADRACE_API_PORT": str(settings.api_port),
+        "PREFECT_HOME": str(root / "prefect"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
+    }
+    clients = {
+        **ours,
+        "PREFECT_API_URL": prefect_api_url,
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri or mlflow_url,
+    }
+    prefect = Service(
+        name="Prefect",
+        command=(python, "-m", "prefect", "server", "start", "--host", host, "--port", str(settings.prefect_port)),
+        env=ours,
+        url=prefect_url,
+        probe=f"{prefect_url}/api/health",
+        port=settings.prefect_port,
+        setting="HEADRACE_PREFECT_PORT",
+    )
+    mlflow = Service(
+        name="MLflow",
+        command=_mlflow_command(settings),
+        env={**ours, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        url=mlflow_url,
+        probe=f"{mlflow_url}/health",
+        port=settings.mlflow_port,
+        setting="HEADRACE_MLFLOW_PORT",
+    )
+    api = Service(
+        name="API",
+        command=(python, "-m", "headrace.api", "--problem", problem),
+        env=clients,
+        url=api_url,
+        probe=f"{api_url}/healthz",
+        port=settings.api_port,
+        setting="HEADRACE_API_PORT",
+        after=() if settings.mlflow_tracking_uri else ("MLflow",),
+    )
+    worker = Service(
+        name="worker",
+        command=(python, "-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"),
+        env=clients,
+        after=() if settings.prefect_api_url else ("Prefect",),
+        prepare=(python, "-m", "flows", "deploy", problem),
+        ready=lambda: _worker_is_online(prefect_api_url),
+    )
+    chosen = [prefect, mlflow, api, worker]
+    named = {"Prefect": settings.prefect_api_url, "MLflow": settings.mlflow_tracking_uri}
+    return tuple(service for service in chosen if not named.get(service.name))
+
+
+def _mlflow_command(settings: Settings) -> tuple[str, ...]:
+    # Artifacts are plain paths, not proxied through the server: a run logged with the server up can be read, and its
+    # model loaded, when it is down again.
+    return (
+        *(sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
+        *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
+        *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
+    )
+
+
+def _worker_is_online(prefect_api_url: str) -> bool:
+    try:
+        with httpx.Client(trust_env=False, timeout=2.0) as client:
+            answer = client.post(f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter", json={})
+            return answer.status_code == 200 and any(one["status"] == "ONLINE" for one in answer.json())
+    except (httpx.HTTPError, ValueError):
+        return False

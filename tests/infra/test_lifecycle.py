@@ -1,0 +1,151 @@
+"""Services start together or not at all, and stop exactly; shown on tiny HTTP servers."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from headrace.cli import lifecycle, processes
+from headrace.cli.lifecycle import Service, recorded, running, start_services, stop_services
+from headrace.core.errors import CorruptError, UnavailableError
+from headrace.core.files import read_json, write_json
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[Path]:
+    """A home folder; whatever a test leaves running in it is stopped."""
+    yield tmp_path
+    stop_services(tmp_path)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def web(name: str, port: int | None = None, **more: object) -> Service:
+    """A service that answers 200."""
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = (sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1")
+    fields = {"command": command, "url": url, "probe": url, "port": port, "setting": f"HEADRACE_{name.upper()}_PORT"}
+    return Service(**{"name": name, **fields, **more})  # type: ignore[arg-type]
+
+
+def python(name: str, code: str, **more: object) -> Service:
+    return Service(**{"name": name, "command": (sys.executable, "-c", code), "ready": lambda: False, **more})  # type: ignore[arg-type]
+
+
+def test_up_starts_and_down_stops(root: Path) -> None:
+    services = (web("first"), web("second", after=("first",)))
+    assert [(one.name, one.state) for one in start_services(root, services)] == [
+        ("first", "started"),
+        ("second", "started"),
+    ]
+    assert running(root) == {service.name: service.url for service in services}
+    started = recorded(root)
+    assert stop_services(root) == ["first", "second"]
+    assert running(root) == {}
+    assert not any(processes.is_alive(one) for one in started)
+
+
+def test_up_again_starts_only_what_is_missing(root: Path) -> None:
+    services = (web("first"), web("second"))
+    start_services(root, services)
+    before = {one.name: one.pid for one in recorded(root)}
+    assert {one.state for one in start_services(root, services)} == {"running already"}
+    processes.stop([one for one in recorded(root) if one.name == "second"])
+    states = {one.name: one.state for one in start_services(root, services)}
+    after = {one.name: one.pid for one in recorded(root)}
+    assert states == {"first": "running already", "second": "started"}
+    assert after["first"] == before["first"]
+    assert after["second"] != before["second"]
+
+
+def test_down_with_nothing_up(root: Path) -> None:
+    assert stop_services(root) == []
+
+
+def test_a_taken_port_is_named_before_anything_starts(root: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(UnavailableError, match=f"port {port} is taken by .*pid .*HEADRACE_SECOND_PORT"):
+            start_services(root, (web("first"), web("second", port)))
+    assert recorded(root) == []
+
+
+def test_a_service_that_ends_takes_the_others_down_and_shows_its_log(root: Path) -> None:
+    services = (web("first"), python("broken", "raise SystemExit('no such database')"))
+    with pytest.raises(UnavailableError, match=r"broken: ended while starting\n.*no such database"):
+        start_services(root, services)
+    assert recorded(root) == []
+    assert not processes.port_is_taken("127.0.0.1", services[0].port or 0)
+
+
+def test_a_failure_leaves_what_ran_before(root: Path) -> None:
+    first = web("first")
+    start_services(root, (first,))
+    with pytest.raises(UnavailableError, match="broken"):
+        start_services(root, (first, python("broken", "raise SystemExit(1)")))
+    assert running(root) == {"first": first.url}
+
+
+def test_a_failed_preparation_stops_everything(root: Path) -> None:
+    prepare = (sys.executable, "-c", "raise SystemExit('cannot register')")
+    with pytest.raises(UnavailableError, match=r"second: could not be prepared\n.*cannot register"):
+        start_services(root, (web("first"), web("second", prepare=prepare)))
+    assert running(root) == {}
+
+
+def test_a_service_that_never_answers_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lifecycle, "START_TIMEOUT_S", 0.5)
+    with pytest.raises(UnavailableError, match="deaf: did not answer within"):
+        start_services(root, (python("deaf", "import signal; signal.pause()"),))
+    assert recorded(root) == []
+
+
+def test_down_spares_a_process_that_was_given_the_pid(root: Path) -> None:
+    """A record whose pid now belongs to somebody else: another start time, so not ours."""
+    start_services(root, (web("first"),))
+    path = root / "run" / "services.json"
+    record = read_json(path)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        forged = {**record["services"][0], "name": "forged", "pid": stranger.pid, "mark": "another"}
+        write_json(path, {"services": [*record["services"], forged]})
+        assert stop_services(root) == ["first"]
+        assert stranger.poll() is None
+        stranger.communicate(b"\n")
+
+
+def test_down_reaches_children_that_left_the_session(root: Path) -> None:
+    """As a worker's flow runs do: a grandchild in a session of its own, orphaned by a kill -9 of its parent."""
+    code = (
+        "import subprocess, sys, pathlib, signal\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()'], start_new_session=True)\n"
+        f"pathlib.Path({str(root / 'child')!r}).write_text(str(child.pid))\n"
+        "signal.pause()"
+    )
+    start_services(root, (python("parent", code, ready=lambda: (root / "child").exists()),))
+    assert processes.wait_until(lambda: (root / "child").read_text() != "", timeout_s=10)
+    child = psutil.Process(int((root / "child").read_text()))
+    psutil.Process(recorded(root)[0].pid).kill()
+    assert child.is_running()
+    stop_services(root)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_spoilt_record_is_named(root: Path) -> None:
+    path = root / "run" / "services.json"
+    write_json(path, {"services": [{"pid": 1}]})
+    with pytest.raises(CorruptError, match=r"services\.json"):
+        recorded(root)
+    path.unlink()
