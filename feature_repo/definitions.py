@@ -1,0 +1,17 @@
+"""Feast's objects for everything that Headrace has published, so that Feast's own commands see the same store.
+
+Features are synthesised, not written here: `headrace run` publishes them. Before the first run the list is empty.
+"""
+
+from pathlib import Path
+
+from headrace.store.objects import feast_objects
+from headrace.store.published import all_published
+
+HOME = Path(__file__).resolve().parent.parent / ".headrace"
+(HOME / "store").mkdir(parents=True, exist_ok=True)
+
+# Feast looks for its objects among the names of this module.
+for published in all_published(HOME):
+    for item in feast_objects(published):
+        globals()[f"{type(item).__name__}__{item.name}"] = item

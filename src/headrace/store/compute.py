@@ -1,0 +1,87 @@
+"""Feast's materialisation, a view at a time and a table at a time: from the offline store's chunks to the online store.
+
+Feast's local engine turns every single value into a protobuf first; into our own online store the chunks go as they
+are. Any other online store (Redis) gets the protobufs it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
+from feast.infra.compute_engines.base import ComputeEngine
+from feast.infra.compute_engines.local.job import LocalMaterializationJob
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.repo_config import FeastConfigBaseModel
+from feast.utils import _convert_arrow_to_proto
+
+from headrace.core.clock import floor_to_tick, to_us
+from headrace.core.errors import DataError
+from headrace.store.embedded import HeadraceOnlineStore
+from headrace.store.offline import ComputedJob
+from headrace.store.published import layout
+from headrace.store.rows import Watermark
+from headrace.store.source import TIMESTAMP, SynthesisSource
+
+
+class HeadraceComputeEngineConfig(FeastConfigBaseModel):
+    """`batch_engine:` in feature_store.yaml."""
+
+    type: Literal["headrace.store.compute.HeadraceComputeEngine"] = "headrace.store.compute.HeadraceComputeEngine"
+
+
+class HeadraceComputeEngine(ComputeEngine):
+    """Materialises synthesised views. It keeps nothing of its own, so there is nothing to update or tear down."""
+
+    def update(self, project: str, *views_and_entities: Sequence[Any], **more: Sequence[Any]) -> None:
+        pass
+
+    def teardown_infra(self, project: str, *views_and_entities: Sequence[Any], **more: Sequence[Any]) -> None:
+        pass
+
+    def _materialize_one(
+        self, registry: BaseRegistry, task: MaterializationTask, **kwargs: Any
+    ) -> LocalMaterializationJob:
+        job_id = f"{task.feature_view.name}-{task.start_time}-{task.end_time}"
+        try:
+            self._write(task)
+        except Exception as error:  # Feast's contract: a failure is the job's, and the caller raises it
+            return LocalMaterializationJob(job_id=job_id, status=MaterializationJobStatus.ERROR, error=error)
+        return LocalMaterializationJob(job_id=job_id, status=MaterializationJobStatus.SUCCEEDED)
+
+    def _write(self, task: MaterializationTask) -> None:
+        view = task.feature_view
+        source = view.batch_source
+        if not isinstance(source, SynthesisSource):
+            raise DataError(
+                "only synthesised views can be materialised", where=view.name, found=[type(source).__name__]
+            )
+        slugs = [field.name for field in view.features]
+        job = self.offline_store.pull_latest_from_table_or_query(
+            config=self.repo_config,
+            data_source=source,
+            join_key_columns=list(view.join_keys),
+            feature_name_columns=slugs,
+            timestamp_field=TIMESTAMP,
+            created_timestamp_column=None,
+            start_date=task.start_time,
+            end_date=task.end_time,
+        )
+        if isinstance(self.online_store, HeadraceOnlineStore) and isinstance(job, ComputedJob):
+            mark = self._watermark(source, to_us(task.end_time), job.snapshot)
+            self.online_store.replace(self.repo_config, mark, list(view.join_keys), slugs, job.chunks())
+            return
+        types = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
+        rows = _convert_arrow_to_proto(job.to_arrow(), view, types)
+        self.online_store.online_write_batch(self.repo_config, view, rows, None)
+
+    def _watermark(self, source: SynthesisSource, end_us: int, history: str) -> Watermark:
+        published, view = source.published(self.repo_config)
+        return Watermark(
+            view=source.name,
+            tick_us=floor_to_tick(end_us, published.tick_us),
+            rows=0,
+            layout=layout(view),
+            history=history,
+        )

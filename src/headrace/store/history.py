@@ -1,0 +1,119 @@
+"""Feature values computed on read: one entity's stored definitions, at a tick for each key, from the lake.
+
+Storing every expiry of every lookback would write millions of rows; the engine finds any (key, tick) from the raw
+history in one pass. Training, materialisation and the skew audit all come through `compute_at`: they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.errors import DataError
+from headrace.lake.store import Lake, Snapshot
+from headrace.problems.catalogue import load_problem
+from headrace.schema import Problem
+from headrace.store.published import KeyType, Published, View
+from headrace.synthesis.definitions import Kind, Stored
+from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.entities import entity_keys
+
+#: Keys computed and written at a time when a view is materialised: bounds memory, not accuracy.
+KEYS_PER_CHUNK = 50_000
+
+#: How a value of each kind is stored. A time is its microseconds: Feast's own timestamp type keeps seconds only.
+STORED_TYPES: Mapping[Kind, pa.DataType] = {
+    "numeric": pa.float64(),
+    "boolean": pa.float64(),
+    "categorical": pa.string(),
+    "time": pa.int64(),
+}
+KEY_TYPES: Mapping[KeyType, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
+
+_snapshots: dict[tuple[Path, str], Snapshot] = {}
+
+
+def current_snapshot(root: Path, problem: str) -> Snapshot:
+    """Everything in a problem's lake now; the tables read for the last snapshot are kept while nothing was added."""
+    snapshot = Lake(root, problem).snapshot()
+    kept = _snapshots.get((root, problem))
+    if kept is None or kept.fingerprint != snapshot.fingerprint:
+        _snapshots[root, problem] = kept = snapshot
+    return kept
+
+
+def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
+    """The stored type of a join key, from the spine table's schema: whole numbers stay numbers, others become text."""
+    at = schema.get_field_index(join_key)
+    if at < 0:
+        raise DataError(
+            f"no join key column {join_key!r}", where=f"{problem.name}.{problem.spine.table}", found=schema.names
+        )
+    return "int64" if pa.types.is_integer(schema.field(at).type) else "string"
+
+
+def compute_at(
+    problem: Problem,
+    definitions: Sequence[Stored],
+    join_keys: Sequence[str],
+    keys: pa.Table,
+    snapshot: Snapshot,
+) -> pa.Table:
+    """Values [n keys, one column per definition], in the order of `keys` (join keys and `tick`, int64 us).
+
+    A row with a null join key has no entity: its values are null, and it is not lost.
+    """
+    known = np.ones(keys.num_rows, dtype=bool)
+    for name in join_keys:
+        known &= pc.is_valid(keys[name]).to_numpy()
+    whole = bool(known.all())
+    asked = keys if whole else keys.filter(pa.array(known))
+    if definitions and asked.num_rows:
+        values = LocalEngine().compute(problem, definitions, asked, snapshot)
+        if values.num_rows != asked.num_rows:
+            raise DataError(f"the engine returned {values.num_rows} rows for {asked.num_rows}", where=problem.name)
+        columns = [stored_values(values[item.slug], item) for item in definitions]
+    else:
+        columns = [pa.chunked_array([pa.nulls(asked.num_rows, STORED_TYPES[item.kind])]) for item in definitions]
+    if not whole:
+        places = pa.array(np.cumsum(known) - 1, mask=~known)
+        columns = [column.take(places) for column in columns]
+    return pa.table(columns, names=[item.slug for item in definitions])
+
+
+def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArray:
+    """A column as the store keeps it: the kind's type, and null where there is no value (NaN is none)."""
+    wanted = STORED_TYPES[definition.kind]
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us", tz=values.type.tz))
+    if values.type != wanted:
+        values = values.cast(wanted)
+    if pa.types.is_floating(wanted):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, wanted), values)
+    return values
+
+
+def entity_rows(
+    published: Published, problem: Problem, view: View, slugs: Sequence[str], snapshot: Snapshot, tick_us: int
+) -> Iterator[pa.Table]:
+    """A view at one tick, in chunks: join keys and these columns, a row for every entity key known before the tick."""
+    keys = entity_keys(problem, problem.entity(view.entity), snapshot, tick_us).select(list(view.join_keys))
+    keys = keys.drop_null()
+    definitions = view.select(slugs)
+    for start in range(0, keys.num_rows, KEYS_PER_CHUNK):
+        chunk = keys.slice(start, KEYS_PER_CHUNK)
+        asked = chunk.append_column("tick", pa.array(np.full(chunk.num_rows, tick_us, dtype=np.int64)))
+        values = compute_at(problem, definitions, view.join_keys, asked, snapshot)
+        yield pa.table(
+            [chunk[name].cast(KEY_TYPES[published.key_types[name]]) for name in view.join_keys] + values.columns,
+            names=[*view.join_keys, *values.column_names],
+        )
+
+
+def problem_of(published: Published) -> Problem:
+    """The declared problem, loaded by the reference it was published under."""
+    return load_problem(published.reference)

@@ -1,0 +1,93 @@
+"""Bringing the online store to a tick, and saying cheaply whether it is there.
+
+A view is written in one transaction together with its watermark (in online.db), so a killed run leaves whole views, and
+the next run writes what is missing. store/<problem>/watermark.json repeats the watermarks for people and `status`.
+Feast's intervals are only a mirror: `feast apply` can wipe them, and one end in the future would block them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.core.clock import floor_to_tick, from_us
+from headrace.core.errors import ConflictError
+from headrace.core.files import write_json
+from headrace.lake.store import Lake
+from headrace.schema import Problem
+from headrace.store.history import current_snapshot
+from headrace.store.published import Published, View, layout, read_published
+from headrace.store.rows import RowStore, Watermark
+
+
+def online_rows(root: Path) -> RowStore:
+    """The online file of a home folder."""
+    return RowStore(root.absolute() / "store" / "online.db")
+
+
+def watermarks(root: Path, problem: Problem) -> dict[str, Watermark]:
+    """View -> its last refresh, for the views of one problem that have one."""
+    views = {view.name for view in read_published(root, problem.name).views}
+    return {name: mark for name, mark in online_rows(root).watermarks().items() if name in views}
+
+
+def online_is_empty(root: Path, problem: Problem) -> bool:
+    """Whether any published view is absent, incomplete or of an older layout. Quick: SQLite only, no Feast."""
+    rows = online_rows(root)
+    marks = rows.watermarks()
+    return any(not _whole(view, marks.get(view.name), rows) for view in read_published(root, problem.name).views)
+
+
+def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
+    """Bring every view of a problem to the tick at or before `tick_us`; returns view -> rows.
+
+    Never past the production clock, and never back: a view that is further on is brought to where it was. What is
+    there already is not written again. Raises NotFoundError before anything is published.
+    """
+    root = root.absolute()
+    published = read_published(root, problem.name)
+    rows, history = online_rows(root), current_snapshot(root, problem.name).fingerprint
+    target = _target(published, rows, tick_us, Lake(root, problem.name).clock())
+    stale = _stale(published, rows, target, history)
+    if stale:
+        from headrace.store.repo import open_store, writing
+
+        with writing(root):
+            open_store(root).materialize(
+                start_date=from_us(target - published.tick_us),
+                end_date=from_us(target),
+                feature_views=[view.name for view in stale],
+            )
+        if left := _stale(published, rows, target, history):
+            raise ConflictError(
+                "the views were changed while they were materialised",
+                where=problem.name,
+                found=[view.name for view in left],
+                fix="run it again",
+            )
+    marks = watermarks(root, problem)
+    record = {name: {"tick_us": mark.tick_us, "rows": mark.rows} for name, mark in marks.items()}
+    write_json(root / "store" / problem.name / "watermark.json", record)
+    return {name: mark.rows for name, mark in marks.items()}
+
+
+def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int | None) -> int:
+    """The tick to write: clamped to the clock; a watermark beyond the clock is an error of the past and is ignored."""
+    limit = tick_us if clock_us is None else clock_us
+    marks = rows.watermarks()
+    reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
+    wanted = max([min(tick_us, limit), *(tick for tick in reached if tick <= limit)])
+    return floor_to_tick(wanted, published.tick_us)
+
+
+def _stale(published: Published, rows: RowStore, target: int, history: str) -> list[View]:
+    marks = rows.watermarks()
+
+    def current(view: View) -> bool:
+        mark = marks.get(view.name)
+        return mark is not None and (mark.tick_us, mark.history) == (target, history) and _whole(view, mark, rows)
+
+    return [view for view in published.views if not current(view)]
+
+
+def _whole(view: View, mark: Watermark | None, rows: RowStore) -> bool:
+    return mark is not None and mark.layout == layout(view) and mark.rows == rows.count(view.name)

@@ -1,0 +1,66 @@
+"""Publishing a model's features: entities, views and a service in Feast's registry, definitions beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from headrace.core.errors import NotFoundError
+from headrace.lake.store import Snapshot
+from headrace.schema import Problem
+from headrace.store.history import current_snapshot, key_type
+from headrace.store.objects import feast_objects
+from headrace.store.published import KeyType, Published, read_published, write_published
+from headrace.store.repo import open_store, writing
+from headrace.synthesis.definitions import Definition
+
+
+def publish(
+    root: Path,
+    problem: Problem,
+    definitions: Iterable[Definition],
+    service: str,
+    *,
+    reference: str | None = None,
+) -> Published:
+    """Add a service to the store, with what views it needs. Nothing that is there is taken away; twice changes nothing.
+
+    reference: how any process can load the problem (catalogue name or file path); its file or name if not given.
+    The registry first, published.json last: a service that the file names is complete.
+    """
+    root = root.absolute()
+    with writing(root):
+        before = _published(root, problem)
+        snapshot = current_snapshot(root, problem.name)
+        start = Published(
+            problem=problem.name,
+            reference=_located(problem, reference),
+            tick_us=problem.tick_us,
+            key_types=_key_types(problem, snapshot),
+            services=before.services if before else {},
+            views=before.views if before else (),
+        )
+        after = start.with_service(problem, service, definitions)
+        open_store(root).apply(feast_objects(after), skip_feature_view_validation=True)
+        if after != before:
+            write_published(root, after)
+    return after
+
+
+def _located(problem: Problem, reference: str | None) -> str:
+    """A reference that holds from any working folder: a file by its absolute path, else the catalogue's name."""
+    if problem.path is not None:
+        return str(problem.path.absolute())
+    return reference or problem.name
+
+
+def _published(root: Path, problem: Problem) -> Published | None:
+    try:
+        return read_published(root, problem.name)
+    except NotFoundError:
+        return None
+
+
+def _key_types(problem: Problem, snapshot: Snapshot) -> dict[str, KeyType]:
+    schema = snapshot.table(problem.spine.table).schema
+    return {name: key_type(problem, schema, name) for name in problem.join_keys}

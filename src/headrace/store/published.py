@@ -1,0 +1,177 @@
+"""What is published for a problem: services (a list of definitions each) and the views that hold their stored features.
+
+store/<problem>/published.json is written last and in one step, so a service named in it is in Feast's registry too.
+No Feast here: serving reads this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from headrace.core.errors import ConflictError, NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import fingerprint
+from headrace.schema import Problem
+from headrace.synthesis.definitions import Definition, Direct, Stored, from_json, stored, to_json
+
+KeyType = Literal["string", "int64"]
+
+
+def view_name(problem: str, entity: str) -> str:
+    """The Feast feature view (and data source) of one entity of a problem."""
+    return f"{problem}__{entity}"
+
+
+def service_name(problem: str, service: str) -> str:
+    """The Feast feature service of one published list of definitions."""
+    return f"{problem}__{service}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One entity's stored definitions, the union over all services, in order of first publication."""
+
+    name: str
+    entity: str
+    join_keys: tuple[str, ...]
+    definitions: tuple[Stored, ...]
+
+    @property
+    def slugs(self) -> tuple[str, ...]:
+        return tuple(item.slug for item in self.definitions)
+
+    def select(self, slugs: Iterable[str]) -> tuple[Stored, ...]:
+        """The definitions of these columns, in the order asked for."""
+        by_slug = {item.slug: item for item in self.definitions}
+        missing = [slug for slug in slugs if slug not in by_slug]
+        if missing:
+            raise NotFoundError(f"no feature {missing[0]!r}", where=self.name, found=by_slug)
+        return tuple(by_slug[slug] for slug in slugs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """The store's content for one problem. reference: how any process loads the problem (catalogue name or path).
+
+    key_types: join key -> type in the lake. services: name -> every definition of a model, transforms included.
+    """
+
+    problem: str
+    reference: str
+    tick_us: int
+    key_types: Mapping[str, KeyType]
+    services: Mapping[str, tuple[Definition, ...]] = field(default_factory=dict)
+    views: tuple[View, ...] = ()
+
+    def view(self, name: str) -> View:
+        """The view of that name."""
+        for view in self.views:
+            if view.name == name:
+                return view
+        raise NotFoundError(f"no view {name!r}", where=self.problem, found=[view.name for view in self.views])
+
+    def service(self, name: str) -> tuple[Definition, ...]:
+        """The definitions of a service."""
+        if name not in self.services:
+            raise NotFoundError(
+                f"no feature service {name!r}", where=self.problem, found=self.services, fix="publish it first"
+            )
+        return self.services[name]
+
+    def service_columns(self, name: str) -> dict[str, tuple[str, ...]]:
+        """View name -> the slugs that a service takes from it; views it does not touch are absent."""
+        columns: dict[str, list[str]] = {}
+        for item in stored(self.service(name)):
+            columns.setdefault(view_name(self.problem, item.entity), []).append(item.slug)
+        return {view: tuple(slugs) for view, slugs in columns.items()}
+
+    def with_service(self, problem: Problem, name: str, definitions: Iterable[Definition]) -> Published:
+        """The same with one more service (or that one replaced), and views grown to hold it. Nothing is taken away."""
+        definitions = tuple(definitions)
+        views = {view.name: view for view in self.views}
+        for item in stored(definitions):
+            at = view_name(problem.name, item.entity)
+            entity = problem.entity(item.entity)
+            old = views.get(at) or View(name=at, entity=entity.name, join_keys=entity.join_keys, definitions=())
+            if item not in old.definitions:
+                _refuse_same_slug(old, item)
+                views[at] = View(
+                    name=at, entity=entity.name, join_keys=entity.join_keys, definitions=(*old.definitions, item)
+                )
+        return Published(
+            problem=self.problem,
+            reference=self.reference,
+            tick_us=self.tick_us,
+            key_types=self.key_types,
+            services={**self.services, name: definitions},
+            views=tuple(views.values()),
+        )
+
+
+def _refuse_same_slug(view: View, new: Direct | Any) -> None:
+    for item in view.definitions:
+        if item.slug == new.slug:
+            raise ConflictError(f"{item.name} and {new.name} would share the column {new.slug!r}", where=view.name)
+
+
+def path_of(root: Path, problem: str) -> Path:
+    """Where a problem's published definitions lie."""
+    return root / "store" / problem / "published.json"
+
+
+def read_published(root: Path, problem: str) -> Published:
+    """What is published for a problem. Raises NotFoundError before the first publication."""
+    data = read_json(path_of(root, problem))
+    return Published(
+        problem=data["problem"],
+        reference=data["reference"],
+        tick_us=data["tick_us"],
+        key_types=data["key_types"],
+        services={name: tuple(map(from_json, items)) for name, items in data["services"].items()},
+        views=tuple(
+            View(
+                name=view["name"],
+                entity=view["entity"],
+                join_keys=tuple(view["join_keys"]),
+                definitions=stored(map(from_json, view["definitions"])),
+            )
+            for view in data["views"]
+        ),
+    )
+
+
+def write_published(root: Path, published: Published) -> None:
+    """Replace a problem's published definitions in one step."""
+    write_json(
+        path_of(root, published.problem),
+        {
+            "problem": published.problem,
+            "reference": published.reference,
+            "tick_us": published.tick_us,
+            "key_types": dict(published.key_types),
+            "services": {name: [to_json(item) for item in items] for name, items in published.services.items()},
+            "views": [
+                {
+                    "name": view.name,
+                    "entity": view.entity,
+                    "join_keys": list(view.join_keys),
+                    "definitions": [to_json(item) for item in view.definitions],
+                }
+                for view in published.views
+            ],
+        },
+    )
+
+
+def all_published(root: Path) -> tuple[Published, ...]:
+    """What is published for every problem below a home folder, by name."""
+    paths = sorted((root / "store").glob("*/published.json"))
+    return tuple(read_published(root, path.parent.name) for path in paths)
+
+
+def layout(view: View) -> str:
+    """A digest of what a view holds: a materialised view with another one must be written anew."""
+    return fingerprint([to_json(item) for item in view.definitions])

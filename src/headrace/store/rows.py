@@ -1,0 +1,222 @@
+"""One SQLite file that holds, for each view, one row per entity key as of one tick.
+
+Against Feast's own SQLite store (a row per key AND feature, a protobuf in each, an upsert at a time) this is a plain
+table: key columns, a column per feature, written whole in one transaction together with its watermark. So a reader sees
+the values and the tick of one refresh, never a mixture, and a writer that is killed leaves the last refresh standing.
+
+Feature columns have no declared type: SQLite would turn -0.0 in a REAL column into 0. Names are quoted with backticks,
+for a name in double quotes that does not exist silently becomes a string.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+#: Seconds a writer or reader waits for another process's transaction.
+LOCK_TIMEOUT_S = 60.0
+_WATERMARKS = (
+    "CREATE TABLE IF NOT EXISTS headrace_watermarks "
+    "(view TEXT PRIMARY KEY, tick_us INTEGER, rows INTEGER, layout TEXT, history TEXT)"
+)
+_READ_MARKS = "SELECT view, tick_us, rows, layout, history FROM headrace_watermarks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watermark:
+    """A view's last refresh. layout: digest of its definitions; history: fingerprint of the snapshot it came from."""
+
+    view: str
+    tick_us: int
+    rows: int
+    layout: str
+    history: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Rows to read from one view: keys [n][join keys, in join_keys' order]."""
+
+    view: str
+    join_keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    keys: Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What one view holds of an Ask: rows [n], each a tuple of the asked columns or None for an unknown key.
+
+    watermark None: the view was never written, or lacks a column that was asked for; then every row is None.
+    """
+
+    watermark: Watermark | None
+    rows: list[tuple[Any, ...] | None]
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _key(name: str) -> str:
+    return _quoted(f"key {name}")
+
+
+class RowStore:
+    """The online rows of every problem, in one file. Safe to share between threads; each has its own connection."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._local = threading.local()
+
+    def replace(
+        self,
+        watermark: Watermark,
+        join_keys: Sequence[str],
+        columns: Sequence[str],
+        batches: Iterable[pa.Table],
+    ) -> int:
+        """Write a view anew from tables that hold join keys and columns; returns its number of rows.
+
+        watermark.rows is not looked at. All or nothing: until this returns, readers see the previous refresh.
+        """
+        table = _quoted(watermark.view)
+        rows = 0
+        with self._writing() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {table}")
+            self._create(connection, watermark.view, join_keys, columns)
+            marks = ",".join("?" * (len(join_keys) + len(columns)))
+            for batch in batches:
+                values = zip(*(batch[name].to_pylist() for name in (*join_keys, *columns)), strict=True)
+                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+                rows += batch.num_rows
+            connection.execute(
+                "INSERT OR REPLACE INTO headrace_watermarks VALUES (?,?,?,?,?)",
+                (watermark.view, watermark.tick_us, rows, watermark.layout, watermark.history),
+            )
+        return rows
+
+    def upsert(
+        self, view: str, join_keys: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+    ) -> None:
+        """Put single rows [join keys, columns] into a view, as a Feast push does; its watermark stays."""
+        with self._writing() as connection:
+            self._create(connection, view, join_keys, columns)
+            names = ",".join([*map(_key, join_keys), *map(_quoted, columns)])
+            marks = ",".join("?" * (len(join_keys) + len(columns)))
+            keys = ",".join(map(_key, join_keys))
+            sets = ",".join(f"{_quoted(name)}=excluded.{_quoted(name)}" for name in columns)
+            insert = f"INSERT INTO {_quoted(view)} ({names}) VALUES ({marks})"
+            connection.executemany(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {sets}", rows)
+
+    def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
+        """Make a view's empty table if there is none; one that exists is left alone until its next refresh."""
+        with self._writing() as connection:
+            self._create(connection, view, join_keys, columns)
+
+    def drop(self, view: str) -> None:
+        """Forget a view."""
+        with self._writing() as connection:
+            connection.execute(f"DROP TABLE IF EXISTS {_quoted(view)}")
+            connection.execute("DELETE FROM headrace_watermarks WHERE view = ?", (view,))
+
+    def watermarks(self) -> dict[str, Watermark]:
+        """Every written view's last refresh."""
+        connection = self._reader()
+        if connection is None:
+            return {}
+        try:
+            found = connection.execute(_READ_MARKS).fetchall()
+        except sqlite3.DatabaseError:
+            return {}
+        return {row[0]: _watermark(row) for row in found}
+
+    def count(self, view: str) -> int:
+        """How many rows a view holds now; 0 where it has no table."""
+        connection = self._reader()
+        if connection is None:
+            return 0
+        try:
+            return int(connection.execute(f"SELECT count(*) FROM {_quoted(view)}").fetchone()[0])
+        except sqlite3.DatabaseError:
+            return 0
+
+    def read(self, asks: Sequence[Ask]) -> list[Found]:
+        """Rows of several views, all from one state of the file."""
+        connection = self._reader()
+        if connection is None:
+            return [Found(watermark=None, rows=[None] * len(ask.keys)) for ask in asks]
+        connection.execute("BEGIN")
+        try:
+            return [self._read_view(connection, ask) for ask in asks]
+        finally:
+            connection.execute("COMMIT")
+
+    def _read_view(self, connection: sqlite3.Connection, ask: Ask) -> Found:
+        columns = ",".join(map(_quoted, ask.columns)) or "1"
+        where = " AND ".join(f"{_key(name)}=?" for name in ask.join_keys)
+        statement = f"SELECT {columns} FROM {_quoted(ask.view)} WHERE {where}"
+        try:
+            mark = connection.execute(f"{_READ_MARKS} WHERE view = ?", (ask.view,)).fetchone()
+            seen: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}
+            for key in ask.keys:
+                if key not in seen:
+                    seen[key] = None if None in key else connection.execute(statement, key).fetchone()
+        except sqlite3.OperationalError as error:
+            if "no such" not in str(error):
+                raise
+            return Found(watermark=None, rows=[None] * len(ask.keys))
+        return Found(watermark=None if mark is None else _watermark(mark), rows=[seen[key] for key in ask.keys])
+
+    @staticmethod
+    def _create(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
+        keys = ",".join(f"{_key(name)} NOT NULL" for name in join_keys)
+        features = "".join(f",{_quoted(name)}" for name in columns)
+        primary = ",".join(map(_key, join_keys))
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(view)} ({keys}{features}, PRIMARY KEY ({primary}))")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=NORMAL")
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(_WATERMARKS)
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        finally:
+            connection.close()
+
+    def _reader(self) -> sqlite3.Connection | None:
+        """This thread's connection; a new one when the file was replaced, None while there is no file."""
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None
+        identity = (stat.st_dev, stat.st_ino)
+        if getattr(self._local, "identity", None) != identity:
+            old = getattr(self._local, "connection", None)
+            if old is not None:
+                old.close()
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            self._local.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+            self._local.identity = identity
+        connection: sqlite3.Connection = self._local.connection
+        return connection
+
+
+def _watermark(row: tuple[Any, ...]) -> Watermark:
+    return Watermark(view=row[0], tick_us=row[1], rows=row[2], layout=row[3], history=row[4])

@@ -1,0 +1,48 @@
+"""Training rows, through Feast: the stored features of a service for every row of a spine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from headrace.core.errors import DataError
+from headrace.schema import Problem
+from headrace.store.published import read_published, service_name
+from headrace.store.repo import open_store
+from headrace.store.source import TIMESTAMP
+from headrace.synthesis.definitions import stored
+
+_ROW = "headrace_row"
+
+
+def training_features(root: Path, problem: Problem, service: str, spine: pa.Table) -> pa.Table:
+    """Stored features [n spine rows, one column per stored definition], row for row.
+
+    spine: join keys and `cutoff` (int64 us). Values are those at the last tick at or before the cutoff, null where the
+    row has no key or nothing was known. Raises DataError if Feast returned other rows than it was given.
+    """
+    root = root.absolute()
+    slugs = [item.slug for item in stored(read_published(root, problem.name).service(service))]
+    if not slugs:
+        return spine.select([])
+    store = open_store(root)
+    job = store.get_historical_features(
+        entity_df=_entity_frame(problem, spine),
+        features=store.get_feature_service(service_name(problem.name, service)),
+    )
+    found = job.to_arrow()
+    if found[_ROW].to_pylist() != list(range(spine.num_rows)):
+        raise DataError(f"the store returned {found.num_rows} rows for {spine.num_rows}", where=problem.name)
+    return found.select(slugs)
+
+
+def _entity_frame(problem: Problem, spine: pa.Table) -> pd.DataFrame:
+    """Join keys as they are (whole numbers stay whole where some are missing), the cutoff, and a row number."""
+    keys = {name: spine[name] for name in problem.join_keys}
+    cutoffs = spine["cutoff"].cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    frame = pa.table({**keys, TIMESTAMP: cutoffs, _ROW: pa.array(range(spine.num_rows), pa.int64())})
+    nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.int16(): pd.Int16Dtype()}
+    pandas: pd.DataFrame = frame.to_pandas(types_mapper=nullable.get)
+    return pandas
