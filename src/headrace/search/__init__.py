@@ -1,0 +1,1 @@
+"""Studies: spaces, searchers, the trial journal, and the loop that runs trials in processes."""
