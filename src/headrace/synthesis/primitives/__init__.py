@@ -1,0 +1,31 @@
+"""The catalogue of primitives: one line each. A new one is one entry here and its function in its family's file."""
+
+from __future__ import annotations
+
+from headrace.core.errors import DeclarationError
+from headrace.synthesis.primitives.aggregations import AGGREGATIONS, Aggregation
+from headrace.synthesis.primitives.calendar import CALENDAR
+from headrace.synthesis.primitives.numeric import NUMERIC
+from headrace.synthesis.primitives.place import PLACE
+from headrace.synthesis.primitives.transform import TransformPrimitive
+
+TRANSFORMS: dict[str, TransformPrimitive] = {
+    primitive.name: primitive for family in (CALENDAR, NUMERIC, PLACE) for primitive in family
+}
+
+
+def aggregation(name: str) -> Aggregation:
+    """The aggregation of that name."""
+    if name not in AGGREGATIONS:
+        raise DeclarationError(f"no aggregation primitive {name!r}", found=AGGREGATIONS)
+    return AGGREGATIONS[name]
+
+
+def transform(name: str) -> TransformPrimitive:
+    """The transform of that name."""
+    if name not in TRANSFORMS:
+        raise DeclarationError(f"no transform primitive {name!r}", found=TRANSFORMS)
+    return TRANSFORMS[name]
+
+
+__all__ = ["AGGREGATIONS", "TRANSFORMS", "Aggregation", "TransformPrimitive", "aggregation", "transform"]

@@ -1,0 +1,102 @@
+"""The spine: one row per prediction, with its cutoff, tick, what the row itself gives at the cutoff, and its label."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.clock import NEVER
+from headrace.schema import Problem
+from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
+from headrace.synthesis.engine import Tables
+from headrace.synthesis.engines.assertions import assertions
+from headrace.synthesis.engines.keys import encode_rows, plain
+from headrace.synthesis.known import effective_known, expression_instants
+from headrace.synthesis.labels import label_values
+from headrace.synthesis.values import Flags, Floats, Ints, as_array
+
+#: Columns that a spine adds to those of its table.
+SPINE_COLUMNS = ("cutoff", "tick", "label", "label_known", "mature", "censored")
+
+
+def build_spine(
+    problem: Problem, snapshot: Tables, *, start_us: int | None = None, end_us: int | None = None, now_us: int
+) -> pa.Table:
+    """Rows with start <= cutoff < end, sorted by (cutoff, order of append), each key once.
+
+    Columns: the key, the join keys and every column surely known at the cutoff, from the version of the row that was
+    the latest to arrive before its own cutoff; then `cutoff` and `tick` (int64 us), `label` (float64, null unless
+    known by `now_us`), `label_known` (int64 us; NEVER where no version tells one), `mature`, and `censored`: the
+    cutoff has passed, the label has not come.
+    """
+    table = problem.spine_table
+    rows = snapshot.table(table.name)
+    cutoffs = expression_instants(table, problem.cutoff, rows)
+    keys, _ = encode_rows([plain(rows[column]) for column in table.keys])
+    order = _numpy(rows, ORDER)
+    chosen = _version_at_cutoff(keys, _numpy(rows, ARRIVAL), order, cutoffs)
+    at = cutoffs[chosen]
+    wanted = at < min(end_us if end_us is not None else NEVER, NEVER)
+    if start_us is not None:
+        wanted &= at >= start_us
+    chosen = chosen[wanted]
+    chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
+    label, label_known = _labels(problem, rows, keys, order, now_us)
+    return _assemble(problem, rows, chosen, cutoffs[chosen], label[keys[chosen]], label_known[keys[chosen]], now_us)
+
+
+def _numpy(rows: pa.Table, column: str) -> Ints:
+    return np.array(as_array(rows[column]).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _version_at_cutoff(keys: Ints, arrival: Ints, order: Ints, cutoffs: Ints) -> Ints:
+    """Per key the row of its latest version that arrived before its own cutoff; else of its earliest."""
+    before = arrival < cutoffs
+    rank = np.where(before, order, -1 - order)
+    rows = np.lexsort((rank, before, keys))
+    rows = rows[keys[rows] >= 0]
+    last = np.ones(len(rows), dtype=np.bool_)
+    last[:-1] = keys[rows[1:]] != keys[rows[:-1]]
+    return rows[last]
+
+
+def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: int) -> tuple[Floats, Ints]:
+    """Per key code: the label as known at `now_us` (NaN if not), and when it becomes known (NEVER if nothing says)."""
+    values = label_values(problem, rows)
+    clock = clock_of(problem, problem.spine_table, (problem.label_expression.column,))
+    known = effective_known(problem.spine_table, clock, rows)
+    starts, _ = assertions(keys, known, order, np.zeros_like(keys), (values + 0.0).view(np.int64))
+    count = int(keys.max(initial=-1)) + 1
+    label = np.full(count, np.nan)
+    label_known = np.full(count, NEVER, dtype=np.int64)
+    held = np.flatnonzero(starts & (keys >= 0))
+    held = held[np.lexsort((known[held], keys[held]))]
+    come = held[known[held] <= now_us]
+    ahead = held[known[held] > now_us][::-1]
+    for part in (ahead, come):  # later writes win: the first one ahead, then the last one that has come
+        label[keys[part]] = values[part]
+        label_known[keys[part]] = known[part]
+    label_known[np.isnan(label)] = NEVER
+    label[label_known > now_us] = np.nan
+    return label, label_known
+
+
+def _assemble(
+    problem: Problem, rows: pa.Table, chosen: Ints, cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
+) -> pa.Table:
+    names = [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]
+    given = set(problem.spine_table.keys) | set(problem.join_keys)
+    given |= {name for name in names if known_at_cutoff(problem, name)}
+    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in given}
+    mature: Flags = ~np.isnan(label)
+    return pa.table(
+        {
+            **columns,
+            "cutoff": pa.array(cutoffs),
+            "tick": pa.array(cutoffs - cutoffs % problem.tick_us),
+            "label": pa.array(label, from_pandas=True),
+            "label_known": pa.array(label_known),
+            "mature": pa.array(mature),
+            "censored": pa.array(~mature & (cutoffs <= now_us)),
+        }
+    )
