@@ -1,0 +1,228 @@
+"""Model versions in MLflow: a bundle folder, stored as it is, registered once.
+
+A bundle's key is the sha256 of its manifest, which names the sha256 of its every file. The key is a tag of the version
+(so the same bundle is never registered twice, and one whose version was deleted is registered anew) and the name of
+its copy in our own folder (so serving needs no MLflow to start, and a version deleted there still serves):
+
+    registry/<problem>/bundles/<key>/          the bundle, its manifest checked whenever it is handed out
+    registry/<problem>/versions/<version>.json  which bundle a version is
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.files import check_manifest, read_json, staged_folder, write_json
+from headrace.core.fingerprint import file_digest
+from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
+from headrace.registry.tracking import log_artifacts
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+    from mlflow.tracking import MlflowClient
+
+#: What a process needs besides MLflow to load a version; given, so that MLflow does not spend 20 s on guessing it.
+REQUIREMENTS = ("headrace",)
+_LOADER = "headrace.registry.pyfunc"
+
+
+def bundle_key(folder: Path) -> str:
+    """The identity of a bundle, its files checked against the manifest first."""
+    check_manifest(folder)
+    return file_digest(folder / "manifest.json")
+
+
+def register(
+    folder: Path,
+    *,
+    problem: str,
+    metrics: Mapping[str, float],
+    tracking_uri: str,
+    root: Path,
+    run_id: str,
+    tags: Mapping[str, str] | None = None,
+    artifacts: Sequence[Path] = (),
+) -> str:
+    """Register a bundle as a version of the model called like the problem; the version it is, new or known.
+
+    metrics and tags become tags of the version; artifacts (plots) go to the run it came from. A registration that was
+    killed is finished by the next. Raises CorruptError when the bundle does not match its manifest.
+    """
+    key = bundle_key(folder)
+    client = connect(tracking_uri)
+    home = _home(root, problem)
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".lock"):
+        version = _version_of(client, problem, key)
+        if version is None:
+            model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
+            version = _create_version(client, problem, model, run_id, {KEY: key, **_tags(metrics), **(tags or {})})
+        _keep(root, problem, version, key, folder)
+    log_artifacts(client, run_id, [path for path in artifacts if path.exists()])
+    return version
+
+
+def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
+    """Whether MLflow still has a version."""
+    return _key_of(connect(tracking_uri), problem, version) is not None
+
+
+def tag_version(problem: str, version: str, tracking_uri: str, tags: Mapping[str, str]) -> None:
+    """Set tags of a version, such as `validation_status`."""
+    client = connect(tracking_uri)
+    for name, value in tags.items():
+        client.set_model_version_tag(problem, version, name, value)
+
+
+def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
+    """A version's bundle folder on this machine, checked against its manifest and its key.
+
+    Our own copy is used where it is whole; otherwise the bundle comes from MLflow. Raises NotFoundError for an unknown
+    version, CorruptError when what MLflow holds is not what was registered.
+    """
+    kept = _kept(root, problem, version)
+    if kept is not None:
+        return kept
+    client = connect(tracking_uri)
+    key = _key_of(client, problem, version)
+    if key is None:
+        raise NotFoundError(f"no version {version}", where=f"MLflow, model {problem}", fix="run again to register one")
+    with tempfile.TemporaryDirectory() as temporary:
+        fetched = _fetch(client, problem, version, tracking_uri, Path(temporary))
+        if bundle_key(fetched) != key:
+            raise CorruptError("is not the bundle that was registered", where=f"MLflow, {problem} version {version}")
+        return _keep(root, problem, version, key, fetched)
+
+
+def _tags(metrics: Mapping[str, float]) -> dict[str, str]:
+    return {"validation_status": "pending", **{f"metric.{name}": f"{value:.6g}" for name, value in metrics.items()}}
+
+
+# -- MLflow
+
+
+def _version_of(client: MlflowClient, problem: str, key: str) -> str | None:
+    condition = f"name = {quoted(problem)} and tags.`{KEY}` = {quoted(key)}"
+    found = client.search_model_versions(condition)
+    return min((str(item.version) for item in found), key=int, default=None)
+
+
+def _key_of(client: MlflowClient, problem: str, version: str) -> str | None:
+    """The key of a version; "" where it was registered by somebody else; None where there is no such version."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return str(client.get_model_version(problem, version).tags.get(KEY, ""))
+    except MlflowException as error:
+        if absent(error):
+            return None
+        raise translated(error, f"MLflow, {problem} version {version}") from error
+
+
+def _logged_model(
+    client: MlflowClient, experiment: str, problem: str, key: str, folder: Path, run_id: str
+) -> LoggedModel:
+    """The bundle among the experiment's models: the one there, or a new one; halves left by a kill are removed."""
+    for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = {quoted(key)}"):
+        if str(model.status) == "READY" and model.source_run_id == run_id:
+            return model
+        client.delete_logged_model(model.model_id)
+    model = client.create_logged_model(experiment, name=problem, source_run_id=run_id, tags={KEY: key})
+    with tempfile.TemporaryDirectory() as temporary:
+        saved = Path(temporary) / "model"
+        _save(folder, saved)
+        client.log_model_artifacts(model.model_id, str(saved))
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _save(folder: Path, target: Path) -> None:
+    import mlflow.pyfunc
+
+    from headrace.models.bundle import Bundle
+
+    example = Bundle.load(folder).example
+    mlflow.pyfunc.save_model(
+        target,
+        loader_module=_LOADER,
+        data_path=str(folder),
+        signature=_signature(example.schema),
+        input_example=example.slice(0, 5).to_pandas(),
+        pip_requirements=list(REQUIREMENTS),
+    )
+
+
+def _signature(schema: Any) -> Any:
+    import numpy as np
+    import pyarrow as pa
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    inputs = [ColSpec("string" if pa.types.is_string(field.type) else "double", field.name) for field in schema]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]))
+
+
+def _create_version(
+    client: MlflowClient, problem: str, model: LoggedModel, run_id: str, tags: Mapping[str, str]
+) -> str:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(problem)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise translated(error, f"MLflow, model {problem}") from error
+    # By location: a source `models:/<id>` is looked up in the process's ambient tracking store, not in this client's.
+    version = client.create_model_version(
+        problem, source=model.artifact_location, run_id=run_id, model_id=model.model_id, tags=dict(tags)
+    )
+    return str(version.version)
+
+
+def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, target: Path) -> Path:
+    import mlflow.artifacts
+
+    location = client.get_model_version_download_uri(problem, version)
+    fetched = mlflow.artifacts.download_artifacts(
+        artifact_uri=location, dst_path=str(target), tracking_uri=tracking_uri, registry_uri=tracking_uri
+    )
+    return next(path.parent for path in Path(fetched).rglob("manifest.json"))
+
+
+# -- our own copies
+
+
+def _home(root: Path, problem: str) -> Path:
+    return root / "registry" / problem
+
+
+def _keep(root: Path, problem: str, version: str, key: str, folder: Path) -> Path:
+    copy = _home(root, problem) / "bundles" / key
+    if not _whole(copy, key):
+        shutil.rmtree(copy, ignore_errors=True)
+        with staged_folder(copy) as staged:
+            shutil.copytree(folder, staged, dirs_exist_ok=True)
+    write_json(_home(root, problem) / "versions" / f"{version}.json", {"key": key})
+    return copy
+
+
+def _kept(root: Path, problem: str, version: str) -> Path | None:
+    try:
+        key = str(read_json(_home(root, problem) / "versions" / f"{version}.json")["key"])
+    except (NotFoundError, CorruptError):
+        return None
+    copy = _home(root, problem) / "bundles" / key
+    return copy if _whole(copy, key) else None
+
+
+def _whole(copy: Path, key: str) -> bool:
+    try:
+        return bundle_key(copy) == key
+    except (NotFoundError, CorruptError):
+        return False

@@ -1,0 +1,52 @@
+"""A model bundle as MLflow's generic model: `mlflow.pyfunc.load_model("models:/flights@champion")`.
+
+MLflow's other way, a `python_model` object, is stored as a pickle. This one stores the bundle folder as it is and the
+name of this module as its loader, so nothing is executed that did not come with the installed package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headrace.core.errors import DataError
+from headrace.core.files import check_manifest
+from headrace.models.bundle import Bundle
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class BundleModel:
+    """What MLflow calls. In: the finished model matrix, one column per feature slug. Out: the prediction per row."""
+
+    def __init__(self, folder: Path) -> None:
+        check_manifest(folder)
+        self.bundle = Bundle.load(folder)
+
+    def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> npt.NDArray[np.float64]:
+        """Probability of the label (for regression, the value) [n]. Extra columns are ignored, NaN is missing."""
+        return np.asarray(self.bundle.predict(self._matrix(model_input)), dtype=np.float64)
+
+    def _matrix(self, frame: pd.DataFrame) -> pa.Table:
+        wanted = {item.slug: item.kind for item in self.bundle.definitions}
+        missing = [name for name in wanted if name not in frame.columns]
+        if missing:
+            raise DataError("columns are missing", where="model input", found=missing, fix="see the model's signature")
+        columns = {}
+        for name, kind in wanted.items():
+            values = frame[name]
+            if kind == "categorical":
+                columns[name] = pa.array(values.astype(object).where(values.notna(), None), type=pa.string())
+            else:
+                columns[name] = pa.array(values.astype("float64"), type=pa.float64(), from_pandas=True)
+        return pa.table(columns)
+
+
+def _load_pyfunc(data_path: str) -> BundleModel:
+    """MLflow's entry point: `data_path` is the bundle folder."""
+    return BundleModel(Path(data_path))

@@ -1,0 +1,151 @@
+"""Follows the champion: a new one is loaded beside the old one, tested, and takes over in one assignment.
+
+Readers take `current` once per call and use that object throughout, so no answer mixes two versions. A bundle that
+cannot be loaded or fails its test is refused: the old one goes on serving, and `refused` says why. The version before
+stays in memory, so a rollback takes no loading.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.registry.ledger import Ledger, Record
+
+if TYPE_CHECKING:
+    from headrace.models.bundle import Bundle
+
+_log = logging.getLogger(__name__)
+
+RETRY_S = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A version that passed its test, and its model."""
+
+    version: str
+    bundle: Bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A champion of the ledger that does not serve. reason: may be shown to clients, so it names no paths; the log has
+    it in full. at_s: on the monotonic clock, when it was tried."""
+
+    version: str
+    sequence: int
+    reason: str
+    at_s: float
+
+
+class ChampionFollower:
+    """One per serving process. load(version) gives a model that is ready to answer, or raises.
+
+    refresh() may be called from anywhere at any time; start() calls it from a thread of its own.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        load: Callable[[str], Bundle],
+        *,
+        retry_s: float = RETRY_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._load = load
+        self._retry_s = retry_s
+        self._clock = clock
+        self._loaded: Loaded | None = None
+        self._kept: dict[str, Loaded] = {}
+        self._refused: Refused | None = None
+        self._refreshing = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def current(self) -> Loaded:
+        """The version that answers now. Raises UnavailableError while there is none."""
+        loaded = self._loaded
+        if loaded is None:
+            raise UnavailableError(
+                "no model can answer yet",
+                where=self._ledger.problem,
+                found=[self._refused.reason] if self._refused else (),
+                fix="promote a version first: `make run-pipeline`",
+            )
+        return loaded
+
+    @property
+    def serving(self) -> str | None:
+        """The version that answers now, if any."""
+        loaded = self._loaded
+        return loaded.version if loaded else None
+
+    @property
+    def refused(self) -> Refused | None:
+        """The ledger's champion, where it was refused."""
+        return self._refused
+
+    def refresh(self) -> bool:
+        """Take over the ledger's champion if it is another one; True when that happened. Never raises for a bad one."""
+        with self._refreshing:
+            record = self._ledger.champion()
+            if record is None or not self._due(record):
+                return False
+            try:
+                loaded = self._kept.get(record.version) or Loaded(
+                    version=record.version, bundle=self._load(record.version)
+                )
+            except Exception as error:
+                # Whatever is wrong with a new version, the old one must go on serving.
+                self._refused = Refused(
+                    version=record.version, sequence=record.sequence, reason=_reason(error), at_s=self._clock()
+                )
+                _log.error("version %s of %s is refused: %s", record.version, self._ledger.problem, error)
+                return False
+            before, self._loaded = self._loaded, loaded
+            self._kept = {item.version: item for item in (before, loaded) if item is not None}
+            self._refused = None
+            return True
+
+    def start(self, poll_s: float) -> None:
+        """Follow in the background, looking every `poll_s` seconds."""
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._run, args=(poll_s,), name="champion-follower", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the background thread and wait for it."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _run(self, poll_s: float) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+            except Exception:
+                # The ledger may be locked or its disk away for a while; looking again is all there is to do.
+                _log.exception("the ledger of %s could not be read", self._ledger.problem)
+            self._stop.wait(poll_s)
+
+    def _due(self, record: Record) -> bool:
+        if self._loaded is not None and record.version == self._loaded.version:
+            self._refused = None
+            return False
+        refused = self._refused
+        if refused is None or refused.sequence != record.sequence:
+            return True
+        return self._clock() - refused.at_s >= self._retry_s
+
+
+def _reason(error: Exception) -> str:
+    return error.what if isinstance(error, HeadraceError) else f"{type(error).__name__} while loading"

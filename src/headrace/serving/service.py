@@ -1,0 +1,65 @@
+"""One problem's serving, put together: ledger -> follower -> predictor, over the online store and the log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.lake.predictions import PredictionLog
+from headrace.registry.ledger import Ledger
+from headrace.schema import Problem
+from headrace.serving.follow import ChampionFollower
+from headrace.serving.predictor import Policy, Predictor
+from headrace.store.online import OnlineStore
+
+if TYPE_CHECKING:
+    from headrace.models.bundle import Bundle
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What an endpoint needs. now: the problem's production clock."""
+
+    problem: Problem
+    ledger: Ledger
+    follower: ChampionFollower
+    predictor: Predictor
+    online: OnlineStore
+    log: PredictionLog
+    now: Callable[[], int]
+
+
+def open_service(
+    root: Path, problem: Problem, tracking_uri: str, now: Callable[[], int], *, policy: Policy = "default"
+) -> Service:
+    """Serving for a problem below a home folder. Nothing is loaded yet: `follower.refresh()` or `start()` does."""
+    ledger = Ledger(root, problem.name)
+    online = OnlineStore(root, problem)
+    log = PredictionLog(root, problem.name)
+
+    def load(version: str) -> Bundle:
+        return load_version(root, problem, version, tracking_uri, online, now())
+
+    follower = ChampionFollower(ledger, load)
+    predictor = Predictor(problem, champion=lambda: follower.current, online=online, log=log, policy=policy)
+    return Service(
+        problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now
+    )
+
+
+def load_version(
+    root: Path, problem: Problem, version: str, tracking_uri: str, online: OnlineStore, now_us: int
+) -> Bundle:
+    """A version's model, its files checked, tested on its own example, its features known to the store.
+
+    Raises CorruptError or NotFoundError: such a version must not serve.
+    """
+    from headrace.models.bundle import Bundle
+    from headrace.registry.models import download
+
+    bundle = Bundle.load(download(problem.name, version, tracking_uri, root))
+    bundle.self_test()
+    online.ages(bundle.service, now_us)
+    return bundle
