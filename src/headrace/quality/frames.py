@@ -1,0 +1,35 @@
+"""Arrow tables as the pandas frames that Great Expectations validates: only the columns that a rule looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.quality.rules import LABEL, LABEL_IS_NUMBER, Rule
+
+
+def batch_frame(rows: pa.Table, rules: Sequence[Rule]) -> pd.DataFrame:
+    """The columns that rules name; a frame of no columns still has its rows."""
+    wanted: dict[str, None] = {}
+    for rule in rules:
+        for name in rule.arguments.get("column_list", [rule.arguments.get("column")]):
+            if name is not None:
+                wanted[name] = None
+    frame: pd.DataFrame = rows.select(list(wanted)).to_pandas()
+    return frame
+
+
+def training_frame(training: pa.Table) -> pd.DataFrame:
+    """Features, label, and whether each label is a number: pandas alone cannot tell a NaN label from a missing one."""
+    label = training[LABEL]
+    if pa.types.is_floating(label.type):
+        is_number = pc.fill_null(pc.is_finite(label), True)
+    else:
+        is_number = pa.chunked_array([pa.array([True] * training.num_rows)])
+        training = training.set_column(training.column_names.index(LABEL), LABEL, label.cast(pa.float64()))
+    frame: pd.DataFrame = training.to_pandas()
+    frame[LABEL_IS_NUMBER] = is_number.to_numpy()
+    return frame
