@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
-from headrace.synthesis.definitions import Aggregate, Definition, RowColumn, Transform
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 from headrace.synthesis.primitives import aggregation, transform
 from headrace.synthesis.values import Ints, as_array, instants, numbers, texts, to_arrow
 
@@ -39,6 +39,10 @@ def finish(
     return pa.table({definition.slug: finisher.arrow(definition) for definition in definitions})
 
 
+def _empty(definition: Definition) -> float | None:
+    return aggregation(definition.primitive).empty if isinstance(definition, Aggregate) else None
+
+
 class _Finisher:
     """Evaluates definitions, each input once."""
 
@@ -50,7 +54,12 @@ class _Finisher:
 
     def arrow(self, definition: Definition) -> pa.Array:
         if definition.kind == "categorical":
-            return texts(as_array(self._given(definition)))
+            return texts(self._given(definition))
+        if isinstance(definition, Direct | Aggregate):
+            given = self._given(definition)
+            if given.type == pa.float64() and not pc.any(pc.is_nan(given)).as_py():
+                empty = _empty(definition)  # as the engine made it: no copy
+                return given if empty is None else pc.fill_null(given, empty)
         return to_arrow(self._value(definition), definition.kind)
 
     def _value(self, definition: Definition) -> npt.NDArray[Any]:
@@ -64,13 +73,10 @@ class _Finisher:
             return transform(definition.primitive).compute(inputs, self._ticks_us)
         given = self._given(definition)
         values = instants(given) if definition.kind == "time" else numbers(given)
-        if isinstance(definition, Aggregate):
-            empty = aggregation(definition.primitive).empty
-            if empty is not None:
-                values = np.where(np.isnan(values), empty, values)
-        return values
+        empty = _empty(definition)
+        return values if empty is None else np.where(np.isnan(values), empty, values)
 
-    def _given(self, definition: Definition) -> Any:
+    def _given(self, definition: Definition) -> pa.Array:
         name, source, where = (
             (definition.column, self._row, "request")
             if isinstance(definition, RowColumn)

@@ -16,7 +16,7 @@ from headrace.synthesis.columns import ORDER, label_column
 from headrace.synthesis.engines.keys import encode_rows
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.labels import label_values
-from headrace.synthesis.values import Flags, Ints, as_array, categories, instants, is_category_type, numbers
+from headrace.synthesis.values import Flags, Ints, as_array, categories, instants, is_category_type, numbers, texts
 
 T = TypeVar("T")
 
@@ -47,7 +47,8 @@ class Rows:
             return pa.array(label_values(self._problem, self.data), from_pandas=True)
         if column not in self.data.column_names:
             raise DataError(f"no column {column!r}", where=self.table.name, found=self.data.column_names)
-        return as_array(self.data[column])
+        values = as_array(self.data[column])
+        return texts(values) if self.table.roles.get(column) == "categorical" else values
 
     @property
     def order(self) -> Ints:

@@ -75,32 +75,51 @@ def column_values(
     rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork
 ) -> Iterator[tuple[Output, npt.NDArray[Any] | pa.Array]]:
     """Each output of a column with its answers [m], one per distinct query."""
-    value = rows.identity(work.column) if work.column else np.zeros(len(sort.codes), dtype=np.int64)
-    starts, until = assertions(rows.versions(), rows.known(sort.clock), rows.order, sort.codes, value)
+    for on in ("known", "event"):
+        outputs = [output for output in work.outputs if output.on == on]
+        if outputs:
+            yield from _on_clock(rows, sort, queries, work.column, outputs, on == "event")
+
+
+def _on_clock(
+    rows: Rows, sort: GroupSort, queries: Queries, column: str, outputs: list[Output], on_event: bool
+) -> Iterator[tuple[Output, npt.NDArray[Any] | pa.Array]]:
+    """The outputs of a column whose lookbacks run on known time, or on event time (each query from its own list)."""
+    starts, until = assertions(
+        rows.versions(), rows.known(sort.clock), rows.order, sort.codes, _identity(rows, column, on_event)
+    )
     kept = np.flatnonzero(starts[sort.row])
     before = np.concatenate([[0], np.cumsum(starts[sort.row])])
-    held = Held(rows=rows, column=work.column, row=sort.row[kept], key=sort.key[kept], known=sort.known[kept])
+    held = Held(rows=rows, column=column, row=sort.row[kept], key=sort.key[kept], known=sort.known[kept])
     until = until[held.row]
-    slow = _superseded(before[sort.start], before[sort.end], until, queries)
-    for (lookback_us, on), outputs in _by_span(work.outputs).items():
-        lo, hi = find_bounds(sort, queries, lookback_us if on == "known" else None)
+    event = rows.event()[held.row] if on_event else np.empty(0, dtype=np.int64)
+    every = np.arange(len(queries.key))
+    again = every if on_event else _superseded(before[sort.start], before[sort.end], until, queries)
+    for lookback_us, same in _by_lookback(outputs).items():
+        lo, hi = find_bounds(sort, queries, None if on_event else lookback_us)
         lo, hi = before[lo], before[hi]
-        names = tuple(dict.fromkeys(output.primitive for output in outputs))
-        answers = _answers(held, lo, hi, names)
-        again = slow if on == "known" else np.arange(len(lo))
+        answers = _answers(held, lo, hi, tuple(dict.fromkeys(output.primitive for output in same)))
         if len(again):
-            event = rows.event()[held.row] if on == "event" else np.empty(0, dtype=np.int64)
-            since = queries.tick - lookback_us if lookback_us is not None else np.full(len(lo), BEFORE_ALL)
+            since = np.full(len(lo), BEFORE_ALL) if lookback_us is None else queries.tick - lookback_us
             _correct(held, until, event, Spans(lo=lo, hi=hi, tick=queries.tick, since=since), again, answers)
-        for output in outputs:
+        for output in same:
             yield output, _decoded(held, output, answers[output.primitive])
 
 
-def _by_span(outputs: tuple[Output, ...]) -> dict[tuple[int | None, str], list[Output]]:
-    spans: dict[tuple[int | None, str], list[Output]] = {}
+def _identity(rows: Rows, column: str, on_event: bool) -> Ints:
+    """int64 [n], equal where two rows say the same; the event time is part of it where the lookback runs on it."""
+    value = rows.identity(column) if column else np.zeros(rows.data.num_rows, dtype=np.int64)
+    if not on_event:
+        return value
+    pairs = np.stack([value, rows.event()], axis=1)
+    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _by_lookback(outputs: list[Output]) -> dict[int | None, list[Output]]:
+    found: dict[int | None, list[Output]] = {}
     for output in outputs:
-        spans.setdefault((output.lookback_us, output.on), []).append(output)
-    return spans
+        found.setdefault(output.lookback_us, []).append(output)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
