@@ -167,3 +167,16 @@ def test_files_that_are_missing_empty_or_something_else(tmp_path: Path) -> None:
 def test_nanoseconds_are_cut_not_refused() -> None:
     at = pa.array(np.array([1, 1_999], dtype="datetime64[ns]")).cast(pa.timestamp("ns", tz="UTC"))
     assert conform(EVENTS, events(at=at))["at"].cast(pa.int64()).to_pylist() == [0, 1]
+
+
+def test_known_types_keep_a_code_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "codes.csv"
+    path.write_text("code,n\n007,1\n")
+    assert read_source(path)["code"].to_pylist() == [7]
+    assert read_source(path, {"code": pa.string()})["code"].to_pylist() == ["007"]
+
+
+def test_an_ignored_column_is_kept_unless_it_cannot_be() -> None:
+    table = Table(name="t", key="id", source="-", roles={"note": "ignore", "tags": "ignore"})
+    rows = conform(table, pa.table({"id": [1], "note": ["x"], "tags": [["a"]]}))
+    assert rows.column_names == ["id", "note"]
