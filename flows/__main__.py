@@ -12,23 +12,27 @@ import os
 import sys
 from collections.abc import Sequence
 
+from flows.deployments import for_references
 from headrace.cli.lifecycle import answers, project_folder
 from headrace.cli.services import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.core.settings import Settings, settings
+from headrace.problems.catalogue import load_problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 refused or failed, 3 done but a batch was quarantined on the way."""
+    """Exit code: 0 done, 1 refused or failed, 3 done but a batch was quarantined on the way, 130 interrupted."""
     chosen = _parser().parse_args(arguments)
     try:
-        _point_prefect(settings(), server_needed=chosen.command == "deploy")
         if chosen.command == "deploy":
             return _deploy(chosen.problems)
         return _run(chosen)
     except HeadraceError as error:
         print(f"headrace: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("headrace: interrupted. Run it again: finished stages are kept.", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -64,6 +68,8 @@ def _point_prefect(chosen: Settings, *, server_needed: bool) -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    load_problem(chosen.problem)  # what is wrong with it is said before a server is started
+    _point_prefect(settings(), server_needed=False)
     from flows.pipeline import pipeline
     from headrace.cli.run import show_report
 
@@ -74,10 +80,10 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _deploy(problems: Sequence[str]) -> int:
-    from flows.deployments import for_references
+    deployments = for_references(problems)
+    _point_prefect(settings(), server_needed=True)
     from flows.register import register
 
-    deployments = for_references(problems)
     register(deployments, project_folder())
     for deployment in deployments:
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")

@@ -28,8 +28,8 @@ START_TIMEOUT_S = 150.0
 class Service:
     """One process to keep running.
 
-    url: what people open. probe: the address whose 200 says it is up; a service without one is up when `ready` says
-    so. after: names of services that must answer before it is prepared and started. prepare: a command that has to
+    url: what people open. probe: the address whose 200 says it is up; a service without one has started when `ready`
+    says so. after: names of services that must answer before it is prepared and started. prepare: a command that has to
     succeed before. setting: the variable that changes its port.
     """
 
@@ -95,7 +95,8 @@ def _start_all(root: Path, services: Sequence[Service], standing: Mapping[str, S
             begun[service.name] = _start(root, service)
             _record(root, begun.values())
         for service in services:
-            _wait_for(service, begun[service.name])
+            if service.name not in standing or service.probe:
+                _wait_for(service, begun[service.name])
     return begun
 
 

@@ -7,6 +7,7 @@ user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is 
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from headrace.core.settings import QUIET, Settings, settings
 __all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "running", "tracking_uri", "up"]
 
 WORK_POOL = "headrace"
+WORKER = "headrace-local"
 
 
 def up(problem: str = "flights", home: Path | None = None) -> None:
@@ -78,6 +80,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     python, root, host = sys.executable, settings.root, settings.host
     mlflow_url, api_url = f"http://{host}:{settings.mlflow_port}", f"http://{host}:{settings.api_port}"
     prefect_url = f"http://{host}:{settings.prefect_port}"
+    since = datetime.now(UTC)
     prefect_api_url = (settings.prefect_api_url or f"{prefect_url}/api").rstrip("/")
     ours = {
         **QUIET,
@@ -122,11 +125,23 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     )
     worker = Service(
         name="worker",
-        command=(python, "-m", "prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"),
+        command=(
+            python,
+            "-m",
+            "prefect",
+            "worker",
+            "start",
+            "--pool",
+            WORK_POOL,
+            "--type",
+            "process",
+            "--name",
+            WORKER,
+        ),
         env=clients,
         after=() if settings.prefect_api_url else ("Prefect",),
         prepare=(python, "-m", "flows", "deploy", problem),
-        ready=lambda: _worker_is_online(prefect_api_url),
+        ready=lambda: _worker_is_online(prefect_api_url, since),
     )
     chosen = [prefect, mlflow, api, worker]
     named = {"Prefect": settings.prefect_api_url, "MLflow": settings.mlflow_tracking_uri}
@@ -143,10 +158,13 @@ def _mlflow_command(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def _worker_is_online(prefect_api_url: str) -> bool:
+def _worker_is_online(prefect_api_url: str, since: datetime) -> bool:
+    """Whether our worker has reported after `since`: the server calls one that was stopped online for 90 s more."""
     try:
         with httpx.Client(trust_env=False, timeout=2.0) as client:
             answer = client.post(f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter", json={})
-            return answer.status_code == 200 and any(one["status"] == "ONLINE" for one in answer.json())
+            answer.raise_for_status()
+            beats = [one["last_heartbeat_time"] for one in answer.json() if one["name"] == WORKER]
     except (httpx.HTTPError, ValueError):
         return False
+    return any(datetime.fromisoformat(beat) >= since for beat in beats if beat)
