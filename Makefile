@@ -28,13 +28,13 @@ test: $(STAMP) ## The fast suite (what CI runs)
 ##@ Production on this machine
 
 up: $(STAMP) ## Start Prefect, MLflow, the worker and the prediction API; print their addresses
-	@$(BIN)/headrace up
+	@$(BIN)/headrace up $(PROBLEM)
 
 down: $(STAMP) ## Stop exactly what `make up` started
 	@$(BIN)/headrace down
 
 status: $(STAMP) ## Champion, last run, production clock
-	@$(BIN)/headrace status
+	@$(BIN)/headrace status $(PROBLEM)
 
 deploy: $(STAMP) ## Register the flows' schedules on the Prefect server that is up
 	@$(BIN)/python -m flows deploy $(PROBLEM)
@@ -74,11 +74,11 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(BIN)/python -m flows.deployments --write
 
-doctor: $(STAMP) ## Is this installation sound: interpreter, lock, imports, services
+doctor: $(STAMP) ## Is this installation sound: interpreter, packages, problem, state
 	@$(BIN)/python --version
-	@$(UV) pip sync --quiet --dry-run --require-hashes --python $(BIN)/python requirements/dev.lock
+	@$(UV) pip check --python $(BIN)/python
 	@$(BIN)/headrace check $(PROBLEM)
-	@$(BIN)/python -m headrace.cli.services
+	@$(BIN)/headrace status $(PROBLEM)
 
 clean: ## Remove caches and build leftovers; data in .headrace and .venv stay
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info

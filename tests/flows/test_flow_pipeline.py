@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun
 
 from flows import pipeline as module
+from headrace.cli.processes import wait_until
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
 from headrace.pipeline.report import Artifact, RunReport
@@ -80,11 +81,16 @@ def tasks_of(run: FlowRun) -> list[tuple[str, str | None]]:
     return [(one.name, one.state_name) for one in sorted(tasks, key=lambda one: str(one.start_time))]
 
 
+def expect_tasks(run: FlowRun, expected: list[tuple[str, str]]) -> None:
+    # The server learns of tasks by events, a moment after they end.
+    assert wait_until(lambda: tasks_of(run) == expected, timeout_s=20), tasks_of(run)
+
+
 def test_every_stage_is_a_task_in_order(fake: FakeRun) -> None:
     report = module.pipeline(problem="good")
     assert fake.ran == ["ingest", "search", "promote"]
     assert set(report.addresses) == {"Prefect", "MLflow", "API"}
-    assert tasks_of(only_run("pipeline good")) == [(name, "Completed") for name in fake.stage_names]
+    expect_tasks(only_run("pipeline good"), [(name, "Completed") for name in fake.stage_names])
 
 
 def test_artifacts_are_published(fake: FakeRun) -> None:
@@ -106,4 +112,4 @@ def test_a_failing_stage_fails_the_flow_with_its_own_error(fake: FakeRun) -> Non
     assert fake.ran == ["ingest", "search"]
     run = only_run("pipeline bad")
     assert run.state_name == "Failed"
-    assert tasks_of(run) == [("ingest", "Completed"), ("search", "Failed")]
+    expect_tasks(run, [("ingest", "Completed"), ("search", "Failed")])
