@@ -18,9 +18,10 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.store.published import KeyType, Published, View
-from headrace.synthesis.definitions import Kind, Stored
+from headrace.synthesis.columns import clock_of
+from headrace.synthesis.definitions import Aggregate, Kind, Stored
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.entities import entity_keys
+from headrace.synthesis.known import effective_known
 
 #: Keys computed and written at a time when a view is materialised: bounds memory, not accuracy.
 KEYS_PER_CHUNK = 50_000
@@ -100,18 +101,42 @@ def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArra
 def entity_rows(
     published: Published, problem: Problem, view: View, slugs: Sequence[str], snapshot: Snapshot, tick_us: int
 ) -> Iterator[pa.Table]:
-    """A view at one tick, in chunks: join keys and these columns, a row for every entity key known before the tick."""
-    keys = entity_keys(problem, problem.entity(view.entity), snapshot, tick_us).select(list(view.join_keys))
-    keys = keys.drop_null()
+    """A view at one tick, in chunks: join keys and these columns, a row for every key of `known_keys`."""
+    keys = known_keys(published, problem, view, snapshot, tick_us)
     definitions = view.select(slugs)
     for start in range(0, keys.num_rows, KEYS_PER_CHUNK):
         chunk = keys.slice(start, KEYS_PER_CHUNK)
         asked = chunk.append_column("tick", pa.array(np.full(chunk.num_rows, tick_us, dtype=np.int64)))
         values = compute_at(problem, definitions, view.join_keys, asked, snapshot)
-        yield pa.table(
-            [chunk[name].cast(KEY_TYPES[published.key_types[name]]) for name in view.join_keys] + values.columns,
-            names=[*view.join_keys, *values.column_names],
-        )
+        yield pa.table([*chunk.columns, *values.columns], names=[*view.join_keys, *values.column_names])
+
+
+def known_keys(published: Published, problem: Problem, view: View, snapshot: Snapshot, tick_us: int) -> pa.Table:
+    """Every key that a view can say something of at a tick, sorted: whatever was known to carry it before the tick.
+
+    That is the spine's table and every table that the view's definitions look at, not the spine's alone: a plane that
+    never flew has seats. For a key that is not here every definition has its empty value.
+    """
+    found = []
+    for name, columns in _key_columns(problem, view):
+        table, rows = problem.entity_set.table(name), snapshot.table(name)
+        known = effective_known(table, clock_of(problem, table, columns), rows)
+        named = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known < tick_us))
+        found.append(named.cast(pa.schema([(key, KEY_TYPES[published.key_types[key]]) for key in view.join_keys])))
+    distinct = pa.concat_tables(found).drop_null().group_by(list(view.join_keys)).aggregate([])
+    return distinct.sort_by([(key, "ascending") for key in view.join_keys])
+
+
+def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...]]]:
+    """The tables that carry a view's keys, each with the columns that do, in the join keys' order."""
+    found: dict[tuple[str, tuple[str, ...]], None] = {(problem.spine.table, view.join_keys): None}
+    parent = problem.entity(view.entity).parent
+    for item in view.definitions:
+        if isinstance(item, Aggregate):
+            found[item.table, item.keys] = None
+        elif parent is not None:
+            found[parent[0], (parent[1],)] = None
+    return list(found)
 
 
 def problem_of(published: Published) -> Problem:

@@ -14,7 +14,6 @@ from headrace.core.errors import ConflictError
 from headrace.core.files import write_json
 from headrace.lake.store import Lake
 from headrace.schema import Problem
-from headrace.store.history import current_snapshot
 from headrace.store.published import Published, View, layout, read_published
 from headrace.store.rows import RowStore, Watermark
 
@@ -44,9 +43,9 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
     there already is not written again. Raises NotFoundError before anything is published.
     """
     root = root.absolute()
-    published = read_published(root, problem.name)
-    rows, history = online_rows(root), current_snapshot(root, problem.name).fingerprint
-    target = _target(published, rows, tick_us, Lake(root, problem.name).clock())
+    published, lake = read_published(root, problem.name), Lake(root, problem.name)
+    rows, history = online_rows(root), lake.snapshot().fingerprint
+    target = _target(published, rows, tick_us, lake.clock())
     stale = _stale(published, rows, target, history)
     if stale:
         from headrace.store.repo import open_store, writing

@@ -7,7 +7,7 @@ import (4.6 s), its registry cache (minutes old) and its milliseconds.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +15,9 @@ from headrace.core.errors import DataError
 from headrace.schema import Problem
 from headrace.store.materialise import online_rows
 from headrace.store.published import Published, View, path_of, read_published
-from headrace.store.rows import Ask, Found
+from headrace.store.rows import Ask, Found, Watermark
+from headrace.synthesis.definitions import Aggregate
+from headrace.synthesis.primitives import aggregation
 
 Status = Literal["FRESH", "STALE", "MISSING"]
 
@@ -25,7 +27,7 @@ STALE_AFTER_TICKS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Age:
-    """How old one view's values are for one key. MISSING: the key has no row there, or the view was never written.
+    """How old one view's values are for one key. MISSING: nothing has come of the key, or the view was never written.
 
     tick_us: the view's last refresh, known even where the key is missing. age_us: now minus that tick, >= 0.
     """
@@ -37,10 +39,32 @@ class Age:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRow:
-    """One key's stored features: slug -> value (None where nothing is known), view name -> age."""
+    """One key's stored features: slug -> value (None where nothing is known), view name -> age.
+
+    A key that nothing has come of is MISSING and has what the engine says of it, as training saw such keys: a count of
+    0, a mean of None. Without a key (None), and from a view that was never written, every value is None.
+    """
 
     values: dict[str, float | int | str | None]
     ages: dict[str, Age]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What a service takes from one view, and what an unknown key has there."""
+
+    view: View
+    columns: tuple[str, ...]
+    empty: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class _State:
+    """published.json as last read, and the services that were asked for since."""
+
+    version: tuple[int, int]
+    published: Published
+    services: dict[str, list[_Part]]
 
 
 class OnlineStore:
@@ -48,11 +72,10 @@ class OnlineStore:
 
     def __init__(self, root: Path, problem: Problem, *, stale_after_ticks: int = STALE_AFTER_TICKS) -> None:
         self._root = root.absolute()
-        self._problem = problem
-        self._stale_after_ticks = stale_after_ticks
+        self._problem = problem.name
+        self._stale_after_us = stale_after_ticks * problem.tick_us
         self._rows = online_rows(self._root)
-        self._seen: tuple[tuple[int, int], Published] | None = None
-        self._services: dict[str, list[tuple[View, tuple[str, ...]]]] = {}
+        self._state: _State | None = None
 
     def read(self, service: str, keys: Sequence[Mapping[str, Any]], now_us: int) -> list[FeatureRow]:
         """Stored features for requests that carry the problem's join keys (None: no such entity), in their order.
@@ -60,62 +83,69 @@ class OnlineStore:
         All values come from one state of the file. Raises NotFoundError for an unknown service, DataError for a
         request without a join key or with one of the wrong type.
         """
-        published = self._published()
+        published, parts = self._service(service)
         asks = [
             Ask(
-                view=view.name,
-                join_keys=view.join_keys,
-                columns=columns,
-                keys=[_key(published, view, key) for key in keys],
+                view=part.view.name,
+                join_keys=part.view.join_keys,
+                columns=part.columns,
+                keys=[_key(published, part.view, key) for key in keys],
             )
-            for view, columns in self._columns(published, service)
+            for part in parts
         ]
-        found = self._rows.read(asks)
-        return [self._row(asks, found, at, now_us, published.tick_us) for at in range(len(keys))]
+        found = list(zip(parts, asks, self._rows.read(asks), strict=True))
+        return [self._row(found, at, now_us) for at in range(len(keys))]
 
     def ages(self, service: str, now_us: int) -> dict[str, Age]:
         """View -> age of its last refresh, without any key: what a health check asks."""
-        published, marks = self._published(), self._rows.watermarks()
-        return {
-            name: self._age(marks[name].tick_us if name in marks else None, name in marks, now_us, published.tick_us)
-            for name in (view.name for view, _ in self._columns(published, service))
-        }
+        marks = self._rows.watermarks()
+        names = [part.view.name for part in self._service(service)[1]]
+        return {name: self._age(marks.get(name), now_us) for name in names}
 
-    def _row(self, asks: Sequence[Ask], found: Sequence[Found], at: int, now_us: int, tick_us: int) -> FeatureRow:
+    def _row(self, found: Sequence[tuple[_Part, Ask, Found]], at: int, now_us: int) -> FeatureRow:
         values: dict[str, float | int | str | None] = {}
         ages: dict[str, Age] = {}
-        for ask, answer in zip(asks, found, strict=True):
-            row = answer.rows[at]
-            values.update(dict.fromkeys(ask.columns) if row is None else zip(ask.columns, row, strict=True))
-            refreshed = None if answer.watermark is None else answer.watermark.tick_us
-            ages[ask.view] = self._age(refreshed, row is not None, now_us, tick_us)
+        for part, ask, answer in found:
+            row, age = answer.rows[at], self._age(answer.watermark, now_us)
+            if row is None:
+                nowhere = answer.watermark is None or None in ask.keys[at]
+                row = (None,) * len(part.columns) if nowhere else part.empty
+                age = replace(age, status="MISSING")
+            values.update(zip(part.columns, row, strict=True))
+            ages[part.view.name] = age
         return FeatureRow(values=values, ages=ages)
 
-    def _age(self, refreshed_us: int | None, there: bool, now_us: int, tick_us: int) -> Age:
-        if refreshed_us is None:
+    def _age(self, watermark: Watermark | None, now_us: int) -> Age:
+        if watermark is None:
             return Age(status="MISSING", tick_us=None, age_us=None)
-        age = max(0, now_us - refreshed_us)
-        fresh: Status = "FRESH" if age < self._stale_after_ticks * tick_us else "STALE"
-        return Age(status=fresh if there else "MISSING", tick_us=refreshed_us, age_us=age)
+        age = max(0, now_us - watermark.tick_us)
+        return Age(status="FRESH" if age < self._stale_after_us else "STALE", tick_us=watermark.tick_us, age_us=age)
 
-    def _published(self) -> Published:
+    def _service(self, name: str) -> tuple[Published, list[_Part]]:
+        """A service as now published; worked out once for each state of published.json."""
         try:
-            stat = path_of(self._root, self._problem.name).stat()
+            stat = path_of(self._root, self._problem).stat()
+            version = (stat.st_ino, stat.st_mtime_ns)
         except FileNotFoundError:
-            return read_published(self._root, self._problem.name)
-        version = (stat.st_ino, stat.st_mtime_ns)
-        if self._seen is None or self._seen[0] != version:
-            self._seen = (version, read_published(self._root, self._problem.name))
-            self._services = {}
-        return self._seen[1]
+            version = (0, 0)
+        state = self._state
+        if state is None or state.version != version:
+            state = self._state = _State(version, read_published(self._root, self._problem), {})
+        parts = state.services.get(name)
+        if parts is None:
+            parts = state.services[name] = _parts(state.published, name)
+        return state.published, parts
 
-    def _columns(self, published: Published, service: str) -> list[tuple[View, tuple[str, ...]]]:
-        """The views of a service and what it takes from each; worked out once, for slugs cost more than reading."""
-        found = self._services.get(service)
-        if found is None:
-            columns = published.service_columns(service)
-            found = self._services[service] = [(published.view(name), slugs) for name, slugs in columns.items()]
-        return found
+
+def _parts(published: Published, service: str) -> list[_Part]:
+    parts = []
+    for name, columns in published.service_columns(service).items():
+        view = published.view(name)
+        empty = tuple(
+            aggregation(item.primitive).empty if isinstance(item, Aggregate) else None for item in view.select(columns)
+        )
+        parts.append(_Part(view, columns, empty))
+    return parts
 
 
 def _key(published: Published, view: View, request: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -125,7 +155,8 @@ def _key(published: Published, view: View, request: Mapping[str, Any]) -> tuple[
 def _key_value(published: Published, name: str, request: Mapping[str, Any]) -> str | int | None:
     if name not in request:
         raise DataError(f"no join key {name!r}", where=published.problem, found=request)
-    value = request[name]
-    if value is None or isinstance(value, str if published.key_types[name] == "string" else int):
+    value: str | int | None = request[name]
+    wanted = str if published.key_types[name] == "string" else int
+    if value is None or (isinstance(value, wanted) and not isinstance(value, bool)):
         return value
     raise DataError(f"{name!r} must be {published.key_types[name]}", where=published.problem, found=[repr(value)])

@@ -20,6 +20,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from headrace.core.errors import CorruptError
+
 #: Seconds a writer or reader waits for another process's transaction.
 LOCK_TIMEOUT_S = 60.0
 _WATERMARKS = (
@@ -156,6 +158,10 @@ class RowStore:
         connection.execute("BEGIN")
         try:
             return [self._read_view(connection, ask) for ask in asks]
+        except sqlite3.DatabaseError as error:
+            if "not a database" in str(error):
+                raise self._corrupt() from None
+            raise
         finally:
             connection.execute("COMMIT")
 
@@ -182,6 +188,10 @@ class RowStore:
         primary = ",".join(map(_key, join_keys))
         connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(view)} ({keys}{features}, PRIMARY KEY ({primary}))")
 
+    def _corrupt(self) -> CorruptError:
+        fix = "delete it (and its -wal and -shm): the next materialisation writes it anew"
+        return CorruptError("not a SQLite file", where=str(self.path), fix=fix)
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -193,9 +203,11 @@ class RowStore:
             connection.execute(_WATERMARKS)
             yield connection
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+                raise self._corrupt() from None
             raise
         finally:
             connection.close()

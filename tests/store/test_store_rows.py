@@ -1,0 +1,161 @@
+"""The online file: exact values, one refresh at a time, and what a reader sees meanwhile."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.errors import CorruptError
+from headrace.store.rows import Ask, RowStore, Watermark
+
+
+def mark(view: str = "v", tick_us: int = 10, layout: str = "l") -> Watermark:
+    return Watermark(view=view, tick_us=tick_us, rows=0, layout=layout, history="h")
+
+
+def ask(*keys: tuple[object, ...], columns: tuple[str, ...] = ("x",), view: str = "v") -> Ask:
+    return Ask(view=view, join_keys=("a",), columns=columns, keys=keys)
+
+
+def table(**columns: list[object]) -> pa.Table:
+    return pa.table(columns)
+
+
+def test_unknown_keys_and_null_keys_have_no_row(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    assert store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])]) == 1
+    [found] = store.read([ask(("p",), ("q",), (None,), ("p",))])
+    assert found.rows == [(1.5,), None, None, (1.5,)]
+    assert found.watermark is not None
+    assert (found.watermark.tick_us, found.watermark.rows) == (10, 1)
+
+
+def test_before_the_first_refresh_nothing_is_there(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    [found] = store.read([ask(("p",))])
+    assert (found.watermark, found.rows) == (None, [None])
+    assert (store.watermarks(), store.count("v")) == ({}, 0)
+    store.ensure("v", ["a"], ["x"])
+    [found] = store.read([ask(("p",))])
+    assert (found.watermark, found.rows) == (None, [None])
+
+
+def test_a_column_that_was_never_written_is_no_value(tmp_path: Path) -> None:
+    """SQLite reads an unknown name in double quotes as a string; that must not become a feature."""
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    [found] = store.read([ask(("p",), columns=("x", "y"))])
+    assert (found.watermark, found.rows) == (None, [None])
+
+
+NUMBERS = st.one_of(st.none(), st.floats(allow_nan=False), st.just(-0.0), st.just(5e-324))
+WHOLE = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1))
+TEXTS = st.one_of(st.none(), st.text(st.characters(exclude_categories=["Cs"]), max_size=5))
+
+
+def bits(value: object) -> object:
+    return struct.pack("d", value) if isinstance(value, float) else value
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(NUMBERS, WHOLE, TEXTS), min_size=1, max_size=20), whole_keys=st.booleans())
+def test_values_come_back_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[object, ...]], whole_keys: bool
+) -> None:
+    store = RowStore(tmp_path_factory.mktemp("rows") / "online.db")
+    keys: list[object] = [i * 2**40 if whole_keys else f"k{i}" for i in range(len(rows))]
+    columns = [pa.array(list(values)) for values in zip(*rows, strict=True)]
+    types = (pa.float64(), pa.int64(), pa.string())
+    chunk = pa.table([pa.array(keys), *(c.cast(t) for c, t in zip(columns, types, strict=True))], ["a", "x", "y", "z"])
+    store.replace(mark(), ["a"], ["x", "y", "z"], [chunk.slice(0, 1), chunk.slice(1)])
+    [found] = store.read([ask(*((key,) for key in keys), columns=("x", "y", "z"))])
+    assert [tuple(map(bits, row or ())) for row in found.rows] == [tuple(map(bits, row)) for row in rows]
+
+
+def test_a_refresh_that_dies_leaves_the_one_before(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(tick_us=10), ["a"], ["x"], [table(a=["p"], x=[1.0])])
+
+    def dying() -> Iterator[pa.Table]:
+        yield table(a=["p"], x=[2.0], y=[3.0])
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        store.replace(mark(tick_us=20), ["a"], ["x", "y"], dying())
+    [found] = store.read([ask(("p",))])
+    assert found.rows == [(1.0,)]
+    assert found.watermark is not None
+    assert found.watermark.tick_us == 10
+    assert store.replace(mark(tick_us=20), ["a"], ["x", "y"], [table(a=["p"], x=[2.0], y=[3.0])]) == 1
+
+
+def test_a_reader_sees_values_and_tick_of_the_same_refresh(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    keys = [f"k{i}" for i in range(50)]
+
+    def refresh(tick: int) -> None:
+        values = [float(tick)] * len(keys)
+        for view in ("v", "w"):
+            store.replace(mark(view=view, tick_us=tick), ["a"], ["x"], [table(a=keys, x=values)])
+
+    refresh(0)
+    writer = threading.Thread(target=lambda: [refresh(tick) for tick in range(1, 40)])
+    writer.start()
+    seen = set()
+    try:
+        while writer.is_alive():
+            asks = [ask(*((key,) for key in keys)), ask(*((key,) for key in keys), view="w")]
+            for found in store.read(asks):
+                assert found.watermark is not None
+                assert set(found.rows) == {(float(found.watermark.tick_us),)}
+                seen.add(found.watermark.tick_us)
+    finally:
+        writer.join()
+    assert store.read([ask(("k0",))])[0].rows == [(39.0,)]
+    assert seen
+
+
+def test_a_replaced_file_is_seen(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.0])])
+    assert store.read([ask(("p",))])[0].rows == [(1.0,)]
+    for path in tmp_path.glob("online.db*"):
+        path.unlink()
+    assert store.read([ask(("p",))])[0].rows == [None]
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[2.0])])
+    assert store.read([ask(("p",))])[0].rows == [(2.0,)]
+
+
+def test_pushed_rows_change_only_their_own(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x", "y"], [table(a=["p", "q"], x=[1.0, 2.0], y=["u", "v"])])
+    store.upsert("v", ["a"], ["x"], [["q", 5.0], ["r", 6.0]])
+    [found] = store.read([ask(("p",), ("q",), ("r",), columns=("x", "y"))])
+    assert found.rows == [(1.0, "u"), (5.0, "v"), (6.0, None)]
+    store.drop("v")
+    assert (store.watermarks(), store.count("v")) == ({}, 0)
+
+
+def test_composite_keys(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a", "b"], ["x"], [table(a=["p", "p"], b=[1, 2], x=[1.0, 2.0])])
+    asked = Ask(view="v", join_keys=("a", "b"), columns=("x",), keys=[("p", 2), ("p", 1), ("p", None)])
+    assert store.read([asked])[0].rows == [(2.0,), (1.0,), None]
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "online.db"
+    path.write_bytes(b"not a database at all, but long enough to be taken for one" * 50)
+    store = RowStore(path)
+    assert store.watermarks() == {}
+    with pytest.raises(CorruptError, match=r"online\.db.*delete it"):
+        store.read([ask(("p",))])
+    with pytest.raises(CorruptError, match=r"online\.db.*delete it"):
+        store.replace(mark(), ["a"], ["x"], [])
