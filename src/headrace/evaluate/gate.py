@@ -70,8 +70,8 @@ def decide(
 
     champion None: there is none yet, and `baseline` (one number for every row: the training labels' mean) must be
     beaten, at the interval's lower end. A plain refresh is the same recipe on newer data: its estimate must not be
-    worse by more than `margin`; to ask for proof there would keep an ageing model whenever the window is noisy. A structural
-    change (other features, family or code) must be better at the interval's lower end.
+    worse by more than `margin`; to ask for proof there would keep an ageing model whenever the window is noisy. A
+    structural change (other features, family or code) must be better at the interval's lower end.
     """
     change: Change = "first" if champion is None else "structural" if structural else "refresh"
     against = np.full(len(label), baseline) if champion is None else champion

@@ -1,0 +1,141 @@
+"""A model bundle: one folder that holds all that serving needs, in formats that cannot run code.
+
+bundle.json         problem, feature service, definitions, encoder, metrics, windows, lead times
+model/              the family's own file (LightGBM text, skops)
+reference.parquet   a sample of the training rows with label and prediction, for drift
+manifest.json       sha256 of every other file, checked before any of them is opened
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headrace.core.errors import ConflictError, CorruptError, NotFoundError
+from headrace.core.files import check_manifest, read_json, staged_folder, write_json, write_manifest
+from headrace.core.fingerprint import file_digest
+from headrace.models.design import Encoder, Predictions
+from headrace.models.families import family_named
+from headrace.models.families.protocol import Fitted
+from headrace.synthesis.definitions import Definition, from_json, to_json
+from headrace.synthesis.finish import finish
+
+_FORMAT = 1
+_REFERENCE_ROWS = 5_000
+#: Columns of the reference besides features. A slug never starts with an underscore.
+LABEL, PREDICTION = "_label", "_prediction"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A trained model with its way from stored values to a prediction.
+
+    service: the feature service it reads. config: of the winning trial. metric: what it was chosen by. metrics: values
+    by name, such as "tune_auc". windows: `Windows.describe()`. lead_time: {"low_s", "high_s"}, the usual span from
+    cutoff to event in training. facts: whatever else its maker wants to be found in it. reference: of
+    `reference_profile`; after `load` it is read when asked for (`read_reference`).
+    """
+
+    problem: str
+    service: str
+    definitions: tuple[Definition, ...]
+    encoder: Encoder
+    family: str
+    fitted: Fitted
+    config: Mapping[str, Any]
+    metric: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    windows: Mapping[str, Any] = field(default_factory=dict)
+    lead_time: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    reference: pa.Table | None = None
+    folder: Path | None = None
+
+    def finish(
+        self,
+        stored: Mapping[str, Any],
+        row: Mapping[str, Any],
+        ticks_us: NDArray[np.int64],
+        cutoffs_us: NDArray[np.int64],
+    ) -> pa.Table:
+        """The feature matrix [n, d] from stored values by slug and request columns by name."""
+        return finish(self.definitions, stored, row, ticks_us, cutoffs_us)
+
+    def predict(self, matrix: pa.Table, *, threads: int = 1) -> Predictions:
+        """[n]: probability of a true label, or a number, for a finished feature matrix."""
+        return self.fitted.predict(self.encoder.encode(matrix), threads=threads)
+
+    def read_reference(self) -> pa.Table:
+        """The reference profile: features by slug, `_label`, `_prediction`; at most 5,000 rows."""
+        if self.reference is not None:
+            return self.reference
+        path = (self.folder or Path()) / "reference.parquet"
+        if self.folder is None or not path.exists():
+            raise NotFoundError("this bundle has no reference profile", where=f"bundle of {self.problem}")
+        return pq.read_table(path)
+
+    def save(self, folder: Path) -> str:
+        """Write a new folder in one step; the digest of its manifest. ConflictError where there is one already."""
+        if folder.exists() and any(folder.iterdir()):
+            raise ConflictError("a bundle is never overwritten", where=str(folder), fix="save to a new folder")
+        with staged_folder(folder) as staging:
+            (staging / "model").mkdir()
+            self.fitted.save(staging / "model")
+            write_json(staging / "bundle.json", self._to_json())
+            if self.reference is not None or self.folder is not None:
+                pq.write_table(self.read_reference(), staging / "reference.parquet", compression="zstd")
+            write_manifest(staging)
+        return manifest_digest(folder)
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """Check the manifest, then read. Raises CorruptError, or NotFoundError where there is no bundle."""
+        check_manifest(folder)
+        data = read_json(folder / "bundle.json")
+        if data.get("format") != _FORMAT:
+            raise CorruptError(f"bundle format {data.get('format')!r} is not known", where=str(folder), found=[_FORMAT])
+        try:
+            return cls(
+                definitions=tuple(from_json(item) for item in data["definitions"]),
+                encoder=Encoder.from_json(data["encoder"]),
+                fitted=family_named(data["family"]).load(folder / "model"),
+                folder=folder,
+                **{name: data[name] for name in _PLAIN},
+            )
+        except (KeyError, TypeError) as error:
+            raise CorruptError(f"bundle.json lacks or misspells {error}", where=str(folder)) from None
+
+    def _to_json(self) -> dict[str, Any]:
+        return {
+            "format": _FORMAT,
+            "definitions": [to_json(item) for item in self.definitions],
+            "encoder": self.encoder.to_json(),
+            **{name: getattr(self, name) for name in _PLAIN},
+        }
+
+
+_PLAIN = ("problem", "service", "family", "config", "metric", "metrics", "windows", "lead_time", "facts")
+
+
+def manifest_digest(folder: Path) -> str:
+    """sha256 of a bundle's manifest: the identity of all its bytes."""
+    return file_digest(folder / "manifest.json")
+
+
+def reference_profile(
+    matrix: pa.Table, label: NDArray[np.float64], predictions: Predictions, *, seed: int = 0
+) -> pa.Table:
+    """A seeded sample of training rows [<= 5,000] with `_label` and `_prediction`, in their original order."""
+    table = matrix.append_column(LABEL, pa.array(label, pa.float64()))
+    table = table.append_column(PREDICTION, pa.array(predictions, pa.float64()))
+    if table.num_rows > _REFERENCE_ROWS:
+        drawn = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
+        table = table.take(pa.array(np.sort(drawn)))
+    return table.combine_chunks()

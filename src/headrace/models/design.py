@@ -1,0 +1,161 @@
+"""From a feature matrix (Arrow, by name) to a design matrix (numpy, by position), the same in training and serving.
+
+Numbers and booleans become float32 with NaN for missing; infinities are missing too. A text column becomes codes into
+a category list learnt in training, the most frequent first; what is not in the list is missing. float32 halves the
+memory of a study's workers, and trees need no more; both sides round alike because both go through `Encoder.encode`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from headrace.core.errors import DataError
+
+Matrix = NDArray[np.float32]
+Predictions = NDArray[np.float64]
+
+#: Category lists are cut to this many; rarer values are missing. Trees keep no more than a byte's worth of bins anyway.
+MAX_CATEGORIES = 250
+#: Rows that are turned into numbers at once: bounds the float64 copy.
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """X [n rows, d features], the name of each column, and which columns hold category codes."""
+
+    X: Matrix
+    names: tuple[str, ...]
+    categorical: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return int(self.X.shape[0])
+
+    def rows(self, index: NDArray[np.int64]) -> Design:
+        """Some rows, copied."""
+        return Design(X=self.X[index], names=self.names, categorical=self.categorical)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder:
+    """What training fixed about the columns: their order, and the category list of each text column."""
+
+    names: tuple[str, ...]
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def fit(cls, matrix: pa.Table, *, max_categories: int = MAX_CATEGORIES) -> Encoder:
+        """Learn from a training matrix [n, d]. Raises DataError for a type that is no number, boolean or text."""
+        if matrix.num_columns == 0:
+            raise DataError("the feature matrix has no columns", where="design")
+        names = tuple(matrix.column_names)
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise DataError("two features share a name", where="design", found=twice)
+        categories: dict[str, tuple[str, ...]] = {}
+        for name in names:
+            kind = matrix.schema.field(name).type
+            if _is_text(kind):
+                categories[name] = _frequent(matrix[name], max_categories)
+            elif not _is_number(kind):
+                raise DataError(
+                    f"a feature of type {kind} cannot be learnt from",
+                    where=name,
+                    fix="make it a number, a boolean or a text, or ignore it",
+                )
+        return cls(names=names, categories=categories)
+
+    @property
+    def categorical(self) -> tuple[int, ...]:
+        """Positions of the columns that hold codes."""
+        return tuple(i for i, name in enumerate(self.names) if name in self.categories)
+
+    def encode(self, matrix: pa.Table) -> Design:
+        """The design of any matrix that has these columns, in whatever order. DataError names a missing column."""
+        missing = set(self.names).difference(matrix.schema.names)
+        if missing:
+            raise DataError(f"{len(missing)} features are missing", where="feature matrix", found=sorted(missing))
+        X = np.empty((matrix.num_rows, len(self.names)), dtype=np.float32)
+        start = 0
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, hence missing
+            for batch in _as_numbers(matrix.select(self._numeric)).to_batches(max_chunksize=_CHUNK):
+                stop = start + batch.num_rows
+                X[start:stop, self._numeric_at] = batch.to_tensor(null_to_nan=True).to_numpy()
+                start = stop
+        for position in self.categorical:
+            name = self.names[position]
+            X[:, position] = self._codes(name, matrix[name])
+        X[~np.isfinite(X)] = np.nan
+        return Design(X=X, names=self.names, categorical=self.categorical)
+
+    @cached_property
+    def _numeric(self) -> list[str]:
+        return [name for name in self.names if name not in self.categories]
+
+    @cached_property
+    def _numeric_at(self) -> list[int]:
+        return [i for i, name in enumerate(self.names) if name not in self.categories]
+
+    @cached_property
+    def _code_of(self) -> dict[str, dict[str, float]]:
+        return {name: {value: float(i) for i, value in enumerate(values)} for name, values in self.categories.items()}
+
+    def _codes(self, name: str, column: pa.ChunkedArray) -> Any:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(pa.string())
+        if not (_is_text(column.type) or pa.types.is_null(column.type)):
+            raise DataError(f"expected texts, got {column.type}", where=name)
+        if len(column) < 1000:
+            code_of = self._code_of[name]
+            return [code_of.get(value, np.nan) for value in column.to_pylist()]
+        codes = pc.index_in(column.cast(pa.string()), value_set=pa.array(self.categories[name], pa.string()))
+        return codes.cast(pa.float32()).to_numpy()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"names": list(self.names), "categories": {name: list(v) for name, v in self.categories.items()}}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Encoder:
+        return cls(
+            names=tuple(data["names"]),
+            categories={name: tuple(values) for name, values in data["categories"].items()},
+        )
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+
+
+def _frequent(column: pa.ChunkedArray, limit: int) -> tuple[str, ...]:
+    """Values by how often they occur, ties in alphabetical order, so that row order does not matter."""
+    counts: Sequence[Mapping[str, Any]] = column.cast(pa.string()).value_counts().to_pylist()
+    known = [(-int(item["counts"]), str(item["values"])) for item in counts if item["values"] is not None]
+    return tuple(value for _, value in sorted(known)[:limit])
+
+
+def _as_numbers(table: pa.Table) -> pa.Table:
+    """The same table with float64 in the place of booleans and of columns without any value."""
+    types = table.schema.types
+    if all(pa.types.is_floating(kind) for kind in types):
+        return table
+    for name, kind in zip(table.schema.names, types, strict=True):
+        if not (_is_number(kind) or pa.types.is_null(kind)):
+            raise DataError(f"expected numbers, got {kind}", where=name)
+    # Arrow casts booleans to integers only
+    whole = [pa.int8() if pa.types.is_boolean(kind) else kind for kind in types]
+    as_whole = table.cast(pa.schema(list(zip(table.schema.names, whole, strict=True))))
+    return as_whole.cast(pa.schema([(name, pa.float64()) for name in table.schema.names]))

@@ -1,0 +1,45 @@
+"""The catalogue of model families. A new one is a file here and a line below, and inherits the conformance suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from headrace.core.errors import NotFoundError
+from headrace.models.families.lightgbm import LightGBM
+from headrace.models.families.linear import Linear
+from headrace.models.families.protocol import Family, Fitted
+from headrace.models.space import Choice, Config, Space
+
+FAMILIES: dict[str, Family] = {family.name: family for family in (LightGBM(), Linear())}
+
+__all__ = ["FAMILIES", "Family", "Fitted", "family_named", "split_config", "study_space", "warm_start"]
+
+
+def study_space() -> Space:
+    """One space over all families: which one, and only then its own parameters."""
+    return Space({"family": Choice({name: family.space() for name, family in FAMILIES.items()})})
+
+
+def warm_start() -> tuple[Config, ...]:
+    """Configs that a study tries first: each family's default, the strongest family first."""
+    return tuple(
+        {"family": name, **{f"{name}.{key}": value for key, value in family.default().items()}}
+        for name, family in FAMILIES.items()
+    )
+
+
+def family_named(name: str) -> Family:
+    """A family of the catalogue."""
+    try:
+        return FAMILIES[name]
+    except KeyError:
+        raise NotFoundError(f"no model family {name!r}", where="models.families", found=FAMILIES) from None
+
+
+def split_config(config: Mapping[str, Any]) -> tuple[Family, Config]:
+    """The family that a study's config names, and that family's own config."""
+    name = str(config["family"])
+    prefix = f"{name}."
+    own = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    return family_named(name), own

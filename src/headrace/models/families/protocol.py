@@ -1,0 +1,67 @@
+"""What a model family is, and what it returns when it has learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.evaluate.metrics import Metric
+from headrace.models.design import Design, Predictions
+from headrace.models.space import Config, Space
+
+Label = NDArray[np.float64]
+
+#: Called during a fit with (rounds done, loss on the validation rows so far; lower is better).
+Report = Callable[[int, float], None]
+
+
+class Fitted(Protocol):
+    """A trained model. rounds: how many it was boosted for, None where the family has no rounds."""
+
+    @property
+    def rounds(self) -> int | None: ...
+
+    def predict(self, design: Design, *, threads: int = 1) -> Predictions:
+        """[n]: the probability of a true label, or a number."""
+
+    def contributions(self, design: Design) -> NDArray[np.float64]:
+        """[n, d]: what each feature adds to each row's raw output (log-odds or number), against the average row."""
+
+    def save(self, folder: Path) -> None:
+        """Write files of a safe format into an existing folder."""
+
+
+class Family(Protocol):
+    """A kind of model. metric.binary tells whether to learn a probability or a number."""
+
+    @property
+    def name(self) -> str:
+        """Its name in the catalogue."""
+
+    def space(self) -> Space:
+        """What a study explores. Rounds are never in it: early stopping finds them."""
+
+    def default(self) -> Config:
+        """A config of that space that is known to do well."""
+
+    def fit(
+        self,
+        design: Design,
+        label: Label,
+        config: Mapping[str, Any],
+        *,
+        metric: Metric,
+        valid: tuple[Design, Label] | None = None,
+        rounds: int | None = None,
+        seed: int = 0,
+        threads: int = 1,
+        report: Report | None = None,
+    ) -> Fitted:
+        """Learn. valid: stop early on these rows; without it, exactly `rounds` rounds."""
+
+    def load(self, folder: Path) -> Fitted:
+        """Read what `save` wrote; the caller has checked the folder's manifest. CorruptError where it cannot be."""
