@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headrace.core.clock import DAY, HOUR, MINUTE, to_us
+from headrace.core.clock import DAY, MINUTE, to_us
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.store.materialise import online_rows
 from headrace.store.published import Published, layout, view_name, write_published
@@ -72,7 +72,7 @@ class TinyModel:
     offset: float = 0.0
     service: str = SERVICE
     definitions: tuple[Definition, ...] = DEFINITIONS
-    lead_time_us: tuple[int, int] | None = (2 * HOUR, 2 * HOUR)
+    lead_time: Mapping[str, float] = field(default_factory=lambda: {"low_s": 7200.0, "high_s": 7200.0})
     seen: list[pa.Table] = field(default_factory=list, compare=False)
 
     def finish(

@@ -14,29 +14,32 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import check_manifest, read_json, staged_folder, write_json
-from headrace.core.fingerprint import file_digest
+from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
 from headrace.registry.tracking import log_artifacts
+from headrace.synthesis.definitions import Definition
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
+    from mlflow.models import ModelSignature
     from mlflow.tracking import MlflowClient
 
 #: What a process needs besides MLflow to load a version; given, so that MLflow does not spend 20 s on guessing it.
 REQUIREMENTS = ("headrace",)
 _LOADER = "headrace.registry.pyfunc"
+_EXAMPLE_ROWS = 5
 
 
 def bundle_key(folder: Path) -> str:
     """The identity of a bundle, its files checked against the manifest first."""
     check_manifest(folder)
-    return file_digest(folder / "manifest.json")
+    return manifest_digest(folder)
 
 
 def register(
@@ -145,27 +148,25 @@ def _logged_model(
 def _save(folder: Path, target: Path) -> None:
     import mlflow.pyfunc
 
-    from headrace.models.bundle import Bundle
-
-    example = Bundle.load(folder).example
+    bundle = Bundle.load(folder)
+    slugs = [item.slug for item in bundle.definitions]
     mlflow.pyfunc.save_model(
         target,
         loader_module=_LOADER,
         data_path=str(folder),
-        signature=_signature(example.schema),
-        input_example=example.slice(0, 5).to_pandas(),
+        signature=_signature(bundle.definitions),
+        input_example=bundle.read_reference().select(slugs).slice(0, _EXAMPLE_ROWS).to_pandas(),
         pip_requirements=list(REQUIREMENTS),
     )
 
 
-def _signature(schema: Any) -> Any:
+def _signature(definitions: Sequence[Definition]) -> ModelSignature:
     import numpy as np
-    import pyarrow as pa
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema, TensorSpec
 
-    inputs = [ColSpec("string" if pa.types.is_string(field.type) else "double", field.name) for field in schema]
-    return ModelSignature(inputs=Schema(inputs), outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]))
+    columns = [ColSpec("string" if item.kind == "categorical" else "double", item.slug) for item in definitions]
+    return ModelSignature(inputs=Schema([*columns]), outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]))
 
 
 def _create_version(

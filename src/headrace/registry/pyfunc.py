@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headrace.core.errors import DataError
-from headrace.core.files import check_manifest
 from headrace.models.bundle import Bundle
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class BundleModel:
     """What MLflow calls. In: the finished model matrix, one column per feature slug. Out: the prediction per row."""
 
     def __init__(self, folder: Path) -> None:
-        check_manifest(folder)
+        # Loading checks the manifest before it opens any other file.
         self.bundle = Bundle.load(folder)
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> npt.NDArray[np.float64]:
@@ -41,7 +40,7 @@ class BundleModel:
         for name, kind in wanted.items():
             values = frame[name]
             if kind == "categorical":
-                columns[name] = pa.array(values.astype(object).where(values.notna(), None), type=pa.string())
+                columns[name] = pa.array(values.astype(object), type=pa.string(), from_pandas=True)
             else:
                 columns[name] = pa.array(values.astype("float64"), type=pa.float64(), from_pandas=True)
         return pa.table(columns)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import floor_to_tick
+from headrace.core.clock import SECOND, floor_to_tick
 from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.predictions import Prediction
 from headrace.schema import Problem
@@ -190,9 +190,8 @@ def _finite(value: float, version: str) -> float:
 
 def _flags(bundle: Bundle, asked: Asked, now_us: int, tick_us: int) -> tuple[str, ...]:
     """Warn where a row is asked for much earlier or later before its event than the model was trained for."""
-    profile = bundle.lead_time_us
-    if profile is None or asked.time_us is None:
+    if asked.time_us is None or not bundle.lead_time:
         return ()
-    low, high = profile
     lead = asked.time_us - now_us
+    low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
     return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)

@@ -7,7 +7,7 @@ ignored. Times are ISO strings with a zone: a naive one is refused with the colu
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,7 +133,7 @@ def _wrong(value: Any, wanted: str, where: str) -> DataError:
     return DataError(f"must be {wanted}", where=where, found=[repr(value)[:80]])
 
 
-_READERS: Mapping[Kind, Any] = {
+_READERS: Mapping[Kind, Callable[[Any, str], Value]] = {
     "numeric": _numeric,
     "categorical": _categorical,
     "boolean": _boolean,

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from headrace.core.errors import CorruptError
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
@@ -16,6 +19,10 @@ from headrace.store.online import OnlineStore
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
+
+
+#: Rows of a bundle's profile that are predicted again before it may serve.
+TEST_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +59,7 @@ def open_service(
 def load_version(
     root: Path, problem: Problem, version: str, tracking_uri: str, online: OnlineStore, now_us: int
 ) -> Bundle:
-    """A version's model, its files checked, tested on its own example, its features known to the store.
+    """A version's model, its files checked, tested on rows it was trained on, its features known to the store.
 
     Raises CorruptError or NotFoundError: such a version must not serve.
     """
@@ -60,6 +67,23 @@ def load_version(
     from headrace.registry.models import download
 
     bundle = Bundle.load(download(problem.name, version, tracking_uri, root))
-    bundle.self_test()
+    self_test(bundle)
     online.ages(bundle.service, now_us)
     return bundle
+
+
+def self_test(bundle: Bundle) -> None:
+    """Predict rows of the bundle's own profile again. Raises CorruptError where that gives other numbers than then."""
+    from headrace.models.bundle import PREDICTION
+
+    profile = bundle.read_reference().slice(0, TEST_ROWS)
+    then = profile[PREDICTION].to_numpy()
+    now = bundle.predict(profile)
+    if not (np.isfinite(now).all() and np.allclose(now, then, rtol=1e-6, atol=1e-9)):
+        worst = int(np.nanargmax(np.abs(now - then))) if np.isfinite(now).any() else 0
+        raise CorruptError(
+            "the model does not predict what it predicted when it was made",
+            where=f"bundle of {bundle.problem}",
+            found=[f"{then[worst]!r} then", f"{now[worst]!r} now"],
+            fix="train again, with the library versions that serve",
+        )

@@ -1,0 +1,1 @@
+"""HTTP around serving: endpoints translate and delegate."""

@@ -1,0 +1,83 @@
+"""`python -m headrace.api --problem flights`: serve a problem until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import cast
+
+from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.core.settings import settings
+from headrace.lake.store import Lake
+from headrace.problems.catalogue import load_problem
+from headrace.schema import Problem
+
+
+def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
+    """The problem's clock, in us: a replayed feed's own, else the wall clock. Here is the edge where time is read."""
+    feed = problem.feed
+    if feed is None:
+        return lambda: time.time_ns() // 1000
+    lake = Lake(root, problem.name)
+
+    def replayed() -> int:
+        clock = lake.clock()
+        return clock if clock is not None else feed.start_us
+
+    return replayed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line and serve; 1 with one clear line where that cannot be."""
+    chosen = settings()
+    parser = argparse.ArgumentParser(prog="python -m headrace.api", description="Serve predictions over HTTP.")
+    parser.add_argument("--problem", default="flights", help="a built-in problem's name, or the path of a problem file")
+    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=chosen.api_port, help="HEADRACE_API_PORT")
+    given = parser.parse_args(arguments)
+    try:
+        problem = load_problem(given.problem)
+        _require_free(given.host, given.port)
+    except HeadraceError as error:
+        print(f"headrace.api: {error}", file=sys.stderr)
+        return 1
+    _serve(problem, given.host, given.port)
+    return 0
+
+
+def _serve(problem: Problem, host: str, port: int) -> None:
+    import uvicorn
+
+    from headrace.api.app import create_app
+    from headrace.serving.predictor import Policy
+
+    chosen = settings()
+    app = create_app(
+        chosen.root,
+        problem,
+        chosen.mlflow_tracking_uri or chosen.mlflow_store,
+        production_clock(chosen.root, problem),
+        policy=cast(Policy, chosen.stale_policy),
+    )
+    uvicorn.run(app, host=host, port=port)
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise UnavailableError(
+                f"port {port} cannot be used ({error.strerror})",
+                where=host,
+                fix="set HEADRACE_API_PORT to a free one, or stop what holds it",
+            ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""What goes over the wire, as pydantic models: their descriptions are the API's reference."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, JsonValue
+
+from headrace.core.clock import SECOND, iso
+from headrace.registry.ledger import Record
+from headrace.serving.predictor import Answer
+from headrace.serving.request import Needs
+from headrace.store.online import Age
+
+MAX_ROWS = 1000
+
+Row = Annotated[
+    dict[str, JsonValue],
+    Field(description="One row: every join key, and every column that the model needs (`GET /model` lists them)."),
+]
+
+
+class Batch(BaseModel):
+    """Several rows to predict at once."""
+
+    rows: list[Row] = Field(min_length=1, max_length=MAX_ROWS, description=f"At most {MAX_ROWS:,} rows.")
+
+
+class ViewAge(BaseModel):
+    """How fresh the features of one view were."""
+
+    status: Literal["FRESH", "STALE", "MISSING"]
+    tick: str | None = Field(description="When the view was last refreshed, on the production clock.")
+    age_s: float | None = Field(description="Seconds since then.")
+
+    @classmethod
+    def of(cls, age: Age) -> ViewAge:
+        return cls(
+            status=age.status,
+            tick=None if age.tick_us is None else iso(age.tick_us),
+            age_s=None if age.age_us is None else age.age_us / SECOND,
+        )
+
+
+class Prediction(BaseModel):
+    """One answer; it is in the prediction log already."""
+
+    id: str = Field(description="Its id in the prediction log.")
+    probability: float | None = Field(
+        description="Of the label being true (for regression: the value). Null where the policy abstains."
+    )
+    model_version: str = Field(description="The version of the registered model that answered.")
+    made_at: str = Field(description="On the production clock.")
+    features: dict[str, ViewAge] = Field(description="Feature view -> how fresh its values were.")
+    flags: list[str] = Field(description="`lead_time_unusual`: asked much earlier or later than in training.")
+    reason: str = Field(description="Which features are not fresh; empty where all are.")
+
+    @classmethod
+    def of(cls, answer: Answer) -> Prediction:
+        return cls(
+            id=answer.id,
+            probability=answer.probability,
+            model_version=answer.model_version,
+            made_at=iso(answer.made_us),
+            features={view: ViewAge.of(age) for view, age in answer.features.items()},
+            flags=list(answer.flags),
+            reason=answer.reason,
+        )
+
+
+class Predictions(BaseModel):
+    """Answers in the order of the rows, all of one model version."""
+
+    predictions: list[Prediction]
+
+
+class Model(BaseModel):
+    """The version that answers now, and what a request for it must carry."""
+
+    problem: str
+    version: str
+    service: str = Field(description="Its feature service.")
+    promoted_at: str | None = Field(description="On the production clock; null where the ledger has moved on.")
+    reason: str = Field(description="Why it was promoted.")
+    metrics: dict[str, float]
+    join_keys: list[str] = Field(description="Columns that find the entities.")
+    columns: dict[str, str] = Field(description="The row's own columns that the model needs: name -> kind.")
+
+    @classmethod
+    def of(cls, problem: str, version: str, service: str, needs: Needs, record: Record | None) -> Model:
+        return cls(
+            problem=problem,
+            version=version,
+            service=service,
+            promoted_at=iso(record.at_us) if record else None,
+            reason=record.reason if record else "",
+            metrics=dict(record.metrics) if record else {},
+            join_keys=list(needs.join_keys),
+            columns=dict(needs.columns),
+        )
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Refusal(BaseModel):
+    """A champion that could not be taken over: the version before it goes on serving."""
+
+    version: str
+    reason: str
+
+
+class Readiness(BaseModel):
+    """Whether predictions can be made now, and with what."""
+
+    ready: bool
+    problem: str
+    clock: str = Field(description="The production clock.")
+    champion: str | None = Field(description="The champion in the ledger.")
+    serving: str | None = Field(description="The version that answers.")
+    refused: Refusal | None
+    features: dict[str, ViewAge] = Field(description="Feature view -> how old its last refresh is.")
+
+
+class Fault(BaseModel):
+    """What is wrong, where, what else was there, and what to do."""
+
+    code: str
+    what: str
+    where: str = ""
+    found: list[str] = []
+    fix: str = ""
+
+
+class Failure(BaseModel):
+    """Every error has this form."""
+
+    error: Fault
+
+
+def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of an endpoint, for its reference."""
+    meaning = {413: "The body is too large", 422: "The request is wrong", 503: "Not now"}
+    return {status: {"model": Failure, "description": meaning[status]} for status in statuses}
