@@ -14,6 +14,9 @@ from typing import Any
 
 def canonical(value: Any) -> Any:
     """The JSON-able form of a value, the same in every process: sets sorted, dataclasses named."""
+    own = getattr(value, "fingerprint", None)
+    if callable(own):
+        return own()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
         return {"__class__": type(value).__name__, **fields}
@@ -27,9 +30,6 @@ def canonical(value: Any) -> Any:
         return value
     if isinstance(value, Path):
         return str(value)
-    own = getattr(value, "fingerprint", None)
-    if callable(own):
-        return own()
     raise TypeError(f"{type(value).__name__} has no canonical form")
 
 

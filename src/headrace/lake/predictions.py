@@ -82,6 +82,16 @@ class PredictionLog:
             )
             return [_from_row(row) for row in found]
 
+    def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
+        """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
+        with self._lock:
+            found = self._connection().execute(
+                "SELECT row_key, probability FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
+                (since_us, until_us, version),
+            )
+            return {tuple(json.loads(key)): float(probability) for key, probability in found}
+
     def __len__(self) -> int:
         with self._lock:
             return int(self._connection().execute("SELECT COUNT(*) FROM predictions").fetchone()[0])

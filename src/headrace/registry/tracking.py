@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.registry.client import KEY, connect, experiment_id, quoted
+from headrace.registry.client import KEY, absent, connect, experiment_id, quoted
 from headrace.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -66,6 +66,24 @@ def find_run(tracking_uri: str, problem: str, key: str) -> str | None:
         return None
     run = _find(client, experiment.experiment_id, f"tags.`{KEY}` = {quoted(key)}")
     return str(run.info.run_id) if run is not None else None
+
+
+def run_exists(tracking_uri: str, run_id: str) -> bool:
+    """Whether MLflow still has a run that is not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = connect(tracking_uri).get_run(run_id)
+    except MlflowException as error:
+        if absent(error):
+            return False
+        raise
+    return str(run.info.lifecycle_stage) == "active"
+
+
+def experiment_of(tracking_uri: str, problem: str) -> str:
+    """The id of a problem's experiment, made if need be."""
+    return experiment_id(connect(tracking_uri), tracking_uri, problem)
 
 
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path], folder: str = "") -> None:

@@ -1,0 +1,119 @@
+"""The `headrace` command. Only names and help live here; each command loads what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="headrace",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="From relational, time-stamped tables to a model in production, kept fresh.",
+)
+
+ProblemArgument = Annotated[str, typer.Argument(help="a built-in problem, or the path of a problem file")]
+HomeOption = Annotated[Path | None, typer.Option("--home", help="state folder (default .headrace, or HEADRACE_HOME)")]
+
+
+@app.command()
+def run(
+    problem: ProblemArgument = "flights",
+    trials: Annotated[int | None, typer.Option(help="size of the search")] = None,
+    seed: Annotated[int | None, typer.Option(help="seed of the search and the selection")] = None,
+    home: HomeOption = None,
+) -> None:
+    """Do the whole main job without an orchestrator: ingest to deployed model."""
+    from headrace.cli.run import run_problem
+
+    run_problem(problem, home, trials=trials, seed=seed)
+
+
+@app.command()
+def check(problem: ProblemArgument = "flights") -> None:
+    """Say what is wrong with a problem before anything runs."""
+    from headrace.cli.check import check_problem
+
+    check_problem(problem)
+
+
+@app.command()
+def status(
+    problem: ProblemArgument = "flights",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Show the champion, the last run and the production clock."""
+    from headrace.cli.status import show_status
+
+    show_status(problem, home, as_json=as_json)
+
+
+@app.command()
+def promote(
+    version: Annotated[str, typer.Argument(help="a registered model version")],
+    problem: Annotated[str, typer.Option(help="the problem's name or file")] = "flights",
+    reason: Annotated[str, typer.Option(help="why, for the ledger")] = "promoted by hand",
+    home: HomeOption = None,
+) -> None:
+    """Make a registered version the champion by hand."""
+    from headrace.cli.release import promote_version
+
+    promote_version(problem, version, reason, home)
+
+
+@app.command()
+def rollback(
+    problem: Annotated[str, typer.Option(help="the problem's name or file")] = "flights",
+    home: HomeOption = None,
+) -> None:
+    """Bring the previous champion back; the present one is barred from returning by itself."""
+    from headrace.cli.release import roll_back
+
+    roll_back(problem, home)
+
+
+@app.command()
+def advance(
+    problem: ProblemArgument = "flights",
+    steps: Annotated[int, typer.Option(min=1, help="how many steps of the feed")] = 1,
+    home: HomeOption = None,
+) -> None:
+    """Move a replayed problem's production clock: ingest, score what fell due, refresh the online store."""
+    from headrace.cli.run import advance_problem
+
+    advance_problem(problem, steps, home)
+
+
+@app.command()
+def up(
+    problem: ProblemArgument = "flights",
+    home: HomeOption = None,
+) -> None:
+    """Start the Prefect server, MLflow, a worker with live schedules and the prediction API in the background."""
+    from headrace.cli.services import up as start
+
+    start(problem, home)
+
+
+@app.command()
+def down(home: HomeOption = None) -> None:
+    """Stop exactly what `up` started."""
+    from headrace.cli.services import down as stop
+
+    stop(home)
+
+
+def main() -> None:
+    """Entry point: a refusal is one line on standard error and exit code 1, never a traceback."""
+    from headrace.core.errors import HeadraceError
+
+    try:
+        app()
+    except HeadraceError as error:
+        sys.stderr.write(f"headrace: {error}\n")
+        sys.exit(1)

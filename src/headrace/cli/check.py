@@ -1,0 +1,57 @@
+"""`headrace check`: every fault of a problem that can be known before anything runs, each in one line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from headrace.core.errors import HeadraceError
+from headrace.lake.conform import conform
+from headrace.problems.catalogue import load_problem
+from headrace.schema import Problem
+from headrace.synthesis.enumerate import enumerate_definitions
+
+
+def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
+    """What is wrong with the sources and the columns that the declaration names, and the tables that could be read."""
+    found: list[str] = []
+    tables: dict[str, pa.Table] = {}
+    for table in problem.entity_set.tables:
+        try:
+            if isinstance(table.source, str) or not hasattr(table.source, "read"):
+                raise HeadraceError("source was not resolved", where=table.name)
+            tables[table.name] = conform(table, table.source.read())
+        except HeadraceError as error:
+            found.append(str(error))
+    found += [fault for fault in _columns(problem, tables) if fault]
+    return found, tables
+
+
+def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    wanted = [(r.child_table, r.child_column) for r in problem.entity_set.relationships]
+    wanted += [(problem.spine.table, key) for key in problem.join_keys]
+    wanted += [
+        (problem.spine.table, problem.label_expression.column),
+        (problem.spine.table, problem.cutoff.column),
+    ]
+    return [
+        f"{table}: no column {column!r}. found: {', '.join(tables[table].column_names)}."
+        for table, column in dict.fromkeys(wanted)
+        if table in tables and column not in tables[table].column_names
+    ]
+
+
+def check_problem(reference: str) -> None:
+    """Print the verdict; exit code 1 when there is a fault."""
+    problem = load_problem(reference)
+    found, tables = faults(problem)
+    for fault in found:
+        print(f"fault: {fault}")
+    if found:
+        sys.exit(1)
+    definitions = enumerate_definitions(problem, {name: table.schema for name, table in tables.items()})
+    for name, table in tables.items():
+        print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
+    print(f"{problem.name}: nothing wrong; {len(definitions)} candidate features")

@@ -1,0 +1,44 @@
+"""`headrace promote` and `headrace rollback`: the ledger by hand, its mirror in MLflow after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.cli.paths import context_of
+from headrace.core.errors import NotFoundError
+from headrace.lake.store import Lake
+from headrace.registry.aliases import mirror
+from headrace.registry.ledger import Ledger
+from headrace.registry.models import version_exists
+
+
+def promote_version(problem: str, version: str, reason: str, home: Path | None) -> None:
+    """Compare-and-set against the champion of this moment."""
+    context = context_of(problem, home)
+    if not version_exists(context.problem.name, version, context.tracking_uri):
+        raise NotFoundError(f"no registered version {version}", where=context.problem.name, fix="look at the MLflow registry")
+    ledger = Ledger(context.root, context.problem.name)
+    champion = ledger.champion()
+    ledger.promote(
+        version,
+        expected_version=champion.version if champion else None,
+        reason=reason,
+        metrics={},
+        at_us=Lake(context.root, context.problem.name).clock() or 0,
+        force=True,
+    )
+    _tell(context.problem.name, version, mirror(context.root, context.problem.name, context.tracking_uri))
+
+
+def roll_back(problem: str, home: Path | None) -> None:
+    """The previous champion returns."""
+    context = context_of(problem, home)
+    ledger = Ledger(context.root, context.problem.name)
+    record = ledger.rollback(at_us=Lake(context.root, context.problem.name).clock() or 0)
+    _tell(context.problem.name, record.version, mirror(context.root, context.problem.name, context.tracking_uri))
+
+
+def _tell(problem: str, version: str, proposals: object) -> None:
+    print(f"{problem}: version {version} is champion; the API follows within a second")
+    if proposals:
+        print(f"aliases were moved by hand in MLflow: {proposals}")

@@ -1,0 +1,73 @@
+"""`headrace run` and `headrace advance`: the work, with progress while it goes and a table at the end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from headrace.cli.paths import context_of, settings_of
+from headrace.cli.services import addresses as service_addresses
+from headrace.cli.services import tracking_uri
+from headrace.core.clock import iso
+from headrace.pipeline.production import advance
+from headrace.pipeline.report import RunReport
+from headrace.pipeline.runner import open_run
+
+
+def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: int | None) -> None:
+    """Walk every stage; exit code 3 when a batch was quarantined on the way."""
+    chosen = settings_of(home)
+    console = Console(stderr=True)
+    pipeline = open_run(
+        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
+    )
+    with Progress(
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=console, transient=True,
+    ) as progress:
+        bar = progress.add_task("starting", total=len(pipeline.stage_names))
+        for name in pipeline.stage_names:
+            progress.update(bar, description=name)
+            pipeline.run_stage(name)
+            progress.advance(bar)
+    report = pipeline.finish(addresses=service_addresses(chosen))
+    show_report(report)
+    if report.quarantined:
+        sys.exit(3)
+
+
+def show_report(report: RunReport, console: Console | None = None) -> None:
+    """The table that every run ends with."""
+    console = console or Console()
+    table = Table(title=f"{report.problem}: {report.seconds:.1f} s")
+    table.add_column("stage")
+    table.add_column("seconds", justify="right")
+    table.add_column("cached or run")
+    for stage, seconds, state in report.table():
+        table.add_row(stage, seconds, state)
+    console.print(table)
+    metrics = report.champion.get("metrics", {})
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if not name.endswith(("predictions", "labelled")))
+    console.print(f"champion: version {report.champion.get('version', 'none')}  {shown}", highlight=False)
+    for name, url in report.addresses.items():
+        console.print(f"{name}: {url}", highlight=False)
+    for refused in report.quarantined:
+        console.print(f"[red]quarantined[/red] {refused['table']}: {'; '.join(refused['reasons'])} ({refused['path']})")
+
+
+def advance_problem(problem: str, steps: int, home: Path | None) -> None:
+    """Live through some steps of the feed."""
+    context = context_of(problem, home)
+    refused = False
+    for _ in range(steps):
+        report = advance(context)
+        refused = refused or bool(report.refused)
+        print(f"{iso(report.to_us)}: {sum(item.rows for item in report.ingested)} rows, {report.scored} predictions")
+        for outcome in report.refused:
+            print(f"  quarantined {outcome.table}: {'; '.join(outcome.reasons)}")
+    if refused:
+        sys.exit(3)

@@ -1,0 +1,59 @@
+"""`headrace status`: the champion, the last run, the clock."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.paths import settings_of
+from headrace.cli.services import running
+from headrace.core.clock import iso
+from headrace.core.errors import NotFoundError
+from headrace.core.files import read_json
+from headrace.lake.store import Lake
+from headrace.problems.catalogue import load_problem
+from headrace.registry.ledger import Ledger
+
+
+def gather(reference: str, root: Path) -> dict[str, Any]:
+    """{problem, champion: {version, metrics}, last_run: {seconds, stages}, clock, addresses}; null where there is none."""
+    name = load_problem(reference).name
+    record = Ledger(root, name).champion()
+    try:
+        last_run = read_json(root / "runs" / name / "last_run.json")
+    except NotFoundError:
+        last_run = None
+    clock = Lake(root, name).clock()
+    return {
+        "problem": name,
+        "champion": {"version": record.version, "metrics": dict(record.metrics), "reason": record.reason} if record else None,
+        "last_run": {key: last_run[key] for key in ("seconds", "stages")} if last_run else None,
+        "clock": iso(clock) if clock is not None else None,
+        "addresses": running(root),
+    }
+
+
+def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
+    """Print it for people or for machines."""
+    found = gather(reference, settings_of(home).root)
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    console = Console()
+    table = Table(show_header=False, title=found["problem"])
+    champion = found["champion"]
+    table.add_row("champion", f"version {champion['version']}" if champion else "none yet: run `make run-pipeline`")
+    for metric, value in (champion["metrics"] if champion else {}).items():
+        table.add_row(f"  {metric}", f"{value:.4f}")
+    table.add_row("clock", found["clock"] or "not started")
+    if found["last_run"]:
+        table.add_row("last run", f"{found['last_run']['seconds']:.1f} s")
+        for stage in found["last_run"]["stages"]:
+            table.add_row(f"  {stage['name']}", f"{stage['seconds']:.1f} s, {'cached' if stage['cached'] else 'run'}")
+    for name, url in found["addresses"].items():
+        table.add_row(name, url)
+    console.print(table)

@@ -1,0 +1,48 @@
+"""What every stage of one run is told: the problem, where its state lives, and the run's options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.schema import Problem
+from headrace.search.trial import Trial
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One run of the main job.
+
+    reference: how the problem was named (catalogue name or file path); other processes load it by this.
+    until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
+    or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
+    on_trial: told of every trial as it ends (progress).
+    """
+
+    problem: Problem
+    reference: str
+    root: Path
+    tracking_uri: str
+    until_us: int | None = None
+    trials: int = 16
+    seed: int = 0
+    workers: int = 2
+    on_trial: Callable[[Trial], None] | None = None
+
+    @property
+    def store_identity(self) -> str:
+        """Which MLflow the effects are in: our own store is the same one with its server up or down."""
+        local = ("sqlite:", "http://127.0.0.1", "http://localhost")
+        return "embedded" if self.tracking_uri.startswith(local) else self.tracking_uri
+
+    @property
+    def feed_until_us(self) -> int | None:
+        """The instant that training ends at, where the declaration or the caller names one."""
+        if self.until_us is not None:
+            return self.until_us
+        return self.problem.feed.start_us if self.problem.feed is not None else None
+
+    @property
+    def stages_folder(self) -> Path:
+        return self.root / "stages" / self.problem.name

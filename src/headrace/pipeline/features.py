@@ -1,0 +1,193 @@
+"""Synthesise candidates, select, publish to the store, and read the training set back through it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.core.errors import DataError, NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import fingerprint
+from headrace.lake.store import Lake, Snapshot
+from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Done, Needs, Stage
+from headrace.schema import Problem
+from headrace.synthesis.definitions import Definition, from_json, stored, to_json
+from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis.finish import finish
+from headrace.synthesis.matrix import feature_matrix
+from headrace.synthesis.select import select
+from headrace.synthesis.spine import build_spine
+
+_SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
+
+
+def snapshot_of(context: Context, ingested: Done) -> Snapshot:
+    """The history that training sees."""
+    return Lake(context.root, context.problem.name).snapshot(ingested.facts["until_us"])
+
+
+def read_definitions(path: Path) -> tuple[Definition, ...]:
+    """Definitions from a JSON list."""
+    return tuple(from_json(item) for item in read_json(path))
+
+
+def schemas(problem: Problem, snapshot: Snapshot) -> dict[str, pa.Schema]:
+    """The Arrow schema of every table, as it lies in the lake."""
+    return {table.name: snapshot.table(table.name).schema for table in problem.entity_set.tables}
+
+
+def content_digest(table: pa.Table) -> str:
+    """sha256 of a table's names, types and values; independent of how it is chunked, sliced or compressed."""
+    digest = hashlib.sha256(str(table.schema.remove_metadata()).encode())
+    for column in table.columns:
+        values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        digest.update(np.packbits(values.is_valid().to_numpy(zero_copy_only=False)).tobytes())
+        if pa.types.is_floating(values.type):
+            numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+            digest.update(np.where(np.isnan(numbers), np.nan, numbers).tobytes())
+        elif pa.types.is_primitive(values.type) and not pa.types.is_boolean(values.type):
+            digest.update(values.cast(pa.int64()).fill_null(0).to_numpy().tobytes())
+        else:
+            digest.update("\x00".join(values.cast(pa.string()).fill_null("").to_pylist()).encode())
+    return digest.hexdigest()
+
+
+def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    problem, snapshot = context.problem, snapshot_of(context, needs["ingest"])
+    until = needs["ingest"].facts["until_us"]
+    spine = build_spine(problem, snapshot, end_us=until, now_us=until)
+    training = spine.filter(spine["mature"])
+    _require_labels(problem, training)
+    definitions = enumerate_definitions(problem, schemas(problem, snapshot))
+    candidates = feature_matrix(problem, definitions, training, snapshot, LocalEngine())
+    pq.write_table(training, folder / "spine.parquet", compression="zstd")
+    pq.write_table(candidates, folder / "candidates.parquet", compression="lz4")
+    write_json(folder / "definitions.json", [to_json(item) for item in definitions])
+    return {
+        "rows": training.num_rows,
+        "censored": int(sum(spine["censored"].to_pylist())),
+        "candidates": len(definitions),
+        "spine_digest": content_digest(training.select(["cutoff", "label"])),
+    }
+
+
+def _require_labels(problem: Problem, training: pa.Table) -> None:
+    if training.num_rows == 0:
+        raise DataError(
+            "no row has a mature label", where=problem.name, fix="load more history, or check the label's known time"
+        )
+    if problem.label_expression.binary:
+        classes = training["label"].unique().to_pylist()
+        if len(classes) < 2:
+            raise DataError(
+                f"the label `{problem.label}` has one class only",
+                where=problem.name,
+                found=classes,
+                fix="check the threshold, or load rows of the other class",
+            )
+
+
+SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)
+
+
+def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    made = needs["synthesise"]
+    definitions = read_definitions(made.folder / "definitions.json")
+    candidates = pq.read_table(made.folder / "candidates.parquet", memory_map=True)
+    label = pq.read_table(made.folder / "spine.parquet", columns=["label"])["label"].to_numpy()
+    selection = select(
+        candidates,
+        label,
+        definitions,
+        max_features=context.problem.max_features,
+        seed=context.seed,
+        threads=context.workers,
+    )
+    kept = [to_json(item) for item in selection.kept]
+    write_json(folder / "definitions.json", kept)
+    write_json(folder / "ledger.json", selection.ledger)
+    service = f"{context.problem.name}_{fingerprint(kept)[:10]}"
+    return {"kept": len(kept), "candidates": len(definitions), "service": service}
+
+
+SELECT = Stage(
+    name="select",
+    run=_select,
+    needs=("synthesise",),
+    code=("headrace.synthesis",),
+    parameters=lambda context: {"max_features": context.problem.max_features, "seed": context.seed},
+)
+
+
+def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    from headrace.store.publish import publish
+
+    selected = needs["select"]
+    service = selected.facts["service"]
+    publish(
+        context.root,
+        context.problem,
+        read_definitions(selected.folder / "definitions.json"),
+        service,
+        reference=context.reference,
+    )
+    return {"service": service}
+
+
+def _published(context: Context, facts: Mapping[str, Any]) -> bool:
+    try:
+        published = read_json(context.root / "store" / context.problem.name / "published.json")
+    except NotFoundError:
+        return False
+    return facts["service"] in published["services"] and (context.root / "store" / "registry.db").exists()
+
+
+PUBLISH = Stage(
+    name="publish",
+    run=_publish,
+    needs=("select",),
+    code=("headrace.store",),
+    parameters=lambda context: {"reference": context.reference},
+    standing=_published,
+)
+
+
+def finished_matrix(context: Context, service: str, definitions: tuple[Definition, ...], spine: pa.Table) -> pa.Table:
+    """Model input for spine rows [n rows, one column per definition], read through the store."""
+    from headrace.store.training import training_features
+
+    read = training_features(context.root, context.problem, service, spine)
+    values = {item.slug: read[item.slug] for item in stored(definitions)}
+    row = {name: spine[name] for name in spine.column_names}
+    return finish(definitions, values, row, spine["tick"].to_numpy(), spine["cutoff"].to_numpy())
+
+
+def _training_set(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    from headrace.quality.check import validate_training_set
+
+    selected = needs["select"]
+    definitions = read_definitions(selected.folder / "definitions.json")
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet")
+    matrix = finished_matrix(context, selected.facts["service"], definitions, spine)
+    if matrix.num_rows != spine.num_rows:
+        raise DataError(f"the store returned {matrix.num_rows} rows for {spine.num_rows}", where=context.problem.name)
+    training = matrix.append_column("label", spine["label"])
+    validate_training_set(context.problem, training, context.root / "quality" / context.problem.name).require()
+    pq.write_table(training, folder / "training.parquet", compression="lz4")
+    return {"rows": training.num_rows, "features": matrix.num_columns, "sha256": content_digest(training)}
+
+
+TRAINING_SET = Stage(
+    name="training-set",
+    run=_training_set,
+    needs=("synthesise", "select", "publish"),
+    code=("headrace.store", "headrace.synthesis", "headrace.lake", "headrace.quality"),
+)

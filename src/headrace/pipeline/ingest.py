@@ -1,0 +1,122 @@
+"""Ingest: conform, validate, then append to the lake; a failing batch is quarantined whole and the rest goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.core.errors import DataError
+from headrace.lake import feed, known
+from headrace.lake.conform import conform, required_columns
+from headrace.lake.store import Lake, Snapshot
+from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Needs, Stage
+from headrace.quality.check import validate_batch
+from headrace.schema import Problem, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """What became of one table's batch."""
+
+    table: str
+    rows: int
+    batch: str
+    quarantined: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+def ingest(
+    problem: Problem, root: Path, batches: Mapping[str, pa.Table], *, arrival_us: int, bootstrap: bool = False
+) -> tuple[Ingested, ...]:
+    """Bring one batch per table into the lake. Never raises for bad rows: the outcome says what was refused and why."""
+    lake = Lake(root, problem.name)
+    return tuple(
+        _ingest_table(lake, problem, problem.entity_set.table(name), rows, arrival_us=arrival_us, bootstrap=bootstrap)
+        for name, rows in batches.items()
+        if rows.num_rows or bootstrap  # nothing new for a table is no batch; an empty first load is a fault
+    )
+
+
+def _ingest_table(
+    lake: Lake, problem: Problem, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool
+) -> Ingested:
+    try:
+        required = required_columns(problem, table.name)
+        conformed = conform(table, rows, expected=lake.schema(table.name), required=required)
+    except DataError as error:
+        return _quarantine(lake, table, rows, [{"expectation": "conforms to its declaration", "reason": str(error)}], arrival_us)
+    verdict = validate_batch(table, conformed, lake.root / "quality" / problem.name)
+    if not verdict.success:
+        return _quarantine(lake, table, conformed, verdict.reasons, arrival_us)
+    batch = lake.append(table, conformed, arrival_us=arrival_us, bootstrap=bootstrap)
+    return Ingested(table=table.name, rows=batch.rows, batch=batch.id)
+
+
+def _quarantine(
+    lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str, Any]], arrival_us: int
+) -> Ingested:
+    path = lake.quarantine(table, rows, arrival_us=arrival_us, reasons=reasons)
+    said = tuple(str(reason.get("reason", reason)) for reason in reasons)
+    return Ingested(table=table.name, rows=rows.num_rows, batch="", quarantined=str(path), reasons=said)
+
+
+def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The bootstrap load: everything the sources held before the feed starts."""
+    problem = context.problem
+    outcomes = ingest(problem, context.root, feed.bootstrap(problem), arrival_us=BEFORE_ALL, bootstrap=True)
+    refused = [outcome for outcome in outcomes if outcome.quarantined]
+    if any(outcome.table == problem.spine.table for outcome in refused):
+        spine = next(outcome for outcome in refused if outcome.table == problem.spine.table)
+        raise DataError(
+            "the table that predictions are made for was refused",
+            where=f"{problem.name}.{spine.table}",
+            found=spine.reasons,
+            fix=f"the batch is in {spine.quarantined}; correct the source and run again",
+        )
+    lake = Lake(context.root, problem.name)
+    until = context.feed_until_us
+    snapshot = lake.snapshot(until)
+    if until is None:
+        until = history_end(problem, snapshot)
+    if lake.clock() is None:
+        lake.advance_clock(until)
+    return {
+        "snapshot": snapshot.fingerprint,
+        "until_us": until,
+        "tables": {outcome.table: outcome.rows for outcome in outcomes},
+        "batches": [outcome.batch for outcome in outcomes if outcome.batch],
+        "quarantined": [
+            {"table": outcome.table, "path": outcome.quarantined, "reasons": list(outcome.reasons)} for outcome in refused
+        ],
+    }
+
+
+def history_end(problem: Problem, snapshot: Snapshot) -> int:
+    """The first instant at which everything that the spine's table holds was known (us): "now" for a problem that has
+    no feed and is therefore asked about its past."""
+    table = problem.spine_table
+    rows = snapshot.table(table.name)
+    instants = [known.row_known(table, rows)]
+    instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
+    return max(int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants) + 1
+
+
+def _standing(context: Context, facts: Mapping[str, Any]) -> bool:
+    """The batches are still in the lake, and training would see the same snapshot."""
+    lake = Lake(context.root, context.problem.name)
+    return lake.clock() is not None and lake.snapshot(facts["until_us"]).fingerprint == facts["snapshot"]
+
+
+STAGE = Stage(
+    name="ingest",
+    run=_run,
+    code=("headrace.lake", "headrace.quality", "headrace.problems"),
+    parameters=lambda context: {"until_us": context.feed_until_us},
+    standing=_standing,
+)

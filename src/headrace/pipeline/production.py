@@ -1,0 +1,244 @@
+"""Production on its own clock: the feed's next batch, the predictions that fall due, and how good they were."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+
+from headrace.core.clock import floor_to_tick, from_us, iso
+from headrace.core.errors import DeclarationError, NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import fingerprint
+from headrace.evaluate.metrics import METRICS
+from headrace.lake import feed
+from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.lake.store import Lake
+from headrace.models.bundle import Bundle
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import finished_matrix
+from headrace.pipeline.ingest import Ingested, ingest
+from headrace.pipeline.release import champion_bundle
+from headrace.pipeline.stage import Needs, Stage
+from headrace.registry.ledger import Ledger, Record
+from headrace.synthesis.definitions import row_columns, stored
+from headrace.synthesis.spine import build_spine
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdvanceReport:
+    """One move of the production clock."""
+
+    problem: str
+    from_us: int
+    to_us: int
+    ingested: tuple[Ingested, ...]
+    scored: int
+    materialised: Mapping[str, int]
+
+    @property
+    def refused(self) -> tuple[Ingested, ...]:
+        """Batches that went to quarantine."""
+        return tuple(outcome for outcome in self.ingested if outcome.quarantined)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A table for people: one row per batch."""
+        return [
+            {
+                "clock": iso(self.to_us),
+                "table": outcome.table,
+                "rows": outcome.rows,
+                "outcome": f"quarantined: {'; '.join(outcome.reasons)}" if outcome.quarantined else "ingested",
+            }
+            for outcome in self.ingested
+        ]
+
+
+def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
+    """Ingest what the feed brings in the next step and move the clock; the clock moves last, so a kill repeats the step."""
+    problem = context.problem
+    if problem.feed is None:
+        raise DeclarationError("has no feed to advance", where=problem.name, fix="declare feed=Replay(start=..., step=...)")
+    lake = Lake(context.root, problem.name)
+    with FileLock(context.root / "lake" / f".{problem.name}.feed.lock"):
+        start = lake.clock()
+        if start is None:
+            raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `make run-pipeline` first")
+        end = start + problem.feed.step_us
+        outcomes = ingest(problem, context.root, feed.step(problem, start, end), arrival_us=end)
+        lake.advance_clock(end)
+    return start, end, outcomes
+
+
+def advance(context: Context) -> AdvanceReport:
+    """One step of production: ingest, score what fell due, refresh the online store."""
+    from headrace.store.materialise import materialise
+
+    start, end, outcomes = feed_step(context)
+    scored = score_due(context)
+    tick = floor_to_tick(end, context.problem.tick_us)
+    return AdvanceReport(
+        problem=context.problem.name,
+        from_us=start,
+        to_us=end,
+        ingested=outcomes,
+        scored=scored,
+        materialised=materialise(context.root, context.problem, tick),
+    )
+
+
+def score_due(context: Context) -> int:
+    """Predict the spine rows whose cutoff fell due since the last time; how many. Twice at once predicts once.
+
+    Features are read at each cutoff's own tick, as the online store held them then. A prediction's id is made of its
+    row and the model version, so a repeat after a kill writes nothing twice.
+    """
+    problem, root = context.problem, context.root
+    record = Ledger(root, problem.name).champion()
+    if record is None:
+        return 0
+    with FileLock(root / "predictions" / f".{problem.name}.score.lock"):
+        now = Lake(root, problem.name).clock()
+        since = _scored_until(context)
+        if now is None or now <= since:
+            return 0
+        count = score_window(context, record, since, now, now)
+        write_json(_scored_path(context), {"until_us": now})
+    return count
+
+
+def score_window(context: Context, record: Record, since_us: int, until_us: int, now_us: int) -> int:
+    """Predict and log every spine row with cutoff in [since, until) by one version; how many rows there were."""
+    problem, root = context.problem, context.root
+    snapshot = Lake(root, problem.name).snapshot()
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us)
+    if spine.num_rows:
+        bundle = champion_bundle(context, record)
+        PredictionLog(root, problem.name).append(_predict(context, bundle, record.version, spine, made_us=now_us))
+    return int(spine.num_rows)
+
+
+def _scored_path(context: Context) -> Path:
+    return context.root / "predictions" / f"{context.problem.name}.scored.json"
+
+
+def _scored_until(context: Context) -> int:
+    """Where the last scoring ended; at first, where training ended."""
+    try:
+        return int(read_json(_scored_path(context))["until_us"])
+    except NotFoundError:
+        record = Ledger(context.root, context.problem.name).champion()
+        return record.at_us if record is not None else 0
+
+
+def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *, made_us: int) -> Sequence[Prediction]:
+    problem = context.problem
+    matrix = finished_matrix(context, bundle.service, bundle.definitions, spine)
+    probability = bundle.predict(matrix)
+    keys = spine.select(list(problem.spine_table.keys)).to_pylist()
+    joins = spine.select(list(problem.join_keys)).to_pylist()
+    requested = [item.column for item in row_columns(bundle.definitions) if item.column in spine.column_names]
+    requests = spine.select(list(dict.fromkeys(requested))).to_pylist()
+    features = _plain(matrix)
+    views = sorted({item.entity for item in stored(bundle.definitions)})
+    ticks, cutoffs = spine["tick"].to_pylist(), spine["cutoff"].to_pylist()
+    return [
+        Prediction(
+            id=fingerprint({"row": list(keys[i].values()), "version": version})[:32],
+            cutoff_us=cutoffs[i],
+            made_us=made_us,
+            model_version=version,
+            join_keys=joins[i],
+            request={name: str(value) for name, value in requests[i].items()},
+            features=features[i],
+            ticks=dict.fromkeys(views, ticks[i]),
+            statuses=dict.fromkeys(views, "FRESH"),
+            probability=float(probability[i]),
+            source="score",
+            row_key=list(keys[i].values()),
+        )
+        for i in range(spine.num_rows)
+    ]
+
+
+def _plain(matrix: pa.Table) -> list[dict[str, float | str | None]]:
+    """Rows as the log keeps them: a missing feature is None, never NaN."""
+    columns = [
+        pc.if_else(pc.is_finite(column), column, None) if pa.types.is_floating(column.type) else column
+        for column in matrix.columns
+    ]
+    rows: list[dict[str, float | str | None]] = pa.table(columns, names=matrix.column_names).to_pylist()
+    return rows
+
+
+def quality(context: Context, version: str, since_us: int, until_us: int, now_us: int) -> dict[str, float]:
+    """Metrics of logged predictions with cutoff in [since, until) whose labels are mature now, and their counts."""
+    problem = context.problem
+    logged = PredictionLog(context.root, problem.name).probabilities(since_us, until_us, version=version)
+    spine = build_spine(problem, Lake(context.root, problem.name).snapshot(), start_us=since_us, end_us=until_us, now_us=now_us)
+    mature = spine.filter(spine["mature"])
+    rows = mature.select(list(problem.spine_table.keys)).to_pylist()
+    label = mature["label"].to_numpy()
+    predicted = np.array([logged.get(tuple(row.values()), np.nan) for row in rows], dtype=np.float64)
+    seen = np.isfinite(predicted)
+    found = {"predictions": float(len(logged)), "labelled": float(seen.sum())}
+    if seen.any() and (not problem.label_expression.binary or len(np.unique(label[seen])) == 2):
+        found |= {
+            name: metric.value(label[seen], predicted[seen])
+            for name, metric in METRICS.items()
+            if metric.binary == problem.label_expression.binary
+        }
+    return found
+
+
+def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The first steps of the feed, lived through by the new champion: its quality in production, measured."""
+    problem = context.problem
+    if problem.feed is None:
+        return {"metrics": {}, "refused": []}
+    lake = Lake(context.root, problem.name)
+    end = problem.feed.start_us + problem.feed.steps * problem.feed.step_us
+    refused: list[Ingested] = []
+    while (clock := lake.clock()) is not None and clock < end:
+        refused += [outcome for outcome in feed_step(context)[2] if outcome.quarantined]
+    score_due(context)
+    now = lake.clock()
+    record = Ledger(context.root, problem.name).champion()
+    assert now is not None and record is not None
+    measured = quality(context, record.version, problem.feed.start_us, end, now)
+    if not measured["predictions"]:
+        # Another version lived through this window; this one is measured on the same rows, at the same ticks.
+        score_window(context, record, problem.feed.start_us, end, now)
+        measured = quality(context, record.version, problem.feed.start_us, end, now)
+    month = from_us(problem.feed.start_us).strftime("%b").lower()
+    metrics = {f"{month}_{name}": value for name, value in measured.items()}
+    Ledger(context.root, problem.name).record_metrics(record.version, metrics)
+    return {
+        "metrics": metrics,
+        "refused": [{"table": outcome.table, "reasons": list(outcome.reasons)} for outcome in refused],
+    }
+
+
+def _replayed(context: Context, facts: Mapping[str, Any]) -> bool:
+    problem = context.problem
+    if problem.feed is None:
+        return True
+    clock = Lake(context.root, problem.name).clock()
+    record = Ledger(context.root, problem.name).champion()
+    end = problem.feed.start_us + problem.feed.steps * problem.feed.step_us
+    return clock is not None and clock >= end and record is not None and set(facts["metrics"]) <= set(record.metrics)
+
+
+REPLAY = Stage(
+    name="replay",
+    run=_replay,
+    needs=("promote",),
+    code=("headrace.lake", "headrace.synthesis"),
+    standing=_replayed,
+)

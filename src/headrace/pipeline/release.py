@@ -1,0 +1,160 @@
+"""Register the bundle, decide on promotion, fill the online store: the stages with effects outside our folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from headrace.core.clock import floor_to_tick
+from headrace.core.files import write_json
+from headrace.evaluate.gate import GateDecision, decide
+from headrace.evaluate.metrics import METRICS
+from headrace.lake.store import Lake
+from headrace.models.bundle import Bundle
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import finished_matrix
+from headrace.pipeline.stage import Needs, Stage
+from headrace.registry.ledger import Ledger, Record
+
+
+def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    from headrace.registry.models import register
+
+    refit, evaluated = needs["refit"], needs["evaluate"]
+    version = register(
+        refit.folder / "bundle",
+        problem=context.problem.name,
+        metrics=evaluated.facts["metrics"],
+        tracking_uri=context.tracking_uri,
+        root=context.root,
+        run_id=needs["track"].facts["run_id"],
+        tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
+        artifacts=[refit.folder / "shap_summary.png"],
+    )
+    return {"version": str(version)}
+
+
+def _registered(context: Context, facts: Mapping[str, Any]) -> bool:
+    from headrace.registry.models import version_exists
+
+    return version_exists(context.problem.name, facts["version"], context.tracking_uri)
+
+
+REGISTER = Stage(
+    name="register",
+    run=_register,
+    needs=("refit", "evaluate", "track", "training-set", "select"),
+    code=("headrace.registry.models", "headrace.registry.pyfunc"),
+    parameters=lambda context: {"store": context.store_identity},
+    standing=_registered,
+)
+
+
+def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    from headrace.registry.aliases import mirror
+
+    ledger = Ledger(context.root, context.problem.name)
+    version = needs["register"].facts["version"]
+    champion = ledger.champion()
+    at_us = needs["ingest"].facts["until_us"]
+    if champion is not None and champion.version == version:
+        decision_facts: dict[str, Any] = {"promoted": True, "reason": champion.reason}
+    else:
+        decision = _gate(context, needs, champion)
+        write_json(folder / "gate.json", decision)
+        if decision.promote:
+            ledger.promote(
+                version,
+                expected_version=champion.version if champion else None,
+                reason=decision.reason,
+                metrics=needs["evaluate"].facts["metrics"],
+                at_us=at_us,
+            )
+        decision_facts = {"promoted": decision.promote, "reason": decision.reason}
+    challenger = None if decision_facts["promoted"] else version
+    proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
+    return {"version": version, **decision_facts, "proposals": [str(proposal) for proposal in proposals]}
+
+
+def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision:
+    """Challenger (fitted before the gate window) against the champion, or the first against a trivial baseline."""
+    gate = pq.read_table(needs["evaluate"].folder / "gate.parquet")
+    incumbent, structural = None, False
+    if champion is not None:
+        bundle = champion_bundle(context, champion)
+        spine = pq.read_table(needs["synthesise"].folder / "spine.parquet").take(gate["row"])
+        incumbent = bundle.predict(finished_matrix(context, bundle.service, bundle.definitions, spine))
+        structural = needs["refit"].facts["family"] != bundle.family
+    return decide(
+        METRICS[context.problem.metric],
+        gate["label"].to_numpy(),
+        gate["prediction"].to_numpy(),
+        incumbent,
+        gate["cutoff"].to_numpy(),
+        margin=context.problem.margin,
+        baseline=needs["evaluate"].facts["baseline"],
+        structural=structural,
+        censored=needs["synthesise"].facts["censored"],
+        seed=context.seed,
+    )
+
+
+def champion_bundle(context: Context, champion: Record) -> Bundle:
+    """The champion's bundle, from the registry, its manifest checked."""
+    from headrace.registry.models import download
+
+    folder = download(context.problem.name, champion.version, context.tracking_uri, context.root)
+    return Bundle.load(folder)
+
+
+def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
+    """The ledger agrees: the version is champion, or was judged (refused, replaced or rolled back) by the ledger since."""
+    champion = Ledger(context.root, context.problem.name).champion()
+    if not facts["promoted"]:
+        return champion is not None
+    return champion is not None and (
+        champion.version == facts["version"] or facts["version"] in Ledger(context.root, context.problem.name).versions()
+    )
+
+
+PROMOTE = Stage(
+    name="promote",
+    run=_promote,
+    needs=("register", "evaluate", "ingest", "synthesise", "refit"),
+    code=("headrace.evaluate.gate", "headrace.registry.ledger", "headrace.registry.aliases"),
+    parameters=lambda context: {"margin": context.problem.margin},
+    standing=_promoted,
+)
+
+
+def _materialise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    from headrace.store.materialise import materialise
+
+    return {"tick_us": current_tick(context), "rows": materialise(context.root, context.problem, current_tick(context))}
+
+
+def current_tick(context: Context) -> int:
+    """The last tick on the problem's production clock."""
+    clock = Lake(context.root, context.problem.name).clock()
+    assert clock is not None  # ingest sets it
+    return floor_to_tick(clock, context.problem.tick_us)
+
+
+def _materialised(context: Context, facts: Mapping[str, Any]) -> bool:
+    from headrace.store.materialise import online_is_empty, watermarks
+
+    ticks = [mark.tick_us for mark in watermarks(context.root, context.problem).values()]
+    fresh = bool(ticks) and min(ticks) >= current_tick(context)
+    return fresh and not online_is_empty(context.root, context.problem)
+
+
+MATERIALISE = Stage(
+    name="materialise",
+    run=_materialise,
+    needs=("publish", "promote", "replay"),
+    code=("headrace.store",),
+    standing=_materialised,
+)

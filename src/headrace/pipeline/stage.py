@@ -1,0 +1,119 @@
+"""A stage as data, and the one function that runs it.
+
+Every stage has a key: the fingerprint of its name, the source code it depends on, its parameters, and the digests of
+the stages it needs. Its outputs live in `stages/<problem>/<stage>/<key>/`, committed by one rename, so a killed run
+leaves nothing half-written and the next run takes up after the last whole stage.
+
+A pure stage is cached when that folder is there. A stage with effects also asks the outside world (`standing`):
+a deleted model version or an emptied online store is found and mended, whatever the folder says.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.fingerprint import code_version, fingerprint
+from headrace.pipeline.context import Context
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A finished stage: its facts (JSON-able), the folder that holds its files, and its digest."""
+
+    name: str
+    facts: Mapping[str, Any]
+    folder: Path
+    digest: str
+
+
+Needs = Mapping[str, Done]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of the pipeline.
+
+    run(context, needs, folder) writes files into an empty folder and returns facts. parameters(context) is all that
+    the result depends on besides code and needs. standing(context, facts) tells whether the effects are still there;
+    None for a pure stage. scratch: the stage keeps a journal of its own beside its folder, named after the key.
+    """
+
+    name: str
+    run: Callable[[Context, Needs, Path], Mapping[str, Any]]
+    needs: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    parameters: Callable[[Context], Mapping[str, Any]] = field(default=lambda context: {})
+    standing: Callable[[Context, Mapping[str, Any]], bool] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """What running a stage came to."""
+
+    name: str
+    seconds: float
+    cached: bool
+    outputs: Mapping[str, Any]
+
+
+def stage_key(stage: Stage, context: Context, needs: Needs) -> str:
+    """The content address of a stage's outputs."""
+    return fingerprint(
+        {
+            "stage": stage.name,
+            "code": code_version((stage.run.__module__, *stage.code)),
+            "problem": context.problem,
+            "sources": [table.source for table in context.problem.entity_set.tables] if not stage.needs else [],
+            "parameters": stage.parameters(context),
+            "needs": {name: done.digest for name, done in needs.items()},
+        }
+    )[:32]
+
+
+def load(folder: Path, name: str) -> Done | None:
+    """A finished stage read back, or None where it is not finished."""
+    try:
+        record = read_json(folder / "stage.json")
+    except (NotFoundError, CorruptError):
+        return None
+    return Done(name=name, facts=record["facts"], folder=folder, digest=record["digest"])
+
+
+def run(stage: Stage, context: Context, needs: Needs, *, clock: Callable[[], float] = time.perf_counter) -> tuple[Done, StageReport]:
+    """Run a stage, or find it done. Two runs at once do the work once: the second waits, then finds it."""
+    started = clock()
+    key = stage_key(stage, context, needs)
+    folder = context.stages_folder / stage.name / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{key}.lock"):
+        done = load(folder, stage.name)
+        cached = done is not None and (stage.standing is None or stage.standing(context, done.facts))
+        if not cached:
+            shutil.rmtree(folder, ignore_errors=True)
+            with staged_folder(folder) as staging:
+                facts = dict(stage.run(context, needs, staging))
+                digest = fingerprint({"facts": facts, "key": key})
+                write_json(staging / "stage.json", {"facts": facts, "digest": digest})
+            done = load(folder, stage.name)
+    assert done is not None
+    report = StageReport(name=stage.name, seconds=clock() - started, cached=cached, outputs=done.facts)
+    return done, report
+
+
+def journal_path(folder: Path) -> Path:
+    """Where a stage that can resume in its middle keeps its journal: beside its folder, so it survives a kill."""
+    return folder.parent / f"{_key_of(folder)}.journal.jsonl"
+
+
+def _key_of(staging: Path) -> str:
+    # staged folders are called .<key>.<random>.tmp
+    return staging.name.strip(".").split(".")[0]

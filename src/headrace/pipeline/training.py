@@ -1,0 +1,264 @@
+"""Search, log, evaluate on the gate window, refit on everything: from a training set to a model bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from headrace.core.clock import SECOND
+from headrace.core.files import read_json, write_json
+from headrace.evaluate.metrics import METRICS
+from headrace.evaluate.splits import Windows, time_windows
+from headrace.models.bundle import Bundle, reference_profile
+from headrace.models.design import Design, Encoder
+from headrace.models.explain import explain
+from headrace.models.families import split_config, study_space, warm_start
+from headrace.models.objective import TrialObjective, fit_final, prepare
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import read_definitions
+from headrace.pipeline.stage import Done, Needs, Stage, journal_path
+from headrace.search.plots import plot_history, plot_importances
+from headrace.search.searchers import SEARCHERS
+from headrace.search.study import run_study
+from headrace.search.trial import Trial
+
+_CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
+_SEARCHER = "tpe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """The training rows in memory: matrix [n, d] by slug, its design, label [n], cutoffs [n], and the windows."""
+
+    matrix: pa.Table
+    encoder: Encoder
+    design: Design
+    label: NDArray[np.float64]
+    cutoffs: NDArray[np.int64]
+    windows: Windows
+
+
+def _training_set(context: Context, needs: Needs) -> TrainingSet:
+    table = pq.read_table(needs["training-set"].folder / "training.parquet")
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff", "label_known"])
+    matrix, label = table.drop_columns(["label"]), table["label"].to_numpy()
+    cutoffs = spine["cutoff"].to_numpy()
+    windows = time_windows(
+        cutoffs,
+        spine["label_known"].to_numpy(),
+        needs["ingest"].facts["until_us"],
+        labels=label if context.problem.label_expression.binary else None,
+    )
+    encoder = Encoder.fit(matrix)
+    return TrainingSet(
+        matrix=matrix, encoder=encoder, design=encoder.encode(matrix), label=label, cutoffs=cutoffs, windows=windows
+    )
+
+
+def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """A study on train and tune. Its journal lies beside the stage's folder, so a killed search goes on."""
+    data, problem = _training_set(context, needs), context.problem
+    digest = prepare(folder / "data", data.design, data.label, data.windows)
+    objective = TrialObjective(folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed)
+    space = study_space()
+    result = run_study(
+        space,
+        objective,
+        SEARCHERS[_SEARCHER],
+        trials=context.trials,
+        seed=context.seed,
+        workers=context.workers,
+        journal_path=journal_path(folder),
+        warm_start=warm_start()[: context.trials],
+        on_trial=context.on_trial,
+    )
+    for array in (folder / "data").iterdir():
+        array.unlink()
+    (folder / "data").rmdir()
+    metric = METRICS[problem.metric]
+    plot_history(result.trials, folder / "history.png", metric=metric.name, greater_is_better=metric.greater_is_better)
+    importances = plot_importances(space, result.trials, folder / "importances.png", seed=context.seed)
+    write_json(folder / "trials.json", [trial.to_json() for trial in result.trials])
+    write_json(folder / "leaderboard.json", leaderboard(result.trials, metric.name))
+    return {
+        "key": result.key,
+        "config": result.best.config,
+        "rounds": result.best.info["rounds"],
+        "value": result.best.info["value"],
+        "trials": len(result.trials),
+        "failed": sum(trial.status == "failed" for trial in result.trials),
+        "importances": importances,
+        "windows": data.windows.describe(),
+    }
+
+
+def leaderboard(trials: tuple[Trial, ...], metric: str, rows: int = 10) -> list[dict[str, Any]]:
+    """The best trials, best first, for people."""
+    measured = sorted((trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
+    return [
+        {
+            "rank": rank,
+            "trial": trial.number,
+            metric: round(float(trial.info["value"]), 5),
+            "rounds": trial.info["rounds"],
+            "seconds": round(trial.seconds, 1),
+            **{name: _short(value) for name, value in trial.config.items()},
+        }
+        for rank, trial in enumerate(measured[:rows], start=1)
+    ]
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+SEARCH = Stage(
+    name="search",
+    run=_search,
+    needs=("ingest", "synthesise", "training-set"),
+    code=_CODE,
+    parameters=lambda context: {"trials": context.trials, "seed": context.seed, "workers": context.workers},
+)
+
+
+def trials_of(searched: Done) -> tuple[Trial, ...]:
+    """The trials of a finished search."""
+    return tuple(Trial.from_json(item) for item in read_json(searched.folder / "trials.json"))
+
+
+def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The study in MLflow: a parent run, a child per trial, the plots."""
+    from headrace.registry.tracking import experiment_of, log_study
+
+    searched = needs["search"]
+    run_id = log_study(
+        context.tracking_uri,
+        context.problem.name,
+        key=_study_name(context, needs),
+        study_name=f"study {searched.facts['key'][:8]}",
+        trials=trials_of(searched),
+        params={"searcher": _SEARCHER, "trials": searched.facts["trials"], "seed": context.seed},
+        metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
+        tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
+        artifacts=[searched.folder / name for name in ("history.png", "importances.png", "leaderboard.json")],
+    )
+    return {"run_id": run_id, "experiment_id": experiment_of(context.tracking_uri, context.problem.name)}
+
+
+def _study_name(context: Context, needs: Needs) -> str:
+    # The study's key leaves the budget out: a longer search of the same study is another run for people.
+    return f"{needs['search'].facts['key']}-{needs['search'].facts['trials']}"
+
+
+def _tracked(context: Context, facts: Mapping[str, Any]) -> bool:
+    from headrace.registry.tracking import run_exists
+
+    return run_exists(context.tracking_uri, facts["run_id"])
+
+
+TRACK = Stage(
+    name="track",
+    run=_track,
+    needs=("search", "training-set"),
+    code=("headrace.registry.tracking",),
+    parameters=lambda context: {"server": context.store_identity},
+    standing=_tracked,
+)
+
+
+def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The winner, fitted on train and tune with its rounds fixed, on the gate window that neither search nor fit saw."""
+    data, searched = _training_set(context, needs), needs["search"]
+    windows = data.windows
+    before = np.concatenate([windows.train, windows.tune])
+    fitted = fit_final(
+        searched.facts["config"],
+        data.design,
+        data.label,
+        metric=context.problem.metric,
+        rounds=searched.facts["rounds"],
+        rows=before,
+        seed=context.seed,
+        threads=context.workers,
+    )
+    predicted = fitted.predict(data.design.rows(windows.gate), threads=context.workers)
+    label = data.label[windows.gate]
+    gate = {"row": windows.gate, "cutoff": data.cutoffs[windows.gate], "label": label, "prediction": predicted}
+    pq.write_table(pa.table(gate), folder / "gate.parquet")
+    metrics = {
+        f"gate_{name}": metric.value(label, predicted)
+        for name, metric in METRICS.items()
+        if metric.binary == context.problem.label_expression.binary
+    }
+    return {
+        "metrics": {f"tune_{context.problem.metric}": searched.facts["value"], **metrics},
+        "baseline": float(data.label[before].mean()),
+        "windows": windows.describe(),
+    }
+
+
+EVALUATE = Stage(
+    name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE
+)
+
+
+def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The bundle: the winner fitted on every mature row, with its explanation and its reference profile."""
+    data, searched = _training_set(context, needs), needs["search"]
+    problem, config = context.problem, searched.facts["config"]
+    fitted = fit_final(
+        config,
+        data.design,
+        data.label,
+        metric=problem.metric,
+        rounds=searched.facts["rounds"],
+        seed=context.seed,
+        threads=context.workers,
+    )
+    definitions = read_definitions(needs["select"].folder / "definitions.json")
+    predicted = fitted.predict(data.design, threads=context.workers)
+    names = {item.slug: item.name for item in definitions}
+    unit = "log-odds" if problem.label_expression.binary else problem.label_expression.column
+    explanation = explain(fitted, data.design, names, folder / "shap_summary.png", seed=context.seed, unit=unit)
+    write_json(folder / "shap.json", list(explanation.table))
+    bundle = Bundle(
+        problem=problem.name,
+        service=needs["select"].facts["service"],
+        definitions=definitions,
+        encoder=data.encoder,
+        family=split_config(config)[0].name,
+        fitted=fitted,
+        config=config,
+        metric=problem.metric,
+        metrics=needs["evaluate"].facts["metrics"],
+        windows={**data.windows.describe(), "trained_until_us": needs["ingest"].facts["until_us"]},
+        lead_time=_lead_time(context, needs),
+        facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
+        reference=reference_profile(data.matrix, data.label, predicted, seed=context.seed),
+    )
+    return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
+
+
+def _lead_time(context: Context, needs: Needs) -> dict[str, float]:
+    """The middle 98 % of (event time - cutoff) in seconds: a request outside it is unlike what was learnt from."""
+    time = context.problem.spine_table.time
+    assert time is not None  # a Problem without it cannot be declared
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=[time, "cutoff"])
+    span = spine[time].cast(pa.int64()).to_numpy() - spine["cutoff"].to_numpy()
+    low, high = np.quantile(span / SECOND, [0.01, 0.99])
+    return {"low_s": float(low), "high_s": float(high)}
+
+
+REFIT = Stage(
+    name="refit",
+    run=_refit,
+    needs=("ingest", "synthesise", "select", "training-set", "search", "evaluate"),
+    code=_CODE,
+)
