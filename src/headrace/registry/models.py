@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,18 +147,21 @@ def _logged_model(
 
 
 def _save(folder: Path, target: Path) -> None:
-    import mlflow.pyfunc
-
     bundle = Bundle.load(folder)
     slugs = [item.slug for item in bundle.definitions]
-    mlflow.pyfunc.save_model(
-        target,
-        loader_module=_LOADER,
-        data_path=str(folder),
-        signature=_signature(bundle.definitions),
-        input_example=bundle.read_reference().select(slugs).slice(0, _EXAMPLE_ROWS).to_pandas(),
-        pip_requirements=list(REQUIREMENTS),
-    )
+    with warnings.catch_warnings():
+        # MLflow warns about its own type hints while it is imported.
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+
+        mlflow.pyfunc.save_model(
+            target,
+            loader_module=_LOADER,
+            data_path=str(folder),
+            signature=_signature(bundle.definitions),
+            input_example=bundle.read_reference().select(slugs).slice(0, _EXAMPLE_ROWS).to_pandas(),
+            pip_requirements=list(REQUIREMENTS),
+        )
 
 
 def _signature(definitions: Sequence[Definition]) -> ModelSignature:
