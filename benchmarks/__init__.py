@@ -1,0 +1,1 @@
+"""Benchmarks: one command each, a peer or a floor in the same run, the ratio printed."""
