@@ -43,7 +43,8 @@ def test_everything_answers(local: Settings) -> None:
         "API": f"http://127.0.0.1:{local.api_port}",
     }
     assert {one.name for one in recorded(local.root) if is_alive(one)} == {"Prefect", "MLflow", "API", "worker"}
-    assert httpx.get(f"http://127.0.0.1:{local.prefect_port}/runs").status_code == 200
+    page = httpx.get(f"http://127.0.0.1:{local.prefect_port}/runs", headers={"accept": "text/html"})
+    assert page.status_code == 200
 
 
 def test_deployments_of_the_problem_are_registered(prefect_server: Settings) -> None:
