@@ -2,8 +2,8 @@
 
     make bench-pipeline [QUICK=1]
 
-Each case is a process of its own, timed from outside; the floor is the sum of the stages that last_run.json reports, and
-the peer is the same stages walked without Prefect. A fresh state folder, so the first run is a first run.
+Each case is a process of its own, timed from outside; the floor is the sum of the stages that last_run.json reports,
+and the peer is the same stages walked without Prefect. A fresh state folder, so the first run is a first run.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def main() -> None:
             peer="26 hand-made history features (published)", peer_value=0.776, command=command),
     ]  # fmt: skip
     note = (
-        "The main job on the flights, `make run-pipeline`, on two shared cores. The first run of a checkout also compiles"
-        " the engine's kernels."
+        "The main job on the flights, `make run-pipeline`, on two shared cores. The first run of a checkout also"
+        " compiles the engine's kernels."
     )
     publish("pipeline", "The pipeline", rows, note)
 

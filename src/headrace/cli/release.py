@@ -16,7 +16,9 @@ def promote_version(problem: str, version: str, reason: str, home: Path | None) 
     """Compare-and-set against the champion of this moment."""
     context = context_of(problem, home)
     if not version_exists(context.problem.name, version, context.tracking_uri):
-        raise NotFoundError(f"no registered version {version}", where=context.problem.name, fix="look at the MLflow registry")
+        raise NotFoundError(
+            f"no registered version {version}", where=context.problem.name, fix="look at the MLflow registry"
+        )
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()
     ledger.promote(

@@ -26,8 +26,13 @@ def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: in
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
     )
     with Progress(
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-        console=console, transient=True,
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
     ) as progress:
         bar = progress.add_task("starting", total=len(pipeline.stage_names))
         for name in pipeline.stage_names:
@@ -51,7 +56,9 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
         table.add_row(stage, seconds, state)
     console.print(table)
     metrics = report.champion.get("metrics", {})
-    shown = ", ".join(f"{name} {value:.4f}" for name, value in metrics.items() if not name.endswith(("predictions", "labelled")))
+    shown = ", ".join(
+        f"{name} {value:.4f}" for name, value in metrics.items() if not name.endswith(("predictions", "labelled"))
+    )
     console.print(f"champion: version {report.champion.get('version', 'none')}  {shown}", highlight=False)
     for name, url in report.addresses.items():
         console.print(f"{name}: {url}", highlight=False)

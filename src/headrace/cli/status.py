@@ -30,7 +30,9 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
     clock = Lake(root, name).clock()
     return {
         "problem": name,
-        "champion": {"version": record.version, "metrics": dict(record.metrics), "reason": record.reason} if record else None,
+        "champion": {"version": record.version, "metrics": dict(record.metrics), "reason": record.reason}
+        if record
+        else None,
         "last_run": {key: last_run[key] for key in ("seconds", "stages")} if last_run else None,
         "clock": iso(clock) if clock is not None else None,
         "addresses": running(root),

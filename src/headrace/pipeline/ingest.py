@@ -50,7 +50,9 @@ def _ingest_table(
         required = required_columns(problem, table.name)
         conformed = conform(table, rows, expected=lake.schema(table.name), required=required)
     except DataError as error:
-        return _quarantine(lake, table, rows, [{"expectation": "conforms to its declaration", "reason": str(error)}], arrival_us)
+        return _quarantine(
+            lake, table, rows, [{"expectation": "conforms to its declaration", "reason": str(error)}], arrival_us
+        )
     verdict = validate_batch(table, conformed, lake.root / "quality" / problem.name)
     if not verdict.success:
         return _quarantine(lake, table, conformed, verdict.reasons, arrival_us)
@@ -58,9 +60,7 @@ def _ingest_table(
     return Ingested(table=table.name, rows=batch.rows, batch=batch.id)
 
 
-def _quarantine(
-    lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str, Any]], arrival_us: int
-) -> Ingested:
+def _quarantine(lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str, Any]], arrival_us: int) -> Ingested:
     path = lake.quarantine(table, rows, arrival_us=arrival_us, reasons=reasons)
     said = tuple(str(reason.get("reason", reason)) for reason in reasons)
     return Ingested(table=table.name, rows=rows.num_rows, batch="", quarantined=str(path), reasons=said)
@@ -92,7 +92,8 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         "tables": {outcome.table: outcome.rows for outcome in outcomes},
         "batches": [outcome.batch for outcome in outcomes if outcome.batch],
         "quarantined": [
-            {"table": outcome.table, "path": outcome.quarantined, "reasons": list(outcome.reasons)} for outcome in refused
+            {"table": outcome.table, "path": outcome.quarantined, "reasons": list(outcome.reasons)}
+            for outcome in refused
         ],
     }
 

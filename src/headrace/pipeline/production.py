@@ -64,7 +64,9 @@ def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
     """Ingest what the feed brings in the next step and move the clock; the clock moves last, so a kill repeats the step."""
     problem = context.problem
     if problem.feed is None:
-        raise DeclarationError("has no feed to advance", where=problem.name, fix="declare feed=Replay(start=..., step=...)")
+        raise DeclarationError(
+            "has no feed to advance", where=problem.name, fix="declare feed=Replay(start=..., step=...)"
+        )
     lake = Lake(context.root, problem.name)
     with FileLock(context.root / "lake" / f".{problem.name}.feed.lock"):
         start = lake.clock()
@@ -181,7 +183,9 @@ def quality(context: Context, version: str, since_us: int, until_us: int, now_us
     """Metrics of logged predictions with cutoff in [since, until) whose labels are mature now, and their counts."""
     problem = context.problem
     logged = PredictionLog(context.root, problem.name).probabilities(since_us, until_us, version=version)
-    spine = build_spine(problem, Lake(context.root, problem.name).snapshot(), start_us=since_us, end_us=until_us, now_us=now_us)
+    spine = build_spine(
+        problem, Lake(context.root, problem.name).snapshot(), start_us=since_us, end_us=until_us, now_us=now_us
+    )
     mature = spine.filter(spine["mature"])
     rows = mature.select(list(problem.spine_table.keys)).to_pylist()
     label = mature["label"].to_numpy()

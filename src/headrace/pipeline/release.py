@@ -116,7 +116,8 @@ def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     if not facts["promoted"]:
         return champion is not None
     return champion is not None and (
-        champion.version == facts["version"] or facts["version"] in Ledger(context.root, context.problem.name).versions()
+        champion.version == facts["version"]
+        or facts["version"] in Ledger(context.root, context.problem.name).versions()
     )
 
 

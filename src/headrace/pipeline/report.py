@@ -43,7 +43,8 @@ class RunReport:
             "problem": self.problem,
             "seconds": round(self.seconds, 3),
             "stages": [
-                {"name": stage.name, "seconds": round(stage.seconds, 3), "cached": stage.cached} for stage in self.stages
+                {"name": stage.name, "seconds": round(stage.seconds, 3), "cached": stage.cached}
+                for stage in self.stages
             ],
             "champion": dict(self.champion),
             "addresses": dict(self.addresses),

@@ -88,7 +88,9 @@ def load(folder: Path, name: str) -> Done | None:
     return Done(name=name, facts=record["facts"], folder=folder, digest=record["digest"])
 
 
-def run(stage: Stage, context: Context, needs: Needs, *, clock: Callable[[], float] = time.perf_counter) -> tuple[Done, StageReport]:
+def run(
+    stage: Stage, context: Context, needs: Needs, *, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Done, StageReport]:
     """Run a stage, or find it done. Two runs at once do the work once: the second waits, then finds it."""
     started = clock()
     key = stage_key(stage, context, needs)

@@ -101,7 +101,9 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
 def leaderboard(trials: tuple[Trial, ...], metric: str, rows: int = 10) -> list[dict[str, Any]]:
     """The best trials, best first, for people."""
-    measured = sorted((trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number))
+    measured = sorted(
+        (trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number)
+    )
     return [
         {
             "rank": rank,
@@ -204,9 +206,7 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     }
 
 
-EVALUATE = Stage(
-    name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE
-)
+EVALUATE = Stage(name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE)
 
 
 def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
