@@ -20,7 +20,7 @@ from headrace.registry.ledger import Ledger
 
 
 def gather(reference: str, root: Path) -> dict[str, Any]:
-    """{problem, champion: {version, metrics}, last_run: {seconds, stages}, clock, addresses}; null where there is none."""
+    """{problem, champion: {version, metrics}, last_run: {seconds, stages}, clock, addresses}; null: there is none."""
     name = load_problem(reference).name
     record = Ledger(root, name).champion()
     try:

@@ -61,7 +61,7 @@ class AdvanceReport:
 
 
 def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
-    """Ingest what the feed brings in the next step and move the clock; the clock moves last, so a kill repeats the step."""
+    """Ingest what the feed brings in the next step, then move the clock: last, so that a kill repeats the step."""
     problem = context.problem
     if problem.feed is None:
         raise DeclarationError(
@@ -214,7 +214,8 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     score_due(context)
     now = lake.clock()
     record = Ledger(context.root, problem.name).champion()
-    assert now is not None and record is not None
+    assert now is not None  # ingest and promote have been
+    assert record is not None
     measured = quality(context, record.version, problem.feed.start_us, end, now)
     if not measured["predictions"]:
         # Another version lived through this window; this one is measured on the same rows, at the same ticks.

@@ -111,14 +111,12 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
 
 
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
-    """The ledger agrees: the version is champion, or was judged (refused, replaced or rolled back) by the ledger since."""
-    champion = Ledger(context.root, context.problem.name).champion()
+    """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
+    ledger = Ledger(context.root, context.problem.name)
+    champion = ledger.champion()
     if not facts["promoted"]:
         return champion is not None
-    return champion is not None and (
-        champion.version == facts["version"]
-        or facts["version"] in Ledger(context.root, context.problem.name).versions()
-    )
+    return champion is not None and (champion.version == facts["version"] or facts["version"] in ledger.versions())
 
 
 PROMOTE = Stage(

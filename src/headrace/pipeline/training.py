@@ -71,7 +71,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     result = run_study(
         space,
         objective,
-        SEARCHERS[_SEARCHER],
+        SEARCHERS[_SEARCHER](space),
         trials=context.trials,
         seed=context.seed,
         workers=context.workers,
@@ -176,7 +176,7 @@ TRACK = Stage(
 
 
 def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The winner, fitted on train and tune with its rounds fixed, on the gate window that neither search nor fit saw."""
+    """The winner, fitted on train and tune with its rounds fixed, on the gate window that none of it saw."""
     data, searched = _training_set(context, needs), needs["search"]
     windows = data.windows
     before = np.concatenate([windows.train, windows.tune])
