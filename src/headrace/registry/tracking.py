@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from headrace.registry.client import KEY, absent, connect, experiment_id, quoted
+from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
 from headrace.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def log_study(
     for trial in trials:
         child = children.get(str(trial.number))
         if child is None or child.info.status == "RUNNING":
-            _log_trial(client, experiment, identity, key, trial, child)
+            _log_trial(client, experiment, identity, trial, child)
     _log_values(client, parent, params or {}, metrics or {}, tags or {})
     log_artifacts(client, identity, artifacts)
     if parent.info.status == "RUNNING":
@@ -58,60 +58,31 @@ def log_study(
     return identity
 
 
-def find_run(tracking_uri: str, problem: str, key: str) -> str | None:
-    """The id of the run that a study with this key was logged to; None where it is not, or was deleted."""
-    client = connect(tracking_uri)
-    experiment = client.get_experiment_by_name(problem)
-    if experiment is None:
-        return None
-    run = _find(client, experiment.experiment_id, f"tags.`{KEY}` = {quoted(key)}")
-    return str(run.info.run_id) if run is not None else None
-
-
-def run_exists(tracking_uri: str, run_id: str) -> bool:
-    """Whether MLflow still has a run that is not deleted."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        run = connect(tracking_uri).get_run(run_id)
-    except MlflowException as error:
-        if absent(error):
-            return False
-        raise
-    return str(run.info.lifecycle_stage) == "active"
-
-
 def experiment_of(tracking_uri: str, problem: str) -> str:
-    """The id of a problem's experiment, made if need be."""
+    """The id of a problem's experiment."""
     return experiment_id(connect(tracking_uri), tracking_uri, problem)
 
 
-def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path], folder: str = "") -> None:
+def run_exists(tracking_uri: str, run_id: str) -> bool:
+    """Whether a run is there, whole, and was not deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        info = connect(tracking_uri).get_run(run_id).info
+    except MlflowException as error:
+        if absent(error):
+            return False
+        raise translated(error, f"MLflow, run {run_id}") from error
+    return str(info.lifecycle_stage) == "active" and info.status == "FINISHED"
+
+
+def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:
     """Put files at a run; a file of the same name is replaced."""
     for path in paths:
-        client.log_artifact(run_id, str(path), folder or None)
+        client.log_artifact(run_id, str(path))
 
 
-def add_to_run(
-    tracking_uri: str,
-    run_id: str,
-    *,
-    metrics: Mapping[str, float] | None = None,
-    tags: Mapping[str, str] | None = None,
-    artifacts: Sequence[Path] = (),
-) -> None:
-    """Add what is known later (gate, SHAP plot, links) to a run that is finished already."""
-    client = connect(tracking_uri)
-    _log_values(client, client.get_run(run_id), {}, metrics or {}, tags or {})
-    log_artifacts(client, run_id, artifacts)
-
-
-def run_address(server: str, experiment: str, run_id: str) -> str:
-    """Where a server's pages show a run."""
-    return f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}"
-
-
-def _log_trial(client: MlflowClient, experiment: str, parent: str, key: str, trial: Trial, child: Run | None) -> None:
+def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial, child: Run | None) -> None:
     if child is None:
         identity = {_PARENT: parent, TRIAL: str(trial.number), "headrace.kind": "trial"}
         child = client.create_run(experiment, run_name=f"trial {trial.number}", tags=identity)
