@@ -14,7 +14,7 @@ from feast.data_source import DataSource
 from headrace.core.errors import ConflictError, DataError
 from headrace.store.materialise import materialise, watermarks
 from headrace.store.objects import feast_objects
-from headrace.store.publish import publish
+from headrace.store.publish import publish, retire
 from headrace.store.published import Published, View, path_of, read_published
 from headrace.store.repo import PROJECT, open_store
 from headrace.store.source import SynthesisSource
@@ -73,6 +73,23 @@ def test_problems_do_not_touch_each_other(world: World) -> None:
     after = registry_state(world.root)
     assert {name: view for name, view in after["views"].items() if name.startswith("harbour")} == before  # type: ignore[attr-defined]
     assert after["services"] == ["harbour__all", "lagoon__all"]
+
+
+def test_retiring_takes_only_what_nobody_else_uses(world: World) -> None:
+    other = make_world(world.root.parent, "lagoon")
+    publish(other.root, other.problem, features(), "all")
+    publish(world.root, world.problem, stored_features("boat"), "old")
+    publish(world.root, world.problem, [*stored_features("boat")[:2], *stored_features("berth")], "new")
+    materialise(world.root, world.problem, TICK)
+    retire(world.root, world.problem, keep=["new"])
+    published = read_published(world.root, "harbour")
+    assert list(published.services) == ["new"]
+    assert published.view("harbour__boat").definitions == stored_features("boat")[:2]
+    retire(world.root, world.problem, keep=[])
+    state = registry_state(world.root)
+    assert state["services"] == ["lagoon__all"]
+    assert all(name.startswith("lagoon__") for name in state["views"])  # type: ignore[attr-defined]
+    assert watermarks(world.root, world.problem) == {}
 
 
 def test_what_is_written_is_read_back_equal(world: World) -> None:

@@ -43,30 +43,50 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
     there already is not written again. Raises NotFoundError before anything is published.
     """
     root = root.absolute()
-    published, lake = read_published(root, problem.name), Lake(root, problem.name)
-    rows, history = online_rows(root), lake.snapshot().fingerprint
-    target = _target(published, rows, tick_us, lake.clock())
-    stale = _stale(published, rows, target, history)
-    if stale:
-        from headrace.store.repo import open_store, writing
-
-        with writing(root):
-            open_store(root).materialize(
-                start_date=from_us(target - published.tick_us),
-                end_date=from_us(target),
-                feature_views=[view.name for view in stale],
-            )
-        if left := _stale(published, rows, target, history):
-            raise ConflictError(
-                "the views were changed while they were materialised",
-                where=problem.name,
-                found=[view.name for view in left],
-                fix="run it again",
-            )
+    if _stale(root, problem, tick_us)[1]:
+        _write(root, problem, tick_us)
     marks = watermarks(root, problem)
     record = {name: {"tick_us": mark.tick_us, "rows": mark.rows} for name, mark in marks.items()}
     write_json(root / "store" / problem.name / "watermark.json", record)
     return {name: mark.rows for name, mark in marks.items()}
+
+
+def _write(root: Path, problem: Problem, tick_us: int) -> None:
+    """Through Feast, one process at a time; whoever waited finds the work done."""
+    from headrace.store.repo import open_store, writing
+
+    with writing(root):
+        target, stale = _stale(root, problem, tick_us)
+        if not stale:
+            return
+        open_store(root).materialize(
+            start_date=from_us(target - problem.tick_us),
+            end_date=from_us(target),
+            feature_views=[view.name for view in stale],
+        )
+        if left := _stale(root, problem, tick_us)[1]:
+            raise ConflictError(
+                "the views or their history changed while they were materialised",
+                where=problem.name,
+                found=[view.name for view in left],
+                fix="run it again",
+            )
+
+
+def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]:
+    """The tick to bring the views to, and those that are not there yet."""
+    published, lake, rows = read_published(root, problem.name), Lake(root, problem.name), online_rows(root)
+    target, history, marks = (
+        _target(published, rows, tick_us, lake.clock()),
+        lake.snapshot().fingerprint,
+        rows.watermarks(),
+    )
+
+    def current(view: View) -> bool:
+        mark = marks.get(view.name)
+        return mark is not None and (mark.tick_us, mark.history) == (target, history) and _whole(view, mark, rows)
+
+    return target, [view for view in published.views if not current(view)]
 
 
 def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int | None) -> int:
@@ -76,16 +96,6 @@ def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int | 
     reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
     wanted = max([min(tick_us, limit), *(tick for tick in reached if tick <= limit)])
     return floor_to_tick(wanted, published.tick_us)
-
-
-def _stale(published: Published, rows: RowStore, target: int, history: str) -> list[View]:
-    marks = rows.watermarks()
-
-    def current(view: View) -> bool:
-        mark = marks.get(view.name)
-        return mark is not None and (mark.tick_us, mark.history) == (target, history) and _whole(view, mark, rows)
-
-    return [view for view in published.views if not current(view)]
 
 
 def _whole(view: View, mark: Watermark | None, rows: RowStore) -> bool:

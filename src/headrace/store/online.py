@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,11 +52,29 @@ class FeatureRow:
 
 @dataclass(frozen=True)
 class _Part:
-    """What a service takes from one view, and what an unknown key has there."""
+    """What a service takes from one view, and what a key has there that nothing has come of."""
 
     view: View
     columns: tuple[str, ...]
     empty: tuple[float | None, ...]
+
+    @cached_property
+    def nothing(self) -> tuple[None, ...]:
+        return (None,) * len(self.columns)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """One view's part of a read, for all keys."""
+
+    part: _Part
+    ask: Ask
+    found: Found
+    age: Age
+
+    @cached_property
+    def missing(self) -> Age:
+        return replace(self.age, status="MISSING")
 
 
 @dataclass(frozen=True)
@@ -93,27 +112,17 @@ class OnlineStore:
             )
             for part in parts
         ]
-        found = list(zip(parts, asks, self._rows.read(asks), strict=True))
-        return [self._row(found, at, now_us) for at in range(len(keys))]
+        found = [
+            _Answer(part, ask, answer, self._age(answer.watermark, now_us))
+            for part, ask, answer in zip(parts, asks, self._rows.read(asks), strict=True)
+        ]
+        return [_row(found, at) for at in range(len(keys))]
 
     def ages(self, service: str, now_us: int) -> dict[str, Age]:
         """View -> age of its last refresh, without any key: what a health check asks."""
         marks = self._rows.watermarks()
         names = [part.view.name for part in self._service(service)[1]]
         return {name: self._age(marks.get(name), now_us) for name in names}
-
-    def _row(self, found: Sequence[tuple[_Part, Ask, Found]], at: int, now_us: int) -> FeatureRow:
-        values: dict[str, float | int | str | None] = {}
-        ages: dict[str, Age] = {}
-        for part, ask, answer in found:
-            row, age = answer.rows[at], self._age(answer.watermark, now_us)
-            if row is None:
-                nowhere = answer.watermark is None or None in ask.keys[at]
-                row = (None,) * len(part.columns) if nowhere else part.empty
-                age = replace(age, status="MISSING")
-            values.update(zip(part.columns, row, strict=True))
-            ages[part.view.name] = age
-        return FeatureRow(values=values, ages=ages)
 
     def _age(self, watermark: Watermark | None, now_us: int) -> Age:
         if watermark is None:
@@ -135,6 +144,21 @@ class OnlineStore:
         if parts is None:
             parts = state.services[name] = _parts(state.published, name)
         return state.published, parts
+
+
+def _row(found: Sequence[_Answer], at: int) -> FeatureRow:
+    """The answer for one key, put together from its rows in all views."""
+    values: dict[str, float | int | str | None] = {}
+    ages: dict[str, Age] = {}
+    for answer in found:
+        row, age = answer.found.rows[at], answer.age
+        if row is None:
+            nowhere = answer.found.watermark is None or None in answer.ask.keys[at]
+            row = answer.part.nothing if nowhere else answer.part.empty
+            age = answer.missing
+        values.update(zip(answer.part.columns, row, strict=True))
+        ages[answer.ask.view] = age
+    return FeatureRow(values=values, ages=ages)
 
 
 def _parts(published: Published, service: str) -> list[_Part]:

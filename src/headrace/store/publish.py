@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from headrace.core.errors import NotFoundError
 from headrace.lake.store import Snapshot
 from headrace.schema import Problem
 from headrace.store.history import current_snapshot, key_type
+from headrace.store.materialise import online_rows
 from headrace.store.objects import feast_objects
-from headrace.store.published import KeyType, Published, read_published, write_published
+from headrace.store.published import KeyType, Published, read_published, service_name, write_published
 from headrace.store.repo import open_store, writing
 from headrace.synthesis.definitions import Definition
 
@@ -44,6 +46,32 @@ def publish(
         open_store(root).apply(feast_objects(after), skip_feature_view_validation=True)
         if after != before:
             write_published(root, after)
+    return after
+
+
+def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
+    """Take a problem's other services away, and from its views what only they used; other problems are not touched.
+
+    The file first: a service that it does not name may still be in Feast, never the other way round.
+    """
+    root = root.absolute()
+    with writing(root):
+        before = read_published(root, problem.name)
+        after = replace(before, services={}, views=())
+        for name, definitions in before.services.items():
+            if name in keep:
+                after = after.with_service(problem, name, definitions)
+        write_published(root, after)
+        store = open_store(root)
+        kept = {service_name(problem.name, name) for name in after.services}
+        for service in store.list_feature_services(tags={"problem": problem.name}):
+            if service.name not in kept:
+                store.delete_feature_service(service.name)
+        store.apply(feast_objects(after), skip_feature_view_validation=True)
+        for view in store.list_feature_views(tags={"problem": problem.name}):
+            if view.name not in {item.name for item in after.views}:
+                store.delete_feature_view(view.name)
+                online_rows(root).drop(view.name)
     return after
 
 
