@@ -1,7 +1,7 @@
 """Which transforms are offered over row columns, direct features and aggregates.
 
-Differences are offered where they mean something: of a value over its shortest and its longest lookback (is it rising?),
-of the same column of two entities' parent rows, and of the few numbers or instants that a row itself gives.
+Differences are offered where they mean something: of a value over its shortest and its longest lookback (is it
+rising?), of the same column of two entities' parent rows, and of the few numbers or instants that a row itself gives.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ def _between_entities(problem: Problem, direct: Sequence[Direct]) -> Iterator[Tr
         theirs = {item.column: item for item in direct if item.entity == right and item.kind == "numeric"}
         places = [_place(side) for side in (ours, theirs)]
         if all(places):
-            yield Transform(primitive="haversine", inputs=tuple(part for place in places for part in place), kind="numeric")
+            yield Transform(
+                primitive="haversine", inputs=tuple(part for place in places for part in place), kind="numeric"
+            )
         yield from (_difference(ours[column], theirs[column]) for column in ours)
 
 

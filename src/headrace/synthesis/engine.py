@@ -21,9 +21,7 @@ class Tables(Protocol):
 class Engine(Protocol):
     """Values of Direct and Aggregate definitions at ticks."""
 
-    def compute(
-        self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables
-    ) -> pa.Table:
+    def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """One column per definition, named by its slug, one row per row of `keys`, in its order.
 
         keys: the join keys of the entities involved, and `tick` (int64 microseconds). A value at tick t comes from

@@ -4,7 +4,7 @@ What is offered, and how many, is decided here and nowhere else:
 
 * An *outcome* (a column seen after its own row's cutoff, the label among them) and a column of another child table
   get a mean (or share, or count) over every lookback, and the costlier primitives over the middle and the longest one.
-* A column that a row *gives* at its cutoff says little in aggregate: over the longest lookback only, and fewer primitives.
+* A column that a row *gives* at its cutoff says little in aggregate: the longest lookback only, fewer primitives.
 * `sum` is left out: it is mean x count. `count` and `last_time` are offered once per clock, for columns that are
   seen together are counted together.
 * The share of true labels is also offered over all history.
@@ -20,7 +20,7 @@ import pyarrow as pa
 from headrace.schema import Entity, Problem, Table
 from headrace.synthesis.columns import check_label_name, clock_of, column_kinds, known_at_cutoff, label_column
 from headrace.synthesis.combine import row_transforms, stored_transforms
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn
 
 #: How many candidates at most; the last tiers go first.
 CANDIDATE_LIMIT = 700

@@ -37,7 +37,9 @@ def label_values(problem: Problem, rows: pa.Table) -> Floats:
         return np.where(null, np.nan, _holds(column, expression.operator, expression.value, where))
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
         raise DataError(
-            f"a label of type {column.type} is not a number", where=where, fix="write a condition, as in 'state == \"x\"'"
+            f"a label of type {column.type} is not a number",
+            where=where,
+            fix="write a condition, as in 'state == \"x\"'",
         )
     column = column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column
     return np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)

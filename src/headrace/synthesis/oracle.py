@@ -54,9 +54,7 @@ def _value(problem: Problem, definition: Stored, rows: Sequence[Row], query: Row
         return None
     table = problem.entity_set.table(definition.table)
     if isinstance(definition, Direct):
-        last = Aggregate(
-            **{**vars(definition), "keys": table.keys, "primitive": "last", "lookback_us": None}
-        )
+        last = Aggregate(**{**vars(definition), "keys": table.keys, "primitive": "last", "lookback_us": None})
         return _aggregate(last, _held(problem, table, last, rows, key, query["tick"]))
     return _aggregate(definition, _held(problem, table, definition, rows, key, query["tick"]))
 
@@ -181,4 +179,3 @@ _PRIMITIVES: dict[str, Callable[[list[Any]], Any]] = {
     "num_unique": lambda values: float(len(set(values))) if values else None,
     "mode": _mode,
 }
-

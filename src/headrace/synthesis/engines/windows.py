@@ -164,7 +164,7 @@ def _correct(
 
 
 def _answers(held: Held, lo: Ints, hi: Ints, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    """Each primitive over entries lo <= i < hi: float64 [m], or int64 codes (-1 missing) or instants (NEVER missing)."""
+    """Each primitive over entries lo <= i < hi: float64 [m], or int64 codes (-1 missing), instants (NEVER missing)."""
     valid = held.filled_before
     low, high = valid[lo], valid[hi]
     result: dict[str, npt.NDArray[Any]] = {}

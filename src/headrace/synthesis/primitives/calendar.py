@@ -13,9 +13,7 @@ from headrace.synthesis.primitives.transform import TransformPrimitive, where_co
 from headrace.synthesis.values import Floats, Ints
 
 
-def _field(
-    name: str, read: Callable[[Ints], npt.NDArray[Any]], result_kind: str = "numeric"
-) -> TransformPrimitive:
+def _field(name: str, read: Callable[[Ints], npt.NDArray[Any]], result_kind: str = "numeric") -> TransformPrimitive:
     def compute(inputs: list[npt.NDArray[Any]], _ticks_us: Ints) -> Floats:
         at = inputs[0]
         return where_come(at, read(np.where(at == NEVER, 0, at)))
