@@ -12,7 +12,7 @@ import pytest
 from headrace.core.errors import DataError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.families import study_space, warm_start
-from headrace.models.objective import TrialObjective, fit_final, prepare
+from headrace.models.objective import TrialObjective, fit_final, fit_stopped, prepare
 from headrace.search.searchers import SEARCHERS
 from headrace.search.study import run_study
 from tests.models import examples
@@ -100,3 +100,12 @@ def test_the_final_fit_keeps_its_rounds() -> None:
     every = fit_final(warm_start()[0], DESIGN, label, metric="auc", rounds=12, threads=1)
     assert some.rounds == every.rounds == 12
     assert (some.predict(DESIGN) != every.predict(DESIGN)).any()
+
+
+def test_the_model_for_the_gate_is_the_trials_when_no_row_was_sampled_away(tmp_path: Path) -> None:
+    objective = _objective(tmp_path)
+    fitted = fit_stopped(warm_start()[0], DESIGN, examples.binary(TABLE), WINDOWS, metric="auc", threads=1)
+    trial = objective(warm_start()[0])
+    assert fitted.rounds == trial["rounds"]
+    label = examples.binary(TABLE)[WINDOWS.tune]
+    assert METRICS["auc"].value(label, fitted.predict(DESIGN.rows(WINDOWS.tune))) == trial["value"]

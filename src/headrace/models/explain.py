@@ -75,13 +75,16 @@ def _beeswarm(
         for line, feature in enumerate(shown):
             x = values[:, feature]
             y = len(shown) - 1 - line + _spread(x, rng)
-            colour = _rank(design.X[:, feature])
+            ordered = feature not in design.categorical  # the codes of categories are no order
+            colour = _rank(design.X[:, feature]) if ordered else np.full(len(x), np.nan)
             known = np.isfinite(colour)
             axes.scatter(x[~known], y[~known], s=5, c="#999999", linewidths=0)
             axes.scatter(x[known], y[known], s=5, c=colour[known], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)
         axes.axvline(0, color="#777777", linewidth=0.8, zorder=0)
         axes.set_yticks(range(len(shown)), [_short(label) for label in labels[: len(shown)]][::-1], fontsize=8)
-        axes.set_xlabel(f"contribution to the prediction ({unit}); red: high value, blue: low, grey: missing")
+        axes.set_xlabel(
+            f"contribution to the prediction ({unit}); red: high value, blue: low, grey: missing or a category"
+        )
 
 
 def _spread(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:

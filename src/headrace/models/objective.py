@@ -39,7 +39,7 @@ class TrialObjective:
     digest: str
     metric: str
     seed: int
-    row_cap: int = 30_000
+    row_cap: int = 25_000
     threads: int = 1
 
     def fingerprint(self) -> dict[str, Any]:
@@ -84,6 +84,28 @@ def _windows(objective: TrialObjective) -> tuple[tuple[Design, Label], tuple[Des
         drawn = np.random.default_rng(objective.seed).choice(len(train), objective.row_cap, replace=False)
         train = train[np.sort(drawn)]
     return (design.rows(train), np.array(label[train])), (design.rows(tune), np.array(label[tune]))
+
+
+def fit_stopped(
+    config: Mapping[str, Any],
+    design: Design,
+    label: Label,
+    windows: Windows,
+    *,
+    metric: str,
+    seed: int = 0,
+    threads: int = 2,
+) -> Fitted:
+    """Fit a study's config on the whole train window, stopped early on the tune window: the model that the gate judges.
+
+    Its rounds are the ones to fix in `fit_final`: those of a trial were found on a sample of the rows, and more rows
+    carry more rounds.
+    """
+    family, own = split_config(config)
+    y = require_finite(label, "label")
+    valid = design.rows(windows.tune), y[windows.tune]
+    train = design.rows(windows.train), y[windows.train]
+    return family.fit(*train, own, metric=METRICS[metric], valid=valid, seed=seed, threads=threads)
 
 
 def fit_final(

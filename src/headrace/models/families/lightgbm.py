@@ -20,9 +20,9 @@ from headrace.models.space import Categorical, Config, Float, Integer, Space
 if TYPE_CHECKING:
     import lightgbm
 
-#: Rounds are found by early stopping. With a learning rate of .03 or more, more than this is seldom of use.
-MAX_ROUNDS = 400
-PATIENCE = 30
+#: Rounds are found by early stopping. With a learning rate of .04 or more, more than this is seldom of use.
+MAX_ROUNDS = 300
+PATIENCE = 20
 _FILE = "model.txt"
 #: Our metric -> the one LightGBM watches while it trains (it has no Brier score; log loss orders configs alike).
 _WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "brier": "binary_logloss", "rmse": "rmse"}
@@ -68,7 +68,7 @@ class LightGBM:
     def space(self) -> Space:
         return Space(
             {
-                "learning_rate": Float(0.03, 0.2, log=True),
+                "learning_rate": Float(0.04, 0.2, log=True),
                 "num_leaves": Integer(15, 127, log=True),
                 "min_data_in_leaf": Integer(10, 300, log=True),
                 "feature_fraction": Float(0.3, 1.0),
