@@ -18,7 +18,7 @@ from headrace.models.families import family_named
 from headrace.registry.aliases import mirror
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
-from headrace.registry.models import bundle_key, download, register, tag_version, version_exists
+from headrace.registry.models import bundle_key, download, register, version_exists
 from headrace.registry.tracking import log_study
 from headrace.synthesis.definitions import RowColumn
 
@@ -95,8 +95,6 @@ def test_registering_twice_is_one_version(
         "train_set_sha": "abc",
     }
     assert version_exists(problem_name, version, tracking_uri)
-    tag_version(problem_name, version, tracking_uri, {"validation_status": "passed"})
-    assert client.get_model_version(problem_name, version).tags["validation_status"] == "passed"
 
 
 def test_another_bundle_is_another_version(
@@ -268,6 +266,9 @@ class TestAliases:
         ledger.rollback(3)
         assert mirror(tmp_path, problem_name, tracking_uri, challenger=None) == ()
         assert self.aliases(tracking_uri, problem_name) == {"champion": "1"}
+        versions = connect(tracking_uri).search_model_versions(f"name = '{problem_name}'")
+        marks = {str(item.version): item.tags.get("validation_status") for item in versions}
+        assert marks == {"1": "passed", "2": "rolled_back", "3": None}
 
     def test_an_alias_moved_by_hand_is_a_proposal(
         self, tracking_uri: str, problem_name: str, ledger: Ledger, tmp_path: Path

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.core.errors import NotFoundError
-from headrace.registry.client import absent, connect, translated
+from headrace.registry.client import STATUS, absent, connect, translated
 from headrace.registry.ledger import AliasState, Ledger
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ def mirror(
         _mirror_one(client, ledger, alias, target, actual.get(alias), overwrite=overwrite)
         for alias, target in _wanted(ledger).items()
     )
-    return tuple(proposal for proposal in proposals if proposal is not None)
+    found = tuple(proposal for proposal in proposals if proposal is not None)
+    _mark(client, ledger)
+    return found
 
 
 def _wanted(ledger: Ledger) -> Mapping[str, str | None]:
@@ -103,6 +105,22 @@ def _mirror_one(
         return Proposal(alias=alias, wanted=target, actual=None)
     ledger.alias_written(alias, target)
     return None
+
+
+def _mark(client: MlflowClient, ledger: Ledger) -> None:
+    """Say on the versions themselves what the ledger decided: the tag `validation_status`."""
+    from mlflow.exceptions import MlflowException
+
+    champion = ledger.champion()
+    decided = dict.fromkeys(ledger.barred(), "rolled_back")
+    if champion is not None:
+        decided[champion.version] = "passed"
+    for version, status in decided.items():
+        try:
+            client.set_model_version_tag(ledger.problem, version, STATUS, status)
+        except MlflowException as error:
+            if not absent(error):
+                raise translated(error, f"version {version} of {ledger.problem}") from error
 
 
 def _set(client: MlflowClient, problem: str, alias: str, target: str | None) -> bool:

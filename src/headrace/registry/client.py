@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What a run, a model or a version was made from: the same key is never logged twice.
 KEY = "headrace.key"
+#: The tag of a version that says what became of it: pending, passed or rolled_back.
+STATUS = "validation_status"
 
 _SQLITE = "sqlite:///"
 #: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).

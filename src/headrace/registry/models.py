@@ -22,7 +22,7 @@ from filelock import FileLock
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import check_manifest, read_json, staged_folder, write_json
 from headrace.models.bundle import Bundle, manifest_digest
-from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
+from headrace.registry.client import KEY, STATUS, absent, connect, experiment_id, quoted, translated
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.definitions import Definition
 
@@ -78,13 +78,6 @@ def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
     return _key_of(connect(tracking_uri), problem, version) is not None
 
 
-def tag_version(problem: str, version: str, tracking_uri: str, tags: Mapping[str, str]) -> None:
-    """Set tags of a version, such as `validation_status`."""
-    client = connect(tracking_uri)
-    for name, value in tags.items():
-        client.set_model_version_tag(problem, version, name, value)
-
-
 def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
     """A version's bundle folder on this machine, checked against its manifest and its key.
 
@@ -106,7 +99,7 @@ def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
 
 
 def _tags(metrics: Mapping[str, float]) -> dict[str, str]:
-    return {"validation_status": "pending", **{f"metric.{name}": f"{value:.6g}" for name, value in metrics.items()}}
+    return {STATUS: "pending", **{f"metric.{name}": f"{value:.6g}" for name, value in metrics.items()}}
 
 
 # -- MLflow
