@@ -96,6 +96,23 @@ def test_age_and_status(ready: World) -> None:
     )
 
 
+def test_a_key_is_there_from_the_tick_after_it_was_first_known(world: World) -> None:
+    """A berth that was first used later is not there yet; a boat is, from the register, whether it ever moored or not."""
+    publish(world.root, world.problem, features(), "all")
+    assert materialise(world.root, world.problem, START) == {
+        "harbour__boat": len(BOATS),
+        "harbour__berth": 0,
+        "harbour__boat_berth": 0,
+    }
+    [row] = OnlineStore(world.root, world.problem).read("all", [{"boat": "anna", "berth": 2**40}], START)
+    assert {name: age.status for name, age in row.ages.items()} == {
+        "harbour__boat": "FRESH",
+        "harbour__berth": "MISSING",
+        "harbour__boat_berth": "MISSING",
+    }
+    assert (row.values["berth_count_stays_7d_by_berth"], row.values["berth_mean_stays_fee_7d_by_berth"]) == (0.0, None)
+
+
 def test_before_any_refresh_all_is_missing(world: World) -> None:
     publish(world.root, world.problem, features(), "all")
     online = OnlineStore(world.root, world.problem)
