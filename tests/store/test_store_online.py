@@ -97,7 +97,7 @@ def test_age_and_status(ready: World) -> None:
 
 
 def test_a_key_is_there_from_the_tick_after_it_was_first_known(world: World) -> None:
-    """A berth that was first used later is not there yet; a boat is, from the register, whether it ever moored or not."""
+    """A berth that was first used later is not there yet; a boat is, from the register of boats."""
     publish(world.root, world.problem, features(), "all")
     assert materialise(world.root, world.problem, START) == {
         "harbour__boat": len(BOATS),
