@@ -56,7 +56,9 @@ def _point_prefect(chosen: Settings, *, server_needed: bool) -> None:
         raise UnavailableError(
             "the Prefect server does not answer", where=api, fix="start it, or unset PREFECT_API_URL"
         )
-    os.environ["PREFECT_HOME"] = str(chosen.root / "prefect")
+    home = chosen.root / "prefect"
+    home.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and then its server never comes up
+    os.environ["PREFECT_HOME"] = str(home)
     os.environ["PREFECT_LOGGING_EXTRA_LOGGERS"] = "headrace"
     # Prefect's own pages keep every line; here a failure is one line, not its engine's tracebacks.
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
