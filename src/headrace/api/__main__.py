@@ -18,17 +18,14 @@ from headrace.schema import Problem
 
 
 def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
-    """The problem's clock, in us: a replayed feed's own, else the wall clock. Here is the edge where time is read."""
-    feed = problem.feed
-    if feed is None:
-        return lambda: time.time_ns() // 1000
+    """The problem's clock, in us: as far as its data have come; before anything was loaded, the wall clock's time."""
     lake = Lake(root, problem.name)
 
-    def replayed() -> int:
+    def now() -> int:
         clock = lake.clock()
-        return clock if clock is not None else feed.start_us
+        return clock if clock is not None else time.time_ns() // 1000
 
-    return replayed
+    return now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

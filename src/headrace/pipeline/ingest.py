@@ -13,7 +13,7 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.lake import feed, known
 from headrace.lake.conform import conform, required_columns
-from headrace.lake.store import Lake, Snapshot
+from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Needs, Stage
 from headrace.quality.check import validate_batch
@@ -67,9 +67,17 @@ def _quarantine(lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str
 
 
 def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The bootstrap load: everything the sources held before the feed starts."""
-    problem = context.problem
-    outcomes = ingest(problem, context.root, feed.bootstrap(problem), arrival_us=BEFORE_ALL, bootstrap=True)
+    """The bootstrap load: what the sources held before the feed starts, or, without a feed, all that they hold.
+
+    Without a feed the sources may have changed since the last run: then what is new in them arrives now, at the end of
+    the history that they tell, and what they say otherwise than before becomes a version.
+    """
+    problem, lake = context.problem, Lake(context.root, context.problem.name)
+    batches = feed.bootstrap(problem)
+    first = lake.clock() is None
+    arrival = BEFORE_ALL if first or problem.feed is not None else _sources_end(problem, batches)
+    bootstrap = first or problem.feed is not None
+    outcomes = ingest(problem, context.root, batches, arrival_us=arrival, bootstrap=bootstrap)
     refused = [outcome for outcome in outcomes if outcome.quarantined]
     if any(outcome.table == problem.spine.table for outcome in refused):
         spine = next(outcome for outcome in refused if outcome.table == problem.spine.table)
@@ -79,12 +87,11 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             found=spine.reasons,
             fix=f"the batch is in {spine.quarantined}; correct the source and run again",
         )
-    lake = Lake(context.root, problem.name)
     until = context.feed_until_us
-    snapshot = lake.snapshot(until)
     if until is None:
-        until = history_end(problem, snapshot)
-    if lake.clock() is None:
+        until = _history_end(problem.spine_table, lake.snapshot().table(problem.spine.table))
+    snapshot = lake.snapshot(until)
+    if first or problem.feed is None:
         lake.advance_clock(until)
     return {
         "snapshot": snapshot.fingerprint,
@@ -98,11 +105,14 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     }
 
 
-def history_end(problem: Problem, snapshot: Snapshot) -> int:
-    """The first instant at which everything that the spine's table holds was known (us): "now" for a problem that has
-    no feed and is therefore asked about its past."""
+def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
     table = problem.spine_table
-    rows = snapshot.table(table.name)
+    return _history_end(table, conform(table, batches[table.name], required=required_columns(problem, table.name)))
+
+
+def _history_end(table: Table, rows: pa.Table) -> int:
+    """The first instant at which everything in these rows was known (us): the production clock of a problem without a
+    feed, which knows no later time than its data do."""
     instants = [known.row_known(table, rows)]
     instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
     return max(int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants) + 1

@@ -1,4 +1,4 @@
-"""Search, log, evaluate on the gate window, refit on everything: from a training set to a model bundle."""
+"""Search, log, judge on the gate window, refit on everything: from a training set to a model bundle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from headrace.models.bundle import Bundle, reference_profile
 from headrace.models.design import Design, Encoder
 from headrace.models.explain import explain
 from headrace.models.families import split_config, study_space, warm_start
-from headrace.models.objective import TrialObjective, fit_final, prepare
+from headrace.models.objective import TrialObjective, fit_final, fit_stopped, prepare
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import read_definitions
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
@@ -176,17 +176,15 @@ TRACK = Stage(
 
 
 def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The winner, fitted on train and tune with its rounds fixed, on the gate window that none of it saw."""
+    """The winner on the gate window: fitted on the whole train window, stopped early on tune. Fixes the rounds."""
     data, searched = _training_set(context, needs), needs["search"]
     windows = data.windows
-    before = np.concatenate([windows.train, windows.tune])
-    fitted = fit_final(
+    fitted = fit_stopped(
         searched.facts["config"],
         data.design,
         data.label,
+        windows,
         metric=context.problem.metric,
-        rounds=searched.facts["rounds"],
-        rows=before,
         seed=context.seed,
         threads=context.workers,
     )
@@ -201,7 +199,8 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     }
     return {
         "metrics": {f"tune_{context.problem.metric}": searched.facts["value"], **metrics},
-        "baseline": float(data.label[before].mean()),
+        "baseline": float(data.label[windows.train].mean()),
+        "rounds": fitted.rounds,
         "windows": windows.describe(),
     }
 
@@ -218,7 +217,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         data.design,
         data.label,
         metric=problem.metric,
-        rounds=searched.facts["rounds"],
+        rounds=needs["evaluate"].facts["rounds"],
         seed=context.seed,
         threads=context.workers,
     )
