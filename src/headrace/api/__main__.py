@@ -19,11 +19,13 @@ from headrace.schema import Problem
 
 def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
     """The problem's clock, in us: as far as its data have come; before anything was loaded, the wall clock's time."""
-    lake = Lake(root, problem.name)
+    lake, feed = Lake(root, problem.name), problem.feed
 
     def now() -> int:
         clock = lake.clock()
-        return clock if clock is not None else time.time_ns() // 1000
+        if clock is not None:
+            return clock
+        return feed.start_us if feed is not None else time.time_ns() // 1000
 
     return now
 

@@ -114,7 +114,7 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     kept = [to_json(item) for item in selection.kept]
     write_json(folder / "definitions.json", kept)
     write_json(folder / "ledger.json", selection.ledger)
-    service = f"{context.problem.name}_{fingerprint(kept)[:10]}"
+    service = fingerprint(kept)[:10]  # the store puts the problem's name before it
     return {"kept": len(kept), "candidates": len(definitions), "service": service}
 
 
