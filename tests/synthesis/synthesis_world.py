@@ -28,7 +28,13 @@ COLUMNS = {
         "items": pa.int64(),
     },
     "customers": {"customer": pa.string(), "since": TIME, "tier": pa.string(), "age": pa.float64()},
-    "visits": {"visit_id": pa.int64(), "visitor": pa.string(), "at": TIME, "page": pa.string(), "seconds": pa.float64()},
+    "visits": {
+        "visit_id": pa.int64(),
+        "visitor": pa.string(),
+        "at": TIME,
+        "page": pa.string(),
+        "seconds": pa.float64(),
+    },
 }
 
 problem = Problem(

@@ -27,7 +27,7 @@ MOST_CATEGORIES = 255
 LEAKING_AUC, LEAKING_RANK = 0.98, 0.9999
 CORRELATED = 0.995
 #: Rows looked at: for leaks and correlation, and for importance.
-_FEW_ROWS, _MORE_ROWS = 10_000, 30_000
+_FEW_ROWS, _MORE_ROWS = 10_000, 20_000
 #: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
 _SECONDS_PER_VALUE = 1e-7
 

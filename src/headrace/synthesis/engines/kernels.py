@@ -106,10 +106,24 @@ def prefix_sums(x: Any, key: Any, out: Any) -> None:
 
 
 @njit(cache=True, nogil=True)
-def moments(prefix: Any, key: Any, lo: Any, hi: Any, shape: bool, out: Any) -> None:
+def _directly(x: Any, lo: int, hi: int, mean: float) -> Any:
+    """M2, M3 by a second pass over the window, where differences of prefix sums would not be sharp enough."""
+    n = hi - lo
+    s1 = s2 = s3 = 0.0
+    for i in range(lo, hi):
+        d = x[i] - mean
+        s1 += d
+        s2 += d * d
+        s3 += d * d * d
+    return s2 - s1 * s1 / n, s3 - 3.0 * s1 * s2 / n + 2.0 * s1 * s1 * s1 / (n * n)
+
+
+@njit(cache=True, nogil=True)
+def moments(x: Any, prefix: Any, key: Any, lo: Any, hi: Any, shape: bool, out: Any) -> None:
     """out [m, 4]: sum, mean, sample standard deviation, bias-corrected skewness; NaN where undefined.
 
     Without `shape` the last two are left alone. From central sums: M2 = S2 - S1^2/n, M3 = S3 - 3 S1 S2/n + 2 S1^3/n^2.
+    Where what cancels is more than 1e20 times what is left, the window is passed over again instead.
     """
     for j in range(len(lo)):
         n = hi[j] - lo[j]
@@ -138,18 +152,23 @@ def moments(prefix: Any, key: Any, lo: Any, hi: Any, shape: bool, out: Any) -> N
         ah, al = _divide(s1h, s1l, float(n))
         ph, pl = _product(ah, al, s1h, s1l)
         vh, vl = _add(s2h, s2l, -ph, -pl)
-        m2 = max(vh + vl, 0.0)
-        out[j, 2] = math.sqrt(m2 / (n - 1))
-        if n < 3:
-            continue
+        m2 = vh + vl
         uh, ul = _product(ah, al, s2h, s2l)
         uh, ul = _product(uh, ul, -3.0, 0.0)
         wh, wl = _product(ah, al, ph, pl)
         wh, wl = _product(wh, wl, 2.0, 0.0)
         m3h, m3l = _add(s3h, s3l, uh, ul)
         m3h, m3l = _add(m3h, m3l, wh, wl)
-        spread = m2 * math.sqrt(m2)
-        out[j, 3] = 0.0 if spread == 0.0 else n * math.sqrt(n - 1.0) / (n - 2.0) * ((m3h + m3l) / spread)
+        m3 = m3h + m3l
+        before3 = prefix[lo[j] - 1, 4] if lo[j] > 0 and key[lo[j] - 1] == key[last] else 0.0
+        cancels = max(abs(p[4]), abs(before3), abs(uh), abs(wh))
+        if not (m2 > 0.0 and p[2] <= 1e20 * m2 and cancels <= 1e20 * m2 * math.sqrt(m2)):
+            m2, m3 = _directly(x, lo[j], hi[j], mh + ml)
+        out[j, 2] = math.sqrt(m2 / (n - 1)) if m2 > 0.0 else 0.0
+        if n < 3:
+            continue
+        spread = m2 * math.sqrt(m2) if m2 > 0.0 else 0.0
+        out[j, 3] = 0.0 if spread == 0.0 else n * math.sqrt(n - 1.0) / (n - 2.0) * (m3 / spread)
 
 
 @njit(cache=True, nogil=True)

@@ -169,8 +169,9 @@ def _answers(held: Held, lo: Ints, hi: Ints, names: tuple[str, ...]) -> dict[str
     low, high = valid[lo], valid[hi]
     result: dict[str, npt.NDArray[Any]] = {}
     if _MOMENTS.keys() & set(names):
+        x, key = held.values
         table = np.full((len(lo), 4), np.nan)
-        kernels.moments(held.prefix, held.values[1], low, high, bool({"std", "skew"} & set(names)), table)
+        kernels.moments(x, held.prefix, key, low, high, bool({"std", "skew"} & set(names)), table)
         result.update({name: table[:, _MOMENTS[name]] for name in names if name in _MOMENTS})
     if {"min", "max"} & set(names):
         table = np.full((len(lo), 2), np.nan)

@@ -1,0 +1,110 @@
+"""What is offered: never the label, never what is not surely known at the cutoff, and each definition once."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pyarrow as pa
+import pytest
+
+from headrace.core.errors import DeclarationError
+from headrace.schema import Table
+from headrace.synthesis.columns import column_kinds, known_at_cutoff
+from headrace.synthesis.definitions import Aggregate, Direct, RowColumn, from_json, row_columns, stored, to_json
+from headrace.synthesis.enumerate import CANDIDATE_LIMIT, enumerate_definitions
+from headrace.synthesis.plan import make_plan
+from tests.synthesis.synthesis_world import World, problem
+
+SCHEMAS = World({}).schemas
+DEFINITIONS = enumerate_definitions(problem, SCHEMAS)
+
+
+def test_only_columns_known_at_the_cutoff_travel_with_the_row() -> None:
+    assert {item.column for item in row_columns(DEFINITIONS)} == {"planned", "customer", "city", "gift", "items"}
+    assert not known_at_cutoff(problem, "paid")
+    assert not known_at_cutoff(problem, "amount")
+
+
+def test_a_known_time_s_own_column_is_not_known_before_it() -> None:
+    """`paid` is in no known_at of its own; the row is known four hours ahead; still it is not offered."""
+    assert "paid" not in problem.spine_table.known_at or problem.spine_table.known_at["paid"] == "paid"
+    bare = dataclasses.replace(problem.spine_table, known_at={"amount": "paid", "channel": "paid"})
+    tables = (bare, *problem.entity_set.tables[1:])
+    changed = dataclasses.replace(problem, entity_set=dataclasses.replace(problem.entity_set, tables=tables))
+    assert not known_at_cutoff(changed, "paid")
+
+
+def test_a_date_is_known_when_its_day_ends() -> None:
+    """With a resolution of a day, what is known `four hours ahead` is known up to 20 hours after the bare date."""
+    dated = dataclasses.replace(problem.spine_table, resolution="1d")
+    tables = (dated, *problem.entity_set.tables[1:])
+    changed = dataclasses.replace(problem, entity_set=dataclasses.replace(problem.entity_set, tables=tables))
+    assert known_at_cutoff(problem, "city")
+    assert not known_at_cutoff(changed, "city")
+
+
+def test_every_entity_gets_aggregates_and_parents_get_direct_features() -> None:
+    aggregates = [item for item in stored(DEFINITIONS) if isinstance(item, Aggregate)]
+    assert {(item.entity, item.table, item.keys) for item in aggregates} == {
+        ("customer", "orders", ("customer",)),
+        ("customer", "visits", ("visitor",)),
+        ("place", "orders", ("city", "channel")),
+    }
+    assert {item.column for item in stored(DEFINITIONS) if isinstance(item, Direct)} == {"tier", "age"}
+    assert any(item.column == "label" and item.primitive == "percent_true" for item in aggregates)
+
+
+def test_counts_are_offered_once_per_clock() -> None:
+    counts = {
+        item.column
+        for item in stored(DEFINITIONS)
+        if isinstance(item, Aggregate)
+        and item.primitive == "count"
+        and item.entity == "customer"
+        and item.table == "orders"
+    }
+    assert counts == {"", "amount"}
+
+
+def test_slugs_are_unique_and_definitions_travel_as_json() -> None:
+    assert len({item.slug for item in DEFINITIONS}) == len(DEFINITIONS) <= CANDIDATE_LIMIT
+    assert tuple(from_json(to_json(item)) for item in DEFINITIONS) == DEFINITIONS
+    assert all(item.kind != "time" for item in DEFINITIONS)
+
+
+def test_ignored_columns_and_roles_are_respected() -> None:
+    quiet = dataclasses.replace(problem, ignore=("orders.items",))
+    assert not any("items" in item.name for item in enumerate_definitions(quiet, SCHEMAS))
+    tables = (
+        dataclasses.replace(problem.spine_table, roles={"items": "categorical", "city": "text"}),
+        *problem.entity_set.tables[1:],
+    )
+    changed = dataclasses.replace(problem, entity_set=dataclasses.replace(problem.entity_set, tables=tables))
+    kinds = column_kinds(changed, SCHEMAS)
+    assert (kinds["orders", "items"], kinds["orders", "city"]) == ("categorical", "text")
+    assert RowColumn(column="items", kind="categorical") in enumerate_definitions(changed, SCHEMAS)
+
+
+def test_a_column_that_would_be_taken_for_the_label_is_refused() -> None:
+    schemas = {**SCHEMAS, "orders": SCHEMAS["orders"].append(pa.field("label", pa.float64()))}
+    with pytest.raises(DeclarationError, match="derived label"):
+        enumerate_definitions(problem, schemas)
+
+
+def test_one_sort_serves_all_lookbacks_and_columns_of_a_clock() -> None:
+    plan = make_plan(problem, stored(DEFINITIONS))
+    groups = [group for group in plan.groups if group.table == "orders" and group.keys == ("customer",)]
+    columns = {group.clock: {work.column for work in group.columns} for group in groups}
+    assert set(columns) == {("planned - 4h",), ("paid", "planned - 4h")}
+    assert columns["paid", "planned - 4h"] == {"amount", "channel", "label"}
+
+
+def test_a_table_without_time_offers_no_lookback() -> None:
+    still = Table(name="visits", key="visit_id", source="-")
+    tables = (*problem.entity_set.tables[:2], still)
+    changed = dataclasses.replace(problem, entity_set=dataclasses.replace(problem.entity_set, tables=tables))
+    over = [
+        i for i in stored(enumerate_definitions(changed, SCHEMAS)) if isinstance(i, Aggregate) and i.table == "visits"
+    ]
+    assert over
+    assert {item.lookback_us for item in over} == {None}

@@ -1,0 +1,80 @@
+"""Selection: what carries the label stays, everything else goes with its reason, and the seed decides alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from headrace.core.errors import DataError
+from headrace.synthesis.definitions import Definition, RowColumn
+from headrace.synthesis.select import Selection, select
+
+ROWS = 3000
+RNG = np.random.default_rng(0)
+SIGNAL, FAINT = RNG.normal(size=ROWS), RNG.normal(size=ROWS)
+LABEL = (SIGNAL + 0.5 * FAINT + RNG.normal(size=ROWS) > 0).astype(np.float64)
+MOSTLY = np.where(np.arange(ROWS) < 20, 1.0, np.nan)
+HALF = np.where(RNG.random(ROWS) < 0.5, np.nan, LABEL)
+
+
+def column(name: str, kind: str = "numeric") -> Definition:
+    return RowColumn(column=name, kind=kind)  # type: ignore[arg-type]
+
+
+COLUMNS: dict[str, pa.Array] = {
+    "signal": pa.array(SIGNAL),
+    "faint": pa.array(FAINT),
+    "again": pa.array(SIGNAL),
+    "scaled": pa.array(SIGNAL * 3 + 1e-3 * RNG.normal(size=ROWS)),
+    "still": pa.array(np.ones(ROWS)),
+    "mostly": pa.array(MOSTLY, from_pandas=True),
+    "leak": pa.array(LABEL * 10 + RNG.random(ROWS)),
+    "leak_where_there": pa.array(HALF, from_pandas=True),
+    "leak_by_null": pa.array(np.where(LABEL == 1, RNG.random(ROWS), np.nan), from_pandas=True),
+    **{f"noise{index}": pa.array(RNG.normal(size=ROWS)) for index in range(30)},
+}
+TEXT = {"group": pa.array(np.where(SIGNAL > 0.3, "high", "low")), "identity": pa.array([str(i) for i in range(ROWS)])}
+DEFINITIONS = (*(column(name) for name in COLUMNS), *(column(name, "categorical") for name in TEXT))
+MATRIX = pa.table({**COLUMNS, **TEXT})
+
+
+def chosen(max_features: int = 100, label: object = LABEL) -> Selection:
+    return select(MATRIX, label, DEFINITIONS, max_features=max_features, seed=3, threads=1)
+
+
+def test_every_candidate_has_its_reason() -> None:
+    selection = chosen()
+    ledger = {entry["slug"]: entry for entry in selection.ledger}
+    assert len(ledger) == len(DEFINITIONS)
+    reasons = {slug: entry["reason"] for slug, entry in ledger.items()}
+    assert reasons["signal"] == reasons["faint"] == "kept"
+    assert reasons["again"] == "duplicate of signal"
+    assert reasons["scaled"] == "correlated with signal"
+    assert reasons["still"] == "constant"
+    assert reasons["mostly"] == "mostly null"
+    assert all(reasons[name].startswith("leaks") for name in ("leak", "leak_where_there", "leak_by_null"))
+    assert reasons["identity"].startswith("more than")
+    assert sum(reasons[f"noise{index}"] == "no better than noise" for index in range(30)) >= 20
+    assert selection.kept[0].slug == "signal"
+    assert ledger["mostly"]["null_share"] == pytest.approx(1 - 20 / ROWS)
+
+
+def test_no_more_than_asked_are_kept_and_the_best_are() -> None:
+    selection = chosen(max_features=2)
+    assert selection.kept[0].slug == "signal"
+    assert len(selection.kept) == 2
+
+
+def test_the_seed_decides_alone() -> None:
+    assert chosen() == chosen()
+
+
+def test_a_number_is_a_target_too() -> None:
+    names = {item.slug for item in chosen(label=SIGNAL * 2 + FAINT + RNG.normal(size=ROWS)).kept}
+    assert {"signal", "faint"} <= names
+
+
+def test_a_null_label_is_refused() -> None:
+    with pytest.raises(DataError, match="1 null"):
+        chosen(label=np.where(np.arange(ROWS) == 0, np.nan, LABEL))
