@@ -55,7 +55,7 @@ def enumerate_definitions(problem: Problem, schemas: Mapping[str, pa.Schema]) ->
     rows = tuple(_row_columns(problem, kinds))
     direct = tuple(_direct(problem, kinds))
     aggregates = tuple(item for entity in problem.all_entities for item in _aggregates(problem, entity, kinds))
-    candidates = [
+    candidates: list[Definition] = [
         *(item for item in rows if item.kind != "time"),
         *direct,
         *row_transforms(rows),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -187,10 +188,10 @@ def _correlated(candidates: Sequence[_Candidate], few: Ints) -> Iterator[tuple[D
         return
     columns = np.stack([item.values[few] for item in numeric])
     with np.errstate(invalid="ignore"):
-        null = np.isnan(columns)
-        centred = np.where(
-            null, 0.0, columns - np.nanmean(np.where(null.all(axis=1)[:, None], 0.0, columns), axis=1)[:, None]
-        )
+        null: npt.NDArray[np.bool_] = np.asarray(np.isnan(columns))
+        there = np.maximum((~null).sum(axis=1), 1)
+        means = np.where(null, 0.0, columns).sum(axis=1) / there
+        centred = np.where(null, 0.0, columns - means[:, None])
         size = np.sqrt((centred**2).sum(axis=1))
         unit = centred / np.where(size > 0, size, 1.0)[:, None]
     together = np.abs(unit @ unit.T) > CORRELATED

@@ -9,7 +9,7 @@ from headrace.core.clock import NEVER
 from headrace.schema import Problem
 from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
 from headrace.synthesis.engine import Tables
-from headrace.synthesis.engines.assertions import assertions
+from headrace.synthesis.engines.assertions import assertions, standing_versions
 from headrace.synthesis.engines.keys import encode_rows, plain
 from headrace.synthesis.known import effective_known, expression_instants
 from headrace.synthesis.labels import label_values
@@ -65,7 +65,8 @@ def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: i
     values = label_values(problem, rows)
     clock = clock_of(problem, problem.spine_table, (problem.label_expression.column,))
     known = effective_known(problem.spine_table, clock, rows)
-    starts, _ = assertions(keys, known, order, np.zeros_like(keys), (values + 0.0).view(np.int64))
+    standing = standing_versions(keys, known, order)
+    starts, _ = assertions(keys, standing, known, np.zeros_like(keys), (values + 0.0).view(np.int64))
     count = int(keys.max(initial=-1)) + 1
     label = np.full(count, np.nan)
     label_known = np.full(count, NEVER, dtype=np.int64)

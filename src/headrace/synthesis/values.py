@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.columns import is_text
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -96,8 +95,3 @@ def to_arrow(values: Any, kind: str) -> pa.Array:
     if kind == "time":
         return pa.array(values, type=pa.int64(), mask=np.asarray(values) == NEVER)
     return pa.array(values, type=pa.float64(), mask=np.isnan(values))
-
-
-def is_category_type(arrow_type_: pa.DataType) -> bool:
-    """Whether a column holds categories when its kind is not told."""
-    return is_text(arrow_type_)

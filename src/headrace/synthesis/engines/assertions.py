@@ -13,22 +13,30 @@ from headrace.core.clock import NEVER
 from headrace.synthesis.values import Flags, Ints
 
 
-def assertions(versions: Ints | None, known: Ints, order: Ints, entity: Ints, value: Ints) -> tuple[Flags, Ints]:
-    """Which rows start an assertion [n], and until when it holds [n].
+def standing_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
+    """Rows that are one of several versions and count at some instant, by (key, known time).
 
     versions: a row's key code, -1 where the row is the only one with its key; None if all are.
-    entity, value: int64 [n], equal where the entity, the value are.
+    """
+    if versions is None:
+        return np.empty(0, dtype=np.int64)
+    rows = np.flatnonzero((versions >= 0) & (known < NEVER))
+    rows = rows[np.lexsort((order[rows], known[rows], versions[rows]))]
+    rows = rows[_advances(versions[rows], order[rows])]
+    return rows[_last_of_each(versions[rows], known[rows])]
+
+
+def assertions(versions: Ints | None, standing: Ints, known: Ints, entity: Ints, value: Ints) -> tuple[Flags, Ints]:
+    """Which rows start an assertion [n], and until when it holds [n].
+
+    standing: what `standing_versions` found. entity, value: int64 [n], equal where the entity, the value are.
     """
     starts = known < NEVER
     until = np.full(len(known), NEVER, dtype=np.int64)
     if versions is None:
         return starts, until
-    rows = np.flatnonzero((versions >= 0) & starts)
-    starts[rows] = False
-    rows = rows[np.lexsort((order[rows], known[rows], versions[rows]))]
-    rows = rows[_advances(versions[rows], order[rows])]
-    rows = rows[_last_of_each(versions[rows], known[rows])]
-    rows = rows[_changes(versions[rows], entity[rows], value[rows])]
+    starts &= versions < 0
+    rows = standing[_changes(versions[standing], entity[standing], value[standing])]
     starts[rows] = True
     same_key = versions[rows[1:]] == versions[rows[:-1]]
     until[rows[:-1][same_key]] = known[rows[1:][same_key]]
@@ -47,10 +55,11 @@ def _advances(key: Ints, order: Ints) -> Flags:
 
 def _last_of_each(key: Ints, known: Ints) -> Flags:
     """The last of the versions that become known at the same instant."""
-    return np.r_[(key[1:] != key[:-1]) | (known[1:] != known[:-1]), np.ones(min(len(key), 1), dtype=np.bool_)]
+    differs: Flags = (key[1:] != key[:-1]) | (known[1:] != known[:-1])
+    return np.concatenate([differs, np.ones(min(len(key), 1), dtype=np.bool_)])
 
 
 def _changes(key: Ints, entity: Ints, value: Ints) -> Flags:
     first = np.ones(min(len(key), 1), dtype=np.bool_)
-    changed = (key[1:] != key[:-1]) | (entity[1:] != entity[:-1]) | (value[1:] != value[:-1])
-    return np.r_[first, changed]
+    changed: Flags = (key[1:] != key[:-1]) | (entity[1:] != entity[:-1]) | (value[1:] != value[:-1])
+    return np.concatenate([first, changed])

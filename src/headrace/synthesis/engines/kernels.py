@@ -17,7 +17,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit  # type: ignore[import-untyped]
+from numba import njit
 
 from headrace.core.clock import NEVER
 

@@ -12,11 +12,21 @@ import pyarrow as pa
 from headrace.core.clock import NEVER
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.synthesis.columns import ORDER, label_column
+from headrace.synthesis.columns import ORDER, is_text, label_column
+from headrace.synthesis.engines.assertions import standing_versions
 from headrace.synthesis.engines.keys import encode_rows
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.labels import label_values
-from headrace.synthesis.values import Flags, Ints, as_array, categories, instants, is_category_type, numbers, texts
+from headrace.synthesis.values import (
+    Flags,
+    Floats,
+    Ints,
+    as_array,
+    categories,
+    instants,
+    numbers,
+    texts,
+)
 
 T = TypeVar("T")
 
@@ -76,6 +86,12 @@ class Rows:
 
         return self._once(("by_known", clock), make)
 
+    def standing(self, clock: tuple[str, ...]) -> Ints:
+        """Row numbers of versions that count at some instant on a clock."""
+        return self._once(
+            ("standing", clock), lambda: standing_versions(self.versions(), self.known(clock), self.order)
+        )
+
     def event(self) -> Ints:
         """Event time of each row."""
         if self.table.time is None:
@@ -83,7 +99,7 @@ class Rows:
         column = self.table.time
         return self._once("event", lambda: instants(self.data[column]))
 
-    def numbers(self, column: str) -> Any:
+    def numbers(self, column: str) -> Floats:
         """A column as float64, NaN where missing."""
         return self._once(("numbers", column), lambda: numbers(self.raw(column)))
 
@@ -96,11 +112,12 @@ class Rows:
 
         def make() -> Ints:
             raw = self.raw(column)
-            if is_category_type(raw.type):
+            if is_text(raw.type):
                 return self.categories(column)[0]
             if pa.types.is_timestamp(raw.type) or pa.types.is_date(raw.type):
                 return instants(raw)
-            return (self.numbers(column) + 0.0).view(np.int64)
+            values: Floats = self.numbers(column) + 0.0
+            return values.view(np.int64)
 
         return self._once(("identity", column), make)
 
@@ -109,11 +126,11 @@ class Rows:
 
         def make() -> Flags:
             raw = self.raw(column)
-            if is_category_type(raw.type):
-                return self.categories(column)[0] >= 0
+            if is_text(raw.type):
+                return np.asarray(self.categories(column)[0] >= 0)
             if pa.types.is_timestamp(raw.type) or pa.types.is_date(raw.type):
-                return instants(raw) != NEVER
-            return ~np.isnan(self.numbers(column))
+                return np.asarray(instants(raw) != NEVER)
+            return np.asarray(~np.isnan(self.numbers(column)))
 
         return self._once(("present", column), make)
 

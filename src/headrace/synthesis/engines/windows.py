@@ -12,13 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.synthesis.columns import is_text
 from headrace.synthesis.engines import kernels
 from headrace.synthesis.engines.assertions import assertions
 from headrace.synthesis.engines.rows import Rows
 from headrace.synthesis.engines.sorting import GroupSort, Queries, find_bounds
 from headrace.synthesis.plan import ColumnWork, Output
 from headrace.synthesis.primitives import aggregation
-from headrace.synthesis.values import Floats, Ints, is_category_type
+from headrace.synthesis.values import Floats, Ints
 
 #: Live entries of superseded windows that are written out at a time.
 _CHUNK = 8_000_000
@@ -86,7 +87,11 @@ def _on_clock(
 ) -> Iterator[tuple[Output, npt.NDArray[Any] | pa.Array]]:
     """The outputs of a column whose lookbacks run on known time, or on event time (each query from its own list)."""
     starts, until = assertions(
-        rows.versions(), rows.known(sort.clock), rows.order, sort.codes, _identity(rows, column, on_event)
+        rows.versions(),
+        rows.standing(sort.clock),
+        rows.known(sort.clock),
+        sort.codes,
+        _identity(rows, column, on_event),
     )
     kept = np.flatnonzero(starts[sort.row])
     before = np.concatenate([[0], np.cumsum(starts[sort.row])])
@@ -200,7 +205,7 @@ def _answers(held: Held, lo: Ints, hi: Ints, names: tuple[str, ...]) -> dict[str
 
 
 def _last(held: Held, lo: Ints, hi: Ints) -> npt.NDArray[Any]:
-    if is_category_type(held.rows.raw(held.column).type):
+    if is_text(held.rows.raw(held.column).type):
         return _gather(held.rows.categories(held.column)[0][held.row], lo, hi, np.int64(-1))
     return _gather(held.rows.numbers(held.column)[held.row], lo, hi, np.float64(np.nan))
 

@@ -29,7 +29,8 @@ def _months(at: Ints) -> Ints:
 
 def _day_of_month(at: Ints) -> Ints:
     days = at.astype("datetime64[us]").astype("datetime64[D]")
-    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    result: Ints = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    return result
 
 
 def _weekday(at: Ints) -> Ints:
