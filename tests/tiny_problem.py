@@ -42,8 +42,10 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 60
 
 
-def write_tiny_problem(folder: Path, *, orders: int = 600, seed: int = 0) -> Path:
+def write_tiny_problem(folder: Path, *, orders: int = 600, seed: int = 0, replayed_days: int = 0) -> Path:
     """Write customers.parquet, orders.csv and problem.py below a folder; returns the path of problem.py.
+
+    replayed_days: with some, a feed starts on 2024-02-10 and the main job lives through so many days of it.
 
     Orders spread over 60 days from 2024-01-01 and settle two days later. A refund is likelier for careless customers
     (their earlier refunds tell) and for dear orders. Same arguments, same bytes.
@@ -78,5 +80,12 @@ def write_tiny_problem(folder: Path, *, orders: int = 600, seed: int = 0) -> Pat
         )
     (folder / "orders.csv").write_text("\n".join(lines) + "\n")
     path = folder / "problem.py"
-    path.write_text(DECLARATION)
+    path.write_text(replayed(replayed_days) if replayed_days else DECLARATION)
     return path
+
+
+def replayed(days: int) -> str:
+    """The declaration with a feed."""
+    feed = f'    feed=Replay(start="2024-02-10", step="1d", steps={days}),\n'
+    text = DECLARATION.replace("Relationship, Table", "Relationship, Replay, Table")
+    return text.replace("    lookbacks=", feed + "    lookbacks=")

@@ -55,6 +55,7 @@ REGISTER = Stage(
 
 def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     from headrace.registry.aliases import mirror
+    from headrace.registry.models import same_bundle
 
     ledger = Ledger(context.root, context.problem.name)
     version = needs["register"].facts["version"]
@@ -62,6 +63,10 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     at_us = needs["ingest"].facts["until_us"]
     if champion is not None and champion.version == version:
         decision_facts: dict[str, Any] = {"promoted": True, "reason": champion.reason}
+    elif champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
+        reason = f"version {champion.version}, deleted in MLflow, registered again"
+        ledger.promote(version, champion.version, reason, needs["evaluate"].facts["metrics"], at_us)
+        decision_facts = {"promoted": True, "reason": reason}
     else:
         decision = _gate(context, needs, champion)
         write_json(folder / "gate.json", decision)
@@ -113,6 +118,7 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
     from headrace.registry.aliases import mirror
+    from headrace.registry.models import same_bundle
 
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()

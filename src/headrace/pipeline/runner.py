@@ -93,7 +93,8 @@ def open_run(reference: str, root: Path, *, tracking_uri: str = "", **options: A
     chosen = {name: value for name, value in options.items() if value is not None}
     context = Context(
         problem=problem,
-        reference=reference,
+        # absolute, for other processes load it from other folders
+        reference=str(problem.path or reference),
         root=root.absolute(),
         tracking_uri=tracking_uri or f"sqlite:///{root.absolute() / 'mlflow' / 'mlflow.db'}",
         **{"trials": problem.trials, **chosen},

@@ -100,7 +100,8 @@ def run(
         done = load(folder, stage.name)
         cached = done is not None and (stage.standing is None or stage.standing(context, done.facts))
         if not cached:
-            shutil.rmtree(folder, ignore_errors=True)
+            for leftover in (folder, *folder.parent.glob(f".{key}.*.tmp")):  # a killed run's
+                shutil.rmtree(leftover, ignore_errors=True)
             with staged_folder(folder) as staging:
                 facts = dict(stage.run(context, needs, staging))
                 digest = fingerprint({"facts": facts, "key": key})

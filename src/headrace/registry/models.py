@@ -78,6 +78,15 @@ def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
     return _key_of(connect(tracking_uri), problem, version) is not None
 
 
+def same_bundle(root: Path, problem: str, version: str, other: str) -> bool:
+    """Whether two versions registered from this home are one bundle: one was deleted in MLflow and registered anew."""
+    try:
+        keys = {str(read_json(_home(root, problem) / "versions" / f"{one}.json")["key"]) for one in (version, other)}
+    except (NotFoundError, CorruptError):
+        return False
+    return len(keys) == 1
+
+
 def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
     """A version's bundle folder on this machine, checked against its manifest and its key.
 

@@ -1,0 +1,181 @@
+"""The main job from end to end: everything once, nothing twice, and what is gone is made again."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from headrace.core.errors import DataError, DeclarationError
+from headrace.core.files import read_json
+from headrace.pipeline.runner import STAGES
+from headrace.registry.client import connect
+from headrace.registry.ledger import Ledger
+from headrace.store.materialise import online_is_empty
+from tests.pipeline.shop import Shop, worked
+from tests.tiny_problem import write_tiny_problem
+
+NAMES = tuple(stage.name for stage in STAGES)
+
+
+def test_every_stage_runs_and_a_model_is_deployed(ran: Shop) -> None:
+    last = ran.last_run()
+    assert tuple(stage["name"] for stage in last["stages"]) == NAMES
+    assert ran.versions() == ["1"]
+    assert len(ran.studies()) == 1
+    champion = Ledger(ran.home, "shop").champion()
+    assert champion is not None
+    assert champion.version == "1"
+    assert champion.metrics["gate_auc"] > 0.6  # the tiny problem can be learnt: customers differ in their care
+    assert not online_is_empty(ran.home, ran.run().context.problem)
+
+
+def test_last_run_has_its_promised_shape(ran: Shop) -> None:
+    last = ran.last_run()
+    assert last["seconds"] > 0
+    assert all(set(stage) == {"name", "seconds", "cached"} for stage in last["stages"])
+    assert last["champion"]["version"] == "1"
+    assert last["quarantined"] == []
+
+
+def test_a_second_run_finds_everything_done(copy: Shop) -> None:
+    shop = copy
+    assert worked(shop.finish()) == []
+    assert all(stage["cached"] for stage in shop.last_run()["stages"])
+    assert shop.versions() == ["1"]
+
+
+def test_half_written_folders_of_a_killed_run_are_swept(copy: Shop) -> None:
+    shop = copy
+    stage = shop.home / "stages" / "shop" / "evaluate"
+    key = next(path.name for path in stage.iterdir() if path.is_dir())
+    (stage / f".{key}.0123456789abcdef.tmp").mkdir()
+    (stage / f".{key}.0123456789abcdef.tmp" / "gate.parquet").write_bytes(b"half")
+    (stage / key / "stage.json").unlink()
+    assert worked(shop.finish()) == ["evaluate"]
+    assert not list(stage.glob(".*.tmp"))
+
+
+def test_only_what_depends_on_a_parameter_runs_again(copy: Shop) -> None:
+    shop = copy
+    longer = shop.run(trials=3)
+    reports = {name: longer.run_stage(name).cached for name in NAMES[: NAMES.index("search") + 1]}
+    assert [name for name, cached in reports.items() if not cached] == ["search"]
+    other = shop.run(seed=1)
+    assert other.run_stage("synthesise").cached
+    assert not other.run_stage("select").cached
+
+
+def test_sources_are_known_by_content_not_by_time_or_place(copy: Shop, tmp_path: Path) -> None:
+    moved = Shop(path=write_tiny_problem(tmp_path / "moved"), home=copy.home)
+    orders = moved.path.parent / "orders.csv"
+    os.utime(orders, (1, 1))
+    assert moved.run().run_stage("synthesise").cached
+    orders.write_text(orders.read_text().replace(",web,", ",online,"))
+    changed = moved.run()
+    assert not changed.run_stage("ingest").cached
+    assert not changed.run_stage("synthesise").cached
+
+
+def test_two_homes_make_the_same_training_set(ran: Shop, tmp_path: Path) -> None:
+    elsewhere = Shop(path=write_tiny_problem(tmp_path / "other place"), home=tmp_path / "home")
+    here, there = ran.run().outputs("training-set"), elsewhere.run().outputs("training-set")
+    assert here["sha256"] == there["sha256"]
+    assert here["rows"] == there["rows"] == 600
+
+
+def test_two_runs_at_once_do_the_work_once(tmp_path: Path) -> None:
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem", orders=300), home=tmp_path / "home")
+    done: dict[int, list[str]] = {}
+    start = threading.Barrier(2)
+
+    def work(number: int) -> None:
+        start.wait()
+        done[number] = worked(shop.finish())
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(done[0] + done[1]) == sorted(NAMES)
+    assert shop.versions() == ["1"]
+    assert len(shop.studies()) == 1
+
+
+def test_a_deleted_model_version_is_registered_again(copy: Shop) -> None:
+    shop = copy
+    connect(shop.tracking_uri).delete_model_version("shop", "1")
+    report = shop.finish()
+    assert "register" in worked(report)
+    assert shop.versions() == ["2"]
+    assert report.champion["version"] == "2"
+    aliased = connect(shop.tracking_uri).get_model_version_by_alias("shop", "champion")
+    assert str(aliased.version) == "2"
+    assert worked(shop.finish()) == []
+
+
+def test_an_emptied_online_store_is_filled_again(copy: Shop) -> None:
+    shop = copy
+    (shop.home / "store" / "online.db").unlink()
+    assert worked(shop.finish()) == ["materialise"]
+    assert not online_is_empty(shop.home, shop.run().context.problem)
+
+
+def test_a_deleted_study_is_logged_again(copy: Shop) -> None:
+    shop = copy
+    (study,) = shop.studies()
+    connect(shop.tracking_uri).delete_run(study)
+    report = shop.finish()
+    assert "track" in worked(report)
+    (again,) = shop.studies()
+    assert again != study
+    assert shop.versions() == ["1"]
+
+
+def test_a_deleted_ledger_is_decided_again(copy: Shop) -> None:
+    shop = copy
+    for path in (shop.home / "ledger").iterdir():
+        path.unlink()
+    report = shop.finish()
+    assert "promote" in worked(report)
+    assert report.champion["version"] == "1"
+    assert shop.versions() == ["1"]
+
+
+def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:
+    shop = copy
+    before = shop.run().outputs("training-set")["sha256"]
+    (shop.home / "lake" / "shop" / "clock.json").unlink()
+    again = shop.run()
+    assert not again.run_stage("ingest").cached
+    assert again.outputs("training-set")["sha256"] == before
+
+
+def test_a_failing_batch_is_quarantined_whole_and_the_rest_goes_on(tmp_path: Path) -> None:
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    strict = 'source="customers.parquet", bounds={"discount": (0.25, 1.0)}'
+    shop.path.write_text(shop.path.read_text().replace('source="customers.parquet"', strict))
+    ingested = shop.run().outputs("ingest")
+    (refused,) = ingested["quarantined"]
+    assert refused["table"] == "customers"
+    assert ingested["tables"]["orders"] == 600
+    kept = Path(refused["path"])
+    assert read_json(kept / "batch.json")["rows"] == 20
+    assert "discount" in str(read_json(kept / "reasons.json"))
+
+
+def test_the_table_of_predictions_is_not_gone_on_without(tmp_path: Path) -> None:
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    text = shop.path.read_text()
+    shop.path.write_text(text.replace('source="orders.csv"', 'source="orders.csv", bounds={"amount": (0.0, 1.0)}'))
+    with pytest.raises(DataError, match=r"shop\.orders: the table that predictions are made for was refused.*amount"):
+        shop.run().run_stage("ingest")
+    assert list((shop.home / "lake" / "shop" / "quarantine" / "orders").glob("*/reasons.json"))
+
+
+def test_an_unknown_stage_is_refused(ran: Shop) -> None:
+    with pytest.raises(DeclarationError, match="no stage 'bake'"):
+        ran.run().run_stage("bake")
