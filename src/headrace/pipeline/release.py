@@ -118,7 +118,6 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
     from headrace.registry.aliases import mirror
-    from headrace.registry.models import same_bundle
 
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()
