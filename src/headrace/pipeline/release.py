@@ -117,12 +117,13 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
 
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
-    from headrace.registry.aliases import mirror
+    from headrace.registry.aliases import agrees, mirror
 
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()
-    # A crash between ledger and alias is mended here; an alias that a person moved is said again by `status`.
-    mirror(context.root, context.problem.name, context.tracking_uri)
+    # A crash between ledger and alias is mended here.
+    if not agrees(context.root, context.problem.name, context.tracking_uri):
+        mirror(context.root, context.problem.name, context.tracking_uri)
     if not facts["promoted"]:
         return champion is not None
     return champion is not None and (champion.version == facts["version"] or facts["version"] in ledger.versions())

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from headrace.core.errors import NotFoundError
+from headrace.registry import probe
 from headrace.registry.client import STATUS, absent, connect, translated
 from headrace.registry.ledger import AliasState, Ledger
 
@@ -69,6 +70,14 @@ def mirror(
     found = tuple(proposal for proposal in proposals if proposal is not None)
     _mark(client, ledger)
     return found
+
+
+def agrees(root: Path, problem: str, tracking_uri: str) -> bool:
+    """Whether MLflow's aliases are what the ledger says, asked without the client where that can be; else False."""
+    if not probe.local(tracking_uri):
+        return False
+    actual = probe.aliases(tracking_uri, problem)
+    return all(actual.get(alias) == target for alias, target in _wanted(Ledger(root, problem)).items())
 
 
 def _wanted(ledger: Ledger) -> Mapping[str, str | None]:

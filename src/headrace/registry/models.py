@@ -22,6 +22,7 @@ from filelock import FileLock
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import check_manifest, read_json, staged_folder, write_json
 from headrace.models.bundle import Bundle, manifest_digest
+from headrace.registry import probe
 from headrace.registry.client import KEY, STATUS, absent, connect, experiment_id, quoted, translated
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.definitions import Definition
@@ -75,6 +76,8 @@ def register(
 
 def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
     """Whether MLflow still has a version."""
+    if probe.local(tracking_uri):
+        return probe.version(tracking_uri, problem, version) is not None
     return _key_of(connect(tracking_uri), problem, version) is not None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.registry import probe
 from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
 from headrace.search.trial import Trial
 
@@ -65,6 +66,9 @@ def experiment_of(tracking_uri: str, problem: str) -> str:
 
 def run_exists(tracking_uri: str, run_id: str) -> bool:
     """Whether a run is there, whole, and was not deleted."""
+    if probe.local(tracking_uri):
+        found = probe.run(tracking_uri, run_id)
+        return found is not None and (found["lifecycle_stage"], found["status"]) == ("active", "FINISHED")
     from mlflow.exceptions import MlflowException
 
     try:

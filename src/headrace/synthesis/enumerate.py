@@ -5,8 +5,8 @@ What is offered, and how many, is decided here and nowhere else:
 * An *outcome* (a column seen after its own row's cutoff, the label among them) and a column of another child table
   get a mean (or share, or count) over every lookback, and the costlier primitives over the middle and the longest one.
 * A column that a row *gives* at its cutoff says little in aggregate: the longest lookback only, fewer primitives.
-* `sum` is left out: it is mean x count. `count` and `last_time` are offered once per clock, for columns that are
-  seen together are counted together.
+* `sum` is mean x count, so it is offered over the longest lookback only. `count` and `last_time` are offered once per
+  clock, for columns that are seen together are counted together.
 * The share of true labels is also offered over all history.
 * Candidates are ranked by what usually pays (`_TIERS`), and cut at CANDIDATE_LIMIT.
 """
@@ -23,12 +23,12 @@ from headrace.synthesis.combine import row_transforms, stored_transforms
 from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn
 
 #: How many candidates at most; the last tiers go first.
-CANDIDATE_LIMIT = 700
+CANDIDATE_LIMIT = 1000
 
 _FEATURE_KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
 _BY_KIND: dict[str, tuple[str, ...]] = {
     "row": (),
-    "numeric": ("mean", "std", "max", "min", "skew", "last"),
+    "numeric": ("mean", "std", "max", "min", "skew", "sum", "last"),
     "boolean": ("percent_true", "last"),
     "categorical": ("num_unique", "mode", "last"),
 }
@@ -39,7 +39,7 @@ _GIVEN: dict[str, tuple[str, ...]] = {
     "categorical": ("num_unique", "mode"),
 }
 _EVERY_LOOKBACK = ("mean", "percent_true", "count")
-_TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3}
+_TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
 
 Kinds = Mapping[tuple[str, str], str]
 
@@ -139,7 +139,7 @@ def _spans(primitive: str, given: bool, lookbacks: tuple[int, ...]) -> tuple[int
     """The lookbacks that a primitive is offered over; None is all history."""
     if not lookbacks or primitive in ("last", "last_time"):
         return (None,)
-    if given:
+    if given or primitive == "sum":
         return (max(lookbacks),)
     if primitive not in _EVERY_LOOKBACK:
         ordered = sorted(lookbacks)

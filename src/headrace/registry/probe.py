@@ -1,0 +1,60 @@
+"""Questions that every run asks of MLflow, over plain REST: is that run, that version, that alias still there?
+
+MLflow's client takes 5 s to import where Feast is installed (its plugin for MLflow imports all of Feast): longer than
+all else that a run with nothing to do does. So a server on this machine is asked directly; one elsewhere may want
+credentials, which the client knows how to give, and the embedded store has no server: both go through the client.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from headrace.core.errors import UnavailableError
+
+_API = "/api/2.0/mlflow"
+_TIMEOUT_S = 10.0
+
+
+def local(tracking_uri: str) -> bool:
+    """Whether a server on this machine can be asked without the client."""
+    parts = urlsplit(tracking_uri)
+    return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.username is None
+
+
+def run(tracking_uri: str, run_id: str) -> Mapping[str, Any] | None:
+    """A run's info (lifecycle_stage, status); None where there is no such run."""
+    found = _ask(tracking_uri, "/runs/get", run_id=run_id)
+    return None if found is None else dict(found["run"]["info"])
+
+
+def version(tracking_uri: str, problem: str, number: str) -> Mapping[str, Any] | None:
+    """A model version; None where there is none."""
+    found = _ask(tracking_uri, "/model-versions/get", name=problem, version=number)
+    return None if found is None else dict(found["model_version"])
+
+
+def aliases(tracking_uri: str, problem: str) -> dict[str, str]:
+    """Alias -> version of a registered model; empty where there is no such model."""
+    found = _ask(tracking_uri, "/registered-models/get", name=problem)
+    listed = (found or {}).get("registered_model", {}).get("aliases", [])
+    return {item["alias"]: str(item["version"]) for item in listed}
+
+
+def _ask(tracking_uri: str, path: str, **parameters: str) -> Mapping[str, Any] | None:
+    try:
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
+            answer = client.get(f"{tracking_uri.rstrip('/')}{_API}{path}", params=parameters)
+    except httpx.HTTPError as error:
+        raise UnavailableError(
+            f"MLflow does not answer ({error})", where=tracking_uri, fix="start it, or unset MLFLOW_TRACKING_URI"
+        ) from error
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return None
+    if answer.is_error:
+        raise UnavailableError(f"MLflow answered {answer.status_code}", where=tracking_uri, found=[answer.text[:200]])
+    found: Mapping[str, Any] = answer.json()
+    return found
