@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
+import numpy as np
 import pyarrow as pa
 
 from headrace.core.errors import HeadraceError
-from headrace.lake.conform import conform
+from headrace.lake.conform import check_label, conform
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis.labels import label_values, require_two_values
 
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
@@ -22,10 +24,13 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
         try:
             if isinstance(table.source, str) or not hasattr(table.source, "read"):
                 raise HeadraceError("source was not resolved", where=table.name)
-            tables[table.name] = conform(table, table.source.read())
+            rows = table.source.read()
+            if table.name == problem.spine.table:
+                check_label(problem, rows)
+            tables[table.name] = conform(table, rows, allow_empty=False)
         except HeadraceError as error:
             found.append(str(error))
-    found += [fault for fault in _columns(problem, tables) if fault]
+    found += _columns(problem, tables) or _label(problem, tables)
     return found, tables
 
 
@@ -41,6 +46,18 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
         for table, column in dict.fromkeys(wanted)
         if table in tables and column not in tables[table].column_names
     ]
+
+
+def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """What keeps the label from being learnt: it cannot be read, nowhere has a value, or is the same everywhere."""
+    if problem.spine.table not in tables:
+        return []
+    try:
+        values = label_values(problem, tables[problem.spine.table])
+        require_two_values(problem, values[~np.isnan(values)])
+    except HeadraceError as error:
+        return [str(error)]
+    return []
 
 
 def check_problem(reference: str) -> None:

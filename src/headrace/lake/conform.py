@@ -59,6 +59,20 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def check_label(problem: Problem, rows: pa.Table) -> pa.Table:
+    """The spine's rows as they came; DataError where a label is NaN: it is missing (null) or it is a number."""
+    name = LabelExpression.parse(problem.label).column
+    if name in rows.column_names and pa.types.is_floating(rows.schema.field(name).type):
+        wrong = int(pc.sum(pc.is_nan(rows.column(name))).as_py() or 0)
+        if wrong:
+            raise DataError(
+                f"{wrong} label{'s are' if wrong > 1 else ' is'} NaN",
+                where=f"{problem.spine.table}.{name}",
+                fix="correct the value, or leave it empty (null) if it never came",
+            )
+    return rows
+
+
 def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> None:
     names = rows.column_names
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.lake import known
-from headrace.lake.conform import ARRIVAL, TIMESTAMP, conform
+from headrace.lake.conform import ARRIVAL, TIMESTAMP, check_label, conform
 from headrace.problems.files import as_source
 from headrace.schema import Problem, Table
 
@@ -84,7 +84,8 @@ def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table
 
 def _source(problem: Problem, table: Table) -> pa.Table:
     folder = problem.path.parent if problem.path is not None else None
-    return as_source(table.source, folder).read()
+    rows = as_source(table.source, folder).read()
+    return check_label(problem, rows) if table.name == problem.spine.table else rows
 
 
 def _distinct(columns: list[Ints]) -> list[Ints]:

@@ -22,6 +22,7 @@ from headrace.synthesis.definitions import Definition, from_json, stored, to_jso
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.finish import finish
+from headrace.synthesis.labels import require_two_values
 from headrace.synthesis.matrix import feature_matrix
 from headrace.synthesis.select import select
 from headrace.synthesis.spine import build_spine
@@ -65,7 +66,7 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     until = needs["ingest"].facts["until_us"]
     spine = build_spine(problem, snapshot, end_us=until, now_us=until)
     training = spine.filter(spine["mature"])
-    _require_labels(problem, training)
+    require_two_values(problem, training["label"].to_numpy())
     definitions = enumerate_definitions(problem, schemas(problem, snapshot))
     candidates = feature_matrix(problem, definitions, training, snapshot, LocalEngine())
     pq.write_table(training, folder / "spine.parquet", compression="zstd")
@@ -77,22 +78,6 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
         "candidates": len(definitions),
         "spine_digest": content_digest(training.select(["cutoff", "label"])),
     }
-
-
-def _require_labels(problem: Problem, training: pa.Table) -> None:
-    if training.num_rows == 0:
-        raise DataError(
-            "no row has a mature label", where=problem.name, fix="load more history, or check the label's known time"
-        )
-    if problem.label_expression.binary:
-        classes = training["label"].unique().to_pylist()
-        if len(classes) < 2:
-            raise DataError(
-                f"the label `{problem.label}` has one class only",
-                where=problem.name,
-                found=classes,
-                fix="check the threshold, or load rows of the other class",
-            )
 
 
 SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)

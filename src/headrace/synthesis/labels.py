@@ -45,6 +45,22 @@ def label_values(problem: Problem, rows: pa.Table) -> Floats:
     return np.array(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
+def require_two_values(problem: Problem, known: Floats) -> None:
+    """DataError unless the known labels [n] can teach something: there are some, and a condition has both classes."""
+    if not len(known):
+        raise DataError(
+            "no row has a mature label", where=problem.name, fix="load more history, or check the label's known time"
+        )
+    classes = np.unique(known)
+    if problem.label_expression.binary and len(classes) < 2:
+        raise DataError(
+            f"the label `{problem.label}` has one class only",
+            where=problem.name,
+            found=[float(value) for value in classes],
+            fix="check the threshold, or load rows of the other class",
+        )
+
+
 def _holds(column: pa.Array, operator: str, value: object, where: str) -> Floats:
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     if text != isinstance(value, str):
