@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from headrace.core.clock import floor_to_tick
 from headrace.core.files import write_json
@@ -18,6 +21,13 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.features import finished_matrix
 from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
+
+#: Gate rows that neither model learnt from: with fewer, no comparison.
+_FEWEST = 50
+_NOT_COMPARABLE = (
+    f"not comparable: fewer than {_FEWEST} rows that neither model learnt from. Wait for newer labels, "
+    "or promote by hand with `headrace promote`"
+)
 
 
 def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
@@ -70,29 +80,40 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     else:
         decision = _gate(context, needs, champion)
         write_json(folder / "gate.json", decision)
-        if decision.promote:
+        promoted = decision is not None and decision.promote
+        reason = decision.reason if decision is not None else _NOT_COMPARABLE
+        if promoted:
             ledger.promote(
                 version,
                 expected_version=champion.version if champion else None,
-                reason=decision.reason,
+                reason=reason,
                 metrics=needs["evaluate"].facts["metrics"],
                 at_us=at_us,
             )
-        decision_facts = {"promoted": decision.promote, "reason": decision.reason}
+        decision_facts = {"promoted": promoted, "reason": reason}
     challenger = None if decision_facts["promoted"] else version
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
     return {"version": version, **decision_facts, "proposals": [str(proposal) for proposal in proposals]}
 
 
-def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision:
-    """Challenger (fitted before the gate window) against the champion, or the first against a trivial baseline."""
+def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision | None:
+    """Challenger (fitted before the gate window) against the champion, or the first against a trivial baseline.
+
+    None: too few rows are left that neither of them learnt from.
+    """
     gate = pq.read_table(needs["evaluate"].folder / "gate.parquet")
     incumbent, structural = None, False
     if champion is not None:
         bundle = champion_bundle(context, champion)
-        spine = pq.read_table(needs["synthesise"].folder / "spine.parquet").take(gate["row"])
-        incumbent = bundle.predict(finished_matrix(context, bundle.service, bundle.definitions, spine))
-        structural = needs["refit"].facts["family"] != bundle.family
+        structural = (needs["refit"].facts["family"], needs["select"].facts["service"]) != (
+            bundle.family,
+            bundle.service,
+        )
+        incumbent = _champion_predictions(context, needs, bundle, gate)
+        fair = np.isfinite(incumbent)
+        if fair.sum() < _FEWEST:
+            return None
+        gate, incumbent = gate.filter(pa.array(fair)), incumbent[fair]
     return decide(
         METRICS[context.problem.metric],
         gate["label"].to_numpy(),
@@ -105,6 +126,22 @@ def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecisi
         censored=needs["synthesise"].facts["censored"],
         seed=context.seed,
     )
+
+
+def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: pa.Table) -> NDArray[np.float64]:
+    """The champion on the challenger's gate rows [n], NaN where it would only repeat what it was taught.
+
+    Rows after its training are predicted by the very bundle. For older rows the refit has seen the answers, so what
+    stands there is what its recipe predicted in its own gate, fitted before that window as the challenger was.
+    """
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet").take(gate["row"])
+    unseen = spine["cutoff"].to_numpy() >= int(bundle.windows["trained_until_us"])
+    known = bundle.read_gate()
+    predictions = np.array([known.get(key, np.nan) for key in gate["key"].to_pylist()], dtype=np.float64)
+    if unseen.any():
+        newer = spine.filter(pa.array(unseen))
+        predictions[unseen] = bundle.predict(finished_matrix(context, bundle.service, bundle.definitions, newer))
+    return predictions
 
 
 def champion_bundle(context: Context, champion: Record) -> Bundle:
@@ -132,7 +169,7 @@ def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
 PROMOTE = Stage(
     name="promote",
     run=_promote,
-    needs=("register", "evaluate", "ingest", "synthesise", "refit"),
+    needs=("register", "evaluate", "ingest", "synthesise", "select", "refit"),
     code=("headrace.evaluate.gate", "headrace.registry.ledger", "headrace.registry.aliases"),
     parameters=lambda context: {"margin": context.problem.margin},
     standing=_promoted,

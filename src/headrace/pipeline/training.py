@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,7 +191,13 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     )
     predicted = fitted.predict(data.design.rows(windows.gate), threads=context.workers)
     label = data.label[windows.gate]
-    gate = {"row": windows.gate, "cutoff": data.cutoffs[windows.gate], "label": label, "prediction": predicted}
+    gate = {
+        "row": windows.gate,
+        "key": row_keys(context, needs, windows.gate),
+        "cutoff": data.cutoffs[windows.gate],
+        "label": label,
+        "prediction": predicted,
+    }
     pq.write_table(pa.table(gate), folder / "gate.parquet")
     metrics = {
         f"gate_{name}": metric.value(label, predicted)
@@ -203,6 +210,13 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
         "rounds": fitted.rounds,
         "windows": windows.describe(),
     }
+
+
+def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
+    """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
+    names = list(context.problem.spine_table.keys)
+    keys = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=names).take(pa.array(rows))
+    return [json.dumps(list(key.values()), default=str) for key in keys.to_pylist()]
 
 
 EVALUATE = Stage(name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE)
@@ -241,6 +255,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         lead_time=_lead_time(context, needs),
         facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
         reference=reference_profile(data.matrix, data.label, predicted, seed=context.seed),
+        gate=pq.read_table(needs["evaluate"].folder / "gate.parquet", columns=["key", "prediction"]),
     )
     return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
 
