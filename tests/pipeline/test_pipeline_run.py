@@ -6,6 +6,7 @@ import os
 import threading
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.errors import DataError, DeclarationError
@@ -165,6 +166,20 @@ def test_a_failing_batch_is_quarantined_whole_and_the_rest_goes_on(tmp_path: Pat
     kept = Path(refused["path"])
     assert read_json(kept / "batch.json")["rows"] == 20
     assert "discount" in str(read_json(kept / "reasons.json"))
+
+
+def test_a_refused_first_load_is_history_once_it_is_corrected(ran: Shop, tmp_path: Path) -> None:
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    customers = shop.path.parent / "customers.parquet"
+    rows = pq.read_table(customers)
+    pq.write_table(rows.drop_columns(["customer_id"]), customers)
+    first = shop.run()
+    assert len(first.outputs("ingest")["quarantined"]) == 1
+    assert first.outputs("training-set")["rows"] == 600
+    pq.write_table(rows, customers)
+    corrected = shop.run()
+    assert corrected.outputs("ingest")["quarantined"] == []
+    assert corrected.outputs("training-set")["sha256"] == ran.run().outputs("training-set")["sha256"]
 
 
 def test_the_table_of_predictions_is_not_gone_on_without(tmp_path: Path) -> None:

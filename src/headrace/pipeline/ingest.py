@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.lake import feed, known
-from headrace.lake.conform import conform, required_columns
+from headrace.lake.conform import TIMESTAMP, conform, required_columns
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Needs, Stage
@@ -75,9 +75,12 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     problem, lake = context.problem, Lake(context.root, context.problem.name)
     batches = feed.bootstrap(problem)
     first = lake.clock() is None
-    arrival = BEFORE_ALL if first or problem.feed is not None else _sources_end(problem, batches)
-    bootstrap = first or problem.feed is not None
-    outcomes = ingest(problem, context.root, batches, arrival_us=arrival, bootstrap=bootstrap)
+    again = not first and problem.feed is None
+    seen = {name for name in batches if again and any(batch.rows for batch in lake.batches(name))}
+    history, later = _only(batches, batches.keys() - seen), _only(batches, seen)
+    outcomes = ingest(problem, context.root, history, arrival_us=BEFORE_ALL, bootstrap=True)
+    if later:
+        outcomes += ingest(problem, context.root, later, arrival_us=_sources_end(problem, batches))
     refused = [outcome for outcome in outcomes if outcome.quarantined]
     if any(outcome.table == problem.spine.table for outcome in refused):
         spine = next(outcome for outcome in refused if outcome.table == problem.spine.table)
@@ -87,6 +90,8 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             found=spine.reasons,
             fix=f"the batch is in {spine.quarantined}; correct the source and run again",
         )
+    for outcome in refused:
+        _stand_in(lake, problem, problem.entity_set.table(outcome.table))
     until = context.feed_until_us
     if until is None:
         until = _history_end(problem.spine_table, lake.snapshot().table(problem.spine.table))
@@ -103,6 +108,22 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             for outcome in refused
         ],
     }
+
+
+def _only(batches: Mapping[str, pa.Table], names: Collection[str]) -> dict[str, pa.Table]:
+    return {name: rows for name, rows in batches.items() if name in names}
+
+
+def _stand_in(lake: Lake, problem: Problem, table: Table) -> None:
+    """No rows, in place of a first load that was refused: the rest goes on, and what it would have told is missing.
+    The columns have no type yet, so a corrected batch may bring any."""
+    if lake.schema(table.name) is None:
+        names = dict.fromkeys(
+            (*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name))
+        )
+        types = {name: TIMESTAMP if name in table.time_columns else pa.null() for name in names}
+        rows = pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
+        lake.append(table, rows, arrival_us=BEFORE_ALL)
 
 
 def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
