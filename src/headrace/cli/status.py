@@ -50,7 +50,9 @@ def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
     champion = found["champion"]
     table.add_row("champion", f"version {champion['version']}" if champion else "none yet: run `make run-pipeline`")
     for metric, value in (champion["metrics"] if champion else {}).items():
-        table.add_row(f"  {metric}", f"{value:.4f}")
+        table.add_row(
+            f"  {metric}", f"{value:,.0f}" if metric.endswith(("predictions", "labelled")) else f"{value:.4f}"
+        )
     table.add_row("clock", found["clock"] or "not started")
     if found["last_run"]:
         table.add_row("last run", f"{found['last_run']['seconds']:.1f} s")
