@@ -95,7 +95,9 @@ def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[st
     ]
     if "MLflow" in addresses:
         run = done["track"].facts
-        url = f"{addresses['MLflow']}/#/experiments/{run['experiment_id']}/runs/{run['run_id']}"
+        # MLflow's pages open in a view for prompts and traces, unless told otherwise.
+        page = f"experiments/{run['experiment_id']}/runs/{run['run_id']}?workflowType=machine_learning"
+        url = f"{addresses['MLflow']}/#/{page}"
         found.append(Artifact(key=f"{name}-study", kind="link", data=url, description="The study in MLflow"))
     if "API" in addresses:
         found.append(

@@ -25,8 +25,6 @@ KEY = "headrace.key"
 STATUS = "validation_status"
 
 _SQLITE = "sqlite:///"
-#: Opens the experiment on its runs, where MLflow's pages would otherwise show an empty page of traces first.
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
 #: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
@@ -65,7 +63,7 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
         store = embedded_store(tracking_uri)
         location = (store.parent / "artifacts").absolute().as_uri() if store is not None else None
         try:
-            return str(client.create_experiment(name, artifact_location=location, tags=_KIND))
+            return str(client.create_experiment(name, artifact_location=location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise translated(error, f"experiment {name}") from error
