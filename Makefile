@@ -52,7 +52,9 @@ apply: $(STAMP) ## Apply the published definitions to the feature store (feast a
 
 setup: $(STAMP) ## Make .venv from the hashed lock (every other target does so by itself)
 
-lint: $(STAMP) ## Style and formatting
+lint: $(STAMP) style types contracts ## All that is checked without running: style, types, import contracts
+
+style: $(STAMP) ## ruff: rules and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
@@ -105,5 +107,5 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint types contracts up down status deploy serve bench-pipeline test-chaos \
+.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline test-chaos \
 	plan apply clean lock doctor

@@ -56,7 +56,7 @@ class Table:
         if not self.name.isidentifier():
             raise DeclarationError(f"{self.name!r} cannot name a table", fix="use letters, digits and underscores")
         if not self.keys:
-            raise DeclarationError("a table needs a key", where=self.name, fix="name the column(s) that tell rows apart")
+            raise DeclarationError("a table needs a key", where=self.name, fix="name the columns that tell rows apart")
         if self.time is None and (self.known or self.known_at):
             raise DeclarationError(
                 "known times on a table without time", where=self.name, fix="declare its event time: time='...'"
