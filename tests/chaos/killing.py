@@ -52,6 +52,7 @@ class Home:
 
     def run_and_kill(self, moment: Moment) -> bool:
         """Start a run and kill it, with SIGKILL, when the moment has come; False when it had ended by then."""
+        assert not moment(self.root), "the moment has been"
         process = self.start()
         try:
             deadline = time.monotonic() + DEADLINE_S
@@ -162,10 +163,11 @@ def clock_moved(steps: int) -> Moment:
     return come
 
 
-def grown(paths: int) -> Moment:
-    """There are so many files and folders."""
+def grown(root: Path, by: int) -> Moment:
+    """There are so many files and folders more than now."""
+    wanted = _paths(root) + by
+    return lambda root: _paths(root) >= wanted
 
-    def come(root: Path) -> bool:
-        return sum(len(folders) + len(files) for _, folders, files in os.walk(root)) >= paths
 
-    return come
+def _paths(root: Path) -> int:
+    return sum(len(folders) + len(files) for _, folders, files in os.walk(root))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.chaos.conftest import Undisturbed
-from tests.chaos.killing import Home, Moment, begun, clock_moved, grown, there, tried
+from tests.chaos.killing import TRIALS, Home, Moment, begun, clock_moved, grown, there, tried
 
 pytestmark = pytest.mark.chaos
 
@@ -42,7 +42,7 @@ KILLS = (
     Kill(name="two days replayed", start="track", moment=clock_moved(2)),
     Kill(name="predictions begun", start="track", moment=there("predictions/shop.db")),
     Kill(name="materialise begun", start="track", moment=begun("materialise")),
-    Kill(name="online store begun", start="track", moment=there("store/online.db")),
+    Kill(name="online store written", start="track", moment=there("store/shop/watermark.json")),
 )
 
 
@@ -55,10 +55,22 @@ def test_a_killed_run_is_finished_by_the_next(
     assert home.finish() == undisturbed.outcome
 
 
+def test_the_undisturbed_run_is_worth_comparing_with(undisturbed: Undisturbed) -> None:
+    outcome = undisturbed.outcome
+    assert all(outcome["stages"].values())
+    assert outcome["versions"] == ["1"]
+    assert outcome["studies"] == [TRIALS]
+    assert outcome["changes"] == 1
+    assert 20 < len(outcome["predictions"]) < 100  # ten orders a day, five days
+    assert outcome["champion"][1]["feb_auc"] > 0.5
+    assert outcome["half-written"] == []
+    assert not outcome["online"][0]
+
+
 def test_a_run_killed_again_and_again(undisturbed: Undisturbed, home_before: Callable[[str], Home]) -> None:
     home = home_before("ingest")
-    moments = np.sort(np.random.default_rng(7).integers(3, undisturbed.paths, size=4))
-    killed = [home.run_and_kill(grown(int(paths))) for paths in moments]
+    steps = np.random.default_rng(7).integers(3, undisturbed.paths // 4, size=4)
+    killed = [home.run_and_kill(grown(home.root, int(step))) for step in steps]
     assert any(killed)
     assert home.finish() == undisturbed.outcome
 
