@@ -1,0 +1,1 @@
+"""Watching production: drift evidence, the policy that decides on it, alerts, and the report."""

@@ -1,0 +1,235 @@
+"""All evidence of one window: features, predictions, labels and quality, against the champion's reference.
+
+The error budget of a window, `fdr`, is split so that a world that stands still raises a finding in at most that share
+of windows: half of it for the features (false-discovery rate), the rest for predictions, labels and quality. A finding
+has to be significant for both sample sizes AND larger than its floor. Nothing here raises on bad windows: what stands
+in the way is an outcome with a note.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headrace.models.bundle import LABEL, PREDICTION
+from headrace.monitor.calibration import adjusted
+from headrace.monitor.columns import MIN_ROWS, ColumnEvidence, as_numbers, column_evidence
+from headrace.monitor.performance import Performance, performance
+
+Outcome = Literal["measured", "empty window", "too few rows", "no reference"]
+
+_FEATURES, _PREDICTION, _LABEL, _PERFORMANCE = 0.5, 0.2, 0.1, 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowEvidence:
+    """What one window shows.
+
+    outcome: "measured", or why nothing could be. columns: of all features, the largest severity first. drifted: names
+    that count; share_drifted: of the features that were judged. excluded: features that are no evidence (calendar).
+    prediction, label: distributions of predictions and of matured labels. performance: quality on matured labels.
+    rows: of the current window; mature: with a label; censored: whose label will never come. notes: for people.
+    """
+
+    outcome: Outcome
+    columns: tuple[ColumnEvidence, ...] = ()
+    drifted: tuple[str, ...] = ()
+    share_drifted: float = 0.0
+    excluded: tuple[str, ...] = ()
+    prediction: ColumnEvidence | None = None
+    label: ColumnEvidence | None = None
+    performance: Performance | None = None
+    rows: int = 0
+    reference_rows: int = 0
+    mature: int = 0
+    censored: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def measured(self) -> bool:
+        return self.outcome == "measured"
+
+    @property
+    def alarming(self) -> bool:
+        """Does anything at all count in this window: the complete input of a decision, before persistence."""
+        distributions = any(found is not None and found.drifted for found in (self.prediction, self.label))
+        return bool(self.drifted) or distributions or (self.performance is not None and self.performance.dropped)
+
+    def column(self, name: str) -> ColumnEvidence | None:
+        """Evidence of one feature, None where it was not compared."""
+        return next((column for column in self.columns if column.name == name), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain facts for an outbox, a log or a report."""
+        return {
+            **{name: value for name, value in self.__dict__.items() if isinstance(value, str | int | float)},
+            "columns": [column.to_json() for column in self.columns],
+            "drifted": list(self.drifted),
+            "excluded": list(self.excluded),
+            "prediction": self.prediction.to_json() if self.prediction else None,
+            "label": self.label.to_json() if self.label else None,
+            "performance": self.performance.to_json() if self.performance else None,
+            "notes": list(self.notes),
+            "alarming": self.alarming,
+        }
+
+
+def window_evidence(
+    reference: pa.Table | None,
+    current: pa.Table | None,
+    kinds: Mapping[str, str],
+    *,
+    exclude: Collection[str] = frozenset(),
+    fdr: float = 0.01,
+    tests: Sequence[str] | None = None,
+    floor: float = 1.0,
+    reference_prediction: NDArray[np.float64] | None = None,
+    reference_metrics: Mapping[str, float] | None = None,
+    cutoffs_us: NDArray[np.int64] | None = None,
+    binary: bool = True,
+    censored: int = 0,
+    seed: int = 0,
+) -> WindowEvidence:
+    """Compare a window of logged predictions with the reference.
+
+    Tables hold the features named in `kinds` (name -> numeric, categorical, boolean) and may hold `_prediction` and
+    `_label` (null while immature). exclude: features that say when it is, not how the world is. A reference made of
+    training rows flatters the model on itself: give `reference_prediction` [any] made for rows that it had not seen,
+    and `reference_metrics` (auc, log_loss, rmse) measured on such. cutoffs_us [rows of current]: days are what the
+    quality's bootstrap draws. censored: counted by the caller, who knows the spine.
+    """
+    rows = 0 if current is None else current.num_rows
+    facts: dict[str, Any] = {
+        "rows": rows,
+        "reference_rows": 0 if reference is None else reference.num_rows,
+        "censored": censored,
+        "excluded": tuple(name for name in kinds if name in set(exclude)),
+    }
+    if current is None or not rows:
+        return WindowEvidence(outcome="empty window", notes=("no predictions in this window",), **facts)
+    labels = _column(current, LABEL)
+    facts["mature"] = 0 if labels is None else len(labels) - labels.null_count
+    if reference is None or not reference.num_rows:
+        return WindowEvidence(outcome="no reference", notes=("the champion has no reference profile",), **facts)
+    if min(rows, reference.num_rows) < MIN_ROWS:
+        note = f"{rows} rows against {reference.num_rows} of the reference: at least {MIN_ROWS} of each are needed"
+        return WindowEvidence(outcome="too few rows", notes=(note,), **facts)
+
+    options: dict[str, Any] = {"tests": tests, "floor": floor, "seed": seed}
+    found = [
+        column_evidence(name, kind, _column(reference, name), _column(current, name), **options)
+        for name, kind in kinds.items()
+        if name not in exclude
+    ]
+    columns, drifted, share = _features(found, fdr * _FEATURES, floor)
+    before = reference_prediction if reference_prediction is not None else _column(reference, PREDICTION)
+    prediction = _distribution(PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, **options)
+    kind = "categorical" if binary else "numeric"
+    label = _distribution(
+        LABEL, kind, _known(_column(reference, LABEL)), current, alpha=fdr * _LABEL, **{**options, "tests": None}
+    )
+    quality = _quality(reference, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
+    return WindowEvidence(
+        outcome="measured",
+        columns=columns,
+        drifted=drifted,
+        share_drifted=share,
+        prediction=prediction,
+        label=label,
+        performance=quality,
+        notes=_notes(columns, prediction, label, quality),
+        **facts,
+    )
+
+
+def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: int) -> tuple[str, ...]:
+    """Features that drifted in at least k of the last n windows (oldest first), named alphabetically.
+
+    A window is evidence, or the names that drifted in it; one that could not be measured takes no place among the n.
+    """
+    windows = [
+        window.drifted if isinstance(window, WindowEvidence) else window
+        for window in history
+        if not isinstance(window, WindowEvidence) or window.measured
+    ]
+    times = Counter(name for window in windows[-n:] for name in set(window)) if n > 0 else Counter()
+    return tuple(sorted(name for name, count in times.items() if count >= k))
+
+
+def _features(
+    found: Sequence[ColumnEvidence], fdr: float, floor: float
+) -> tuple[tuple[ColumnEvidence, ...], tuple[str, ...], float]:
+    """Columns judged together; a column that could not be measured takes no part in the correction."""
+    tested = [column.p_value for column in found if column.measures]
+    threshold = adjusted(np.array(tested), fdr)
+    judged = sorted((column.judged(threshold, floor) for column in found), key=lambda column: -column.severity)
+    drifted = tuple(column.name for column in judged if column.drifted)
+    return tuple(judged), drifted, len(drifted) / len(tested) if tested else 0.0
+
+
+def _distribution(name: str, kind: str, before: Any, current: pa.Table, **options: Any) -> ColumnEvidence | None:
+    after = _column(current, name)
+    if before is None or after is None:
+        return None
+    return column_evidence(name, kind, before, _known(after) if name == LABEL else after, **options)
+
+
+def _quality(
+    reference: pa.Table,
+    current: pa.Table,
+    metrics: Mapping[str, float] | None,
+    cutoffs_us: NDArray[np.int64] | None,
+    binary: bool,
+    alpha: float,
+    seed: int,
+) -> Performance | None:
+    sides = [_numbers(table, name) for table in (current, reference) for name in (LABEL, PREDICTION)]
+    if sides[0] is None or sides[1] is None:
+        return None
+    return performance(
+        sides[0],
+        sides[1],
+        reference_label=None if metrics is not None else sides[2],
+        reference_prediction=None if metrics is not None else sides[3],
+        reference_metrics=metrics,
+        cutoffs_us=cutoffs_us,
+        binary=binary,
+        alpha=alpha,
+        seed=seed,
+    )
+
+
+def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
+    return table[name] if name in table.column_names else None
+
+
+def _known(values: Any) -> Any:
+    return None if values is None else values.drop_null()
+
+
+def _numbers(table: pa.Table, name: str) -> NDArray[np.float64] | None:
+    column = _column(table, name)
+    return None if column is None else as_numbers(column)
+
+
+def _notes(
+    columns: Sequence[ColumnEvidence],
+    prediction: ColumnEvidence | None,
+    label: ColumnEvidence | None,
+    quality: Performance | None,
+) -> tuple[str, ...]:
+    notes = [f"{column.name}: {column.note}" for column in columns if column.note]
+    if prediction is None:
+        notes.append("predictions were not compared: a side has none")
+    elif prediction.note:
+        notes.append(f"predictions: {prediction.note}")
+    if label is not None and label.note:
+        notes.append(f"labels: {label.note}")
+    notes.append("quality: no labels with predictions" if quality is None else f"quality: {quality.note}")
+    return tuple(note for note in notes if not note.endswith(": "))

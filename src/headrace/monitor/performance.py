@@ -1,0 +1,188 @@
+"""Quality on matured labels: is the model worse than it was, beyond what luck and a margin explain?
+
+Each metric comes with an interval from a bootstrap by day (by blocks of rows where no days are known), as the gate
+does it. The drop is judged by a t-test on the bootstrap's spread: few days give few degrees of freedom, and a week's
+weather is no proof. Calibration error is reported, but does not decide: log loss already pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from headrace.evaluate.gate import resample_groups
+from headrace.evaluate.metrics import METRICS, Floats, Groups
+
+_RESAMPLES = 400
+#: Rows without days are drawn in this many blocks; with fewer blocks than this nothing is judged.
+_BLOCKS, _MIN_GROUPS = 50, 4
+_MIN_LABELS = 30
+_BINS = 10
+#: How much worse a metric must be to count: absolute, or relative where the metric has the label's unit.
+MARGINS = {"auc": 0.02, "log_loss": 0.02, "rmse": 0.05}
+_RELATIVE = frozenset({"rmse"})
+CALIBRATION = "calibration_error"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One metric: its value, 90 % interval, the reference's value, and how much worse it is (positive is worse).
+
+    p_value: chance of a drop as large from luck alone, 1 where it was not judged.
+    """
+
+    value: float
+    low: float
+    high: float
+    reference: float | None = None
+    drop: float = 0.0
+    p_value: float = 1.0
+    dropped: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performance:
+    """metrics: auc, log_loss and calibration_error, or rmse. dropped: one is worse for certain and by its margin.
+
+    labelled: rows with a label and a prediction. note: why something is not judged, or what dropped.
+    """
+
+    metrics: Mapping[str, Measured] = field(default_factory=dict)
+    dropped: bool = False
+    labelled: int = 0
+    positive_share: float | None = None
+    note: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class _Side:
+    """Labels y [n], predictions p [n], groups [n], and how often each resample drew each group [R, D]."""
+
+    y: Floats
+    p: Floats
+    groups: Groups
+    weights: Floats
+
+    def metric(self, name: str) -> tuple[float, Floats]:
+        """The value on all rows, and on each resample [R]."""
+        measure = _calibration if name == CALIBRATION else METRICS[name].resampled
+        ones = np.ones((1, self.weights.shape[1]))
+        every = measure(self.y, self.p, self.groups, np.vstack([ones, self.weights]))
+        return float(every[0]), every[1:]
+
+
+def performance(
+    label: Floats,
+    prediction: Floats,
+    *,
+    reference_label: Floats | None = None,
+    reference_prediction: Floats | None = None,
+    reference_metrics: Mapping[str, float] | None = None,
+    cutoffs_us: Groups | None = None,
+    binary: bool = True,
+    alpha: float = 0.002,
+    seed: int = 0,
+) -> Performance:
+    """Quality of predictions [n] whose labels [n] are known (NaN: not yet), against the reference's.
+
+    The reference is rows (their luck counts too) or metrics by name, taken as exact; with neither, nothing can drop.
+    """
+    with_both = np.isfinite(label) & np.isfinite(prediction)
+    count = int(with_both.sum())
+    y, p = np.asarray(label[with_both], np.float64), np.asarray(prediction[with_both], np.float64)
+    facts: dict[str, Any] = {"labelled": count, "positive_share": float(y.mean()) if binary and count else None}
+    if count < _MIN_LABELS:
+        note = (
+            "no labels yet" if not count else f"{count} labels, too few to measure: at least {_MIN_LABELS} are needed"
+        )
+        return Performance(note=note, **facts)
+    if binary and not np.isin(y, (0.0, 1.0)).all():
+        return Performance(note="labels are not 0 or 1", **facts)
+    current = _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed)
+    reference = _reference(reference_label, reference_prediction, binary, seed)
+    names = _names(y, binary)
+    metrics = {name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha) for name in names}
+    worse = [name for name, found in metrics.items() if found.dropped]
+    return Performance(metrics=metrics, dropped=bool(worse), note=_note(y, binary, worse, current), **facts)
+
+
+def _names(y: Floats, binary: bool) -> tuple[str, ...]:
+    if not binary:
+        return ("rmse",)
+    return ("auc", "log_loss", CALIBRATION) if len(np.unique(y)) == 2 else ("log_loss", CALIBRATION)
+
+
+def _side(y: Floats, p: Floats, cutoffs_us: Groups | None, seed: int) -> _Side:
+    rng = np.random.default_rng([seed, len(y)])
+    if cutoffs_us is None:
+        groups = rng.permutation(len(y)) % min(_BLOCKS, len(y))
+    else:
+        groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))[1]
+    count = int(groups.max()) + 1
+    weights = rng.multinomial(count, np.full(count, 1 / count), size=_RESAMPLES).astype(np.float64)
+    return _Side(y, p, groups.astype(np.int64), weights)
+
+
+def _reference(label: Floats | None, prediction: Floats | None, binary: bool, seed: int) -> _Side | None:
+    if label is None or prediction is None:
+        return None
+    with_both = np.isfinite(label) & np.isfinite(prediction)
+    y, p = label[with_both], prediction[with_both]
+    if len(y) < _MIN_LABELS or (binary and set(np.unique(y).tolist()) != {0.0, 1.0}):
+        return None
+    return _side(y, p, None, seed + 1)
+
+
+def _measured(
+    name: str, current: _Side, reference: _Side | None, metrics: Mapping[str, float], tests: int, alpha: float
+) -> Measured:
+    value, draws = current.metric(name)
+    draws = draws[np.isfinite(draws)]
+    low, high = (float(edge) for edge in np.quantile(draws, [0.05, 0.95])) if len(draws) else (-np.inf, np.inf)
+    before, spread = metrics.get(name), 0.0
+    if reference is not None:
+        before, others = reference.metric(name)
+        spread = float(np.nanstd(others))
+    if before is None or name == CALIBRATION:
+        return Measured(value=value, low=low, high=high, reference=before)
+    drop = METRICS[name].sign * (before - value)
+    p_value = _p_value(drop, float(np.hypot(draws.std(), spread)), current.weights.shape[1])
+    margin = MARGINS[name] * (abs(before) if name in _RELATIVE else 1.0)
+    dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
+    return Measured(value=value, low=low, high=high, reference=before, drop=drop, p_value=p_value, dropped=dropped)
+
+
+def _p_value(drop: float, spread: float, groups: int) -> float:
+    from scipy import stats
+
+    if groups < _MIN_GROUPS or not np.isfinite(spread) or spread == 0:
+        return 1.0
+    # The bootstrap of D groups is too narrow by the root of (D - 1) / D.
+    return float(stats.t.sf(drop / spread * np.sqrt((groups - 1) / groups), groups - 1))
+
+
+def _calibration(y: Floats, p: Floats, groups: Groups, weights: Floats) -> Floats:
+    """Expected calibration error [R]: |observed - predicted| over ten bins of equally many predictions."""
+    edges = np.unique(np.quantile(p, np.arange(1, _BINS) / _BINS))
+    bins, shape = np.searchsorted(edges, p, side="right"), (weights.shape[1], len(edges) + 1)
+    gaps = np.zeros(shape)
+    np.add.at(gaps, (groups, bins), y - p)
+    counts = np.bincount(groups, minlength=shape[0]).astype(np.float64)
+    return np.asarray(np.abs(weights @ gaps).sum(axis=1) / (weights @ counts), dtype=np.float64)
+
+
+def _note(y: Floats, binary: bool, worse: list[str], current: _Side) -> str:
+    notes = []
+    if worse:
+        notes.append(f"worse than the reference: {', '.join(worse)}")
+    if binary and len(np.unique(y)) < 2:
+        notes.append("labels are of one class: no AUC")
+    if current.weights.shape[1] < _MIN_GROUPS:
+        notes.append("too few days to judge a drop")
+    return "; ".join(notes)

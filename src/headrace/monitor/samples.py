@@ -1,0 +1,150 @@
+"""Two samples of one column, and the views of them that the drift tests share.
+
+| symbol | meaning                                                     | shape  |
+|--------|-------------------------------------------------------------|--------|
+| n, m   | rows of the reference and of the current sample             |        |
+| ne     | effective size n m / (n + m)                                |        |
+| C      | counts by cell: reference, current                          | [2, K] |
+| F, G   | empirical distribution functions at the pooled values       | [v]    |
+
+Cells are made from the pooled rows, not from the reference: which row belongs to which sample plays no part in them,
+so the counts of shuffled samples follow the hypergeometric law exactly, with ties, few rows and rare categories too.
+Cells cut from the reference would hold equal reference counts by construction, and no shuffle would look like that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Kind = Literal["numeric", "categorical"]
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+#: A numeric column is cut into this many cells of equal pooled counts, fewer where a sample is small.
+_CELLS = 10
+_ROWS_PER_CELL = 10
+#: Categories beyond this many, by pooled count, are one cell: a test of 200 rare categories finds nothing.
+_CATEGORIES = 50
+
+
+class Distributions(NamedTuple):
+    """Pooled distinct values [v] with F and G at each, and the pooled share of rows up to each."""
+
+    values: Floats
+    reference: Floats
+    current: Floats
+    pooled: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """A reference and a current sample. numeric: sorted finite values; categorical: codes from 0.
+
+    missing: null (or not finite) rows of the reference and of the current sample, which the arrays leave out.
+    categories: by code.
+    """
+
+    kind: Kind
+    reference: NDArray[Any]
+    current: NDArray[Any]
+    missing: tuple[int, int] = (0, 0)
+    categories: tuple[str, ...] = ()
+
+    @classmethod
+    def numeric(cls, reference: NDArray[Any], current: NDArray[Any]) -> Pair:
+        """From numbers [n], [m]; NaN and infinities are missing."""
+        known = [_finite(values) for values in (reference, current)]
+        missing = (len(reference) - len(known[0]), len(current) - len(known[1]))
+        return cls("numeric", np.sort(known[0]), np.sort(known[1]), missing)
+
+    @classmethod
+    def categorical(cls, reference: Any, current: Any) -> Pair:
+        """From categories [n], [m] of any one type that Arrow knows; null is missing."""
+        before, after = _categories(reference), _categories(current)
+        pooled = pa.concat_arrays([before, after]).dictionary_encode()
+        codes = pc.fill_null(pooled.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        halves = codes[: len(before)], codes[len(before) :]
+        known = [half[half >= 0] for half in halves]
+        missing = (len(before) - len(known[0]), len(after) - len(known[1]))
+        return cls("categorical", known[0], known[1], missing, tuple(pooled.dictionary.to_pylist()))
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Rows with a value: n, m."""
+        return len(self.reference), len(self.current)
+
+    @property
+    def effective(self) -> float:
+        """ne of the rows with a value; 0 where a sample has none."""
+        n, m = self.sizes
+        return n * m / (n + m) if n and m else 0.0
+
+    @cached_property
+    def counts(self) -> Counts:
+        """C [2, K] over cells with any row; missing rows, if any, are the last cell."""
+        cells = self._numeric_counts() if self.kind == "numeric" else self._category_counts()
+        return np.column_stack([cells, self.missing]) if any(self.missing) else cells
+
+    @cached_property
+    def distributions(self) -> Distributions:
+        """F and G of a numeric pair, by one merge of the two sorted samples."""
+        n, m = self.sizes
+        pooled = np.concatenate([self.reference, self.current])
+        order = np.argsort(pooled, kind="stable")
+        values = pooled[order]
+        last = np.append(values[1:] != values[:-1], True)
+        up_to = np.flatnonzero(last) + 1
+        below = np.cumsum(order < n)[last]
+        return Distributions(values[last], below / n, (up_to - below) / m, up_to / (n + m))
+
+    def _numeric_counts(self) -> Counts:
+        edges = self._edges()
+        shape = len(edges) + 1
+        rows = [
+            np.diff(np.searchsorted(side, edges, side="right"), prepend=0) for side in (self.reference, self.current)
+        ]
+        counts = np.empty((2, shape), dtype=np.int64)
+        for i, (row, size) in enumerate(zip(rows, self.sizes, strict=True)):
+            counts[i, :-1] = row
+            counts[i, -1] = size - row.sum()
+        return counts[:, counts.any(axis=0)]
+
+    def _edges(self) -> Floats:
+        """Upper ends of all cells but the last: pooled quantiles, with heavily tied values in cells of their own."""
+        cells = max(2, min(_CELLS, min(self.sizes) // _ROWS_PER_CELL))
+        values, _, _, pooled = self.distributions
+        if len(values) <= cells:
+            return values[:-1]
+        at = np.searchsorted(pooled, np.arange(1, cells) / cells)
+        places, times = np.unique(at, return_counts=True)
+        before_tied = places[(times > 1) & (places > 0)] - 1
+        places = np.union1d(places, before_tied)
+        return np.asarray(values[places[places < len(values) - 1]], dtype=np.float64)
+
+    def _category_counts(self) -> Counts:
+        width = int(max(self.reference.max(initial=-1), self.current.max(initial=-1))) + 1
+        counts = np.stack([np.bincount(side, minlength=width) for side in (self.reference, self.current)])
+        if width <= _CATEGORIES:
+            return counts.astype(np.int64)
+        order = np.argsort(-counts.sum(axis=0), kind="stable")
+        kept, rest = counts[:, order[:_CATEGORIES]], counts[:, order[_CATEGORIES:]]
+        return np.column_stack([kept, rest.sum(axis=1)]).astype(np.int64)
+
+
+def _finite(values: NDArray[Any]) -> Floats:
+    numbers = np.asarray(values, dtype=np.float64)
+    return numbers[np.isfinite(numbers)]
+
+
+def _categories(values: Any) -> pa.Array:
+    array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else pa.array(values, from_pandas=True)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array if pa.types.is_large_string(array.type) else array.cast(pa.large_string())
