@@ -43,12 +43,18 @@ class Home:
     def start(self) -> subprocess.Popen[bytes]:
         """`headrace run` in a process of its own."""
         command = ("run", str(self.problem), "--trials", str(TRIALS), "--home", str(self.root))
-        return subprocess.Popen(
-            [sys.executable, "-m", "headrace.cli", *command],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-        )
+        with self.said.open("ab") as said:  # a file: a pipe would stay open as long as any orphan
+            return subprocess.Popen(
+                [sys.executable, "-m", "headrace.cli", *command],
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+            )
+
+    @property
+    def said(self) -> Path:
+        """What the processes wrote to standard error."""
+        return self.root.with_name(f"{self.root.name}.stderr")
 
     def run_and_kill(self, moment: Moment) -> bool:
         """Start a run and kill it, with SIGKILL, when the moment has come; False when it had ended by then."""
@@ -58,15 +64,14 @@ class Home:
             deadline = time.monotonic() + DEADLINE_S
             while not moment(self.root):
                 if process.poll() is not None:
-                    assert process.stderr is not None
-                    assert process.returncode == 0, process.stderr.read().decode()
+                    assert process.returncode == 0, self.said.read_text()
                     return False
                 assert time.monotonic() < deadline, "the moment never came"
                 time.sleep(0.0005)  # lets the other process have the CPU; what is waited for is the moment
             helpers = psutil.Process(process.pid).children(recursive=True)
         finally:
             process.send_signal(signal.SIGKILL)
-            process.communicate()
+            process.wait()
         _, left = psutil.wait_procs(helpers, timeout=30)
         assert not left, "processes outlived the run that they worked for"
         return process.returncode == -signal.SIGKILL
