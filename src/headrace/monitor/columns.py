@@ -104,8 +104,8 @@ def column_evidence(
         return ColumnEvidence(**facts, note=note or f"too few rows to judge: {rows[0]} and {rows[1]}")
     deciding = [TESTS[test] for test in (tests or DECIDING[taken]) if taken in TESTS[test].kinds]
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
-    scores = {test.name: test.score(pair) for test in TESTS.values() if taken in test.kinds} if n and m else {}
-    scores |= {name: measure.score for name, measure in measures.items()}
+    taking = [test for test in TESTS.values() if taken in test.kinds and test.name not in measures] if n and m else []
+    scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in taking}
     p_value = min([1.0, *(len(measures) * measure.p_value for measure in measures.values())])
     found = ColumnEvidence(**facts, scores=scores, p_value=p_value, measures=measures, note=note or _note(taken, pair))
     return found.judged(alpha, floor)

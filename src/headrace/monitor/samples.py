@@ -30,8 +30,9 @@ Counts = NDArray[np.int64]
 #: A numeric column is cut into this many cells of equal pooled counts, fewer where a sample is small.
 _CELLS = 10
 _ROWS_PER_CELL = 10
-#: Categories beyond this many, by pooled count, are one cell: a test of 200 rare categories finds nothing.
-_CATEGORIES = 50
+#: Categories beyond this many, by pooled count, are one cell, and so are those of which a sample can expect no row:
+#: a test of 200 rare categories finds nothing.
+_CATEGORIES, _EXPECTED = 50, 1.0
 
 
 class Distributions(NamedTuple):
@@ -69,11 +70,14 @@ class Pair:
         """From categories [n], [m] of any one type that Arrow knows; null is missing."""
         before, after = _categories(reference), _categories(current)
         pooled = pa.concat_arrays([before, after]).dictionary_encode()
-        codes = pc.fill_null(pooled.indices, -1).to_numpy(zero_copy_only=False).astype(np.int64)
+        # Codes in the order of the categories, not of their first row: that would tell the samples apart.
+        order = pc.array_sort_indices(pooled.dictionary).to_numpy()
+        code = np.append(np.argsort(order), -1)
+        codes = code[pc.fill_null(pooled.indices, -1).to_numpy(zero_copy_only=False)]
         halves = codes[: len(before)], codes[len(before) :]
         known = [half[half >= 0] for half in halves]
         missing = (len(before) - len(known[0]), len(after) - len(known[1]))
-        return cls("categorical", known[0], known[1], missing, tuple(pooled.dictionary.to_pylist()))
+        return cls("categorical", known[0], known[1], missing, tuple(pooled.dictionary.take(order).to_pylist()))
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -131,11 +135,12 @@ class Pair:
     def _category_counts(self) -> Counts:
         width = int(max(self.reference.max(initial=-1), self.current.max(initial=-1))) + 1
         counts = np.stack([np.bincount(side, minlength=width) for side in (self.reference, self.current)])
-        if width <= _CATEGORIES:
-            return counts.astype(np.int64)
-        order = np.argsort(-counts.sum(axis=0), kind="stable")
-        kept, rest = counts[:, order[:_CATEGORIES]], counts[:, order[_CATEGORIES:]]
-        return np.column_stack([kept, rest.sum(axis=1)]).astype(np.int64)
+        pooled = counts.sum(axis=0)
+        order = np.argsort(-pooled, kind="stable")
+        common = int((pooled * (min(self.sizes) / pooled.sum()) >= _EXPECTED).sum())
+        kept, rest = np.split(counts[:, order], [min(common, _CATEGORIES)], axis=1)
+        cells = np.column_stack([kept, rest.sum(axis=1)])
+        return cells[:, cells.any(axis=0)].astype(np.int64)
 
 
 def _finite(values: NDArray[Any]) -> Floats:
