@@ -11,7 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from headrace.core.clock import HOUR, MINUTE
-from headrace.monitor.alert import Alert
+from headrace.monitor.message import Alert
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS alert (
@@ -26,7 +26,7 @@ _FIRST_PAUSE_US, _LONGEST_PAUSE_US = MINUTE, 6 * HOUR
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class Queued:
     """An alert in the outbox. next_us: not tried before. delivered_us: when all receivers had it. Wall clock."""
 
     alert: Alert
@@ -55,11 +55,11 @@ def add(database: sqlite3.Connection, alert: Alert, now_us: int) -> None:
     )
 
 
-def messages(database: sqlite3.Connection) -> tuple[Message, ...]:
+def messages(database: sqlite3.Connection) -> tuple[Queued, ...]:
     """Every message, oldest first."""
     rows = database.execute(f"SELECT {_FIELDS} FROM alert ORDER BY put_us, rowid").fetchall()
     return tuple(
-        Message(
+        Queued(
             alert=Alert(
                 id=id_, decision_id=decision, title=title, body=body, level=level, at_us=at_us, links=json.loads(links)
             ),

@@ -26,8 +26,8 @@ from typing import Any
 from headrace.core.clock import MINUTE, from_us
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.monitor import deliveries
-from headrace.monitor.alert import Alert
 from headrace.monitor.decision import Decision, Outcome, Past
+from headrace.monitor.message import Alert
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decision (

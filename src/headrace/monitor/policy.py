@@ -14,7 +14,7 @@ clock, and a window's end is when it is decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.core.clock import DAY, format_duration, iso
@@ -284,6 +284,14 @@ def _few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def ranked(findings: Sequence[Finding]) -> Iterator[Finding]:
-    """The costliest first: by importance for the model times severity, by severity where importance is not known."""
-    return iter(sorted(findings, key=lambda finding: (-(finding.weight or 0.0) * finding.severity, -finding.severity)))
+def ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """The costliest first: measured loss, then what is broken, then importance for the model times severity."""
+    return sorted(
+        findings,
+        key=lambda finding: (
+            finding.about != "quality",
+            not finding.broken,
+            -(finding.weight or 0.0) * finding.severity,
+            -finding.severity,
+        ),
+    )

@@ -70,7 +70,11 @@ def of_outcome(
 ) -> Alert:
     """The message of a finished retrain: promoted, refused or failed, and why."""
     levels: dict[Outcome, Level] = {"promoted": "success", "refused": "warning", "superseded": "info"}
-    became = {"promoted": f"{_version(version)} is champion", "refused": "the challenger was refused"}
+    became: dict[Outcome, str] = {
+        "promoted": f"{_version(version)} is champion",
+        "refused": "the challenger was refused",
+        "superseded": "the retrain is not needed any more",
+    }
     links = {**decision.links, **(links or {})}
     lines = [
         f"{reason}.",
@@ -83,7 +87,7 @@ def of_outcome(
     return Alert(
         id=f"{decision.id}:{outcome}",
         decision_id=decision.id,
-        title=f"Headrace {decision.problem}: {became.get(outcome, f'the retrain {outcome}')}",
+        title=f"Headrace {decision.problem}: {became.get(outcome, 'the retrain failed')}",
         body="\n".join(lines),
         level=levels.get(outcome, "failure"),
         at_us=at_us,
@@ -102,7 +106,7 @@ def _cost(decision: Decision) -> str:
 def _findings(findings: tuple[Finding, ...]) -> list[str]:
     if not findings:
         return []
-    found = list(ranked(findings))
+    found = ranked(findings)
     lines = ["", f"What drifted ({len(found)}), the costliest first:", *(f"- {_line(one)}" for one in found[:_SHOWN])]
     return [*lines, f"- and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else lines
 
