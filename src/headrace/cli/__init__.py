@@ -90,6 +90,29 @@ def advance(
 
 
 @app.command()
+def monitor(problem: ProblemArgument = "flights", home: HomeOption = None) -> None:
+    """Look at the last window of production: what drifted, how good it was, and what is to be done."""
+    from headrace.cli.monitor import monitor_problem
+
+    monitor_problem(problem, home)
+
+
+@app.command()
+def retrain(
+    problem: ProblemArgument = "flights",
+    decision: Annotated[
+        str | None, typer.Option(help="a decision's id; left out: what is owed, or one by hand")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="why, where it is by hand")] = "asked for by hand",
+    home: HomeOption = None,
+) -> None:
+    """Train on the history until now, and promote the challenger if it is better."""
+    from headrace.cli.monitor import retrain_problem
+
+    retrain_problem(problem, decision, reason, home)
+
+
+@app.command()
 def up(
     problem: ProblemArgument = "flights",
     home: HomeOption = None,

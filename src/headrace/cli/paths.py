@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from headrace.cli.services import tracking_uri
+from headrace.core.clock import to_us
 from headrace.core.settings import Settings, settings
 from headrace.pipeline.context import Context
 from headrace.pipeline.runner import open_run
@@ -19,3 +21,8 @@ def context_of(problem: str, home: Path | None) -> Context:
     """The context of a command about one problem."""
     chosen = settings_of(home)
     return open_run(problem, chosen.root, tracking_uri=tracking_uri(chosen), workers=chosen.workers).context
+
+
+def wall_us() -> int:
+    """The wall clock: of claims, tries and deliveries. What a problem's data say has the production clock."""
+    return to_us(datetime.now(UTC))

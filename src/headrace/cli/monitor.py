@@ -1,0 +1,82 @@
+"""`headrace monitor` and `headrace retrain`: the loop by hand, as the flows walk it on schedule."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.paths import context_of, settings_of, wall_us
+from headrace.cli.services import addresses
+from headrace.core.clock import iso
+from headrace.monitor.outbox import Outbox
+from headrace.pipeline.context import Context
+from headrace.pipeline.monitoring import MonitorReport, monitor_window
+from headrace.pipeline.retraining import RetrainReport, ask_by_hand, retrain
+from headrace.pipeline.runner import PipelineRun
+
+
+def monitor_problem(problem: str, home: Path | None) -> None:
+    """Look at the last window, decide, and say what is to be done."""
+    context = context_of(problem, home)
+    report = monitor_window(context, now_us=wall_us(), links=addresses(settings_of(home)))
+    show_report(report)
+    if report.owed:
+        print(f"a retrain is owed: the server's reconcile flow starts it, or `headrace retrain {problem}`")
+
+
+def show_report(report: MonitorReport, console: Console | None = None) -> None:
+    """The decision, and the evidence behind it."""
+    console = console or Console(highlight=False)
+    decision = report.decision
+    console.print(f"{decision.problem}: {decision.kind}: {decision.reason}", soft_wrap=True)
+    console.print(
+        f"window {iso(decision.start_us)} to {iso(decision.end_us)}: {decision.rows:,} predictions, "
+        f"{decision.mature:,} with a label, {decision.censored:,} overdue; decision {decision.id}",
+        soft_wrap=True,
+    )
+    rows = report.rows()
+    if rows:
+        names = tuple(dict.fromkeys(name for row in rows for name in row))
+        table = Table()
+        for name in names:
+            table.add_column(name, overflow="fold")
+        for row in rows:
+            table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
+        console.print(table)
+
+
+def retrain_problem(problem: str, decision: str | None, reason: str, home: Path | None) -> None:
+    """Do the retrain of a decision; without one, what is owed, the oldest first; else one that a person wants.
+
+    Exit code 4: the challenger was refused, or the data could not be trained on.
+    """
+    context = context_of(problem, home)
+    chosen = decision or _owed(context) or ask_by_hand(context, reason, now_us=wall_us()).id
+    report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
+    show_outcome(report)
+    if report.outcome in ("refused", "failed"):
+        sys.exit(4)
+
+
+def _owed(context: Context) -> str | None:
+    owed = Outbox(context.root, context.problem.name).owed(wall_us())
+    return owed[0].decision.id if owed else None
+
+
+def _walk(run: PipelineRun) -> None:
+    for name in run.stage_names:
+        report = run.run_stage(name)
+        print(f"{name:<14} {report.seconds:6.1f} s  {'cached' if report.cached else 'run'}")
+
+
+def show_outcome(report: RetrainReport) -> None:
+    """What became of it, in a line or two."""
+    version = f", version {report.version}" if report.version else ""
+    print(f"{report.decision.problem}: {report.outcome}{version}: {report.reason}")
+    if report.escalated:
+        print("retraining does not help: a person is needed (`headrace alerts`)")

@@ -1,0 +1,151 @@
+"""Monitoring a window of production: evidence, decision, outbox, and only then what people and other flows see of it.
+
+The window is the last `length_us` of cutoffs on the production clock, and ends on a whole `every_us`: looked at again
+it is the same window and the same decision, of which the first stands. What could not be measured is not put into the
+outbox, so that it is looked at again: the labels and predictions may only be late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from headrace.core.clock import DAY, floor_to_tick, iso
+from headrace.lake.store import Lake
+from headrace.monitor.announce import announce
+from headrace.monitor.decision import Decision, Window
+from headrace.monitor.evidence import WindowEvidence
+from headrace.monitor.outbox import Outbox
+from headrace.monitor.policy import Policy, decide
+from headrace.pipeline.context import Context
+from headrace.pipeline.report import Artifact
+from headrace.pipeline.window import current_window, held_to, judge
+from headrace.registry.ledger import Ledger
+
+#: What a retrain is asked for with, and of which resource.
+RETRAIN_EVENT = "headrace.drift.retrain"
+
+
+def resource_of(problem: str) -> str:
+    """The resource that a problem's events are about."""
+    return f"headrace.problem.{problem}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorReport:
+    """What became of a look at a window. owed: a retrain that nobody has finished. new: it was decided just now.
+
+    page: the rendered report, where there is one.
+    """
+
+    problem: str
+    decision: Decision
+    new: bool = False
+    owed: bool = False
+    evidence: WindowEvidence | None = None
+    page: Path | None = None
+
+    @property
+    def event(self) -> dict[str, Any]:
+        """The payload of the event that wakes the retrain."""
+        return {"decision": self.decision.id, "problem": self.problem, "reason": self.decision.reason}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A table for people: every metric, then every feature that drifted."""
+        quality = self.evidence.performance.metrics if self.evidence and self.evidence.performance else {}
+        measured = [
+            {"what": name, "now": _round(found.value), "reference": _round(found.reference), "drifted": found.dropped}
+            for name, found in quality.items()
+        ]
+        columns = self.evidence.columns if self.evidence else ()
+        return measured + [
+            {"what": one.name, "test": one.test, "effect": _round(one.effect), "floor": _round(one.floor)}
+            for one in columns
+            if one.drifted
+        ]
+
+    def text(self) -> str:
+        """The decision as Markdown."""
+        decision = self.decision
+        lines = [
+            f"## {self.problem}: {decision.kind}",
+            "",
+            decision.reason,
+            "",
+            f"Window {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of version "
+            f"{decision.champion or '(none)'}, {decision.mature:,} with a label, {decision.censored:,} overdue.",
+        ]
+        return "\n".join([*lines, *(f"- {name}: {address}" for name, address in decision.links.items())])
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """What a flow publishes."""
+        key = f"{self.problem.lower().replace('_', '-')}-monitor"
+        made = [Artifact(key=key, kind="markdown", data=self.text(), description=self.decision.reason)]
+        if rows := self.rows():
+            made.append(Artifact(key=f"{key}-evidence", kind="table", data=rows))
+        return tuple(made)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def monitor_window(
+    context: Context,
+    *,
+    now_us: int,
+    policy: Policy | None = None,
+    length_us: int = 7 * DAY,
+    every_us: int = DAY,
+    links: Mapping[str, str] | None = None,
+) -> MonitorReport:
+    """Look at the last window and decide. now_us: wall clock, for the outbox. links: name -> address, for people.
+
+    No champion, an empty window, no labels yet, a lost reference: each is a decision with its reason, never an error.
+    """
+    name, clock = context.problem.name, Lake(context.root, context.problem.name).clock() or 0
+    end_us = floor_to_tick(clock, every_us)
+    start_us = max(end_us - length_us, 0)
+    record = Ledger(context.root, name).champion()
+    if record is None:
+        window = Window(problem=name, start_us=start_us, end_us=end_us, champion=None, measured=False)
+        return MonitorReport(problem=name, decision=decide(window))
+    held = held_to(context, record)
+    current = current_window(context, record.version, held.kinds, start_us, end_us, clock)
+    evidence = judge(context.problem, current, held, seed=context.seed)
+    window = Window.of(
+        evidence,
+        problem=name,
+        start_us=start_us,
+        end_us=end_us,
+        champion=record.version,
+        importance=held.importance,
+    )
+    if held.problems:
+        window = replace(window, notes=(*window.notes, *held.problems))
+    return _decide(Outbox(context.root, name), window, evidence, policy, now_us, links or {})
+
+
+def _decide(
+    outbox: Outbox,
+    window: Window,
+    evidence: WindowEvidence,
+    policy: Policy | None,
+    now_us: int,
+    links: Mapping[str, str],
+) -> MonitorReport:
+    """Decide, and write it down before anybody is told."""
+    history = outbox.history()
+    decision = decide(window, history, policy)
+    if decision.kind == "nothing" and not decision.measured:
+        return MonitorReport(problem=window.problem, decision=decision, evidence=evidence)
+    entry = announce(outbox, decision, now_us=now_us, links=links)
+    return MonitorReport(
+        problem=window.problem,
+        decision=entry.decision,
+        new=all(entry.decision.id != one.decision.id for one in history),
+        owed=entry.decision.kind == "retrain" and entry.outcome is None,
+        evidence=evidence,
+    )

@@ -1,0 +1,172 @@
+"""What monitoring looks at: the champion's logged predictions of a window, and the reference that they are held to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.evaluate.metrics import METRICS
+from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.lake.store import Lake
+from headrace.models.bundle import LABEL, PREDICTION, Bundle
+from headrace.monitor.evidence import WindowEvidence, window_evidence
+from headrace.pipeline.context import Context
+from headrace.pipeline.release import champion_bundle
+from headrace.registry.ledger import Record
+from headrace.schema import Problem
+from headrace.synthesis.definitions import Aggregate, Definition, Transform
+from headrace.synthesis.primitives.calendar import CALENDAR
+from headrace.synthesis.spine import build_spine
+
+#: Fields of an instant say when it is. `time_since` says how the world is.
+_CALENDAR = frozenset(primitive.name for primitive in CALENDAR) - {"time_since"}
+#: Over all history these only grow: an older world has less of them, and nothing has changed.
+_GROWING = frozenset({"sum", "count", "num_unique"})
+_IMPORTANCE_ROWS = 500
+#: A row without a label is given up when it is older than this share of the labels took to come.
+_USUALLY = 0.99
+
+
+@dataclass(frozen=True, kw_only=True)
+class Current:
+    """Logged predictions with cutoff in a window: features by slug, `_prediction`, and `_label` where it has come.
+
+    cutoffs_us [n]. censored: rows whose label should have come by now.
+    """
+
+    table: pa.Table
+    cutoffs_us: NDArray[np.int64]
+    censored: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """What the champion was made of. table: its reference profile, None where there is none (problems say why).
+
+    prediction: of rows that the model had not seen. metrics: measured on such rows. importance: slug -> share of the
+    model's mean |SHAP|.
+    """
+
+    table: pa.Table | None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    excluded: frozenset[str] = frozenset()
+    prediction: NDArray[np.float64] | None = None
+    metrics: Mapping[str, float] | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+def current_window(
+    context: Context, version: str, kinds: Mapping[str, str], start_us: int, end_us: int, now_us: int
+) -> Current:
+    """What one version predicted for cutoffs in [start, end), with the labels that have matured by `now_us`.
+
+    A row that was asked for twice, on schedule and by request, counts once: as it was answered last.
+    """
+    problem = context.problem
+    with PredictionLog(context.root, problem.name) as log:
+        logged = log.read(since_us=start_us)  # nothing is made before its cutoff
+    chosen: dict[str, Prediction] = {}
+    for row in logged:
+        if start_us <= row.cutoff_us < end_us and row.model_version == version and row.probability is not None:
+            chosen[_text(row.row_key) if row.row_key else row.id] = row
+    labels, censored = _labels(context, chosen.keys(), start_us, end_us, now_us) if chosen else ({}, 0)
+    columns = _features(list(chosen.values()), kinds)
+    columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
+    columns[LABEL] = pa.array([labels.get(key) for key in chosen], pa.float64())
+    cutoffs = np.array([row.cutoff_us for row in chosen.values()], dtype=np.int64)
+    return Current(table=pa.table(columns), cutoffs_us=cutoffs, censored=censored)
+
+
+def _text(key: Sequence[Any]) -> str:
+    return json.dumps(list(key), default=str)
+
+
+def _labels(
+    context: Context, wanted: Any, start_us: int, end_us: int, now_us: int
+) -> tuple[dict[str, float | None], int]:
+    """Row key -> label as known now, None while it is not; and how many are overdue."""
+    problem = context.problem
+    snapshot = Lake(context.root, problem.name).snapshot()
+    spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us)
+    keys = [_text(list(row.values())) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
+    asked = np.array([key in wanted for key in keys], dtype=np.bool_)
+    mature = spine["mature"].to_numpy() & asked
+    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
+    usual_us = np.quantile((known - cutoffs)[mature], _USUALLY) if mature.any() else now_us - start_us
+    overdue = asked & ~spine["mature"].to_numpy() & (cutoffs + usual_us < now_us)
+    return dict(zip(keys, spine["label"].to_pylist(), strict=True)), int(overdue.sum())
+
+
+def _features(rows: Sequence[Prediction], kinds: Mapping[str, str]) -> dict[str, pa.Array]:
+    """Columns as they were logged. A feature that no row has is left out: it is gone, which is more than null."""
+    found = {}
+    for name, kind in kinds.items():
+        if any(name in row.features for row in rows):
+            found[name] = _array([row.features.get(name) for row in rows], kind)
+    return found
+
+
+def _array(values: Sequence[float | str | None], kind: str) -> pa.Array:
+    texts = any(isinstance(value, str) for value in values)  # where numbers were: evidence says so
+    if kind != "categorical" and not texts:
+        return pa.array(values, pa.float64())
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def held_to(context: Context, record: Record) -> Held:
+    """The champion's side. A bundle or profile that is lost is told, not raised."""
+    try:
+        bundle = champion_bundle(context, record)
+        table = bundle.read_reference()
+    except (NotFoundError, CorruptError) as error:
+        return Held(table=None, problems=(str(error),))
+    kinds = {item.slug: item.kind for item in bundle.definitions if item.kind != "time"}
+    gate = np.array(list(bundle.read_gate().values()), dtype=np.float64)
+    names = [f"gate_{name}" for name in METRICS]
+    metrics = {name.removeprefix("gate_"): bundle.metrics[name] for name in names if name in bundle.metrics}
+    return Held(
+        table=table,
+        kinds=kinds,
+        excluded=frozenset(item.slug for item in bundle.definitions if _tells_the_time(item)),
+        prediction=gate if len(gate) else None,
+        metrics=metrics or None,
+        importance=_importance(bundle, table),
+    )
+
+
+def _tells_the_time(item: Definition) -> bool:
+    """Whether a feature says when it is rather than how the world is: other values later are no evidence."""
+    if isinstance(item, Transform):
+        return item.primitive in _CALENDAR or all(_tells_the_time(part) for part in item.inputs)
+    return isinstance(item, Aggregate) and item.lookback_us is None and item.primitive in _GROWING
+
+
+def _importance(bundle: Bundle, reference: pa.Table) -> dict[str, float]:
+    design = bundle.encoder.encode(reference.slice(0, _IMPORTANCE_ROWS))
+    size = np.abs(bundle.fitted.contributions(design)).mean(axis=0)
+    whole = float(size.sum())
+    return dict(zip(design.names, (size / whole).tolist(), strict=True)) if whole else {}
+
+
+def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> WindowEvidence:
+    """All evidence of a window."""
+    return window_evidence(
+        held.table,
+        current.table,
+        held.kinds,
+        exclude=held.excluded,
+        reference_prediction=held.prediction,
+        reference_metrics=held.metrics,
+        cutoffs_us=current.cutoffs_us,
+        binary=problem.label_expression.binary,
+        censored=current.censored,
+        seed=seed,
+    )
