@@ -70,6 +70,9 @@ test-chaos: $(STAMP) ## Kill the pipeline in its stages and run it again (minute
 bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own work
 	@$(BIN)/python -m benchmarks.bench_pipeline
 
+bench-drift: $(STAMP) ## False alarms, detection of planted shifts, and speed of the drift evidence
+	@$(BIN)/python -m benchmarks.bench_drift
+
 lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
@@ -107,5 +110,5 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline test-chaos \
+.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline bench-drift test-chaos \
 	plan apply clean lock doctor
