@@ -108,6 +108,8 @@ BAD: dict[str, tuple[pa.Table | None, pa.Table | None, str, str]] = {
     "new category": (REFERENCE, _with(CURRENT, "c0", ["new"] * 500), "measured", "new categories in 100.0% of rows"),
     "infinite": (REFERENCE, _with(CURRENT, "n0", np.full(500, np.inf)), "measured", "n0: all null in the current"),
     "constant": (REFERENCE, _with(CURRENT, "n0", np.zeros(500)), "measured", ""),
+    "huge": (REFERENCE, _with(CURRENT, "n0", np.full(500, 1.7e308)), "measured", ""),
+    "one true label": (REFERENCE, _with(CURRENT, LABEL, np.arange(500) == 7), "measured", ""),
     "numbers as categories": (REFERENCE, _with(CURRENT, "c0", np.arange(500)), "measured", "c0: new categories"),
 }
 
@@ -140,6 +142,14 @@ def test_a_column_that_never_held_a_value_is_no_evidence() -> None:
 
 def test_kinds_that_are_not_compared_say_so() -> None:
     assert "not compared" in column_evidence("at", "time", [1], [2]).note
+
+
+def test_truths_are_the_same_in_any_type() -> None:
+    truths = np.random.default_rng(0).random(400) < 0.3
+    for current in (truths.astype(float), truths.astype(int), pa.array(truths), pa.array(truths).cast(pa.float64())):
+        found = column_evidence("late", "boolean", truths, current)
+        assert found.scores["js"] == 0
+        assert found.note == ""
 
 
 def test_persistence_wants_k_of_the_last_n() -> None:

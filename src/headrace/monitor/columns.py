@@ -96,6 +96,9 @@ def column_evidence(
         return ColumnEvidence(name=name, kind=kind, note=f"columns of kind {kind} are not compared")
     if reference is None:
         return ColumnEvidence(name=name, kind=kind, note="not in the reference")
+    if kind == "boolean":
+        # True, 1 and 1.0 are one category.
+        reference, current = (_truths(values) for values in (reference, current))
     pair, note = _pair(taken, reference, current)
     n, m = pair.sizes
     rows = n + pair.missing[0], m + pair.missing[1]
@@ -132,6 +135,11 @@ def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:
     if after is None:
         after, note = np.full(len(current), np.nan), "holds no numbers any more"
     return Pair.numeric(before, after), note
+
+
+def _truths(values: Any) -> Any:
+    numbers = None if values is None else as_numbers(values)
+    return values if numbers is None else numbers
 
 
 def as_numbers(values: Any) -> NDArray[np.float64] | None:

@@ -104,22 +104,11 @@ def window_evidence(
     and `reference_metrics` (auc, log_loss, rmse) measured on such. cutoffs_us [rows of current]: days are what the
     quality's bootstrap draws. censored: counted by the caller, who knows the spine.
     """
-    rows = 0 if current is None else current.num_rows
-    facts: dict[str, Any] = {
-        "rows": rows,
-        "reference_rows": 0 if reference is None else reference.num_rows,
-        "censored": censored,
-        "excluded": tuple(name for name in kinds if name in set(exclude)),
-    }
-    if current is None or not rows:
-        return WindowEvidence(outcome="empty window", notes=("no predictions in this window",), **facts)
-    labels = _column(current, LABEL)
-    facts["mature"] = 0 if labels is None else len(labels) - labels.null_count
-    if reference is None or not reference.num_rows:
-        return WindowEvidence(outcome="no reference", notes=("the champion has no reference profile",), **facts)
-    if min(rows, reference.num_rows) < MIN_ROWS:
-        note = f"{rows} rows against {reference.num_rows} of the reference: at least {MIN_ROWS} of each are needed"
-        return WindowEvidence(outcome="too few rows", notes=(note,), **facts)
+    facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
+    if outcome := _in_the_way(facts["reference_rows"], facts["rows"]):
+        return WindowEvidence(outcome=outcome[0], notes=(outcome[1],), **facts)
+    assert reference is not None  # both have rows
+    assert current is not None
 
     options: dict[str, Any] = {"tests": tests, "floor": floor, "seed": seed}
     found = [
@@ -130,10 +119,10 @@ def window_evidence(
     columns, drifted, share = _features(found, fdr * _FEATURES, floor)
     before = reference_prediction if reference_prediction is not None else _column(reference, PREDICTION)
     prediction = _distribution(PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, **options)
-    kind = "categorical" if binary else "numeric"
     label = _distribution(
-        LABEL, kind, _known(_column(reference, LABEL)), current, alpha=fdr * _LABEL, **{**options, "tests": None}
-    )
+        LABEL, "categorical" if binary else "numeric", _known(_column(reference, LABEL)), current,
+        alpha=fdr * _LABEL, floor=floor, seed=seed,
+    )  # fmt: skip
     quality = _quality(reference, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
@@ -146,6 +135,30 @@ def window_evidence(
         notes=_notes(columns, prediction, label, quality),
         **facts,
     )
+
+
+def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:
+    labels = None if current is None else _column(current, LABEL)
+    return {
+        "rows": 0 if current is None else current.num_rows,
+        "reference_rows": 0 if reference is None else reference.num_rows,
+        "mature": 0 if labels is None else len(labels) - labels.null_count,
+        "censored": censored,
+    }
+
+
+def _in_the_way(reference: int, rows: int) -> tuple[Outcome, str] | None:
+    """Why a window of so many rows cannot be measured, and in words; None where it can."""
+    if not rows:
+        return "empty window", "no predictions in this window"
+    if not reference:
+        return "no reference", "the champion has no reference profile"
+    if min(rows, reference) < MIN_ROWS:
+        return (
+            "too few rows",
+            f"{rows} rows against {reference} of the reference: at least {MIN_ROWS} of each are needed",
+        )
+    return None
 
 
 def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: int) -> tuple[str, ...]:

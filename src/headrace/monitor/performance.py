@@ -144,12 +144,16 @@ def _measured(
 ) -> Measured:
     value, draws = current.metric(name)
     draws = draws[np.isfinite(draws)]
-    low, high = (float(edge) for edge in np.quantile(draws, [0.05, 0.95])) if len(draws) else (-np.inf, np.inf)
+    if not len(draws):
+        return Measured(value=value, low=value, high=value)
+    low, high = (float(edge) for edge in np.quantile(draws, [0.05, 0.95]))
     before, spread = metrics.get(name), 0.0
     if reference is not None:
         before, others = reference.metric(name)
         spread = float(np.nanstd(others))
-    if before is None or name == CALIBRATION:
+    if before is None or not np.isfinite(before):
+        return Measured(value=value, low=low, high=high)
+    if name == CALIBRATION:
         return Measured(value=value, low=low, high=high, reference=before)
     drop = METRICS[name].sign * (before - value)
     p_value = _p_value(drop, float(np.hypot(draws.std(), spread)), current.weights.shape[1])

@@ -33,6 +33,8 @@ _ROWS_PER_CELL = 10
 #: Categories beyond this many, by pooled count, are one cell, and so are those of which a sample can expect no row:
 #: a test of 200 rare categories finds nothing.
 _CATEGORIES, _EXPECTED = 50, 1.0
+#: A number whose square still fits in a float.
+_LARGEST = 1e150
 
 
 class Distributions(NamedTuple):
@@ -145,7 +147,7 @@ class Pair:
 
 def _finite(values: NDArray[Any]) -> Floats:
     numbers = np.asarray(values, dtype=np.float64)
-    return numbers[np.isfinite(numbers)]
+    return np.clip(numbers[np.isfinite(numbers)], -_LARGEST, _LARGEST)
 
 
 def _categories(values: Any) -> pa.Array:
