@@ -120,7 +120,8 @@ def up(
     """Start the Prefect server, MLflow, a worker with live schedules and the prediction API in the background."""
     from headrace.cli.services import up as start
 
-    start(problem, home)
+    # Services run in the checkout's folder: a problem's file is found from there only by its whole path.
+    start(str(Path(problem).absolute()) if Path(problem).is_file() else problem, home)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from headrace.cli.services import addresses
 from headrace.core.clock import iso
 from headrace.monitor.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.monitoring import MonitorReport, monitor_window
+from headrace.pipeline.monitoring import MonitorReport, draw, monitor_window
 from headrace.pipeline.retraining import RetrainReport, ask_by_hand, retrain
 from headrace.pipeline.runner import PipelineRun
 
@@ -25,6 +25,8 @@ def monitor_problem(problem: str, home: Path | None) -> None:
     context = context_of(problem, home)
     report = monitor_window(context, now_us=wall_us(), links=addresses(settings_of(home)))
     show_report(report)
+    if page := draw(context, report):
+        print(f"report: {page.html}")
     if report.owed:
         print(f"a retrain is owed: the server's reconcile flow starts it, or `headrace retrain {problem}`")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.cli.paths import context_of
@@ -40,7 +41,7 @@ def roll_back(problem: str, home: Path | None) -> None:
     _tell(context.problem.name, record.version, mirror(context.root, context.problem.name, context.tracking_uri))
 
 
-def _tell(problem: str, version: str, proposals: object) -> None:
+def _tell(problem: str, version: str, proposals: Iterable[object]) -> None:
     print(f"{problem}: version {version} is champion; the API follows within a second")
-    if proposals:
-        print(f"aliases were moved by hand in MLflow: {proposals}")
+    for proposal in proposals:
+        print(f"note: {proposal}")

@@ -60,6 +60,9 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
         f"{name} {value:.4f}" for name, value in metrics.items() if not name.endswith(("predictions", "labelled"))
     )
     console.print(f"champion: version {report.champion.get('version', 'none')}  {shown}", highlight=False)
+    console.print(f"gate: {report.decision}", highlight=False)
+    for note in report.notes:
+        console.print(f"note: {note}", highlight=False)
     if not report.addresses:
         console.print("pages: none is up. `make up` starts Prefect, MLflow and the API, and prints their addresses")
     for name, url in report.addresses.items():

@@ -127,8 +127,10 @@ def _stand_in(lake: Lake, problem: Problem, table: Table) -> None:
 
 
 def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
+    """The last instant that the sources tell of: what is new in them arrived then, just before the clock's new now."""
     table = problem.spine_table
-    return _history_end(table, conform(table, batches[table.name], required=required_columns(problem, table.name)))
+    rows = conform(table, batches[table.name], required=required_columns(problem, table.name))
+    return _history_end(table, rows) - 1
 
 
 def _history_end(table: Table, rows: pa.Table) -> int:

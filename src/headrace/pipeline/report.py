@@ -30,6 +30,8 @@ class RunReport:
     stages: tuple[StageReport, ...]
     champion: Mapping[str, Any]
     addresses: Mapping[str, str]
+    decision: str = ""
+    notes: tuple[str, ...] = ()
     quarantined: tuple[Mapping[str, Any], ...] = ()
     artifacts: tuple[Artifact, ...] = field(default=())
 
@@ -71,6 +73,8 @@ def summarise(
         stages=tuple(stages),
         champion=champion,
         addresses=addresses,
+        decision=_decision_line(done["promote"].facts),
+        notes=tuple(done["promote"].facts["proposals"]),
         quarantined=tuple(done["ingest"].facts["quarantined"]),
         artifacts=tuple(_artifacts(context, done, addresses)),
     )
@@ -104,6 +108,11 @@ def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[st
             Artifact(key=f"{name}-api", kind="link", data=f"{addresses['API']}/docs", description="The prediction API")
         )
     return found
+
+
+def _decision_line(decision: Mapping[str, Any]) -> str:
+    verdict = "is champion" if decision["promoted"] else "was not promoted"
+    return f"version {decision['version']} {verdict}: {decision['reason']}"
 
 
 def _decision_text(problem: str, done: Mapping[str, Done]) -> str:

@@ -16,6 +16,8 @@ from headrace.core.fingerprint import file_digest
 from headrace.schema import Source
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
+#: Texts that mean "no value" in a CSV. NaN is not among them: it is a number gone wrong, and a label must not be one.
+_MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
     if path.name.endswith((".csv", ".csv.gz")):
         if path.stat().st_size == 0:
             raise DataError("the file is empty", where=str(path), fix="a CSV needs at least its header line")
-        options = pyarrow.csv.ConvertOptions(column_types=dict(types), strings_can_be_null=True)
+        options = pyarrow.csv.ConvertOptions(
+            column_types=dict(types), strings_can_be_null=True, null_values=list(_MISSING)
+        )
         return pyarrow.csv.read_csv(path, convert_options=options)
     raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
 

@@ -14,6 +14,7 @@ from headrace.schema.expressions import LabelExpression, TimeExpression
 from headrace.schema.table import Table
 
 METRICS = ("auc", "log_loss", "rmse")
+_BINARY = ("auc", "log_loss")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,14 @@ class Problem:
         if self.metric not in METRICS:
             raise DeclarationError(f"no metric {self.metric!r}", where=self.name, found=METRICS)
         self.tick_us, self.lookbacks_us  # noqa: B018  validates both
+        if (self.metric in _BINARY) != self.label_expression.binary:
+            kind = "true or false" if self.label_expression.binary else "a number"
+            raise DeclarationError(
+                f"metric {self.metric!r} does not measure a label that is {kind}",
+                where=self.name,
+                found=[name for name in METRICS if (name in _BINARY) == self.label_expression.binary],
+                fix="name one of these metrics, or write the label as a condition, as in 'arr_delay >= 15'",
+            )
         if self.spine_table.time is None:
             raise DeclarationError("the spine's table has no time", where=f"{self.name}.{self.spine.table}")
         TimeExpression.parse(self.spine.cutoff)
@@ -145,5 +154,3 @@ class Problem:
     def join_keys(self) -> tuple[str, ...]:
         """Every column a prediction request must carry to find its entities."""
         return tuple(dict.fromkeys(key for entity in self.all_entities for key in entity.join_keys))
-
-
