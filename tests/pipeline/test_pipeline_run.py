@@ -80,6 +80,21 @@ def test_sources_are_known_by_content_not_by_time_or_place(copy: Shop, tmp_path:
     assert not changed.run_stage("synthesise").cached
 
 
+def test_the_gate_has_no_say_in_which_features_are_chosen(ran: Shop, tmp_path: Path) -> None:
+    other = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    orders = other.path.parent / "orders.csv"
+    head, *rows = orders.read_text().splitlines()
+    fields = [row.split(",") for row in rows]
+    gate_from = ran.run().outputs("search")["windows"]["gate_from"]
+    for field in fields:
+        if field[2] >= gate_from:
+            field[-1] = "0.00" if float(field[-1]) else "25.00"
+    orders.write_text("\n".join([head, *(",".join(field) for field in fields)]) + "\n")
+    here, there = ran.run(), other.run()
+    assert here.outputs("synthesise")["spine_digest"] != there.outputs("synthesise")["spine_digest"]
+    assert here.outputs("select")["service"] == there.outputs("select")["service"]
+
+
 def test_two_homes_make_the_same_training_set(ran: Shop, tmp_path: Path) -> None:
     elsewhere = Shop(path=write_tiny_problem(tmp_path / "other place"), home=tmp_path / "home")
     here, there = ran.run().outputs("training-set"), elsewhere.run().outputs("training-set")

@@ -78,3 +78,15 @@ def test_a_number_is_a_target_too() -> None:
 def test_a_null_label_is_refused() -> None:
     with pytest.raises(DataError, match="1 null"):
         chosen(label=np.where(np.arange(ROWS) == 0, np.nan, LABEL))
+
+
+def test_labels_of_other_rows_are_not_looked_at() -> None:
+    looked, other = np.arange(2000), np.arange(2000, ROWS)
+    swapped = LABEL.copy()
+    swapped[other] = 1 - swapped[other]
+
+    def kept(label: np.ndarray, rows: np.ndarray | None) -> tuple[Definition, ...]:
+        return select(MATRIX, label, DEFINITIONS, max_features=100, seed=3, threads=1, rows=rows).kept
+
+    assert kept(LABEL, looked) == kept(swapped, looked)
+    assert kept(LABEL, None) != kept(swapped, None)  # the swap would have been noticed

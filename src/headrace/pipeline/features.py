@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from headrace.core.errors import DataError, NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
+from headrace.evaluate.splits import Windows, time_windows
 from headrace.lake.store import Lake, Snapshot
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, Needs, Stage
@@ -83,8 +84,20 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
 SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)
 
 
+def windows_of(context: Context, needs: Needs) -> Windows:
+    """The train, tune and gate windows of the training rows."""
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff", "label_known", "label"])
+    return time_windows(
+        spine["cutoff"].to_numpy(),
+        spine["label_known"].to_numpy(),
+        needs["ingest"].facts["until_us"],
+        labels=spine["label"].to_numpy() if context.problem.label_expression.binary else None,
+    )
+
+
 def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    made = needs["synthesise"]
+    """Features chosen on the train and tune windows: one that had been chosen on the gate would pass it by that."""
+    made, windows = needs["synthesise"], windows_of(context, needs)
     definitions = read_definitions(made.folder / "definitions.json")
     candidates = pq.read_table(made.folder / "candidates.parquet", memory_map=True)
     label = pq.read_table(made.folder / "spine.parquet", columns=["label"])["label"].to_numpy()
@@ -95,6 +108,7 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         max_features=context.problem.max_features,
         seed=context.seed,
         threads=context.workers,
+        rows=np.concatenate([windows.train, windows.tune]),
     )
     kept = [to_json(item) for item in selection.kept]
     write_json(folder / "definitions.json", kept)
@@ -106,8 +120,8 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 SELECT = Stage(
     name="select",
     run=_select,
-    needs=("synthesise",),
-    code=("headrace.synthesis",),
+    needs=("ingest", "synthesise"),
+    code=("headrace.synthesis", "headrace.evaluate.splits"),
     parameters=lambda context: {"max_features": context.problem.max_features, "seed": context.seed},
 )
 

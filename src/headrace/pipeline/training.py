@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from headrace.core.clock import SECOND
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import Windows, time_windows
+from headrace.evaluate.splits import Windows
 from headrace.models.bundle import Bundle, reference_profile
 from headrace.models.design import Design, Encoder
 from headrace.models.explain import explain
 from headrace.models.families import split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, fit_final, fit_stopped, prepare
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import read_definitions
+from headrace.pipeline.features import read_definitions, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
 from headrace.search.plots import plot_history, plot_importances
 from headrace.search.searchers import SEARCHERS
@@ -48,18 +48,16 @@ class TrainingSet:
 
 def _training_set(context: Context, needs: Needs) -> TrainingSet:
     table = pq.read_table(needs["training-set"].folder / "training.parquet")
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff", "label_known"])
-    matrix, label = table.drop_columns(["label"]), table["label"].to_numpy()
-    cutoffs = spine["cutoff"].to_numpy()
-    windows = time_windows(
-        cutoffs,
-        spine["label_known"].to_numpy(),
-        needs["ingest"].facts["until_us"],
-        labels=label if context.problem.label_expression.binary else None,
-    )
+    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff"])
+    matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix)
     return TrainingSet(
-        matrix=matrix, encoder=encoder, design=encoder.encode(matrix), label=label, cutoffs=cutoffs, windows=windows
+        matrix=matrix,
+        encoder=encoder,
+        design=encoder.encode(matrix),
+        label=table["label"].to_numpy(),
+        cutoffs=spine["cutoff"].to_numpy(),
+        windows=windows_of(context, needs),
     )
 
 

@@ -54,11 +54,19 @@ class _Candidate:
 
 
 def select(
-    matrix: pa.Table, label: Any, definitions: Sequence[Definition], *, max_features: int, seed: int, threads: int
+    matrix: pa.Table,
+    label: Any,
+    definitions: Sequence[Definition],
+    *,
+    max_features: int,
+    seed: int,
+    threads: int,
+    rows: Ints | None = None,
 ) -> Selection:
     """The features worth keeping. matrix: a column per definition by slug; label: float64 [n] without nulls.
 
-    Two distinct label values make it a condition (AUC, binary gain), more a number.
+    Two distinct label values make it a condition (AUC, binary gain), more a number. rows: indices of the rows whose
+    labels may be looked at (all, if not given): what judges a model later must not choose its features.
     """
     target = numbers(label)
     if len(target) != matrix.num_rows or not len(target) or np.isnan(target).any():
@@ -66,7 +74,7 @@ def select(
             f"{len(target)} labels ({int(np.isnan(target).sum())} null) for {matrix.num_rows} rows", where="selection"
         )
     rng = np.random.default_rng(seed)
-    sample = np.sort(rng.permutation(len(target))[:_MORE_ROWS])
+    sample = np.sort(rng.permutation(len(target) if rows is None else rows)[:_MORE_ROWS])
     few = np.sort(rng.permutation(len(sample))[:_FEW_ROWS])
     reasons = dict(_refused(matrix, definitions))
     candidates = list(_sampled(matrix, [item for item in definitions if item not in reasons], sample, reasons))
