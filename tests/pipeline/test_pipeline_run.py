@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -159,6 +160,22 @@ def test_a_deleted_ledger_is_decided_again(copy: Shop) -> None:
     assert "promote" in worked(report)
     assert report.champion["version"] == "1"
     assert shop.versions() == ["1"]
+
+
+def test_a_rolled_back_version_is_not_promoted_when_it_is_judged_anew(copy: Shop) -> None:
+    shop = copy
+    for folder in (shop.home / "ledger", shop.home / "stages" / "shop" / "promote"):
+        shutil.rmtree(folder)
+    ledger = Ledger(shop.home, "shop")
+    ledger.promote("0", None, "the one before", {}, at_us=0)
+    ledger.promote("1", "0", "the gate", {}, at_us=1)
+    ledger.rollback(at_us=2, reason="angry customers")
+    outcome = shop.run().outputs("promote")
+    assert not outcome["promoted"]
+    assert "version 1 was rolled back (angry customers)" in outcome["reason"]
+    champion = ledger.champion()
+    assert champion is not None
+    assert (champion.version, ledger.challenger()) == ("0", None)
 
 
 def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:

@@ -71,12 +71,16 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     version = needs["register"].facts["version"]
     champion = ledger.champion()
     at_us = needs["ingest"].facts["until_us"]
+    challenger: str | None = None
     if champion is not None and champion.version == version:
         decision_facts: dict[str, Any] = {"promoted": True, "reason": champion.reason}
     elif champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
         reason = f"version {champion.version}, deleted in MLflow, registered again"
         ledger.promote(version, champion.version, reason, needs["evaluate"].facts["metrics"], at_us)
         decision_facts = {"promoted": True, "reason": reason}
+    elif version in ledger.barred():
+        reason = f"version {version} was rolled back ({ledger.barred()[version]}); only a person brings it back"
+        decision_facts = {"promoted": False, "reason": reason}
     else:
         decision = _gate(context, needs, champion)
         write_json(folder / "gate.json", decision)
@@ -90,8 +94,9 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
                 metrics=needs["evaluate"].facts["metrics"],
                 at_us=at_us,
             )
+        else:
+            challenger = version
         decision_facts = {"promoted": promoted, "reason": reason}
-    challenger = None if decision_facts["promoted"] else version
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
     return {"version": version, **decision_facts, "proposals": [str(proposal) for proposal in proposals]}
 
