@@ -1,7 +1,7 @@
 """The services of a local installation, and the commands that start and stop them.
 
-Prefect server, MLflow, a worker whose schedules are live, and the prediction API. A Prefect or MLflow server that the
-user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is started here.
+Prefect server, MLflow, Evidently's pages, a worker whose schedules are live, and the prediction API. A Prefect or
+MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is started here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ WORKER = "headrace-local"
 def up(problem: str = "flights", home: Path | None = None) -> None:
     """Start what is not running, wait until each answers, and print where."""
     chosen = _settings(home)
-    for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect"):
+    for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect", chosen.root / "evidently"):
         folder.mkdir(parents=True, exist_ok=True)
     console = Console()
     with console.status("starting services"):
@@ -87,6 +87,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         "HEADRACE_HOME": str(root),
         "HEADRACE_HOST": host,
         "HEADRACE_API_PORT": str(settings.api_port),
+        "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
         "PREFECT_HOME": str(root / "prefect"),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
     }
@@ -123,6 +124,19 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         setting="HEADRACE_API_PORT",
         after=() if settings.mlflow_tracking_uri else ("MLflow",),
     )
+    evidently_url = f"http://{host}:{settings.evidently_port}"
+    evidently = Service(
+        name="Evidently",
+        command=(
+            *(python, "-m", "evidently.cli", "ui", "--host", host, "--port", str(settings.evidently_port)),
+            *("--workspace", str(root / "evidently")),
+        ),
+        env=ours,
+        url=evidently_url,
+        probe=f"{evidently_url}/api/version",
+        port=settings.evidently_port,
+        setting="HEADRACE_EVIDENTLY_PORT",
+    )
     worker = Service(
         name="worker",
         command=(
@@ -143,7 +157,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         prepare=(python, "-m", "flows", "deploy", problem),
         ready=lambda: _worker_is_online(prefect_api_url, since),
     )
-    chosen = [prefect, mlflow, api, worker]
+    chosen = [prefect, mlflow, evidently, api, worker]
     named = {"Prefect": settings.prefect_api_url, "MLflow": settings.mlflow_tracking_uri}
     return tuple(service for service in chosen if not named.get(service.name))
 

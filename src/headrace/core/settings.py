@@ -6,8 +6,10 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from headrace.core.errors import DeclarationError
 
 #: Set before any dependency is imported: nothing that Headrace starts reports home.
 QUIET = {
@@ -25,13 +27,14 @@ QUIET = {
 class Settings(BaseSettings):
     """Read from HEADRACE_* variables (or .env); MLFLOW_TRACKING_URI and PREFECT_API_URL are honoured as they are."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADRACE_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="HEADRACE_", env_file=".env", env_ignore_empty=True, extra="ignore")
 
     home: Path = Path(".headrace")
     host: str = "127.0.0.1"
     prefect_port: int = 4200
     mlflow_port: int = 5000
     api_port: int = 8080
+    evidently_port: int = 8000
     workers: int = Field(default=2, ge=1, description="processes for the search")
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "HEADRACE_MLFLOW_TRACKING_URI")
@@ -39,12 +42,18 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(
         default=None, validation_alias=AliasChoices("PREFECT_API_URL", "HEADRACE_PREFECT_API_URL")
     )
+    alert_url: SecretStr | None = Field(default=None, description="Apprise addresses, a space between two")
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
 
     @property
     def root(self) -> Path:
         """The home folder, absolute."""
         return self.home.absolute()
+
+    @property
+    def alert_urls(self) -> tuple[str, ...]:
+        """Where alerts go. Secrets: never print or keep one."""
+        return tuple(self.alert_url.get_secret_value().split()) if self.alert_url else ()
 
     @property
     def mlflow_store(self) -> str:
@@ -54,7 +63,18 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def settings() -> Settings:
-    """The settings of this process, read once; dependencies are made quiet on the way."""
+    """The settings of this process, read once; dependencies are made quiet on the way.
+
+    Raises DeclarationError naming the first variable that cannot be read.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
-    return Settings()
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)[0]
+        name = str(wrong["loc"][0])
+        variable = name if name.isupper() else f"HEADRACE_{name.upper()}"
+        raise DeclarationError(
+            wrong["msg"], where=f"setting {variable}", found=[wrong["input"]], fix="correct it, or unset it"
+        ) from None

@@ -1,0 +1,206 @@
+"""Evidently, at arm's length: frames, columns with their verdicts, one heading in; HTML and a workspace run out.
+
+All of Evidently's API (0.7, rewritten twice so far) that Headrace uses is in this file. Each statistical test is
+registered a second time under a name of ours: the twin scores as Evidently's own does, and its verdict is what the
+column brought along. The page has no place for Evidently's own rule about the whole data set.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock
+
+from headrace.core.files import write_bytes
+
+_BOTH = frozenset({"numeric", "categorical"})
+#: Our name of a test -> Evidently's, and the kinds of column that it takes.
+METHODS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "ks": ("ks", frozenset({"numeric"})),
+    "kl": ("kl_div", _BOTH),
+    "psi": ("psi", _BOTH),
+    "js": ("jensenshannon", _BOTH),
+    "wasserstein": ("wasserstein", frozenset({"numeric"})),
+}
+#: Scores nothing: the same for every column and window, so that the dashboard sees one series over all runs.
+_VERDICT = "headrace"
+
+_one_at_a_time = threading.Lock()
+
+
+class Column(NamedTuple):
+    """A column to draw. kind: numeric or categorical; test: of METHODS; drifted: the verdict to show."""
+
+    name: str
+    kind: str
+    test: str
+    drifted: bool
+
+
+class _Drawing(NamedTuple):
+    """What the parts that Evidently calls back ask for: its own objects cannot carry it."""
+
+    heading: str
+    drifted: frozenset[str]
+
+
+_drawing: ContextVar[_Drawing] = ContextVar("drawing")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A computed report."""
+
+    snapshot: Any
+
+    def html(self) -> bytes:
+        """One page that needs no network."""
+        with _quiet():
+            return str(self.snapshot.get_html_str(as_iframe=False)).encode()
+
+    def add_to(self, workspace: Path, project_name: str, project: uuid.UUID, run: uuid.UUID) -> None:
+        """Put the run into the workspace under its id, in the place of an earlier one; the project where it is new."""
+        with _quiet():
+            from evidently.sdk.models import DashboardModel, DashboardTabModel, ProjectModel
+        home = workspace / str(project)
+        (home / "snapshots").mkdir(parents=True, exist_ok=True)
+        with FileLock(workspace / ".lock"), _quiet():
+            if not (home / "metadata.json").exists():
+                panel = _panel()
+                tab = DashboardTabModel(title="Drift", panels=[panel.id])
+                _put(home / "dashboard.json", DashboardModel(tabs=[tab], panels=[panel]))
+                about = "Windows of logged predictions against the champion's reference, judged by Headrace."
+                _put(home / "metadata.json", ProjectModel(id=project, name=project_name, description=about))
+            _put(home / "snapshots" / f"{run}.json", self.snapshot.to_snapshot_model())
+
+
+def draw(
+    frames: Sequence[Any], columns: Sequence[Column], *, heading: str, name: str, at: datetime, facts: Mapping[str, str]
+) -> Drawn:
+    """Compute the report of two pandas frames, reference and current. Rows of its table come in order of `columns`."""
+    with _quiet():
+        from evidently import DataDefinition, Dataset, Report
+    definition = DataDefinition(
+        numerical_columns=[column.name for column in columns if column.kind == "numeric"],
+        categorical_columns=[column.name for column in columns if column.kind == "categorical"],
+    )
+    drifted = frozenset(column.name for column in columns if column.drifted)
+    _register()
+    with _one_at_a_time, _quiet(), _about(_Drawing(heading, drifted)):
+        before, after = (Dataset.from_pandas(frame, data_definition=definition) for frame in frames)
+        page = _page()(
+            columns=[column.name for column in columns],
+            per_column_method={column.name: f"{_VERDICT}_{METHODS[column.test][0]}" for column in columns},
+        )
+        report = Report([page], metadata=dict(facts))
+        return Drawn(report.run(after, before, timestamp=at.replace(tzinfo=None), name=name))
+
+
+@cache
+def _page() -> Any:
+    """Evidently's drift preset with our heading in the place of its verdict, and what drifted first."""
+    from evidently.legacy.renderers.html_widgets import text_widget
+    from evidently.metrics.column_statistics import DriftedColumnsCount
+    from evidently.presets import DataDriftPreset
+
+    class WindowDrift(DataDriftPreset):  # type: ignore[misc]
+        def generate_metrics(self, context: Any) -> Sequence[Any]:
+            own = list(super().generate_metrics(context))
+            return [DriftedColumnsCount(num_method=_VERDICT, cat_method=_VERDICT), *own[1:]]
+
+        def render(self, context: Any, child_widgets: Any = None) -> list[Any]:
+            table = super().render(context, child_widgets)[-1]
+            rank = {name: place for place, name in enumerate(self.columns or ())}
+            table.params["data"].sort(key=lambda row: rank[row["column_name"]])
+            return [text_widget(text=_drawing.get().heading, title="Headrace's decision"), table]
+
+    return WindowDrift
+
+
+@cache
+def _register() -> None:
+    """Put the twins into Evidently's registry, once per process."""
+    with _quiet():
+        from evidently.legacy.calculations.stattests import StatTest, register_stattest
+        from evidently.legacy.calculations.stattests.registry import _registered_stat_tests
+        from evidently.legacy.core import ColumnType
+
+    def twin(base: Any) -> Any:
+        def scored(reference: Any, current: Any, kind: Any, threshold: float) -> tuple[float, bool]:
+            return base(reference, current, kind, threshold).drift_score, _verdict(reference)
+
+        return scored
+
+    for method, _ in METHODS.values():
+        base = next(iter(_registered_stat_tests[method].values()))
+        ours = StatTest(
+            name=f"{_VERDICT}_{method}",
+            display_name=f"{base.display_name}, judged by Headrace",
+            allowed_feature_types=base.allowed_feature_types,
+            default_threshold=base.default_threshold,
+        )
+        register_stattest(ours, twin(base))
+    verdict = StatTest(
+        name=_VERDICT,
+        display_name="Headrace",
+        allowed_feature_types=[ColumnType.Numerical, ColumnType.Categorical],
+        default_threshold=0.5,
+    )
+    register_stattest(verdict, lambda reference, *_: (float(_verdict(reference)), _verdict(reference)))
+
+
+def _verdict(series: Any) -> bool:
+    return str(series.name) in _drawing.get().drifted
+
+
+def _panel() -> Any:
+    from evidently.sdk.models import PanelMetric
+    from evidently.sdk.panels import line_plot_panel
+
+    values = [PanelMetric(legend="share", metric="DriftedColumnsCount", metric_labels={"value_type": "share"})]
+    return line_plot_panel(title="Share of drifted columns", values=values)
+
+
+def _put(path: Path, model: Any) -> None:
+    """Make a file appear whole, as Evidently's workspace has it.
+
+    Its own writes are not atomic: half a file keeps the UI from starting, and ends its watcher of the folder. That
+    watcher does not see a rename either; a new link to a finished file is to it a file that was created.
+    """
+    from evidently.ui.storage.local.base import NumpyEncoder
+
+    finished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        write_bytes(finished, json.dumps(model.dict(), cls=NumpyEncoder).encode())
+        path.unlink(missing_ok=True)
+        path.hardlink_to(finished)
+    finally:
+        finished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _about(drawing: _Drawing) -> Iterator[None]:
+    token = _drawing.set(drawing)
+    try:
+        yield
+    finally:
+        _drawing.reset(token)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # Evidently and what it imports warn about pandas, numpy and pydantic of their own use.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
