@@ -32,13 +32,8 @@ def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and serve; 1 with one clear line where that cannot be."""
-    chosen = settings()
-    parser = argparse.ArgumentParser(prog="python -m headrace.api", description="Serve predictions over HTTP.")
-    parser.add_argument("--problem", default="flights", help="a built-in problem's name, or the path of a problem file")
-    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
-    parser.add_argument("--port", type=int, default=chosen.api_port, help="HEADRACE_API_PORT")
-    given = parser.parse_args(arguments)
     try:
+        given = _given(arguments)
         problem = load_problem(given.problem)
         _require_free(given.host, given.port)
     except HeadraceError as error:
@@ -46,6 +41,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     _serve(problem, given.host, given.port)
     return 0
+
+
+def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+    chosen = settings()
+    parser = argparse.ArgumentParser(prog="python -m headrace.api", description="Serve predictions over HTTP.")
+    parser.add_argument("--problem", default="flights", help="a built-in problem's name, or the path of a problem file")
+    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=chosen.api_port, help="HEADRACE_API_PORT")
+    return parser.parse_args(arguments)
 
 
 def _serve(problem: Problem, host: str, port: int) -> None:
