@@ -113,6 +113,19 @@ def retrain(
 
 
 @app.command()
+def alerts(
+    problem: ProblemArgument = "flights",
+    retry: Annotated[bool, typer.Option("--retry", help="send what has not arrived yet, now")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Show what drift monitoring decided and told, and what did not get through."""
+    from headrace.cli.alerts import show_alerts
+
+    show_alerts(problem, home, retry=retry, as_json=as_json)
+
+
+@app.command()
 def up(
     problem: ProblemArgument = "flights",
     home: HomeOption = None,

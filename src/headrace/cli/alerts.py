@@ -1,0 +1,105 @@
+"""`headrace alerts`: what was told and to whom it did not get through, what was decided, and sending it again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.paths import settings_of, wall_us
+from headrace.core.clock import iso
+from headrace.core.errors import DeclarationError, UnavailableError
+from headrace.monitor.alerts import check_addresses, deliver, queued
+from headrace.monitor.outbox import Outbox
+from headrace.problems.catalogue import load_problem
+
+
+def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool) -> None:
+    """Print messages and decisions, for people or for machines; with `retry`, send what has not arrived first.
+
+    Raises UnavailableError where a retry did not get through, DeclarationError where there is no address to try.
+    """
+    settings = settings_of(home)
+    outbox = Outbox(settings.root, load_problem(reference).name)
+    failed: tuple[tuple[str, str], ...] = ()
+    if retry:
+        if not settings.alert_urls:
+            raise DeclarationError(
+                "no address to send alerts to", where="HEADRACE_ALERT_URL", fix="set it as .env.example shows"
+            )
+        check_addresses(settings.alert_urls)
+        failed = deliver(outbox, settings.alert_urls, now_us=wall_us(), at_once=True).failed
+    found = gather(outbox)
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        _print(found, bool(settings.alert_urls))
+    if failed:
+        raise UnavailableError(
+            f"{len(failed)} alert{'s' if len(failed) > 1 else ''} did not get through",
+            where=outbox.problem,
+            found=sorted({error for _, error in failed}),
+            fix="they stay queued; try again with `headrace alerts --retry`",
+        )
+
+
+def gather(outbox: Outbox) -> dict[str, Any]:
+    """{problem, alerts: [...], decisions: [...]}, oldest first. `at` is the production clock, the rest wall clock."""
+    return {
+        "problem": outbox.problem,
+        "alerts": [
+            {
+                "at": iso(one.alert.at_us),
+                "title": one.alert.title,
+                "level": one.alert.level,
+                "state": one.state,
+                "attempts": one.attempts,
+                "last_error": one.last_error,
+                "delivered": iso(one.delivered_us) if one.delivered_us is not None else None,
+                "decision": one.alert.decision_id,
+                "body": one.alert.body,
+            }
+            for one in queued(outbox)
+        ],
+        "decisions": [
+            {
+                "at": iso(entry.decision.end_us),
+                "id": entry.decision.id,
+                "kind": entry.decision.kind,
+                "reason": entry.decision.reason,
+                "champion": entry.decision.champion,
+                "outcome": entry.outcome,
+                "outcome_reason": entry.outcome_reason or None,
+                "version": entry.version,
+                "attempts": entry.attempts,
+                "last_error": entry.last_error,
+            }
+            for entry in outbox.history()
+        ],
+    }
+
+
+def _print(found: dict[str, Any], has_address: bool) -> None:
+    console = Console()
+    decided = [one for one in found["decisions"] if one["kind"] != "nothing"]
+    if not decided and not found["alerts"]:
+        console.print(f"{found['problem']}: no alerts. {len(found['decisions'])} windows were looked at.")
+        return
+    decisions = Table("at", "decision", "reason", "outcome", title=f"{found['problem']}: decided")
+    for one in decided:
+        outcome = one["outcome"] or ("owed" if one["kind"] == "retrain" else "-")
+        why = f": {one['outcome_reason']}" if one["outcome_reason"] else ""
+        decisions.add_row(one["at"], one["kind"], one["reason"], outcome + why)
+    console.print(decisions)
+    alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{found['problem']}: told")
+    for one in found["alerts"]:
+        alerts.add_row(one["at"], one["title"], one["state"], str(one["attempts"]), one["last_error"] or "-")
+    console.print(alerts)
+    waiting = sum(one["delivered"] is None for one in found["alerts"])
+    if waiting and not has_address:
+        console.print(f"{waiting} wait for an address: set HEADRACE_ALERT_URL (see .env.example).")
+    elif waiting:
+        console.print(f"{waiting} not delivered yet: `headrace alerts --retry` sends them now.")
