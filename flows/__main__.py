@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from flows.deployments import for_references
+from flows.deployments import for_references, triggers_for
 from headrace.cli.lifecycle import answers, project_folder
 from headrace.cli.services import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
@@ -83,12 +83,17 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _deploy(problems: Sequence[str]) -> int:
     deployments = for_references(problems)
+    triggers = [trigger for problem in problems for trigger in triggers_for(load_problem(problem))]
     _point_prefect(settings(), server_needed=True)
+    from flows.automations import ensure
     from flows.register import register
 
     register(deployments, project_folder())
+    ensure(triggers)
     for deployment in deployments:
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
+    for trigger in triggers:
+        print(f"{trigger.name}: {trigger.event} starts {trigger.deployment}")
     return 0
 
 

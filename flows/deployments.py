@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 
 from headrace.cli.services import WORK_POOL
+from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import CATALOGUE, load_problem
 from headrace.schema import Problem
 
@@ -74,7 +75,64 @@ def deployments_for(problem: Problem, reference: str) -> tuple[Deployment, ...]:
         cron="5-59/15 * * * *" if problem.feed is None else None,
         **common,
     )
-    return (pipeline, *_feed_deployments(problem, common), score, materialise)
+    return (pipeline, *_feed_deployments(problem, common), score, materialise, *_loop_deployments(problem, common))
+
+
+def retrain_name(problem: str) -> str:
+    """The retrain's deployment as Prefect's callers name it: flow/deployment."""
+    return f"retrain/{problem}-retrain"
+
+
+def _loop_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:
+    return (
+        Deployment(
+            name=f"{problem.name}-monitor",
+            entrypoint="flows/monitor.py:monitor",
+            description=f"Look at the last window of {problem.name}, once: nothing, alert or retrain.",
+            # between two steps of the feed
+            cron="8-59/15 * * * *",
+            **common,
+        ),
+        Deployment(
+            name=f"{problem.name}-reconcile",
+            entrypoint="flows/monitor.py:reconcile",
+            description=f"Start the retrains of {problem.name} that are owed, whatever became of their events.",
+            cron="*/5 * * * *",
+            **common,
+        ),
+        Deployment(
+            name=f"{problem.name}-retrain",
+            entrypoint="flows/retrain.py:retrain",
+            description=f"Train {problem.name} on the history until a decision, promote or refuse. Woken by events.",
+            **common,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """An event that starts a deployment. parameters: of the run, templates over the event."""
+
+    name: str
+    description: str
+    event: str
+    resource: str
+    deployment: str
+    parameters: dict[str, str]
+
+
+def triggers_for(problem: Problem) -> tuple[Trigger, ...]:
+    """What starts a problem's deployments besides their schedules."""
+    return (
+        Trigger(
+            name=f"{problem.name}-retrain-on-drift",
+            description=f"Drift of {problem.name} that is worth a training wakes its retrain",
+            event=RETRAIN_EVENT,
+            resource=resource_of(problem.name),
+            deployment=retrain_name(problem.name),
+            parameters={"decision": "{{ event.payload.decision }}"},
+        ),
+    )
 
 
 def _feed_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:

@@ -31,12 +31,17 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     run = open_run(
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
     )
-    for name in run.stage_names:
-        report = _stage(run, name)
-        log.info("%-14s %7.1f s  %s", name, report.seconds, "cached" if report.cached else "run")
+    run_as_tasks(run)
     finished = run.finish(addresses=addresses(chosen))
     publish(finished.artifacts)
     return finished
+
+
+def run_as_tasks(run: PipelineRun) -> None:
+    """Every stage in order, each a task of the flow that calls this."""
+    for name in run.stage_names:
+        report = _stage(run, name)
+        log.info("%-14s %7.1f s  %s", name, report.seconds, "cached" if report.cached else "run")
 
 
 def _stage(run: PipelineRun, name: str) -> StageReport:

@@ -42,8 +42,12 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 DAYS = 60
 
 
-def write_tiny_problem(folder: Path, *, orders: int = 600, seed: int = 0, replayed_days: int = 0) -> Path:
+def write_tiny_problem(
+    folder: Path, *, orders: int = 600, seed: int = 0, replayed_days: int = 0, turns: datetime | None = None
+) -> Path:
     """Write customers.parquet, orders.csv and problem.py below a folder; returns the path of problem.py.
+
+    turns: from then on everything is dearer, and just those orders are refunded that were not before.
 
     replayed_days: with some, a feed starts on 2024-02-10 and the main job lives through so many days of it.
 
@@ -69,6 +73,10 @@ def write_tiny_problem(folder: Path, *, orders: int = 600, seed: int = 0, replay
     amount = np.round(rng.lognormal(3, 0.6, orders), 2)
     chance = 1 / (1 + np.exp(-(6 * careless[who] - 4 + 0.8 * (np.log(amount) - 3))))
     refunded = np.where(rng.uniform(size=orders) < chance, np.maximum(amount, 1.0), 0.0)
+    if turns is not None:
+        after = seconds >= (turns - START).total_seconds()
+        amount = np.where(after, 10 * amount, amount)
+        refunded = np.where(after, np.where(refunded > 0, 0.0, amount), refunded)
     lines = ["order_id,customer_id,placed,amount,channel,settled,refunded_amount"]
     for number in range(orders):
         placed = START + timedelta(seconds=int(seconds[number]))

@@ -10,7 +10,7 @@ from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 
-from flows.deployments import Deployment, as_yaml, deployments_for, for_references, main
+from flows.deployments import Deployment, as_yaml, deployments_for, for_references, main, triggers_for
 from headrace.problems.catalogue import CATALOGUE
 from headrace.schema import EntitySet, Problem, Replay, Table, each_row
 
@@ -34,6 +34,9 @@ def test_a_live_problem() -> None:
         ("orders-pipeline", "pipeline", "0 3 * * *", "ENQUEUE"),
         ("orders-score", "score", "*/15 * * * *", "CANCEL_NEW"),
         ("orders-materialise", "materialise", "5-59/15 * * * *", "CANCEL_NEW"),
+        ("orders-monitor", "monitor", "8-59/15 * * * *", "CANCEL_NEW"),
+        ("orders-reconcile", "reconcile", "*/5 * * * *", "CANCEL_NEW"),
+        ("orders-retrain", "retrain", None, "CANCEL_NEW"),
     ]
     assert all(one.parameters == {"problem": "/problems/orders.py"} for one in made)
     assert all(one.tags == ("headrace", "orders") for one in made)
@@ -47,7 +50,18 @@ def test_a_replayed_problem_advances_instead_of_materialising_by_itself() -> Non
         "orders-advance": "*/15 * * * *",
         "orders-score": "10 * * * *",
         "orders-materialise": None,
+        "orders-monitor": "8-59/15 * * * *",
+        "orders-reconcile": "*/5 * * * *",
+        "orders-retrain": None,
     }
+
+
+def test_drift_starts_the_retrain_of_its_own_problem() -> None:
+    (trigger,) = triggers_for(problem("orders"))
+    named = {f"{one.flow_name}/{one.name}" for one in deployments_for(problem("orders"), "orders")}
+    assert trigger.deployment in named
+    assert (trigger.event, trigger.resource) == ("headrace.drift.retrain", "headrace.problem.orders")
+    assert trigger.parameters == {"decision": "{{ event.payload.decision }}"}
 
 
 def test_prefect_yaml_is_in_step() -> None:

@@ -8,9 +8,8 @@ outbox, so that it is looked at again: the labels and predictions may only be la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import DAY, floor_to_tick, iso
 from headrace.lake.store import Lake
@@ -21,8 +20,11 @@ from headrace.monitor.outbox import Outbox
 from headrace.monitor.policy import Policy, decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
-from headrace.pipeline.window import current_window, held_to, judge
+from headrace.pipeline.window import Current, Held, current_window, held_to, judge
 from headrace.registry.ledger import Ledger
+
+if TYPE_CHECKING:
+    from headrace.monitor.report import Page
 
 #: What a retrain is asked for with, and of which resource.
 RETRAIN_EVENT = "headrace.drift.retrain"
@@ -34,18 +36,30 @@ def resource_of(problem: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Looked:
+    """Both sides of a window, and what they show."""
+
+    held: Held
+    current: Current
+    evidence: WindowEvidence
+
+
+@dataclass(frozen=True, kw_only=True)
 class MonitorReport:
     """What became of a look at a window. owed: a retrain that nobody has finished. new: it was decided just now.
 
-    page: the rendered report, where there is one.
+    looked: what it was decided on, None where there is no champion.
     """
 
     problem: str
     decision: Decision
     new: bool = False
     owed: bool = False
-    evidence: WindowEvidence | None = None
-    page: Path | None = None
+    looked: Looked | None = field(default=None, repr=False)
+
+    @property
+    def evidence(self) -> WindowEvidence | None:
+        return self.looked.evidence if self.looked else None
 
     @property
     def event(self) -> dict[str, Any]:
@@ -101,7 +115,7 @@ def monitor_window(
     every_us: int = DAY,
     links: Mapping[str, str] | None = None,
 ) -> MonitorReport:
-    """Look at the last window and decide. now_us: wall clock, for the outbox. links: name -> address, for people.
+    """Look at the last window and decide. now_us: wall clock, for the outbox. links: service -> address, for people.
 
     No champion, an empty window, no labels yet, a lost reference: each is a decision with its reason, never an error.
     """
@@ -114,9 +128,9 @@ def monitor_window(
         return MonitorReport(problem=name, decision=decide(window))
     held = held_to(context, record)
     current = current_window(context, record.version, held.kinds, start_us, end_us, clock)
-    evidence = judge(context.problem, current, held, seed=context.seed)
+    looked = Looked(held=held, current=current, evidence=judge(context.problem, current, held, seed=context.seed))
     window = Window.of(
-        evidence,
+        looked.evidence,
         problem=name,
         start_us=start_us,
         end_us=end_us,
@@ -125,27 +139,58 @@ def monitor_window(
     )
     if held.problems:
         window = replace(window, notes=(*window.notes, *held.problems))
-    return _decide(Outbox(context.root, name), window, evidence, policy, now_us, links or {})
+    return _decide(context, window, looked, policy, now_us, links or {})
 
 
 def _decide(
-    outbox: Outbox,
+    context: Context,
     window: Window,
-    evidence: WindowEvidence,
+    looked: Looked,
     policy: Policy | None,
     now_us: int,
     links: Mapping[str, str],
 ) -> MonitorReport:
     """Decide, and write it down before anybody is told."""
+    outbox = Outbox(context.root, window.problem)
     history = outbox.history()
     decision = decide(window, history, policy)
     if decision.kind == "nothing" and not decision.measured:
-        return MonitorReport(problem=window.problem, decision=decision, evidence=evidence)
-    entry = announce(outbox, decision, now_us=now_us, links=links)
+        return MonitorReport(problem=window.problem, decision=decision, looked=looked)
+    entry = announce(outbox, decision, now_us=now_us, links=_links(context, decision, links))
     return MonitorReport(
         problem=window.problem,
         decision=entry.decision,
         new=all(entry.decision.id != one.decision.id for one in history),
         owed=entry.decision.kind == "retrain" and entry.outcome is None,
-        evidence=evidence,
+        looked=looked,
+    )
+
+
+def _links(context: Context, decision: Decision, addresses: Mapping[str, str]) -> dict[str, str]:
+    """Of the services, and of the report where one will be drawn: its page, and its file for when no page is served."""
+    from headrace.monitor.report import page_file, page_path
+
+    if not decision.drifted:
+        return dict(addresses)
+    served = {"report": addresses["Evidently"] + page_path(decision)} if "Evidently" in addresses else {}
+    return {**addresses, **served, "report file": str(page_file(context.root, decision))}
+
+
+def draw(context: Context, report: MonitorReport) -> Page | None:
+    """Render what drifted, once per decision; None where nothing did, or where it is there already."""
+    from headrace.monitor.report import page_file, render
+
+    decision, looked = report.decision, report.looked
+    if looked is None or looked.held.table is None or not decision.drifted:
+        return None
+    if page_file(context.root, decision).exists():
+        return None
+    return render(
+        looked.held.table,
+        looked.current.table,
+        looked.held.kinds,
+        evidence=looked.evidence,
+        decision=decision,
+        root=context.root,
+        seed=context.seed,
     )

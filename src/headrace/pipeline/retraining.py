@@ -21,6 +21,7 @@ from headrace.monitor.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy import Policy, by_hand
 from headrace.pipeline import production, release
 from headrace.pipeline.context import Context
+from headrace.pipeline.report import Artifact
 from headrace.pipeline.runner import STAGES, PipelineRun
 from headrace.pipeline.stage import Stage
 from headrace.registry.ledger import Ledger
@@ -48,6 +49,13 @@ class RetrainReport:
     reason: str
     version: str | None = None
     escalated: bool = False
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """What a flow publishes."""
+        version = f" (version {self.version})" if self.version else ""
+        lines = (f"## {self.decision.problem}: {self.outcome}{version}", self.reason, f"Why: {self.decision.reason}")
+        key = f"{self.decision.problem.lower().replace('_', '-')}-retrain"
+        return (Artifact(key=key, kind="markdown", data="\n\n".join(lines), description=self.reason),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""Watching as flows: a look at the last window, and the reconcile that starts what an event should have started.
+
+The event only wakes the retrain; the outbox is what is true. An event that was lost is made up for by `reconcile`, and
+ten of them find one retrain.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.deployments import run_deployment
+from prefect.events import emit_event
+
+from flows.alerts import send_alerts
+from flows.artifacts import publish
+from flows.deployments import retrain_name
+from headrace.cli.paths import context_of, wall_us
+from headrace.cli.services import addresses
+from headrace.core.settings import settings
+from headrace.monitor.outbox import Outbox
+from headrace.pipeline.monitoring import RETRAIN_EVENT, MonitorReport, draw, monitor_window, resource_of
+
+log = logging.getLogger("headrace.flows")
+
+
+@flow(name="monitor", flow_run_name="monitor {problem}", persist_result=False)
+def monitor(problem: str = "flights") -> str:
+    """Look at the last window of production and decide: nothing, alert or retrain. Returns which.
+
+    The decision is in the outbox before the event that wakes the retrain is sent.
+    """
+    context = context_of(problem, None)
+    links = addresses(settings())
+
+    @task(name="monitor", cache_policy=NO_CACHE, persist_result=False)
+    def look() -> MonitorReport:
+        return monitor_window(context, now_us=wall_us(), links=links)
+
+    report = look()
+    if report.owed:
+        emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of(report.problem)}, payload=report.event)
+    send_alerts(context)
+    task(name="draw", cache_policy=NO_CACHE, persist_result=False)(lambda: draw(context, report))()
+    publish(report.artifacts())
+    log.info("%s: %s", report.decision.kind, report.decision.reason)
+    return report.decision.kind
+
+
+@flow(name="reconcile", flow_run_name="reconcile {problem}", persist_result=False)
+def reconcile(problem: str = "flights") -> list[str]:
+    """Start the retrains that are owed and that nobody is at, and send the alerts that are due. Returns the ids."""
+    context = context_of(problem, None)
+    owed = [entry.decision.id for entry in Outbox(context.root, context.problem.name).owed(wall_us())]
+    for decision in owed:
+        run_deployment(retrain_name(context.problem.name), parameters={"decision": decision}, timeout=0)
+    send_alerts(context)
+    log.info("%d retrains were owed", len(owed))
+    return owed

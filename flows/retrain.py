@@ -1,0 +1,31 @@
+"""Retraining as a flow: one task per stage of the main job, on the history until the decision."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from flows.alerts import send_alerts
+from flows.artifacts import publish
+from flows.pipeline import run_as_tasks
+from headrace.cli.paths import context_of, wall_us
+from headrace.pipeline import retraining
+
+log = logging.getLogger("headrace.flows")
+
+
+@flow(name="retrain", flow_run_name="retrain {problem} {decision}", persist_result=False)
+def retrain(problem: str = "flights", decision: str = "") -> str:
+    """Do the retrain of a decision in the outbox, once, whoever else was woken for it. Returns its outcome.
+
+    Without a decision it is one that a person asks for now, by starting this flow.
+    """
+    context = context_of(problem, None)
+    wanted = decision or retraining.ask_by_hand(context, "asked for by hand", now_us=wall_us()).id
+    report = retraining.retrain(context, wanted, holder=str(flow_run.id), now_us=wall_us, walk=run_as_tasks)
+    send_alerts(context)
+    publish(report.artifacts())
+    log.info("%s: %s", report.outcome, report.reason)
+    return report.outcome

@@ -1,0 +1,150 @@
+"""A window of production is looked at: what is found, what is decided, and what is said where nothing can be told."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from headrace.core.clock import DAY, iso
+from headrace.core.errors import NotFoundError
+from headrace.lake.predictions import PredictionLog
+from headrace.lake.store import Lake
+from headrace.models.bundle import Bundle
+from headrace.monitor.outbox import Outbox
+from headrace.registry.ledger import Ledger
+from headrace.synthesis.spine import build_spine
+from tests.pipeline.shop import Shop
+from tests.pipeline.turned import context_of, look, wall_us
+
+
+def test_a_world_that_turned_is_found_and_a_retrain_is_owed(turned: Shop) -> None:
+    report = look(context_of(turned))
+    decision = report.decision
+    assert (decision.kind, report.owed) == ("retrain", True)
+    assert {"amount", "auc"} <= {finding.name for finding in decision.drifted}
+    assert decision.costs["auc"] > 0.3
+    assert decision.champion == "1"
+    assert decision.end_us - decision.start_us == 7 * DAY
+    assert decision.mature > 50
+    (owed,) = Outbox(turned.home, "shop").owed(wall_us())
+    assert owed.decision == decision
+
+
+def test_a_window_is_decided_once(turned: Shop) -> None:
+    context = context_of(turned)
+    first = look(context)
+    second = look(context)
+    assert second.decision == first.decision
+    assert not second.new
+    ids = [entry.decision.id for entry in Outbox(turned.home, "shop").history()]
+    assert len(ids) == len(set(ids)) == 2
+
+
+def test_costs_are_told_by_importance(turned: Shop) -> None:
+    drifted = look(context_of(turned)).decision.drifted
+    weights = [finding.weight for finding in drifted if finding.about == "feature"]
+    assert weights
+    assert all(weight is not None and 0 <= weight <= 1 for weight in weights)
+
+
+def test_labels_are_joined_by_key_as_known_now(turned: Shop) -> None:
+    context = context_of(turned)
+    decision = look(context).decision
+    clock = Lake(turned.home, "shop").clock()
+    assert clock is not None
+    spine = build_spine(
+        context.problem, Lake(turned.home, "shop").snapshot(), start_us=decision.start_us, end_us=clock, now_us=clock
+    )
+    assert decision.rows == spine.num_rows
+    assert decision.mature == sum(spine["mature"].to_pylist())
+    assert decision.censored == 0  # what is missing is not due yet: orders settle after two days
+
+
+def test_what_a_flow_shows(turned: Shop) -> None:
+    report = look(context_of(turned))
+    text, table = report.artifacts()
+    assert report.decision.reason in text.data
+    assert iso(report.decision.end_us) in text.data
+    assert any(row["what"] == "auc" and row["drifted"] for row in table.data)
+    json.dumps(table.data)
+
+
+def test_calendar_features_are_no_evidence(turned: Shop) -> None:
+    looked = look(context_of(turned)).looked
+    assert looked is not None
+    judged = {column.name for column in looked.evidence.columns}
+    assert not judged & looked.held.excluded
+
+
+def test_no_champion_is_said(tmp_path: Path, turned: Shop) -> None:
+    fresh = Shop(path=turned.path, home=tmp_path / "fresh")
+    report = look(context_of(fresh))
+    assert (report.decision.kind, report.owed) == ("nothing", False)
+    assert "no champion" in report.decision.reason
+    assert not Outbox(fresh.home, "shop").history()
+
+
+def test_an_empty_window_is_looked_at_again_when_predictions_come(turned: Shop) -> None:
+    log = PredictionLog(turned.home, "shop")
+    with sqlite3.connect(log.path) as database:
+        database.execute("ALTER TABLE predictions RENAME TO kept")
+    database.close()
+    context = context_of(turned)
+    before = len(Outbox(turned.home, "shop").history())
+    report = look(context)
+    assert report.decision.kind == "nothing"
+    assert "empty window" in report.decision.reason
+    assert len(Outbox(turned.home, "shop").history()) == before
+    with sqlite3.connect(log.path) as database:
+        database.execute("DROP TABLE predictions")
+        database.execute("ALTER TABLE kept RENAME TO predictions")
+    database.close()
+    assert look(context).decision.kind == "retrain"
+
+
+def test_without_labels_the_quality_is_not_judged(turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from headrace.pipeline import window
+
+    def unlabelled(*args: object, **options: object) -> object:
+        return build_spine(*args, **options).slice(0, 0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(window, "build_spine", unlabelled)
+    decision = look(context_of(turned)).decision
+    assert decision.mature == 0
+    assert decision.costs == {}
+    assert decision.kind == "retrain"  # features and predictions tell
+    assert all(finding.about != "quality" for finding in decision.drifted)
+
+
+def test_a_lost_reference_is_told_to_people(turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(self: Bundle) -> None:
+        raise NotFoundError("this bundle has no reference profile", where="bundle of shop")
+
+    monkeypatch.setattr(Bundle, "read_reference", lost)
+    report = look(context_of(turned))
+    assert report.decision.kind == "alert"
+    assert "no reference" in report.decision.reason
+    assert not report.owed
+
+
+def test_a_gone_column_is_a_fault_and_no_reason_to_retrain(turned: Shop) -> None:
+    log = PredictionLog(turned.home, "shop")
+    with sqlite3.connect(log.path) as database:
+        database.execute("UPDATE predictions SET features = json_remove(features, '$.amount')")
+    database.close()
+    decision = look(context_of(turned)).decision
+    assert any(finding.name == "amount" and finding.broken for finding in decision.drifted)
+    assert "amount is broken" in decision.reason
+
+
+def test_only_the_champions_own_predictions_count(turned: Shop) -> None:
+    ledger = Ledger(turned.home, "shop")
+    clock = Lake(turned.home, "shop").clock()
+    assert clock is not None
+    ledger.promote("9", "1", "by a test", {}, clock, force=True)
+    report = look(context_of(turned))
+    assert report.decision.champion == "9"
+    assert not report.owed

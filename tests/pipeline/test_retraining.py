@@ -1,0 +1,143 @@
+"""A retrain that is owed: done once whoever else is woken, promoted or refused with its reason, and told to people."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from headrace.core.errors import DataError, NotFoundError, UnavailableError
+from headrace.lake.store import Lake
+from headrace.monitor.alerts import queued
+from headrace.monitor.outbox import Outbox
+from headrace.pipeline.retraining import RETRAIN_STAGES, RetrainReport, ask_by_hand, retrain, walk_stages
+from headrace.pipeline.runner import PipelineRun
+from headrace.registry.ledger import Ledger
+from headrace.store.materialise import online_is_empty
+from tests.pipeline.shop import Shop
+from tests.pipeline.turned import context_of, live, look, wall_us
+
+
+def done(shop: Shop, decision: str, holder: str = "a test") -> RetrainReport:
+    return retrain(context_of(shop), decision, holder=holder, now_us=wall_us)
+
+
+def titles(shop: Shop) -> list[str]:
+    return [message.alert.title for message in queued(Outbox(shop.home, "shop"))]
+
+
+def test_the_stages_are_those_of_the_main_job_without_its_replay() -> None:
+    names = [stage.name for stage in RETRAIN_STAGES]
+    assert "replay" not in names
+    assert names[0] == "ingest"
+    assert names.index("materialise") < names.index("promote")
+    assert all(set(stage.needs) <= set(names[:place]) for place, stage in enumerate(RETRAIN_STAGES))
+
+
+def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: Shop) -> None:
+    decision = look(context_of(turned)).decision
+    reports: list[RetrainReport] = []
+    threads = [
+        threading.Thread(target=lambda number=number: reports.append(done(turned, decision.id, f"holder {number}")))
+        for number in range(10)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    outcomes = sorted(report.outcome for report in reports)
+    assert outcomes == ["not ours"] * 9 + ["promoted"]
+    champion = Ledger(turned.home, "shop").champion()
+    assert champion is not None
+    assert champion.version == "2"
+    assert "better than the champion" in champion.reason
+    assert turned.versions() == ["1", "2"]
+    assert not online_is_empty(turned.home, context_of(turned).problem)  # what it reads is there
+    assert not Outbox(turned.home, "shop").owed(wall_us())
+    assert titles(turned)[-2:] == ["Headrace shop: retraining", "Headrace shop: version 2 is champion"]
+    live(context_of(turned), 1)
+    assert look(context_of(turned)).decision.champion == "2"
+
+
+def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_end(standing: Shop) -> None:
+    context = context_of(standing)
+    first = done(standing, ask_by_hand(context, "a whim", now_us=wall_us()).id)
+    live(context, 1)
+    second = done(standing, ask_by_hand(context, "another whim", now_us=wall_us()).id)
+    assert (first.outcome, second.outcome) == ("refused", "refused")
+    assert first.reason
+    assert (first.escalated, second.escalated) == (False, True)
+    champion = Ledger(standing.home, "shop").champion()
+    assert champion is not None
+    assert champion.version == "1"
+    assert "retraining does not help" in titles(standing)[-1]
+
+
+def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop) -> None:
+    decision = look(context_of(turned)).decision
+
+    def breaks(run: PipelineRun) -> None:
+        run.run_stage("register")
+        raise UnavailableError("MLflow went away")
+
+    with pytest.raises(UnavailableError):
+        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, walk=breaks)
+    (owed,) = Outbox(turned.home, "shop").owed(wall_us())
+    assert owed.last_error == "UnavailableError: MLflow went away."
+    cached: list[str] = []
+
+    def watched(run: PipelineRun) -> None:
+        walk_stages(run)
+        cached.extend(name for name in run.stage_names if run.run_stage(name).cached)
+
+    live(context_of(turned), 1)  # the clock moved on: the history of the decision did not
+    report = retrain(context_of(turned), decision.id, holder="second", now_us=wall_us, walk=watched)
+    assert report.outcome == "promoted"
+    assert {"search", "refit", "register"} <= set(cached)
+    assert turned.versions() == ["1", "2"]
+
+
+def test_killed_after_the_promotion_it_is_promoted_all_the_same(turned: Shop) -> None:
+    decision = look(context_of(turned)).decision
+
+    def killed(run: PipelineRun) -> None:
+        walk_stages(run)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, walk=killed)
+    report = done(turned, decision.id, "second")
+    assert (report.outcome, report.version) == ("promoted", "2")
+
+
+def test_another_champion_since_makes_it_void(turned: Shop) -> None:
+    decision = look(context_of(turned)).decision
+    live(context_of(turned), 1)
+    clock = Lake(turned.home, "shop").clock()
+    assert clock is not None
+    Ledger(turned.home, "shop").promote("7", "1", "by hand", {}, clock, force=True)
+    report = done(turned, decision.id)
+    assert report.outcome == "superseded"
+    assert "version 7" in report.reason
+
+
+def test_data_that_cannot_be_trained_on_end_it_as_failed(turned: Shop) -> None:
+    decision = look(context_of(turned)).decision
+
+    def one_class(run: PipelineRun) -> None:
+        raise DataError("every label is 0", where="shop.orders")
+
+    report = retrain(context_of(turned), decision.id, holder="a test", now_us=wall_us, walk=one_class)
+    assert report.outcome == "failed"
+    assert "every label is 0" in report.reason
+    assert not Outbox(turned.home, "shop").owed(wall_us())
+
+
+def test_an_unknown_decision_is_an_error(standing: Shop) -> None:
+    with pytest.raises(NotFoundError):
+        done(standing, "no such decision")
+
+
+def test_before_any_data_there_is_nothing_to_train_on(standing: Shop) -> None:
+    with pytest.raises(NotFoundError, match="nothing was loaded"):
+        ask_by_hand(context_of(Shop(path=standing.path, home=standing.home / "fresh")), "a whim", now_us=wall_us())

@@ -1,0 +1,45 @@
+"""The tiny problem in a world that turns, and its production lived through day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+
+from headrace.core.clock import SECOND, to_us
+from headrace.pipeline.context import Context
+from headrace.pipeline.monitoring import MonitorReport, monitor_window
+from headrace.pipeline.production import advance, feed_step
+from tests.pipeline.shop import Shop
+from tests.tiny_problem import write_tiny_problem
+
+TURNS = datetime(2024, 2, 12, tzinfo=UTC)
+_WALL: Iterator[int] = count(to_us("2030-01-01"), SECOND)
+
+
+def wall_us() -> int:
+    """A wall clock that moves by a second whenever it is looked at."""
+    return next(_WALL)
+
+
+def write_turned(folder: Path) -> Path:
+    """Twenty orders a day; what was learnt until 2024-02-10 is wrong from 2024-02-12 on. Returns its problem.py."""
+    return write_tiny_problem(folder, orders=1200, replayed_days=1, turns=TURNS)
+
+
+def context_of(shop: Shop) -> Context:
+    """The shop's context."""
+    return shop.run().context
+
+
+def live(context: Context, days: int) -> None:
+    """Live through days of the feed; what fell due on them is scored on the last."""
+    for _ in range(days - 1):
+        feed_step(context)
+    advance(context)
+
+
+def look(context: Context) -> MonitorReport:
+    """One look at the last window."""
+    return monitor_window(context, now_us=wall_us())
