@@ -5,9 +5,8 @@ the window's evidence's to say (`monitor.evidence`). Its own rule looks at the r
 windows calls almost every column drifted; here it never decides, nor shows.
 
 What is drawn is bounded: at most 5,000 rows of each side, 60 columns (predictions, labels, then what drifted most),
-30 categories. The
-HTML is one file that needs no network; the same run goes into the workspace that `evidently ui` serves. Both are named
-after the decision, so a window that is looked at again replaces its report.
+30 categories. The HTML is one file that needs no network; the same run goes into the workspace that `evidently ui`
+serves. Both are named after the decision, so a window that is looked at again replaces its report.
 """
 
 from __future__ import annotations
