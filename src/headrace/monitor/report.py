@@ -92,8 +92,8 @@ def render(
         facts={"decision": decision.id, "champion": str(decision.champion)},
     )
     html = page_file(root, decision)
-    write_bytes(html, drawn.html())
     drawn.add_to(workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision))
+    write_bytes(html, drawn.html())  # last: where the file is, the run is in the workspace too
     return Page(
         html=html,
         path=page_path(decision),
