@@ -10,8 +10,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.core.clock import NEVER
 from headrace.core.errors import DataError, DeclarationError
 from headrace.core.files import read_json
+from headrace.lake.predictions import PredictionLog
 from headrace.pipeline.runner import STAGES
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
@@ -176,6 +178,20 @@ def test_a_rolled_back_version_is_not_promoted_when_it_is_judged_anew(copy: Shop
     champion = ledger.champion()
     assert champion is not None
     assert (champion.version, ledger.challenger()) == ("0", None)
+
+
+def test_a_champion_is_not_measured_on_what_it_learnt_from(turned: Shop) -> None:
+    problem = turned.run().context.problem
+    assert problem.feed is not None
+    newer = turned.run(until_us=problem.feed.start_us + 12 * problem.feed.step_us)
+    version = str(newer.outputs("register")["version"])
+    ledger = Ledger(turned.home, "shop")
+    ledger.promote(version, "1", "it learnt from the month that the main job lives through", {}, at_us=1)
+    report = turned.finish()
+    assert report.champion["version"] == version
+    assert not [name for name in report.champion["metrics"] if name.startswith("feb_")]
+    assert not PredictionLog(turned.home, "shop").probabilities(0, NEVER, version=version)
+    assert worked(turned.finish()) == []
 
 
 def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:

@@ -202,7 +202,10 @@ def quality(context: Context, version: str, since_us: int, until_us: int, now_us
 
 
 def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The first steps of the feed, lived through by the new champion: its quality in production, measured."""
+    """The first steps of the feed, lived through by the new champion: its quality in production, measured.
+
+    A champion that learnt from these steps (retrained since) is not measured on them.
+    """
     problem = context.problem
     if problem.feed is None:
         return {"metrics": {}, "refused": []}
@@ -216,6 +219,8 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     record = Ledger(context.root, problem.name).champion()
     assert now is not None  # ingest and promote have been
     assert record is not None
+    if int(champion_bundle(context, record).windows["trained_until_us"]) > problem.feed.start_us:
+        return {"metrics": {}, "refused": _told(refused)}
     measured = quality(context, record.version, problem.feed.start_us, end, now)
     if not measured["predictions"]:
         # Another version lived through this window; this one is measured on the same rows, at the same ticks.
@@ -224,10 +229,11 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     month = from_us(problem.feed.start_us).strftime("%b").lower()
     metrics = {f"{month}_{name}": value for name, value in measured.items()}
     Ledger(context.root, problem.name).record_metrics(record.version, metrics)
-    return {
-        "metrics": metrics,
-        "refused": [{"table": outcome.table, "reasons": list(outcome.reasons)} for outcome in refused],
-    }
+    return {"metrics": metrics, "refused": _told(refused)}
+
+
+def _told(refused: Sequence[Ingested]) -> list[dict[str, Any]]:
+    return [{"table": outcome.table, "reasons": list(outcome.reasons)} for outcome in refused]
 
 
 def _replayed(context: Context, facts: Mapping[str, Any]) -> bool:
