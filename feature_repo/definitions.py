@@ -3,12 +3,20 @@
 Features are synthesised, not written here: `headrace run` publishes them. Before the first run the list is empty.
 """
 
+import sys
 from pathlib import Path
 
+from headrace.core.settings import Settings
 from headrace.store.objects import feast_objects
 from headrace.store.published import all_published
 
-HOME = Path(__file__).resolve().parent.parent / ".headrace"
+CHECKOUT = Path(__file__).resolve().parent.parent
+HOME = CHECKOUT / ".headrace"
+
+state = CHECKOUT / Settings(_env_file=CHECKOUT / ".env").home
+if state.resolve() != HOME.resolve():  # Feast would show, and apply, an empty store
+    sys.exit(f"HEADRACE_HOME is {state}, feature_store.yaml names {HOME}: unset the one, or ln -s {state} {HOME}")
+
 (HOME / "store").mkdir(parents=True, exist_ok=True)
 
 # Feast looks for its objects among the names of this module.

@@ -164,6 +164,7 @@ def feast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     repo = tmp_path / "feature_repo"
     shutil.copytree(REPO, repo, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.chdir(repo)
+    monkeypatch.delenv("HEADRACE_HOME", raising=False)
     monkeypatch.setattr(sys, "path", [str(repo), *sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
@@ -179,6 +180,14 @@ def feast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 def test_feast_plan_works_before_anything_is_published(feast: Callable[..., str]) -> None:
     assert "harbour" not in feast("plan")
+
+
+def test_feast_refuses_to_look_at_another_home(
+    tmp_path: Path, feast: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "elsewhere"))
+    with pytest.raises(AssertionError, match=r"HEADRACE_HOME is .*elsewhere, feature_store\.yaml names .*\.headrace"):
+        feast("plan")
 
 
 def test_feast_plan_and_apply_find_nothing_to_change(world: World, feast: Callable[..., str]) -> None:
