@@ -58,17 +58,24 @@ def register(
     """Register a bundle as a version of the model called like the problem; the version it is, new or known.
 
     metrics and tags become tags of the version; artifacts (plots) go to the run it came from. A registration that was
-    killed is finished by the next. Raises CorruptError when the bundle does not match its manifest.
+    killed is finished by the next. A number that names another bundle here is passed over: MLflow was emptied, or is
+    another one, and the ledger's champion or a rolled-back version must not get new contents under its old number.
+    Raises CorruptError when the bundle does not match its manifest.
     """
     key = bundle_key(folder)
     client = connect(tracking_uri)
     home = _home(root, problem)
     home.mkdir(parents=True, exist_ok=True)
     with FileLock(home / ".lock"):
-        version = _version_of(client, problem, key)
-        if version is None:
+        found = [version for version in _versions_of(client, problem, key) if _is_free(root, problem, version, key)]
+        version = min(found, key=int, default="")
+        if not version:
             model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
-            version = _create_version(client, problem, model, run_id, {KEY: key, **_tags(metrics), **(tags or {})})
+            marks = {KEY: key, **_tags(metrics), **(tags or {})}
+            version = _create_version(client, problem, model, run_id, marks)
+            while not _is_free(root, problem, version, key):
+                client.delete_model_version(problem, version)  # MLflow never gives its number again
+                version = _create_version(client, problem, model, run_id, marks)
         _keep(root, problem, version, key, folder)
     log_artifacts(client, run_id, [path for path in artifacts if path.exists()])
     return version
@@ -83,11 +90,8 @@ def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
 
 def same_bundle(root: Path, problem: str, version: str, other: str) -> bool:
     """Whether two versions registered from this home are one bundle: one was deleted in MLflow and registered anew."""
-    try:
-        keys = {str(read_json(_home(root, problem) / "versions" / f"{one}.json")["key"]) for one in (version, other)}
-    except (NotFoundError, CorruptError):
-        return False
-    return len(keys) == 1
+    keys = {_kept_key(root, problem, one) for one in (version, other)}
+    return len(keys) == 1 and None not in keys
 
 
 def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
@@ -117,10 +121,9 @@ def _tags(metrics: Mapping[str, float]) -> dict[str, str]:
 # -- MLflow
 
 
-def _version_of(client: MlflowClient, problem: str, key: str) -> str | None:
+def _versions_of(client: MlflowClient, problem: str, key: str) -> list[str]:
     condition = f"name = {quoted(problem)} and tags.`{KEY}` = {quoted(key)}"
-    found = client.search_model_versions(condition)
-    return min((str(item.version) for item in found), key=int, default=None)
+    return [str(item.version) for item in client.search_model_versions(condition)]
 
 
 def _key_of(client: MlflowClient, problem: str, version: str) -> str | None:
@@ -223,12 +226,23 @@ def _keep(root: Path, problem: str, version: str, key: str, folder: Path) -> Pat
 
 
 def _kept(root: Path, problem: str, version: str) -> Path | None:
-    try:
-        key = str(read_json(_home(root, problem) / "versions" / f"{version}.json")["key"])
-    except (NotFoundError, CorruptError):
+    key = _kept_key(root, problem, version)
+    if key is None:
         return None
     copy = _home(root, problem) / "bundles" / key
     return copy if _whole(copy, key) else None
+
+
+def _kept_key(root: Path, problem: str, version: str) -> str | None:
+    """The bundle that a version's number names here; None where it names none."""
+    try:
+        return str(read_json(_home(root, problem) / "versions" / f"{version}.json")["key"])
+    except (NotFoundError, CorruptError):
+        return None
+
+
+def _is_free(root: Path, problem: str, version: str, key: str) -> bool:
+    return _kept_key(root, problem, version) in (None, key)
 
 
 def _whole(copy: Path, key: str) -> bool:
