@@ -143,7 +143,7 @@ def evidently(reference: object, current: object, kinds: dict[str, str]) -> floa
 def main() -> None:
     quick = bool(os.environ.get("QUICK"))
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
-    still, moved = (100, 20) if quick else (1_000, 200)
+    still, moved = (100, 20) if quick else (1_000, 100)
     rows = [speed(command)]
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
 
