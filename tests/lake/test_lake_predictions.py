@@ -40,6 +40,16 @@ def test_reads_back_equal_and_once(tmp_path: Path) -> None:
         assert log.read(12, 20) == [ONE]
 
 
+def test_one_versions_answers_are_read_by_their_cutoffs(tmp_path: Path) -> None:
+    later, other = replace(ONE, id="later", cutoff_us=20, made_us=11), replace(ONE, id="other", model_version="4")
+    abstained = replace(ONE, id="abstained", probability=None)
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([ONE, later, other, abstained])
+        assert log.answered(10, 20, version="3") == [ONE]
+        assert log.answered(10, 21, version="3") == [later, ONE]
+        assert log.answered(11, 20, version="3") == []
+
+
 def test_threads_share_a_log(tmp_path: Path) -> None:
     with PredictionLog(tmp_path, "p") as log, ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda number: log.append([replace(ONE, id=str(number))]), range(40)))

@@ -82,6 +82,16 @@ class PredictionLog:
             )
             return [_from_row(row) for row in found]
 
+    def answered(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
+        """One version's answers with cutoff in [since_us, until_us), scored or by request, oldest first."""
+        with self._lock:
+            found = self._connection().execute(
+                f"SELECT {', '.join(_NAMES)} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
+                (since_us, until_us, version),
+            )
+            return [_from_row(row) for row in found]
+
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
         with self._lock:

@@ -72,11 +72,8 @@ def current_window(
     """
     problem = context.problem
     with PredictionLog(context.root, problem.name) as log:
-        logged = log.read(since_us=start_us)  # nothing is made before its cutoff
-    chosen: dict[str, Prediction] = {}
-    for row in logged:
-        if start_us <= row.cutoff_us < end_us and row.model_version == version and row.probability is not None:
-            chosen[_text(row.row_key) if row.row_key else row.id] = row
+        answered = log.answered(start_us, end_us, version=version)
+    chosen = {_text(row.row_key) if row.row_key else row.id: row for row in answered}
     labels, censored = _labels(context, chosen.keys(), start_us, end_us, now_us) if chosen else ({}, 0)
     columns = _features(list(chosen.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
