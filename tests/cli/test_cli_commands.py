@@ -109,6 +109,7 @@ def test_promote_and_rollback(copy: Home) -> None:
     assert "version 2 is champion" in promoted.out
     champion = copy.status()["champion"]
     assert (champion["version"], champion["reason"]) == ("2", "to see")
+    assert champion["metrics"]["gate_auc"] > 0
     assert (copy.alias("champion"), copy.alias("previous")) == ("2", "1")
     back = copy.command("rollback", "--problem", copy.problem)
     assert back.code == 0

@@ -96,6 +96,7 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             )
         else:
             challenger = version
+            ledger.record_metrics(version, needs["evaluate"].facts["metrics"])  # for whoever promotes it by hand
         decision_facts = {"promoted": promoted, "reason": reason}
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
     return {"version": version, **decision_facts, "proposals": [str(proposal) for proposal in proposals]}
