@@ -43,3 +43,20 @@ def live(context: Context, days: int) -> None:
 def look(context: Context) -> MonitorReport:
     """One look at the last window."""
     return monitor_window(context, now_us=wall_us())
+
+
+def write_mistaught(folder: Path) -> Path:
+    """A world that stands, but for eight days of February that say the opposite: who learns from them too is worse."""
+    path = write_tiny_problem(folder, orders=1200, replayed_days=1)
+    orders = folder / "orders.csv"
+    header, *lines = orders.read_text().splitlines()
+    orders.write_text("\n".join([header, *map(_mistaught, lines)]) + "\n")
+    return path
+
+
+def _mistaught(line: str) -> str:
+    *fields, refunded = line.split(",")
+    _, _, placed, amount, *_ = fields
+    if "2024-02-12" <= placed < "2024-02-20":
+        refunded = amount if float(refunded) == 0 else "0.00"
+    return ",".join([*fields, refunded])

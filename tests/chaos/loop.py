@@ -1,0 +1,152 @@
+"""The loop against real servers: Prefect with a worker, MLflow, the API, and a receiver of alerts on this machine."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.automations import ensure
+from flows.deployments import for_references, triggers_for
+from flows.register import register
+from headrace.cli.lifecycle import start_services, stop_services
+from headrace.cli.processes import wait_until
+from headrace.cli.services import local_services
+from headrace.core.settings import Settings
+from headrace.problems.catalogue import load_problem
+from headrace.registry.ledger import Ledger
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 240.0
+
+
+@dataclass
+class Receiver:
+    """A webhook that takes what it is sent. refuse: answers 500 instead."""
+
+    url: str = ""
+    refuse: bool = False
+    taken: list[dict[str, Any]] = field(default_factory=list)
+
+    def titles(self) -> list[str]:
+        return [str(alert["title"]) for alert in self.taken]
+
+
+@contextmanager
+def receiving() -> Iterator[Receiver]:
+    """A receiver while the block runs."""
+    receiver = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if not receiver.refuse:
+                receiver.taken.append(json.loads(body))
+            self.send_response(500 if receiver.refuse else 200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        receiver.url = f"json://127.0.0.1:{server.server_address[1]}/alerts"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield receiver
+        server.shutdown()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Everything up, on free ports, in a home of its own. deployments: name -> id."""
+
+    settings: Settings
+    receiver: Receiver
+    deployments: dict[str, UUID]
+
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.settings.api_port}"
+
+    def champion(self, problem: str) -> str:
+        record = Ledger(self.settings.root, problem).champion()
+        return record.version if record else ""
+
+    def runs(self, deployment: str) -> list[str]:
+        """The states of a deployment's runs, by name of the state."""
+        chosen = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[self.deployments[deployment]]))
+        with get_client(sync_client=True) as client:
+            runs = client.read_flow_runs(flow_run_filter=chosen, limit=100)
+        return [run.state_name or "" for run in runs]
+
+    def start(self, deployment: str, **parameters: Any) -> None:
+        """Run a deployment to its end."""
+        with get_client(sync_client=True) as client:
+            run = client.create_flow_run_from_deployment(self.deployments[deployment], parameters=parameters)
+            ended = wait_until(
+                lambda: bool((state := client.read_flow_run(run.id).state) and state.is_final()),
+                timeout_s=PATIENCE_S,
+                pause_s=0.5,
+            )
+            state = client.read_flow_run(run.id).state
+        assert ended, (deployment, state)
+        assert state is not None
+        assert state.is_completed(), (deployment, state)
+
+    def predicted_by(self, row: dict[str, Any]) -> str:
+        """The version that answers a request now."""
+        answer = httpx.post(f"{self.api}/predict", json=row, trust_env=False, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["model_version"])
+
+
+@contextmanager
+def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
+    """Services up for the first problem, deployments for all; no schedule fires, so that only the test moves things."""
+    prefect, mlflow, evidently, api = _free_ports(4)
+    with receiving() as receiver:
+        chosen = Settings(
+            home=root,
+            prefect_port=prefect,
+            mlflow_port=mlflow,
+            evidently_port=evidently,
+            api_port=api,
+            MLFLOW_TRACKING_URI=None,  # type: ignore[call-arg]
+            PREFECT_API_URL=None,  # type: ignore[call-arg]
+        )
+        for name in ("mlflow/artifacts", "prefect", "evidently"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        extra = {"PREFECT_WORKER_QUERY_SECONDS": "1", "HEADRACE_ALERT_URL": receiver.url}
+        services = [replace(one, env={**one.env, **extra}) for one in local_services(chosen, str(problems[0]))]
+        try:
+            start_services(root, services)
+            with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{prefect}/api"}):
+                references = [str(path) for path in problems]
+                deployments = [replace(one, cron=None) for one in for_references(references)]
+                identifiers = register(deployments, ROOT)
+                ensure(trigger for path in references for trigger in triggers_for(load_problem(path)))
+                yield Installation(settings=chosen, receiver=receiver, deployments=identifiers)
+        finally:
+            stop_services(root)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
