@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from headrace.search.searchers import SEARCHERS, Searcher
+from headrace.core.errors import DeclarationError
+from headrace.search.searchers import SEARCHERS, Searcher, searcher_named
 from headrace.search.space import Categorical, Choice, Config, Float, Integer, Space, problems_of
 from headrace.search.trial import Trial
 
@@ -138,3 +139,8 @@ def test_tpe_finds_more_than_random_does() -> None:
         return float(np.mean(losses))
 
     assert late_loss("tpe") < 0.85 * late_loss("random")
+
+
+def test_an_unknown_searcher_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(DeclarationError, match=r"no searcher 'gp'.*random.*tpe"):
+        searcher_named("gp")

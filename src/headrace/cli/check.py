@@ -12,6 +12,7 @@ from headrace.core.errors import HeadraceError
 from headrace.lake.conform import check_label, conform
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
+from headrace.search.searchers import searcher_named
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.labels import label_values, require_two_values
 
@@ -63,6 +64,7 @@ def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 def check_problem(reference: str) -> None:
     """Print the verdict; exit code 1 when there is a fault."""
     problem = load_problem(reference)
+    searcher_named(problem.searcher)
     found, tables = faults(problem)
     for fault in found:
         print(f"fault: {fault}")

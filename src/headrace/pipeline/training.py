@@ -26,12 +26,11 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.features import read_definitions, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
 from headrace.search.plots import plot_history, plot_importances
-from headrace.search.searchers import SEARCHERS
+from headrace.search.searchers import searcher_named
 from headrace.search.study import run_study
 from headrace.search.trial import Trial
 
 _CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
-_SEARCHER = "tpe"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +69,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     result = run_study(
         space,
         objective,
-        SEARCHERS[_SEARCHER](space),
+        searcher_named(problem.searcher)(space),
         trials=context.trials,
         seed=context.seed,
         workers=context.workers,
@@ -145,7 +144,7 @@ def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         key=_study_name(context, needs),
         study_name=f"study {searched.facts['key'][:8]}",
         trials=trials_of(searched),
-        params={"searcher": _SEARCHER, "trials": searched.facts["trials"], "seed": context.seed},
+        params={"searcher": context.problem.searcher, "trials": searched.facts["trials"], "seed": context.seed},
         metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
         tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
         artifacts=[searched.folder / name for name in ("history.png", "importances.png", "leaderboard.json")],

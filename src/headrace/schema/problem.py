@@ -61,7 +61,8 @@ class Problem:
 
     entities: composite entities; one entity per relationship into the spine's table comes by itself, named after
     its column. ignore: "table.column" patterns that are never features. max_features: how many selection may keep.
-    trials: size of the search. margin: how much worse than the champion a refresh may be (in the metric).
+    trials: size of the search. searcher: who proposes its configs (a name in `headrace.search.searchers`).
+    margin: how much worse than the champion a refresh may be (in the metric).
     """
 
     name: str
@@ -76,6 +77,7 @@ class Problem:
     feed: Replay | None = None
     max_features: int = 120
     trials: int = 16
+    searcher: str = "tpe"
     margin: float = 0.002
     path: Path | None = field(default=None, compare=False)
 

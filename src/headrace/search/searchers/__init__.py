@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from headrace.core.errors import DeclarationError
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.searchers.random import RandomSearcher
 from headrace.search.searchers.tpe import TpeSearcher
@@ -14,4 +15,12 @@ SEARCHERS: dict[str, Callable[[Space], Searcher]] = {
     "tpe": TpeSearcher,
 }
 
-__all__ = ["SEARCHERS", "Searcher"]
+__all__ = ["SEARCHERS", "Searcher", "searcher_named"]
+
+
+def searcher_named(name: str) -> Callable[[Space], Searcher]:
+    """A searcher of the catalogue."""
+    try:
+        return SEARCHERS[name]
+    except KeyError:
+        raise DeclarationError(f"no searcher {name!r}", where="search", found=SEARCHERS) from None
