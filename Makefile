@@ -15,6 +15,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 STAMP := $(VENV)/.installed
+# The peers that searches are measured against live apart from what runs in production.
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+BENCH := $(BENCH_VENV)/bin/python
+PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
 COMPILE := $(UV) pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
 ##@ The two commands
@@ -73,10 +78,21 @@ bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own wor
 bench-drift: $(STAMP) ## False alarms, detection of planted shifts, and speed of the drift evidence
 	@$(BIN)/python -m benchmarks.bench_drift
 
+bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
+	@$(BENCH) -m benchmarks.surrogate.build
+
+bench-dfs: $(STAMP) $(PEERS) ## Deep Feature Synthesis beside featuretools, getML, fastdfs, DuckDB and floors (QUICK=1: five minutes)
+	@$(BIN)/python -m benchmarks.bench_dfs
+
+parity-goldens: $(STAMP) .venv-featuretools/.installed ## Values that featuretools itself computes, for tests/parity
+	@$(BIN)/python -m tests.parity.make_goldens
+
 lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
+	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m flows.deployments --write
 
 doctor: $(STAMP) ## Is this installation sound: interpreter, packages, problem, state
@@ -110,5 +126,17 @@ $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline bench-drift test-chaos \
+$(BENCH_STAMP): $(STAMP) requirements/bench.lock
+	@[ -x $(BENCH) ] || $(BIN)/python -m venv --without-pip $(BENCH_VENV)
+	@$(UV) pip sync --quiet --require-hashes --python $(BENCH) requirements/bench.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BENCH) --editable .
+	@touch $@
+
+# Other engines, for parity and benchmarks only: what they need would not resolve beside what Headrace needs.
+.venv-%/.installed: requirements/peers-%.lock $(STAMP)
+	@[ -x .venv-$*/bin/python ] || $(BIN)/python -m venv --without-pip .venv-$*
+	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
+	@touch $@
+
+.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline bench-drift bench-tables test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor
