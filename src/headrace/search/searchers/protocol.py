@@ -18,8 +18,12 @@ class Searcher(Protocol):
     def name(self) -> str:
         """Its name in the catalogue."""
 
-    def ask(self, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Config]:
+    def ask(
+        self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
+    ) -> list[Config]:
         """n configs to try at once, given all finished trials in order of number.
 
-        The same history and rng state give the same configs, in any process; neither seconds nor object identity count.
+        pending: configs that were asked before and whose results are not there yet; a searcher keeps away from them.
+        The same history, pending and rng state give the same configs, in any process; neither seconds nor object
+        identity count. A "stopped" trial's loss is that of a lower fidelity; a "failed" one has none.
         """

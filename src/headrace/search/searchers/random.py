@@ -19,5 +19,7 @@ class RandomSearcher:
         require_searchable(space)
         self.space = space
 
-    def ask(self, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Config]:
+    def ask(
+        self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
+    ) -> list[Config]:
         return [sample(self.space, rng) for _ in range(n)]

@@ -46,15 +46,18 @@ class TpeSearcher:
         self._parameters = dict(every_parameter(space))
         self._domain: Any = None
 
-    def ask(self, history: Sequence[Trial], n: int, rng: np.random.Generator) -> list[Config]:
+    def ask(
+        self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
+    ) -> list[Config]:
         from hyperopt import Trials, tpe
 
         trials = Trials()
-        trials.insert_trial_docs([self._document(i, trial.config, trial.loss) for i, trial in enumerate(history)])
+        seen = [(trial.config, trial.loss) for trial in history] + [(config, None) for config in pending]
+        trials.insert_trial_docs([self._document(i, config, loss) for i, (config, loss) in enumerate(seen)])
         trials.refresh()
         asked: list[Config] = []
         for offset in range(n):
-            number = len(history) + offset
+            number = len(seen) + offset
             (proposal,) = tpe.suggest(
                 [number],
                 self._hyperopt_domain(),
