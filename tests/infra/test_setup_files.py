@@ -20,7 +20,7 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in shown.splitlines() if line.startswith("  ")} == targets
 
 
-@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "uv.lock"])
+@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "bench.lock", "uv.lock"])
 def test_locks_are_hashed_and_name_no_host(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text()
     pinned = re.findall(
@@ -33,7 +33,10 @@ def test_locks_are_hashed_and_name_no_host(name: str) -> None:
 
 def test_the_lock_holds_every_declared_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    locks = {"core.lock": project["dependencies"], "dev.lock": project["optional-dependencies"]["dev"]}
+    locks = {
+        "core.lock": project["dependencies"],
+        **{f"{extra}.lock": project["optional-dependencies"][extra] for extra in ("dev", "bench")},
+    }
     for name, declared in locks.items():
         pinned = set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", (ROOT / "requirements" / name).read_text(), re.MULTILINE))
         assert {re.split(r"[\[<>=]", one)[0].lower() for one in declared} <= pinned
