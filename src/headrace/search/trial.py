@@ -11,15 +11,18 @@ from headrace.models.space import Config
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """The result of trying a config; a failed one is a result too.
+    """The result of trying a config; a stopped one and a failed one are results too.
 
-    number: the order of asking, from 0. loss: lower is better, None where status is "failed". seconds: wall-clock time
-    of the objective. info: whatever else it returned (rounds, the metric's value). error: why it failed.
+    number: the order of asking, from 0.
+    status: "ok" was tried in full; "stopped" was given up on the way, and its loss is what it had reached at a lower
+    fidelity (fewer rounds, rows or folds); "failed" has no loss.
+    loss: lower is better. seconds: wall-clock time of the objective. info: whatever else it returned (rounds, the
+    metric's value, its rungs). error: why it was stopped or failed.
     """
 
     number: int
     config: Config
-    status: Literal["ok", "failed"]
+    status: Literal["ok", "stopped", "failed"]
     loss: float | None
     seconds: float
     info: Mapping[str, Any] = field(default_factory=dict)
