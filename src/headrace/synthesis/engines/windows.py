@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,61 +14,14 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.synthesis.columns import is_text
 from headrace.synthesis.engines import kernels
 from headrace.synthesis.engines.assertions import assertions
+from headrace.synthesis.engines.families import Entries, answers
 from headrace.synthesis.engines.rows import Rows
 from headrace.synthesis.engines.sorting import GroupSort, Queries, find_bounds
 from headrace.synthesis.plan import ColumnWork, Output
-from headrace.synthesis.primitives import aggregation
-from headrace.synthesis.values import Floats, Ints
+from headrace.synthesis.values import Ints, instants
 
 #: Live entries of superseded windows that are written out at a time.
 _CHUNK = 8_000_000
-
-_MOMENTS = {"sum": kernels.SUM, "mean": kernels.MEAN, "std": kernels.STD, "skew": kernels.SKEW}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Held:
-    """Assertions of one column, sorted by (key, known): entries [n] and the rows they come from."""
-
-    rows: Rows
-    column: str
-    row: Ints
-    key: Ints
-    known: Ints
-
-    def take(self, entries: Ints, key: Ints) -> Held:
-        """Some entries under new keys."""
-        return Held(rows=self.rows, column=self.column, row=self.row[entries], key=key, known=self.known[entries])
-
-    @cached_property
-    def filled(self) -> npt.NDArray[np.bool_]:
-        """Where the value is not null; a row itself always is."""
-        return self.rows.present(self.column)[self.row] if self.column else np.ones(len(self.row), dtype=np.bool_)
-
-    @cached_property
-    def filled_before(self) -> Ints:
-        """How many values that are not null come before each position [n + 1]."""
-        return np.concatenate([[0], np.cumsum(self.filled)])
-
-    @cached_property
-    def true_before(self) -> Ints:
-        return np.concatenate([[0], np.cumsum(self.rows.numbers(self.column)[self.row] == 1.0)])
-
-    @cached_property
-    def values(self) -> tuple[Floats, Ints]:
-        """Numbers that are not null, and their keys."""
-        return self.rows.numbers(self.column)[self.row[self.filled]], self.key[self.filled]
-
-    @cached_property
-    def prefix(self) -> Floats:
-        x, key = self.values
-        prefix = np.empty((len(x), kernels.PREFIX_WIDTH))
-        kernels.prefix_sums(x, key, prefix)
-        return prefix
-
-    @cached_property
-    def codes(self) -> Ints:
-        return self.rows.categories(self.column)[0][self.row[self.filled]]
 
 
 def column_values(
@@ -95,20 +47,34 @@ def _on_clock(
     )
     kept = np.flatnonzero(starts[sort.row])
     before = np.concatenate([[0], np.cumsum(starts[sort.row])])
-    held = Held(rows=rows, column=column, row=sort.row[kept], key=sort.key[kept], known=sort.known[kept])
-    until = until[held.row]
-    event = rows.event()[held.row] if on_event else np.empty(0, dtype=np.int64)
+    row = sort.row[kept]
+    held = _entries(rows, column, row, sort.key[kept], sort.known[kept])
+    until = until[row]
+    event = rows.event()[row] if on_event else np.empty(0, dtype=np.int64)
     every = np.arange(len(queries.key))
     again = every if on_event else _superseded(before[sort.start], before[sort.end], until, queries)
     for lookback_us, same in _by_lookback(outputs).items():
         lo, hi = find_bounds(sort, queries, None if on_event else lookback_us)
         lo, hi = before[lo], before[hi]
-        answers = _answers(held, lo, hi, tuple(dict.fromkeys(output.primitive for output in same)))
+        found = answers(held, lo, hi, dict.fromkeys(output.primitive for output in same))
         if len(again):
             since = np.full(len(lo), BEFORE_ALL) if lookback_us is None else queries.tick - lookback_us
-            _correct(held, until, event, Spans(lo=lo, hi=hi, tick=queries.tick, since=since), again, answers)
+            _correct(held, until, event, Spans(lo=lo, hi=hi, tick=queries.tick, since=since), again, found)
         for output in same:
-            yield output, _decoded(held, output, answers[output.primitive])
+            yield output, _decoded(rows, column, output, found[output.primitive])
+
+
+def _entries(rows: Rows, column: str, row: Ints, key: Ints, anchor: Ints) -> Entries:
+    """Entries of a column, from the rows they come from."""
+    if not column:
+        return Entries(key=key, anchor=anchor)
+    values = rows.raw(column).type
+    if is_text(values):
+        codes, names = rows.categories(column)
+        return Entries(key=key, anchor=anchor, code=codes[row], categories=len(names))
+    if pa.types.is_timestamp(values) or pa.types.is_date(values):
+        return Entries(key=key, anchor=anchor, instant=instants(rows.raw(column))[row])
+    return Entries(key=key, anchor=anchor, number=rows.numbers(column)[row])
 
 
 def _identity(rows: Rows, column: str, on_event: bool) -> Ints:
@@ -150,7 +116,7 @@ def _superseded(start: Ints, end: Ints, until: Ints, queries: Queries) -> Ints:
 
 
 def _correct(
-    held: Held, until: Ints, event: Ints, spans: Spans, which: Ints, answers: dict[str, npt.NDArray[Any]]
+    held: Entries, until: Ints, event: Ints, spans: Spans, which: Ints, found: dict[str, npt.NDArray[Any]]
 ) -> None:
     """Answer some queries again, each from the entries that are still live at its tick."""
     sizes = np.cumsum(spans.hi[which] - spans.lo[which])
@@ -164,61 +130,12 @@ def _correct(
             kernels.alive(until, event, mine.lo, mine.hi, mine.tick, mine.since, size, entries)
         hi = np.cumsum(size)
         live = held.take(entries, np.repeat(np.arange(len(part)), size))
-        for name, values in _answers(live, hi - size, hi, tuple(answers)).items():
-            answers[name][part] = values
+        for name, values in answers(live, hi - size, hi, tuple(found)).items():
+            found[name][part] = values
 
 
-def _answers(held: Held, lo: Ints, hi: Ints, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    """Each primitive over entries lo <= i < hi: float64 [m], or int64 codes (-1 missing), instants (NEVER missing)."""
-    valid = held.filled_before
-    low, high = valid[lo], valid[hi]
-    result: dict[str, npt.NDArray[Any]] = {}
-    if _MOMENTS.keys() & set(names):
-        x, key = held.values
-        table = np.full((len(lo), 4), np.nan)
-        kernels.moments(x, held.prefix, key, low, high, bool({"std", "skew"} & set(names)), table)
-        result.update({name: table[:, _MOMENTS[name]] for name in names if name in _MOMENTS})
-    if {"min", "max"} & set(names):
-        table = np.full((len(lo), 2), np.nan)
-        kernels.extremes(held.values[0], low, high, table)
-        result.update({name: table[:, ("min", "max").index(name)] for name in names if name in ("min", "max")})
-    if {"num_unique", "mode"} & set(names):
-        number = np.full(len(lo), np.nan)
-        mode = np.full(len(lo), -1, dtype=np.int64)
-        kernels.distinct(held.codes, low, high, max(len(held.rows.categories(held.column)[1]), 1), number, mode)
-        result.update({"num_unique": number, "mode": mode})
-    if "count" in names:
-        result["count"] = (high - low).astype(np.float64)
-    if "percent_true" in names:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            result["percent_true"] = (held.true_before[hi] - held.true_before[lo]) / (hi - lo)
-    if "last" in names:
-        result["last"] = _last(held, lo, hi)
-    if "last_time" in names:
-        known = held.known[held.filled]
-        result["last_time"] = _gather(known, low, high, np.int64(NEVER))
-    for name in names:
-        empty = aggregation(name).empty
-        if empty is not None:
-            result[name][high <= low] = empty
-    return {name: result[name] for name in names}
-
-
-def _last(held: Held, lo: Ints, hi: Ints) -> npt.NDArray[Any]:
-    if is_text(held.rows.raw(held.column).type):
-        return _gather(held.rows.categories(held.column)[0][held.row], lo, hi, np.int64(-1))
-    return _gather(held.rows.numbers(held.column)[held.row], lo, hi, np.float64(np.nan))
-
-
-def _gather(values: npt.NDArray[Any], lo: Ints, hi: Ints, missing: Any) -> npt.NDArray[Any]:
-    """values[hi - 1], missing where a window is empty."""
-    if not len(values):
-        return np.full(len(lo), missing)
-    return np.where(hi > lo, values[np.maximum(hi - 1, 0)], missing)
-
-
-def _decoded(held: Held, output: Output, values: npt.NDArray[Any]) -> npt.NDArray[Any] | pa.Array:
+def _decoded(rows: Rows, column: str, output: Output, values: npt.NDArray[Any]) -> npt.NDArray[Any] | pa.Array:
     if output.kind != "categorical":
         return values
-    names = held.rows.categories(held.column)[1]
+    names = rows.categories(column)[1]
     return names.take(pa.array(values, mask=values < 0))

@@ -1,0 +1,53 @@
+"""Families of primitives: how each is computed over windows of entries. One file a family, one line here.
+
+A family is a function (what is asked, which of its names) -> arrays [m], one per query: float64 with NaN for missing,
+codes with -1, or instants with NEVER. It is all but linear in entries + queries, and what it says of a query depends on
+the entries of that query's key up to its end alone: never on other queries, later entries, or other names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy.typing as npt
+
+from headrace.synthesis.engines.families.categories import categories
+from headrace.synthesis.engines.families.entries import Asked, Entries
+from headrace.synthesis.engines.families.extremes import extremes
+from headrace.synthesis.engines.families.moments import moments
+from headrace.synthesis.engines.families.positions import count, last, last_time
+from headrace.synthesis.engines.families.truths import truths
+from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.values import Ints
+
+Family = Callable[[Asked, frozenset[str]], dict[str, Any]]
+
+_MEMBERS: tuple[tuple[Family, tuple[str, ...]], ...] = (
+    (moments, ("sum", "mean", "std", "skew")),
+    (extremes, ("min", "max")),
+    (categories, ("num_unique", "mode")),
+    (truths, ("percent_true",)),
+    (count, ("count",)),
+    (last, ("last",)),
+    (last_time, ("last_time",)),
+)
+#: Which family computes a primitive.
+FAMILIES: dict[str, Family] = {name: family for family, names in _MEMBERS for name in names}
+
+
+def answers(entries: Entries, lo: Ints, hi: Ints, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+    """Each primitive over entries lo <= i < hi: [m], or [m, outputs] where a primitive has several."""
+    asked = Asked(entries=entries, lo=lo, hi=hi)
+    wanted: dict[Family, list[str]] = {}
+    for name in names:
+        wanted.setdefault(FAMILIES[name], []).append(name)
+    result = {name: array for family, own in wanted.items() for name, array in family(asked, frozenset(own)).items()}
+    for name, array in result.items():
+        empty = aggregation(name).empty
+        if empty is not None:
+            array[asked.high <= asked.low] = empty
+    return result
+
+
+__all__ = ["FAMILIES", "Asked", "Entries", "answers"]
