@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pyarrow as pa
 import pytest
 
+from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
 from headrace.schema import Table
 from headrace.synthesis.columns import column_kinds, known_at_cutoff
-from headrace.synthesis.definitions import Aggregate, Direct, RowColumn, from_json, row_columns, stored, to_json
+from headrace.synthesis.definitions import (
+    Aggregate,
+    Condition,
+    Direct,
+    Grouped,
+    RowColumn,
+    from_json,
+    row_columns,
+    stored,
+    to_json,
+)
 from headrace.synthesis.enumerate import CANDIDATE_LIMIT, enumerate_definitions
 from headrace.synthesis.plan import make_plan
 from tests.synthesis.synthesis_world import World, problem
@@ -108,3 +120,30 @@ def test_a_table_without_time_offers_no_lookback() -> None:
     ]
     assert over
     assert {item.lookback_us for item in over} == {None}
+
+
+def test_stacked_names_say_all_and_travel_as_json() -> None:
+    seats = Direct(entity="tailnum", table="planes", column="seats", kind="numeric")
+    mean = Aggregate(
+        entity="carrier",
+        table="flights",
+        keys=("carrier",),
+        column="",
+        primitive="mean",
+        lookback_us=7 * DAY,
+        kind="numeric",
+        value=seats,
+    )
+    assert mean.name == "carrier.MEAN(flights.tailnum.planes.seats, 7d by carrier)"
+    cat = RowColumn(column="cat", kind="categorical")
+    clauses = [Condition(on=cat, operator=sign, value=value) for sign, value in (("==", "a"), ("==", "A"), ("!=", "a"))]  # type: ignore[arg-type]
+    counts = [dataclasses.replace(mean, primitive="count", value=None, where=clause) for clause in clauses]
+    assert counts[0].name == "carrier.COUNT(flights WHERE cat = a, 7d by carrier)"
+    assert len({item.slug for item in counts}) == 3
+    first = dataclasses.replace(mean, primitive="n_most_common", value=None, column="dest", part=0)
+    assert first.name == "carrier.N_MOST_COMMON(flights.dest, 7d by carrier)[0]"
+    before = Grouped(table="flights", keys=("tailnum",), primitive="previous", value=cat, kind="categorical")
+    stacked = dataclasses.replace(mean, value=before, where=clauses[2], primitive="mode")
+    for item in (mean, *counts, first, before, stacked):
+        assert from_json(json.loads(json.dumps(to_json(item)))) == item
+    assert "part" not in to_json(mean)

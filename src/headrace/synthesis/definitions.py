@@ -5,15 +5,22 @@ A definition is one of
   Direct      a column of an entity's parent row, as known at the tick
   Aggregate   a primitive over the rows of a table that share the entity's key, within a lookback, as known at the tick
   Transform   a primitive over other definitions of the same spine row
+  Grouped     a primitive over the rows of the same table that share a key with a row (its previous value, say)
 
 Direct and Aggregate are *stored*: a feature view holds them. RowColumn and Transform are *finished at read*, from
 stored values and the request, by the same function online and in training.
+
+Stacking: what an Aggregate aggregates (`value`), what it is filtered by (`where`) and what a Direct reads (`value`) may
+be a definition itself, *relative to a row of its table*. There the `entity` of an inner Direct or Aggregate is the
+row's column that leads on (several are written `a+b`), and a RowColumn is a column of that row. All of it is as of the
+query's tick, not as of the row. A Grouped exists only there.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,9 +28,17 @@ from headrace.core.clock import format_duration
 
 Kind = Literal["numeric", "categorical", "boolean", "time"]
 
+#: A slug that needs a digest keeps this many letters of its name.
+_READABLE = 80
+
 
 def _slug(text: str) -> str:
     return re.sub(r"_+", "_", re.sub(r"\W", "_", text)).strip("_").lower()
+
+
+def _stacked_slug(name: str) -> str:
+    """Names of stacked features are long and differ in signs that a slug folds: a digest tells them apart."""
+    return f"{_slug(name)[:_READABLE].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,30 +59,48 @@ class RowColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Direct:
-    """A column of the entity's parent row: `plane.planes.seats`."""
+    """A column of the entity's parent row: `plane.planes.seats`; with `value`, what that row itself leads to."""
 
     entity: str
     table: str
     column: str
     kind: Kind
+    value: Definition | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.entity}.{self.table}.{self.column}"
+        return f"{self.entity}.{self.table}.{self.column if self.value is None else self.value.name}"
 
     @property
     def slug(self) -> str:
-        return _slug(self.name)
+        return _slug(self.name) if self.value is None else _stacked_slug(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A where-clause: a definition relative to the aggregated row, compared with a value. A missing one never holds."""
+
+    on: Definition
+    operator: Literal["==", "!=", ">", ">=", "<", "<="]
+    value: float | str
+
+    @property
+    def name(self) -> str:
+        sign = "=" if self.operator == "==" else self.operator
+        value = self.value if isinstance(self.value, str) else format(self.value, ".17g")
+        return f"{self.on.name} {sign} {value}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
     """A primitive over an entity's rows: `origin.MEAN(flights.dep_delay, 7d)`.
 
-    keys: the columns of `table` that hold the entity's join keys, in the entity's order. column "" counts rows.
+    keys: the columns of `table` that hold the entity's join keys, in the entity's order; `session_id.sessions.customer`
+    is a column of a parent row, reached through the row's `session_id`. column "" counts rows.
     lookback_us None: all history. on "event" takes the table's event time for the lookback (still known before the
     tick); "known" takes the column's effective known time. kind: of the result; "time" for an anchor (an instant that a
-    Transform finishes at read).
+    Transform finishes at read). part: which output of a primitive with several. value: what is aggregated, in place of
+    `column`. where: only rows of which this holds.
     """
 
     entity: str
@@ -78,18 +111,48 @@ class Aggregate:
     lookback_us: int | None
     kind: Kind
     on: Literal["known", "event"] = "known"
+    part: int | None = None
+    value: Definition | None = None
+    where: Condition | None = None
 
     @property
     def name(self) -> str:
-        path = f"{self.table}.{self.column}" if self.column else self.table
+        value = self.column if self.value is None else self.value.name
+        path = f"{self.table}.{value}" if value else self.table
+        where = "" if self.where is None else f" WHERE {self.where.name}"
         span = "" if self.lookback_us is None else f", {format_duration(self.lookback_us)}"
         clock = " on event" if self.on == "event" else ""
         by = f" by {'+'.join(self.keys)}"
-        return f"{self.entity}.{self.primitive.upper()}({path}{span}{clock}{by})"
+        part = "" if self.part is None else f"[{self.part}]"
+        return f"{self.entity}.{self.primitive.upper()}({path}{where}{span}{clock}{by}){part}"
 
     @property
     def slug(self) -> str:
-        return _slug(self.name)
+        stacked = self.value is not None or self.where is not None or any("." in key for key in self.keys)
+        return _stacked_slug(self.name) if stacked else _slug(self.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grouped:
+    """A primitive over a row and those of its table that share `keys` and stand before it: `PREVIOUS(delay by plane)`.
+
+    The order is that of the instant since which a row says what it says, then of append; the rows are those known
+    before the query's tick. value: relative to a row; it is read off the row alone.
+    """
+
+    table: str
+    keys: tuple[str, ...]
+    primitive: str
+    value: Definition
+    kind: Kind
+
+    @property
+    def name(self) -> str:
+        return f"{self.primitive.upper()}({self.value.name} by {'+'.join(self.keys)})"
+
+    @property
+    def slug(self) -> str:
+        return _stacked_slug(self.name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,61 +172,71 @@ class Transform:
         return _slug(self.name)
 
 
-Definition = RowColumn | Direct | Aggregate | Transform
+Definition = RowColumn | Direct | Aggregate | Transform | Grouped
 Stored = Direct | Aggregate
-_CLASSES: dict[str, type[RowColumn] | type[Direct] | type[Aggregate] | type[Transform]] = {
-    cls.__name__: cls for cls in (RowColumn, Direct, Aggregate, Transform)
-}
+_CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (RowColumn, Direct, Aggregate, Transform, Grouped)}
+
+
+def _leaves(definition: Definition) -> Iterator[Definition]:
+    """What a definition of the spine's row is made from there: itself, or what a Transform reads."""
+    if isinstance(definition, Transform):
+        for item in definition.inputs:
+            yield from _leaves(item)
+    else:
+        yield definition
 
 
 def stored(definitions: Iterable[Definition]) -> tuple[Stored, ...]:
     """The Direct and Aggregate definitions that these need, each once, in first-use order."""
-    found: dict[Stored, None] = {}
-
-    def visit(definition: Definition) -> None:
-        if isinstance(definition, Transform):
-            for item in definition.inputs:
-                visit(item)
-        elif isinstance(definition, Direct | Aggregate):
-            found[definition] = None
-
-    for definition in definitions:
-        visit(definition)
-    return tuple(found)
+    leaves = (leaf for definition in definitions for leaf in _leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, Direct | Aggregate)))
 
 
 def row_columns(definitions: Iterable[Definition]) -> tuple[RowColumn, ...]:
     """The request columns that these need, each once."""
-    found: dict[RowColumn, None] = {}
+    leaves = (leaf for definition in definitions for leaf in _leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, RowColumn)))
 
-    def visit(definition: Definition) -> None:
-        if isinstance(definition, Transform):
-            for item in definition.inputs:
-                visit(item)
-        elif isinstance(definition, RowColumn):
-            found[definition] = None
 
-    for definition in definitions:
-        visit(definition)
+def inner(definition: Definition) -> tuple[Definition, ...]:
+    """The definitions that a definition is made from directly: relative to its table's row, or beside it."""
+    if isinstance(definition, Transform):
+        return definition.inputs
+    if isinstance(definition, Grouped):
+        return (definition.value,)
+    found = [definition.value] if isinstance(definition, Direct | Aggregate) and definition.value is not None else []
+    if isinstance(definition, Aggregate) and definition.where is not None:
+        found.append(definition.where.on)
     return tuple(found)
 
 
 def to_json(definition: Definition) -> dict[str, Any]:
-    """JSON-able form; `from_json` reads it back equal."""
+    """JSON-able form; `from_json` reads it back equal. What is not set is left out."""
     data: dict[str, Any] = {"is": type(definition).__name__, **vars(definition)}
-    if isinstance(definition, Transform):
-        data["inputs"] = [to_json(item) for item in definition.inputs]
-    if isinstance(definition, Aggregate):
-        data["keys"] = list(definition.keys)
+    for name in ("part", "value", "where"):
+        if name in data and data[name] is None:
+            del data[name]
+    if "inputs" in data:
+        data["inputs"] = [to_json(item) for item in data["inputs"]]
+    if "keys" in data:
+        data["keys"] = list(data["keys"])
+    if "value" in data:
+        data["value"] = to_json(data["value"])
+    if "where" in data:
+        data["where"] = {**vars(data["where"]), "on": to_json(data["where"].on)}
     return data
 
 
 def from_json(data: Mapping[str, Any]) -> Definition:
     """The definition that `to_json` wrote."""
     fields = {key: value for key, value in data.items() if key != "is"}
-    if data["is"] == "Transform":
-        fields["inputs"] = tuple(from_json(item) for item in data["inputs"])
-    if data["is"] == "Aggregate":
-        fields["keys"] = tuple(data["keys"])
+    if "inputs" in fields:
+        fields["inputs"] = tuple(from_json(item) for item in fields["inputs"])
+    if "keys" in fields:
+        fields["keys"] = tuple(fields["keys"])
+    if "value" in fields:
+        fields["value"] = from_json(fields["value"])
+    if "where" in fields:
+        fields["where"] = Condition(**{**fields["where"], "on": from_json(fields["where"]["on"])})
     definition: Definition = _CLASSES[data["is"]](**fields)
     return definition
