@@ -142,5 +142,5 @@ def test_tpe_finds_more_than_random_does() -> None:
 
 
 def test_an_unknown_searcher_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(DeclarationError, match=r"no searcher 'gp'.*random.*tpe"):
-        searcher_named("gp")
+    with pytest.raises(DeclarationError, match=r"no searcher 'gpx'.*random.*tpe"):
+        searcher_named("gpx")

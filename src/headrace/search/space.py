@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -20,6 +21,8 @@ __all__ = [
     "Space",
     "Value",
     "active",
+    "clip",
+    "edges",
     "every_parameter",
     "problems_of",
     "require_searchable",
@@ -28,9 +31,18 @@ __all__ = [
 
 
 def require_searchable(space: Space) -> None:
-    """Raises DeclarationError where there is nothing to search."""
+    """Raises DeclarationError where there is nothing to search, or two parameters share a name."""
     if not space.parameters:
         raise DeclarationError("the space is empty", where="study", fix="declare at least one parameter")
+    counts = Counter(key for key, _ in every_parameter(space))
+    twice = [key for key, count in counts.items() if count > 1]
+    if twice:
+        raise DeclarationError(
+            f"two parameters are called {twice[0]!r}",
+            where="study",
+            found=twice,
+            fix="rename the option of one of them",
+        )
 
 
 def active(space: Space, config: Mapping[str, Value], prefix: str = "") -> Iterator[tuple[str, Parameter]]:
@@ -74,11 +86,19 @@ def _draw(parameter: Parameter, rng: np.random.Generator) -> Value:
         return parameter.options[int(rng.integers(len(parameter.options)))]
     if isinstance(parameter, Integer) and not parameter.log:
         return int(rng.integers(parameter.low, parameter.high + 1))
+    low, high = edges(parameter)
     if parameter.log:
-        drawn = math.exp(rng.uniform(math.log(parameter.low), math.log(parameter.high)))
+        drawn = math.exp(rng.uniform(math.log(low), math.log(high)))
     else:
-        drawn = rng.uniform(parameter.low, parameter.high)
+        drawn = rng.uniform(low, high)
     return clip(parameter, drawn)
+
+
+def edges(parameter: Float | Integer) -> tuple[float, float]:
+    """The continuous range that rounds to a parameter's range: both ends of an Integer are as wide as its middle."""
+    if isinstance(parameter, Integer):
+        return parameter.low - 0.5, parameter.high + 0.5
+    return parameter.low, parameter.high
 
 
 def clip(parameter: Float | Integer, number: float) -> float | int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headrace.core.errors import DeclarationError
+from headrace.search.searchers.hyperopt_tpe import HyperoptSearcher
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.searchers.random import RandomSearcher
 from headrace.search.searchers.tpe import TpeSearcher
@@ -12,6 +13,7 @@ from headrace.search.space import Space
 
 SEARCHERS: dict[str, Callable[[Space], Searcher]] = {
     "random": RandomSearcher,
+    "hyperopt": HyperoptSearcher,
     "tpe": TpeSearcher,
 }
 

@@ -1,161 +1,153 @@
-"""Tree-structured Parzen estimator (Bergstra et al., 2011), by Hyperopt.
+"""Tree-structured Parzen estimator (Bergstra et al., 2011), all parameters at once (as BOHB and Optuna have it).
 
-Hyperopt's own loop keeps its state in a Trials object that a kill destroys and that repeats its seeds when resumed. We
-use its model only: Trials is rebuilt from our history at every ask (milliseconds), the seed comes from our rng, and our
-journal is the memory. Within a batch, configs already asked are shown to the model as pending: Hyperopt counts a trial
-without a loss as bad, which pushes the next one elsewhere. Failed trials are counted the same way.
+The n trials are split into good and bad ones. Each group is a mixture of one kernel per trial and one flat one; the
+config proposed is the draw from the good group's mixture l with the largest l / g, g being the bad group's.
+
+| symbol | meaning | shape |
+|---|---|---|
+| X | candidates, as in `cube` | [m, d] |
+| C | centres: the trials of a group | [k, d] |
+| s | width of a kernel in a parameter | [k, d] |
+
+A kernel is a distribution over the whole conditional space: a product over the parameters active in the candidate. In
+each the factor is a normal cut to [0, 1] (numbers) or a smoothed indicator (options) where the centre has the
+parameter, else flat. So a parameter is judged by the trials that had it, and trials of several branches are comparable.
+Pending configs are bad trials (constant liar), which sends parallel workers elsewhere.
+
+All factors of all kernels are one product of two small matrices: log k = F(X) @ G(C)^T, since a normal's exponent is
+-(x^2 - 2 x c + c^2) / 2 s^2. That is what makes a suggestion take a millisecond.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import logsumexp, ndtr, ndtri
 
-from headrace.search.space import (
-    Categorical,
-    Choice,
-    Config,
-    Integer,
-    Parameter,
-    Space,
-    Value,
-    active,
-    clip,
-    every_parameter,
-    require_searchable,
-)
+from headrace.search.searchers.cube import Array, Cube
+from headrace.search.searchers.evidence import evidence, taken
+from headrace.search.searchers.startup import spread
+from headrace.search.space import Config, Space, require_searchable
 from headrace.search.trial import Trial
 
 
 class TpeSearcher:
-    """Hyperopt's TPE after `startup` random trials.
+    """Multivariate TPE after `startup` trials that are spread over the space.
 
-    startup is small: a study here has tens of trials, and Hyperopt's default of 20 would make most of them random.
+    candidates: draws from l. share, most: the good group is ceil(share * n) trials, but no more than `most`.
     """
 
     name = "tpe"
 
-    def __init__(self, space: Space, *, startup: int = 6, candidates: int = 32) -> None:
+    def __init__(
+        self, space: Space, *, startup: int = 8, candidates: int = 64, share: float = 0.12, most: int = 25
+    ) -> None:
         require_searchable(space)
         self.space = space
         self.startup = startup
         self.candidates = candidates
-        self._parameters = dict(every_parameter(space))
-        self._domain: Any = None
+        self.share = share
+        self.most = most
+        self._cube = Cube(space)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
-        from hyperopt import Trials, tpe
-
-        trials = Trials()
-        seen = [(trial.config, trial.loss) for trial in history] + [(config, None) for config in pending]
-        trials.insert_trial_docs([self._document(i, config, loss) for i, (config, loss) in enumerate(seen)])
-        trials.refresh()
+        cube = self._cube
+        known = evidence(cube, history)
+        used = taken(cube, history, pending)
+        waiting = cube.encode(pending)
+        order = np.argsort(known.losses, kind="stable")
+        count = min(math.ceil(self.share * len(order)), self.most)
         asked: list[Config] = []
-        for offset in range(n):
-            number = len(seen) + offset
-            (proposal,) = tpe.suggest(
-                [number],
-                self._hyperopt_domain(),
-                trials,
-                int(rng.integers(2**31 - 1)),
-                n_startup_jobs=self.startup,
-                n_EI_candidates=self.candidates,
-                verbose=False,
-            )
-            config = self._config(proposal["misc"]["vals"])
-            asked.append(config)
-            trials.insert_trial_docs([self._document(number, config, None)])
-            trials.refresh()
+        for _ in range(n):
+            if len(known.losses) + len(waiting) < self.startup or not len(known.losses):
+                row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
+            else:
+                good = Mixture(cube, known.X[order[:count]])
+                bad = Mixture(cube, np.concatenate([known.X[order[count:]], waiting]))
+                row = self._best(good, bad, used, rng)
+            used.update(cube.identities(row[None]))
+            waiting = np.concatenate([waiting, row[None]])
+            asked.append(cube.decode(row))
         return asked
 
-    def _hyperopt_domain(self) -> Any:
-        if self._domain is None:
-            from hyperopt.base import Domain
-
-            self._domain = Domain(None, _expression(self.space, ""))
-        return self._domain
-
-    def _document(self, number: int, config: Config, loss: float | None) -> dict[str, Any]:
-        """A trial as Hyperopt stores it: every parameter's value in its own coordinates, [] where inactive."""
-        present = dict(active(self.space, config))
-        values = {key: [_encode(present[key], config[key])] if key in present else [] for key in self._parameters}
-        return {
-            "state": 2,  # done; a loss of None still counts as bad
-            "tid": number,
-            "spec": None,
-            "result": {"status": "fail"} if loss is None else {"status": "ok", "loss": loss},
-            "misc": {
-                "tid": number,
-                "cmd": None,
-                "idxs": {key: [number] if value else [] for key, value in values.items()},
-                "vals": values,
-            },
-            "exp_key": None,
-            "owner": None,
-            "version": 0,
-            "book_time": None,
-            "refresh_time": None,
-        }
-
-    def _config(self, values: Mapping[str, Sequence[float]]) -> Config:
-        config: Config = {}
-
-        def fill(space: Space, prefix: str) -> None:
-            for name, parameter in space.parameters.items():
-                value = _decode(parameter, values[prefix + name][0])
-                config[prefix + name] = value
-                if isinstance(parameter, Choice):
-                    fill(parameter.options[str(value)], f"{prefix}{value}.")
-
-        fill(self.space, "")
-        return config
+    def _best(self, good: Mixture, bad: Mixture, used: set[bytes], rng: np.random.Generator) -> Array:
+        X = good.sample(self.candidates, rng)
+        ratio = good.log_density(X) - bad.log_density(X)
+        identities = self._cube.identities(X)
+        fresh = [i for i, identity in enumerate(identities) if identity not in used]
+        if not fresh:
+            return spread(self._cube, X, used, rng)
+        best: Array = X[fresh][int(np.argmax(ratio[fresh]))]
+        return best
 
 
-def _expression(space: Space, prefix: str) -> dict[str, Any]:
-    """The space in Hyperopt's words. Rounding of integers is ours, so that both ends are as likely as the middle."""
-    from hyperopt import hp
+class Mixture:
+    """Kernels around centres C [k, d] and a flat one, all of the same weight."""
 
-    built: dict[str, Any] = {}
-    for name, parameter in space.parameters.items():
-        key = prefix + name
-        if isinstance(parameter, Choice):
-            options = [_expression(sub, f"{prefix}{option}.") for option, sub in parameter.options.items()]
-            built[key] = hp.choice(key, options)
-        elif isinstance(parameter, Categorical):
-            built[key] = hp.choice(key, list(range(len(parameter.options))))
-        else:
-            low, high = _edges(parameter)
-            if parameter.log:
-                built[key] = hp.loguniform(key, math.log(low), math.log(high))
+    def __init__(self, cube: Cube, centres: Array) -> None:
+        self.cube = cube
+        self.widths = _widths(cube, len(centres))
+        self.centres = np.vstack([centres, np.full((1, cube.d), np.nan)])
+
+    def sample(self, m: int, rng: np.random.Generator) -> Array:
+        """m draws [m, d]; what the drawn centre has no value for is drawn flat."""
+        X = self.centres[rng.integers(len(self.centres), size=m)]
+        for j, column in enumerate(self.cube.columns):
+            if column.options:
+                redrawn = rng.random(m) >= self._kept(column.options)
+                X[redrawn, j] = rng.integers(column.options, size=m)[redrawn]
             else:
-                built[key] = hp.uniform(key, low, high)
-    return built
+                X[:, j] = _cut_normal(X[:, j], self.widths[j], rng)
+        return self.cube.prune(self.cube.snap(X), rng)
+
+    def _kept(self, options: int) -> float:
+        """How likely a kernel keeps its centre's option instead of drawing any."""
+        k = len(self.centres)
+        return k / (k + options)
+
+    def log_density(self, X: Array) -> Array:
+        """[m], in each number relative to flat; where the truth is -inf (a centre outside) it does not occur."""
+        total: Array = logsumexp(self._log_kernels(X), axis=1) - math.log(len(self.centres))
+        return total
+
+    def _log_kernels(self, X: Array) -> Array:
+        """[m, k + 1] = F(X) @ G(C)^T"""
+        left: list[Array] = []
+        right: list[Array] = []
+        for j, column in enumerate(self.cube.columns):
+            x, c = X[:, j], self.centres[:, j]
+            here, there = ~np.isnan(x), ~np.isnan(c)
+            if column.options:
+                levels = np.arange(column.options)
+                kept = self._kept(column.options)
+                share = np.where(c[:, None] == levels, kept, 0.0) + (1 - kept) / column.options
+                share[~there] = 1 / column.options
+                left.extend((x[:, None] == levels).T.astype(np.float64))
+                right.extend(np.log(share).T)
+            else:
+                s = self.widths[j]
+                x, c = np.where(here, x, 0.0), np.where(there, c, 0.0)
+                mass = ndtr((1 - c) / s) - ndtr(-c / s)
+                constant = -(c**2) / (2 * s**2) - np.log(s * math.sqrt(2 * math.pi) * mass)
+                left.extend((x**2, x, here.astype(np.float64)))
+                right.extend((there * (-0.5 / s**2), there * c / s**2, there * constant))
+        product: Array = np.array(left).T @ np.array(right)
+        return product
 
 
-def _edges(parameter: Any) -> tuple[float, float]:
-    """The continuous range that rounds to a parameter's range; a logarithmic one keeps away from zero."""
-    if isinstance(parameter, Integer):
-        return parameter.low - 0.5, parameter.high + 0.5
-    return parameter.low, parameter.high
+def _widths(cube: Cube, k: int) -> Array:
+    """s [d]: Scott's rule, but no narrower than k trials, or half a cell of a whole number, can tell apart."""
+    scott = 0.2 * max(k, 1) ** (-1 / (cube.d + 4))
+    floor = 1 / min(100, 2 + k)
+    return np.array([max(scott, floor, 0.5 / column.values) for column in cube.columns])
 
 
-def _encode(parameter: Parameter, value: Value) -> float | int:
-    if isinstance(parameter, Choice):
-        return list(parameter.options).index(str(value))
-    if isinstance(parameter, Categorical):
-        return parameter.options.index(value)
-    assert isinstance(value, int | float)
-    return value
-
-
-def _decode(parameter: Parameter, value: float) -> Value:
-    if isinstance(parameter, Choice):
-        return list(parameter.options)[int(value)]
-    if isinstance(parameter, Categorical):
-        return parameter.options[int(value)]
-    return clip(parameter, value)
+def _cut_normal(centres: Array, width: float, rng: np.random.Generator) -> Array:
+    """Draws from normals cut to [0, 1], by inversion; NaN stays."""
+    low, high = ndtr(-centres / width), ndtr((1 - centres) / width)
+    drawn: Array = centres + width * ndtri(low + rng.random(len(centres)) * (high - low))
+    return np.clip(drawn, 0.0, 1.0)
