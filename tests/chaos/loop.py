@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,6 +16,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.automations import ensure
+from flows.demo.receiver import Receiver, receiving
 from flows.deployments import for_references, triggers_for
 from flows.register import register
 from headrace.cli.lifecycle import start_services, stop_services
@@ -30,41 +28,6 @@ from headrace.registry.ledger import Ledger
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
-
-
-@dataclass
-class Receiver:
-    """A webhook that takes what it is sent. refuse: answers 500 instead."""
-
-    url: str = ""
-    refuse: bool = False
-    taken: list[dict[str, Any]] = field(default_factory=list)
-
-    def titles(self) -> list[str]:
-        return [str(alert["title"]) for alert in self.taken]
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    """A receiver while the block runs."""
-    receiver = Receiver()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if not receiver.refuse:
-                receiver.taken.append(json.loads(body))
-            self.send_response(500 if receiver.refuse else 200)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver.url = f"json://127.0.0.1:{server.server_address[1]}/alerts"
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield receiver
-        server.shutdown()
 
 
 @dataclass(frozen=True, kw_only=True)

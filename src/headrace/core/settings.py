@@ -45,6 +45,11 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("PREFECT_API_URL", "HEADRACE_PREFECT_API_URL")
     )
     alert_url: SecretStr | None = Field(default=None, description="Apprise addresses, a space between two")
+    alert_block: str = Field(
+        default="secret/headrace-alert-url",
+        pattern="^[a-z0-9-]+/[a-z0-9-]+$",
+        description="the Prefect block, type/name, that flows read the addresses from where alert_url is not set",
+    )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
 
     @property

@@ -1,0 +1,1 @@
+"""`make drift-demo`: the loop, live, on a replayed feed. Everything is real but the calendar, which runs faster."""
