@@ -1,4 +1,7 @@
-"""Every aggregation over every fitting column of the shop, and its direct features."""
+"""A few aggregations of each sort over every fitting column of the shop, and its direct features.
+
+All primitives are held against their plain twins without the engine around them (test_primitives_aggregations).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from headrace.synthesis.definitions import Aggregate, Direct, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from tests.synthesis.synthesis_world import problem
 
+SOME = ("sum", "mean", "std", "skew", "min", "max", "count", "percent_true", "num_unique", "mode", "last", "last_time")
 LOOKBACKS = (None, *problem.lookbacks_us)
 COLUMNS = (
     ("amount", "numeric"),
@@ -43,7 +47,7 @@ def one(
 def over_orders(entity: str, keys: tuple[str, ...]) -> list[Stored]:
     found: list[Stored] = []
     for column, kind in COLUMNS:
-        for primitive in AGGREGATIONS.values():
+        for primitive in map(AGGREGATIONS.__getitem__, SOME):
             if kind in primitive.inputs:
                 found += [one(entity, "orders", keys, column, primitive.name, span, kind) for span in LOOKBACKS]
                 found.append(one(entity, "orders", keys, column, primitive.name, LOOKBACKS[2], kind, "event"))

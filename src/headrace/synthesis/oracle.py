@@ -8,9 +8,8 @@ since an instant in [t - lookback, t) are aggregated, exactly (fractions), in or
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -21,6 +20,7 @@ from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.columns import clock_of, label_column
 from headrace.synthesis.definitions import Aggregate, Direct, Stored
 from headrace.synthesis.engine import Tables
+from headrace.synthesis.oracle_primitives import answer
 
 Row = Mapping[str, Any]
 _TYPES = {"categorical": pa.string(), "time": pa.int64()}
@@ -128,54 +128,5 @@ def _instant(table: Table, expression: TimeExpression, row: Row) -> int:
 
 
 def _aggregate(definition: Aggregate, held: list[Held]) -> Any:
-    values = [item.value for item in held if item.value is not None]
-    if definition.primitive == "last":
-        return held[-1].value if held else None
-    if definition.primitive == "last_time":
-        return max((item.since_us for item in held if item.value is not None), default=None)
-    if definition.primitive == "percent_true":
-        return sum(item.value == 1.0 for item in held) / len(held) if held else None
-    return _PRIMITIVES[definition.primitive](values)
-
-
-def _central(values: list[float], power: int) -> Fraction:
-    mean = sum(map(Fraction, values), Fraction(0)) / len(values)
-    return sum(((Fraction(value) - mean) ** power for value in values), Fraction(0))
-
-
-def _mean(values: list[float]) -> float | None:
-    return float(sum(map(Fraction, values), Fraction(0)) / len(values)) if values else None
-
-
-def _std(values: list[float]) -> float | None:
-    return math.sqrt(_central(values, 2) / (len(values) - 1)) if len(values) > 1 else None
-
-
-def _skew(values: list[float]) -> float | None:
-    n = len(values)
-    if n < 3:
-        return None
-    square = _central(values, 2)
-    if square == 0:
-        return 0.0
-    # m3 / m2^1.5 with its square taken exactly, so that nothing overflows or underflows on the way.
-    cube = _central(values, 3)
-    size = math.sqrt(cube * cube / square**3)
-    return math.copysign(n * math.sqrt(n - 1) / (n - 2) * size, cube)
-
-
-def _mode(values: list[str]) -> str | None:
-    return min(set(values), key=lambda value: (-values.count(value), value)) if values else None
-
-
-_PRIMITIVES: dict[str, Callable[[list[Any]], Any]] = {
-    "sum": lambda values: float(sum(map(Fraction, values), Fraction(0))),
-    "mean": _mean,
-    "std": _std,
-    "skew": _skew,
-    "min": lambda values: min(values, default=None),
-    "max": lambda values: max(values, default=None),
-    "count": lambda values: float(len(values)),
-    "num_unique": lambda values: float(len(set(values))) if values else None,
-    "mode": _mode,
-}
+    said = answer(definition.primitive, [(item.since_us, item.value) for item in held])
+    return said[definition.part or 0] if isinstance(said, list) else said
