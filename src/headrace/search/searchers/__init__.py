@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headrace.core.errors import DeclarationError
+from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.searchers.hyperopt_tpe import HyperoptSearcher
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.searchers.random import RandomSearcher
+from headrace.search.searchers.smac import SmacSearcher
 from headrace.search.searchers.tpe import TpeSearcher
 from headrace.search.space import Space
 
@@ -15,6 +17,8 @@ SEARCHERS: dict[str, Callable[[Space], Searcher]] = {
     "random": RandomSearcher,
     "hyperopt": HyperoptSearcher,
     "tpe": TpeSearcher,
+    "gp": GaussianProcessSearcher,
+    "smac": SmacSearcher,
 }
 
 __all__ = ["SEARCHERS", "Searcher", "searcher_named"]

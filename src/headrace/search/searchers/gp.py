@@ -1,0 +1,168 @@
+"""Bayesian optimisation with a Gaussian process and expected improvement (Jones, Schonlau and Welch, 1998).
+
+The length scales are fitted again when the history has grown by a tenth: how many trials they are fitted to follows
+from the length of the history, so an ask is a function of it; what was fitted is only remembered. Pending configs are
+believed to give what the process expects of them: its uncertainty is gone there, and the next ask goes elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from headrace.search.searchers.cube import Array, Cube
+from headrace.search.searchers.evidence import evidence, taken
+from headrace.search.searchers.gaussian_process import Posterior, fit
+from headrace.search.searchers.improvement import log_expected_improvement, slopes
+from headrace.search.searchers.startup import spread
+from headrace.search.searchers.warp import cut
+from headrace.search.space import Config, Space, require_searchable
+from headrace.search.trial import Trial
+
+#: At most so many trials decide the length scales: the best half, and every so many of the others.
+_FITTED = 200
+_STEPS = 20
+
+
+class GaussianProcessSearcher:
+    """A Gaussian process after `startup` trials that are spread over the space.
+
+    candidates: random configs, and as many around the best trials, that expected improvement is looked for at; the best
+    `climbs` of them are improved along its gradient.
+    """
+
+    name = "gp"
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        startup: int = 8,
+        candidates: int = 300,
+        climbs: int = 3,
+        warp: Callable[[Array], Array] = cut,
+    ) -> None:
+        require_searchable(space)
+        self.space = space
+        self.startup = startup
+        self.candidates = candidates
+        self.climbs = climbs
+        self.warp = warp
+        self._cube = Cube(space)
+        self._fitted: dict[bytes, Array] = {}
+
+    def ask(
+        self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
+    ) -> list[Config]:
+        cube = self._cube
+        known = evidence(cube, history)
+        used = taken(cube, history, pending)
+        waiting = cube.encode(pending)
+        modelled = len(known.losses) + len(waiting) >= self.startup and len(known.losses) > 0
+        t = self._scales(history) if modelled and n else np.empty(0)
+        asked: list[Config] = []
+        for _ in range(n):
+            if modelled or (len(known.losses) and len(known.losses) + len(waiting) >= self.startup):
+                t = t if len(t) else self._scales(history)
+                row = self._propose(known.X, self.warp(known.losses), waiting, t, used, rng)
+            else:
+                row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
+            used.update(cube.identities(row[None]))
+            waiting = np.concatenate([waiting, row[None]])
+            asked.append(cube.decode(row))
+        return asked
+
+    def _scales(self, history: Sequence[Trial]) -> Array:
+        """t, fitted to the first so many trials as the schedule says."""
+        known = evidence(self._cube, history[: last_fit(len(history))])
+        if not len(known.losses):
+            known = evidence(self._cube, history)
+        y = self.warp(known.losses)
+        order = np.argsort(y, kind="stable")
+        if len(order) > _FITTED:
+            half = _FITTED // 2
+            rest = np.linspace(half, len(order) - 1, half).astype(int)
+            order = np.concatenate([order[:half], order[rest]])
+        F, y = self._cube.features(known.X[order]), y[order]
+        identity = F.tobytes() + y.tobytes()
+        if identity not in self._fitted:
+            self._fitted = {identity: fit(F, self._cube.owner, y, self._cube.d)}
+        return self._fitted[identity]
+
+    def _propose(
+        self, X: Array, y: Array, waiting: Array, t: Array, used: set[bytes], rng: np.random.Generator
+    ) -> Array:
+        cube = self._cube
+        F = cube.features(X)
+        model = Posterior(t, F, cube.owner, y)
+        expected = model.predict(F)[0]
+        if len(waiting):
+            believed = cube.features(waiting)
+            y = np.concatenate([y, model.predict(believed)[0]])
+            F = np.concatenate([F, believed])
+            model = Posterior(t, F, cube.owner, y)
+        best = float(expected.min())
+        X = X[np.argsort(expected, kind="stable")]
+        drawn = np.concatenate([cube.sample(self.candidates, rng), around(cube, X[:5], self.candidates, rng)])
+        gain = log_expected_improvement(*model.predict(cube.features(drawn)), best)
+        starts = drawn[np.argsort(-gain, kind="stable")[: self.climbs]]
+        climbed = cube.snap(np.array([self._climb(model, row, best) for row in starts]))
+        drawn = np.concatenate([climbed, drawn])
+        gain = np.concatenate([log_expected_improvement(*model.predict(cube.features(climbed)), best), gain])
+        identities = cube.identities(drawn)
+        fresh = [i for i, identity in enumerate(identities) if identity not in used]
+        if not fresh:
+            return spread(cube, X, used, rng)
+        chosen: Array = drawn[fresh][int(np.argmax(gain[fresh]))]
+        return chosen
+
+    def _climb(self, model: Posterior, row: Array, best: float) -> Array:
+        """A row [d] with its active numbers moved up the gradient of log EI."""
+        from scipy.optimize import minimize
+
+        cube = self._cube
+        free = np.flatnonzero(cube.numeric & ~np.isnan(row))
+        if not len(free):
+            return row
+        f = cube.features(row[None])[0]
+        places = np.array([int(np.flatnonzero(cube.owner == j)[0]) for j in free])
+
+        def negative(x: Array) -> tuple[float, Array]:
+            f[places] = x
+            mean, variance, mean_gradient, variance_gradient = model.gradient(f)
+            by_mean, by_variance = slopes(mean, variance, best)
+            gradient = by_mean * mean_gradient[places] + by_variance * variance_gradient[places]
+            value = log_expected_improvement(np.array([mean]), np.array([variance]), best)
+            return -float(value[0]), -gradient
+
+        found = minimize(
+            negative, row[free], jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(free), options={"maxiter": _STEPS}
+        )
+        moved = row.copy()
+        moved[free] = found.x
+        return moved
+
+
+def last_fit(n: int) -> int:
+    """The number of trials that length scales are fitted to when there are n: each up to 20, then each tenth more."""
+    if n <= 20:
+        return n
+    return math.floor(20 * 1.1 ** math.floor(math.log(n / 20) / math.log(1.1) + 1e-9) + 1e-9)
+
+
+def around(cube: Cube, X: Array, n: int, rng: np.random.Generator) -> Array:
+    """n configs near some of X [k, d]: about two parameters moved, numbers by a normal step of some size."""
+    moved = X[rng.integers(len(X), size=n)]
+    active = np.maximum((~np.isnan(moved)).sum(axis=1, keepdims=True), 1)
+    change = rng.random(moved.shape) < 2 / active
+    change[np.arange(n), rng.integers(cube.d, size=n)] = True
+    step = 10.0 ** rng.uniform(-2, -0.3, size=(n, 1))
+    for j, column in enumerate(cube.columns):
+        if column.options:
+            other = rng.integers(column.options, size=n).astype(np.float64)
+        else:
+            other = moved[:, j] + step[:, 0] * rng.standard_normal(n)
+        moved[:, j] = np.where(change[:, j] & ~np.isnan(moved[:, j]), other, moved[:, j])
+    return cube.prune(cube.snap(moved), rng)
