@@ -16,7 +16,6 @@ from headrace.monitor.policy import Policy, by_hand, decide, escalation, ranked
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
 SLOW = Finding(name="dep_delay", effect=0.3, floor=0.1, p_value=1e-6)
-OUTCOMES: list[Outcome] = ["promoted", "refused"]
 MORE = tuple(Finding(name=f"f{n}", effect=0.3, floor=0.1, p_value=1e-6) for n in range(3))
 
 
@@ -155,6 +154,20 @@ def test_retrains_that_do_not_help_escalate_and_pause() -> None:
     quiet = decide(window(29, AUC), [*history, past(told), past(held)])
     assert quiet.kind == "nothing"
     assert decide(window(49, AUC), [*history, past(told), past(held)]).kind == "retrain"
+
+
+def test_a_retrain_that_could_not_be_compared_is_no_sign_that_retraining_does_not_help() -> None:
+    first = decide(window(7, AUC))
+    unknown = [past(first, "not comparable", "fewer than 50 rows")]
+    assert "the cooldown is 7d" in decide(window(13, AUC), unknown).reason
+    second = decide(window(14, AUC), unknown)
+    assert second.kind == "retrain"
+    both = [*unknown, past(second, "not comparable", "fewer than 50 rows")]
+    assert escalation(second, both, Policy(escalate_after=1)) is None
+    assert decide(window(21, AUC), both).kind == "retrain"
+    refused = [past(first, "refused"), past(second, "not comparable")]
+    assert escalation(second, refused) is None
+    assert "the cooldown is 14d" in decide(window(27, AUC), refused).reason
 
 
 def test_a_promotion_ends_the_row_of_refusals() -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pytest
 
+from headrace.core.clock import DAY
 from headrace.core.errors import DataError, NotFoundError, UnavailableError
+from headrace.evaluate.gate import GateDecision, decide
+from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake
 from headrace.monitor.alerts import queued
 from headrace.monitor.outbox import Outbox
+from headrace.pipeline import release
 from headrace.pipeline.retraining import RETRAIN_STAGES, RetrainReport, ask_by_hand, retrain, walk_stages
 from headrace.pipeline.runner import PipelineRun
 from headrace.registry.ledger import Ledger
@@ -59,18 +64,41 @@ def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: 
     assert look(context_of(turned)).decision.champion == "2"
 
 
-def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_end(standing: Shop) -> None:
+def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_end(
+    standing: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     context = context_of(standing)
+    monkeypatch.setattr(release, "_gate", lambda *_: _worse())
     first = done(standing, ask_by_hand(context, "a whim", now_us=wall_us()).id)
     live(context, 1)
     second = done(standing, ask_by_hand(context, "another whim", now_us=wall_us()).id)
     assert (first.outcome, second.outcome) == ("refused", "refused")
-    assert first.reason
+    assert "worse than the champion" in second.reason
     assert (first.escalated, second.escalated) == (False, True)
     champion = Ledger(standing.home, "shop").champion()
     assert champion is not None
     assert champion.version == "1"
     assert "retraining does not help" in titles(standing)[-1]
+
+
+def _worse() -> GateDecision:
+    """The gate's verdict on a challenger with predictions that say nothing."""
+    label = np.arange(200) % 2.0
+    cutoffs = np.arange(200) * DAY // 20
+    return decide(METRICS["auc"], label, label[::-1] * 0, label, cutoffs, margin=0.002, baseline=0.5)
+
+
+def test_a_challenger_that_cannot_be_compared_is_no_refusal(standing: Shop) -> None:
+    """The day after a training few rows are left that neither model learnt from: no word on retraining."""
+    context = context_of(standing)
+    reports = []
+    for whim in ("a whim", "another whim"):
+        live(context, 1)
+        reports.append(done(standing, ask_by_hand(context, whim, now_us=wall_us()).id))
+    assert [report.outcome for report in reports] == ["not comparable"] * 2
+    assert "fewer than 50 rows" in reports[0].reason
+    assert not any(report.escalated for report in reports)
+    assert titles(standing)[-1] == "Headrace shop: the challenger cannot be compared yet"
 
 
 def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop) -> None:

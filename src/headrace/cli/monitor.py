@@ -55,13 +55,13 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
 def retrain_problem(problem: str, decision: str | None, reason: str, home: Path | None) -> None:
     """Do the retrain of a decision; without one, what is owed, the oldest first; else one that a person wants.
 
-    Exit code 4: the challenger was refused, or the data could not be trained on.
+    Exit code 4: the challenger was refused or could not be compared, or the data could not be trained on.
     """
     context = context_of(problem, home)
     chosen = decision or _owed(context) or ask_by_hand(context, reason, now_us=wall_us()).id
     report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
     show_outcome(report)
-    if report.outcome in ("refused", "failed"):
+    if report.outcome in ("refused", "not comparable", "failed"):
         sys.exit(4)
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from headrace.monitor.evidence import WindowEvidence
 
 Kind = Literal["nothing", "alert", "retrain"]
-Outcome = Literal["promoted", "refused", "failed", "superseded"]
+#: "not comparable": too few rows that neither model learnt from, so nothing is known about the challenger.
+Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
 About = Literal["feature", "prediction", "label", "quality"]
 
 

@@ -69,10 +69,16 @@ def of_outcome(
     links: Mapping[str, str] | None = None,
 ) -> Alert:
     """The message of a finished retrain: promoted, refused or failed, and why."""
-    levels: dict[Outcome, Level] = {"promoted": "success", "refused": "warning", "superseded": "info"}
+    levels: dict[Outcome, Level] = {
+        "promoted": "success",
+        "refused": "warning",
+        "not comparable": "warning",
+        "superseded": "info",
+    }
     became: dict[Outcome, str] = {
         "promoted": f"{_version(version)} is champion",
         "refused": "the challenger was refused",
+        "not comparable": "the challenger cannot be compared yet",
         "superseded": "the retrain is not needed any more",
     }
     links = {**decision.links, **(links or {})}

@@ -21,7 +21,7 @@ from headrace.core.clock import DAY, format_duration, iso
 from headrace.core.errors import DeclarationError
 from headrace.monitor.decision import Decision, Finding, Past, Window, decision_id
 
-#: Outcomes of a retrain that brought no new champion.
+#: Outcomes that say that retraining does not help. "not comparable" says nothing: the next try waits no longer.
 UNHELPFUL = frozenset({"refused", "failed"})
 
 

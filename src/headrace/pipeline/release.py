@@ -72,6 +72,7 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     champion = ledger.champion()
     at_us = needs["ingest"].facts["until_us"]
     challenger: str | None = None
+    comparable = True
     if champion is not None and champion.version == version:
         decision_facts: dict[str, Any] = {"promoted": True, "reason": champion.reason}
     elif champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
@@ -84,6 +85,7 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     else:
         decision = _gate(context, needs, champion)
         write_json(folder / "gate.json", decision)
+        comparable = decision is not None
         promoted = decision is not None and decision.promote
         reason = decision.reason if decision is not None else _NOT_COMPARABLE
         if promoted:
@@ -99,7 +101,8 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             ledger.record_metrics(version, needs["evaluate"].facts["metrics"])  # for whoever promotes it by hand
         decision_facts = {"promoted": promoted, "reason": reason}
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
-    return {"version": version, **decision_facts, "proposals": [str(proposal) for proposal in proposals]}
+    told = {"comparable": comparable, "proposals": [str(proposal) for proposal in proposals]}
+    return {"version": version, **decision_facts, **told}
 
 
 def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision | None:

@@ -135,7 +135,9 @@ def _train(context: Context, decision: Decision, walk: Walk) -> _Ended:
     if version == decision.champion:
         same = "the history until then makes the very model that is champion"
         return _Ended(outcome="refused", reason=same, version=version)
-    return _Ended(outcome="promoted" if promoted["promoted"] else "refused", reason=reason, version=version)
+    # A stage that was finished before "comparable" was written down knows only of comparisons.
+    verdict: Outcome = "refused" if promoted.get("comparable", True) else "not comparable"
+    return _Ended(outcome="promoted" if promoted["promoted"] else verdict, reason=reason, version=version)
 
 
 def _newer_champion(context: Context, decision: Decision) -> str | None:
