@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 from headrace.core.clock import format_duration
 
-Kind = Literal["numeric", "categorical", "boolean", "time"]
+Kind = Literal["numeric", "categorical", "boolean", "time", "text"]
 
 #: A slug that needs a digest keeps this many letters of its name.
 _READABLE = 80

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,6 +38,10 @@ def finish(
     return pa.table({definition.slug: finisher.arrow(definition) for definition in definitions})
 
 
+#: Kinds that are held as Arrow strings.
+_WORDS = ("categorical", "text")
+
+
 def _empty(definition: Definition) -> float | None:
     return aggregation(definition.primitive).empty if isinstance(definition, Aggregate) else None
 
@@ -50,11 +53,11 @@ class _Finisher:
         self._stored = stored
         self._row = row
         self._ticks_us = ticks_us
-        self._known: dict[Definition, npt.NDArray[Any]] = {}
+        self._known: dict[Definition, Any] = {}
 
     def arrow(self, definition: Definition) -> pa.Array:
-        if definition.kind == "categorical":
-            return texts(self._given(definition))
+        if definition.kind in _WORDS:
+            return texts(self._value(definition))
         if isinstance(definition, Direct | Aggregate):
             given = self._given(definition)
             if given.type == pa.float64() and not pc.any(pc.is_nan(given)).as_py():
@@ -62,16 +65,19 @@ class _Finisher:
                 return given if empty is None else pc.fill_null(given, empty)
         return to_arrow(self._value(definition), definition.kind)
 
-    def _value(self, definition: Definition) -> npt.NDArray[Any]:
+    def _value(self, definition: Definition) -> Any:
         if definition not in self._known:
             self._known[definition] = self._compute(definition)
         return self._known[definition]
 
-    def _compute(self, definition: Definition) -> npt.NDArray[Any]:
+    def _compute(self, definition: Definition) -> Any:
+        """numpy, or Arrow strings of a category or a text."""
         if isinstance(definition, Transform):
             inputs = [self._value(item) for item in definition.inputs]
             return transform(definition.primitive).compute(inputs, self._ticks_us)
         given = self._given(definition)
+        if definition.kind in _WORDS:
+            return texts(given)
         values = instants(given) if definition.kind == "time" else numbers(given)
         empty = _empty(definition)
         return values if empty is None else np.where(np.isnan(values), empty, values)

@@ -3,6 +3,7 @@
 kind                in Arrow (stored, finished)     in numpy, inside
 numeric, boolean    float64, null = missing         float64, NaN = missing
 categorical         string, null = missing          object of str / None, or codes with -1
+text                string, null = missing          Arrow strings
 time                int64 microseconds, null        int64, NEVER = missing
 """
 
@@ -27,7 +28,7 @@ LARGEST = 1e100
 
 def arrow_type(kind: str) -> pa.DataType:
     """How a stored or finished value of a kind is held in Arrow."""
-    return {"categorical": pa.string(), "time": pa.int64()}.get(kind, pa.float64())
+    return {"categorical": pa.string(), "text": pa.string(), "time": pa.int64()}.get(kind, pa.float64())
 
 
 def as_array(values: Any) -> pa.Array:
@@ -90,7 +91,7 @@ def categories(values: Any) -> tuple[Ints, pa.Array]:
 
 def to_arrow(values: Any, kind: str) -> pa.Array:
     """The Arrow form of a numpy result of a kind."""
-    if kind == "categorical":
+    if kind in ("categorical", "text"):
         return texts(values)
     if kind == "time":
         return pa.array(values, type=pa.int64(), mask=np.asarray(values) == NEVER)

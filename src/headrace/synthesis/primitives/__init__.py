@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from headrace.core.errors import DeclarationError
 from headrace.synthesis.primitives.aggregation import Aggregation
+from headrace.synthesis.primitives.arithmetic import ARITHMETIC
 from headrace.synthesis.primitives.calendar import CALENDAR
 from headrace.synthesis.primitives.categories import CATEGORIES
+from headrace.synthesis.primitives.compare import COMPARE
 from headrace.synthesis.primitives.days import DAYS
 from headrace.synthesis.primitives.decay import DECAY
+from headrace.synthesis.primitives.elapsed import ELAPSED
 from headrace.synthesis.primitives.extremes import EXTREMES
 from headrace.synthesis.primitives.gaps import GAPS
 from headrace.synthesis.primitives.moments import MOMENTS
 from headrace.synthesis.primitives.numeric import NUMERIC
-from headrace.synthesis.primitives.order import ORDER
+from headrace.synthesis.primitives.order import BEYOND, ORDER
 from headrace.synthesis.primitives.place import PLACE
 from headrace.synthesis.primitives.positions import POSITIONS
 from headrace.synthesis.primitives.steps import STEPS
-from headrace.synthesis.primitives.transform import TransformPrimitive
+from headrace.synthesis.primitives.text import TEXTS
+from headrace.synthesis.primitives.transform import TransformPrimitive, by_name
 from headrace.synthesis.primitives.trend import TREND
 from headrace.synthesis.primitives.truths import TRUTHS
 
 AGGREGATIONS: dict[str, Aggregation] = {
     primitive.name: primitive
-    for family in (MOMENTS, EXTREMES, POSITIONS, ORDER, CATEGORIES, TRUTHS, GAPS, STEPS, DAYS, DECAY, TREND)
+    for family in (MOMENTS, EXTREMES, POSITIONS, ORDER, BEYOND, CATEGORIES, TRUTHS, GAPS, STEPS, DAYS, DECAY, TREND)
     for primitive in family
 }
-TRANSFORMS: dict[str, TransformPrimitive] = {
-    primitive.name: primitive for family in (CALENDAR, NUMERIC, PLACE) for primitive in family
-}
+TRANSFORMS: dict[str, TransformPrimitive] = by_name(CALENDAR, ELAPSED, NUMERIC, ARITHMETIC, COMPARE, PLACE, TEXTS)
 
 
 def aggregation(name: str) -> Aggregation:

@@ -1,39 +1,35 @@
-"""Transforms of numbers: logarithm, square root, difference."""
+"""Curves of one number, and its rounding."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-from headrace.core.clock import NEVER, SECOND
-from headrace.synthesis.primitives.transform import TransformPrimitive
-from headrace.synthesis.values import Floats, Ints
-
-
-def _log(inputs: list[npt.NDArray[Any]], _ticks_us: Ints) -> Floats:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(inputs[0] >= 0, np.log1p(inputs[0]), np.nan)
-
-
-def _square_root(inputs: list[npt.NDArray[Any]], _ticks_us: Ints) -> Floats:
-    with np.errstate(invalid="ignore"):
-        return np.where(inputs[0] >= 0, np.sqrt(inputs[0]), np.nan)
-
-
-def _difference(inputs: list[npt.NDArray[Any]], _ticks_us: Ints) -> Floats:
-    left, right = inputs
-    if left.dtype == np.int64:
-        missing = (left == NEVER) | (right == NEVER)
-        return np.where(missing, np.nan, np.where(missing, 0, left - right) / SECOND)
-    return np.asarray(left - right, dtype=np.float64)
-
+from headrace.synthesis.primitives.transform import of_numbers
 
 NUMERIC = (
-    TransformPrimitive(name="log", inputs=(("numeric",),), compute=_log),  # log(1 + x), x >= 0
-    TransformPrimitive(name="square_root", inputs=(("numeric",),), compute=_square_root),
-    TransformPrimitive(  # first - second; of instants in seconds
-        name="difference", inputs=(("numeric", "numeric"), ("time", "time")), compute=_difference
-    ),
+    of_numbers("log", "log(1 + a), of a >= 0", lambda a: np.log1p(np.where(a >= 0, a, np.nan)), tier=2),
+    of_numbers("signed_log", "log(1 + |a|) with the sign of a", lambda a: np.sign(a) * np.log1p(np.abs(a))),
+    of_numbers("square_root", "root of a, of a >= 0", np.sqrt, tier=2),
+    of_numbers("cube_root", "cube root of a", np.cbrt),
+    of_numbers("square", "a * a", np.square),
+    of_numbers("exponential", "e^a", np.exp),
+    of_numbers("reciprocal", "1 / a", np.reciprocal),
+    of_numbers("logistic", "1 / (1 + e^-a)", lambda a: 1 / (1 + np.exp(-a))),
+    of_numbers("absolute", "|a|", np.abs),
+    of_numbers("negate", "-a", np.negative),
+    of_numbers("sign", "-1, 0 or 1: the sign of a", np.sign),
+    of_numbers("sine", "sine of a (radians)", np.sin),
+    of_numbers("cosine", "cosine of a (radians)", np.cos),
+    of_numbers("tangent", "tangent of a (radians)", np.tan),
+    of_numbers("round", "the whole number nearest to a, halves to the even one", np.rint),
+    of_numbers("floor", "the largest whole number that is not above a", np.floor),
+    of_numbers("ceiling", "the smallest whole number that is not below a", np.ceil),
+    of_numbers("fraction", "a - floor(a)", lambda a: a - np.floor(a)),
+    of_numbers("bin_10", "the largest multiple of 10 that is not above a", lambda a: np.floor(a / 10) * 10),
+    of_numbers("bin_100", "the largest multiple of 100 that is not above a", lambda a: np.floor(a / 100) * 100),
+    of_numbers("clip_0_1", "a, held between 0 and 1", lambda a: np.clip(a, 0, 1)),
+    of_numbers("positive_part", "a, or 0 if it is below", lambda a: np.maximum(a, 0)),
+    of_numbers("is_positive", "whether a > 0", lambda a: a > 0, result="boolean"),
+    of_numbers("is_negative", "whether a < 0", lambda a: a < 0, result="boolean"),
+    of_numbers("is_zero", "whether a = 0", lambda a: a == 0, result="boolean"),
 )

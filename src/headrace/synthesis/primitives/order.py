@@ -28,6 +28,9 @@ ORDER = (
         for name, quantile in QUANTILES.items()
     ),
     Aggregation(name="interquartile_range", says="their .75 quantile - their .25 quantile", inputs=NUMBER),
+)
+
+BEYOND = (
     Aggregation(name="count_above_mean", says="how many are above their mean", inputs=NUMBER, empty=0.0),
     Aggregation(name="count_below_mean", says="how many are below their mean", inputs=NUMBER, empty=0.0),
     *(

@@ -13,27 +13,50 @@ from typing import Any
 import numpy.typing as npt
 
 from headrace.synthesis.engines.families.categories import categories
+from headrace.synthesis.engines.families.days import days
+from headrace.synthesis.engines.families.decay import decay
 from headrace.synthesis.engines.families.entries import Asked, Entries
 from headrace.synthesis.engines.families.extremes import extremes
+from headrace.synthesis.engines.families.gaps import gaps
 from headrace.synthesis.engines.families.moments import moments
-from headrace.synthesis.engines.families.positions import count, last, last_time
+from headrace.synthesis.engines.families.order import beyond, quantiles
+from headrace.synthesis.engines.families.positions import positions
+from headrace.synthesis.engines.families.steps import steps
+from headrace.synthesis.engines.families.trend import trend
 from headrace.synthesis.engines.families.truths import truths
 from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.primitives.aggregation import Aggregation
+from headrace.synthesis.primitives.categories import CATEGORIES
+from headrace.synthesis.primitives.days import DAYS
+from headrace.synthesis.primitives.decay import DECAY
+from headrace.synthesis.primitives.extremes import EXTREMES
+from headrace.synthesis.primitives.gaps import GAPS
+from headrace.synthesis.primitives.moments import MOMENTS
+from headrace.synthesis.primitives.order import BEYOND, ORDER
+from headrace.synthesis.primitives.positions import POSITIONS
+from headrace.synthesis.primitives.steps import STEPS
+from headrace.synthesis.primitives.trend import TREND
+from headrace.synthesis.primitives.truths import TRUTHS
 from headrace.synthesis.values import Ints
 
 Family = Callable[[Asked, frozenset[str]], dict[str, Any]]
 
-_MEMBERS: tuple[tuple[Family, tuple[str, ...]], ...] = (
-    (moments, ("sum", "mean", "std", "skew")),
-    (extremes, ("min", "max")),
-    (categories, ("num_unique", "mode")),
-    (truths, ("percent_true",)),
-    (count, ("count",)),
-    (last, ("last",)),
-    (last_time, ("last_time",)),
+_MEMBERS: tuple[tuple[Family, tuple[Aggregation, ...]], ...] = (
+    (moments, MOMENTS),
+    (extremes, EXTREMES),
+    (positions, POSITIONS),
+    (quantiles, ORDER),
+    (beyond, BEYOND),
+    (categories, CATEGORIES),
+    (truths, TRUTHS),
+    (gaps, GAPS),
+    (steps, STEPS),
+    (days, DAYS),
+    (decay, DECAY),
+    (trend, TREND),
 )
 #: Which family computes a primitive.
-FAMILIES: dict[str, Family] = {name: family for family, names in _MEMBERS for name in names}
+FAMILIES: dict[str, Family] = {primitive.name: family for family, own in _MEMBERS for primitive in own}
 
 
 def answers(entries: Entries, lo: Ints, hi: Ints, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:

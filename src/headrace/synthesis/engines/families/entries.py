@@ -86,6 +86,23 @@ class Entries:
         return next(held, np.ones(len(self.key)))
 
     @property
+    def missing(self) -> Any:
+        """What stands for a missing value among them."""
+        return np.float64(np.nan) if self.instant is None and self.code is None else np.int64(self._absent)
+
+    @property
+    def _absent(self) -> int:
+        return -1 if self.code is not None else NEVER
+
+    @cached_property
+    def start(self) -> Ints:
+        """Where the entries of each entry's key begin [n]."""
+        at = np.arange(len(self.key))
+        if len(at):
+            at[1:][self.key[1:] == self.key[:-1]] = 0
+        return np.asarray(np.maximum.accumulate(at), dtype=np.int64)
+
+    @property
     def x(self) -> Floats:
         """The numbers [n]."""
         if self.number is None:

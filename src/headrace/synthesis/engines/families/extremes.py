@@ -1,50 +1,59 @@
-"""Minimum and maximum: two monotone deques, one sweep."""
+"""Extremes: a monotone deque (Lemire, 2006, "Streaming maximum-minimum filter"), one sweep for each end."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
-from headrace.synthesis.engines.families.entries import Asked
-from headrace.synthesis.values import Floats
+from headrace.core.clock import NEVER
+from headrace.synthesis.engines.families.entries import Asked, gather
+from headrace.synthesis.values import Floats, Ints
+
+_SIDES = {"min": -1.0, "max": 1.0}
 
 
-def extremes(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
+def extremes(asked: Asked, names: frozenset[str]) -> dict[str, npt.NDArray[Any]]:
     """Those of the names that are asked for."""
-    table = np.full((asked.size, 2), np.nan)
-    deques(asked.filled.x, asked.low, asked.high, table)
-    return {name: table[:, ("min", "max").index(name)] for name in names}
+    found: dict[str, npt.NDArray[Any]] = {}
+    for side, sign in _SIDES.items():
+        if names & {side, f"{side}_time", "range"}:
+            at = reached(asked.filled.x, asked.low, asked.high, sign)
+            found[side] = gather(asked.filled.x, at, at >= 0, np.nan)
+            found[f"{side}_time"] = gather(asked.filled.anchor, at, at >= 0, np.int64(NEVER))
+    if "range" in names:
+        found["range"] = found["max"] - found["min"]
+    return {name: found[name] for name in names}
+
+
+def reached(x: Floats, low: Ints, high: Ints, sign: float) -> Ints:
+    """Where the largest (sign 1) or the smallest (sign -1) of low <= i < high stands last [m]; -1 where empty."""
+    out = np.empty(len(low), dtype=np.int64)
+    deque(x, low, high, sign, out)
+    return out
 
 
 @njit(cache=True, nogil=True)
-def deques(x: Any, lo: Any, hi: Any, out: Any) -> None:
-    """out [m, 2]: minimum and maximum by two monotone deques, one sweep; NaN where empty."""
-    low = np.empty(len(x) + 1, dtype=np.int64)
-    high = np.empty(len(x) + 1, dtype=np.int64)
-    low_head = low_tail = high_head = high_tail = 0
-    right = 0
+def deque(x: Any, lo: Any, hi: Any, sign: float, out: Any) -> None:
+    """out [m], see `reached`. Neither end of the windows ever falls."""
+    held = np.empty(len(x) + 1, dtype=np.int64)
+    head = tail = right = 0
     for j in range(len(lo)):
         if hi[j] <= lo[j]:
+            out[j] = -1
             continue
-        if lo[j] > right:
+        if lo[j] >= right:
             right = lo[j]
-        if right < hi[j] and right <= lo[j]:
-            low_head = low_tail = high_head = high_tail = 0
+            head = tail = 0
         while right < hi[j]:
-            while low_tail > low_head and x[low[low_tail - 1]] >= x[right]:
-                low_tail -= 1
-            low[low_tail] = right
-            low_tail += 1
-            while high_tail > high_head and x[high[high_tail - 1]] <= x[right]:
-                high_tail -= 1
-            high[high_tail] = right
-            high_tail += 1
+            value = sign * x[right]
+            while tail > head and sign * x[held[tail - 1]] <= value:
+                tail -= 1
+            held[tail] = right
+            tail += 1
             right += 1
-        while low[low_head] < lo[j]:
-            low_head += 1
-        while high[high_head] < lo[j]:
-            high_head += 1
-        out[j, 0] = x[low[low_head]]
-        out[j, 1] = x[high[high_head]]
+        while held[head] < lo[j]:
+            head += 1
+        out[j] = held[head]
