@@ -2,118 +2,102 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.search.searchers import SEARCHERS, Searcher, searcher_named
-from headrace.search.space import Categorical, Choice, Config, Float, Integer, Space, problems_of
-from headrace.search.trial import Trial
+from headrace.search.space import Config, Space, problems_of
+from tests.search.searcher_cases import CONDITIONAL, ONE, OPTIONS, SPACES, asked_by_all, foreign, loss_of, run, trial
 
-SPACE = Space(
-    {
-        "family": Choice(
-            {
-                "trees": Space(
-                    {
-                        "rate": Float(1e-3, 1, log=True),
-                        "leaves": Integer(2, 9),
-                        "sampling": Choice({"all": Space({}), "some": Space({"share": Float(0.1, 1)})}),
-                    }
-                ),
-                "line": Space({"scale": Categorical(("standard", "quantile", None, True))}),
-            }
-        ),
-        "rows": Integer(1, 1000, log=True),
-    }
-)
+MODELS = sorted(set(SEARCHERS) - {"random"})
 
 
-def _loss(config: Config) -> float:
-    base = abs(math.log(float(config["rows"]) / 100))  # type: ignore[arg-type]
-    if config["family"] == "trees":
-        return base + abs(math.log(float(config["trees.rate"]) / 0.1))  # type: ignore[arg-type]
-    return base + 3
-
-
-def _history(searcher: Searcher, n: int, *, failing: bool = False) -> list[Trial]:
-    history: list[Trial] = []
-    for number in range(n):
-        (config,) = searcher.ask(history, 1, np.random.default_rng([7, number]))
-        failed = failing and number % 2 == 0
-        history.append(
-            Trial(
-                number=number,
-                config=config,
-                status="failed" if failed else "ok",
-                loss=None if failed else _loss(config),
-                seconds=0.1,
-            )
-        )
-    return history
+def identity(config: Config) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((key, repr(value)) for key, value in config.items()))
 
 
 @pytest.fixture(params=sorted(SEARCHERS))
 def searcher(request: pytest.FixtureRequest) -> Searcher:
-    return SEARCHERS[request.param](SPACE)
+    return SEARCHERS[request.param](CONDITIONAL)
 
 
 def test_is_called_as_in_the_catalogue() -> None:
-    assert {name: make(SPACE).name for name, make in SEARCHERS.items()} == {name: name for name in SEARCHERS}
+    assert {name: make(CONDITIONAL).name for name, make in SEARCHERS.items()} == {name: name for name in SEARCHERS}
 
 
-@pytest.mark.parametrize("n", [0, 1, 3])
-@pytest.mark.parametrize("length", [0, 1, 12])
-def test_asks_for_n_configs_inside_the_space(searcher: Searcher, n: int, length: int) -> None:
-    asked = searcher.ask(_history(searcher, length), n, np.random.default_rng(0))
-    assert len(asked) == n
-    # problems_of also refuses a parameter of an option that is not taken
-    assert [problems_of(SPACE, config) for config in asked] == [[]] * n
+@pytest.mark.parametrize("space", sorted(SPACES))
+@pytest.mark.parametrize("length", [0, 1, 2, 13])
+def test_asks_for_n_configs_inside_any_space(searcher: Searcher, space: str, length: int) -> None:
+    searcher = SEARCHERS[searcher.name](SPACES[space])
+    history = foreign(SPACES[space], np.random.default_rng(4).random(length).tolist())
+    for n in (0, 1, 3):
+        asked = searcher.ask(history, n, np.random.default_rng(0))
+        # problems_of also refuses a parameter of an option that is not taken
+        assert [problems_of(SPACES[space], config) for config in asked] == [[]] * n
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [1.0] * 14,
+        [0.0] * 14,
+        (np.arange(14) * 1e300).tolist(),
+        (np.arange(14) * -1e-300).tolist(),
+        [*np.linspace(0, 1, 13), 1.7e308],
+        [-1.7e308, *np.linspace(0, 1, 12), 1.7e308],
+        [None] * 14,
+        [None] * 13 + [0.5],
+    ],
+    ids=["equal", "zero", "huge", "tiny", "outlier", "both ends", "all failed", "one left"],
+)
+def test_copes_with_any_losses(searcher: Searcher, losses: list[float | None]) -> None:
+    asked = searcher.ask(foreign(CONDITIONAL, losses), 2, np.random.default_rng(0))
+    assert [problems_of(CONDITIONAL, config) for config in asked] == [[], []]
+
+
+def test_failed_and_stopped_trials_are_tolerated(searcher: Searcher) -> None:
+    statuses = ["ok", "stopped", "failed"] * 5
+    for history in (
+        foreign(CONDITIONAL, [0.5, 2.0, None] * 5, statuses),
+        foreign(CONDITIONAL, [2.0] * 12, ["stopped"] * 12),
+    ):
+        (config,) = searcher.ask(history, 1, np.random.default_rng(0))
+        assert problems_of(CONDITIONAL, config) == []
 
 
 def test_same_history_and_rng_same_configs(searcher: Searcher) -> None:
-    history = _history(searcher, 10)
+    history = run(searcher, 12)
     first = searcher.ask(history, 3, np.random.default_rng(5))
-    fresh = SEARCHERS[searcher.name](SPACE)
+    fresh = SEARCHERS[searcher.name](CONDITIONAL)
     assert fresh.ask(history, 3, np.random.default_rng(5)) == first
     assert searcher.ask(history, 3, np.random.default_rng(5)) == first
     assert searcher.ask(history, 3, np.random.default_rng(6)) != first
 
 
+def test_what_was_asked_before_does_not_matter(searcher: Searcher) -> None:
+    """Nothing is remembered but what would be worked out again: one that lived through another study asks the same."""
+    history = run(searcher, 12)
+    used = SEARCHERS[searcher.name](CONDITIONAL)
+    run(used, 15, seed=99, loss=lambda config: -loss_of(config))
+    assert used.ask(history, 2, np.random.default_rng(5)) == searcher.ask(history, 2, np.random.default_rng(5))
+
+
 def test_seconds_do_not_matter(searcher: Searcher) -> None:
-    history = _history(searcher, 10)
-    slower = [Trial(**{**trial.to_json(), "seconds": 99.0}) for trial in history]
+    history = run(searcher, 12)
+    slower = [replace(trial, seconds=99.0) for trial in history]
     assert searcher.ask(slower, 2, np.random.default_rng(5)) == searcher.ask(history, 2, np.random.default_rng(5))
 
 
-def test_failed_trials_are_tolerated(searcher: Searcher) -> None:
-    half = _history(searcher, 12, failing=True)
-    none_left = [Trial(**{**trial.to_json(), "status": "failed", "loss": None}) for trial in half]
-    for history in (half, none_left):
-        (config,) = searcher.ask(history, 1, np.random.default_rng(0))
-        assert problems_of(SPACE, config) == []
-
-
-def test_configs_of_one_batch_differ(searcher: Searcher) -> None:
-    asked = searcher.ask(_history(searcher, 15), 4, np.random.default_rng(1))
-    assert len({tuple(sorted(config.items(), key=str)) for config in asked}) == 4
-
-
-def test_equal_in_another_process_whatever_the_hash_seed(searcher: Searcher) -> None:
-    code = (
-        "import numpy as np\n"
-        "from tests.search.test_search_searchers import SPACE, SEARCHERS, _history\n"
-        f"s = SEARCHERS[{searcher.name!r}](SPACE)\n"
-        "print(s.ask(_history(s, 10), 2, np.random.default_rng(3)))\n"
-    )
+def test_equal_in_another_process_whatever_the_hash_seed() -> None:
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-m", "tests.search.searcher_cases"],
             env={**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             capture_output=True,
             text=True,
@@ -121,26 +105,65 @@ def test_equal_in_another_process_whatever_the_hash_seed(searcher: Searcher) -> 
         ).stdout
         for hash_seed in ("1", "2")
     }
-    assert outputs == {f"{searcher.ask(_history(searcher, 10), 2, np.random.default_rng(3))}\n"}
+    assert outputs == {f"{asked_by_all()}\n"}
 
 
-def test_tpe_finds_more_than_random_does() -> None:
+@pytest.mark.parametrize("length", [0, 15])
+def test_a_batch_of_eight_and_what_is_pending_all_differ(searcher: Searcher, length: int) -> None:
+    searcher = SEARCHERS[searcher.name](ONE)
+    history = foreign(ONE, np.random.default_rng(4).random(length).tolist())
+    batch = searcher.ask(history, 8, np.random.default_rng(11))
+    more = searcher.ask(history, 4, np.random.default_rng(2), pending=batch)
+    assert len({identity(config) for config in [*batch, *more, *(trial.config for trial in history)]}) == 12 + length
+
+
+@pytest.mark.parametrize("name", sorted(set(SEARCHERS) - {"hyperopt"}))
+def test_no_config_is_asked_twice_while_there_are_others(name: str) -> None:
+    """Nine configs in all: eight in a batch, the ninth while they are pending; then there is nothing new to ask."""
+    searcher = SEARCHERS[name](OPTIONS)
+    batch = searcher.ask([], 8, np.random.default_rng(1))
+    (last,) = searcher.ask([], 1, np.random.default_rng(2), pending=batch)
+    assert len({identity(config) for config in [*batch, last]}) == 9
+    history = [trial(number, config, 0.1 * number) for number, config in enumerate([*batch, last])]
+    (again,) = searcher.ask(history, 1, np.random.default_rng(3))
+    assert problems_of(OPTIONS, again) == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_pending_config_sends_the_next_elsewhere(name: str) -> None:
+    """Eight workers do not all go to the one place that the model likes best."""
+    searcher = SEARCHERS[name](ONE)
+    history = [trial(n, {"x": x}, (x - 1) ** 2) for n, x in enumerate(np.linspace(-2, 5, 15).tolist())]
+    batch = [float(config["x"]) for config in searcher.ask(history, 8, np.random.default_rng(1))]  # type: ignore[arg-type]
+    assert np.ptp(batch) > 0.05
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_known_configurations_are_learnt_from(name: str) -> None:
+    """A warm start is a history like any other: the first configs asked after it are near its best ones."""
+    searcher = SEARCHERS[name](ONE)
+    history = [trial(n, {"x": x}, abs(x - 4)) for n, x in enumerate(np.linspace(-2, 5, 29).tolist())]
+    asked = [searcher.ask(history, 1, np.random.default_rng(seed))[0]["x"] for seed in range(9)]
+    assert abs(float(np.median(asked)) - 4) < 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_finds_more_than_random_does(name: str) -> None:
     """On average over seeds: the last ten of 40 trials are better than random ones."""
 
     def late_loss(name: str) -> float:
-        searcher = SEARCHERS[name](SPACE)
-        losses = []
-        for seed in range(4):
-            history: list[Trial] = []
-            for number in range(40):
-                (config,) = searcher.ask(history, 1, np.random.default_rng([seed, number]))
-                history.append(Trial(number=number, config=config, status="ok", loss=_loss(config), seconds=0))
-            losses += [trial.loss for trial in history[-10:] if trial.loss is not None]
-        return float(np.mean(losses))
+        searcher = SEARCHERS[name](CONDITIONAL)
+        return float(np.mean([trial.loss for seed in range(3) for trial in run(searcher, 40, seed)[-10:]]))
 
-    assert late_loss("tpe") < 0.85 * late_loss("random")
+    assert late_loss(name) < 0.85 * late_loss("random")
+
+
+@pytest.mark.parametrize("name", sorted(SEARCHERS))
+def test_a_space_without_parameters_is_refused(name: str) -> None:
+    with pytest.raises(DeclarationError, match="space is empty"):
+        SEARCHERS[name](Space({}))
 
 
 def test_an_unknown_searcher_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(DeclarationError, match=r"no searcher 'gpx'.*random.*tpe"):
-        searcher_named("gpx")
+    with pytest.raises(DeclarationError, match=r"no searcher 'grid'.*random.*tpe"):
+        searcher_named("grid")

@@ -14,7 +14,7 @@ import numpy as np
 
 from headrace.search.searchers.cube import Array, Cube
 from headrace.search.searchers.evidence import evidence, taken
-from headrace.search.searchers.gaussian_process import Posterior, fit
+from headrace.search.searchers.gaussian_process import Posterior, Prior, fit, squared_distances
 from headrace.search.searchers.improvement import log_expected_improvement, slopes
 from headrace.search.searchers.startup import spread
 from headrace.search.searchers.warp import cut
@@ -24,6 +24,8 @@ from headrace.search.trial import Trial
 #: At most so many trials decide the length scales: the best half, and every so many of the others.
 _FITTED = 200
 _STEPS = 20
+#: A config that is closer to another than this in every number of the unit cube teaches nothing.
+_APART = 2e-3
 
 
 class GaussianProcessSearcher:
@@ -43,6 +45,7 @@ class GaussianProcessSearcher:
         candidates: int = 300,
         climbs: int = 3,
         warp: Callable[[Array], Array] = cut,
+        prior: Prior | None = None,
     ) -> None:
         require_searchable(space)
         self.space = space
@@ -50,6 +53,7 @@ class GaussianProcessSearcher:
         self.candidates = candidates
         self.climbs = climbs
         self.warp = warp
+        self.prior = prior
         self._cube = Cube(space)
         self._fitted: dict[bytes, Array] = {}
 
@@ -88,7 +92,7 @@ class GaussianProcessSearcher:
         F, y = self._cube.features(known.X[order]), y[order]
         identity = F.tobytes() + y.tobytes()
         if identity not in self._fitted:
-            self._fitted = {identity: fit(F, self._cube.owner, y, self._cube.d)}
+            self._fitted = {identity: fit(F, self._cube.owner, y, self._cube.d, self.prior)}
         return self._fitted[identity]
 
     def _propose(
@@ -111,8 +115,8 @@ class GaussianProcessSearcher:
         climbed = cube.snap(np.array([self._climb(model, row, best) for row in starts]))
         drawn = np.concatenate([climbed, drawn])
         gain = np.concatenate([log_expected_improvement(*model.predict(cube.features(climbed)), best), gain])
-        identities = cube.identities(drawn)
-        fresh = [i for i, identity in enumerate(identities) if identity not in used]
+        near = squared_distances(cube.features(drawn), F).min(axis=1) < _APART**2
+        fresh = [i for i, identity in enumerate(cube.identities(drawn)) if identity not in used and not near[i]]
         if not fresh:
             return spread(cube, X, used, rng)
         chosen: Array = drawn[fresh][int(np.argmax(gain[fresh]))]

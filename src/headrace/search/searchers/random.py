@@ -9,9 +9,11 @@ import numpy as np
 from headrace.search.space import Config, Space, require_searchable, sample
 from headrace.search.trial import Trial
 
+_DRAWS = 32
+
 
 class RandomSearcher:
-    """Independent uniform draws; history is not looked at."""
+    """Independent uniform draws; of history it is only looked at what was asked."""
 
     name = "random"
 
@@ -22,4 +24,12 @@ class RandomSearcher:
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
-        return [sample(self.space, rng) for _ in range(n)]
+        used = {tuple(config.items()) for config in pending} | {tuple(trial.config.items()) for trial in history}
+        asked: list[Config] = []
+        for _ in range(n):
+            # In a space of few configs, not one that was asked before, unless chance insists.
+            draws = (sample(self.space, rng) for _ in range(_DRAWS))
+            config = next((draw for draw in draws if tuple(draw.items()) not in used), None) or sample(self.space, rng)
+            used.add(tuple(config.items()))
+            asked.append(config)
+        return asked

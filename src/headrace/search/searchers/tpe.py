@@ -32,17 +32,28 @@ from headrace.search.searchers.startup import spread
 from headrace.search.space import Config, Space, require_searchable
 from headrace.search.trial import Trial
 
+#: Scott's rule times this, by measurement (ADR 0006).
+_WIDTH = 0.3
+
 
 class TpeSearcher:
     """Multivariate TPE after `startup` trials that are spread over the space.
 
     candidates: draws from l. share, most: the good group is ceil(share * n) trials, but no more than `most`.
+    interleave: share of the later asks that are spread too; without them l is where l once was.
     """
 
     name = "tpe"
 
     def __init__(
-        self, space: Space, *, startup: int = 8, candidates: int = 64, share: float = 0.12, most: int = 25
+        self,
+        space: Space,
+        *,
+        startup: int = 8,
+        candidates: int = 32,
+        share: float = 0.12,
+        most: int = 25,
+        interleave: float = 0.1,
     ) -> None:
         require_searchable(space)
         self.space = space
@@ -50,6 +61,7 @@ class TpeSearcher:
         self.candidates = candidates
         self.share = share
         self.most = most
+        self.interleave = interleave
         self._cube = Cube(space)
 
     def ask(
@@ -63,7 +75,8 @@ class TpeSearcher:
         count = min(math.ceil(self.share * len(order)), self.most)
         asked: list[Config] = []
         for _ in range(n):
-            if len(known.losses) + len(waiting) < self.startup or not len(known.losses):
+            few = len(known.losses) + len(waiting) < self.startup or not len(known.losses)
+            if few or rng.random() < self.interleave:
                 row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
             else:
                 good = Mixture(cube, known.X[order[:count]])
@@ -141,7 +154,7 @@ class Mixture:
 
 def _widths(cube: Cube, k: int) -> Array:
     """s [d]: Scott's rule, but no narrower than k trials, or half a cell of a whole number, can tell apart."""
-    scott = 0.2 * max(k, 1) ** (-1 / (cube.d + 4))
+    scott = _WIDTH * max(k, 1) ** (-1 / (cube.d + 4))
     floor = 1 / min(100, 2 + k)
     return np.array([max(scott, floor, 0.5 / column.values) for column in cube.columns])
 
