@@ -49,7 +49,9 @@ def test_the_posterior_is_that_of_a_dense_solve() -> None:
     F, y, t = _case()
     G = np.random.default_rng(1).random((7, 4))
     K, k = _dense(F, F, t) + math.exp(t[4]) * np.eye(len(F)), _dense(G, F, t)
-    mean, variance = Posterior(t, F, OWNER, y).predict(G)
+    model = Posterior(t, F, OWNER, y)
+    mean, variance = model.predict(G)
+    assert model.fitted == pytest.approx(_dense(F, F, t) @ np.linalg.inv(K) @ y, abs=1e-9)
     assert mean == pytest.approx(k @ np.linalg.inv(K) @ y, abs=1e-9)
     assert variance == pytest.approx(math.exp(t[3]) - np.diag(k @ np.linalg.inv(K) @ k.T), abs=1e-9)
 

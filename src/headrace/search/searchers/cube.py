@@ -97,26 +97,30 @@ class Cube:
         self.owner = np.array([j for j, _ in spans])
         self._option = [option for _, option in spans]
         self._index = {column.key: j for j, column in enumerate(self.columns)}
-        self._rows: dict[tuple[tuple[str, Value], ...], Array] = {}
+        self._rows: dict[tuple[tuple[str, Value], ...], tuple[Array, bytes]] = {}
 
     def encode(self, configs: Iterable[Config]) -> Array:
         """X [n, d] of configs of this space."""
-        rows = [self._row(config) for config in configs]
+        rows = [self._row(config)[0] for config in configs]
         return np.array(rows) if rows else np.empty((0, self.d))
 
-    def _row(self, config: Config) -> Array:
+    def taken(self, configs: Iterable[Config]) -> set[bytes]:
+        """The identities of configs."""
+        return {self._row(config)[1] for config in configs}
+
+    def _row(self, config: Config) -> tuple[Array, bytes]:
         # A memo, not a state: what is remembered is what would be worked out again.
-        identity = tuple(config.items())
-        row = self._rows.get(identity)
-        if row is None:
+        items = tuple(config.items())
+        known = self._rows.get(items)
+        if known is None:
             row = np.full(self.d, np.nan)
             for key, value in config.items():
                 j = self._index[key]
                 row[j] = self.columns[j].coordinate(value)
             if len(self._rows) >= _REMEMBERED:
                 self._rows.clear()
-            self._rows[identity] = row
-        return row
+            known = self._rows[items] = row, self.identities(row[None])[0]
+        return known
 
     def decode(self, row: Array) -> Config:
         """The config of a row whose inactive parameters are NaN."""

@@ -43,5 +43,4 @@ def evidence(cube: Cube, history: Sequence[Trial]) -> Evidence:
 
 def taken(cube: Cube, history: Sequence[Trial], pending: Sequence[Config]) -> set[bytes]:
     """The identities of all configs that were asked."""
-    asked = [trial.config for trial in history] + list(pending)
-    return set(cube.identities(cube.encode(asked)))
+    return cube.taken([trial.config for trial in history]) | cube.taken(pending)

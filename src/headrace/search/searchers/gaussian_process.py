@@ -138,6 +138,8 @@ class Posterior:
             )
         self._L = L
         self._a = cho_solve((L, True), y)
+        #: The mean at F: y = K a, and K is k plus the noise.
+        self.fitted: Array = y - math.exp(t[d + 1]) * self._a
 
     def predict(self, F: Array) -> tuple[Array, Array]:
         """Mean [m] and variance [m] of the loss without noise."""

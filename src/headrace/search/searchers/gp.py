@@ -101,7 +101,7 @@ class GaussianProcessSearcher:
         cube = self._cube
         F = cube.features(X)
         model = Posterior(t, F, cube.owner, y)
-        expected = model.predict(F)[0]
+        expected = model.fitted
         if len(waiting):
             believed = cube.features(waiting)
             y = np.concatenate([y, model.predict(believed)[0]])
