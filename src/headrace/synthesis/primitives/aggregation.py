@@ -31,7 +31,7 @@ class Aggregation:
     empty     the value where there is nothing to aggregate (None = missing)
     finish    the transform that completes it at read, from it and the `last_time` of the same rows: what it would be at
               the tick changes with time alone, so it is stored as of the last row
-    cost      of one value, relative to a mean's (measured, for the ledger)
+    cost      of one value, relative to a mean's (an estimate; of two twins the cheaper stays)
     tier      how early it is offered (0 first); None: only where it is asked for by name
     """
 

@@ -12,10 +12,10 @@ from headrace.synthesis.primitives.aggregation import CATEGORY, Aggregation
 MOST_COMMON = 3
 
 CATEGORIES = (
-    Aggregation(name="num_unique", says="how many different there are", inputs=CATEGORY, tier=2),
+    Aggregation(name="num_unique", says="how many different there are", inputs=CATEGORY, cost=1.5, tier=2),
     Aggregation(name="percent_unique", says="different ones / all", inputs=CATEGORY),
     Aggregation(name="mean_count_per_unique", says="all / different ones", inputs=CATEGORY),
-    Aggregation(name="mode", says="the most frequent", inputs=CATEGORY, result="categorical", tier=2),
+    Aggregation(name="mode", says="the most frequent", inputs=CATEGORY, result="categorical", cost=2.0, tier=2),
     Aggregation(
         name="n_most_common",
         says=f"the {MOST_COMMON} most frequent, one an output",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from headrace.synthesis.primitives.aggregation import ANY, NUMBER, Aggregation
 
 POSITIONS = (
-    Aggregation(name="count", says="how many are not null", inputs=ANY, empty=0.0, rows=True, tier=0),
+    Aggregation(name="count", says="how many are not null", inputs=ANY, empty=0.0, rows=True, cost=0.2, tier=0),
     Aggregation(name="first", says="the first, even if null", inputs=ANY, result=None, reads="assertions"),
-    Aggregation(name="last", says="the last, even if null", inputs=ANY, result=None, reads="assertions", tier=0),
+    Aggregation(
+        name="last", says="the last, even if null", inputs=ANY, result=None, reads="assertions", cost=0.2, tier=0
+    ),
     Aggregation(
         name="first_time", says="when the first was seen", inputs=ANY, result="time", rows=True, finish="time_since"
     ),
@@ -18,6 +20,7 @@ POSITIONS = (
         result="time",
         rows=True,
         finish="time_since",
+        cost=0.2,
         tier=0,
     ),
     Aggregation(name="time_span", says="seconds from the first to the last", inputs=ANY, rows=True),

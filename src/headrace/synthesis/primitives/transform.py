@@ -34,7 +34,7 @@ class TransformPrimitive:
     inputs    alternatives of input kinds
     compute   (inputs, ticks_us [n]) -> values [n]; missing where an input is, unless it says otherwise
     moves     whether it changes with the tick alone, its inputs the same
-    cost      of one value, relative to a mean over a window (measured, for the ledger)
+    cost      of one value, relative to a mean over a window (an estimate, for the ledger)
     tier      how early it is offered (0 first); None: only where it is asked for by name
     """
 

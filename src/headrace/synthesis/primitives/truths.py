@@ -6,7 +6,12 @@ from headrace.synthesis.primitives.aggregation import TRUTH, Aggregation
 
 TRUTHS = (
     Aggregation(
-        name="percent_true", says="the share of true, nulls counted as false", inputs=TRUTH, reads="assertions", tier=0
+        name="percent_true",
+        says="the share of true, nulls counted as false",
+        inputs=TRUTH,
+        reads="assertions",
+        cost=0.3,
+        tier=0,
     ),
     Aggregation(name="num_true", says="how many are true", inputs=TRUTH, empty=0.0),
     Aggregation(name="any", says="whether one is true", inputs=TRUTH, result="boolean"),
