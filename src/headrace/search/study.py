@@ -141,7 +141,9 @@ def _require_same(journal: Journal, batch: Mapping[int, Config], done: Mapping[i
 
 
 def _best(trials: Sequence[Trial]) -> Trial:
-    measured = [(trial.loss, trial.number, trial) for trial in trials if trial.status == "ok" and trial.loss is not None]
+    measured = [
+        (trial.loss, trial.number, trial) for trial in trials if trial.status == "ok" and trial.loss is not None
+    ]
     if not measured:
         first = next((trial.error for trial in trials if trial.error), "")
         raise HeadraceError(
