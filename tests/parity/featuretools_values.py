@@ -2,7 +2,7 @@
 
     .venv-featuretools/bin/python tests/parity/featuretools_values.py tests/parity/goldens
 
-A golden is long: one row per (feature, spine row), feature by feature; `number` for what is a number, a truth value or
+A golden is long: one row per (feature, spine row), feature by feature; `number` for a number, a truth value or
 seconds, `text` for the rest. Both null is featuretools' missing value. Features that featuretools fails on are left out.
 """
 
@@ -52,8 +52,8 @@ def entity_set(world: str, spec: WorldSpec, folder: Path) -> ft.EntitySet:
     found = ft.EntitySet(world)
     for name, table in spec.tables.items():
         frame = read(folder, name)
-        kinds = {column: "NaturalLanguage" for column in table.text}
-        kinds |= {column: "Categorical" for column in table.category}
+        kinds = dict.fromkeys(table.text, "NaturalLanguage")
+        kinds |= dict.fromkeys(table.category, "Categorical")
         kinds |= {column: "BooleanNullable" if frame[column].isna().any() else "Boolean" for column in table.boolean}
         if world == "rows":
             kinds["email"] = "EmailAddress"

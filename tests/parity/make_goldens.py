@@ -1,6 +1,6 @@
 """Make the golden values anew: the worlds' tables and spines here, featuretools' values in its own environment.
 
-    make parity-goldens
+make parity-goldens
 """
 
 from __future__ import annotations
@@ -46,12 +46,15 @@ def flights_sample() -> dict[str, pa.Table]:
     busiest = sorted(names, key=lambda item: (-item["counts"], item["values"]))[:9]
     tails = pa.array([item["values"] for item in busiest])
     columns = [
-        "flight_id", "tailnum", "carrier", "scheduled_departure", "origin", "dest", "distance", "dep_delay", "arr_delay",
+        "flight_id", "tailnum", "carrier", "scheduled_departure", "origin", "dest", "distance", "dep_delay",
+        "arr_delay",
         "cancelled",
     ]  # fmt: skip
     return {
         "flights": chosen.filter(pc.is_in(chosen["tailnum"], tails)).select(columns),
-        "planes": planes.filter(pc.is_in(planes["tailnum"], tails)).select(["tailnum", "manufacturer", "engine", "seats"]),
+        "planes": planes.filter(pc.is_in(planes["tailnum"], tails)).select(
+            ["tailnum", "manufacturer", "engine", "seats"]
+        ),
         "airlines": NycFlights("airlines").read(),
     }
 

@@ -110,7 +110,11 @@ WORLDS: dict[str, WorldSpec] = {
     "rows": WorldSpec(
         tables={
             "rows": TableSpec(
-                key="row_id", time="stamp", text=("words", "email"), category=("left", "right"), boolean=("flag", "sure")
+                key="row_id",
+                time="stamp",
+                text=("words", "email"),
+                category=("left", "right"),
+                boolean=("flag", "sure"),
             )
         },
         relationships=(),
@@ -171,7 +175,9 @@ def make_shop(seed: int, *, large: bool) -> dict[str, pa.Table]:
     session = rng.integers(0, n_sessions - 2, n_events)  # the last two sessions stay without an event
     at = opened[session] + rng.integers(0, 12 if large else 40, n_events) // 2 * step
     base = 1e8 if large else 0.0
-    number = np.where(rng.random(n_events) < 0.3, rng.integers(-2, 4, n_events), np.round(rng.normal(2, 3, n_events), 3))
+    number = np.where(
+        rng.random(n_events) < 0.3, rng.integers(-2, 4, n_events), np.round(rng.normal(2, 3, n_events), 3)
+    )
     events = {
         "event_id": pa.array(rng.permutation(n_events)),
         "session_id": pa.array(session),
@@ -220,8 +226,8 @@ def make_rows() -> dict[str, pa.Table]:
         1_380_585_600_000_000,  # 2013-10-01, the first day of a quarter
     ]
     words = [
-        "", "one", "two words", "  leading and  double ", "UPPER lower", "a, b; c!", "#tag @you", "Ünïcode wörds", "7 of 9",
-        "it's a \"quoted\" word", "tab\tand\nline", None,
+        "", "one", "two words", "  leading and  double ", "UPPER lower", "a, b; c!", "#tag @you", "Ünïcode wörds",
+        "7 of 9", "it's a \"quoted\" word", "tab\tand\nline", None,
     ]  # fmt: skip
     emails = ["a@example.com", "b.c@sub.example.org", "none", None, "d@EXAMPLE.com", "x@gmail.com"]
     maybe = lambda share: rng.random(n) < share  # noqa: E731
@@ -265,5 +271,9 @@ def make_spine(tables: dict[str, pa.Table], world: str, target: str, seed: int, 
     drawn = np.where(rng.random(n) < 0.5, rng.choice(stamps, n), rng.integers(stamps.min(), stamps.max() + HOUR, n))
     drawn = np.where(drawn % 1_000_000 == 0, drawn, drawn // 1_000_000 * 1_000_000)
     drawn[:2] = stamps.min() - DAY, stamps.max() + DAY
-    pairs = sorted({(int(place), int(cutoff)) for place, cutoff in zip(rng.integers(0, len(keys), n), drawn, strict=True)})
-    return pa.table({"key": keys.take(pa.array([place for place, _ in pairs])), "cutoff": [cutoff for _, cutoff in pairs]})
+    pairs = sorted(
+        {(int(place), int(cutoff)) for place, cutoff in zip(rng.integers(0, len(keys), n), drawn, strict=True)}
+    )
+    return pa.table(
+        {"key": keys.take(pa.array([place for place, _ in pairs])), "cutoff": [cutoff for _, cutoff in pairs]}
+    )
