@@ -2,8 +2,8 @@
 
     .venv-featuretools/bin/python tests/parity/featuretools_values.py tests/parity/goldens
 
-A golden is long: one row per (feature, spine row), feature by feature; `number` for a number, a truth value or
-seconds, `text` for the rest. Both null is featuretools' missing value. Features that featuretools fails on are left out.
+A golden is long: one row per (feature, spine row); `number` for a number, a truth value or
+seconds, `text` for the rest. Both null is featuretools' missing value. What featuretools fails on is left out.
 """
 
 from __future__ import annotations

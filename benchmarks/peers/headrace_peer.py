@@ -1,0 +1,69 @@
+"""Headrace's local engine on one thread, by the same protocol. The second of two calls counts; the first is `cold`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from protocol import FEATURES, folder, report
+
+from headrace.core.clock import BEFORE_ALL
+from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
+from headrace.synthesis.definitions import Aggregate
+from headrace.synthesis.engines import LocalEngine
+
+_TIME = pa.timestamp("us", tz="UTC")
+PROBLEM = Problem(
+    name="bench",
+    entity_set=EntitySet(
+        tables=(
+            Table(name="keys", key="key", source="-"),
+            Table(name="events", key="event_id", time="at", source="-", roles={"key": "id"}),
+            Table(name="asked", key="row", time="cutoff", source="-"),
+        ),
+        relationships=(Relationship("keys.key", "events.key"), Relationship("keys.key", "asked.key")),
+    ),
+    spine=each_row("asked", cutoff="cutoff"),
+    label="row",
+    metric="rmse",
+)
+
+
+class Snapshot:
+    def __init__(self, events: pa.Table) -> None:
+        n = events.num_rows
+        self._events = events.set_column(1, "at", events["at"].cast(_TIME))
+        for name in ("event_id", "_order"):
+            self._events = self._events.append_column(name, pa.array(np.arange(n)))
+        self._events = self._events.append_column("_arrival", pa.array(np.full(n, BEFORE_ALL)))
+
+    def table(self, name: str) -> pa.Table:
+        assert name == "events"
+        return self._events
+
+
+def definition(feature: str) -> Aggregate:
+    primitive, _, column = feature.partition("_")
+    more: dict[str, Any] = {"column": column, "primitive": primitive, "lookback_us": None, "kind": "numeric"}
+    return Aggregate(entity="key", table="events", keys=("key",), **more)
+
+
+def main() -> None:
+    events, asked = (pq.read_table(folder() / f"{name}.parquet") for name in ("events", "asked"))
+    keys = pa.table({"key": asked["key"], "tick": asked["cutoff"]})
+    definitions = [definition(feature) for feature in FEATURES]
+    taken = []
+    for _ in range(2):
+        started = time.perf_counter()
+        values = LocalEngine(threads=1).compute(PROBLEM, definitions, keys, Snapshot(events))
+        taken.append(time.perf_counter() - started)
+    columns = {name: values[item.slug] for name, item in zip(FEATURES, definitions, strict=True)}
+    pq.write_table(pa.table({"row": asked["row"], **columns}), folder() / "values.parquet")
+    report(taken[-1], cold=taken[0])
+
+
+if __name__ == "__main__":
+    main()
