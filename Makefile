@@ -53,6 +53,9 @@ plan: $(STAMP) ## What `make apply` would change in the feature store (feast pla
 apply: $(STAMP) ## Apply the published definitions to the feature store (feast apply)
 	@cd feature_repo && ../$(BIN)/feast apply
 
+drift-demo: $(STAMP) ## The whole loop live on a replayed feed, May into July, in ten minutes (QUICK=1, FRESH=1)
+	@$(BIN)/python -m flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
+
 ##@ Working on Headrace
 
 setup: $(STAMP) ## Make .venv from the hashed lock (every other target does so by itself)
@@ -138,5 +141,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve bench-pipeline bench-drift bench-tables test-chaos bench-dfs parity-goldens \
+.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-tables test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor

@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flows.deployments import for_references, triggers_for
 from headrace.cli.lifecycle import answers, project_folder
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.command == "deploy":
-            return _deploy(chosen.problems)
+            return _deploy(chosen.problems, scheduled=not chosen.without_schedules)
         return _run(chosen)
     except HeadraceError as error:
         print(f"headrace: {error}", file=sys.stderr)
@@ -44,10 +45,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, help="seed of the search and the selection")
     deploy = commands.add_parser("deploy", help="register the deployments on the server that is up")
     deploy.add_argument("problems", nargs="*", default=["flights"])
+    deploy.add_argument(
+        "--without-schedules", action="store_true", help="nothing starts by the clock, only by events and by hand"
+    )
     return parser
 
 
-def _point_prefect(chosen: Settings, *, server_needed: bool) -> None:
+def point_prefect(chosen: Settings, *, server_needed: bool) -> None:
     """Set what Prefect reads when it is imported: it must not have been before."""
     api = prefect_api(chosen)
     if api is None and server_needed:
@@ -71,7 +75,7 @@ def _point_prefect(chosen: Settings, *, server_needed: bool) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     load_problem(chosen.problem)  # what is wrong with it is said before a server is started
-    _point_prefect(settings(), server_needed=False)
+    point_prefect(settings(), server_needed=False)
     from flows.pipeline import pipeline
     from headrace.cli.run import show_report
 
@@ -81,10 +85,12 @@ def _run(chosen: argparse.Namespace) -> int:
     return 3 if report.quarantined else 0
 
 
-def _deploy(problems: Sequence[str]) -> int:
+def _deploy(problems: Sequence[str], *, scheduled: bool) -> int:
     deployments = for_references(problems)
+    if not scheduled:
+        deployments = tuple(replace(one, cron=None, interval_s=None) for one in deployments)
     triggers = [trigger for problem in problems for trigger in triggers_for(load_problem(problem))]
-    _point_prefect(settings(), server_needed=True)
+    point_prefect(settings(), server_needed=True)
     from flows.automations import ensure
     from flows.register import register
 

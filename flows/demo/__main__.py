@@ -1,0 +1,102 @@
+"""`python -m flows.demo` (make drift-demo): production lived through in minutes, with every part of the loop live."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.__main__ import point_prefect
+from flows.demo.installation import Installation, everything_up, installation
+from flows.demo.telling import Telling
+from headrace.core.clock import DAY, from_us
+from headrace.core.errors import DeclarationError, HeadraceError
+from headrace.core.settings import settings
+from headrace.lake.store import Lake
+from headrace.problems.catalogue import load_problem
+from headrace.schema import Problem
+
+_PROBLEM = Path(__file__).with_name("problem.py")
+_DAYS, _QUICK_DAYS = 70, 35
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 130 interrupted (run again, it goes on)."""
+    chosen = _parser().parse_args(arguments)
+    telling = Telling()
+    try:
+        return _demo(chosen, telling)
+    except HeadraceError as error:
+        print(f"drift-demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("drift-demo: interrupted, its services are stopped. Run it again: it goes on from here.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__)
+    parser.add_argument("problem", nargs="?", default=str(_PROBLEM), help="the path of a problem with a feed")
+    parser.add_argument("--home", type=Path, default=Path(".headrace-demo"), help="the demo's own state folder")
+    parser.add_argument("--days", type=int, help="of the feed to live through")
+    parser.add_argument("--every", type=int, default=7, help="days between two looks at the last window")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_DAYS} days instead of {_DAYS}")
+    parser.add_argument("--fresh", action="store_true", help="begin anew: the demo's folder is removed first")
+    return parser
+
+
+def _demo(chosen: argparse.Namespace, telling: Telling) -> int:
+    problem = load_problem(chosen.problem)
+    if problem.feed is None:
+        raise DeclarationError("has no feed to replay", where=problem.name, fix="declare feed=Replay(start=...)")
+    began = time.monotonic()
+    where = installation(chosen.home, str(Path(chosen.problem).absolute()))
+    if chosen.fresh:
+        where = _emptied(where)
+    until_us = problem.feed.start_us + (chosen.days or (_QUICK_DAYS if chosen.quick else _DAYS)) * DAY
+    if (Lake(where.home, problem.name).clock() or 0) < until_us:
+        _live(where, until_us, chosen.every, telling)
+    else:
+        telling.say(f"Lived through already; make drift-demo FRESH=1 begins anew. What came of it, from {where.home}:")
+    _show(where, problem, telling)
+    telling.say(f"{time.monotonic() - began:.0f} s. Everything is stopped; it is all in {where.home}")
+    return 0
+
+
+def _emptied(where: Installation) -> Installation:
+    from headrace.cli.lifecycle import stop_services
+
+    stop_services(where.home)
+    shutil.rmtree(where.home)
+    return installation(where.home, where.reference)
+
+
+def _live(where: Installation, until_us: int, every: int, telling: Telling) -> None:
+    telling.say(f"starting Prefect, its worker, MLflow, Evidently's pages and the API, in {where.home}", "bold")
+    with everything_up(where, telling.alerted) as receiver:
+        for name in ("prefect", "mlflow", "evidently", "api"):
+            telling.say(f"  {name:<10} {where.url(name)}")
+        telling.say(f"  {'alerts':<10} {receiver.url}")
+        point_prefect(settings(), server_needed=True)
+        from flows.demo.days import live
+
+        live(where.reference, where.url("api"), until_us=until_us, every=every, telling=telling)
+        telling.say(f"{from_us(until_us):%d %B}: the demo ends, the services are stopped", "bold")
+
+
+def _show(where: Installation, problem: Problem, telling: Telling) -> None:
+    from headrace.cli.paths import context_of
+    from headrace.replay.picture import draw
+    from headrace.replay.story import story
+
+    assert problem.feed is not None  # looked at before
+    found = story(context_of(where.reference, where.home), since_us=problem.feed.start_us)
+    telling.summary(found)
+    telling.say(f"picture: {draw(found, where.home / 'drift-demo.png')}", "bold")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

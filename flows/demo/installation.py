@@ -1,0 +1,116 @@
+"""A whole installation for the demo, apart from the user's: a folder, ports and servers of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flows.demo.receiver import Receiver, receiving
+from headrace.cli.lifecycle import Service, recorded, start_services, stop_services
+from headrace.cli.processes import is_alive, port_is_taken
+from headrace.cli.services import local_services
+from headrace.core.errors import NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.settings import Settings, settings
+
+_HOST = "127.0.0.1"
+_NAMES = ("prefect", "mlflow", "evidently", "api", "receiver")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installation:
+    """Where the demo lives. reference: of its problem. ports: of `_NAMES`."""
+
+    home: Path
+    reference: str
+    ports: Mapping[str, int]
+
+    @property
+    def settings(self) -> Settings:
+        """As `make up` has them, but nothing here is the user's: neither ports nor servers nor alert addresses."""
+        return Settings(
+            home=self.home,
+            host=_HOST,
+            alert_url=None,
+            prefect_port=self.ports["prefect"],
+            mlflow_port=self.ports["mlflow"],
+            evidently_port=self.ports["evidently"],
+            api_port=self.ports["api"],
+            MLFLOW_TRACKING_URI=None,
+            PREFECT_API_URL=None,
+        )
+
+    def url(self, name: str) -> str:
+        return f"http://{_HOST}:{self.ports[name]}"
+
+    def services(self, receiver: Receiver) -> list[Service]:
+        """Those of `make up`, told whom to alert; no schedule is live, because the demo makes the days itself."""
+        told = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        deploy = (sys.executable, "-m", "flows", "deploy", "--without-schedules", self.reference)
+        return [
+            replace(one, env={**one.env, **told}, prepare=deploy if one.prepare else ())
+            for one in local_services(self.settings, self.reference)
+        ]
+
+    def enter(self, receiver: Receiver) -> None:
+        """Make it the installation of this process. What is read at import must not have been imported before."""
+        names = {
+            "HEADRACE_HOME": str(self.home),
+            "HEADRACE_HOST": _HOST,
+            "HEADRACE_ALERT_URL": receiver.url,
+            "PREFECT_API_URL": f"{self.url('prefect')}/api",
+            "MLFLOW_TRACKING_URI": self.url("mlflow"),
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+            **{f"HEADRACE_{name.upper()}_PORT": str(port) for name, port in self.ports.items() if name != "receiver"},
+        }
+        os.environ.update(names)
+        settings.cache_clear()
+
+
+def installation(home: Path, reference: str) -> Installation:
+    """The one in this folder, on the ports it had while they can be had; else a new one."""
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    (home / ".gitignore").write_text("*\n", encoding="utf-8")
+    return Installation(home=home, reference=reference, ports=_ports(home))
+
+
+@contextmanager
+def everything_up(where: Installation, on_alert: Callable[[dict[str, Any]], None]) -> Iterator[Receiver]:
+    """All services and the receiver while the block runs. What a killed demo left running is used, and stopped too."""
+    with ExitStack() as until_the_end:
+        receiver = until_the_end.enter_context(receiving(where.ports["receiver"], on_alert))
+        until_the_end.callback(stop_services, where.home)
+        for name in ("mlflow/artifacts", "prefect", "evidently"):
+            (where.home / name).mkdir(parents=True, exist_ok=True)
+        start_services(where.home, where.services(receiver), host=_HOST)
+        where.enter(receiver)
+        yield receiver
+
+
+def _ports(home: Path) -> dict[str, int]:
+    path = home / "demo.json"
+    try:
+        known: dict[str, int] = read_json(path)["ports"]
+    except NotFoundError:
+        known = {}
+    left_running = any(is_alive(one) for one in recorded(home))
+    if known and (left_running or not any(port_is_taken(_HOST, port) for port in known.values())):
+        return known
+    chosen = dict(zip(_NAMES, _free_ports(len(_NAMES)), strict=True))
+    write_json(path, {"ports": chosen})
+    return chosen
+
+
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((_HOST, 0))
+        return [int(one.getsockname()[1]) for one in sockets]

@@ -1,0 +1,164 @@
+"""What has happened to a problem in production, read from what every part wrote down: nothing is kept for this alone.
+
+The prediction log and the lake tell quality, the outbox what was decided and done about it, the ledger who was
+champion. So a story can be told at any time, by whoever asks, also after a kill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.clock import DAY
+from headrace.evaluate.metrics import METRICS
+from headrace.lake.predictions import PredictionLog
+from headrace.lake.store import Lake
+from headrace.monitor.outbox import Entry, Outbox
+from headrace.pipeline.context import Context
+from headrace.registry.ledger import Ledger
+from headrace.synthesis.spine import build_spine
+
+#: Fewer labelled rows than this are no measurement of a day or of a window.
+_FEWEST = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The problem's metric over predictions with cutoff in [start, end). value: None where it cannot be measured."""
+
+    start_us: int
+    end_us: int
+    rows: int
+    labelled: int
+    value: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """A window that was decided about. features, other: how many features, and which else, were found drifted.
+
+    measured: it was looked at; False for what followed without a look, such as asking for a person after a refusal.
+    """
+
+    at_us: int
+    decision: str
+    kind: str
+    reason: str
+    features: int
+    other: tuple[str, ...]
+    outcome: str | None
+    version: str | None
+    measured: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reign:
+    """A champion, from and until when on the production clock. expected: its recipe's metric on its gate window."""
+
+    version: str
+    from_us: int
+    until_us: int
+    expected: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """A problem's production so far, oldest first."""
+
+    problem: str
+    metric: str
+    days: tuple[Measurement, ...]
+    weeks: tuple[Measurement, ...]
+    looks: tuple[Look, ...]
+    reigns: tuple[Reign, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """Predictions made on schedule, with their labels. cutoffs_us, label, prediction: [n]; label NaN while unknown."""
+
+    cutoffs_us: NDArray[np.int64]
+    label: NDArray[np.float64]
+    prediction: NDArray[np.float64]
+
+    def measured(self, metric: str, start_us: int, end_us: int) -> Measurement:
+        """The metric of the cutoffs in [start, end)."""
+        inside = (self.cutoffs_us >= start_us) & (self.cutoffs_us < end_us)
+        known = inside & np.isfinite(self.label)
+        label, prediction = self.label[known], self.prediction[known]
+        enough = len(label) >= _FEWEST and (not METRICS[metric].binary or len(np.unique(label)) == 2)
+        return Measurement(
+            start_us=start_us,
+            end_us=end_us,
+            rows=int(inside.sum()),
+            labelled=len(label),
+            value=METRICS[metric].value(label, prediction) if enough else None,
+        )
+
+
+def story(context: Context, *, since_us: int, week_us: int = 7 * DAY) -> Story:
+    """Everything since an instant, which is the start of a day."""
+    name, metric = context.problem.name, context.problem.metric
+    now = Lake(context.root, name).clock() or since_us
+    found = scored(context, since_us, now)
+    ends = range(since_us + DAY, now + 1, DAY)
+    return Story(
+        problem=name,
+        metric=metric,
+        days=tuple(found.measured(metric, end - DAY, end) for end in ends),
+        weeks=tuple(found.measured(metric, end - week_us, end) for end in ends if end - week_us >= since_us),
+        looks=tuple(_look(entry) for entry in Outbox(context.root, name).history() if entry.decision.end_us > since_us),
+        reigns=_reigns(Ledger(context.root, name), metric, since_us, now),
+    )
+
+
+def scored(context: Context, since_us: int, now_us: int) -> Scored:
+    """Every row that was predicted on schedule since an instant, by whichever version, with its label as known now."""
+    problem = context.problem
+    snapshot = Lake(context.root, problem.name).snapshot()
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=now_us, now_us=now_us)
+    with PredictionLog(context.root, problem.name) as log:
+        logged: dict[tuple[object, ...], float] = {}
+        for version in Ledger(context.root, problem.name).versions():
+            logged |= log.probabilities(since_us, now_us, version=version)
+    keys = [tuple(row.values()) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
+    prediction = np.array([logged.get(key, np.nan) for key in keys], dtype=np.float64)
+    made = np.isfinite(prediction)
+    return Scored(
+        cutoffs_us=spine["cutoff"].to_numpy()[made],
+        label=spine["label"].to_numpy(zero_copy_only=False)[made],
+        prediction=prediction[made],
+    )
+
+
+def _look(entry: Entry) -> Look:
+    decision = entry.decision
+    return Look(
+        at_us=decision.end_us,
+        decision=decision.id,
+        kind=decision.kind,
+        reason=decision.reason,
+        features=sum(finding.about == "feature" for finding in decision.drifted),
+        other=tuple(finding.name.strip("_") for finding in decision.drifted if finding.about != "feature"),
+        outcome=entry.outcome,
+        version=entry.version,
+        measured=decision.measured,
+    )
+
+
+def _reigns(ledger: Ledger, metric: str, since_us: int, now_us: int) -> tuple[Reign, ...]:
+    changes, metrics = ledger.history(), ledger.versions()
+    ends: Sequence[int] = [*(record.at_us for record in changes[1:]), now_us]
+    return tuple(
+        Reign(
+            version=record.version,
+            from_us=max(record.at_us, since_us),
+            until_us=end,
+            expected=metrics.get(record.version, {}).get(f"gate_{metric}"),
+        )
+        for record, end in zip(changes, ends, strict=True)
+        if end > since_us
+    )
