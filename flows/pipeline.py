@@ -29,8 +29,9 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     """
     chosen = settings()
     run = open_run(
-        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
-    )
+        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
+        on_search=lambda line: log.info("search: %s", line),
+    )  # fmt: skip
     run_as_tasks(run)
     finished = run.finish(addresses=addresses(chosen))
     publish(finished.artifacts)

@@ -1,18 +1,17 @@
-"""A cheap study for tests, importable by worker processes; run as a script it is the one that gets killed."""
+"""A cheap study for tests; run as a script it is the one that gets killed, or told to end."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.search.evaluate import Objective
+from headrace.search.racing import Racing
 from headrace.search.searchers import SEARCHERS
-from headrace.search.space import Choice, Config, Float, Integer, Space
+from headrace.search.space import Choice, Float, Integer, Space
 from headrace.search.study import StudyResult, run_study
+from tests.search.objectives import Bowl, Climb, Misbehaving
 
 SPACE = Space(
     {
@@ -22,35 +21,14 @@ SPACE = Space(
 )
 
 
-@dataclass(frozen=True)
-class Bowl:
-    """(x - 1)^2, plus a shift. fail, die: configs with x above these raise, or kill their own process.
-
-    gate: a FIFO that each trial reads one byte from first, so that a test decides how far the study gets.
-    """
-
-    fail: float = 9.0
-    die: float = 9.0
-    gate: str = ""
-
-    def fingerprint(self) -> str:
-        return f"bowl {self.fail} {self.die}"
-
-    def __call__(self, config: Config) -> Mapping[str, Any]:
-        if self.gate:
-            handle = os.open(self.gate, os.O_RDWR)
-            os.read(handle, 1)
-            os.close(handle)
-        x = float(config["x"])  # type: ignore[arg-type]
-        if x > self.die:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if x > self.fail:
-            raise ValueError("x is too large")
-        return {"loss": (x - 1) ** 2 + float(config.get("shifted.by") or 0), "pid": os.getpid()}
-
-
 def study(
-    journal: Path, objective: Bowl, *, trials: int, workers: int, searcher: str = "tpe", **more: Any
+    journal: Path,
+    objective: Objective,
+    *,
+    workers: int,
+    trials: int | None = None,
+    searcher: str = "tpe",
+    **more: Any,
 ) -> StudyResult:
     return run_study(
         SPACE,
@@ -64,5 +42,17 @@ def study(
     )
 
 
+def main(journal: Path, how: str, workers: int) -> None:
+    """Run as a script: the study that gets killed (held by a FIFO, or not at all), or that is told to end by Ctrl-C."""
+    if how == "hang":
+        known = [{"x": x, "kind": "plain"} for x in (1.0, 1.0, 2.5, 2.5)]
+        result = study(journal, Misbehaving({2.5: "hang"}), trials=4, workers=workers, warm_start=known)
+        print(f"{result.ended} {len(result.trials)} trials, best {result.best.number}")
+    elif how == "free":
+        study(journal, Climb(rounds=400), trials=60, workers=workers, racing=Racing(), searcher="random")
+    else:
+        study(journal, Bowl(gate=how), trials=12, workers=workers)
+
+
 if __name__ == "__main__":
-    study(Path(sys.argv[1]), Bowl(gate=sys.argv[2]), trials=12, workers=int(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

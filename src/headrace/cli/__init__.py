@@ -146,11 +146,11 @@ def down(home: HomeOption = None) -> None:
 
 
 def main() -> None:
-    """Entry point: a refusal is one line on standard error and exit code 1, never a traceback."""
+    """Entry point: a refusal is one line on standard error and exit code 1 (130 after Ctrl-C), never a traceback."""
     from headrace.core.errors import HeadraceError
 
     try:
         app()
     except HeadraceError as error:
         sys.stderr.write(f"headrace: {error}\n")
-        sys.exit(1)
+        sys.exit(error.exit_code)

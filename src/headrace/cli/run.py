@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -22,9 +23,11 @@ def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: in
     """Walk every stage; exit code 3 when a batch was quarantined on the way."""
     chosen = settings_of(home)
     console = Console(stderr=True)
+    told: list[Callable[[str], None]] = []
     pipeline = open_run(
-        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers
-    )
+        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
+        on_search=lambda line: told[-1](line),
+    )  # fmt: skip
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -35,6 +38,12 @@ def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: in
         transient=True,
     ) as progress:
         bar = progress.add_task("starting", total=len(pipeline.stage_names))
+        # a terminal's line is drawn over; a log gets one for each trial
+        told.append(
+            (lambda line: progress.update(bar, description=f"search: {line}"))
+            if console.is_terminal
+            else (lambda line: console.print(f"search: {line}", highlight=False, soft_wrap=True))
+        )
         for name in pipeline.stage_names:
             progress.update(bar, description=name)
             pipeline.run_stage(name)

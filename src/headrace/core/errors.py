@@ -13,6 +13,9 @@ class HeadraceError(Exception):
     found: what else was there (names that do exist, values seen). fix: what to do about it.
     """
 
+    #: Of a command that ends with it.
+    exit_code = 1
+
     def __init__(
         self,
         what: str,

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.schema import Problem
-from headrace.search.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +16,7 @@ class Context:
     reference: how the problem was named (catalogue name or file path); other processes load it by this.
     until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
     or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
-    on_trial: told of every trial as it ends (progress).
+    on_search: told how far the search is, in one line, as each of its trials ends.
     """
 
     problem: Problem
@@ -28,7 +27,7 @@ class Context:
     trials: int = 16
     seed: int = 0
     workers: int = 2
-    on_trial: Callable[[Trial], None] | None = None
+    on_search: Callable[[str], None] | None = None
 
     @property
     def store_identity(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,12 @@ from headrace.models.objective import TrialObjective, fit_final, fit_stopped, pr
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import read_definitions, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
+from headrace.search.budget import Limits
 from headrace.search.plots import plot_history, plot_importances
+from headrace.search.progress import Progress
+from headrace.search.racing import Racing
 from headrace.search.searchers import searcher_named
-from headrace.search.study import run_study
+from headrace.search.study import StudyInterrupted, run_study
 from headrace.search.trial import Trial
 
 _CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
@@ -61,10 +65,15 @@ def _training_set(context: Context, needs: Needs) -> TrainingSet:
 
 
 def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """A study on train and tune. Its journal lies beside the stage's folder, so a killed search goes on."""
+    """A study on train and tune. Its journal lies beside the stage's folder, so a killed search goes on.
+
+    Raises StudyInterrupted on Ctrl-C: a search that was not finished is nobody's input.
+    """
     data, problem = _training_set(context, needs), context.problem
     digest = prepare(folder / "data", data.design, data.label, data.windows)
-    objective = TrialObjective(folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed)
+    objective = TrialObjective(
+        folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.25,)
+    )
     space = study_space()
     result = run_study(
         space,
@@ -75,12 +84,22 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         workers=context.workers,
         journal_path=journal_path(folder),
         warm_start=warm_start()[: context.trials],
-        on_trial=context.on_trial,
+        on_trial=_told(context),
+        seconds=problem.search_seconds,
+        limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
+        isolated=True,
+        racing=Racing(),
     )
-    for array in (folder / "data").iterdir():
-        array.unlink()
-    (folder / "data").rmdir()
     metric = METRICS[problem.metric]
+    value = -metric.sign * float(result.best.loss or 0.0)
+    if result.ended == "interrupted":
+        raise StudyInterrupted(
+            f"interrupted after {len(result.trials)} of {context.trials} trials",
+            where="search",
+            found=[f"best so far: {metric.name} {value:.4f} of trial {result.best.number}"],
+            fix="run it again to go on from there",
+        )
+    shutil.rmtree(folder / "data")
     plot_history(result.trials, folder / "history.png", metric=metric.name, greater_is_better=metric.greater_is_better)
     importances = plot_importances(space, result.trials, folder / "importances.png", seed=context.seed)
     write_json(folder / "trials.json", [trial.to_json() for trial in result.trials])
@@ -88,20 +107,31 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     return {
         "key": result.key,
         "config": result.best.config,
-        "rounds": result.best.info["rounds"],
-        "value": result.best.info["value"],
+        "rounds": result.best.info.get("rounds"),
+        "value": value,
         "trials": len(result.trials),
+        "stopped": sum(trial.status == "stopped" for trial in result.trials),
         "failed": sum(trial.status == "failed" for trial in result.trials),
         "importances": importances,
         "windows": data.windows.describe(),
     }
 
 
+def _told(context: Context) -> Callable[[Trial], None]:
+    progress = Progress(METRICS[context.problem.metric], trials=context.trials, seconds=context.problem.search_seconds)
+
+    def tell(trial: Trial) -> None:
+        line = progress.add(trial)
+        if context.on_search is not None:
+            context.on_search(line)
+
+    return tell
+
+
 def leaderboard(trials: tuple[Trial, ...], metric: str, rows: int = 10) -> list[dict[str, Any]]:
     """The best trials, best first, for people."""
-    measured = sorted(
-        (trial for trial in trials if trial.loss is not None), key=lambda trial: (trial.loss, trial.number)
-    )
+    whole = [trial for trial in trials if trial.status == "ok"]
+    measured = sorted(whole, key=lambda trial: (trial.loss, trial.number))
     return [
         {
             "rank": rank,

@@ -61,8 +61,9 @@ class Problem:
 
     entities: composite entities; one entity per relationship into the spine's table comes by itself, named after
     its column. ignore: "table.column" patterns that are never features. max_features: how many selection may keep.
-    trials: size of the search. searcher: who proposes its configs (a name in `headrace.search.searchers`).
-    margin: how much worse than the champion a refresh may be (in the metric).
+    trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
+    trial_seconds, trial_memory_mb: wall clock and memory of each trial. searcher: who proposes configurations (a name
+    in `headrace.search.searchers`). margin: how much worse than the champion a refresh may be (in the metric).
     """
 
     name: str
@@ -77,6 +78,9 @@ class Problem:
     feed: Replay | None = None
     max_features: int = 120
     trials: int = 16
+    search_seconds: float | None = None
+    trial_seconds: float | None = None
+    trial_memory_mb: float | None = None
     searcher: str = "tpe"
     margin: float = 0.002
     path: Path | None = field(default=None, compare=False)
@@ -88,6 +92,10 @@ class Problem:
             raise DeclarationError(f"{self.name!r} cannot name a problem", fix="use letters, digits and underscores")
         if self.metric not in METRICS:
             raise DeclarationError(f"no metric {self.metric!r}", where=self.name, found=METRICS)
+        for name in ("trials", "search_seconds", "trial_seconds", "trial_memory_mb"):
+            limit = getattr(self, name)
+            if limit is not None and not limit > 0:
+                raise DeclarationError(f"{name}={limit} lets no trial run", where=self.name, fix="give more than zero")
         self.tick_us, self.lookbacks_us  # noqa: B018  validates both
         if (self.metric in _BINARY) != self.label_expression.binary:
             kind = "true or false" if self.label_expression.binary else "a number"

@@ -1,7 +1,12 @@
-"""LightGBM (Ke et al., 2017) through its Booster API: text model files, early-stopped rounds, same bits every run."""
+"""LightGBM (Ke et al., 2017) through its Booster API: text model files, early-stopped rounds, same bits every run.
+
+Binning costs as much as dozens of rounds. In a study the rows are binned once for each `max_bin`, by whichever process
+comes first; the others read its file, every trial trains on the same Dataset, and a part of the rows is cut out of it.
+"""
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +19,8 @@ from numpy.typing import NDArray
 from headrace.core.errors import CorruptError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
-from headrace.models.families.protocol import Label, Report
+from headrace.models.families.protocol import Label, Report, Rows
+from headrace.models.kept import Kept
 from headrace.models.space import Categorical, Config, Float, Integer, Space
 
 if TYPE_CHECKING:
@@ -24,8 +30,8 @@ if TYPE_CHECKING:
 MAX_ROUNDS = 300
 PATIENCE = 20
 _FILE = "model.txt"
-#: Our metric -> the one LightGBM watches while it trains (it has no Brier score; log loss orders configs alike).
-_WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "brier": "binary_logloss", "rmse": "rmse"}
+#: Our metric -> LightGBM's own, watched while it trains; another metric is computed by us from its predictions.
+_WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse"}
 #: Fewer rows than this are predicted faster by one thread than by waking others.
 _ROWS_PER_THREAD = 256
 
@@ -101,29 +107,27 @@ class LightGBM:
         seed: int = 0,
         threads: int = 1,
         report: Report | None = None,
+        rows: Rows | None = None,
+        kept: Kept | None = None,
     ) -> FittedLightGBM:
         import lightgbm
 
-        parameters = self._parameters(config, metric, len(design), seed, threads)
-        train = _dataset(design, label, parameters)
-        callbacks: list[Any] = []
-        checks: list[lightgbm.Dataset] = []
-        if valid is not None:
-            checks.append(_dataset(*valid, parameters, reference=train))
-            callbacks.append(lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False))
-            if report is not None:
-                callbacks.append(_reporter(report))
-        booster = lightgbm.train(
-            parameters,
-            train,
-            num_boost_round=rounds or MAX_ROUNDS,
-            valid_sets=checks,
-            valid_names=["valid"] * len(checks),
-            callbacks=callbacks,
-        )
-        best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+        parameters = self._parameters(config, metric, len(design) if rows is None else len(rows), seed, threads)
+        train, check = _datasets(design, label, valid, parameters, rows, kept)
+        booster = lightgbm.Booster(parameters, train)
+        if check is None:
+            for _ in range(rounds or MAX_ROUNDS):
+                booster.update()
+            best = booster.current_iteration()
+        else:
+            booster.add_valid(check, "valid")
+            best = _stopped_early(booster, metric, rounds or MAX_ROUNDS, report)
         # Kept as text from here on: the fitted model and the one that a server loads are the same bytes.
         return FittedLightGBM(lightgbm.Booster(model_str=booster.model_to_string(num_iteration=best)))
+
+    def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
+        """progress: the sum of the learning rates so far; 1 has closed 63 % of what single steps of 1 would."""
+        return math.ceil(progress / float(config["learning_rate"]))
 
     def load(self, folder: Path) -> FittedLightGBM:
         import lightgbm
@@ -137,10 +141,12 @@ class LightGBM:
     def _parameters(config: Mapping[str, Any], metric: Metric, rows: int, seed: int, threads: int) -> dict[str, Any]:
         fixed = {
             "objective": "binary" if metric.binary else "regression",
-            "metric": _WATCHED[metric.name],
+            "metric": _WATCHED.get(metric.name, "none"),
             "bagging_freq": 1,
             "deterministic": True,
             "force_row_wise": True,
+            # Else the data that is binned for one min_data_in_leaf lacks columns that another could split.
+            "feature_pre_filter": False,
             "seed": seed,
             "num_threads": threads,
             "verbosity": -1,
@@ -158,24 +164,80 @@ def _quiet_shap() -> Any:
     return shap
 
 
-def _dataset(
-    design: Design, label: Label, parameters: Mapping[str, Any], *, reference: lightgbm.Dataset | None = None
+#: The parameters that decide how rows are binned; data that agrees in them serves any config.
+_BINNING = ("max_bin", "feature_pre_filter", "seed", "num_threads", "verbosity")
+
+
+def _datasets(
+    design: Design,
+    label: Label,
+    valid: tuple[Design, Label] | None,
+    parameters: Mapping[str, Any],
+    rows: Rows | None,
+    kept: Kept | None,
+) -> tuple[lightgbm.Dataset, lightgbm.Dataset | None]:
+    """(training rows, validation rows) with the same bins. rows: of the design, all where None."""
+    binning = {name: parameters[name] for name in _BINNING}
+    if kept is None:
+        train = _binned(design, label, binning)
+        check = _binned(*valid, binning, reference=train) if valid is not None else None
+        return (train if rows is None else _part(train, rows)), check
+    name = "lightgbm-" + "-".join(str(parameters[key]) for key in ("max_bin", "seed"))
+    train = whole = kept.once(name, lambda: _filed(design, label, binning, name, kept))
+    check = None
+    if valid is not None:
+        check = kept.once(f"{name} valid", lambda: _binned(*valid, binning, reference=whole))
+    if rows is not None:
+        some = rows
+        train = kept.once(f"{name} {len(some)}", lambda: _part(whole, some))
+    return train, check
+
+
+def _binned(
+    design: Design, label: Label, binning: Mapping[str, Any], *, reference: lightgbm.Dataset | None = None
 ) -> lightgbm.Dataset:
     import lightgbm
 
-    return lightgbm.Dataset(
-        design.X,
-        label=label,
-        feature_name=list(design.names),
-        categorical_feature=list(design.categorical),
-        reference=reference,
-        params=dict(parameters),
+    # what a reference says of its columns holds for the rows that refer to it
+    named: dict[str, Any] = (
+        {"feature_name": list(design.names), "categorical_feature": list(design.categorical)}
+        if reference is None
+        else {}
     )
+    return lightgbm.Dataset(design.X, label=label, reference=reference, params=dict(binning), **named).construct()
 
 
-def _reporter(report: Report) -> Any:
-    def callback(environment: Any) -> None:
-        _, _, value, greater_is_better, *_ = environment.evaluation_result_list[0]
-        report(environment.iteration + 1, float(-value if greater_is_better else value))
+def _filed(design: Design, label: Label, binning: Mapping[str, Any], name: str, kept: Kept) -> lightgbm.Dataset:
+    """The binned rows from the file that all processes share; it is written first where it is not there."""
+    import lightgbm
 
-    return callback
+    path = kept.filed(f"{name}.bin", lambda file: _binned(design, label, binning).save_binary(str(file)))
+    return lightgbm.Dataset(str(path), params=dict(binning)).construct()
+
+
+def _part(whole: lightgbm.Dataset, rows: Rows) -> lightgbm.Dataset:
+    return whole.subset(rows.tolist()).construct()
+
+
+def _stopped_early(booster: lightgbm.Booster, metric: Metric, most: int, report: Report | None) -> int:
+    """Boost until the loss on the validation rows has not fallen for PATIENCE rounds; the best number of rounds."""
+    best, least = 0, math.inf
+    for done in range(1, most + 1):
+        exhausted = booster.update()
+        loss = _loss(booster, metric)
+        if loss < least:
+            best, least = done, loss
+        if report is not None:
+            report(done, loss)
+        if exhausted or done - best >= PATIENCE:
+            break
+    return best or int(booster.current_iteration())
+
+
+def _loss(booster: lightgbm.Booster, metric: Metric) -> float:
+    if metric.name in _WATCHED:
+        _, _, value, greater_is_better = booster.eval_valid()[0][:4]
+    else:
+        own = booster.eval_valid(lambda p, data: (metric.name, metric.value(data.get_label(), p), False))
+        _, _, value, greater_is_better = own[0][:4]
+    return float(-value if greater_is_better else value)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from headrace.core.errors import CorruptError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
-from headrace.models.families.protocol import Label, Report
+from headrace.models.families.protocol import Label, Report, Rows
+from headrace.models.kept import Kept
 from headrace.models.space import Categorical, Config, Float, Space
 
 _FILE = "model.skops"
@@ -88,6 +89,8 @@ class Linear:
         seed: int = 0,
         threads: int = 1,
         report: Report | None = None,
+        rows: Rows | None = None,
+        kept: Kept | None = None,
     ) -> FittedLinear:
         """strength: the inverse of regularisation (scikit-learn's C), per row for ridge."""
         from sklearn.exceptions import ConvergenceWarning
@@ -95,6 +98,8 @@ class Linear:
         from sklearn.pipeline import Pipeline
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+        if rows is not None:
+            design, label = design.rows(rows), label[rows]
         strength = float(config["strength"])
         model = (
             LogisticRegression(C=strength, max_iter=200, tol=1e-3, random_state=seed)
@@ -110,6 +115,9 @@ class Linear:
         if report is not None and valid is not None:
             report(1, metric.loss(valid[1], fitted.predict(valid[0])))
         return fitted
+
+    def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
+        return None
 
     def load(self, folder: Path) -> FittedLinear:
         import skops.io

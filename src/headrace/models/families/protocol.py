@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
+from headrace.models.kept import Kept
 from headrace.models.space import Config, Space
 
 Label = NDArray[np.float64]
+#: Indices of rows.
+Rows = NDArray[np.int64]
 
 #: Called during a fit with (rounds done, loss on the validation rows so far; lower is better).
 Report = Callable[[int, float], None]
@@ -60,8 +63,20 @@ class Family(Protocol):
         seed: int = 0,
         threads: int = 1,
         report: Report | None = None,
+        rows: Rows | None = None,
+        kept: Kept | None = None,
     ) -> Fitted:
-        """Learn. valid: stop early on these rows; without it, exactly `rounds` rounds."""
+        """Learn. valid: stop early on these rows, after at most `rounds`; without it, exactly `rounds` rounds.
+
+        rows: learn from these of the design only. kept: of this design and valid, where they are fitted again and
+        again; the result is the same with and without it.
+        """
+
+    def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
+        """After how many rounds any config has come `progress` far; None where the family has no rounds.
+
+        Configs are compared at equal progress, for slow learners are behind fast ones at equal rounds.
+        """
 
     def load(self, folder: Path) -> Fitted:
         """Read what `save` wrote; the caller has checked the folder's manifest. CorruptError where it cannot be."""
