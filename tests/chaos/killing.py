@@ -38,7 +38,7 @@ class Home:
 
     def open(self) -> PipelineRun:
         """A run in this process, like the one of `start`."""
-        return open_run(str(self.problem), self.root, trials=TRIALS)
+        return open_run(str(self.problem), self.root, trials=TRIALS, workers=1)
 
     def start(self) -> subprocess.Popen[bytes]:
         """`headrace run` in a process of its own."""
@@ -48,7 +48,11 @@ class Home:
                 [sys.executable, "-m", "headrace.cli", *command],
                 stdout=subprocess.DEVNULL,
                 stderr=said,
-                env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                # One worker: what several ask depends on who is done first.
+                env={
+                    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
+                    "HEADRACE_WORKERS": "1",
+                },
             )
 
     @property

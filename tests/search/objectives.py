@@ -68,9 +68,13 @@ class Misbehaving:
 
 @dataclass(frozen=True)
 class Climb:
-    """A curve that falls from 10 to (x - 1)^2 over its rounds, told at each; rungs at a quarter and a half."""
+    """A curve that falls from 10 to (x - 1)^2 over its rounds, told at each; rungs at a quarter and a half.
+
+    pause: additions that each round computes, so that it takes a while.
+    """
 
     rounds: int = 40
+    pause: int = 0
 
     def fingerprint(self) -> str:
         return "climb"
@@ -83,6 +87,7 @@ class Climb:
         loss = 10.0
         for done in range(1, self.rounds + 1):
             loss = end + (10 - end) * (1 - done / self.rounds)
+            sum(range(self.pause))
             watch.tick(loss)
             if done * 4 in (self.rounds, 2 * self.rounds):
                 watch.rung(f"round {done}", loss)

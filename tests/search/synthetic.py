@@ -49,7 +49,7 @@ def main(journal: Path, how: str, workers: int) -> None:
         result = study(journal, Misbehaving({2.5: "hang"}), trials=4, workers=workers, warm_start=known)
         print(f"{result.ended} {len(result.trials)} trials, best {result.best.number}")
     elif how == "free":
-        study(journal, Climb(rounds=400), trials=60, workers=workers, racing=Racing(), searcher="random")
+        study(journal, Climb(rounds=400, pause=3000), trials=60, workers=workers, racing=Racing(), searcher="random")
     else:
         study(journal, Bowl(gate=how), trials=12, workers=workers)
 
