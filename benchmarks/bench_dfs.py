@@ -114,8 +114,8 @@ def many_cutoffs(quick: bool, command: str) -> list[Row]:
     whole = slow.seconds / few.num_rows * asked.num_rows
     what = "10,000 distinct cutoffs, 500 entities, 50,000 events, 9 features"
     return [
-        Row(metric=f"{what}: Headrace", value=ours.seconds, unit="s", peer="its first call", peer_value=ours.figures["cold"],
-            command=command),
+        Row(metric=f"{what}: Headrace", value=ours.seconds, unit="s", peer="its first call",
+            peer_value=ours.figures["cold"], command=command),
         Row(metric=f"{what}: times as fast as featuretools", value=whole / ours.seconds, unit="x",
             goal=Goal(op=">=", value=5_000), peer=f"featuretools, s (from {few.num_rows} cutoffs)", peer_value=whole,
             command=command),

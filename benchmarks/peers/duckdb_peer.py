@@ -23,11 +23,11 @@ QUERIES = {
         from asked asof left join running r on asked.key = r.key and asked.cutoff > r."at"
         """,
     "window": f"""
-        with both as (select key, "at", x, y, null as row from events
+        with mixed as (select key, "at", x, y, null as row from events
                       union all select key, cutoff, null, null, row from asked),
              said as (select row, count("at") filter (row is null) over w as count,
                              {", ".join(f"{sql}({column}) over w as {name}" for name, sql, column in _NAMES)}
-                      from both window w as (partition by key order by "at"
+                      from mixed window w as (partition by key order by "at"
                                              range between unbounded preceding and 1 preceding))
         select * from said where row is not null""",
 }
@@ -41,7 +41,7 @@ def main() -> None:
     taken = {}
     for name, query in QUERIES.items():
         started = time.perf_counter()
-        table = connection.execute(query).to_arrow_table()
+        table = connection.sql(query).to_arrow_table()
         taken[name] = time.perf_counter() - started
         connection.register("done", table)
         columns = ", ".join(f"{name}::double as {name}" for name in table.column_names)
