@@ -134,7 +134,8 @@ def heavy(quick: bool, command: str) -> list[Row]:
     rows = [
         Row(metric=f"{what}: Headrace", value=ours.seconds, unit="s", peer="floor in numpy", peer_value=floor.seconds,
             command=command),
-        Row(metric=f"{what}: peak memory of the process (two calls)", value=ours.peak_mb, unit="MB", peer="floor in numpy",
+        Row(metric=f"{what}: peak memory of the process (two calls)", value=ours.peak_mb, unit="MB",
+            peer="floor in numpy",
             peer_value=floor.peak_mb, command=command),
     ]  # fmt: skip
     for peer, goal in (("duckdb", None), ("fastdfs", 50), ("getml", 50)):
@@ -174,8 +175,9 @@ def main() -> None:
         "Flat aggregates (count; sum, mean, min and max of two columns) over all history before each cutoff, on one"
         " thread of two shared cores; values are compared with every peer's before a row is written (getML's are not:"
         " it selects and names its features itself). featuretools' whole time is its time per distinct cutoff, measured"
-        " on some, times their number. The first call compiles the engine's kernels where no earlier process has; fastdfs and"
-        " DuckDB are given one thread too. Peak memory is the process's own, without getML's engine beside it."
+        " on some, times their number."
+        " The first call compiles the engine's kernels where no earlier process has; fastdfs"
+        " and DuckDB are given one thread too. Peak memory is the process's own, without getML's engine beside it."
     )
     publish("dfs", "Deep Feature Synthesis", rows, note)
 
