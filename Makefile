@@ -81,6 +81,9 @@ bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own wor
 bench-drift: $(STAMP) ## False alarms, detection of planted shifts, and speed of the drift evidence
 	@$(BIN)/python -m benchmarks.bench_drift
 
+bench-racing: $(BENCH_STAMP) ## CPU that racing saves on live training, and studies beside Hyperopt by hand (QUICK=1: minutes)
+	@$(BENCH) -m benchmarks.bench_racing
+
 bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
 	@$(BENCH) -m benchmarks.surrogate.build
 
@@ -141,5 +144,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-tables test-chaos bench-dfs parity-goldens \
+.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-tables test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor

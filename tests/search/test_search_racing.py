@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,3 +99,32 @@ def test_a_raced_study_resumed_at_any_line_ends_the_same(tmp_path: Path) -> None
 def test_a_rule_that_is_none_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(DeclarationError, match="racing"):
         Racing(**wrong)  # type: ignore[arg-type]
+
+
+def _replayed(order: Sequence[int], curves: Sequence[Any], racing: Racing) -> tuple[list[Trial], float]:
+    """Real trials raced in an order: those tried in full, and the CPU seconds of all."""
+    whole: list[Trial] = []
+    spent = 0.0
+    for number in order:
+        curve, bounds = curves[number], racing.bounds(whole)
+        lost = [cpu for name, (loss, cpu) in curve["rungs"].items() if bounds.lost(name, loss)]
+        spent += lost[0] if lost else curve["seconds"] + curve["rungs"]["quarter"][1]
+        if not lost:
+            rungs = {name: loss for name, (loss, _) in curve["rungs"].items()}
+            whole.append(_trial(number, curve["loss"], **rungs))
+    return whole, spent
+
+
+@pytest.mark.parametrize("error", [0.05, 0.2, 0.5 - 1e-9])
+def test_on_real_curves_the_winner_lives(error: float) -> None:
+    """40 random configurations on the flights (AUC, 78,548 rows), raced in random orders; as docs/search.md tells."""
+    curves = json.loads((Path(__file__).parent / "flights_rungs.json").read_text())
+    best = min(range(len(curves)), key=lambda number: curves[number]["loss"])
+    unraced = sum(curve["seconds"] for curve in curves)
+    rng = np.random.default_rng(0)
+    runs = [_replayed(rng.permutation(len(curves)), curves, Racing(error=error)) for _ in range(100)]
+    killed = sum(best not in {trial.number for trial in whole} for whole, _ in runs)
+    saving = unraced / float(np.mean([spent for _, spent in runs]))
+    print(f"error {error:.2f}: winner killed {killed} of {len(runs)}, CPU / {saving:.2f}")  # shown by pytest -s
+    assert killed <= error * len(runs)
+    assert saving > 1.2
