@@ -177,37 +177,25 @@ Stored = Direct | Aggregate
 _CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (RowColumn, Direct, Aggregate, Transform, Grouped)}
 
 
-def _leaves(definition: Definition) -> Iterator[Definition]:
+def leaves(definition: Definition) -> Iterator[Definition]:
     """What a definition of the spine's row is made from there: itself, or what a Transform reads."""
     if isinstance(definition, Transform):
         for item in definition.inputs:
-            yield from _leaves(item)
+            yield from leaves(item)
     else:
         yield definition
 
 
 def stored(definitions: Iterable[Definition]) -> tuple[Stored, ...]:
     """The Direct and Aggregate definitions that these need, each once, in first-use order."""
-    leaves = (leaf for definition in definitions for leaf in _leaves(definition))
-    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, Direct | Aggregate)))
+    found = (leaf for definition in definitions for leaf in leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Direct | Aggregate)))
 
 
 def row_columns(definitions: Iterable[Definition]) -> tuple[RowColumn, ...]:
     """The request columns that these need, each once."""
-    leaves = (leaf for definition in definitions for leaf in _leaves(definition))
-    return tuple(dict.fromkeys(leaf for leaf in leaves if isinstance(leaf, RowColumn)))
-
-
-def inner(definition: Definition) -> tuple[Definition, ...]:
-    """The definitions that a definition is made from directly: relative to its table's row, or beside it."""
-    if isinstance(definition, Transform):
-        return definition.inputs
-    if isinstance(definition, Grouped):
-        return (definition.value,)
-    found = [definition.value] if isinstance(definition, Direct | Aggregate) and definition.value is not None else []
-    if isinstance(definition, Aggregate) and definition.where is not None:
-        found.append(definition.where.on)
-    return tuple(found)
+    found = (leaf for definition in definitions for leaf in leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, RowColumn)))
 
 
 def to_json(definition: Definition) -> dict[str, Any]:

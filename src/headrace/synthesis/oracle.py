@@ -3,6 +3,9 @@
 For a query (key, t): of every row, the version that counts is the latest appended among those known before t. What it
 says has been so since the first instant from which the row never said otherwise. Those of this key that have been so
 since an instant in [t - lookback, t) are aggregated, exactly (fractions), in order of that instant.
+
+What is stacked is asked again, at the same t: of each of those rows, what its value is made from, and whether its
+condition holds.
 """
 
 from __future__ import annotations
@@ -12,26 +15,40 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import NEVER, parse_duration, to_us
 from headrace.schema import Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.columns import clock_of, label_column
-from headrace.synthesis.definitions import Aggregate, Direct, Stored
+from headrace.synthesis.definitions import (
+    Aggregate,
+    Definition,
+    Direct,
+    Grouped,
+    RowColumn,
+    Stored,
+    Transform,
+    leaves,
+)
 from headrace.synthesis.engine import Tables
+from headrace.synthesis.finish import finish
 from headrace.synthesis.oracle_primitives import answer
+from headrace.synthesis.running import running
+from headrace.synthesis.stacking import grouped_columns, hops, join_columns, used_columns, value_of
 
 Row = Mapping[str, Any]
 _TYPES = {"categorical": pa.string(), "time": pa.int64()}
 
 
 class Held(NamedTuple):
-    """What one row says at t, since when, and the rank that breaks ties."""
+    """A row that counts at t: since when it says what it says, the rank that breaks ties, its event, the row."""
 
     since_us: int
     rank: int
-    value: Any
+    event_us: int | None
+    row: Row
 
 
 class Oracle:
@@ -39,62 +56,127 @@ class Oracle:
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """See `synthesis.engine.Engine`."""
-        queries = keys.to_pylist()
+        truth = _Truth(problem, snapshot)
         columns = {}
         for definition in definitions:
-            rows = snapshot.table(definition.table).to_pylist()
-            values = [_value(problem, definition, rows, query) for query in queries]
+            names = problem.entity(definition.entity).join_keys
+            values = [
+                truth.stored(definition, tuple(query[name] for name in names), query["tick"])
+                for query in keys.to_pylist()
+            ]
             columns[definition.slug] = pa.array(values, type=_TYPES.get(definition.kind, pa.float64()))
         return pa.table(columns)
 
 
-def _value(problem: Problem, definition: Stored, rows: Sequence[Row], query: Row) -> Any:
-    key = tuple(query[name] for name in problem.entity(definition.entity).join_keys)
-    if None in key:
+class _Truth:
+    """One problem and one snapshot of its tables."""
+
+    def __init__(self, problem: Problem, snapshot: Tables) -> None:
+        self._problem = problem
+        self._rows = {table.name: snapshot.table(table.name).to_pylist() for table in problem.entity_set.tables}
+
+    def stored(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
+        """A Direct or an Aggregate of an entity at an instant."""
+        if None in key:
+            return None
+        if isinstance(definition, Direct):
+            return self._parent(definition, key, tick)
+        table = self._problem.entity_set.table(definition.table)
+        value = value_of(definition, definition.kind)
+        since = -(2**63) if definition.lookback_us is None else tick - definition.lookback_us
+        told = []
+        for held in self._held(table, used_columns(definition, definition.keys), tick, definition.on == "event"):
+            at = held.since_us if held.event_us is None else held.event_us
+            key_of_row = self._key(table, definition.keys, held.row, tick)
+            if since <= at < tick and key_of_row == key and self._holds(definition, held, tick):
+                told.append((at, True if value is None else self._value(table, value, held.row, tick)))
+        said = answer(definition.primitive, told)
+        return said[definition.part or 0] if isinstance(said, list) else said
+
+    def _parent(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Any:
+        table = self._problem.entity_set.table(definition.table)
+        value = value_of(definition, definition.kind)
+        for held in self._held(table, used_columns(definition, table.keys), tick):
+            if value is not None and tuple(held.row[name] for name in table.keys) == key:
+                return self._value(table, value, held.row, tick)
         return None
-    table = problem.entity_set.table(definition.table)
-    if isinstance(definition, Direct):
-        last = Aggregate(**{**vars(definition), "keys": table.keys, "primitive": "last", "lookback_us": None})
-        return _aggregate(last, _held(problem, table, last, rows, key, query["tick"]))
-    return _aggregate(definition, _held(problem, table, definition, rows, key, query["tick"]))
+
+    def _key(self, table: Table, keys: Sequence[str], row: Row, tick: int) -> tuple[Any, ...]:
+        """What entity a row belongs to, by its own columns or by those of its parents' rows."""
+        found = []
+        for key in keys:
+            column, path = hops(key)
+            value = row[column]
+            for name, column in path:
+                parent = self._problem.entity_set.table(name)
+                held = self._held(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
+                value = next((item.row[column] for item in held if (value,) == _names(parent, item.row)), None)
+            found.append(value)
+        return tuple(found)
+
+    def _holds(self, definition: Aggregate, held: Held, tick: int) -> bool:
+        where = definition.where
+        if where is None:
+            return True
+        table = self._problem.entity_set.table(definition.table)
+        value = self._value(table, where.on, held.row, tick)
+        return value is not None and bool(OPERATORS[where.operator](value, where.value))
+
+    def _value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
+        """A definition relative to a row of a table, at an instant."""
+        if isinstance(definition, RowColumn):
+            return _read(self._problem, table, definition.column, row)
+        if isinstance(definition, Grouped):
+            return self._running(table, definition, row, tick)
+        if isinstance(definition, Transform):
+            values = {leaf: [self._value(table, leaf, row, tick)] for leaf in leaves(definition)}
+            given = {leaf.column: value for leaf, value in values.items() if isinstance(leaf, RowColumn)}
+            other = {leaf.slug: value for leaf, value in values.items() if not isinstance(leaf, RowColumn)}
+            at = np.array([tick], dtype=np.int64)
+            return finish([definition], other, given, at, at)[definition.slug][0].as_py()
+        return self.stored(definition, tuple(row[name] for name in join_columns(definition.entity)), tick)
+
+    def _running(self, table: Table, definition: Grouped, row: Row, tick: int) -> Any:
+        """A group's value at a row: of the rows of its key that count, those up to this one."""
+        held = self._held(table, grouped_columns(definition), tick)
+        mine = next((item for item in held if _names(table, item.row) == _names(table, row)), None)
+        if mine is None:
+            return None
+        key = [mine.row[name] for name in definition.keys]
+        group = [item for item in held if [item.row[name] for name in definition.keys] == key and item[:2] <= mine[:2]]
+        told = [(item.since_us, self._value(table, definition.value, item.row, tick)) for item in group]
+        return None if None in key else running(definition.primitive).twin(told)
+
+    def _held(self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False) -> list[Held]:
+        """Every row that counts at an instant, by what some of its columns say, oldest first."""
+        clock = [TimeExpression.parse(text) for text in clock_of(self._problem, table, columns)]
+        by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
+        for row in self._rows[table.name]:
+            known = max([row["_arrival"], *(_instant(table, expression, row) for expression in clock)])
+            if known < tick:
+                by_row.setdefault(_names(table, row), []).append((known, row["_order"], row))
+        held = [self._said(table, columns, versions, on_event) for versions in by_row.values()]
+        if on_event:
+            told = [(item.event_us, item) for item in held if item.event_us is not None]
+            return [item for _, item in sorted(told, key=lambda pair: (pair[0], *pair[1][:2]))]
+        return sorted(held, key=lambda item: item[:2])
+
+    def _said(
+        self, table: Table, columns: tuple[str, ...], versions: list[tuple[int, int, Row]], on_event: bool
+    ) -> Held:
+        """What a row says now in these columns (and of its event, if it matters), and since when without a break."""
+        told: list[tuple[Any, Held]] = []
+        for instant in sorted({known for known, _, _ in versions}):
+            _, rank, row = max((item for item in versions if item[0] <= instant), key=lambda item: item[1])
+            event = _microseconds(row[table.time]) if on_event and table.time else None
+            said = ([_read(self._problem, table, name, row) for name in columns], event)
+            if not told or told[-1][0] != said:
+                told.append((said, Held(instant, rank, event, row)))
+        return told[-1][1]
 
 
-def _held(
-    problem: Problem, table: Table, definition: Aggregate, rows: Sequence[Row], key: tuple[Any, ...], tick: int
-) -> list[Held]:
-    """What the rows of a key say before the tick, within the lookback, oldest first."""
-    columns = (*definition.keys, *((definition.column,) if definition.column else ()))
-    clock = [TimeExpression.parse(text) for text in clock_of(problem, table, columns)]
-    by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
-    for row in rows:
-        known = max([row["_arrival"], *(_instant(table, expression, row) for expression in clock)])
-        if known < tick:
-            by_row.setdefault(tuple(row[name] for name in table.keys), []).append((known, row["_order"], row))
-    since = tick - definition.lookback_us if definition.lookback_us is not None else -(2**63)
-    found = []
-    for versions in by_row.values():
-        said, held = _said(problem, table, definition, versions)
-        event = said[2]
-        inside = held.since_us >= since if definition.on == "known" else event is not None and since <= event < tick
-        if said[0] == key and inside:
-            found.append(held)
-    return sorted(found, key=lambda item: item[:2])
-
-
-def _said(
-    problem: Problem, table: Table, definition: Aggregate, versions: list[tuple[int, int, Row]]
-) -> tuple[tuple[Any, ...], Held]:
-    """What a row says now (entity, value, event if it matters), and since when without a break."""
-    told: list[tuple[Any, Held]] = []
-    for instant in sorted({known for known, _, _ in versions}):
-        _, rank, row = max((item for item in versions if item[0] <= instant), key=lambda item: item[1])
-        value = _read(problem, table, definition.column, row) if definition.column else True
-        event = _microseconds(row[table.time]) if definition.on == "event" and table.time else None
-        said = (tuple(row[name] for name in definition.keys), value, event)
-        if not told or told[-1][0] != said:
-            told.append((said, Held(instant, rank, value)))
-    said, held = told[-1]
-    return said, held
+def _names(table: Table, row: Row) -> tuple[Any, ...]:
+    return tuple(row[name] for name in table.keys)
 
 
 def _read(problem: Problem, table: Table, column: str, row: Row) -> Any:
@@ -125,8 +207,3 @@ def _instant(table: Table, expression: TimeExpression, row: Row) -> int:
         unit = parse_duration(table.resolution)
         at = (at // unit + 1) * unit
     return at + expression.offset_us
-
-
-def _aggregate(definition: Aggregate, held: list[Held]) -> Any:
-    said = answer(definition.primitive, [(item.since_us, item.value) for item in held])
-    return said[definition.part or 0] if isinstance(said, list) else said

@@ -26,26 +26,6 @@ def bounds(known: Any, start: Any, end: Any, query_key: Any, query_tick: Any, lo
 
 
 @njit(cache=True, nogil=True)
-def alive(until: Any, event: Any, lo: Any, hi: Any, tick: Any, since: Any, size: Any, out: Any) -> None:
-    """The entries that each query still sees, written one query after the other: not superseded before its tick, and
-    (where `event` is not empty) with an event in [since, tick). size [m]: how many. With `out` empty it only counts.
-    """
-    at = 0
-    for j in range(len(lo)):
-        seen = 0
-        for i in range(lo[j], hi[j]):
-            if until[i] < tick[j]:
-                continue
-            if len(event) and not (since[j] <= event[i] < tick[j]):
-                continue
-            if len(out):
-                out[at] = i
-                at += 1
-            seen += 1
-        size[j] = seen
-
-
-@njit(cache=True, nogil=True)
 def first_end(until: Any, start: Any, end: Any, out: Any) -> None:
     """out [keys]: the earliest instant at which any assertion of a key is superseded."""
     for key in range(len(start)):

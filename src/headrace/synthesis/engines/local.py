@@ -1,17 +1,17 @@
-"""The local engine: sort once per (table, key, clock), then prefix sums, deques and two pointers.
+"""The local engine: sort once per (table, key, clock), then prefix sums, deques, two pointers and sweeps.
 
 Per group: rows get an entity code and are sorted by (code, known time); queries are made distinct and sorted by (code,
-tick). A lookback is two positions in the sort. Each column drops what it does not assert (`assertions`) and its nulls
-by mapping positions through running counts, so the kernels know no nulls.
+tick). Where all that is asked stands in the rows (`windows`), a lookback is two positions in the sort. Each work drops
+what it does not assert (`assertions`) by mapping positions through running counts.
 
 Where an assertion was superseded, a window of positions holds more than is true. Such queries (decided by what is known
-before their tick alone) are answered from their own list of live entries by the same kernels: exact, and linear in the
-window. So are lookbacks on event time.
+before their tick alone) are answered by a sweep through comings and goings (`streams`): so are lookbacks on event time,
+and what is stacked (`moving`), whose values change while their rows stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,12 +22,10 @@ from headrace.core.errors import DataError
 from headrace.schema import Problem
 from headrace.synthesis.definitions import Stored
 from headrace.synthesis.engine import Tables
-from headrace.synthesis.engines.keys import encode_pairs, plain
-from headrace.synthesis.engines.rows import Rows
-from headrace.synthesis.engines.sorting import GroupSort, Queries, sort_group, sort_queries
-from headrace.synthesis.engines.windows import column_values
+from headrace.synthesis.engines.groups import group_values
+from headrace.synthesis.engines.keys import plain
+from headrace.synthesis.engines.rows import Sources
 from headrace.synthesis.plan import Group, make_plan
-from headrace.synthesis.values import to_arrow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,43 +36,33 @@ class LocalEngine:
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """See `synthesis.engine.Engine`."""
-        plan = make_plan(problem, definitions)
-        _check_keys(keys, plan.groups)
-        rows = {name: Rows(problem, name, snapshot.table(name)) for name in {group.table for group in plan.groups}}
-        largest_first = sorted(plan.groups, key=lambda group: -_work(group))
-        with ThreadPoolExecutor(self.threads) as pool:
-            parts = list(pool.map(lambda group: _compute_group(group, rows[group.table], keys), largest_first))
-        values = {slug: array for part in parts for slug, array in part.items()}
         if not definitions:
             return pa.table({"tick": keys["tick"]}).select([])
-        return pa.table({definition.slug: values[definition.slug] for definition in definitions})
+        plan = make_plan(problem, definitions)
+        _check_keys(keys, plan.groups)
+        sources = Sources(problem, snapshot)
+        asked: Mapping[str, pa.Array] = {
+            name: plain(keys[name]) for name in {name for group in plan.groups for name in group.join_keys}
+        }
+        ticks = np.asarray(keys["tick"].to_numpy(), dtype=np.int64)
+
+        def values(group: Group) -> dict[str, pa.Array]:
+            kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
+            found = group_values(sources, group, asked, ticks)
+            return {slug: held.arrow(kinds[slug]) for slug, held in found}
+
+        largest_first = sorted(plan.groups, key=lambda group: -_work(group))
+        with ThreadPoolExecutor(self.threads) as pool:
+            parts = list(pool.map(values, largest_first))
+        arrays = {slug: array for part in parts for slug, array in part.items()}
+        return pa.table({definition.slug: arrays[definition.slug] for definition in definitions})
 
 
 def _work(group: Group) -> int:
-    return sum(len(column.outputs) for column in group.columns)
+    return sum(len(column.outputs) * (1 if group.is_still(column) else 10) for column in group.columns)
 
 
 def _check_keys(keys: pa.Table, groups: Sequence[Group]) -> None:
     for name in ("tick", *(name for group in groups for name in group.join_keys)):
         if name not in keys.column_names:
             raise DataError(f"no column {name!r} among the keys", where="compute", found=keys.column_names)
-
-
-def _compute_group(group: Group, rows: Rows, keys: pa.Table) -> dict[str, pa.Array]:
-    """Every output of a group, by slug, in the order of `keys`."""
-    sort, queries = _sorted(group, rows, keys)
-    result: dict[str, pa.Array] = {}
-    for work in group.columns:
-        for output, values in column_values(rows, sort, queries, work):
-            # Answers are for distinct (key, tick); a null key has none.
-            spread = pa.array(queries.inverse, mask=queries.null)
-            result[output.slug] = to_arrow(values, output.kind).take(spread)
-    return result
-
-
-def _sorted(group: Group, rows: Rows, keys: pa.Table) -> tuple[GroupSort, Queries]:
-    ours = [plain(rows.raw(column)) for column in group.keys]
-    asked = [plain(keys[column]) for column in group.join_keys]
-    codes, wanted = encode_pairs(ours, asked)
-    ticks = np.asarray(keys["tick"].to_numpy(), dtype=np.int64)
-    return sort_group(rows, group.clock, codes), sort_queries(wanted, ticks)

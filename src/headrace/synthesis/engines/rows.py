@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,9 +12,13 @@ import pyarrow as pa
 from headrace.core.clock import NEVER
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.synthesis.columns import ORDER, is_text, label_column
+from headrace.synthesis.columns import ORDER, clock_of, is_text, label_column
+from headrace.synthesis.definitions import Definition, RowColumn, leaves
+from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.assertions import standing_versions
-from headrace.synthesis.engines.keys import encode_rows
+from headrace.synthesis.engines.held import Held
+from headrace.synthesis.engines.keys import encode_rows, plain
+from headrace.synthesis.finish import finish
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.labels import label_values
 from headrace.synthesis.values import (
@@ -41,7 +45,8 @@ class Rows:
         self._made: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
-    def _once(self, key: Any, make: Callable[[], T]) -> T:
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """A derived value, made when it is first asked for."""
         with self._lock:
             if key not in self._made:
                 self._made[key] = make()
@@ -50,7 +55,7 @@ class Rows:
 
     def raw(self, column: str) -> pa.Array:
         """A column as it is, or the derived label."""
-        return self._once(("raw", column), lambda: self._raw(column))
+        return self.once(("raw", column), lambda: self._raw(column))
 
     def _raw(self, column: str) -> pa.Array:
         if self.table.name == self._problem.spine.table and column == label_column(self._problem):
@@ -70,11 +75,11 @@ class Rows:
             rank[np.argsort(order, kind="stable")] = np.arange(len(order))
             return rank
 
-        return self._once("order", make)
+        return self.once("order", make)
 
     def known(self, clock: tuple[str, ...]) -> Ints:
         """Effective known time of each row on a clock."""
-        return self._once(("known", clock), lambda: effective_known(self.table, clock, self.data))
+        return self.once(("known", clock), lambda: effective_known(self.table, clock, self.data))
 
     def by_known(self, clock: tuple[str, ...]) -> Ints:
         """Row numbers by (known time, order), those that are never known left out."""
@@ -84,28 +89,57 @@ class Rows:
             ordered = np.lexsort((self.order, known))
             return ordered[: int(np.searchsorted(known[ordered], NEVER))]
 
-        return self._once(("by_known", clock), make)
+        return self.once(("by_known", clock), make)
 
     def standing(self, clock: tuple[str, ...]) -> Ints:
         """Row numbers of versions that count at some instant on a clock."""
-        return self._once(
-            ("standing", clock), lambda: standing_versions(self.versions(), self.known(clock), self.order)
-        )
+        return self.once(("standing", clock), lambda: standing_versions(self.versions(), self.known(clock), self.order))
 
     def event(self) -> Ints:
         """Event time of each row."""
         if self.table.time is None:
             raise DataError("a lookback on event time needs one", where=self.table.name, fix="declare time=")
         column = self.table.time
-        return self._once("event", lambda: instants(self.data[column]))
+        return self.once("event", lambda: instants(self.data[column]))
+
+    def held(self, column: str) -> Held:
+        """A column's values."""
+        return self.once(("held", column), lambda: Held.of(self.raw(column)))
+
+    def still(self, definition: Definition) -> Held:
+        """A definition that reads nothing but the row: a column, or a transform of columns."""
+        if isinstance(definition, RowColumn):
+            return self.held(definition.column)
+
+        def make() -> Held:
+            ticks = np.zeros(self.data.num_rows, dtype=np.int64)
+            given = {leaf.column: self.raw(leaf.column) for leaf in leaves(definition) if isinstance(leaf, RowColumn)}
+            return Held.of(as_array(finish([definition], {}, given, ticks, ticks)[definition.slug]), definition.kind)
+
+        return self.once(("still", definition), make)
+
+    def said(self, columns: tuple[str, ...], on_event: bool) -> Ints:
+        """int64 [n], equal where two rows say the same in these columns, and of their event where it matters."""
+
+        def make() -> Ints:
+            parts = [self.identity(column) for column in columns] + ([self.event()] if on_event else [])
+            if not parts:
+                return np.zeros(self.data.num_rows, dtype=np.int64)
+            said = parts[0]
+            for part in parts[1:]:
+                one, other = (np.unique(item, return_inverse=True)[1].reshape(-1) for item in (said, part))
+                said = one.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
+            return said
+
+        return self.once(("said", columns, on_event), make)
 
     def numbers(self, column: str) -> Floats:
         """A column as float64, NaN where missing."""
-        return self._once(("numbers", column), lambda: numbers(self.raw(column)))
+        return self.once(("numbers", column), lambda: numbers(self.raw(column)))
 
     def categories(self, column: str) -> tuple[Ints, pa.Array]:
         """A column as codes and sorted categories."""
-        return self._once(("categories", column), lambda: categories(self.raw(column)))
+        return self.once(("categories", column), lambda: categories(self.raw(column)))
 
     def identity(self, column: str) -> Ints:
         """int64 [n], equal exactly where two values are (missing equals missing)."""
@@ -116,23 +150,32 @@ class Rows:
                 return self.categories(column)[0]
             if pa.types.is_timestamp(raw.type) or pa.types.is_date(raw.type):
                 return instants(raw)
+            if pa.types.is_integer(raw.type):  # exact, where a key has more digits than a float64
+                return encode_rows([raw])[0]
             values: Floats = self.numbers(column) + 0.0
             return values.view(np.int64)
 
-        return self._once(("identity", column), make)
+        return self.once(("identity", column), make)
 
-    def present(self, column: str) -> Flags:
+    def filled(self, column: str) -> Flags:
         """Where a column is not null [n]."""
+        return self.once(
+            ("filled", column), lambda: np.asarray(self.raw(column).is_valid().to_numpy(zero_copy_only=False))
+        )
 
-        def make() -> Flags:
-            raw = self.raw(column)
-            if is_text(raw.type):
-                return np.asarray(self.categories(column)[0] >= 0)
-            if pa.types.is_timestamp(raw.type) or pa.types.is_date(raw.type):
-                return np.asarray(instants(raw) != NEVER)
-            return np.asarray(~np.isnan(self.numbers(column)))
+    def key_versions(self, column: str) -> tuple[Ints, Ints, Ints, Ints]:
+        """Versions that count for a column: the key's code [n]; known, row by (key, known), and each code's start.
 
-        return self._once(("present", column), make)
+        Returned as codes [n], known [k], start [codes + 1], row [k].
+        """
+
+        def make() -> tuple[Ints, Ints, Ints, Ints]:
+            codes, many = encode_rows([plain(self.raw(key)) for key in self.table.keys])
+            clock = clock_of(self._problem, self.table, (*self.table.keys, column))
+            row = standing_versions(codes, self.known(clock), self.order)
+            return codes, self.known(clock)[row], np.searchsorted(codes[row], np.arange(many + 1)), row
+
+        return self.once(("key_versions", column), make)
 
     def versions(self) -> Ints | None:
         """The code of each row's key, -1 where the row is its key's only version; None if all are."""
@@ -144,8 +187,21 @@ class Rows:
             many = np.bincount(codes[codes >= 0], minlength=count) > 1
             return np.where((codes >= 0) & many[codes], codes, -1) if many.any() else None
 
-        return self._once("versions", make)
+        return self.once("versions", make)
 
-    def entity_codes(self, keys: Sequence[str]) -> tuple[Ints, int]:
-        """Codes [n] of the rows' values of some columns (-1 where one is null), and how many there are."""
-        return self._once(("keys", tuple(keys)), lambda: encode_rows([self.raw(column) for column in keys]))
+
+class Sources:
+    """A snapshot's tables as rows, each made once."""
+
+    def __init__(self, problem: Problem, snapshot: Tables) -> None:
+        self.problem = problem
+        self._snapshot = snapshot
+        self._rows: dict[str, Rows] = {}
+        self._lock = threading.Lock()
+
+    def rows(self, name: str) -> Rows:
+        """The rows of a table."""
+        with self._lock:
+            if name not in self._rows:
+                self._rows[name] = Rows(self.problem, name, self._snapshot.table(name))
+            return self._rows[name]

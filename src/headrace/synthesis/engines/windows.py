@@ -1,109 +1,100 @@
-"""One column's answers: positions of a sort mapped onto what the column asserts, then the kernels."""
+"""Works whose values stand in the rows: positions of a sort, mapped onto what is asserted, then the families."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from headrace.core.clock import BEFORE_ALL, NEVER
-from headrace.synthesis.columns import is_text
+from headrace.core.clock import NEVER
 from headrace.synthesis.engines import kernels
 from headrace.synthesis.engines.assertions import assertions
 from headrace.synthesis.engines.families import Entries, answers
+from headrace.synthesis.engines.held import Held
 from headrace.synthesis.engines.rows import Rows
 from headrace.synthesis.engines.sorting import GroupSort, Queries, find_bounds
+from headrace.synthesis.engines.streams import make_stream, stream_answers
 from headrace.synthesis.plan import ColumnWork, Output
-from headrace.synthesis.values import Ints, instants
-
-#: Live entries of superseded windows that are written out at a time.
-_CHUNK = 8_000_000
+from headrace.synthesis.values import Ints
 
 
-def column_values(
-    rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork
-) -> Iterator[tuple[Output, npt.NDArray[Any] | pa.Array]]:
-    """Each output of a column with its answers [m], one per distinct query."""
+def still_values(rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork) -> Iterator[tuple[Output, Held]]:
+    """Each output of a work with its answers [m], one per distinct query."""
     for on in ("known", "event"):
         outputs = [output for output in work.outputs if output.on == on]
         if outputs:
-            yield from _on_clock(rows, sort, queries, work.column, outputs, on == "event")
+            yield from _on_clock(rows, sort, queries, work, outputs, on == "event")
 
 
 def _on_clock(
-    rows: Rows, sort: GroupSort, queries: Queries, column: str, outputs: list[Output], on_event: bool
-) -> Iterator[tuple[Output, npt.NDArray[Any] | pa.Array]]:
-    """The outputs of a column whose lookbacks run on known time, or on event time (each query from its own list)."""
+    rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork, outputs: list[Output], on_event: bool
+) -> Iterator[tuple[Output, Held]]:
+    """The outputs whose lookbacks run on known time; or those that run on event time, all by a stream."""
+    columns = work.used if work.value is not None or work.where is not None else tuple(filter(None, [work.column]))
     starts, until = assertions(
-        rows.versions(),
-        rows.standing(sort.clock),
-        rows.known(sort.clock),
-        sort.codes,
-        _identity(rows, column, on_event),
+        rows.versions(), rows.standing(sort.clock), rows.known(sort.clock), sort.codes, rows.said(columns, on_event)
     )
+    if work.where is not None:
+        starts = starts & rows.still(work.where.on).holds(work.where)
     kept = np.flatnonzero(starts[sort.row])
     before = np.concatenate([[0], np.cumsum(starts[sort.row])])
-    row = sort.row[kept]
-    held = _entries(rows, column, row, sort.key[kept], sort.known[kept])
+    row, key, known = sort.row[kept], sort.key[kept], sort.known[kept]
     until = until[row]
-    event = rows.event()[row] if on_event else np.empty(0, dtype=np.int64)
-    every = np.arange(len(queries.key))
-    again = every if on_event else _superseded(before[sort.start], before[sort.end], until, queries)
-    for lookback_us, same in _by_lookback(outputs).items():
-        lo, hi = find_bounds(sort, queries, None if on_event else lookback_us)
-        lo, hi = before[lo], before[hi]
-        found = answers(held, lo, hi, dict.fromkeys(output.primitive for output in same))
-        if len(again):
-            since = np.full(len(lo), BEFORE_ALL) if lookback_us is None else queries.tick - lookback_us
-            _correct(held, until, event, Spans(lo=lo, hi=hi, tick=queries.tick, since=since), again, found)
-        for output in same:
-            yield output, _decoded(rows, column, output, found[output.primitive])
-
-
-def _entries(rows: Rows, column: str, row: Ints, key: Ints, anchor: Ints) -> Entries:
-    """Entries of a column, from the rows they come from."""
-    if not column:
-        return Entries(key=key, anchor=anchor)
-    values = rows.raw(column).type
-    if is_text(values):
-        codes, names = rows.categories(column)
-        return Entries(key=key, anchor=anchor, code=codes[row], categories=len(names))
-    if pa.types.is_timestamp(values) or pa.types.is_date(values):
-        return Entries(key=key, anchor=anchor, instant=instants(rows.raw(column))[row])
-    return Entries(key=key, anchor=anchor, number=rows.numbers(column)[row])
-
-
-def _identity(rows: Rows, column: str, on_event: bool) -> Ints:
-    """int64 [n], equal where two rows say the same; the event time is part of it where the lookback runs on it."""
-    value = rows.identity(column) if column else np.zeros(rows.data.num_rows, dtype=np.int64)
+    values = rows.still(work.value) if work.value is not None else rows.held(work.column) if work.column else None
+    again = _superseded(before[sort.start], before[sort.end], until, queries)
+    again = np.arange(len(queries.key)) if on_event else again
     if not on_event:
-        return value
-    pairs = np.stack([value, rows.event()], axis=1)
-    return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        held = entries_of(values, row, key, known)
+    if len(again) or on_event:
+        event = rows.event()[row] if on_event else known
+        order = np.lexsort((event, key)) if on_event else np.arange(len(row))
+        order = order[event[order] < NEVER]
+        stream = make_stream(
+            entries_of(values, row[order], key[order], event[order]),
+            order,
+            np.maximum(known, event)[order],
+            until[order],
+            len(sort.start),
+        )
+        some = Queries(key=queries.key[again], tick=queries.tick[again], inverse=queries.inverse, null=queries.null)
+    for lookback_us, same in by_lookback(outputs).items():
+        names = tuple(dict.fromkeys(output.primitive for output in same))
+        found: dict[str, npt.NDArray[Any]] = {}
+        if not on_event:
+            lo, hi = find_bounds(sort, queries, lookback_us)
+            found = answers(held, before[lo], before[hi], names)
+        if len(again) or on_event:
+            for name, answer in stream_answers(stream, some, lookback_us, names).items():
+                if on_event:
+                    found[name] = answer
+                else:
+                    found[name][again] = answer
+        for output in same:
+            yield output, said(output, found[output.primitive], values)
 
 
-def _by_lookback(outputs: list[Output]) -> dict[int | None, list[Output]]:
+def entries_of(values: Held | None, row: Ints, key: Ints, anchor: Ints) -> Entries:
+    """Entries of some rows; of the rows themselves where there are no values."""
+    return Entries(key=key, anchor=anchor) if values is None else values.take(row).entries(key, anchor)
+
+
+def by_lookback(outputs: list[Output]) -> dict[int | None, list[Output]]:
+    """Outputs by how far they look back."""
     found: dict[int | None, list[Output]] = {}
     for output in outputs:
         found.setdefault(output.lookback_us, []).append(output)
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class Spans:
-    """What each query looks at [m]: entries lo <= i < hi, not superseded before tick, events in [since, tick)."""
-
-    lo: Ints
-    hi: Ints
-    tick: Ints
-    since: Ints
-
-    def take(self, which: Ints) -> Spans:
-        return Spans(lo=self.lo[which], hi=self.hi[which], tick=self.tick[which], since=self.since[which])
+def said(output: Output, answer: npt.NDArray[Any], values: Held | None) -> Held:
+    """An output's answers [m] as values of its kind."""
+    if answer.ndim > 1:
+        answer = answer[:, output.part]
+    if output.kind == "categorical":
+        return Held(code=answer.astype(np.int64), names=None if values is None else values.names)
+    return Held(instant=answer.astype(np.int64)) if output.kind == "time" else Held(number=answer)
 
 
 def _superseded(start: Ints, end: Ints, until: Ints, queries: Queries) -> Ints:
@@ -113,29 +104,3 @@ def _superseded(start: Ints, end: Ints, until: Ints, queries: Queries) -> Ints:
     ended = np.empty(len(start), dtype=np.int64)
     kernels.first_end(until, start, end, ended)
     return np.flatnonzero((queries.key >= 0) & (ended[np.maximum(queries.key, 0)] < queries.tick))
-
-
-def _correct(
-    held: Entries, until: Ints, event: Ints, spans: Spans, which: Ints, found: dict[str, npt.NDArray[Any]]
-) -> None:
-    """Answer some queries again, each from the entries that are still live at its tick."""
-    sizes = np.cumsum(spans.hi[which] - spans.lo[which])
-    for part in np.split(which, np.flatnonzero(np.diff(sizes // _CHUNK)) + 1):
-        mine = spans.take(part)
-        size = np.empty(len(part), dtype=np.int64)
-        nothing = np.empty(0, dtype=np.int64)
-        kernels.alive(until, event, mine.lo, mine.hi, mine.tick, mine.since, size, nothing)
-        entries = np.empty(int(size.sum()), dtype=np.int64)
-        if len(entries):
-            kernels.alive(until, event, mine.lo, mine.hi, mine.tick, mine.since, size, entries)
-        hi = np.cumsum(size)
-        live = held.take(entries, np.repeat(np.arange(len(part)), size))
-        for name, values in answers(live, hi - size, hi, tuple(found)).items():
-            found[name][part] = values
-
-
-def _decoded(rows: Rows, column: str, output: Output, values: npt.NDArray[Any]) -> npt.NDArray[Any] | pa.Array:
-    if output.kind != "categorical":
-        return values
-    names = rows.categories(column)[1]
-    return names.take(pa.array(values, mask=values < 0))
