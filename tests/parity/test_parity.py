@@ -81,8 +81,27 @@ def test_what_is_said_to_differ_or_to_be_missing_is() -> None:
     assert missing - {"direct"} == MISSING
 
 
-@pytest.mark.xfail(strict=True, reason="stacking, where-clauses and multi-output primitives are not in the engine yet")
-@pytest.mark.parametrize(("world", "run"), [one for one in STACKED if one not in (("rows", "transforms"),)])
+#: Runs in which at least one feature is not featuretools' yet.
+UNLIKE = pytest.mark.xfail(
+    strict=True, reason="multi-output primitives and some stacked features are not in the engine yet"
+)
+ALIKE = {
+    ("shop", "where"),
+    ("shop", "stacked_where"),
+    ("shop", "three_deep"),
+    ("shop", "grouped"),
+    ("flights", "up_and_down"),
+}
+
+
+@pytest.mark.parametrize(
+    ("world", "run"),
+    [
+        pytest.param(*one, marks=() if one in ALIKE else UNLIKE)
+        for one in STACKED
+        if one not in (("rows", "transforms"),)
+    ],
+)
 def test_stacked_values_are_those_of_featuretools(world: str, run: str) -> None:
     known = {
         name: said
