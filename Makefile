@@ -93,6 +93,9 @@ bench-dfs: $(STAMP) $(PEERS) ## Deep Feature Synthesis beside featuretools, getM
 parity-goldens: $(STAMP) .venv-featuretools/.installed ## Values that featuretools itself computes, for tests/parity
 	@$(BIN)/python -m tests.parity.make_goldens
 
+study-flights: $(STAMP) ## No history, history by hand, history synthesised: AUC by month on the flights
+	@$(BIN)/python -m benchmarks.study_flights
+
 lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
@@ -144,5 +147,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-tables test-chaos bench-dfs parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-tables test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor
