@@ -13,7 +13,7 @@ import pytest
 from headrace.core.clock import HOUR
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.files import write_manifest
-from headrace.models.bundle import LABEL, PREDICTION, Bundle, manifest_digest, reference_profile
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle, manifest_digest, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.explain import explain
 from headrace.models.families import warm_start
@@ -138,6 +138,8 @@ def test_reference_is_a_seeded_sample_in_order() -> None:
     assert (np.diff(one["i"].to_numpy()) > 0).all()
     np.testing.assert_allclose(one[PREDICTION].to_numpy(), one["i"].to_numpy() / n)
     assert set(one.column_names) == {"i", LABEL, PREDICTION}
+    timed = reference_profile(table, np.zeros(n), np.arange(n) / n, cutoffs_us=np.arange(n) * 10, seed=3)
+    np.testing.assert_array_equal(timed[CUTOFF].to_numpy(), one["i"].to_numpy() * 10)
     assert one.equals(reference_profile(table, np.zeros(n), np.arange(n) / n, seed=3))
     assert not one.equals(reference_profile(table, np.zeros(n), np.arange(n) / n, seed=4))
 

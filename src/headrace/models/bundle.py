@@ -2,7 +2,7 @@
 
 bundle.json         problem, feature service, definitions, encoder, metrics, windows, lead times
 model/              the family's own file (LightGBM text, skops)
-reference.parquet   a sample of the training rows with label and prediction, for drift
+reference.parquet   a sample of the training rows with label, prediction and cutoff, for drift
 gate.parquet        what the recipe predicted for its gate window before the refit saw it
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
@@ -31,7 +31,7 @@ from headrace.synthesis.finish import finish
 _FORMAT = 1
 _REFERENCE_ROWS = 5_000
 #: Columns of the reference besides features. A slug never starts with an underscore.
-LABEL, PREDICTION = "_label", "_prediction"
+LABEL, PREDICTION, CUTOFF = "_label", "_prediction", "_cutoff"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,10 @@ class Bundle:
         return self.fitted.predict(self.encoder.encode(matrix), threads=threads)
 
     def read_reference(self) -> pa.Table:
-        """The reference profile: features by slug, `_label`, `_prediction`; at most 5,000 rows."""
+        """The reference profile: features by slug, `_label`, `_prediction`, `_cutoff` (us); at most 5,000 rows.
+
+        Bundles of before know no cutoffs.
+        """
         if self.reference is not None:
             return self.reference
         path = (self.folder or Path()) / "reference.parquet"
@@ -146,11 +149,18 @@ def manifest_digest(folder: Path) -> str:
 
 
 def reference_profile(
-    matrix: pa.Table, label: NDArray[np.float64], predictions: Predictions, *, seed: int = 0
+    matrix: pa.Table,
+    label: NDArray[np.float64],
+    predictions: Predictions,
+    *,
+    cutoffs_us: NDArray[np.int64] | None = None,
+    seed: int = 0,
 ) -> pa.Table:
-    """A seeded sample of training rows [<= 5,000] with `_label` and `_prediction`, in their original order."""
+    """A seeded sample of training rows [<= 5,000] with `_label`, `_prediction`, `_cutoff`, in their original order."""
     table = matrix.append_column(LABEL, pa.array(label, pa.float64()))
     table = table.append_column(PREDICTION, pa.array(predictions, pa.float64()))
+    if cutoffs_us is not None:
+        table = table.append_column(CUTOFF, pa.array(cutoffs_us, pa.int64()))
     if table.num_rows > _REFERENCE_ROWS:
         drawn = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
         table = table.take(pa.array(np.sort(drawn)))

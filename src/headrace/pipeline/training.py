@@ -281,7 +281,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         windows={**data.windows.describe(), "trained_until_us": needs["ingest"].facts["until_us"]},
         lead_time=_lead_time(context, needs),
         facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
-        reference=reference_profile(data.matrix, data.label, predicted, seed=context.seed),
+        reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
         gate=pq.read_table(needs["evaluate"].folder / "gate.parquet", columns=["key", "prediction"]),
     )
     return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
