@@ -150,13 +150,14 @@ def test_a_corrupt_bundle_is_not_registered(
 def _pyfunc(uri: str, problem: str, name: str, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     import mlflow
 
-    # What a user's own notebook does: the ambient store, the model by alias.
-    before = mlflow.get_tracking_uri()
+    # What a user's own notebook does: the ambient store, the model by alias. MLflow puts the address into os.environ
+    # too, so setting it back by MLflow's own call would leave one there, for every later test and its processes.
+    import mlflow.tracking._tracking_service.utils as ambient
+
+    monkeypatch.setattr(ambient, "_tracking_uri", ambient._tracking_uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     mlflow.set_tracking_uri(uri)
-    try:
-        return mlflow.pyfunc.load_model(f"models:/{problem}@{name}")
-    finally:
-        mlflow.set_tracking_uri(before)
+    return mlflow.pyfunc.load_model(f"models:/{problem}@{name}")
 
 
 def test_pyfunc_loads_the_champion_and_predicts_as_the_bundle_does(
