@@ -84,6 +84,9 @@ bench-drift: $(STAMP) ## False alarms, detection of planted shifts, and speed of
 bench-racing: $(BENCH_STAMP) ## CPU that racing saves on live training, and studies beside Hyperopt by hand (QUICK=1: minutes)
 	@$(BENCH) -m benchmarks.bench_racing
 
+bench-search: $(BENCH_STAMP) ## Searchers beside Hyperopt, Optuna and SMAC3 on tables of real trainings (QUICK=1: minutes)
+	@$(BENCH) -m benchmarks.bench_search
+
 bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
 	@$(BENCH) -m benchmarks.surrogate.build
 
@@ -147,5 +150,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-tables test-chaos bench-dfs parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor

@@ -101,8 +101,21 @@ class Verdict:
             one._replace(p=float(p), by_table=float(q)) for one, p, q in zip(raw, over_games, over_tables, strict=True)
         ]
 
+    def worse(self, first: str, second: str) -> tuple[float, float]:
+        """One-sided p, over games and over tables, that the first one's final regret is higher; not corrected.
+
+        Small where the first one is worse, near 1 where it is better.
+        """
+        gains = self._gains(first, second)
+        return _signed_ranks(gains.ravel(), "less"), _signed_ranks(gains.mean(axis=-1), "less")
+
+    def _gains(self, first: str, second: str) -> Floats:
+        """[tables, seeds]: by how much the first one's final regret is lower."""
+        final = self.regret[..., -1]
+        return np.asarray(final[self.players.index(second)] - final[self.players.index(first)])
+
     def _duel(self, first: str, second: str) -> Duel:
-        gains = self.regret[self.players.index(second), ..., -1] - self.regret[self.players.index(first), ..., -1]
+        gains = self._gains(first, second)
         return Duel(
             first=first,
             second=second,
@@ -114,12 +127,12 @@ class Verdict:
         )
 
 
-def _signed_ranks(differences: Floats) -> float:
+def _signed_ranks(differences: Floats, alternative: str = "two-sided") -> float:
     from scipy.stats import wilcoxon
 
     if not np.any(differences):
         return 1.0
-    return float(wilcoxon(differences, zero_method="pratt").pvalue)
+    return float(wilcoxon(differences, zero_method="pratt", alternative=alternative).pvalue)
 
 
 def holm(p: Sequence[float]) -> Floats:

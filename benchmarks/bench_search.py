@@ -1,0 +1,171 @@
+"""Searchers against each other and against their peers, on tables of real trainings.
+
+    make bench-search [QUICK=1] [SEEDS=10]
+
+Every searcher plays every table with every seed, for 100 trials. A game that was played with the same code of our
+searchers (or version of a peer) is not played again, so a run that was cut off goes on; two processes play at once.
+Then the games are judged (benchmarks.surrogate.verdict), and our searchers' suggestions are timed, alone.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.results import Goal, Row, publish
+from benchmarks.surrogate.games import BUDGET, Fixture, play_all, read_game, single_threaded
+from benchmarks.surrogate.players import PEERS, told
+from benchmarks.surrogate.table import TABLES, load_table
+from benchmarks.surrogate.verdict import Duel, Marks, Verdict
+from headrace.models.figures import saved_axes
+from headrace.search.searchers import SEARCHERS, searcher_named
+from headrace.search.space import sample
+
+COMMAND = "make bench-search"
+OURS = tuple(SEARCHERS)
+PICTURE = Path(__file__).parent.parent / "docs" / "images" / "search-regret.png"
+#: Stands for the trials of a player that did not get there in half of its games.
+NEVER = float(BUDGET + 1)
+SEEDS, QUICK_SEEDS = 10, 1
+QUICK_TABLES = ("churn", "concrete", "flights")
+#: Observations at which a suggestion is timed, how many suggestions, and the goals for their mean, ms.
+OBSERVED, ASKED = 500, 30
+FAST = {"tpe": 5.0, "gp": 60.0}
+NOTE = """
+{tables} tables, each with 1,024 real trainings (LightGBM with nested sampling, or a linear model; 15 parameters),
+{seeds} seeds, {budget} trials, everybody in the same space and one trial at a time; `hyperopt` is ours around
+Hyperopt's model, the peers are as they come. What lies between the trained configurations is interpolated (rank
+correlation in cross-validation {rho[0]:.2f} to {rho[1]:.2f}, within the best quarter {best[0]:.2f} to {best[1]:.2f}),
+so small differences near the optimum are the surrogate's. The loss to reach is what the median run of random search
+has after 100 trials; trials are the median over games, {never} where half of them never got there. Regret: 0 is
+the best loss known of the table, 1 that of a median random configuration. The best peer has the least mean regret at
+the end, chosen on these games. Paired tests are one-sided Wilcoxon tests of the final regret, uncorrected, that ours
+is worse; "over tables" takes the mean of seeds, since games of one table are not independent. Not to be found worse
+does not show it to be equal. Times are means over {asked} suggestions, each with one observation more than the one
+before.
+"""
+
+
+def judged(players: Sequence[str], tables: Sequence[str], seeds: int) -> Verdict:
+    """The verdict on games that have been played."""
+    losses = [
+        [[read_game(Fixture(player, table, seed)).losses for seed in range(seeds)] for table in tables]
+        for player in players
+    ]
+    return Verdict(
+        players=tuple(players),
+        tables=tuple(tables),
+        losses=np.array(losses),
+        marks={table: marks_of(table) for table in tables},
+    )
+
+
+def marks_of(name: str) -> Marks:
+    table = load_table(name)
+    return Marks(table.random_at_100, float(np.median(table.losses)), table.best)
+
+
+def suggestion_ms(name: str) -> float:
+    """Mean milliseconds of a suggestion, the history growing from OBSERVED trials drawn at random."""
+    table = load_table("concrete")
+    rng = np.random.default_rng(0)
+    history = [told(table, number, sample(table.space, rng)) for number in range(OBSERVED - 1)]
+    searcher, spent = searcher_named(name)(table.space), []
+    for number in range(OBSERVED - 1, OBSERVED + ASKED):
+        started = time.perf_counter()
+        (config,) = searcher.ask(history, 1, np.random.default_rng([0, number]))
+        spent.append(time.perf_counter() - started)
+        history.append(told(table, number, config))
+    # the first one also reads the whole history, which a study never hands over at once
+    return 1000 * float(np.mean(spent[1:]))
+
+
+def best_peer(verdict: Verdict) -> str:
+    return min(PEERS, key=lambda peer: float(verdict.mean_regret(peer)[-1]))
+
+
+def rows_of(verdict: Verdict, command: str) -> list[Row]:
+    """Trials of each player, then regret of each, then ours against the best peer."""
+    rows = []
+    for player in verdict.players:
+        goal = Goal(op="<=", value=BUDGET / 3) if player in OURS and player != "random" else None
+        trials = min(verdict.median_trials(player), NEVER)
+        rows.append(
+            Row(metric=f"{player}: trials to random's loss at {BUDGET}", value=trials, unit="trials",
+                goal=goal, peer="random by definition", peer_value=float(BUDGET), command=command)
+        )  # fmt: skip
+    for player in verdict.players:
+        rows.append(
+            Row(metric=f"{player}: regret after {BUDGET} trials (mean rank {verdict.rank(player):.1f})",
+                value=float(verdict.mean_regret(player)[-1]), unit="", command=command)
+        )  # fmt: skip
+    peer = best_peer(verdict)
+    for duel in verdict.duels([(name, peer) for name in OURS if name != "random"]):
+        rows += compared(verdict, duel, command)
+    return rows
+
+
+def compared(verdict: Verdict, duel: Duel, command: str) -> list[Row]:
+    games, tables = verdict.worse(duel.first, duel.second)
+    goal = Goal(op=">=", value=0.05)
+    pair = f"{duel.first} is worse than {duel.second} ({duel.better} games won, {duel.worse} lost)"
+    return [
+        Row(metric=f"{pair}: p over games", value=games, unit="", goal=goal, command=command),
+        Row(metric="the same: p over tables", value=tables, unit="", goal=goal, command=command),
+    ]
+
+
+def timing_rows(command: str) -> list[Row]:
+    single_threaded()
+    return [
+        Row(metric=f"{name}: a suggestion at {OBSERVED} observations", value=suggestion_ms(name), unit="ms",
+            goal=Goal(op="<=", value=FAST[name]) if name in FAST else None, command=command)
+        for name in OURS
+    ]  # fmt: skip
+
+
+def draw_regret(verdict: Verdict, path: Path) -> Path:
+    """Mean regret by trial, ours as solid lines and peers as dashed ones."""
+    with saved_axes(path, height=5.0) as axes:
+        for player in verdict.players:
+            curve = verdict.mean_regret(player)
+            axes.plot(np.arange(1, len(curve) + 1), curve, "--" if player in PEERS else "-", lw=1.6, label=player)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel("trial")
+        axes.set_ylabel("regret, mean over games (lower is better)")
+        axes.legend(frameon=False, fontsize=8)
+    return path
+
+
+def main() -> None:
+    quick = bool(os.environ.get("QUICK"))
+    fewer = int(os.environ.get("SEEDS") or SEEDS)
+    seeds, tables = (QUICK_SEEDS, QUICK_TABLES) if quick else (fewer, TABLES)
+    command = f"{COMMAND} QUICK=1" if quick else COMMAND if seeds == SEEDS else f"{COMMAND} SEEDS={seeds}"
+    players = (*OURS, *PEERS)
+    play_all([Fixture(player, table, seed) for seed in range(seeds) for player in players for table in tables])
+    verdict = judged(players, tables, seeds)
+    errors = [load_table(table).error for table in tables]
+    spans = {name: (min(one[name] for one in errors), max(one[name] for one in errors)) for name in ("rho", "rho_best")}
+    note = NOTE.format(
+        tables=len(tables),
+        seeds=seeds,
+        budget=BUDGET,
+        never=int(NEVER),
+        asked=ASKED,
+        rho=spans["rho"],
+        best=spans["rho_best"],
+    )
+    if not quick:
+        draw_regret(verdict, PICTURE)
+        note += "\n![regret by trial](images/search-regret.png)\n"
+    publish("search", "Searchers", [*rows_of(verdict, command), *timing_rows(command)], note)
+
+
+if __name__ == "__main__":
+    main()
