@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import warnings
 from dataclasses import replace
@@ -127,6 +128,23 @@ def test_drawn_again_it_replaces_itself_and_leaves_nothing_behind(home: Path, pa
     files = [path.name for path in (home / "evidently").rglob("*") if path.is_file() and path.name != ".lock"]
     assert sorted(files) == sorted(["dashboard.json", "metadata.json", page.path.rsplit("/", 1)[1] + ".json"])
     assert [path.name for path in (home / "reports" / "flights").iterdir()] == [page.html.name]
+
+
+def test_only_the_last_reports_of_a_problem_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "KEPT", 2)
+    another = tmp_path / "reports" / "houses" / "old.html"
+    another.parent.mkdir(parents=True)
+    another.touch()
+    sides = [table(60, seed).select(["distance", "_prediction"]) for seed in (0, 1)]
+    for name in ("z", "m", "a"):
+        asked = replace(decision(), id=name)
+        page = report.render(*sides, KINDS, evidence=evidence("distance"), decision=asked, root=tmp_path)
+        assert page is not None
+        os.utime(page.html, ns=(1, 1 + "zma".index(name)))  # in the order they were drawn, however coarse the clock
+    assert sorted(path.stem for path in (tmp_path / "reports" / "flights").iterdir()) == ["a", "m"]
+    runs = {path.stem for path in (tmp_path / "evidently").rglob("snapshots/*.json")}
+    assert runs == {report.page_path(replace(decision(), id=name)).rsplit("/", 1)[1] for name in ("a", "m")}
+    assert another.exists()
 
 
 def test_links_are_known_before_the_page_is_made(home: Path, page: report.Page) -> None:

@@ -6,7 +6,8 @@ windows calls almost every column drifted; here it never decides, nor shows.
 
 What is drawn is bounded: at most 5,000 rows of each side, 60 columns (predictions, labels, then what drifted most),
 30 categories. The HTML is one file that needs no network; the same run goes into the workspace that `evidently ui`
-serves. Both are named after the decision, so a window that is looked at again replaces its report.
+serves. Both are named after the decision, so a window that is looked at again replaces its report. Of each problem the
+last KEPT reports stay.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from headrace.monitor.evidence import WindowEvidence
 from headrace.monitor.rendering import METHODS, Column, draw
 
 MAX_ROWS, MAX_COLUMNS, MAX_CATEGORIES = 5_000, 60, 30
+KEPT = 60
 _DEFAULT = {"numeric": "ks", "categorical": "js"}
 _OTHER = "(other)"
 _NAMESPACE = uuid.UUID("8f0d5c0e-5f0b-4f6b-9a49-0f3f3a4b6a11")
@@ -94,6 +96,7 @@ def render(
     html = page_file(root, decision)
     drawn.add_to(workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision))
     write_bytes(html, drawn.html())  # last: where the file is, the run is in the workspace too
+    _prune(root, decision.problem)
     return Page(
         html=html,
         path=page_path(decision),
@@ -101,6 +104,15 @@ def render(
         columns=len(chosen),
         left_out=left_out,
     )
+
+
+def _prune(root: Path, problem: str) -> None:
+    """Remove all but the last KEPT reports. The run goes first: after a kill between the two the file is there."""
+    drawn = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    project = workspace_folder(root) / str(_project_id(problem))
+    for old in drawn[:-KEPT]:
+        (project / "snapshots" / f"{_run_of(problem, old.stem)}.json").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
 
 
 def _sample(table: pa.Table, seed: int) -> pa.Table:
@@ -189,4 +201,8 @@ def _project_id(problem: str) -> uuid.UUID:
 
 
 def _run_id(decision: Decision) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, f"{decision.problem}/{decision.id}")
+    return _run_of(decision.problem, decision.id)
+
+
+def _run_of(problem: str, decision_id: str) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, f"{problem}/{decision_id}")
