@@ -11,7 +11,7 @@ import pyarrow as pa
 from headrace.core.errors import HeadraceError
 from headrace.lake.conform import check_label, conform
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Problem
+from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.labels import label_values, require_two_values
@@ -37,11 +37,13 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
 
 def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     wanted = [(r.child_table, r.child_column) for r in problem.entity_set.relationships]
-    wanted += [(problem.spine.table, key) for key in problem.join_keys]
-    wanted += [
-        (problem.spine.table, problem.label_expression.column),
-        (problem.spine.table, problem.cutoff.column),
-    ]
+    wanted += [(problem.carrier, key) for key in problem.join_keys]
+    label = problem.label_expression
+    if isinstance(label, HorizonLabel):
+        wanted += [(label.table, column) for column in label.columns]
+    else:
+        wanted += [(problem.spine.table, label.column)]
+    wanted += [(problem.spine.table, problem.cutoff.column)]
     return [
         f"{table}: no column {column!r}. found: {', '.join(tables[table].column_names)}."
         for table, column in dict.fromkeys(wanted)
@@ -51,8 +53,8 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """What keeps the label from being learnt: it cannot be read, nowhere has a value, or is the same everywhere."""
-    if problem.spine.table not in tables:
-        return []
+    if isinstance(problem.label_expression, HorizonLabel) or problem.spine.table not in tables:
+        return []  # a label with a horizon needs the history's end, which ingest tells
     try:
         values = label_values(problem, tables[problem.spine.table])
         require_two_values(problem, values[~np.isnan(values)])

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from headrace.core.errors import DataError
 from headrace.lake import texts
 from headrace.problems.files import naive
-from headrace.schema import LabelExpression, Problem, Table
+from headrace.schema import HorizonLabel, Problem, Table
 
 #: The column in which a feed says when our gateway received each row.
 ARRIVAL = "_arrival"
@@ -54,14 +54,17 @@ def conform(
 def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
     """Columns that a problem needs of a table besides the table's own declaration: label, join keys, foreign keys."""
     names = [r.child_column for r in problem.entity_set.parents(table_name)]
+    label = problem.label_expression
     if table_name == problem.spine.table:
-        names += [problem.cutoff.column, LabelExpression.parse(problem.label).column, *problem.join_keys]
-    return tuple(dict.fromkeys(names))
+        names += [problem.cutoff.column, label.column, *problem.join_keys]
+    if isinstance(label, HorizonLabel) and label.table == table_name:
+        names += label.columns
+    return tuple(name for name in dict.fromkeys(names) if name)
 
 
 def check_label(problem: Problem, rows: pa.Table) -> pa.Table:
     """The spine's rows as they came; DataError where a label is NaN: it is missing (null) or it is a number."""
-    name = LabelExpression.parse(problem.label).column
+    name = problem.label_expression.column
     if name in rows.column_names and pa.types.is_floating(rows.schema.field(name).type):
         wrong = int(pc.sum(pc.is_nan(rows.column(name))).as_py() or 0)
         if wrong:

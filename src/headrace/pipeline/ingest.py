@@ -82,8 +82,9 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     if later:
         outcomes += ingest(problem, context.root, later, arrival_us=_sources_end(problem, batches))
     refused = [outcome for outcome in outcomes if outcome.quarantined]
-    if any(outcome.table == problem.spine.table for outcome in refused):
-        spine = next(outcome for outcome in refused if outcome.table == problem.spine.table)
+    needed = [outcome for outcome in refused if outcome.table in problem.history_tables]
+    if needed:
+        spine = needed[0]
         raise DataError(
             "the table that predictions are made for was refused",
             where=f"{problem.name}.{spine.table}",
@@ -94,7 +95,7 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         _stand_in(lake, problem, problem.entity_set.table(outcome.table))
     until = context.feed_until_us
     if until is None:
-        until = _history_end(problem.spine_table, lake.snapshot().table(problem.spine.table))
+        until = _history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
     snapshot = lake.snapshot(until)
     if first or problem.feed is None:
         lake.advance_clock(until)
@@ -128,17 +129,24 @@ def _stand_in(lake: Lake, problem: Problem, table: Table) -> None:
 
 def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
     """The last instant that the sources tell of: what is new in them arrived then, just before the clock's new now."""
-    table = problem.spine_table
-    rows = conform(table, batches[table.name], required=required_columns(problem, table.name))
-    return _history_end(table, rows) - 1
+    declared = {name: problem.entity_set.table(name) for name in problem.history_tables}
+    rows = {
+        name: conform(table, batches[name], required=required_columns(problem, name))
+        for name, table in declared.items()
+    }
+    return _history_end(problem, rows) - 1
 
 
-def _history_end(table: Table, rows: pa.Table) -> int:
-    """The first instant at which everything in these rows was known (us): the production clock of a problem without a
-    feed, which knows no later time than its data do."""
-    instants = [known.row_known(table, rows)]
-    instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
-    return max(int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants) + 1
+def _history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
+    """The first instant at which everything in these tables was known (us): the production clock of a problem without
+    a feed, which knows no later time than its data do."""
+    found = [BEFORE_ALL]
+    for name, rows in tables.items():
+        table = problem.entity_set.table(name)
+        instants = [known.row_known(table, rows)]
+        instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
+        found += [int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants]
+    return max(found) + 1
 
 
 def _standing(context: Context, facts: Mapping[str, Any]) -> bool:

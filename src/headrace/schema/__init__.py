@@ -3,13 +3,17 @@
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet, Relationship
 from headrace.schema.expressions import LabelExpression, TimeExpression
-from headrace.schema.problem import EachRow, Problem, Replay, each_row
+from headrace.schema.horizon import HorizonLabel
+from headrace.schema.problem import DUE, EachRow, Every, Problem, Replay, each_row, every
 from headrace.schema.table import Source, Table
 
 __all__ = [
+    "DUE",
     "EachRow",
     "Entity",
     "EntitySet",
+    "Every",
+    "HorizonLabel",
     "LabelExpression",
     "Problem",
     "Relationship",
@@ -18,4 +22,5 @@ __all__ = [
     "Table",
     "TimeExpression",
     "each_row",
+    "every",
 ]

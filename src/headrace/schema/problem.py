@@ -11,6 +11,7 @@ from headrace.core.errors import DeclarationError
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
+from headrace.schema.horizon import HorizonLabel, parse_label
 from headrace.schema.table import Table
 
 METRICS = ("auc", "log_loss", "rmse")
@@ -28,6 +29,42 @@ class EachRow:
 def each_row(table: str, *, cutoff: str) -> EachRow:
     """Predict once for every row of a table, at the instant `cutoff`."""
     return EachRow(table=table, cutoff=cutoff)
+
+
+#: The column of a scheduled spine that holds its cutoffs (int64 us); with the entity's key it names a row.
+DUE = "due"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every:
+    """A spine on a schedule: at every whole multiple of `step` since 1970, each entity that was active.
+
+    entity: the table that holds the entities, by its one key column. active: the table of which a row of that entity
+    must have become known in [cutoff - within, cutoff).
+    """
+
+    step: str
+    entity: str
+    active: str
+    within: str
+
+    @property
+    def table(self) -> str:
+        """What the rows of this spine are called. No table of that name lies in the lake."""
+        return f"{self.entity}_every_{self.step}"
+
+    @property
+    def step_us(self) -> int:
+        return parse_duration(self.step)
+
+    @property
+    def within_us(self) -> int:
+        return parse_duration(self.within)
+
+
+def every(step: str, entity: str, *, active: str, within: str | None = None) -> Every:
+    """Predict on a schedule, for each entity with a row of `active` in the time `within` before (one step at least)."""
+    return Every(step=step, entity=entity, active=active, within=within if within is not None else step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +105,7 @@ class Problem:
 
     name: str
     entity_set: EntitySet
-    spine: EachRow
+    spine: EachRow | Every
     label: str
     metric: str = "auc"
     lookbacks: tuple[str, ...] = ("1d", "7d", "30d")
@@ -105,26 +142,101 @@ class Problem:
                 found=[name for name in METRICS if (name in _BINARY) == self.label_expression.binary],
                 fix="name one of these metrics, or write the label as a condition, as in 'arr_delay >= 15'",
             )
-        if self.spine_table.time is None:
+        if isinstance(self.spine, Every):
+            self._check_schedule(self.spine)
+        elif self.spine_table.time is None:
             raise DeclarationError("the spine's table has no time", where=f"{self.name}.{self.spine.table}")
-        TimeExpression.parse(self.spine.cutoff)
-        LabelExpression.parse(self.label)
+        self.cutoff  # noqa: B018  validates it
+        if isinstance(self.label_expression, HorizonLabel):
+            self._check_horizon(self.label_expression)
         names = [entity.name for entity in self.all_entities]
         if len(set(names)) < len(names):
             raise DeclarationError("two entities share a name", where=self.name, found=names)
 
+    def _check_schedule(self, spine: Every) -> None:
+        where = f"{self.name}: spine every {spine.step}"
+        spine.step_us, spine.within_us  # noqa: B018  validates both
+        keys, active = self.entity_set.table(spine.entity).keys, self.entity_set.table(spine.active)
+        if len(keys) != 1 or keys == (DUE,):
+            raise DeclarationError(f"a schedule needs one key column, not called {DUE!r}", where=where, found=keys)
+        if active.time is None or self._link(spine.entity, spine.active) is None:
+            raise DeclarationError(
+                f"{spine.active} does not tell when one of {spine.entity} was active",
+                where=where,
+                fix=f"name a table with a time and a relationship from {spine.entity}.{keys[0]}",
+            )
+        if not isinstance(self.label_expression, HorizonLabel):
+            raise DeclarationError(
+                f"a scheduled row has no column {self.label_expression.column!r}",
+                where=where,
+                fix='write the label with a horizon, as in count("orders", horizon="30d") > 0',
+            )
+
+    def _check_horizon(self, label: HorizonLabel) -> None:
+        if self.entity_set.table(label.table).time is None:
+            raise DeclarationError(
+                "a label with a horizon over a table without time",
+                where=f"{self.name}.{label.table}",
+                fix="declare time=",
+            )
+        self.label_entity(label)
+
+    def _link(self, parent: str, child: str) -> str | None:
+        """The column of a table that points to a parent."""
+        found = [r.child_column for r in self.entity_set.children(parent) if r.child_table == child]
+        return found[0] if found else None
+
+    def schedule_link(self, spine: Every) -> str:
+        """The column by which a row of a schedule's active table names its entity."""
+        link = self._link(spine.entity, spine.active)
+        assert link is not None  # checked at declaration
+        return link
+
+    def label_entity(self, label: HorizonLabel) -> tuple[Entity, tuple[str, ...]]:
+        """The entity that a label with a horizon is about, and the columns of its table that hold the join keys."""
+        found = [
+            (entity, (link,))
+            for entity in self.all_entities
+            if entity.parent is not None
+            and label.by in (None, entity.name)
+            and (link := self._link(entity.parent[0], label.table)) is not None
+        ]
+        if len(found) != 1:
+            raise DeclarationError(
+                f"{len(found)} entities have rows in {label.table!r}" + (f" by {label.by!r}" if label.by else ""),
+                where=f"{self.name}: label",
+                found=[entity.name for entity, _ in found] or [entity.name for entity in self.all_entities],
+                fix='declare the relationship, or name the entity: by="customer_id"',
+            )
+        return found[0]
+
     @property
     def spine_table(self) -> Table:
-        """The table whose rows are predicted."""
+        """The table whose rows are predicted; of a scheduled spine what its rows would be declared as."""
+        if isinstance(self.spine, Every):
+            key = self.entity_set.table(self.spine.entity).keys[0]
+            return Table(name=self.spine.table, key=(key, DUE), time=DUE, source="-")
         return self.entity_set.table(self.spine.table)
 
     @property
-    def cutoff(self) -> TimeExpression:
-        return TimeExpression.parse(self.spine.cutoff)
+    def carrier(self) -> str:
+        """The declared table that holds the join keys: the spine's own, or that of a schedule's entities."""
+        return self.spine.entity if isinstance(self.spine, Every) else self.spine.table
 
     @property
-    def label_expression(self) -> LabelExpression:
-        return LabelExpression.parse(self.label)
+    def cutoff(self) -> TimeExpression:
+        return TimeExpression.parse(DUE if isinstance(self.spine, Every) else self.spine.cutoff)
+
+    @property
+    def label_expression(self) -> LabelExpression | HorizonLabel:
+        return parse_label(self.label)
+
+    @property
+    def history_tables(self) -> tuple[str, ...]:
+        """The tables without which no row can be predicted or judged."""
+        label = self.label_expression
+        found = [self.spine.entity, self.spine.active] if isinstance(self.spine, Every) else [self.spine.table]
+        return tuple(dict.fromkeys([*found, label.table] if isinstance(label, HorizonLabel) else found))
 
     @property
     def tick_us(self) -> int:
@@ -136,7 +248,10 @@ class Problem:
 
     @cached_property
     def all_entities(self) -> tuple[Entity, ...]:
-        """Declared entities after those that relationships into the spine's table imply."""
+        """Declared entities after those that relationships into the spine's table imply, or a schedule names."""
+        if isinstance(self.spine, Every):
+            key = self.entity_set.table(self.spine.entity).keys[0]
+            return (Entity(name=key, join_keys=(key,), parent=(self.spine.entity, key)), *self.entities)
         implied = tuple(
             Entity(
                 name=relationship.child_column,

@@ -52,7 +52,7 @@ def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
     at = schema.get_field_index(join_key)
     if at < 0:
         raise DataError(
-            f"no join key column {join_key!r}", where=f"{problem.name}.{problem.spine.table}", found=schema.names
+            f"no join key column {join_key!r}", where=f"{problem.name}.{problem.carrier}", found=schema.names
         )
     return "int64" if pa.types.is_integer(schema.field(at).type) else "string"
 
@@ -129,7 +129,7 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
 
 def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...]]]:
     """The tables that carry a view's keys, each with the columns that do, in the join keys' order."""
-    found: dict[tuple[str, tuple[str, ...]], None] = {(problem.spine.table, view.join_keys): None}
+    found: dict[tuple[str, tuple[str, ...]], None] = {(problem.carrier, view.join_keys): None}
     parent = problem.entity(view.entity).parent
     for item in view.definitions:
         if isinstance(item, Aggregate):

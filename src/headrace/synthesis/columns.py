@@ -71,7 +71,7 @@ def label_column(problem: Problem) -> str | None:
     It is called `label`, or `label_is_true` where the label's own column bears that name.
     """
     expression = problem.label_expression
-    if not expression.binary:
+    if not expression.binary or not expression.column:
         return None
     return "label_is_true" if expression.column == "label" else "label"
 

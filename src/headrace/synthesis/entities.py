@@ -17,7 +17,7 @@ def entity_keys(problem: Problem, entity: str, snapshot: Tables, tick_us: int) -
 
     Columns are the entity's join keys; rows are in first-appended order.
     """
-    table = problem.spine_table
+    table = problem.entity_set.table(problem.carrier)
     join_keys = problem.entity(entity).join_keys
     rows = snapshot.table(table.name)
     known = effective_known(table, clock_of(problem, table, join_keys), rows)

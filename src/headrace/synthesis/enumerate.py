@@ -50,7 +50,8 @@ def enumerate_definitions(problem: Problem, schemas: Mapping[str, pa.Schema]) ->
     schemas: the Arrow schema of every table. Raises DeclarationError where a column's name collides with the
     derived label's.
     """
-    check_label_name(problem, schemas[problem.spine.table])
+    if problem.spine.table in schemas:
+        check_label_name(problem, schemas[problem.spine.table])
     kinds = column_kinds(problem, schemas)
     rows = tuple(_row_columns(problem, kinds))
     direct = tuple(_direct(problem, kinds))
@@ -95,7 +96,8 @@ def _direct(problem: Problem, kinds: Kinds) -> Iterator[Direct]:
 
 def _aggregates(problem: Problem, entity: Entity, kinds: Kinds) -> Iterator[Aggregate]:
     """Aggregates over the spine's own table, then over every other child table of the entity's parent."""
-    yield from _over_table(problem, entity, problem.spine_table, entity.join_keys, kinds)
+    if problem.carrier == problem.spine.table:  # a schedule's rows are not kept
+        yield from _over_table(problem, entity, problem.spine_table, entity.join_keys, kinds)
     if entity.parent is not None:
         for relationship in problem.entity_set.children(entity.parent[0]):
             if relationship.child_table != problem.spine.table:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.schema.expressions import OPERATORS
+from headrace.schema.expressions import OPERATORS, LabelExpression
 from headrace.synthesis.values import Floats, as_array
 
 
@@ -18,6 +18,7 @@ def label_values(problem: Problem, rows: pa.Table) -> Floats:
     Raises DataError for an unknown column, a NaN or infinite number, or a value that cannot be compared.
     """
     expression = problem.label_expression
+    assert isinstance(expression, LabelExpression)  # one with a horizon is no column: see `horizon_labels`
     where = f"{problem.spine.table}.{expression.column}"
     if expression.column not in rows.column_names:
         raise DataError(f"no label column {expression.column!r}", where=problem.spine.table, found=rows.column_names)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from headrace.core.clock import NEVER
-from headrace.schema import Problem
+from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.schema import DUE, Every, HorizonLabel, Problem
 from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.assertions import assertions, standing_versions
 from headrace.synthesis.engines.keys import encode_rows, plain
+from headrace.synthesis.horizon import horizon_labels
 from headrace.synthesis.known import effective_known, expression_instants
 from headrace.synthesis.labels import label_values
 from headrace.synthesis.values import Flags, Floats, Ints, as_array
@@ -29,6 +34,8 @@ def build_spine(
     known by `now_us`), `label_known` (int64 us; NEVER where no version tells one), `mature`, and `censored`: the
     cutoff has passed, the label has not come.
     """
+    if isinstance(problem.spine, Every):
+        return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us)
     table = problem.spine_table
     rows = snapshot.table(table.name)
     cutoffs = expression_instants(table, problem.cutoff, rows)
@@ -41,8 +48,48 @@ def build_spine(
         wanted &= at >= start_us
     chosen = chosen[wanted]
     chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
-    label, label_known = _labels(problem, rows, keys, order, now_us)
-    return _assemble(problem, rows, chosen, cutoffs[chosen], label[keys[chosen]], label_known[keys[chosen]], now_us)
+    if isinstance(problem.label_expression, HorizonLabel):
+        joins = rows.select(list(problem.join_keys)).take(pa.array(chosen))
+        label, label_known = horizon_labels(problem, snapshot, joins, cutoffs[chosen], now_us)
+    else:
+        by_key, known_by_key = _labels(problem, rows, keys, order, now_us)
+        label, label_known = by_key[keys[chosen]], known_by_key[keys[chosen]]
+    return _assemble(problem, rows, chosen, cutoffs[chosen], label, label_known, now_us)
+
+
+def labels_at(problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int) -> pa.Table:
+    """A scheduled problem's spine at any cutoffs [n], in their order: what was asked between times has a label too."""
+    label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us)
+    columns = {**{name: keys[name] for name in problem.join_keys}, DUE: pa.array(cutoffs)}
+    return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
+
+
+def _scheduled(
+    problem: Problem, spine: Every, snapshot: Tables, start_us: int | None, end_us: int | None, now_us: int
+) -> pa.Table:
+    """Every entity at every multiple of the step before which it was active; sorted by (cutoff, key)."""
+    key, link = problem.spine_table.keys[0], problem.schedule_link(spine)
+    table, rows = problem.entity_set.table(spine.active), snapshot.table(spine.active)
+    known = effective_known(table, clock_of(problem, table, (*table.keys, link)), rows)
+    values = plain(rows[link])
+    codes, _ = encode_rows([values])
+    come = (known <= now_us) & (codes >= 0)
+    codes, known, first = codes[come], known[come], known[come] // spine.step_us + 1
+    last = (known + spine.within_us) // spine.step_us
+    steps = np.maximum(last - first + 1, 0)
+    who = np.repeat(codes, steps)
+    at = np.repeat(first, steps) + np.arange(len(who)) - np.repeat(np.cumsum(steps) - steps, steps)
+    pairs = np.unique(np.column_stack([at * spine.step_us, who]), axis=0)
+    until = now_us if end_us is None else min(now_us, end_us - 1)
+    pairs = pairs[(pairs[:, 0] <= until) & (pairs[:, 0] >= (start_us if start_us is not None else BEFORE_ALL))]
+    encoded = values.dictionary_encode()
+    keys = pa.table({key: encoded.dictionary.take(pa.array(pairs[:, 1]))})
+    order = np.lexsort((_rank(keys[key]), pairs[:, 0]))
+    return labels_at(problem, snapshot, keys.take(pa.array(order)), pairs[order, 0], now_us)
+
+
+def _rank(values: pa.ChunkedArray) -> Ints:
+    return np.array(pc.rank(as_array(values), sort_keys="ascending").to_numpy(), dtype=np.int64)
 
 
 def _numpy(rows: pa.Table, column: str) -> Ints:
@@ -89,6 +136,12 @@ def _assemble(
     given = set(problem.spine_table.keys) | set(problem.join_keys)
     given |= {name for name in names if known_at_cutoff(problem, name)}
     columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in given}
+    return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
+
+
+def _with_labels(
+    problem: Problem, columns: Mapping[str, Any], cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
+) -> pa.Table:
     mature: Flags = ~np.isnan(label)
     return pa.table(
         {

@@ -1,0 +1,104 @@
+"""A label with a horizon: an aggregation of what happens after the cutoff, `count("orders", horizon="30d") > 0`."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from headrace.core.clock import parse_duration
+from headrace.core.errors import DeclarationError
+from headrace.schema.expressions import LabelExpression
+
+_SIGNS: dict[type[ast.cmpop], str] = {
+    ast.GtE: ">=",
+    ast.LtE: "<=",
+    ast.Eq: "==",
+    ast.NotEq: "!=",
+    ast.Gt: ">",
+    ast.Lt: "<",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonLabel:
+    """A primitive over the rows of a table whose event time lies in [cutoff, cutoff + horizon).
+
+    of: the aggregated column, "" for the rows themselves. where: a condition on a column of those rows. by: the entity
+    whose rows they are, where the table hangs on several. operator "": the value itself, for regression.
+    """
+
+    primitive: str
+    table: str
+    of: str
+    horizon_us: int
+    where: LabelExpression | None = None
+    by: str | None = None
+    operator: str = ""
+    value: float | None = None
+
+    @property
+    def column(self) -> str:
+        """No column of the spine's row is the label."""
+        return ""
+
+    @property
+    def binary(self) -> bool:
+        """Whether the label is true / false rather than a number."""
+        return bool(self.operator)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that the label reads."""
+        found = [self.of, self.where.column if self.where is not None else ""]
+        return tuple(name for name in dict.fromkeys(found) if name)
+
+
+def parse_label(text: str) -> LabelExpression | HorizonLabel:
+    """Read `arr_delay >= 15`, or a definition with a horizon: `count("labs", horizon="1w") > 0`."""
+    if "(" not in text.split("'")[0].split('"')[0]:
+        return LabelExpression.parse(text)
+    try:
+        parsed = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise _wrong(text) from None
+    sign, value = "", None
+    if isinstance(parsed, ast.Compare) and len(parsed.ops) == 1 and isinstance(parsed.comparators[0], ast.Constant):
+        sign, constant = _SIGNS.get(type(parsed.ops[0]), ""), parsed.comparators[0].value
+        if not sign or isinstance(constant, bool) or not isinstance(constant, int | float):
+            raise _wrong(text)
+        value, parsed = float(constant), parsed.left
+    if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name) or len(parsed.args) != 1:
+        raise _wrong(text)
+    given = {item.arg: item.value for item in parsed.keywords}
+    said = {name: item.value for name, item in given.items() if isinstance(item, ast.Constant)}
+    told = parsed.args[0].value if isinstance(parsed.args[0], ast.Constant) else None
+    if not isinstance(told, str) or "horizon" not in said or set(given) - {"horizon", "where", "by"}:
+        raise _wrong(text)
+    if len(said) < len(given) or not all(isinstance(item, str) for item in said.values()):
+        raise _wrong(text)
+    table, _, column = told.partition(".")
+    where = said.get("where")
+    return HorizonLabel(
+        primitive=parsed.func.id,
+        table=table,
+        of=column,
+        horizon_us=parse_duration(str(said["horizon"])),
+        where=_condition(str(where)) if where is not None else None,
+        by=str(said["by"]) if "by" in said else None,
+        operator=sign,
+        value=value,
+    )
+
+
+def _condition(text: str) -> LabelExpression:
+    condition = LabelExpression.parse(text)
+    if not condition.operator:
+        raise DeclarationError(f"{text!r} is not a condition", where="label", fix="write where=\"event == 'nafld'\"")
+    return condition
+
+
+def _wrong(text: str) -> DeclarationError:
+    return DeclarationError(
+        f"{text!r} is not a label",
+        fix='write a condition on a column, or a definition with a horizon, as in count("orders", horizon="30d") > 0',
+    )

@@ -1,0 +1,141 @@
+"""Labels with a horizon: an aggregation over what happens in [cutoff, cutoff + horizon), by the engine of the features.
+
+The engine sees, of each row of the label's table, the version that stands at `now`, known at its event time. A
+lookback of one horizon before the horizon's end is then just the label's period.
+
+A label is mature when its horizon has passed, when what happened last in it would have been known (a table whose rows
+are known a day late delays it by a day), and when nothing that lies in it is still to come: an order whose refund
+is not settled keeps all labels that count refunds waiting. It is never mature earlier, though it may be certain
+earlier: the rows nearest to now would else all be true.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
+from headrace.core.errors import DataError
+from headrace.schema import EntitySet, HorizonLabel, Problem, Table, TimeExpression
+from headrace.schema.expressions import OPERATORS
+from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, column_kinds
+from headrace.synthesis.definitions import Aggregate, Condition, Kind, RowColumn
+from headrace.synthesis.engine import Engine, Tables
+from headrace.synthesis.engines.keys import encode_rows, plain
+from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.known import effective_known
+from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.values import Floats, Ints, as_array, numbers
+
+#: When what a row tells was known, as the engine sees it: a column like others.
+_KNOWN = "_known"
+_KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
+
+
+def horizon_labels(
+    problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine | None = None
+) -> tuple[Floats, Ints]:
+    """Labels [n] as known at `now_us` (NaN if not), and when they become known [n] (NEVER if nothing says).
+
+    keys [n]: the join keys of the label's entity.
+    """
+    label = problem.label_expression
+    assert isinstance(label, HorizonLabel)
+    entity, columns = problem.label_entity(label)
+    table = problem.entity_set.table(label.table)
+    assert table.time is not None  # a Problem without it cannot be declared
+    _check_columns(label, snapshot.table(label.table).column_names)
+    clock = clock_of(problem, table, (*columns, table.time, *label.columns))
+    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
+    asked = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
+    told = _Told(snapshot, table.name, rows)
+    bare = _at_event_time(problem, table)
+    value = _aggregate(bare, label, entity.name, columns, told)
+    wait = Aggregate(**{**vars(value), "column": _KNOWN, "primitive": "max", "kind": "numeric", "where": None})
+    found = (engine or LocalEngine()).compute(bare, [value, wait], asked, told)
+    values, last = (numbers(as_array(found[item.slug])) for item in (value, wait))
+    empty = aggregation(label.primitive).empty
+    values = values if empty is None else np.where(np.isnan(values), empty, values)
+    values = np.where(_null_keys(asked, entity.join_keys), np.nan, values)
+    known = cutoffs + label.horizon_us + _delay(table, clock)
+    known = np.maximum(known, np.where(np.isnan(last), BEFORE_ALL, last).astype(np.int64))
+    known[np.isnan(values)] = NEVER
+    if label.operator:
+        values = np.where(np.isnan(values), np.nan, OPERATORS[label.operator](values, label.value))
+    return np.where(known <= now_us, values, np.nan), known
+
+
+class _Told:
+    """A snapshot in which one table is another."""
+
+    def __init__(self, snapshot: Tables, name: str, rows: pa.Table) -> None:
+        self._snapshot, self._name, self._rows = snapshot, name, rows
+
+    def table(self, name: str) -> pa.Table:
+        return self._rows if name == self._name else self._snapshot.table(name)
+
+
+def _standing(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.Table, now_us: int) -> pa.Table:
+    """The last version of each row that has come by `now_us`, with when all that the label reads of it was known."""
+    seen = effective_known(table, clock_of(problem, table, table.keys), rows) <= now_us
+    codes, _ = encode_rows([plain(rows[name]) for name in table.keys])
+    order = np.asarray(as_array(rows[ORDER]).to_numpy(zero_copy_only=False), dtype=np.int64)
+    place = np.flatnonzero(seen & (codes >= 0))
+    place = place[np.lexsort((order[place], codes[place]))]
+    last = np.append(codes[place][1:] != codes[place][:-1], True)[: len(place)]
+    place = place[last]
+    known = effective_known(table, clock, rows)[place]
+    standing = rows.take(pa.array(place))
+    at = standing.column_names.index(ARRIVAL)
+    standing = standing.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
+    return standing.append_column(_KNOWN, pa.array(known))
+
+
+def _at_event_time(problem: Problem, table: Table) -> Problem:
+    """The same problem, where the label's table is known at its event time."""
+    bare = replace(table, known=None, known_at={}, resolution=None)
+    tables = tuple(bare if item.name == table.name else item for item in problem.entity_set.tables)
+    return replace(problem, entity_set=EntitySet(tables=tables, relationships=problem.entity_set.relationships))
+
+
+def _check_columns(label: HorizonLabel, names: list[str]) -> None:
+    for column in label.columns:
+        if column not in names:
+            raise DataError(f"no label column {column!r}", where=label.table, found=names)
+
+
+def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], told: Tables) -> Aggregate:
+    kinds = column_kinds(bare, {item.name: told.table(item.name).schema for item in bare.entity_set.tables})
+    where = label.where
+    return Aggregate(
+        entity=entity,
+        table=label.table,
+        keys=keys,
+        column=label.of,
+        primitive=label.primitive,
+        lookback_us=label.horizon_us,
+        kind="numeric",
+        where=None
+        if where is None
+        else Condition(
+            on=RowColumn(column=where.column, kind=_KINDS.get(kinds[label.table, where.column], "categorical")),
+            operator=where.operator,  # type: ignore[arg-type]
+            value=float(where.value) if isinstance(where.value, bool) else where.value,  # type: ignore[arg-type]
+        ),
+    )
+
+
+def _delay(table: Table, clock: tuple[str, ...]) -> int:
+    """How long after its event a row is known, where that is declared (us)."""
+    told = [TimeExpression.parse(text) for text in clock]
+    late = max((item.offset_us for item in told if item.column == table.time), default=0)
+    return max(0, late) + (parse_duration(table.resolution) if table.resolution else 0)
+
+
+def _null_keys(asked: pa.Table, names: tuple[str, ...]) -> Floats:
+    null = np.zeros(asked.num_rows, dtype=np.bool_)
+    for name in names:
+        null |= as_array(asked[name]).is_null().to_numpy(zero_copy_only=False)
+    return np.asarray(null)
