@@ -164,7 +164,9 @@ def main() -> None:
     if not quick:
         draw_regret(verdict, PICTURE)
         note += "\n![regret by trial](images/search-regret.png)\n"
-    publish("search", "Searchers", [*rows_of(verdict, command), *timing_rows(command)], note)
+    rows = [*rows_of(verdict, command), *timing_rows(command)]
+    note += f"\nLoad average while suggestions were timed: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores.\n"
+    publish("search", "Searchers", rows, note)
 
 
 if __name__ == "__main__":
