@@ -9,6 +9,7 @@ from typing import Any, Literal
 from headrace.core.files import read_json
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, StageReport
+from headrace.pipeline.training import STUDY_REPORT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """The end of a run."""
+    """The end of a run. study: where the report of its search lies."""
 
     problem: str
     seconds: float
@@ -34,6 +35,7 @@ class RunReport:
     notes: tuple[str, ...] = ()
     quarantined: tuple[Mapping[str, Any], ...] = ()
     artifacts: tuple[Artifact, ...] = field(default=())
+    study: str = ""
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of (stage, seconds, cached or run)."""
@@ -77,6 +79,7 @@ def summarise(
         notes=tuple(done["promote"].facts["proposals"]),
         quarantined=tuple(done["ingest"].facts["quarantined"]),
         artifacts=tuple(_artifacts(context, done, addresses)),
+        study=str(done["search"].folder / STUDY_REPORT),
     )
 
 

@@ -30,11 +30,15 @@ from headrace.search.budget import Limits
 from headrace.search.plots import plot_history, plot_importances
 from headrace.search.progress import Progress
 from headrace.search.racing import Racing
+from headrace.search.report import write_report
 from headrace.search.searchers import searcher_named
 from headrace.search.study import StudyInterrupted, run_study
 from headrace.search.trial import Trial
 
 _CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
+#: What a search leaves for people, in its stage's folder.
+STUDY_REPORT = "report.html"
+_FIGURES = ("history.png", "importances.png")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,9 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     shutil.rmtree(folder / "data")
     plot_history(result.trials, folder / "history.png", metric=metric.name, greater_is_better=metric.greater_is_better)
     importances = plot_importances(space, result.trials, folder / "importances.png", seed=context.seed)
+    title = f"Study of {problem.name}: {len(result.trials)} trials by {problem.searcher}"
+    report = folder / STUDY_REPORT
+    write_report(space, result.trials, report, metric=metric, title=title, importances=importances)
     write_json(folder / "trials.json", [trial.to_json() for trial in result.trials])
     write_json(folder / "leaderboard.json", leaderboard(result.trials, metric.name))
     return {
@@ -177,7 +184,7 @@ def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         params={"searcher": context.problem.searcher, "trials": searched.facts["trials"], "seed": context.seed},
         metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
         tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
-        artifacts=[searched.folder / name for name in ("history.png", "importances.png", "leaderboard.json")],
+        artifacts=[searched.folder / name for name in (STUDY_REPORT, *_FIGURES, "leaderboard.json")],
     )
     return {"run_id": run_id, "experiment_id": experiment_of(context.tracking_uri, context.problem.name)}
 
