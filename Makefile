@@ -87,6 +87,9 @@ bench-racing: $(BENCH_STAMP) ## CPU that racing saves on live training, and stud
 bench-search: $(BENCH_STAMP) ## Searchers beside Hyperopt, Optuna and SMAC3 on tables of real trainings (QUICK=1: minutes)
 	@$(BENCH) -m benchmarks.bench_search
 
+study-example: $(BENCH_STAMP) ## The article's example: fifty trials beside the whole grid of 600 (QUICK=1, SEEDS=3; resumes)
+	@$(BENCH) -m benchmarks.study_example
+
 bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
 	@$(BENCH) -m benchmarks.surrogate.build
 
@@ -150,5 +153,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables test-chaos bench-dfs parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs parity-goldens \
 	plan apply clean lock doctor
