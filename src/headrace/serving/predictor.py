@@ -20,7 +20,7 @@ import pyarrow as pa
 from headrace.core.clock import SECOND, floor_to_tick
 from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.predictions import Prediction
-from headrace.schema import Problem
+from headrace.schema import DUE, Every, Problem
 from headrace.serving.follow import Loaded
 from headrace.serving.request import ARROW_TYPES, Asked, Needs, check_row, columns_of
 from headrace.store.online import Age, FeatureRow
@@ -158,7 +158,7 @@ class Predictor:
                 statuses={view: age.status for view, age in answer.features.items()},
                 probability=answer.probability,
                 source="api",
-                row_key=[rows[at][name] for name in self._problem.spine_table.keys if name in rows[at]],
+                row_key=_row_key(self._problem, rows[at], answer.made_us),
             )
             for at, answer in enumerate(answers)
         ]
@@ -170,6 +170,12 @@ class Predictor:
                 where=self._problem.name,
                 fix="see that the disk is writable and not full",
             ) from error
+
+
+def _row_key(problem: Problem, row: Mapping[str, Any], made_us: int) -> list[Any]:
+    """What the request tells of the spine row's key; a scheduled problem's row is due when it is asked for."""
+    given = {**row, DUE: made_us} if isinstance(problem.spine, Every) else row
+    return [given[name] for name in problem.spine_table.keys if name in given]
 
 
 def _place(at: int, rows: Sequence[object]) -> str:

@@ -1,0 +1,24 @@
+"""A request to a problem on a schedule names an entity; its row is due when it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from headrace.schema import every
+from headrace.serving.predictor import _row_key
+from headrace.serving.request import Needs
+from tests.synthesis.synthesis_world import problem
+
+scheduled = dataclasses.replace(
+    problem,
+    spine=every("3h", "customers", active="visits"),
+    label='count("visits", horizon="4h") > 0',
+    entities=(),
+)
+
+
+def test_an_entity_alone_is_a_request_and_now_is_its_cutoff() -> None:
+    assert Needs.of(scheduled, ()).names == ("customer",)
+    assert _row_key(scheduled, {"customer": "a"}, 7) == ["a", 7]
+    assert _row_key(problem, {"order_id": 3, "customer": "a"}, 7) == [3]
+    assert _row_key(problem, {"customer": "a"}, 7) == []
