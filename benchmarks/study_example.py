@@ -295,7 +295,8 @@ def main() -> None:
     print(text)
     if not quick:  # a small grid and ten trials are no figures to publish
         draw(PICTURE, default, whole, of)
-        content = [{**asdict(row), "ratio": row.ratio} for row in found]
+        command = f"{COMMAND} SEEDS={seeds}"
+        content = [{**asdict(row), "ratio": row.ratio, "command": command} for row in found]
         write_bytes(FOLDER / "study-example.json", (json.dumps(content, indent=2) + "\n").encode())
         write_page(text)
 
