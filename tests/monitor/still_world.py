@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from headrace.models.bundle import LABEL, PREDICTION
+from headrace.core.clock import DAY
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 
 _LETTERS = np.array([f"carrier {letter}" for letter in "abcdefgh"])
 _MIX = np.array([0.30, 0.20, 0.20, 0.10, 0.10, 0.05, 0.03, 0.02])
@@ -61,3 +62,36 @@ def planted(rng: np.random.Generator, table: pa.Table, column: str, shift: str, 
     else:
         changed = pa.array(values, mask=chosen)
     return table.set_column(table.column_names.index(column), column, changed)
+
+
+def lived(
+    rng: np.random.Generator, rows: int, days: int, kinds: dict[str, str], *, entities: int, memory: float
+) -> tuple[pa.Table, pa.Table]:
+    """Reference and last week of one still world whose rows are not independent.
+
+    Each feature is a value that an entity has that day, seen by all of its rows of the day: the entity's own level,
+    and what moves from day to day with autocorrelation `memory`, half of it common to all below 1,000 entities.
+    rows: of the week; the reference is 5,000 rows of the `days` before. Labels and predictions are those of `window`.
+    """
+    levels = {name: _days(rng, days + 7, entities, memory) for name in kinds}
+    sides = []
+    for first, last, size in ((0, days, 5_000), (days, days + 7, rows)):
+        day, entity = np.sort(rng.integers(first, last, size)), rng.integers(0, entities, size)
+        table = window(rng, size, kinds)
+        for name, kind in kinds.items():
+            value = levels[name][day, entity]
+            cells = np.clip(np.floor((value + 2) * 2), 0, 7).astype(int)
+            changed = pa.array(value if kind == "numeric" else _LETTERS[cells])
+            table = table.set_column(table.column_names.index(name), name, changed)
+        cutoffs = day * DAY + rng.integers(0, DAY, size)
+        sides.append(table.append_column(CUTOFF, pa.array(cutoffs)))
+    return sides[0], sides[1]
+
+
+def _days(rng: np.random.Generator, days: int, entities: int, memory: float) -> np.ndarray:
+    """Values [days, entities]: AR(1) from day to day, of variance 1, around levels of variance 1."""
+    shocks = rng.normal(size=(days, entities)) + (rng.normal(size=(days, 1)) if entities < 1_000 else 0.0)
+    values = shocks / shocks.std()
+    for day in range(1, days):
+        values[day] = memory * values[day - 1] + np.sqrt(1 - memory**2) * values[day]
+    return np.asarray((values + rng.normal(size=entities)) / np.sqrt(2))

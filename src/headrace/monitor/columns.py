@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.monitor.samples import Kind, Pair
+from headrace.monitor.blocks import MIN_BLOCKS, Blocks, Luck, luck
+from headrace.monitor.samples import Counts, Kind, Pair
 from headrace.monitor.tests import DECIDING, MISSING, TESTS, DriftTest, Measure
 
 #: Fewer rows than this, on either side, are no evidence.
@@ -84,12 +85,17 @@ def column_evidence(
     tests: Sequence[str] | None = None,
     alpha: float = 0.01,
     floor: float = 1.0,
+    blocks: Blocks | None = None,
+    scatter: Any = None,
+    memory_us: int = 0,
     seed: int = 0,
 ) -> ColumnEvidence:
     """Compare two samples (Arrow or numpy, null or NaN is missing); None where the column is not there.
 
     kind: numeric, categorical or boolean. tests: names that decide together (default: DECIDING of the kind; those that
     cannot take the kind are left out, and the missing share always decides too). floor multiplies the tests' floors.
+    blocks: of the reference's rows, None where rows are taken as independent; of `scatter` (numbers) where that is
+    given: other rows, whose blocks scatter as the reference's would. memory_us: how far the feature looks back.
     """
     taken: Kind | None = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)  # type: ignore[assignment]
     if taken is None:
@@ -107,6 +113,9 @@ def column_evidence(
         return ColumnEvidence(**facts, note=note or f"too few rows to judge: {rows[0]} and {rows[1]}")
     deciding = [TESTS[test] for test in (tests or DECIDING[taken]) if taken in TESTS[test].kinds]
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
+    if blocks is not None and measures and n and m:
+        measures, few = _by_window(measures, pair, blocks, scatter, memory_us / blocks.length_us)
+        note = note or few
     taking = [test for test in TESTS.values() if taken in test.kinds and test.name not in measures] if n and m else []
     scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in taking}
     p_value = min([1.0, *(len(measures) * measure.p_value for measure in measures.values())])
@@ -119,6 +128,35 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
     if any(pair.missing):
         measures[MISSING.name] = MISSING.measure(pair, seed=seed)
     return measures
+
+
+def _by_window(
+    measures: dict[str, Measure], pair: Pair, blocks: Blocks, scatter: Any, memory: float
+) -> tuple[dict[str, Measure], str]:
+    """Measures that are no surer than the scatter of whole windows allows; none where too few windows are known."""
+    rows = pair.rows if scatter is None else as_numbers(scatter)
+    if rows is None:
+        return measures, ""
+    counts = pair.cell_counts(rows, blocks.ids, blocks.count)
+    sides = [pair.whole(which) for which in (0, 1)]
+    own = scatter is None
+    whole = luck(counts, *sides, own=own, memory=memory)
+    missing = luck(_missing(counts), *(_missing(side) for side in sides), own=own, memory=memory)
+    found = {name: _no_surer(item, missing if name == MISSING.name else whole) for name, item in measures.items()}
+    judged = {name: item for name, item in found.items() if item is not None}
+    few = f"not judged: {whole.windows:.1f} independent windows in the reference, {MIN_BLOCKS:g} are needed"
+    return judged, few if whole.p_value is None else ""
+
+
+def _missing(counts: Counts) -> Counts:
+    """Rows with a value and without."""
+    return np.stack([counts[..., :-1].sum(axis=-1), counts[..., -1]], axis=-1)
+
+
+def _no_surer(measure: Measure, luck: Luck) -> Measure | None:
+    if luck.p_value is None:
+        return None
+    return Measure(score=measure.score, p_value=max(measure.p_value, luck.p_value), effect=measure.effect)
 
 
 def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:

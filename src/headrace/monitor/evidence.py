@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.models.bundle import LABEL, PREDICTION
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
+from headrace.monitor.blocks import Blocks
 from headrace.monitor.calibration import adjusted
 from headrace.monitor.columns import MIN_ROWS, ColumnEvidence, as_numbers, column_evidence
 from headrace.monitor.performance import Performance, performance
@@ -95,6 +96,8 @@ def window_evidence(
     reference_prediction: NDArray[np.float64] | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: NDArray[np.int64] | None = None,
+    length_us: int = 0,
+    memory_us: Mapping[str, int] | None = None,
     binary: bool = True,
     censored: int = 0,
     seed: int = 0,
@@ -105,7 +108,9 @@ def window_evidence(
     `_label` (null while immature). exclude: features that say when it is, not how the world is. A reference made of
     training rows flatters the model on itself: give `reference_prediction` [any] made for rows that it had not seen,
     and `reference_metrics` (auc, log_loss, rmse) measured on such. cutoffs_us [rows of current]: days are what the
-    quality's bootstrap draws. censored: counted by the caller, who knows the spine.
+    quality's bootstrap draws. length_us: of the window; with it and `_cutoff` in the reference no feature is surer than
+    the scatter of such windows allows (`monitor.blocks`), else rows are taken as independent. memory_us: feature -> its
+    lookback. censored: counted by the caller, who knows the spine.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
     if outcome := _in_the_way(facts["reference_rows"], facts["rows"]):
@@ -113,18 +118,26 @@ def window_evidence(
     assert reference is not None  # both have rows
     assert current is not None
 
-    options: dict[str, Any] = {"tests": tests, "floor": floor, "seed": seed}
+    blocks, memory = _blocks(reference, length_us), memory_us or {}
+    options: dict[str, Any] = {"tests": tests, "floor": floor, "blocks": blocks, "seed": seed}
     found = [
-        column_evidence(name, kind, _column(reference, name), _column(current, name), **options)
+        column_evidence(
+            name, kind, _column(reference, name), _column(current, name), memory_us=memory.get(name, 0), **options
+        )
         for name, kind in kinds.items()
         if name not in exclude
     ]
     columns, drifted, share = _features(found, fdr * _FEATURES, floor)
     before = reference_prediction if reference_prediction is not None else _column(reference, PREDICTION)
-    prediction = _distribution(PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, **options)
+    scatter = None if reference_prediction is None else _column(reference, PREDICTION)
+    prediction = _distribution(
+        PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, scatter=scatter,
+        **options | {"blocks": blocks if scatter is not None or reference_prediction is None else None},
+    )  # fmt: skip
+    known, those = _labelled(reference, blocks)
     label = _distribution(
-        LABEL, "categorical" if binary else "numeric", _known(_column(reference, LABEL)), current,
-        alpha=fdr * _LABEL, floor=floor, seed=seed,
+        LABEL, "categorical" if binary else "numeric", known, current,
+        alpha=fdr * _LABEL, floor=floor, blocks=those, seed=seed,
     )  # fmt: skip
     quality = _quality(reference, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
@@ -135,9 +148,29 @@ def window_evidence(
         prediction=prediction,
         label=label,
         performance=quality,
-        notes=_notes(columns, prediction, label, quality),
+        notes=(*_notes(columns, prediction, label, quality), *_independent(length_us, blocks)),
         **facts,
     )
+
+
+def _blocks(reference: pa.Table, length_us: int) -> Blocks | None:
+    cutoffs = _column(reference, CUTOFF)
+    return None if cutoffs is None or not length_us else Blocks.of(cutoffs.to_numpy(), length_us)
+
+
+def _independent(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
+    """What has to be said where a window was asked for and rows had to do."""
+    if not length_us or blocks is not None:
+        return ()
+    return ("the reference knows no cutoffs: rows are taken as independent",)
+
+
+def _labelled(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
+    """Known labels of the reference, and their blocks."""
+    labels = _column(reference, LABEL)
+    if labels is None or blocks is None:
+        return _known(labels), blocks
+    return labels.drop_null(), blocks.of_rows(labels.is_valid().to_numpy())
 
 
 def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:

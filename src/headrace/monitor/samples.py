@@ -51,7 +51,7 @@ class Pair:
     """A reference and a current sample. numeric: sorted finite values; categorical: codes from 0.
 
     missing: null (or not finite) rows of the reference and of the current sample, which the arrays leave out.
-    categories: by code.
+    categories: by code. rows [n + missing]: the reference in its own order, NaN or -1 where missing.
     """
 
     kind: Kind
@@ -59,13 +59,14 @@ class Pair:
     current: NDArray[Any]
     missing: tuple[int, int] = (0, 0)
     categories: tuple[str, ...] = ()
+    rows: NDArray[Any] | None = None
 
     @classmethod
     def numeric(cls, reference: NDArray[Any], current: NDArray[Any]) -> Pair:
         """From numbers [n], [m]; NaN and infinities are missing."""
         known = [_finite(values) for values in (reference, current)]
         missing = (len(reference) - len(known[0]), len(current) - len(known[1]))
-        return cls("numeric", np.sort(known[0]), np.sort(known[1]), missing)
+        return cls("numeric", np.sort(known[0]), np.sort(known[1]), missing, rows=np.asarray(reference, np.float64))
 
     @classmethod
     def categorical(cls, reference: Any, current: Any) -> Pair:
@@ -79,7 +80,8 @@ class Pair:
         halves = codes[: len(before)], codes[len(before) :]
         known = [half[half >= 0] for half in halves]
         missing = (len(before) - len(known[0]), len(after) - len(known[1]))
-        return cls("categorical", known[0], known[1], missing, tuple(pooled.dictionary.take(order).to_pylist()))
+        names = tuple(pooled.dictionary.take(order).to_pylist())
+        return cls("categorical", known[0], known[1], missing, names, halves[0])
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -110,6 +112,31 @@ class Pair:
         below = np.cumsum(order < n)[last]
         return Distributions(values[last], below / n, (up_to - below) / m, up_to / (n + m))
 
+    def cell_counts(self, rows: NDArray[Any], groups: NDArray[np.int64], count: int) -> Counts:
+        """Rows per group and cell [count, K], the last cell is missing; groups [n], negative ones are left out.
+
+        rows: numbers, or codes of `categories`. The cells are those of `counts`, empty ones included.
+        """
+        if self.kind == "numeric":
+            edges = self._edges()
+            known, last = np.isfinite(rows), len(edges) + 1
+            cells = np.searchsorted(edges, np.clip(rows, -_LARGEST, _LARGEST), side="left")
+        else:
+            place = self._places()
+            known, last = rows >= 0, int(place.max(initial=-1)) + 1
+            cells = np.append(place, last)[rows]
+        cells = np.where(known, cells, last)
+        kept = groups >= 0
+        flat = np.bincount(groups[kept] * (last + 1) + cells[kept], minlength=count * (last + 1))
+        return np.asarray(flat.reshape(count, last + 1), dtype=np.int64)
+
+    def whole(self, which: int) -> Counts:
+        """Rows per cell [K] of the reference (0) or the current sample (1), in the cells of `cell_counts`."""
+        known = (self.reference, self.current)[which]
+        counts: Counts = self.cell_counts(known, np.zeros(len(known), dtype=np.int64), 1)[0]
+        counts[-1] += self.missing[which]
+        return counts
+
     def _numeric_counts(self) -> Counts:
         edges = self._edges()
         shape = len(edges) + 1
@@ -134,14 +161,23 @@ class Pair:
         places = np.union1d(places, before_tied)
         return np.asarray(values[places[places < len(values) - 1]], dtype=np.float64)
 
-    def _category_counts(self) -> Counts:
+    def _places(self) -> NDArray[np.int64]:
+        """Code -> cell: the common categories by pooled count, then one for the rest."""
+        pooled, common = self._pooled()
+        place = np.empty(len(pooled), dtype=np.int64)
+        place[np.argsort(-pooled, kind="stable")] = np.minimum(np.arange(len(pooled)), min(common, _CATEGORIES))
+        return place
+
+    def _pooled(self) -> tuple[Counts, int]:
+        """Rows by code of both samples, and how many categories have a cell of their own."""
         width = int(max(self.reference.max(initial=-1), self.current.max(initial=-1))) + 1
-        counts = np.stack([np.bincount(side, minlength=width) for side in (self.reference, self.current)])
-        pooled = counts.sum(axis=0)
-        order = np.argsort(-pooled, kind="stable")
-        common = int((pooled * (min(self.sizes) / pooled.sum()) >= _EXPECTED).sum())
-        kept, rest = np.split(counts[:, order], [min(common, _CATEGORIES)], axis=1)
-        cells = np.column_stack([kept, rest.sum(axis=1)])
+        pooled = np.bincount(self.reference, minlength=width) + np.bincount(self.current, minlength=width)
+        return pooled, int((pooled * (min(self.sizes) / pooled.sum()) >= _EXPECTED).sum())
+
+    def _category_counts(self) -> Counts:
+        place = self._places()
+        width = int(place.max(initial=-1)) + 1
+        cells = np.stack([np.bincount(place[side], minlength=width) for side in (self.reference, self.current)])
         return cells[:, cells.any(axis=0)].astype(np.int64)
 
 

@@ -38,11 +38,12 @@ _USUALLY = 0.99
 class Current:
     """Logged predictions with cutoff in a window: features by slug, `_prediction`, and `_label` where it has come.
 
-    cutoffs_us [n]. censored: rows whose label should have come by now.
+    cutoffs_us [n]. length_us: of the window. censored: rows whose label should have come by now.
     """
 
     table: pa.Table
     cutoffs_us: NDArray[np.int64]
+    length_us: int
     censored: int
 
 
@@ -51,7 +52,7 @@ class Held:
     """What the champion was made of. table: its reference profile, None where there is none (problems say why).
 
     prediction: of rows that the model had not seen. metrics: measured on such rows. importance: slug -> share of the
-    model's mean |SHAP|.
+    model's mean |SHAP|. memory_us: slug -> how far it looks back, where that has an end.
     """
 
     table: pa.Table | None
@@ -60,6 +61,7 @@ class Held:
     prediction: NDArray[np.float64] | None = None
     metrics: Mapping[str, float] | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
+    memory_us: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -79,7 +81,7 @@ def current_window(
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in chosen], pa.float64())
     cutoffs = np.array([row.cutoff_us for row in chosen.values()], dtype=np.int64)
-    return Current(table=pa.table(columns), cutoffs_us=cutoffs, censored=censored)
+    return Current(table=pa.table(columns), cutoffs_us=cutoffs, length_us=end_us - start_us, censored=censored)
 
 
 def _text(key: Sequence[Any]) -> str:
@@ -136,6 +138,7 @@ def held_to(context: Context, record: Record) -> Held:
         prediction=gate if len(gate) else None,
         metrics=metrics or None,
         importance=_importance(bundle, table),
+        memory_us={item.slug: _memory_us(item) for item in bundle.definitions},
     )
 
 
@@ -144,6 +147,13 @@ def _tells_the_time(item: Definition) -> bool:
     if isinstance(item, Transform):
         return item.primitive in _CALENDAR or all(_tells_the_time(part) for part in item.inputs)
     return isinstance(item, Aggregate) and item.lookback_us is None and item.primitive in _GROWING
+
+
+def _memory_us(item: Definition) -> int:
+    """The longest lookback in a feature; 0 where it has none, or all history."""
+    if isinstance(item, Transform):
+        return max((_memory_us(part) for part in item.inputs), default=0)
+    return (item.lookback_us or 0) if isinstance(item, Aggregate) else 0
 
 
 def _importance(bundle: Bundle, reference: pa.Table) -> dict[str, float]:
@@ -163,6 +173,8 @@ def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> W
         reference_prediction=held.prediction,
         reference_metrics=held.metrics,
         cutoffs_us=current.cutoffs_us,
+        length_us=current.length_us,
+        memory_us=held.memory_us,
         binary=problem.label_expression.binary,
         censored=current.censored,
         seed=seed,
