@@ -1,11 +1,12 @@
 """What the evidence of a window says: of worlds that stand still, of planted shifts, and how long it takes.
 
-    make bench-drift [QUICK=1] [ONLY=speed]
+    make bench-drift [QUICK=1] [ONLY=speed|independent|clustered]
 
-A check draws a reference of 5,000 rows and a window anew and asks for all evidence: ten features, predictions, labels
-and quality. An alarm is any finding at all, in one window; a decision to retrain wants more (k of n windows), so the
-rate of alarms bounds the rate of such decisions. The peer in the same checks is the usual rule: some column's PSI (JS
-distance, for categories) is at least .1, whatever the number of rows.
+A check draws a reference of 5,000 rows of 120 days and a window of the next seven anew and asks for all evidence: ten
+features, predictions, labels and quality. An alarm is any finding at all, in one window; a decision to retrain wants
+more (k of n windows), so the rate of alarms bounds the rate of such decisions. The peer in the same checks is the usual
+rule: some column's PSI (JS distance, for categories) is at least .1, whatever the number of rows. In clustered worlds
+values are those of few entities and remember the days before; the peer is the same evidence of independent rows.
 """
 
 from __future__ import annotations
@@ -18,14 +19,20 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from benchmarks.results import Goal, Row, publish
+from headrace.core.clock import DAY
+from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence import WindowEvidence, window_evidence
-from tests.monitor.still_world import features, planted, window
+from tests.monitor.still_world import features, lived, planted, timed, window
 
 COMMAND = "make bench-drift"
 SIZES = (100, 1_000, 10_000)
 REFERENCE_ROWS, COLUMNS = 5_000, 10
+DAYS, WEEK = 120, 7 * DAY
+ENTITIES, MEMORY, CLUSTERED_ROWS, PEER_CHECKS = (3, 16, 100, 4_000), 0.8, 2_000, 100
 #: shift -> the column it is planted in, its sizes, and how to say them.
 SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
     "mean": ("n0", (0.25, 0.5, 1.0), "mean + {:g} sd"),
@@ -35,15 +42,23 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
     "label rate": ("", (0.1, 0.2), "label rate + {:g}"),
 }
 NOTE = (
-    "Ten features, predictions, labels and quality against a reference of 5,000 rows; every check draws both sides"
-    " anew. An alarm is any finding in a single window; a decision to retrain also wants persistence. Shifts below the"
-    " floor (about a quarter of a standard deviation, ten points of a label rate) are not meant to be found, however"
-    " many rows show them; near it, some are."
+    "Ten features, predictions, labels and quality of a week against a reference of 5,000 rows of 120 days; every check"
+    " draws both sides anew. An alarm is any finding in a single window; a decision to retrain also wants persistence."
+    " Shifts below the floor (about a quarter of a standard deviation, ten points of a label rate) are not meant to be"
+    " found, however many rows show them; near it, some are."
+)
+CLUSTERED_NOTE = (
+    "As above, but 2,000 rows whose value is their entity's of that day, with an autocorrelation of .8 from day to day,"
+    " half of it common to all below 1,000 entities; labels and predictions are independent. Where few entities move"
+    " together, 17 weeks are few windows: what a single week can prove there is little, and shares of cells cannot say"
+    " how far outside a value lies. The peer is the same evidence with rows taken as independent (100 checks)."
 )
 
 
 class Check(NamedTuple):
-    """One window to judge. numeric, categorical: features of it. shift None: nothing happens."""
+    """One window to judge. numeric, categorical: features of it. shift None: nothing happens. entities 0: rows are
+    independent.
+    """
 
     seed: int
     rows: int
@@ -51,6 +66,7 @@ class Check(NamedTuple):
     categorical: int
     shift: str | None = None
     size: float = 0.0
+    entities: int = 0
 
 
 class Found(NamedTuple):
@@ -64,12 +80,25 @@ class Found(NamedTuple):
 def judge(check: Check) -> Found:
     rng = np.random.default_rng([check.seed, check.rows, check.numeric])
     kinds = features(check.numeric, check.categorical)
-    reference, current = window(rng, REFERENCE_ROWS, kinds), window(rng, check.rows, kinds)
+    reference, current = _sides(rng, check, kinds)
     column = SHIFTS[check.shift][0] if check.shift else ""
     if check.shift:
         current = planted(rng, current, column, check.shift, check.size)
-    found = window_evidence(reference, current, kinds, seed=check.seed)
-    return Found(alarm=found.alarming, usual=usual(found), hit=named(found, column))
+    found = window_evidence(reference, current, kinds, length_us=WEEK, seed=check.seed, cutoffs_us=_cutoffs(current))
+    compared = check.entities and check.seed < PEER_CHECKS
+    by_rows = window_evidence(reference, current, kinds, seed=check.seed) if compared else None
+    return Found(alarm=found.alarming, usual=by_rows.alarming if by_rows else usual(found), hit=named(found, column))
+
+
+def _sides(rng: np.random.Generator, check: Check, kinds: dict[str, str]) -> tuple[pa.Table, pa.Table]:
+    if check.entities:
+        return lived(rng, check.rows, DAYS, kinds, entities=check.entities, memory=MEMORY)
+    before, after = window(rng, REFERENCE_ROWS, kinds), window(rng, check.rows, kinds)
+    return timed(rng, before, 0, DAYS), timed(rng, after, DAYS, DAYS + 7)
+
+
+def _cutoffs(table: pa.Table) -> NDArray[np.int64]:
+    return np.asarray(table[CUTOFF].to_numpy(), dtype=np.int64)
 
 
 def usual(found: WindowEvidence) -> bool:
@@ -111,15 +140,41 @@ def shifts(run: Callable[[list[Check]], list[Found]], checks: int, command: str)
     return rows
 
 
+def clustered_still(run: Callable[[list[Check]], list[Found]], checks: int, command: str) -> list[Row]:
+    rows = []
+    for entities in ENTITIES:
+        found = run([Check(seed, CLUSTERED_ROWS, 5, 5, entities=entities) for seed in range(checks)])
+        rows.append(
+            Row(metric=f"still world, clustered, {entities:,} entities: alarms in {checks:,} checks",
+                value=share(one.alarm for one in found), unit="%", goal=Goal(op="<=", value=1.0),
+                peer="rows as independent, %", peer_value=share(one.usual for one in found[:PEER_CHECKS]),
+                command=command)
+        )  # fmt: skip
+    return rows
+
+
+def clustered_shifts(run: Callable[[list[Check]], list[Found]], moved: int, command: str) -> list[Row]:
+    rows = []
+    for entities in ENTITIES:
+        for amount in (1.0, 2.0, 4.0):
+            found = run([Check(20_000 + seed, CLUSTERED_ROWS, 5, 5, "mean", amount, entities) for seed in range(moved)])
+            rows.append(
+                Row(metric=f"mean + {amount:g} sd, clustered, {entities:,} entities: found",
+                    value=share(one.hit for one in found), unit="%", command=command)
+            )  # fmt: skip
+    return rows
+
+
 def speed(command: str) -> Row:
     """50 columns (40 numeric) x 50,000 rows on both sides, everything decided; the peer renders nothing either."""
     kinds, rng = features(40, 10), np.random.default_rng(0)
-    reference, current = window(rng, 50_000, kinds), window(rng, 50_000, kinds)
+    reference = timed(rng, window(rng, 50_000, kinds), 0, DAYS)
+    current = timed(rng, window(rng, 50_000, kinds), DAYS, DAYS + 7)
     window_evidence(reference.slice(0, 100), current.slice(0, 100), kinds)  # imports
     times = []
     for seed in range(3):
         started = time.perf_counter()
-        window_evidence(reference, current, kinds, seed=seed)
+        window_evidence(reference, current, kinds, length_us=WEEK, cutoffs_us=_cutoffs(current), seed=seed)
         times.append(time.perf_counter() - started)
     return Row(metric="50 columns x 50,000 rows decided (best of 3)", value=min(times), unit="s",
                goal=Goal(op="<=", value=3.0), peer="Evidently, explicit test per column",
@@ -150,19 +205,28 @@ def main() -> None:
     quick = bool(os.environ.get("QUICK"))
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
     note = "Evidence of a window of 50,000 rows against as many, quality included; both sides are already in memory."
-    publish("drift-speed", "Speed of drift evidence", [speed(command)], note)
-    if os.environ.get("ONLY") != "speed":
-        publish("drift", "Evidence of drift", rates(quick, command), NOTE)
+    only = os.environ.get("ONLY", "")
+    if only in ("", "speed"):
+        publish("drift-speed", "Speed of drift evidence", [speed(command)], note)
+    if only in ("", "independent"):
+        publish("drift", "Evidence of drift", rates((still_worlds, shifts), quick, command), NOTE)
+    if only in ("", "clustered"):
+        found = rates((clustered_still, clustered_shifts), quick, command)
+        publish("drift-clustered", "Evidence of drift where rows are not independent", found, CLUSTERED_NOTE)
 
 
-def rates(quick: bool, command: str) -> list[Row]:
+Part = Callable[[Callable[[list[Check]], list[Found]], int, str], list[Row]]
+
+
+def rates(parts: tuple[Part, Part], quick: bool, command: str) -> list[Row]:
+    """Still worlds, then moved ones."""
     still, moved = (100, 20) if quick else (1_000, 100)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
 
         def run(checks: list[Check]) -> list[Found]:
             return list(pool.map(judge, checks, chunksize=10))
 
-        return still_worlds(run, still, command) + shifts(run, moved, command)
+        return parts[0](run, still, command) + parts[1](run, moved, command)
 
 
 if __name__ == "__main__":

@@ -64,6 +64,11 @@ def planted(rng: np.random.Generator, table: pa.Table, column: str, shift: str, 
     return table.set_column(table.column_names.index(column), column, changed)
 
 
+def timed(rng: np.random.Generator, table: pa.Table, first: int, last: int) -> pa.Table:
+    """The table with cutoffs, uniform in the days [first, last)."""
+    return table.append_column(CUTOFF, pa.array(np.sort(rng.integers(first * DAY, last * DAY, table.num_rows))))
+
+
 def lived(
     rng: np.random.Generator, rows: int, days: int, kinds: dict[str, str], *, entities: int, memory: float
 ) -> tuple[pa.Table, pa.Table]:
@@ -83,8 +88,7 @@ def lived(
             cells = np.clip(np.floor((value + 2) * 2), 0, 7).astype(int)
             changed = pa.array(value if kind == "numeric" else _LETTERS[cells])
             table = table.set_column(table.column_names.index(name), name, changed)
-        cutoffs = day * DAY + rng.integers(0, DAY, size)
-        sides.append(table.append_column(CUTOFF, pa.array(cutoffs)))
+        sides.append(table.append_column(CUTOFF, pa.array(day * DAY + rng.integers(0, DAY, size))))
     return sides[0], sides[1]
 
 

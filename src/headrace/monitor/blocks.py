@@ -12,11 +12,11 @@ world does from one window to the next, and a window has to lie further out than
 | G      | covariance between windows: size g from the trace, shape from the scatter less W               | [K, K] |
 | tau    | windows that tell as much as one would if windows were independent; B_eff = B / tau            |        |
 
-One-way analysis of variance gives g (Donner 1986), never below its own standard error: few rows in a block hide a
-scatter that many rows in a window show. Under no drift X = |q - p|^2 has covariance V = W (1/m + 1/N) + G (1 + 1/B_eff)
-and X / tr V is about F(d, v), d = (tr V)^2 / tr V^2, v by Satterthwaite: the second-order correction of Rao and Scott
-(1981) in the F form of Thomas and Rao (1987). tau is (1 + r) / (1 - r) of the lag-1 autocorrelation r (Zwiers and von
-Storch 1995; r without its bias, Kendall 1954), at least what the feature's lookback makes of independent days.
+One-way analysis of variance gives g (Donner 1986), never below three of its standard errors: few rows in a block hide
+a scatter that many rows in a window show. Under no drift q - p has covariance V = W (1/m + 1/N) + G (1 + 1/B_eff), and
+|q - p|^2 / tr V is about F(d, v), d = (tr V)^2 / tr V^2, v by Satterthwaite: the second-order correction of Rao and
+Scott (1981) in the F form of Thomas and Rao (1987). tau is (1 + r) / (1 - r) of the lag-1 autocorrelation r (Zwiers and
+von Storch 1995; r without its bias, Kendall 1954), at least what the feature's lookback makes of independent days.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ from headrace.monitor.samples import Counts, Floats
 #: With fewer independent windows than this nothing is known of their scatter.
 MIN_BLOCKS = 2.0
 _MOST_LIKE = 0.95
+#: Standard errors below which g is not taken: with one, v falls to 2 and 10,000 rows prove less than 1,000 do.
+_LEAST = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,14 +90,15 @@ def luck(blocks: Counts, level: Counts, current: Counts, *, own: bool = True, me
         return Luck(None, 0.0 if spread is None else spread.windows)
     weight = 1 + 1 / spread.windows if own else 2.0
     covariance = row * (1 / m + 1 / size) + weight * spread.between
-    return Luck(_tail(far, covariance, weight * spread.error), spread.windows)
+    return Luck(_tail(far, covariance, weight, spread), spread.windows)
 
 
 class _Spread(NamedTuple):
-    """between: G. error: the standard error of its trace. windows: B_eff."""
+    """between: G. error: the standard error of its trace. freedom: of the scatter it is from. windows: B_eff."""
 
     between: Floats
     error: float
+    freedom: float
     windows: float
 
 
@@ -105,7 +108,7 @@ def _spread(u: Floats, rows: Floats, row: Floats, memory: float) -> _Spread | No
     square = (u * rows[:, None]).T @ u / (count - 1)
     size = float(np.trace(square))
     if size <= 0:
-        return _Spread(np.zeros_like(row), 0.0, float(count) / (1 + memory))
+        return _Spread(np.zeros_like(row), 0.0, np.inf, float(count) / (1 + memory))
     freedom = size**2 / float((square**2).sum())
     excess = (size - float(np.trace(row))) / n
     noise = size / n * float(np.sqrt(2 / (freedom * (count - 1))))
@@ -115,22 +118,27 @@ def _spread(u: Floats, rows: Floats, row: Floats, memory: float) -> _Spread | No
         like = float(np.clip((like + 1 / count) / (1 - 3 / count) if count > 3 else _MOST_LIKE, 0, _MOST_LIKE))
     windows = count / max(1 + memory, (1 + like) / (1 - like))
     if windows < MIN_BLOCKS:
-        return _Spread(np.zeros_like(row), 0.0, windows)
-    error = size / n * float(np.sqrt(2 / (freedom * (windows - 1))))
+        return _Spread(np.zeros_like(row), 0.0, np.inf, windows)
+    known = freedom * (windows - 1)
+    error = size / n * float(np.sqrt(2 / known))
     # Blocks that are alike scatter less about their own mean than about the truth.
-    between = max(excess / (1 - 1 / windows), error)
+    between = max(excess / (1 - 1 / windows), _LEAST * error)
     values, vectors = np.linalg.eigh(square - row)
     values = np.clip(values, 0, None)
     shape = (vectors * values) @ vectors.T / values.sum() if values.sum() > 0 else square / size
-    return _Spread(between * shape, error, windows)
+    return _Spread(between * shape, error, known, windows)
 
 
-def _tail(far: float, covariance: Floats, error: float) -> float:
+def _tail(far: float, covariance: Floats, weight: float, spread: _Spread) -> float:
+    """v is the smaller of what the error of g leaves and what g, an estimate itself where it is least, leaves."""
     from scipy import stats
 
     expected = float(np.trace(covariance))
     if expected <= 0:
         return 1.0 if far <= 0 else 0.0
     freedom = expected**2 / float((covariance**2).sum())
-    known = 2 * (expected / error) ** 2 if error > 0 else 1e9
-    return float(stats.f.sf(far / expected, freedom, min(known, 1e9)))
+    known = 1e9
+    if spread.error > 0:
+        between = weight * float(np.trace(spread.between))
+        known = min(known, 2 * (expected / (weight * spread.error)) ** 2, spread.freedom * (expected / between) ** 2)
+    return float(stats.f.sf(far / expected, freedom, known))
