@@ -17,13 +17,15 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="retrain", flow_run_name="retrain {problem} {decision}", persist_result=False)
-def retrain(problem: str = "flights", decision: str = "") -> str:
+def retrain(problem: str = "flights", decision: str = "", reselect: bool = False) -> str:
     """Do the retrain of a decision in the outbox, once, whoever else was woken for it. Returns its outcome.
 
-    Without a decision it is one that a person asks for now, by starting this flow.
+    Without a decision it is one that a person asks for now, by starting this flow; with `reselect` it
+    chooses features anew instead of keeping the champion's.
     """
     context = context_of(problem, None)
-    wanted = decision or retraining.ask_by_hand(context, "asked for by hand", now_us=wall_us()).id
+    by_hand = "asked for by hand"
+    wanted = decision or retraining.ask_by_hand(context, by_hand, now_us=wall_us(), reselect=reselect).id
     report = retraining.retrain(context, wanted, holder=str(flow_run.id), now_us=wall_us, walk=run_as_tasks)
     send_alerts(context)
     publish(report.artifacts())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from headrace.lake.store import Lake
 from headrace.monitor.alerts import queued
 from headrace.monitor.outbox import Outbox
 from headrace.pipeline import release
+from headrace.pipeline.features import read_definitions
 from headrace.pipeline.retraining import RETRAIN_STAGES, RetrainReport, ask_by_hand, retrain, walk_stages
 from headrace.pipeline.runner import PipelineRun
-from headrace.registry.ledger import Ledger
+from headrace.registry.ledger import Ledger, Record
 from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us
@@ -55,7 +57,10 @@ def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: 
     champion = Ledger(turned.home, "shop").champion()
     assert champion is not None
     assert champion.version == "2"
-    assert "better than the champion" in champion.reason
+    assert "better than the champion" in champion.reason  # four trials: the search took another family
+    history = Ledger(turned.home, "shop").history()
+    services = {release.champion_bundle(context_of(turned), one).service for one in history}
+    assert len(services) == 1  # of the same features
     assert turned.versions() == ["1", "2"]
     assert not online_is_empty(turned.home, context_of(turned).problem)  # what it reads is there
     assert not Outbox(turned.home, "shop").owed(wall_us())
@@ -79,6 +84,40 @@ def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_
     assert champion is not None
     assert champion.version == "1"
     assert "retraining does not help" in titles(standing)[-1]
+
+
+def test_a_retrain_keeps_the_features_of_the_champion_unless_it_is_asked_to_choose(
+    standing: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(standing)
+    until = Lake(standing.home, "shop").clock()
+    before = release.champion_bundle(context, _champion(standing))
+    kept = PipelineRun(replace(context, until_us=until, features_of="1"), RETRAIN_STAGES)
+    monkeypatch.setattr("headrace.pipeline.features.select", _never)
+    assert kept.run_stage("select").outputs["service"] == before.service
+    assert read_definitions(kept.folder("select") / "definitions.json") == before.definitions
+    for asked in (None, "99"):  # a new selection is wanted; or nothing is left of that version
+        with pytest.raises(AssertionError, match="selected"):
+            PipelineRun(replace(context, until_us=until, features_of=asked), RETRAIN_STAGES).run_stage("select")
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("selected")
+
+
+def _champion(shop: Shop) -> Record:
+    champion = Ledger(shop.home, "shop").champion()
+    assert champion is not None
+    return champion
+
+
+def test_a_wish_for_other_features_is_a_decision_of_its_own(standing: Shop) -> None:
+    context = context_of(standing)
+    plain = ask_by_hand(context, "a whim", now_us=wall_us())
+    anew = ask_by_hand(context, "a whim", now_us=wall_us(), reselect=True)
+    assert plain.id != anew.id
+    read = Outbox(standing.home, "shop").get(anew.id).decision
+    assert (plain.reselect, read.reselect) == (False, True)
 
 
 def _worse() -> GateDecision:

@@ -104,12 +104,13 @@ def retrain(
         str | None, typer.Option(help="a decision's id; left out: what is owed, or one by hand")
     ] = None,
     reason: Annotated[str, typer.Option(help="why, where it is by hand")] = "asked for by hand",
+    reselect: Annotated[bool, typer.Option("--reselect", help="by hand, with features chosen anew")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Train on the history until now, and promote the challenger if it is better."""
+    """Train the champion's features on the history until now; promote the challenger unless it is worse."""
     from headrace.cli.monitor import retrain_problem
 
-    retrain_problem(problem, decision, reason, home)
+    retrain_problem(problem, decision, reason, home, reselect=reselect)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.table import Table
 from headrace.cli.paths import context_of, settings_of, wall_us
 from headrace.cli.services import addresses
 from headrace.core.clock import iso
+from headrace.core.errors import DeclarationError
 from headrace.monitor.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring import MonitorReport, draw, monitor_window
@@ -52,13 +53,21 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
         console.print(table)
 
 
-def retrain_problem(problem: str, decision: str | None, reason: str, home: Path | None) -> None:
+def retrain_problem(
+    problem: str, decision: str | None, reason: str, home: Path | None, *, reselect: bool = False
+) -> None:
     """Do the retrain of a decision; without one, what is owed, the oldest first; else one that a person wants.
 
+    reselect: one by hand, whatever is owed, that chooses features anew (it has to be better for certain).
     Exit code 4: the challenger was refused or could not be compared, or the data could not be trained on.
     """
     context = context_of(problem, home)
-    chosen = decision or _owed(context) or ask_by_hand(context, reason, now_us=wall_us()).id
+    if decision and reselect:
+        raise DeclarationError(
+            "a decision says itself what it retrains", where="--reselect", fix="leave out --decision or --reselect"
+        )
+    owed = None if reselect else decision or _owed(context)
+    chosen = owed or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
     report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
     show_outcome(report)
     if report.outcome in ("refused", "not comparable", "failed"):

@@ -116,7 +116,7 @@ class Decision:
     """What is to be done about a window, and why. id: the same for the same problem, window and champion.
 
     drifted: the window's findings. confirmed: topics that persisted. topics: what people are told by this decision.
-    links: name -> address, for people (no part of the id).
+    links: name -> address, for people (no part of the id). reselect: a retrain that chooses features anew.
     """
 
     id: str
@@ -135,6 +135,7 @@ class Decision:
     mature: int = 0
     censored: int = 0
     escalated: bool = False
+    reselect: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -115,10 +115,10 @@ def escalation(decision: Decision, history: Sequence[Past], policy: Policy | Non
     )
 
 
-def by_hand(problem: str, champion: str | None, at_us: int, reason: str) -> Decision:
+def by_hand(problem: str, champion: str | None, at_us: int, reason: str, *, reselect: bool = False) -> Decision:
     """A retrain that a person asks for: no policy holds it back. The same person's second click is the same id."""
     return Decision(
-        id=decision_id(problem, at_us, at_us, champion, "by hand"),
+        id=decision_id(problem, at_us, at_us, champion, "by hand, features anew" if reselect else "by hand"),
         problem=problem,
         kind="retrain",
         reason=reason,
@@ -126,6 +126,7 @@ def by_hand(problem: str, champion: str | None, at_us: int, reason: str) -> Deci
         end_us=at_us,
         champion=champion,
         measured=False,
+        reselect=reselect,
     )
 
 

@@ -2,7 +2,8 @@
 
 The history ends where the decision's window does, so a retrain that was killed finds its finished stages on the next
 try and ends as it would have. The online store is filled before the promotion: the champion's features are there when
-the API follows it. Only one holder works on a decision, and its outcome is written once, with what people are told.
+the API follows it. The champion's features stay, unless a person asks for a new selection. Only one
+holder works on a decision, and its outcome is written once, with what people are told.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from headrace.monitor.decision import Decision, Outcome
 from headrace.monitor.lease import held
 from headrace.monitor.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy import Policy, by_hand
-from headrace.pipeline import production, release
+from headrace.pipeline import production, refresh, release
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
 from headrace.pipeline.runner import STAGES, PipelineRun
@@ -31,7 +32,9 @@ Walk = Callable[[PipelineRun], None]
 
 def _stages() -> tuple[Stage, ...]:
     """The main job without its replay, which is history by now; the online store is filled before the promotion."""
-    kept = [stage for stage in STAGES if stage.name not in (production.REPLAY.name, release.MATERIALISE.name)]
+    left_out = (production.REPLAY.name, release.MATERIALISE.name)
+    instead = {refresh.KEEP.name: refresh.KEEP}
+    kept = [instead.get(stage.name, stage) for stage in STAGES if stage.name not in left_out]
     at = kept.index(release.PROMOTE)
     return (*kept[:at], replace(release.MATERIALISE, needs=("publish", "register")), *kept[at:])
 
@@ -71,16 +74,16 @@ def walk_stages(run: PipelineRun) -> None:
         run.run_stage(name)
 
 
-def ask_by_hand(context: Context, reason: str, *, now_us: int) -> Decision:
+def ask_by_hand(context: Context, reason: str, *, now_us: int, reselect: bool = False) -> Decision:
     """Put a retrain that a person wants into the outbox. now_us: wall clock. Asked again at the same clock, it is the
-    same one. Raises NotFoundError before anything was loaded."""
+    same one. reselect: choose features anew. Raises NotFoundError before anything was loaded."""
     name = context.problem.name
     clock = Lake(context.root, name).clock()
     if clock is None:
         raise NotFoundError("nothing was loaded yet", where=name, fix="run `make run-pipeline` first")
     record = Ledger(context.root, name).champion()
     until = floor_to_tick(clock, context.problem.tick_us)
-    decision = by_hand(name, record.version if record else None, until, reason)
+    decision = by_hand(name, record.version if record else None, until, reason, reselect=reselect)
     return announce(Outbox(context.root, name), decision, now_us=now_us).decision
 
 
@@ -125,7 +128,9 @@ def _not_ours(entry: Entry, now_us: int) -> RetrainReport:
 def _train(context: Context, decision: Decision, walk: Walk) -> _Ended:
     if other := _newer_champion(context, decision):
         return _Ended(outcome="superseded", reason=f"version {other} became champion after this was decided")
-    run = PipelineRun(replace(context, until_us=decision.end_us), RETRAIN_STAGES)
+    # The decision's champion, not today's: after a kill behind the promotion the stages are found again.
+    features_of = None if decision.reselect else decision.champion
+    run = PipelineRun(replace(context, until_us=decision.end_us, features_of=features_of), RETRAIN_STAGES)
     try:
         walk(run)
     except (DataError, DeclarationError) as error:

@@ -1,0 +1,59 @@
+"""The stage that takes the place of selection in a retrain: the champion's features stay.
+
+The same features on newer data are a plain refresh, which the gate asks only not to be worse by more than the margin.
+A new selection is another recipe and has to be better for certain (docs/adr/0008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import NotFoundError
+from headrace.core.files import write_json
+from headrace.models.bundle import Bundle
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import SELECT, read_definitions
+from headrace.pipeline.stage import Needs
+from headrace.synthesis.definitions import to_json
+
+
+def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+    """The champion's definitions. Selected anew where there are none, or the declaration no longer makes them all."""
+    made = read_definitions(needs["synthesise"].folder / "definitions.json")
+    bundle = _bundle_kept(context)
+    if bundle is None or not set(bundle.definitions) <= set(made):
+        return SELECT.run(context, needs, folder)
+    write_json(folder / "definitions.json", [to_json(item) for item in bundle.definitions])
+    return {
+        "kept": len(bundle.definitions),
+        "candidates": len(made),
+        "service": bundle.service,
+        "features_of": context.features_of,
+    }
+
+
+def _bundle_kept(context: Context) -> Bundle | None:
+    from headrace.registry.models import download
+
+    if context.features_of is None:
+        return None
+    try:
+        folder = download(context.problem.name, context.features_of, context.tracking_uri, context.root)
+    except NotFoundError:  # deleted by a person, and no copy of ours is left
+        return None
+    return Bundle.load(folder)
+
+
+KEEP = replace(
+    SELECT,
+    run=_keep,
+    code=(*SELECT.code, "headrace.pipeline.features"),
+    parameters=lambda context: {
+        **SELECT.parameters(context),
+        "features_of": context.features_of,
+        "store": context.store_identity,
+    },
+)
