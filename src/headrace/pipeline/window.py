@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.predictions import Prediction, PredictionLog
-from headrace.lake.store import Lake
+from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import LABEL, PREDICTION, Bundle
 from headrace.monitor.evidence import WindowEvidence, window_evidence
 from headrace.pipeline.context import Context
 from headrace.pipeline.release import champion_bundle
 from headrace.registry.ledger import Record
-from headrace.schema import Problem
+from headrace.schema import Every, Problem
 from headrace.synthesis.definitions import Aggregate, Definition, Transform
+from headrace.synthesis.engines.keys import plain
 from headrace.synthesis.primitives.calendar import CALENDAR
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine import build_spine, labels_at
 
 #: Fields of an instant say when it is. `time_since` says how the world is.
 _CALENDAR = frozenset(primitive.name for primitive in CALENDAR) - {"time_since"}
@@ -76,7 +77,7 @@ def current_window(
     with PredictionLog(context.root, problem.name) as log:
         answered = log.answered(start_us, end_us, version=version)
     chosen = {_text(row.row_key) if row.row_key else row.id: row for row in answered}
-    labels, censored = _labels(context, chosen.keys(), start_us, end_us, now_us) if chosen else ({}, 0)
+    labels, censored = _labels(context, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
     columns = _features(list(chosen.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in chosen], pa.float64())
@@ -89,19 +90,31 @@ def _text(key: Sequence[Any]) -> str:
 
 
 def _labels(
-    context: Context, wanted: Any, start_us: int, end_us: int, now_us: int
+    context: Context, asked_for: Mapping[str, Prediction], start_us: int, end_us: int, now_us: int
 ) -> tuple[dict[str, float | None], int]:
     """Row key -> label as known now, None while it is not; and how many are overdue."""
     problem = context.problem
     snapshot = Lake(context.root, problem.name).snapshot()
-    spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us)
-    keys = [_text(list(row.values())) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
-    asked = np.array([key in wanted for key in keys], dtype=np.bool_)
+    if isinstance(problem.spine, Every):  # requests fall between the instants of its schedule, and have labels too
+        spine, keys = _spine_of(problem, problem.spine, snapshot, list(asked_for.values()), now_us), list(asked_for)
+    else:
+        spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us)
+        keys = [_text(list(row.values())) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
+    asked = np.array([key in asked_for for key in keys], dtype=np.bool_)
     mature = spine["mature"].to_numpy() & asked
     cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
     usual_us = np.quantile((known - cutoffs)[mature], _USUALLY) if mature.any() else now_us - start_us
     overdue = asked & ~spine["mature"].to_numpy() & (cutoffs + usual_us < now_us)
     return dict(zip(keys, spine["label"].to_pylist(), strict=True)), int(overdue.sum())
+
+
+def _spine_of(problem: Problem, spine: Every, snapshot: Snapshot, rows: Sequence[Prediction], now_us: int) -> pa.Table:
+    """A scheduled problem's spine at just the logged rows [n], in their order."""
+    key = problem.spine_table.keys[0]
+    kind = plain(snapshot.table(spine.active)[problem.schedule_link(spine)]).type
+    keys = pa.array([str(row.join_keys[key]) for row in rows], pa.string()).cast(kind)  # as JSON has kept them
+    cutoffs = np.array([row.cutoff_us for row in rows], dtype=np.int64)
+    return labels_at(problem, snapshot, pa.table({key: keys}), cutoffs, now_us)
 
 
 def _features(rows: Sequence[Prediction], kinds: Mapping[str, str]) -> dict[str, pa.Array]:
