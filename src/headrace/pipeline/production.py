@@ -217,8 +217,9 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     score_due(context)
     now = lake.clock()
     record = Ledger(context.root, problem.name).champion()
-    assert now is not None  # ingest and promote have been
-    assert record is not None
+    assert now is not None  # ingest has been
+    if record is None:  # the gate refused it, and nobody was before it
+        return {"metrics": {}, "refused": _told(refused)}
     if int(champion_bundle(context, record).windows["trained_until_us"]) > problem.feed.start_us:
         return {"metrics": {}, "refused": _told(refused)}
     measured = quality(context, record.version, problem.feed.start_us, end, now)
