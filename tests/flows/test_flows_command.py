@@ -41,7 +41,8 @@ def test_an_unknown_problem_is_one_line_before_anything_starts(command: str, tmp
     done = flows(command, "nowhere", home=tmp_path)
     assert done.returncode == 1
     assert (
-        done.stderr == "headrace: no problem 'nowhere'. found: flights, nafld. name one of these, or the path of a .py file.\n"
+        done.stderr
+        == "headrace: no problem 'nowhere'. found: flights, nafld. name one of these, or the path of a .py file.\n"
     )
     assert not (tmp_path / "prefect").exists()
 
