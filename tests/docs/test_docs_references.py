@@ -64,7 +64,7 @@ def test_commands_and_their_options_exist() -> None:
     named = [
         (page, *found)
         for page in PAGES
-        for found in re.findall(r"(?<![\w./])headrace ([a-z]+)([^\n`]*)", code_of(page))
+        for found in re.findall(r"(?<![\w./])headrace ([a-z]+(?:-[a-z]+)*)([^\n`]*)", code_of(page))
     ]
     assert {command for _, command, _ in named} >= {"run", "check", "status", "promote", "rollback", "advance"}
     for page, command, rest in named:

@@ -126,6 +126,23 @@ def alerts(
     show_alerts(problem, home, retry=retry, as_json=as_json)
 
 
+@app.command(name="explain-feature")
+def explain_feature(
+    problem: ProblemArgument,
+    feature: Annotated[str, typer.Argument(help="a feature's name, or its column in the training set")],
+    given: Annotated[list[str] | None, typer.Argument(help="with --at: entity=value, as in tailnum=N14228")] = None,
+    row: Annotated[str | None, typer.Option(help="key of the row (columns of a composite key by commas)")] = None,
+    at: Annotated[str | None, typer.Option(help="a cutoff, as in 2013-05-01T12:00:00Z, in place of a row")] = None,
+    most: Annotated[int, typer.Option(min=0, help="how many raw rows of each aggregate are shown")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Unfold a feature at one row: its value, what it is made from, the raw rows and which of them counted."""
+    from headrace.cli.explain import explain_feature as explain
+
+    explain(problem, feature, given or (), home, row=row, at=at, most=most, as_json=as_json)
+
+
 @app.command()
 def up(
     problem: ProblemArgument = "flights",

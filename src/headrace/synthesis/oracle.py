@@ -51,12 +51,21 @@ class Held(NamedTuple):
     row: Row
 
 
+class Judged(NamedTuple):
+    """A row of an entity's table: when it counts from, whether it did, and why not (empty: it did)."""
+
+    held: Held
+    at_us: int
+    why: str
+    value: Any
+
+
 class Oracle:
     """Computes every value on its own."""
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """See `synthesis.engine.Engine`."""
-        truth = _Truth(problem, snapshot)
+        truth = Truth(problem, snapshot)
         columns = {}
         for definition in definitions:
             names = problem.entity(definition.entity).join_keys
@@ -68,12 +77,14 @@ class Oracle:
         return pa.table(columns)
 
 
-class _Truth:
+class Truth:
     """One problem and one snapshot of its tables."""
 
     def __init__(self, problem: Problem, snapshot: Tables) -> None:
         self._problem = problem
-        self._rows = {table.name: snapshot.table(table.name).to_pylist() for table in problem.entity_set.tables}
+        self._snapshot = snapshot
+        self._rows: dict[str, list[Row]] = {}
+        self._said_at: dict[tuple[str, tuple[str, ...], int, bool], list[Held]] = {}
 
     def stored(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
         """A Direct or an Aggregate of an entity at an instant."""
@@ -81,25 +92,52 @@ class _Truth:
             return None
         if isinstance(definition, Direct):
             return self._parent(definition, key, tick)
-        table = self._problem.entity_set.table(definition.table)
-        value = value_of(definition, definition.kind)
-        since = -(2**63) if definition.lookback_us is None else tick - definition.lookback_us
-        told = []
-        for held in self._held(table, used_columns(definition, definition.keys), tick, definition.on == "event"):
-            at = held.since_us if held.event_us is None else held.event_us
-            key_of_row = self._key(table, definition.keys, held.row, tick)
-            if since <= at < tick and key_of_row == key and self._holds(definition, held, tick):
-                told.append((at, True if value is None else self._value(table, value, held.row, tick)))
+        told = [(item.at_us, item.value) for item in self.judged(definition, key, tick) if not item.why]
         said = answer(definition.primitive, told)
         return said[definition.part or 0] if isinstance(said, list) else said
+
+    def judged(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[Judged]:
+        """The rows that are this entity's at an instant, in the order in which they count, and those that do not."""
+        table = self._problem.entity_set.table(definition.table)
+        value = value_of(definition, definition.kind)
+        found = []
+        for held in self._held(table, used_columns(definition, definition.keys), tick, definition.on == "event"):
+            if self._key(table, definition.keys, held.row, tick) == key:
+                at = held.since_us if held.event_us is None else held.event_us
+                why = self._against(definition, held, at, tick)
+                read = None if why else True if value is None else self.value(table, value, held.row, tick)
+                found.append(Judged(held, at, why, read))
+        return found
+
+    def unseen(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[tuple[int, Row]]:
+        """Versions that name this entity in columns of their own but come later: (when they are known, the row)."""
+        if any("." in name for name in definition.keys):
+            return []
+        table = self._problem.entity_set.table(definition.table)
+        clock = self._clock(table, used_columns(definition, definition.keys))
+        mine = (row for row in self._versions(table) if tuple(row[name] for name in definition.keys) == key)
+        found = [(_known(table, clock, row), row) for row in mine]
+        return sorted(((known, row) for known, row in found if known >= tick), key=lambda item: item[0])
+
+    def _against(self, definition: Aggregate, held: Held, at: int, tick: int) -> str:
+        """Why a row does not count; empty where it does."""
+        if definition.lookback_us is not None and at < tick - definition.lookback_us:
+            return "before the lookback"
+        if at >= tick:
+            return "its event is not before the tick"
+        return "" if self._holds(definition, held, tick) else "the condition does not hold"
 
     def _parent(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Any:
         table = self._problem.entity_set.table(definition.table)
         value = value_of(definition, definition.kind)
-        for held in self._held(table, used_columns(definition, table.keys), tick):
-            if value is not None and tuple(held.row[name] for name in table.keys) == key:
-                return self._value(table, value, held.row, tick)
-        return None
+        held = self.parent_row(definition, key, tick)
+        return None if value is None or held is None else self.value(table, value, held.row, tick)
+
+    def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Held | None:
+        """The row that a Direct reads."""
+        table = self._problem.entity_set.table(definition.table)
+        held = self._held(table, used_columns(definition, table.keys), tick)
+        return next((item for item in held if _names(table, item.row) == key), None)
 
     def _key(self, table: Table, keys: Sequence[str], row: Row, tick: int) -> tuple[Any, ...]:
         """What entity a row belongs to, by its own columns or by those of its parents' rows."""
@@ -119,17 +157,17 @@ class _Truth:
         if where is None:
             return True
         table = self._problem.entity_set.table(definition.table)
-        value = self._value(table, where.on, held.row, tick)
+        value = self.value(table, where.on, held.row, tick)
         return value is not None and bool(OPERATORS[where.operator](value, where.value))
 
-    def _value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
+    def value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
         """A definition relative to a row of a table, at an instant."""
         if isinstance(definition, RowColumn):
             return _read(self._problem, table, definition.column, row)
         if isinstance(definition, Grouped):
             return self._running(table, definition, row, tick)
         if isinstance(definition, Transform):
-            values = {leaf: [self._value(table, leaf, row, tick)] for leaf in leaves(definition)}
+            values = {leaf: [self.value(table, leaf, row, tick)] for leaf in leaves(definition)}
             given = {leaf.column: value for leaf, value in values.items() if isinstance(leaf, RowColumn)}
             other = {leaf.slug: value for leaf, value in values.items() if not isinstance(leaf, RowColumn)}
             at = np.array([tick], dtype=np.int64)
@@ -144,15 +182,29 @@ class _Truth:
             return None
         key = [mine.row[name] for name in definition.keys]
         group = [item for item in held if [item.row[name] for name in definition.keys] == key and item[:2] <= mine[:2]]
-        told = [(item.since_us, self._value(table, definition.value, item.row, tick)) for item in group]
+        told = [(item.since_us, self.value(table, definition.value, item.row, tick)) for item in group]
         return None if None in key else running(definition.primitive).twin(told)
+
+    def _versions(self, table: Table) -> list[Row]:
+        if table.name not in self._rows:
+            self._rows[table.name] = self._snapshot.table(table.name).to_pylist()
+        return self._rows[table.name]
+
+    def _clock(self, table: Table, columns: tuple[str, ...]) -> list[TimeExpression]:
+        return [TimeExpression.parse(text) for text in clock_of(self._problem, table, columns)]
 
     def _held(self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False) -> list[Held]:
         """Every row that counts at an instant, by what some of its columns say, oldest first."""
-        clock = [TimeExpression.parse(text) for text in clock_of(self._problem, table, columns)]
+        asked = (table.name, columns, tick, on_event)
+        if asked not in self._said_at:
+            self._said_at[asked] = self._hold(table, columns, tick, on_event)
+        return self._said_at[asked]
+
+    def _hold(self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool) -> list[Held]:
+        clock = self._clock(table, columns)
         by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
-        for row in self._rows[table.name]:
-            known = max([row["_arrival"], *(_instant(table, expression, row) for expression in clock)])
+        for row in self._versions(table):
+            known = _known(table, clock, row)
             if known < tick:
                 by_row.setdefault(_names(table, row), []).append((known, row["_order"], row))
         held = [self._said(table, columns, versions, on_event) for versions in by_row.values()]
@@ -177,6 +229,11 @@ class _Truth:
 
 def _names(table: Table, row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in table.keys)
+
+
+def _known(table: Table, clock: Sequence[TimeExpression], row: Row) -> int:
+    """Since when a version is known on a clock."""
+    return max([int(row["_arrival"]), *(_instant(table, expression, row) for expression in clock)])
 
 
 def _read(problem: Problem, table: Table, column: str, row: Row) -> Any:
