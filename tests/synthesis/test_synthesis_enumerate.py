@@ -23,7 +23,7 @@ from headrace.synthesis.definitions import (
     stored,
     to_json,
 )
-from headrace.synthesis.enumerate import CANDIDATE_LIMIT, enumerate_definitions
+from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.plan import make_plan
 from tests.synthesis.synthesis_world import World, problem
 
@@ -79,7 +79,7 @@ def test_counts_are_offered_once_per_clock() -> None:
 
 
 def test_slugs_are_unique_and_definitions_travel_as_json() -> None:
-    assert len({item.slug for item in DEFINITIONS}) == len(DEFINITIONS) <= CANDIDATE_LIMIT
+    assert len({item.slug for item in DEFINITIONS}) == len(DEFINITIONS) <= problem.max_candidates
     assert tuple(from_json(to_json(item)) for item in DEFINITIONS) == DEFINITIONS
     assert all(item.kind != "time" for item in DEFINITIONS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -97,7 +98,11 @@ class Problem:
     """Everything a user writes. Validated once, here; what needs the data is checked by `headrace check`.
 
     entities: composite entities; one entity per relationship into the spine's table comes by itself, named after
-    its column. ignore: "table.column" patterns that are never features. max_features: how many selection may keep.
+    its column. ignore: "table.column" patterns that are never features.
+    depth: how many levels a feature may stack, 1 to 3. where: "table.column" -> values that aggregates are
+    restricted to. groupby: "table.column"s, by each of which rows get running values (it needs depth 2). include,
+    exclude: patterns of feature names (* and ?): only these, none of those. max_candidates: how many features are
+    tried. max_features: how many selection may keep.
     trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
     trial_seconds, trial_memory_mb: wall clock and memory of each trial. searcher: who proposes configurations (a name
     in `headrace.search.searchers`). margin: how much worse than the champion a refresh may be (in the metric).
@@ -112,6 +117,12 @@ class Problem:
     tick: str = "15min"
     entities: tuple[Entity, ...] = ()
     ignore: tuple[str, ...] = ()
+    depth: int = 1
+    where: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    groupby: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_candidates: int = 1000
     feed: Replay | None = None
     max_features: int = 120
     trials: int = 16
@@ -123,7 +134,7 @@ class Problem:
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("lookbacks", "entities", "ignore"):
+        for name in ("lookbacks", "entities", "ignore", "groupby", "include", "exclude"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.name.isidentifier():
             raise DeclarationError(f"{self.name!r} cannot name a problem", fix="use letters, digits and underscores")
@@ -133,6 +144,7 @@ class Problem:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise DeclarationError(f"{name}={limit} lets no trial run", where=self.name, fix="give more than zero")
+        self._check_synthesis()
         self.tick_us, self.lookbacks_us  # noqa: B018  validates both
         if (self.metric in _BINARY) != self.label_expression.binary:
             kind = "true or false" if self.label_expression.binary else "a number"
@@ -209,6 +221,21 @@ class Problem:
                 fix='declare the relationship, or name the entity: by="customer_id"',
             )
         return found[0]
+
+    def _check_synthesis(self) -> None:
+        if self.depth not in (1, 2, 3):
+            raise DeclarationError(f"depth={self.depth} is not from 1 to 3", where=self.name)
+        if self.max_candidates < 1:
+            raise DeclarationError(f"max_candidates={self.max_candidates} leaves no feature", where=self.name)
+        if self.groupby and self.depth < 2:
+            raise DeclarationError("groupby without depth", where=self.name, fix="declare depth=2: they are aggregated")
+        for name in (*self.where, *self.groupby):
+            if name.count(".") != 1:
+                raise DeclarationError(f"{name!r} is not table.column", where=self.name)
+            self.entity_set.table(name.split(".")[0])
+        for name, values in self.where.items():
+            if isinstance(values, str) or not values:
+                raise DeclarationError(f"where={name!r} needs a list of values", where=self.name, found=[values])
 
     @property
     def spine_table(self) -> Table:

@@ -13,13 +13,19 @@ import pyarrow as pa
 
 from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
-from headrace.schema import Problem, Table, TimeExpression
+from headrace.schema import Entity, Problem, Table, TimeExpression
+from headrace.synthesis.definitions import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 #: What the lake adds to every table.
 ARRIVAL, ORDER = "_arrival", "_order"
+
+#: The kinds of columns that features are made from.
+FEATURE_KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
+
+Kinds = Mapping[tuple[str, str], str]
 
 
 def column_kinds(problem: Problem, schemas: Mapping[str, pa.Schema]) -> dict[tuple[str, str], str]:
@@ -63,6 +69,28 @@ def joining_columns(problem: Problem, table: str) -> frozenset[str]:
     if table == problem.spine.table:
         columns.update(problem.join_keys)
     return frozenset(columns)
+
+
+def aggregated_tables(problem: Problem, entity: Entity) -> Iterator[tuple[Table, tuple[str, ...]]]:
+    """What an entity aggregates, and by which columns: the spine's own table, then its parent's other child tables."""
+    if problem.carrier == problem.spine.table:  # a schedule's rows are not kept
+        yield problem.spine_table, entity.join_keys
+    if entity.parent is not None:
+        for relationship in problem.entity_set.children(entity.parent[0]):
+            if relationship.child_table != problem.spine.table:
+                yield problem.entity_set.table(relationship.child_table), (relationship.child_column,)
+
+
+def aggregated_columns(
+    problem: Problem, table: Table, keys: tuple[str, ...], kinds: Kinds
+) -> Iterator[tuple[str, Kind]]:
+    """Columns that can be aggregated and their kinds: not the keys themselves; the derived label last."""
+    for (name, column), kind in kinds.items():
+        if name == table.name and kind in FEATURE_KINDS and column not in keys:
+            yield column, FEATURE_KINDS[kind]
+    derived = label_column(problem)
+    if table == problem.spine_table and derived is not None:
+        yield derived, "boolean"
 
 
 def label_column(problem: Problem) -> str | None:

@@ -1,4 +1,4 @@
-"""Every definition worth computing, read off the schema: depth one down each relationship, then transforms.
+"""Every definition worth computing, read off the schema: depth one down each relationship, transforms, then deeper.
 
 What is offered, and how many, is decided here and nowhere else:
 
@@ -8,7 +8,8 @@ What is offered, and how many, is decided here and nowhere else:
 * `sum` is mean x count, so it is offered over the longest lookback only. `count` and `last_time` are offered once per
   clock, for columns that are seen together are counted together.
 * The share of true labels is also offered over all history.
-* Candidates are ranked by what usually pays (`_TIERS`), and cut at CANDIDATE_LIMIT.
+* Deeper features (`depth`, `where`, `groupby` of the problem) are made by `stacked`, and come after all flat ones.
+* Candidates are ranked by what usually pays (`_TIERS`), and cut at the problem's `max_candidates`.
 """
 
 from __future__ import annotations
@@ -18,14 +19,22 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from headrace.schema import Entity, Problem, Table
-from headrace.synthesis.columns import check_label_name, clock_of, column_kinds, known_at_cutoff, label_column
+from headrace.synthesis.columns import (
+    FEATURE_KINDS,
+    Kinds,
+    aggregated_columns,
+    aggregated_tables,
+    check_label_name,
+    clock_of,
+    column_kinds,
+    known_at_cutoff,
+)
 from headrace.synthesis.combine import row_transforms, stored_transforms
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform
+from headrace.synthesis.offered import check_names, wanted
+from headrace.synthesis.stacked import stacked_definitions
+from headrace.synthesis.stacking import depth, relative
 
-#: How many candidates at most; the last tiers go first.
-CANDIDATE_LIMIT = 1000
-
-_FEATURE_KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
 _BY_KIND: dict[str, tuple[str, ...]] = {
     "row": (),
     "numeric": ("mean", "std", "max", "min", "skew", "sum", "last"),
@@ -41,34 +50,43 @@ _GIVEN: dict[str, tuple[str, ...]] = {
 _EVERY_LOOKBACK = ("mean", "percent_true", "count")
 _TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
 
-Kinds = Mapping[tuple[str, str], str]
-
 
 def enumerate_definitions(problem: Problem, schemas: Mapping[str, pa.Schema]) -> tuple[Definition, ...]:
-    """All candidate definitions of a problem, best tiers first, at most CANDIDATE_LIMIT, each once.
+    """All candidate definitions of a problem, best tiers first, at most `max_candidates`, each once.
 
     schemas: the Arrow schema of every table. Raises DeclarationError where a column's name collides with the
-    derived label's.
+    derived label's, where the declaration names a column that is not there or does not fit, and where a pattern of
+    `include` or `exclude` fits no candidate.
     """
     if problem.spine.table in schemas:
         check_label_name(problem, schemas[problem.spine.table])
     kinds = column_kinds(problem, schemas)
+    check_names(problem, kinds)
     rows = tuple(_row_columns(problem, kinds))
     direct = tuple(_direct(problem, kinds))
-    aggregates = tuple(item for entity in problem.all_entities for item in _aggregates(problem, entity, kinds))
+    aggregates = tuple(
+        item
+        for entity in problem.all_entities
+        for table, keys in aggregated_tables(problem, entity)
+        for item in _over_table(problem, entity, table, keys, kinds)
+    )
     candidates: list[Definition] = [
         *(item for item in rows if item.kind != "time"),
         *direct,
         *row_transforms(rows),
         *stored_transforms(problem, direct, aggregates),
         *(item for item in aggregates if item.kind != "time"),
+        *stacked_definitions(problem, kinds),
     ]
-    ranked = sorted(dict.fromkeys(candidates), key=_tier)
-    return tuple(_first_of_each_slug(ranked)[:CANDIDATE_LIMIT])
+    ranked = sorted(wanted(problem, dict.fromkeys(candidates)), key=_tier)
+    return tuple(_first_of_each_slug(ranked)[: problem.max_candidates])
 
 
-def _tier(definition: Definition) -> int:
-    return 0 if isinstance(definition, RowColumn | Direct) else _TIERS.get(definition.primitive, 0)
+def _tier(definition: Definition) -> tuple[int, int]:
+    """Flat before conditions before what is stacked, the less deep first; then what usually pays."""
+    stacked = isinstance(definition, Direct | Aggregate) and bool(relative(definition))
+    primitive = definition.primitive if isinstance(definition, Aggregate | Transform) else ""
+    return (depth(definition) if stacked else 0, _TIERS.get(primitive, 0))
 
 
 def _first_of_each_slug(definitions: list[Definition]) -> list[Definition]:
@@ -79,8 +97,8 @@ def _first_of_each_slug(definitions: list[Definition]) -> list[Definition]:
 def _row_columns(problem: Problem, kinds: Kinds) -> Iterator[RowColumn]:
     for (table, column), kind in kinds.items():
         if table == problem.spine.table and known_at_cutoff(problem, column):
-            if kind in _FEATURE_KINDS:
-                yield RowColumn(column=column, kind=_FEATURE_KINDS[kind])
+            if kind in FEATURE_KINDS:
+                yield RowColumn(column=column, kind=FEATURE_KINDS[kind])
             elif kind == "time":
                 yield RowColumn(column=column, kind="time")
 
@@ -90,19 +108,8 @@ def _direct(problem: Problem, kinds: Kinds) -> Iterator[Direct]:
         if entity.parent is None:
             continue
         for (table, column), kind in kinds.items():
-            if table == entity.parent[0] and kind in _FEATURE_KINDS and column != entity.parent[1]:
-                yield Direct(entity=entity.name, table=table, column=column, kind=_FEATURE_KINDS[kind])
-
-
-def _aggregates(problem: Problem, entity: Entity, kinds: Kinds) -> Iterator[Aggregate]:
-    """Aggregates over the spine's own table, then over every other child table of the entity's parent."""
-    if problem.carrier == problem.spine.table:  # a schedule's rows are not kept
-        yield from _over_table(problem, entity, problem.spine_table, entity.join_keys, kinds)
-    if entity.parent is not None:
-        for relationship in problem.entity_set.children(entity.parent[0]):
-            if relationship.child_table != problem.spine.table:
-                child = problem.entity_set.table(relationship.child_table)
-                yield from _over_table(problem, entity, child, (relationship.child_column,), kinds)
+            if table == entity.parent[0] and kind in FEATURE_KINDS and column != entity.parent[1]:
+                yield Direct(entity=entity.name, table=table, column=column, kind=FEATURE_KINDS[kind])
 
 
 def _over_table(
@@ -123,8 +130,8 @@ def _over_table(
 
     lookbacks = problem.lookbacks_us if table.row_known is not None else ()
     clocks: set[tuple[str, ...]] = set()
-    for column in ("", *_columns(problem, table, keys, kinds)):
-        kind = "row" if not column else "boolean" if column == label_column(problem) else kinds[table.name, column]
+    columns: list[tuple[str, str]] = [("", "row"), *aggregated_columns(problem, table, keys, kinds)]
+    for column, kind in columns:
         given = table == problem.spine_table and all(known_at_cutoff(problem, name) for name in (*keys, column) if name)
         clock = clock_of(problem, table, (*keys, *((column,) if column else ())))
         primitives = list((_GIVEN if given else _BY_KIND)[kind])
@@ -132,7 +139,7 @@ def _over_table(
             clocks.add(clock)
             primitives += ["count"] if given or not lookbacks else ["count", "last_time"]
         for primitive in primitives:
-            result: Kind = _FEATURE_KINDS[kind] if primitive in ("mode", "last") else "numeric"
+            result: Kind = FEATURE_KINDS[kind] if primitive in ("mode", "last") else "numeric"
             for lookback_us in _spans(primitive, given, lookbacks):
                 yield aggregate(column, primitive, lookback_us, "time" if primitive == "last_time" else result)
 
@@ -147,13 +154,3 @@ def _spans(primitive: str, given: bool, lookbacks: tuple[int, ...]) -> tuple[int
         ordered = sorted(lookbacks)
         return tuple(dict.fromkeys((ordered[len(ordered) // 2], ordered[-1])))
     return (*lookbacks, None) if primitive == "percent_true" else lookbacks
-
-
-def _columns(problem: Problem, table: Table, keys: tuple[str, ...], kinds: Kinds) -> Iterator[str]:
-    """Columns that can be aggregated: not the keys themselves; the derived label last."""
-    for (name, column), kind in kinds.items():
-        if name == table.name and kind in _FEATURE_KINDS and column not in keys:
-            yield column
-    derived = label_column(problem)
-    if table == problem.spine_table and derived is not None:
-        yield derived

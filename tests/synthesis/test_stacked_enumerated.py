@@ -1,0 +1,138 @@
+"""What is offered beyond one level: which features, in which order, and that the engine says of them what is true."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.errors import DeclarationError, NotFoundError
+from headrace.schema import Problem
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
+from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis.oracle import Oracle
+from headrace.synthesis.stacking import depth, relative
+from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
+from tests.synthesis.synthesis_random import Draw
+from tests.synthesis.test_stacked_against_oracle import assert_close
+
+SCHEMAS = {table.name: Levels({}).table(table.name).schema for table in problem.entity_set.tables}
+SECOND = replace(problem, depth=2, where={"sessions.device": ("pc",)}, groupby=("sessions.customer",))
+THIRD = replace(problem, depth=3, groupby=("events.product",), max_candidates=5000)
+seeds = st.integers(0, 2**32)
+
+
+def offered(declared: Problem) -> tuple[Definition, ...]:
+    return enumerate_definitions(declared, SCHEMAS)
+
+
+def deep(definitions: tuple[Definition, ...]) -> list[Aggregate | Direct]:
+    return [item for item in stored(definitions) if relative(item)]
+
+
+def names(declared: Problem) -> set[str]:
+    return {item.name for item in offered(declared)}
+
+
+def test_depth_one_offers_nothing_stacked() -> None:
+    assert deep(offered(problem)) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "customer.COUNT(sessions WHERE device = pc, 8h by customer)",
+        "customer.customers.region.regions.tax",
+        "customer.MEAN(sessions.session.SUM(events.amount by session), 8h by customer)",
+        "customer.MAX(sessions.session.COUNT(events by session), 8h by customer)",
+        "customer.MEAN(sessions.TIME_SINCE_PREVIOUS(customer by customer), 8h by customer)",
+        "region.MEAN(customers.customer.COUNT(sessions by customer), 8h by region)",
+    ],
+)
+def test_depth_two_offers(name: str) -> None:
+    assert name in names(SECOND)
+    assert name not in names(problem)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "customer.MEAN(sessions.session.MEAN(events.product.products.price by session), 8h by customer)",
+        "customer.SUM(sessions.session.MAX(events.CUM_MEAN(amount by product) by session), 8h by customer)",
+        "region.STD(customers.customer.MAX(sessions.session.SUM(events.amount by session) by customer), 8h by region)",
+    ],
+)
+def test_depth_three_offers(name: str) -> None:
+    assert name in names(THIRD)
+
+
+def test_the_less_deep_come_first_and_the_cap_cuts_the_end() -> None:
+    everything = offered(THIRD)
+    levels = [depth(item) if isinstance(item, Aggregate | Direct) and relative(item) else 0 for item in everything]
+    assert levels == sorted(levels)
+    assert set(levels) == {0, 2, 3}
+    assert len({item.slug for item in everything}) == len(everything)
+    assert offered(replace(THIRD, max_candidates=60)) == everything[:60]
+    assert tuple(from_json(to_json(item)) for item in everything) == everything
+
+
+def test_include_and_exclude() -> None:
+    assert names(replace(SECOND, include=("customer.*",), exclude=("*WHERE*",))) == {
+        name for name in names(SECOND) if name.startswith("customer.") and "WHERE" not in name
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"depth": 4}, "depth=4"),
+        ({"max_candidates": 0}, "leaves no feature"),
+        ({"depth": 1}, "groupby without depth"),
+        ({"groupby": ("customer",)}, "is not table.column"),
+        ({"groupby": ("shops.customer",)}, "no table 'shops'"),
+        ({"groupby": ("sessions.client",)}, "no column 'sessions.client'"),
+        ({"ignore": ("sessions.client",)}, "no column 'sessions.client'"),
+        ({"where": {"sessions.model": ("pc",)}}, "no column 'sessions.model'"),
+        ({"where": {"sessions.device": "pc"}}, "needs a list"),
+        ({"where": {"sessions.device": (1.0,)}}, "cannot be a value"),
+        ({"where": {"events.amount": ("much",)}}, "cannot be a value"),
+        ({"where": {"sessions.begun": ("2020",)}}, "holds no categories"),
+        ({"include": ("custmer.*",)}, "no candidate feature fits"),
+    ],
+)
+def test_what_is_declared_wrongly_is_one_error(change: dict[str, Any], says: str) -> None:
+    with pytest.raises((DeclarationError, NotFoundError), match=says):
+        offered(replace(SECOND, **change))
+
+
+@pytest.mark.parametrize("declared", [SECOND, THIRD], ids=["two", "three"])
+@settings(max_examples=6, deadline=None)
+@given(world=seeds, asked=seeds, chosen=seeds)
+def test_engine_agrees_with_oracle_on_what_is_offered(declared: Problem, world: int, asked: int, chosen: int) -> None:
+    found = deep(offered(declared))
+    some = [found[index] for index in Draw(chosen).rng.permutation(len(found))[:25]]
+    snapshot, keys = random_levels(world), random_requests(asked, most=5)
+    ours = LocalEngine().compute(declared, some, keys, snapshot)
+    assert_close(ours, Oracle().compute(declared, some, keys, snapshot))
+
+
+@settings(max_examples=3, deadline=None)
+@given(world=seeds, asked=seeds, future=seeds)
+def test_what_is_known_later_changes_nothing_that_is_offered(world: int, asked: int, future: int) -> None:
+    found = deep(offered(SECOND))
+    before, keys = random_levels(world), random_requests(asked, most=4)
+    tick = keys["tick"][0].as_py()
+    keys = keys.set_column(keys.column_names.index("tick"), "tick", pa.array([tick] * keys.num_rows))
+    draw = Draw(future)
+    after = {name: list(rows) for name, rows in before.rows.items()}
+    for name in ("regions", "customers", "sessions", "events", "products"):
+        late = [corrected(draw, name, draw.one(after[name])) for _ in range(3) if after[name]]
+        late += [drawn(draw, name, 50)] if name == "events" else []
+        after[name] += [{**row, "_arrival": tick + int(draw.rng.integers(0, 3))} for row in late]
+    was, now = (LocalEngine().compute(SECOND, found, keys, snapshot) for snapshot in (before, Levels(after)))
+    assert now.equals(was)
