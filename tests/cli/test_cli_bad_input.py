@@ -101,6 +101,11 @@ def write(text: str) -> Callable[[Path], None]:
     return damage
 
 
+def ahead(label: str) -> Callable[[Path], None]:
+    """Another label, of what happens after the cutoff."""
+    return declared('label="refunded_amount >= 1"', f"label={label!r}")
+
+
 FAULTS = (
     Fault(name="missing source", damage=remove("orders.csv"), says=("orders.csv", "no such file", "customers.parquet")),
     Fault(name="missing key column", damage=without("order_id"), says=("orders", "order_id", "amount")),
@@ -160,6 +165,36 @@ FAULTS = (
         damage=declared('label="refunded_amount >= 1"', 'label="refunded_amount >= 1000000"'),
         says=("one class", "refunded_amount >= 1000000"),
     ),
+    Fault(
+        name="unknown primitive in a label with a horizon",
+        damage=ahead('number("orders", horizon="2d") > 0'),
+        says=("number", "count"),
+    ),
+    Fault(
+        name="unknown column in a label with a horizon",
+        damage=ahead('max("orders.price", horizon="2d") > 0'),
+        says=("orders", "price"),
+    ),
+    Fault(
+        name="text summed in a label with a horizon",
+        damage=ahead('sum("orders.channel", horizon="2d") > 0'),
+        says=("orders", "channel"),
+    ),
+    Fault(
+        name="label with a horizon that is no number",
+        damage=ahead('last_time("orders.placed", horizon="2d") > 0'),
+        says=("last_time", "no number"),
+    ),
+    Fault(
+        name="one-class label with a horizon",
+        damage=ahead('count("orders", horizon="2d") >= 0'),
+        says=("one class", "count"),
+    ),
+    Fault(
+        name="label with a horizon longer than history",
+        damage=ahead('count("orders", horizon="900d") > 0'),
+        says=("no row has a mature label",),
+    ),
     Fault(name="NaN label", damage=first_label(np.nan), says=("orders.refunded_amount", "NaN")),
     Fault(name="infinite label", damage=first_label(np.inf), says=("orders.refunded_amount", "infinite")),
     Fault(name="no problem in the file", damage=write("x = 1\n"), says=("problem.py", "problem = Problem(...)")),
@@ -187,7 +222,7 @@ def test_an_unknown_problem(command: str, tmp_path: Path) -> None:
     assert outcome == Outcome(
         code=1,
         out="",
-        err="headrace: no problem 'fligths'. found: flights. name one of these, or the path of a .py file.\n",
+        err="headrace: no problem 'fligths'. found: flights, nafld. name one of these, or the path of a .py file.\n",
     )
     assert "no such problem file" in headrace(command, "no/such.py", home=tmp_path / "home").err
 

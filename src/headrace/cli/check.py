@@ -8,13 +8,17 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import HeadraceError
 from headrace.lake.conform import check_label, conform
+from headrace.pipeline.ingest import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named
+from headrace.synthesis.columns import ARRIVAL, ORDER
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.labels import label_values, require_two_values
+from headrace.synthesis.spine import build_spine
 
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
@@ -53,14 +57,36 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """What keeps the label from being learnt: it cannot be read, nowhere has a value, or is the same everywhere."""
-    if isinstance(problem.label_expression, HorizonLabel) or problem.spine.table not in tables:
-        return []  # a label with a horizon needs the history's end, which ingest tells
     try:
-        values = label_values(problem, tables[problem.spine.table])
-        require_two_values(problem, values[~np.isnan(values)])
+        if isinstance(problem.label_expression, HorizonLabel):
+            _horizon(problem, tables)
+        elif problem.spine.table in tables:
+            values = label_values(problem, tables[problem.spine.table])
+            require_two_values(problem, values[~np.isnan(values)])
     except HeadraceError as error:
         return [str(error)]
     return []
+
+
+def _horizon(problem: Problem, tables: Mapping[str, pa.Table]) -> None:
+    """Raises for a label with a horizon that has no value, or one only, by the end of what the sources tell."""
+    if len(tables) == len(problem.entity_set.tables):  # a source that cannot be read is told already
+        until = history_end(problem, {name: tables[name] for name in problem.history_tables})
+        spine = build_spine(problem, _Read(tables), end_us=until, now_us=until)
+        require_two_values(problem, spine["label"].drop_null().to_numpy())
+
+
+class _Read:
+    """Tables as a bootstrap load would bring them into the lake, which is not there yet."""
+
+    def __init__(self, tables: Mapping[str, pa.Table]) -> None:
+        self._tables = tables
+
+    def table(self, name: str) -> pa.Table:
+        rows = self._tables[name]
+        come = pa.array(np.full(rows.num_rows, BEFORE_ALL, dtype=np.int64))
+        order = pa.array(np.arange(rows.num_rows, dtype=np.int64))
+        return rows.append_column(ARRIVAL, come).append_column(ORDER, order)
 
 
 def check_problem(reference: str) -> None:

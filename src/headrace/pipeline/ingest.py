@@ -95,7 +95,7 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         _stand_in(lake, problem, problem.entity_set.table(outcome.table))
     until = context.feed_until_us
     if until is None:
-        until = _history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
+        until = history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
     snapshot = lake.snapshot(until)
     if first or problem.feed is None:
         lake.advance_clock(until)
@@ -134,10 +134,10 @@ def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
         name: conform(table, batches[name], required=required_columns(problem, name))
         for name, table in declared.items()
     }
-    return _history_end(problem, rows) - 1
+    return history_end(problem, rows) - 1
 
 
-def _history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
+def history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
     """The first instant at which everything in these tables was known (us): the production clock of a problem without
     a feed, which knows no later time than its data do."""
     found = [BEFORE_ALL]

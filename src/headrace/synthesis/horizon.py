@@ -17,16 +17,16 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
-from headrace.core.errors import DataError
+from headrace.core.errors import DataError, DeclarationError
 from headrace.schema import EntitySet, HorizonLabel, Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
-from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, column_kinds
+from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
 from headrace.synthesis.definitions import Aggregate, Condition, Kind, RowColumn
 from headrace.synthesis.engine import Engine, Tables
 from headrace.synthesis.engines.keys import encode_rows, plain
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.known import effective_known
-from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.primitives import AGGREGATIONS, Aggregation, aggregation
 from headrace.synthesis.values import Floats, Ints, as_array, numbers
 
 #: When what a row tells was known, as the engine sees it: a column like others.
@@ -46,7 +46,7 @@ def horizon_labels(
     entity, columns = problem.label_entity(label)
     table = problem.entity_set.table(label.table)
     assert table.time is not None  # a Problem without it cannot be declared
-    _check_columns(label, snapshot.table(label.table).column_names)
+    _check(label, snapshot.table(label.table).schema)
     clock = clock_of(problem, table, (*columns, table.time, *label.columns))
     rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
     asked = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
@@ -100,10 +100,33 @@ def _at_event_time(problem: Problem, table: Table) -> Problem:
     return replace(problem, entity_set=EntitySet(tables=tables, relationships=problem.entity_set.relationships))
 
 
-def _check_columns(label: HorizonLabel, names: list[str]) -> None:
+def _check(label: HorizonLabel, schema: pa.Schema) -> None:
+    """Raises DeclarationError where the primitive gives no number, DataError where it cannot read the column."""
+    primitive = aggregation(label.primitive)
+    numbers_only = [item.name for item in AGGREGATIONS.values() if _gives_a_number(item)]
+    if label.primitive not in numbers_only:
+        raise DeclarationError(f"{label.primitive!r} gives no number to predict", where="label", found=numbers_only)
     for column in label.columns:
-        if column not in names:
-            raise DataError(f"no label column {column!r}", where=label.table, found=names)
+        if column not in schema.names:
+            raise DataError(f"no label column {column!r}", where=label.table, found=schema.names)
+    if not label.of and not primitive.rows:
+        raise DataError(
+            f"{label.primitive} needs a column",
+            where=label.table,
+            fix=f'write {label.primitive}("{label.table}.column")',
+        )
+    kind = schema.field(label.of).type if label.of else pa.int64()
+    of = "categorical" if is_text(kind) else "time" if pa.types.is_temporal(kind) else "numeric"
+    if of != "numeric" and (of not in primitive.inputs or primitive.result is None):  # None: the column's own kind
+        raise DataError(
+            f"{label.primitive} of a column of type {kind}",
+            where=f"{label.table}.{label.of}",
+            fix="name a column of numbers",
+        )
+
+
+def _gives_a_number(primitive: Aggregation) -> bool:
+    return primitive.result not in ("categorical", "time") and primitive.outputs == 1 and primitive.finish is None
 
 
 def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], told: Tables) -> Aggregate:
