@@ -23,7 +23,7 @@ from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Problem
+from headrace.schema import DUE, Problem
 from headrace.store.published import read_published
 from headrace.synthesis.definitions import Definition, row_columns
 from headrace.synthesis.engine import Tables
@@ -114,15 +114,21 @@ def _by_key(problem: Problem, snapshot: Tables, key: str) -> Asked:
         )
     found = spine
     for name, part in zip(names, parts, strict=True):
-        found = found.filter(pc.equal(found[name], _parsed(part, found.schema.field(name).type, name)))
+        kind = pa.timestamp("us", "UTC") if name == DUE else found.schema.field(name).type
+        wanted = _parsed(part, kind, name)
+        found = found.filter(pc.equal(found[name], wanted.cast(found.schema.field(name).type)))
     if found.num_rows == 0:
         few = spine.select(names).slice(0, 3).to_pylist()
         raise NotFoundError(
             f"no row {key!r}", where=f"{problem.name}.{problem.spine.table}",
-            found=[",".join(str(value) for value in item.values()) for item in few],
+            found=[",".join(_key_text(name, value) for name, value in item.items()) for item in few],
         )  # fmt: skip
     found = found.slice(0, 1)
     return Asked(found, found["cutoff"][0].as_py(), found["tick"][0].as_py())
+
+
+def _key_text(name: str, value: Any) -> str:
+    return iso(value) if name == DUE else _text(value)
 
 
 def _parsed(text: str, kind: pa.DataType, name: str) -> pa.Scalar:
@@ -183,9 +189,11 @@ def _spell(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, kind: str = "") -> str:
     if value is None:
         return "missing"
+    if kind == "time" and isinstance(value, int):
+        return iso(value)
     if isinstance(value, date):
         return value.isoformat().replace("+00:00", "Z")
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -197,28 +205,28 @@ def _show(tree: Node, asked: Asked, value: Any, logged: Sequence[dict[str, Any]]
     branch = Tree(_heading(tree), highlight=False)
     _grow(branch, tree)
     console.print(branch)
-    agrees = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value)}"
-    console.print(f"value {_text(tree.value)}; {agrees}")
+    agrees = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
+    console.print(f"value {_text(tree.value, tree.kind)}; {agrees}")
     for item in logged:
         console.print(f"logged {_text(item['value'])} by version {item['version']} at {item['made']}")
 
 
 def _heading(node: Node) -> str:
     rows = f" [dim]({node.counted} rows counted, {node.left_out} did not)[/]" if node.counted + node.left_out else ""
-    return f"[bold]{escape(node.name)}[/] = {escape(_text(node.value))}{rows}\n[dim]{escape(node.words)}[/]"
+    return f"[bold]{escape(node.name)}[/] = {escape(_text(node.value, node.kind))}{rows}\n[dim]{escape(node.words)}[/]"
 
 
 def _grow(branch: Tree, node: Node) -> None:
     for child in node.children:
         _grow(branch.add(_heading(child)), child)
     for row in node.rows:
-        below = branch.add(_row(row))
+        below = branch.add(_row(row, node.reads))
         for child in row.children:
             _grow(below.add(_heading(child)), child)
 
 
-def _row(row: UsedRow) -> str:
-    said = ", ".join(f"{name}={_text(value)}" for name, value in row.row.items() if value is not None)
+def _row(row: UsedRow, reads: Sequence[str]) -> str:
+    said = ", ".join(f"{name}={_text(row.row[name])}" for name in reads)
     since = iso(row.at_us) if abs(row.at_us) < 2**57 else ("ever" if row.at_us < 0 else "an instant that nothing tells")
     verdict = f"[yellow]not counted: {escape(row.why)}[/]" if row.why else f"[green]{escape(_text(row.value))}[/]"
     return f"{verdict} since {since} [dim]{escape(said)}[/]"

@@ -5,7 +5,7 @@ The rows are those of the oracle (`oracle.Truth`), as known at the tick: which c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,12 @@ import pyarrow.compute as pc
 
 from headrace.schema import Problem, Table
 from headrace.synthesis.columns import ARRIVAL, ORDER
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Stored, Transform
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.keys import plain
 from headrace.synthesis.finish import finish
 from headrace.synthesis.oracle import Judged, Row, Truth
-from headrace.synthesis.stacking import hops, is_still, join_columns, moving, relative
+from headrace.synthesis.stacking import hops, is_still, join_columns, moving, relative, used_columns
 from headrace.synthesis.words import words
 
 
@@ -42,16 +42,19 @@ class UsedRow:
 class Node:
     """A definition at a row: its value there, what it is made from, and the raw rows.
 
-    counted, left_out: how many rows there were of each; `rows` are the latest of them.
+    counted, left_out: how many rows there were of each; `rows` are the latest of them. reads: the rows' columns that
+    matter to it, the keys first.
     """
 
     name: str
+    kind: Kind
     words: str
     value: Any
     children: tuple[Node, ...] = ()
     rows: tuple[UsedRow, ...] = ()
     counted: int = 0
     left_out: int = 0
+    reads: tuple[str, ...] = ()
 
 
 def unfold(
@@ -78,6 +81,7 @@ class _Unfolding:
             children = tuple(self.root(item, query) for item in definition.inputs)
             return Node(
                 name=definition.name,
+                kind=definition.kind,
                 words=words(definition),
                 value=self._finished(definition, query),
                 children=children,
@@ -85,7 +89,9 @@ class _Unfolding:
         if isinstance(definition, Direct | Aggregate):
             node = self._stored(definition, self._key(definition, query), "this")
             return _with_value(node, self._finished(definition, query))
-        return Node(name=definition.name, words=words(definition), value=self._finished(definition, query))
+        return Node(
+            name=definition.name, kind=definition.kind, words=words(definition), value=self._finished(definition, query)
+        )
 
     def _key(self, definition: Stored, query: Row) -> tuple[Any, ...]:
         return tuple(query[name] for name in self._problem.entity(definition.entity).join_keys)
@@ -122,14 +128,23 @@ class _Unfolding:
         value = truth.stored(definition, key, self._tick_us)
         said = words(definition, whose=whose)
         if None in key:
-            return Node(name=definition.name, words=said, value=value)
+            return Node(name=definition.name, kind=definition.kind, words=said, value=value)
         if isinstance(definition, Direct):
             held = truth.parent_row(definition, key, self._tick_us)
             if held is None:
-                return Node(name=definition.name, words=said, value=value)
+                return Node(name=definition.name, kind=definition.kind, words=said, value=value)
             below = () if definition.value is None else (self._inner(table, definition.value, held.row),)
             row = UsedRow(at_us=held.since_us, why="", value=value, row=_plain(held.row))
-            return Node(name=definition.name, words=said, value=value, children=below, rows=(row,), counted=1)
+            return Node(
+                name=definition.name,
+                kind=definition.kind,
+                words=said,
+                value=value,
+                children=below,
+                rows=(row,),
+                counted=1,
+                reads=_reads(table, used_columns(definition, table.keys)),
+            )
         judged = truth.judged(definition, key, self._tick_us)
         used = [item for item in judged if not item.why]
         idle = [item for item in judged if item.why]
@@ -144,11 +159,13 @@ class _Unfolding:
         ]
         return Node(
             name=definition.name,
+            kind=definition.kind,
             words=said,
             value=value,
             rows=tuple(sorted((*beside, *shown, *later[: self._most]), key=lambda row: row.at_us)),
             counted=len(used),
             left_out=len(idle) + len(unseen),
+            reads=_reads(table, used_columns(definition, definition.keys)),
         )
 
     def _used(self, definition: Aggregate, table: Table, item: Judged) -> UsedRow:
@@ -163,7 +180,13 @@ class _Unfolding:
         value = self._whole.value(table, definition, row, self._tick_us)
         below = definition.inputs if isinstance(definition, Transform) else ()
         children = tuple(self._inner(table, item, row) for item in below)
-        return Node(name=definition.name, words=words(definition, whose="its"), value=value, children=children)
+        return Node(
+            name=definition.name,
+            kind=definition.kind,
+            words=words(definition, whose="its"),
+            value=value,
+            children=children,
+        )
 
 
 class _Narrow:
@@ -185,6 +208,10 @@ class _Narrow:
         for column in self._table.keys:  # of a composite key a few rows too many: they do no harm
             rows = rows.filter(pc.is_in(plain(rows[column]), value_set=plain(mine[column])))
         return rows
+
+
+def _reads(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*table.keys, *columns, *([table.time] if table.time else []))))
 
 
 def _plain(row: Row) -> Row:
