@@ -144,6 +144,21 @@ def explain_feature(
 
 
 @app.command()
+def late(
+    problem: ProblemArgument = "flights",
+    since: Annotated[str | None, typer.Option(help="only what arrived from this instant on")] = None,
+    grace: Annotated[str | None, typer.Option(help="what came no later than this was in time, as in 1h")] = None,
+    out: Annotated[Path | None, typer.Option(help="a new folder for the changed rows, as Parquet")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Say which past training rows would have been different had late and corrected data been known in time."""
+    from headrace.cli.late import show_late
+
+    show_late(problem, home, since=since, grace=grace, out=out, as_json=as_json)
+
+
+@app.command()
 def up(
     problem: ProblemArgument = "flights",
     home: HomeOption = None,

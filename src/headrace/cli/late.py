@@ -1,0 +1,156 @@
+"""`headrace late`: which past training rows late and corrected data would have changed, and by how much."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from headrace.cli.paths import context_of
+from headrace.core.clock import iso, parse_duration, to_us
+from headrace.core.errors import DeclarationError, NotFoundError
+from headrace.core.files import staged_folder
+from headrace.lake.store import Lake
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import schemas
+from headrace.pipeline.release import champion_bundle
+from headrace.registry.ledger import Ledger
+from headrace.synthesis.definitions import Definition
+from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis.late import LateReport, late_report
+from headrace.synthesis.words import duration_words
+
+_ROWS_SHOWN = 10
+
+
+def show_late(
+    reference: str, home: Path | None, *, since: str | None, grace: str | None, out: Path | None, as_json: bool
+) -> None:
+    """Print the report, or its JSON; keep the changed rows in a new folder, if one is named."""
+    context = context_of(reference, home)
+    lake = Lake(context.root, context.problem.name)
+    now = lake.clock()
+    if now is None:
+        raise NotFoundError("nothing was loaded yet", where=context.problem.name, fix=f"run `headrace run {reference}`")
+    report = late_report(
+        context.problem,
+        _definitions(context),
+        lake.snapshot(now),
+        LocalEngine(threads=context.workers),
+        now_us=now,
+        since_us=None if since is None else _instant(since),
+        grace_us=0 if grace is None else parse_duration(grace),
+    )
+    if out is not None:
+        _keep(report, out)
+    if as_json:
+        print(json.dumps(_facts(report), indent=2, default=_spell))
+    else:
+        _show(report, context.problem.name)
+
+
+def _instant(text: str) -> int:
+    try:
+        return to_us(text)
+    except ValueError as error:
+        raise DeclarationError(
+            f"{text!r} is no instant", where="--since", fix="write it as 2013-05-01T12:00:00Z"
+        ) from error
+
+
+def _definitions(context: Context) -> Sequence[Definition]:
+    """The champion's features; every candidate where there is no champion yet."""
+    champion = Ledger(context.root, context.problem.name).champion()
+    if champion is not None:
+        return champion_bundle(context, champion).definitions
+    return enumerate_definitions(
+        context.problem, schemas(context.problem, Lake(context.root, context.problem.name).snapshot())
+    )
+
+
+def _keep(report: LateReport, out: Path) -> None:
+    if out.exists():
+        raise DeclarationError(f"{out} is there already", where="--out", fix="name a new folder")
+    chosen = pa.array(report.changed)
+    with staged_folder(out) as staged:
+        for name, matrix in (("was", report.was), ("in_time", report.in_time)):
+            rows = report.keys.take(chosen)
+            for slug in matrix.column_names:
+                rows = rows.append_column(slug, matrix[slug].take(chosen))
+            pq.write_table(rows, staged / f"{name}.parquet")
+
+
+def _facts(report: LateReport) -> dict[str, Any]:
+    return {
+        "late": [asdict(table) for table in report.tables],
+        "rows": report.rows,
+        "changed": len(report.changed),
+        "added": report.added,
+        "gone": report.gone,
+        "features": [asdict(item) for item in report.features],
+        "most_changed": _most_changed(report),
+    }
+
+
+def _most_changed(report: LateReport) -> list[dict[str, Any]]:
+    """The rows with the most changed features: their key, their cutoff, how many."""
+    keys = report.keys.take(pa.array(report.changed)).to_pylist()
+    counts = report.changes[report.changed]
+    order = np.argsort(-counts, kind="stable")[:_ROWS_SHOWN]
+    return [{**keys[row], "cutoff": iso(keys[row]["cutoff"]), "features": int(counts[row])} for row in order]
+
+
+def _spell(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _show(report: LateReport, name: str) -> None:
+    console = Console()
+    if not report.tables:
+        console.print(f"{name}: nothing came late")
+        return
+    for table in report.tables:
+        console.print(
+            f"{table.table}: {table.new:,} rows came late and {table.corrected:,} were corrected late, "
+            f"by {_length(table.middle_us)} in the middle, by {_length(table.longest_us)} at most"
+        )
+    console.print(
+        f"{len(report.changed):,} of {report.rows:,} training rows would have been different had it come in time"
+        + (f"; {report.added:,} more there would have been" if report.added else "")
+        + (f"; {report.gone:,} there would not have been" if report.gone else "")
+    )
+    if not report.features:
+        return
+    shown = Table("feature", "rows", "share", "mean change", "in spreads", "largest", "appeared", "vanished")
+    for item in report.features:
+        shown.add_row(
+            item.name, f"{item.rows:,}", f"{item.share:.2%}", _number(item.mean_change), _number(item.spreads),
+            _number(item.largest_change), f"{item.appeared:,}", f"{item.vanished:,}",
+        )  # fmt: skip
+    console.print(shown)
+    for row in _most_changed(report)[:3]:
+        key = ", ".join(f"{column}={_spell(value)}" for column, value in row.items() if column != "features")
+        console.print(f"most: {key}: {row['features']} features")
+
+
+def _length(length_us: int) -> str:
+    """In the unit that it fills: `3 hours`, not `11041 seconds`."""
+    for unit in ("1d", "1h", "1min", "1s"):
+        size = parse_duration(unit)
+        if length_us >= 2 * size:
+            return duration_words(length_us // size * size)
+    return duration_words(length_us)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
