@@ -45,6 +45,7 @@ def test_trials_that_misbehave_are_recorded_failures_and_the_study_goes_on(tmp_p
         strict=True,
     ):
         assert re.search(reason, trial.error), trial.error
+    assert [trial.cpu_seconds is None for trial in result.trials] == [False, True, True, True, True, False]
     again = study(tmp_path / "j", objective, trials=6, workers=1, limits=limits, warm_start=known)
     assert again == result, "the failures are in the journal"
 

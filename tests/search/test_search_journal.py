@@ -28,6 +28,15 @@ def test_reads_back_what_was_appended(tmp_path: Path) -> None:
         assert journal.trials == tuple(_trial(number) for number in range(3))
 
 
+def test_a_journal_from_before_cpu_was_told_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    older = _written(path, 2).replace(b', "cpu_seconds": null', b"")
+    assert b"cpu" not in older
+    path.write_bytes(older)
+    with Journal(path, "k") as journal:
+        assert journal.trials == (_trial(0), _trial(1))
+
+
 def test_torn_anywhere_it_keeps_every_whole_line(tmp_path: Path) -> None:
     """Cut the file at every byte: whole trials survive, and appending after it gives a readable file."""
     path = tmp_path / "j.jsonl"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -116,15 +117,28 @@ def _replayed(order: Sequence[int], curves: Sequence[Any], racing: Racing) -> tu
 
 
 @pytest.mark.parametrize("error", [0.05, 0.2, 0.5 - 1e-9])
-def test_on_real_curves_the_winner_lives(error: float) -> None:
-    """40 random configurations on the flights (AUC, 78,548 rows), raced in random orders; as docs/search.md tells."""
+@pytest.mark.parametrize(("drawn", "least_saving"), [(40, 1.25), (24, 1.15)])
+def test_on_real_curves_winners_live(error: float, drawn: int, least_saving: float) -> None:
+    """40 random configurations on the flights (AUC, 78,548 rows); as docs/search.md tells.
+
+    All 40 in random orders have one winner between them, and one that is well ahead. So 24 are drawn as well: another
+    winner each time, often one that is barely ahead.
+    """
     curves = json.loads((Path(__file__).parent / "flights_rungs.json").read_text())
-    best = min(range(len(curves)), key=lambda number: curves[number]["loss"])
-    unraced = sum(curve["seconds"] for curve in curves)
     rng = np.random.default_rng(0)
-    runs = [_replayed(rng.permutation(len(curves)), curves, Racing(error=error)) for _ in range(100)]
-    killed = sum(best not in {trial.number for trial in whole} for whole, _ in runs)
-    saving = unraced / float(np.mean([spent for _, spent in runs]))
-    print(f"error {error:.2f}: winner killed {killed} of {len(runs)}, CPU / {saving:.2f}")  # shown by pytest -s
-    assert killed <= error * len(runs)
-    assert saving > 1.2
+    killed, unraced, raced, regret = 0, 0.0, 0.0, 0.0
+    times = int(os.environ.get("RACES", "60"))
+    for _ in range(times):
+        order = rng.permutation(len(curves))[:drawn]
+        whole, spent = _replayed(order, curves, Racing(error=error))
+        best = min(order, key=lambda number: curves[number]["loss"])
+        killed += best not in {trial.number for trial in whole}
+        regret += min(trial.loss or 0.0 for trial in whole) - curves[best]["loss"]
+        unraced += sum(curves[number]["seconds"] for number in order)
+        raced += spent
+    print(  # shown by pytest -s
+        f"{drawn} drawn, error {error:.2f}: winner killed {killed} of {times}, {regret / times:.5f} lost on average, "
+        f"CPU / {unraced / raced:.2f}"
+    )
+    assert killed <= error * times
+    assert unraced / raced > least_saving

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,9 @@ def test_the_incumbent_is_a_whole_trial_and_time_is_what_trials_took() -> None:
     assert line.x[-1] == 57.0
     assert line.y[-1] == max(-trial.loss for trial in trials if trial.status == "ok" and trial.loss is not None)
     assert list(line.y) == sorted(line.y)
+    told = spent([replace(trial, cpu_seconds=0.25) for trial in trials], AUC)
+    assert told is not None
+    assert told.data[0].x[-1] == 7.5, "CPU seconds, where they are known"
 
 
 def test_an_inactive_parameter_is_drawn_apart() -> None:

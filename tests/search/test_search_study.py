@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import psutil
 import pytest
 
 from headrace.core.errors import ConflictError, HeadraceError
+from headrace.models.space import Config
+from headrace.search.evaluate import Task, evaluate
 from headrace.search.racing import Racing
 from headrace.search.study import StudyResult, run_study
 from headrace.search.trial import Trial
@@ -31,6 +35,20 @@ def test_finds_and_records(tmp_path: Path) -> None:
     assert result.best.loss == min(trial.loss for trial in result.trials if trial.loss is not None) < 0.5
     assert told == list(result.trials)
     assert all(trial.seconds >= 0 and trial.info["pid"] == os.getpid() for trial in told)
+
+
+@pytest.mark.parametrize(("loss", "status"), [(1.0, "ok"), (math.nan, "failed")])
+def test_a_trial_tells_the_cpu_that_it_took(loss: float, status: str) -> None:
+    def burn(config: Config) -> Mapping[str, Any]:
+        until = time.process_time() + 0.05
+        while time.process_time() < until:
+            pass
+        return {"loss": loss}
+
+    trial = evaluate(burn, Task(number=0, config={"x": 1.0, "kind": "plain"}), clock=lambda: 0.0)
+    assert (trial.status, trial.seconds) == (status, 0.0)
+    assert trial.cpu_seconds is not None
+    assert 0.05 <= trial.cpu_seconds < 0.5
 
 
 def test_same_seed_same_trials_in_a_process_of_its_own_too(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ _LEAST_ROWS = 1_000
 class TrialObjective:
     """config of `families.study_space()` -> loss and facts. Picklable, and equal by content, not by where it lies.
 
-    folder, digest: of `prepare`. row_cap: at most so many train rows. shares: parts of them to be fitted on first, as
+    folder, digest: of `prepare`. row_cap: at most so many train rows; what wins on a small part of them need not win on
+    all (docs/search.md). shares: parts of them to be fitted on first, as
     rungs of a race; none where nobody races. threads: of one trial (1 beside other workers).
     """
 
@@ -49,7 +50,7 @@ class TrialObjective:
     digest: str
     metric: str
     seed: int
-    row_cap: int = 25_000
+    row_cap: int = 100_000
     shares: tuple[float, ...] = ()
     threads: int = 1
 

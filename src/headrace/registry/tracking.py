@@ -93,6 +93,8 @@ def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial,
         identity = {_PARENT: parent, TRIAL: str(trial.number), "headrace.kind": "trial"}
         child = client.create_run(experiment, run_name=f"trial {trial.number}", tags=identity)
     measured = {**trial.info, "loss": trial.loss, "seconds": trial.seconds}
+    if trial.cpu_seconds is not None:
+        measured["cpu_seconds"] = trial.cpu_seconds
     rungs = measured.pop("rungs", None) or {}
     measured |= {f"rung {number}": loss for number, loss in enumerate(rungs.values(), start=1)}
     why = {"headrace.error": trial.error[:_LONGEST_VALUE]} if trial.error else {}

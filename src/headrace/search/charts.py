@@ -41,12 +41,12 @@ def history(trials: Sequence[Trial], metric: Metric) -> Figure | None:
 
 
 def spent(trials: Sequence[Trial], metric: Metric) -> Figure | None:
-    """The incumbent's value by the seconds that trials took up to there."""
-    times = np.cumsum([trial.seconds for trial in trials]).tolist()
+    """The incumbent's value by the CPU seconds that trials took up to there; wall seconds of one that was killed."""
+    times = np.cumsum([trial.seconds if trial.cpu_seconds is None else trial.cpu_seconds for trial in trials]).tolist()
     at, best = _incumbents(trials, metric, times)
     if not at:
         return None
-    figure = _figure("seconds in trials", _axis(metric))
+    figure = _figure("CPU seconds in trials", _axis(metric))
     _steps(figure, at, best)
     return figure
 

@@ -67,18 +67,20 @@ class Referee:
 
 def evaluate(objective: Objective, task: Task, clock: Callable[[], float] = time.monotonic) -> Trial:
     """Run one trial. Whatever the objective raises, and a loss that is no number, is a failed trial."""
-    started = clock()
+    started, cpu_started = clock(), time.process_time()
     referee = Referee(task, clock)
     try:
         status, loss, info, error = _outcome(objective, task, referee)
     except Exception:
-        return failed(task, clock() - started, traceback.format_exc()[-_ERROR_LENGTH:])
+        why = traceback.format_exc()[-_ERROR_LENGTH:]
+        return failed(task, clock() - started, why, cpu_seconds=time.process_time() - cpu_started)
     if referee.rungs:
         info["rungs"] = referee.rungs
     seconds = clock() - started
     return Trial(
-        number=task.number, config=task.config, status=status, loss=loss, seconds=seconds, info=info, error=error
-    )
+        number=task.number, config=task.config, status=status, loss=loss, seconds=seconds, info=info, error=error,
+        cpu_seconds=time.process_time() - cpu_started,
+    )  # fmt: skip
 
 
 def _outcome(
@@ -101,5 +103,8 @@ def _finite(value: Any) -> float:
     return loss
 
 
-def failed(task: Task, seconds: float, error: str) -> Trial:
-    return Trial(number=task.number, config=task.config, status="failed", loss=None, seconds=seconds, error=error)
+def failed(task: Task, seconds: float, error: str, *, cpu_seconds: float | None = None) -> Trial:
+    return Trial(
+        number=task.number, config=task.config, status="failed", loss=None, seconds=seconds, error=error,
+        cpu_seconds=cpu_seconds,
+    )  # fmt: skip

@@ -42,8 +42,8 @@ def write_report(
     sections: list[tuple[str, str, Figure | None]] = [
         ("History", "Each trial in the order of asking; the line is the incumbent.", history(trials, metric)),
         (
-            "Incumbent over time",
-            "Seconds that trials took, each on one thread, added up: CPU seconds where cores were free.",
+            "Incumbent over CPU time",
+            "CPU seconds that trials took, added up. A trial whose process died counts with its seconds on the clock.",
             spent(trials, metric),
         ),
         (

@@ -16,8 +16,9 @@ class Trial:
     number: the order of asking, from 0.
     status: "ok" was tried in full; "stopped" was given up on the way, and its loss is what it had reached at a lower
     fidelity (fewer rounds, rows or folds); "failed" has no loss.
-    loss: lower is better. seconds: wall-clock time of the objective. info: whatever else it returned (rounds, the
-    metric's value, its rungs). error: why it was stopped or failed.
+    loss: lower is better. seconds: wall-clock time of the objective. cpu_seconds: of its process, all threads; None
+    where that process died, or was killed. info: whatever else it returned (rounds, the metric's value, its rungs).
+    error: why it was stopped or failed.
     """
 
     number: int
@@ -27,6 +28,7 @@ class Trial:
     seconds: float
     info: Mapping[str, Any] = field(default_factory=dict)
     error: str = ""
+    cpu_seconds: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
