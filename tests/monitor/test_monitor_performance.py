@@ -79,6 +79,30 @@ def test_rows_of_one_bad_day_are_less_proof_than_as_many_rows_of_many_days() -> 
     assert clustered.p_value > 10 * spread.p_value
 
 
+def test_the_reference_has_had_luck_too() -> None:
+    """Held to five days of a gate, a drop is less certain than held to metrics that are taken as exact."""
+    rng = np.random.default_rng(6)
+    gate, now = _rows(rng, 500), _rows(rng, 1_400, signal=1.0)
+    days = {"cutoffs_us": np.arange(1_400) // 200 * DAY}
+    rows = {"reference_label": gate[0], "reference_prediction": gate[1]}
+    exact = {name: found.value for name, found in performance(*gate).metrics.items()}
+    by_days = performance(*now, **rows, **days, reference_cutoffs_us=np.arange(500) // 100 * DAY).metrics  # type: ignore[arg-type]
+    by_metrics = performance(*now, **days, reference_metrics=exact).metrics  # type: ignore[arg-type]
+    for name in ("auc", "log_loss"):
+        assert by_days[name].drop == pytest.approx(by_metrics[name].drop)
+        assert by_days[name].p_value > 1.5 * by_metrics[name].p_value
+
+
+def test_lost_calibration_is_told_and_does_not_decide() -> None:
+    rng = np.random.default_rng(7)
+    gate, (y, p) = _rows(rng, 2_000), _rows(rng, 2_000)
+    found = performance(y, p**2, reference_label=gate[0], reference_prediction=gate[1])
+    calibration = found.metrics["calibration_error"]
+    assert calibration.reference == pytest.approx(performance(*gate).metrics["calibration_error"].value)
+    assert calibration.drop == calibration.value - calibration.reference > 0.05  # type: ignore[operator]
+    assert not calibration.dropped
+
+
 def test_regression_is_judged_by_rmse_relative_to_the_reference() -> None:
     rng = np.random.default_rng(5)
     y = rng.normal(1000, 100, size=2000)

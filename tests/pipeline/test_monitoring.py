@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from headrace.cli.monitor import show_report
 from headrace.core.clock import DAY, iso
 from headrace.core.errors import NotFoundError
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.models.bundle import Bundle
+from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox import Outbox
+from headrace.pipeline.monitoring import Looked
 from headrace.registry.ledger import Ledger
+from headrace.schema import Monitoring
 from headrace.synthesis.spine import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look, wall_us
@@ -70,6 +74,31 @@ def test_what_a_flow_shows(turned: Shop) -> None:
     assert iso(report.decision.end_us) in text.data
     assert any(row["what"] == "auc" and row["drifted"] for row in table.data)
     json.dumps(table.data)
+
+
+def test_a_window_that_is_not_of_whole_weeks_is_held_to_its_own_weekdays(turned: Shop) -> None:
+    def looked(monitoring: Monitoring) -> Looked:
+        context = context_of(turned)
+        found = look(replace(context, problem=replace(context.problem, monitoring=monitoring))).looked
+        assert found is not None
+        assert found.held.table is not None
+        return found
+
+    days, every = looked(Monitoring(window="3d")), looked(Monitoring(window="3d", reference="whole"))
+    assert days.current.length_us == every.current.length_us == 3 * DAY
+    assert days.evidence.measured
+    weekdays = {int(day) for day in days.held.table[CUTOFF].to_numpy() // DAY % 7}  # type: ignore[index]
+    assert weekdays == {int(day) for day in days.current.cutoffs_us // DAY % 7}
+    assert days.held.unseen.num_rows < every.held.unseen.num_rows  # type: ignore[union-attr]
+    assert days.held.table.num_rows == pytest.approx(every.held.table.num_rows * 3 / 7, rel=0.1)  # type: ignore[union-attr]
+
+
+def test_what_stood_in_the_way_is_shown(turned: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    report = look(context_of(turned))
+    (note, *_) = report.notes
+    assert note in report.text()
+    show_report(report)
+    assert note in capsys.readouterr().out
 
 
 def test_calendar_features_are_no_evidence(turned: Shop) -> None:

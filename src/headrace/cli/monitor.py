@@ -42,6 +42,8 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
         f"{decision.mature:,} with a label, {decision.censored:,} overdue; decision {decision.id}",
         soft_wrap=True,
     )
+    for note in report.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     rows = report.rows()
     if rows:
         names = tuple(dict.fromkeys(name for row in rows for name in row))

@@ -3,7 +3,7 @@
 bundle.json         problem, feature service, definitions, encoder, metrics, windows, lead times
 model/              the family's own file (LightGBM text, skops)
 reference.parquet   a sample of the training rows with label, prediction and cutoff, for drift
-gate.parquet        what the recipe predicted for its gate window before the refit saw it
+gate.parquet        what the recipe predicted for its gate window before the refit saw it, and how it came
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
 
@@ -41,7 +41,8 @@ class Bundle:
     service: the feature service it reads. config: of the winning trial. metric: what it was chosen by. metrics: values
     by name, such as "tune_auc". windows: `Windows.describe()`. lead_time: {"low_s", "high_s"}, the usual span from
     cutoff to event in training. facts: whatever else its maker wants to be found in it. reference: of
-    `reference_profile`; after `load` it is read when asked for (`read_reference`). gate: `key` (text), `prediction`.
+    `reference_profile`; after `load` it is read when asked for (`read_reference`). gate: `key` (text), `prediction`,
+    `label`, `cutoff` (us), read in the same way (`gate_rows`).
     """
 
     problem: str
@@ -88,14 +89,14 @@ class Bundle:
 
     def read_gate(self) -> dict[str, float]:
         """Row key (as JSON text) -> what the recipe predicted for it, fitted before the gate window; may be empty."""
-        table = self.gate
-        if table is None and self.folder is not None and (self.folder / "gate.parquet").exists():
-            table = pq.read_table(self.folder / "gate.parquet")
-        return (
-            {}
-            if table is None
-            else dict(zip(*(table[name].to_pylist() for name in ("key", "prediction")), strict=True))
-        )
+        table = self.gate_rows()
+        return dict(zip(*(table[name].to_pylist() for name in ("key", "prediction")), strict=True)) if table else {}
+
+    def gate_rows(self) -> pa.Table | None:
+        """The rows of the gate window, None where a bundle has none; bundles of before know no label and cutoff."""
+        if self.gate is None and self.folder is not None and (self.folder / "gate.parquet").exists():
+            return pq.read_table(self.folder / "gate.parquet")
+        return self.gate
 
     def save(self, folder: Path) -> str:
         """Write a new folder in one step; the digest of its manifest. ConflictError where there is one already."""
@@ -107,9 +108,8 @@ class Bundle:
             write_json(staging / "bundle.json", self._to_json())
             if self.reference is not None or self.folder is not None:
                 pq.write_table(self.read_reference(), staging / "reference.parquet", compression="zstd")
-            if gate := self.read_gate():
-                table = pa.table({"key": list(gate), "prediction": list(gate.values())})
-                pq.write_table(table, staging / "gate.parquet", compression="zstd")
+            if gate := self.gate_rows():
+                pq.write_table(gate, staging / "gate.parquet", compression="zstd")
             write_manifest(staging)
         return manifest_digest(folder)
 

@@ -93,7 +93,7 @@ def window_evidence(
     fdr: float = 0.01,
     tests: Sequence[str] | None = None,
     floor: float = 1.0,
-    reference_prediction: NDArray[np.float64] | None = None,
+    unseen: pa.Table | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: NDArray[np.int64] | None = None,
     length_us: int = 0,
@@ -106,8 +106,9 @@ def window_evidence(
 
     Tables hold the features named in `kinds` (name -> numeric, categorical, boolean) and may hold `_prediction` and
     `_label` (null while immature). exclude: features that say when it is, not how the world is. A reference made of
-    training rows flatters the model on itself: give `reference_prediction` [any] made for rows that it had not seen,
-    and `reference_metrics` (auc, log_loss, rmse) measured on such. cutoffs_us [rows of current]: days are what the
+    training rows flatters the model on itself: give `unseen` [any], rows that it had not seen when it made their
+    `_prediction`; where they have `_label` and `_cutoff` too, quality is held to theirs, else to `reference_metrics`
+    (auc, log_loss, rmse; taken as exact), else to the reference's own. cutoffs_us [rows of current]: days are what the
     quality's bootstrap draws. length_us: of the window; with it and `_cutoff` in the reference no feature is surer than
     the scatter of such windows allows (`monitor.blocks`), else rows are taken as independent. memory_us: feature -> its
     lookback. censored: counted by the caller, who knows the spine.
@@ -128,18 +129,20 @@ def window_evidence(
         if name not in exclude
     ]
     columns, drifted, share = _features(found, fdr * _FEATURES, floor)
-    before = reference_prediction if reference_prediction is not None else _column(reference, PREDICTION)
-    scatter = None if reference_prediction is None else _column(reference, PREDICTION)
+    seen = _column(reference, PREDICTION)
+    before, scatter = (seen, None) if unseen is None else (_column(unseen, PREDICTION), seen)
     prediction = _distribution(
         PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, scatter=scatter,
-        **options | {"blocks": blocks if scatter is not None or reference_prediction is None else None},
+        **options | {"blocks": blocks if scatter is not None or unseen is None else None},
     )  # fmt: skip
     known, those = _labelled(reference, blocks)
     label = _distribution(
         LABEL, "categorical" if binary else "numeric", known, current,
         alpha=fdr * _LABEL, floor=floor, blocks=those, seed=seed,
     )  # fmt: skip
-    quality = _quality(reference, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
+    if unseen is None and reference_metrics is None:
+        unseen = reference
+    quality = _quality(unseen, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
         columns=columns,
@@ -230,7 +233,7 @@ def _distribution(name: str, kind: str, before: Any, current: pa.Table, **option
 
 
 def _quality(
-    reference: pa.Table,
+    held_to: pa.Table | None,
     current: pa.Table,
     metrics: Mapping[str, float] | None,
     cutoffs_us: NDArray[np.int64] | None,
@@ -238,14 +241,20 @@ def _quality(
     alpha: float,
     seed: int,
 ) -> Performance | None:
-    sides = [_numbers(table, name) for table in (current, reference) for name in (LABEL, PREDICTION)]
-    if sides[0] is None or sides[1] is None:
+    label, prediction = (_numbers(current, name) for name in (LABEL, PREDICTION))
+    if label is None or prediction is None:
         return None
+    before: dict[str, Any] = {}
+    if held_to is not None:
+        cutoffs = _column(held_to, CUTOFF)
+        before["reference_label"], before["reference_prediction"] = (
+            _numbers(held_to, name) for name in (LABEL, PREDICTION)
+        )
+        before["reference_cutoffs_us"] = None if cutoffs is None else cutoffs.to_numpy()
     return performance(
-        sides[0],
-        sides[1],
-        reference_label=None if metrics is not None else sides[2],
-        reference_prediction=None if metrics is not None else sides[3],
+        label,
+        prediction,
+        **before,
         reference_metrics=metrics,
         cutoffs_us=cutoffs_us,
         binary=binary,

@@ -1,8 +1,8 @@
 """Quality on matured labels: is the model worse than it was, beyond what luck and a margin explain?
 
 Each metric comes with an interval from a bootstrap by day (by blocks of rows where no days are known), as the gate
-does it. The drop is judged by a t-test on the bootstrap's spread: few days give few degrees of freedom, and a week's
-weather is no proof. Calibration error is reported, but does not decide: log loss already pays for it.
+does it. The drop is judged by Welch's t-test (1947) on the spreads of both sides: few days give few degrees of
+freedom, and a week's weather is no proof. Calibration error is reported, but does not decide: log loss pays for it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ CALIBRATION = "calibration_error"
 class Measured:
     """One metric: its value, 90 % interval, the reference's value, and how much worse it is (positive is worse).
 
-    p_value: chance of a drop as large from luck alone, 1 where it was not judged.
+    p_value: chance of a drop as large from luck alone, 1 where it was not judged (as calibration never is).
     """
 
     value: float
@@ -83,6 +83,7 @@ def performance(
     *,
     reference_label: Floats | None = None,
     reference_prediction: Floats | None = None,
+    reference_cutoffs_us: Groups | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: Groups | None = None,
     binary: bool = True,
@@ -105,7 +106,7 @@ def performance(
     if binary and not np.isin(y, (0.0, 1.0)).all():
         return Performance(note="labels are not 0 or 1", **facts)
     current = _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed)
-    reference = _reference(reference_label, reference_prediction, binary, seed)
+    reference = _reference(reference_label, reference_prediction, reference_cutoffs_us, binary, seed)
     names = _names(y, binary)
     metrics = {name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha) for name in names}
     worse = [name for name, found in metrics.items() if found.dropped]
@@ -129,14 +130,16 @@ def _side(y: Floats, p: Floats, cutoffs_us: Groups | None, seed: int) -> _Side:
     return _Side(y, p, groups.astype(np.int64), weights)
 
 
-def _reference(label: Floats | None, prediction: Floats | None, binary: bool, seed: int) -> _Side | None:
+def _reference(
+    label: Floats | None, prediction: Floats | None, cutoffs_us: Groups | None, binary: bool, seed: int
+) -> _Side | None:
     if label is None or prediction is None:
         return None
     with_both = np.isfinite(label) & np.isfinite(prediction)
     y, p = label[with_both], prediction[with_both]
     if len(y) < _MIN_LABELS or (binary and set(np.unique(y).tolist()) != {0.0, 1.0}):
         return None
-    return _side(y, p, None, seed + 1)
+    return _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed + 1)
 
 
 def _measured(
@@ -147,28 +150,35 @@ def _measured(
     if not len(draws):
         return Measured(value=value, low=value, high=value)
     low, high = (float(edge) for edge in np.quantile(draws, [0.05, 0.95]))
-    before, spread = metrics.get(name), 0.0
-    if reference is not None:
-        before, others = reference.metric(name)
-        spread = float(np.nanstd(others))
+    before, others = (metrics.get(name), None) if reference is None else reference.metric(name)
     if before is None or not np.isfinite(before):
         return Measured(value=value, low=low, high=high)
     if name == CALIBRATION:
-        return Measured(value=value, low=low, high=high, reference=before)
+        return Measured(value=value, low=low, high=high, reference=before, drop=value - before)
     drop = METRICS[name].sign * (before - value)
-    p_value = _p_value(drop, float(np.hypot(draws.std(), spread)), current.weights.shape[1])
+    sides = [_spread(draws, current)]
+    if reference is not None and others is not None:
+        sides.append(_spread(others[np.isfinite(others)], reference))
+    p_value = _p_value(drop, sides)
     margin = MARGINS[name] * (abs(before) if name in _RELATIVE else 1.0)
     dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
     return Measured(value=value, low=low, high=high, reference=before, drop=drop, p_value=p_value, dropped=dropped)
 
 
-def _p_value(drop: float, spread: float, groups: int) -> float:
+def _spread(draws: Floats, side: _Side) -> tuple[float, int]:
+    """Variance of a side's metric, and its groups. The bootstrap of D groups is too narrow by (D - 1) / D."""
+    groups = side.weights.shape[1]
+    return (float(draws.var()) * groups / max(1, groups - 1) if len(draws) else np.nan), groups
+
+
+def _p_value(drop: float, sides: list[tuple[float, int]]) -> float:
     from scipy import stats
 
-    if groups < _MIN_GROUPS or not np.isfinite(spread) or spread == 0:
+    variance = sum(spread for spread, _ in sides)
+    if min(groups for _, groups in sides) < _MIN_GROUPS or not np.isfinite(variance) or variance == 0:
         return 1.0
-    # The bootstrap of D groups is too narrow by the root of (D - 1) / D.
-    return float(stats.t.sf(drop / spread * np.sqrt((groups - 1) / groups), groups - 1))
+    freedom = variance**2 / sum(spread**2 / (groups - 1) for spread, groups in sides)
+    return float(stats.t.sf(drop / np.sqrt(variance), freedom))
 
 
 def _calibration(y: Floats, p: Floats, groups: Groups, weights: Floats) -> Floats:

@@ -1,8 +1,9 @@
 """Monitoring a window of production: evidence, decision, outbox, and only then what people and other flows see of it.
 
-The window is the last `length_us` of cutoffs on the production clock, and ends on a whole `every_us`: looked at again
-it is the same window and the same decision, of which the first stands. What could not be measured is not put into the
-outbox, so that it is looked at again: the labels and predictions may only be late.
+The window is the last week of cutoffs on the production clock, and ends on a whole day, unless the problem's
+`monitoring` says otherwise: looked at again it is the same window and the same decision, of which the first stands.
+What could not be measured is not put into the outbox, so that it is looked at again: the labels and predictions may
+only be late.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from headrace.core.clock import DAY, floor_to_tick, iso
+from headrace.core.clock import floor_to_tick, iso
 from headrace.lake.store import Lake
 from headrace.monitor.announce import announce
 from headrace.monitor.decision import Decision, Window
@@ -20,7 +21,7 @@ from headrace.monitor.outbox import Outbox
 from headrace.monitor.policy import Policy, decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
-from headrace.pipeline.window import Current, Held, current_window, held_to, judge
+from headrace.pipeline.window import Current, Held, current_window, held_to, judge, of_weekdays
 from headrace.registry.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -62,6 +63,11 @@ class MonitorReport:
         return self.looked.evidence if self.looked else None
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What stood in the way of evidence, or is new, for people."""
+        return (*self.looked.evidence.notes, *self.looked.held.problems) if self.looked else ()
+
+    @property
     def event(self) -> dict[str, Any]:
         """The payload of the event that wakes the retrain."""
         return {"decision": self.decision.id, "problem": self.problem, "reason": self.decision.reason}
@@ -91,7 +97,9 @@ class MonitorReport:
             f"Window {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of version "
             f"{decision.champion or '(none)'}, {decision.mature:,} with a label, {decision.censored:,} overdue.",
         ]
-        return "\n".join([*lines, *(f"- {name}: {address}" for name, address in decision.links.items())])
+        links = [f"- {name}: {address}" for name, address in decision.links.items()]
+        notes = ["", "Notes:", "", *(f"- {note}" for note in self.notes)] if self.notes else []
+        return "\n".join([*lines, *links, *notes])
 
     def artifacts(self) -> tuple[Artifact, ...]:
         """What a flow publishes."""
@@ -111,22 +119,24 @@ def monitor_window(
     *,
     now_us: int,
     policy: Policy | None = None,
-    length_us: int = 7 * DAY,
-    every_us: int = DAY,
     links: Mapping[str, str] | None = None,
 ) -> MonitorReport:
     """Look at the last window and decide. now_us: wall clock, for the outbox. links: service -> address, for people.
 
+    Which window, and what it is held to, is the problem's `monitoring`.
     No champion, an empty window, no labels yet, a lost reference: each is a decision with its reason, never an error.
     """
     name, clock = context.problem.name, Lake(context.root, context.problem.name).clock() or 0
-    end_us = floor_to_tick(clock, every_us)
-    start_us = max(end_us - length_us, 0)
+    watched = context.problem.monitoring
+    end_us = floor_to_tick(clock, watched.every_us)
+    start_us = max(end_us - watched.window_us, 0)
     record = Ledger(context.root, name).champion()
     if record is None:
         window = Window(problem=name, start_us=start_us, end_us=end_us, champion=None, measured=False)
         return MonitorReport(problem=name, decision=decide(window))
     held = held_to(context, record)
+    if watched.reference == "weekdays":
+        held = of_weekdays(held, start_us, end_us)
     current = current_window(context, record.version, held.kinds, start_us, end_us, clock)
     looked = Looked(held=held, current=current, evidence=judge(context.problem, current, held, seed=context.seed))
     window = Window.of(

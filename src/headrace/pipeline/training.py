@@ -289,7 +289,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         lead_time=_lead_time(context, needs),
         facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
         reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
-        gate=pq.read_table(needs["evaluate"].folder / "gate.parquet", columns=["key", "prediction"]),
+        gate=pq.read_table(needs["evaluate"].folder / "gate.parquet").drop_columns(["row"]),
     )
     return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
-from headrace.models.bundle import LABEL, PREDICTION, Bundle
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
+from headrace.monitor.columns import MIN_ROWS
 from headrace.monitor.evidence import WindowEvidence, window_evidence
+from headrace.monitor.weekdays import same_weekdays, spacing_us
 from headrace.pipeline.context import Context
 from headrace.pipeline.release import champion_bundle
 from headrace.registry.ledger import Record
@@ -52,17 +55,19 @@ class Current:
 class Held:
     """What the champion was made of. table: its reference profile, None where there is none (problems say why).
 
-    prediction: of rows that the model had not seen. metrics: measured on such rows. importance: slug -> share of the
-    model's mean |SHAP|. memory_us: slug -> how far it looks back, where that has an end.
+    unseen: rows that the model had not seen (`_prediction`; of newer bundles `_label`, `_cutoff`). metrics: measured on
+    such rows. importance: slug -> share of the model's mean |SHAP|. memory_us: slug -> how far it looks back, where
+    that has an end. spacing_us: from one window of the reference to the next, None: as long as the window.
     """
 
     table: pa.Table | None
     kinds: Mapping[str, str] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
-    prediction: NDArray[np.float64] | None = None
+    unseen: pa.Table | None = None
     metrics: Mapping[str, float] | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     memory_us: Mapping[str, int] = field(default_factory=dict)
+    spacing_us: int | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -141,18 +146,40 @@ def held_to(context: Context, record: Record) -> Held:
     except (NotFoundError, CorruptError) as error:
         return Held(table=None, problems=(str(error),))
     kinds = {item.slug: item.kind for item in bundle.definitions if item.kind != "time"}
-    gate = np.array(list(bundle.read_gate().values()), dtype=np.float64)
     names = [f"gate_{name}" for name in METRICS]
     metrics = {name.removeprefix("gate_"): bundle.metrics[name] for name in names if name in bundle.metrics}
     return Held(
         table=table,
         kinds=kinds,
         excluded=frozenset(item.slug for item in bundle.definitions if _tells_the_time(item)),
-        prediction=gate if len(gate) else None,
+        unseen=_unseen(bundle.gate_rows()),
         metrics=metrics or None,
         importance=_importance(bundle, table),
         memory_us={item.slug: _memory_us(item) for item in bundle.definitions},
     )
+
+
+def _unseen(gate: pa.Table | None) -> pa.Table | None:
+    """The gate's rows under the names of the reference's columns."""
+    if not gate:
+        return None
+    names = {"prediction": PREDICTION, "label": LABEL, "cutoff": CUTOFF}
+    taken = {ours: gate[theirs] for theirs, ours in names.items() if theirs in gate.column_names}
+    return pa.table(taken)
+
+
+def of_weekdays(held: Held, start_us: int, end_us: int) -> Held:
+    """What a window of [start, end) is held to: rows of its weekdays, where it is not of whole weeks.
+
+    All rows where too few are of those weekdays; that is told.
+    """
+    if held.table is None or not (end_us - start_us) % (7 * DAY):
+        return held
+    tables = [None if table is None else same_weekdays(table, start_us, end_us) for table in (held.table, held.unseen)]
+    if any(table is not None and table.num_rows < MIN_ROWS for table in tables):
+        few = f"fewer than {MIN_ROWS} rows of the reference are of the window's weekdays: it is held to all of them"
+        return replace(held, problems=(*held.problems, few))
+    return replace(held, table=tables[0], unseen=tables[1], spacing_us=spacing_us(start_us, end_us))
 
 
 def _tells_the_time(item: Definition) -> bool:
@@ -183,10 +210,10 @@ def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> W
         current.table,
         held.kinds,
         exclude=held.excluded,
-        reference_prediction=held.prediction,
+        unseen=held.unseen,
         reference_metrics=held.metrics,
         cutoffs_us=current.cutoffs_us,
-        length_us=current.length_us,
+        length_us=held.spacing_us or current.length_us,
         memory_us=held.memory_us,
         binary=problem.label_expression.binary,
         censored=current.censored,

@@ -4,6 +4,7 @@ from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet, Relationship
 from headrace.schema.expressions import LabelExpression, TimeExpression
 from headrace.schema.horizon import HorizonLabel
+from headrace.schema.monitoring import Monitoring
 from headrace.schema.problem import DUE, EachRow, Every, Problem, Replay, each_row, every
 from headrace.schema.table import Source, Table
 
@@ -15,6 +16,7 @@ __all__ = [
     "Every",
     "HorizonLabel",
     "LabelExpression",
+    "Monitoring",
     "Problem",
     "Relationship",
     "Replay",

@@ -13,6 +13,7 @@ from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
 from headrace.schema.horizon import HorizonLabel, parse_label
+from headrace.schema.monitoring import Monitoring
 from headrace.schema.table import Table
 
 METRICS = ("auc", "log_loss", "rmse")
@@ -106,6 +107,7 @@ class Problem:
     trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
     trial_seconds, trial_memory_mb: wall clock and memory of each trial. searcher: who proposes configurations (a name
     in `headrace.search.searchers`). margin: how much worse than the champion a refresh may be (in the metric).
+    monitoring: how production is watched.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Problem:
     trial_memory_mb: float | None = None
     searcher: str = "tpe"
     margin: float = 0.002
+    monitoring: Monitoring = field(default_factory=Monitoring)
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
