@@ -227,6 +227,15 @@ def test_an_unknown_problem(command: str, tmp_path: Path) -> None:
     assert "no such problem file" in headrace(command, "no/such.py", home=tmp_path / "home").err
 
 
+@pytest.mark.parametrize("trials", ["0", "-3"])
+def test_a_search_of_no_trials_is_refused_before_anything_is_done(trials: str, tmp_path: Path) -> None:
+    problem = write_tiny_problem(tmp_path / "problem", orders=120)
+    outcome = headrace("run", str(problem), "--trials", trials, home=tmp_path / "home")
+    (error,) = outcome.errors
+    assert (outcome.code, f"a study of {trials} trials does nothing" in error) == (1, True)
+    assert not (tmp_path / "home" / "stages").exists()
+
+
 def test_nothing_wrong(tmp_path: Path) -> None:
     outcome = headrace("check", str(write_tiny_problem(tmp_path)), home=tmp_path / "home")
     assert (outcome.code, outcome.errors) == (0, [])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.schema import Problem
+from headrace.search.budget import Budget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,9 @@ class Context:
     workers: int = 2
     features_of: str | None = None
     on_search: Callable[[str], None] | None = None
+
+    def __post_init__(self) -> None:
+        Budget(trials=self.trials)  # a search that does nothing is refused before the stages that lead to it have run
 
     @property
     def store_identity(self) -> str:
