@@ -123,7 +123,8 @@ def difference(mine: pa.ChunkedArray, theirs: list[float | str | None], rows: np
         if not wanted:
             continue
         if isinstance(one, str) or isinstance(other, str):
-            if str(one) != str(other):
+            # featuretools reads a category of digits as a number
+            if (str(float(one)) if isinstance(one, str) and isinstance(other, float) else str(one)) != str(other):
                 return f"row {row}: ours {one}, theirs {other}"
         elif (one is None) != (other is None) or (
             one is not None and other is not None and not np.isclose(one, other, rtol=1e-9, atol=1e-9)

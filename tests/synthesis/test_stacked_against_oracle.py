@@ -37,7 +37,7 @@ def over(
         column=column,
         primitive=primitive,
         lookback_us=None if hours is None else hours * HOUR,
-        kind=AGGREGATIONS[primitive].result or given_kind,
+        kind=more.pop("says", AGGREGATIONS[primitive].result or given_kind),
         **more,
     )
 
@@ -74,12 +74,15 @@ def clause(on: Any, operator: Any, value: float | str) -> Condition:
 LOG = Transform(primitive="log", inputs=(of_session("sum"),), kind="numeric")
 AGO = Transform(primitive="time_since", inputs=(RowColumn(column="happened", kind="time"),), kind="numeric")
 ACROSS = over("product", "events", "product", "mean", "amount", 8)
+#: Of numbers, too.
+COUNTED = ("mode", "num_unique", "entropy")
 DOWN: list[Stored] = [
     *(sessions(name, span, value=of_session("sum")) for name in (*SWEPT, *LISTED) for span in (None, 3)),
     *(sessions(name, 8, value=of_session("mean", hours=3)) for name in SWEPT),
     *(sessions(name, 8, value=of_session("max", hours=3, on="event"), on="event") for name in SWEPT),
     *(sessions(name, value=of_session("mode", "sort", kind="categorical")) for name in ("num_unique", "count")),
     sessions("mode", value=of_session("mode", "sort", kind="categorical"), kind="categorical"),
+    *(sessions(name, span, value=of_session("count"), says="numeric") for name in COUNTED for span in (None, 3)),
     sessions("last", 8, value=of_session("last", "sort", kind="categorical"), kind="categorical"),
     sessions("percent_true", value=of_session("last", "good", kind="boolean"), kind="boolean"),
     sessions("count", value=of_session("last_time", kind="time")),
@@ -95,6 +98,7 @@ BESIDE: list[Stored] = [
     *(events(name, 8, column="amount", on="event") for name in ("mean", "last", "median")),
     *(events(name, value=PRICE) for name in ("mean", "min", "last")),
     events("mode", 8, value=BRAND, kind="categorical"),
+    *(events(name, 8, column="amount", says="numeric") for name in COUNTED),
     events("mean", value=Transform(primitive="log", inputs=(AMOUNT,), kind="numeric")),
     events("std", value=PRICE),
     *(events("mean", span, value=running(name)) for name in RUNNING for span in (None, 3)),

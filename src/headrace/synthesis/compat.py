@@ -28,7 +28,7 @@ from headrace.synthesis.columns import ORDER
 from headrace.synthesis.definitions import Aggregate, Condition, Definition, Direct, Kind, RowColumn, Transform, stored
 from headrace.synthesis.engine import Engine, Tables
 from headrace.synthesis.finish import finish
-from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.primitives import TRANSFORMS, aggregation, transform
 from headrace.synthesis.values import Floats, instants, numbers
 
 #: (table, column) -> kind, as `columns.column_kinds` tells it.
@@ -41,12 +41,14 @@ class Recipe:
 
     ours: "rows" stands for the count of the rows, whatever the column.
 
-    combine: their values [n] each -> featuretools' [n], NaN for missing; None: ours is its value.
+    combine: their values [n] each -> featuretools' [n], NaN for missing; None: ours is its value. inside: below another
+    feature, where nothing can be combined, the first of ours stands for it.
     """
 
     ours: tuple[str, ...]
     reads: int = 0
     combine: Callable[..., Floats] | None = None
+    inside: bool = False
 
 
 def _trend(per_day: Floats, first: Floats) -> Floats:
@@ -77,7 +79,7 @@ def _same(*names: str) -> dict[str, Recipe]:
 
 
 RECIPES: dict[str, Recipe] = {
-    **_same("sum", "mean", "std", "variance", "skew", "min", "max", "median", "mode", "num_unique", "num_true"),
+    **_same("sum", "mean", "std", "variance", "skew", "min", "max", "median", "mode", "num_true"),
     **_same("percent_true", "first", "last", "n_most_common"),
     "count_above_mean": Recipe(ours=("count_above_mean", "count"), combine=_of_some),
     "count_below_mean": Recipe(ours=("count_below_mean", "count"), combine=_of_some),
@@ -89,6 +91,11 @@ RECIPES: dict[str, Recipe] = {
         ours=("num_false_since_last_true", "num_true"), combine=lambda streak, true: np.where(true > 0, streak, 0.0)
     ),
     "count": Recipe(ours=("count",), reads=-1),
+    "num_unique": Recipe(
+        ours=("num_unique", "rows"),  # of rows without a value it is 0, of no rows it is missing
+        combine=lambda unique, rows: np.where(rows > 0, np.nan_to_num(unique), np.nan),
+        inside=True,
+    ),
     "kurtosis": Recipe(
         ours=("kurtosis", "count", "rows"),  # one null makes it 0
         combine=lambda value, count, rows: np.where(count == rows, np.nan_to_num(value), 0.0),
@@ -115,6 +122,7 @@ _KINDS: dict[str, Kind] = {
     "categorical": "categorical",
     "boolean": "boolean",
     "time": "time",
+    "text": "text",
 }
 _CALL = re.compile(r"^([A-Z0-9_]+)\((.*)\)(?:\[(\d+)\])?$", re.DOTALL)
 
@@ -138,6 +146,8 @@ def parse(problem: Problem, kinds: Kinds, entity: str, name: str, window_us: int
     if call is None:
         return Feature(name=name, needs=(reader.direct(entity, parent[0], name),))
     recipe = RECIPES.get(call[1].lower())
+    if recipe is None and call[1].lower() in TRANSFORMS:
+        return Feature(name=name, needs=(reader.transform_of_target(entity, parent[0], call[1].lower(), call[2]),))
     if recipe is None:
         raise DeclarationError(f"no primitive of ours behind {call[1]}", where=name, found=sorted(RECIPES))
     needs: tuple[Definition, ...] = tuple(
@@ -162,7 +172,7 @@ class _Reader:
         call = _CALL.match(text)
         if call is not None:
             recipe = RECIPES.get(call[1].lower())
-            if recipe is None or recipe.combine is not None:
+            if recipe is None or (recipe.combine is not None and not recipe.inside):
                 return self._transform(table, call[1].lower(), call[2])
             return self.aggregate(self._set.table(table).keys[0], table, text, recipe.ours[0], recipe.reads)
         for relationship in self._set.parents(table):
@@ -184,41 +194,59 @@ class _Reader:
         assert call is not None
         inside, _, condition = call[2].partition(" WHERE ")
         first, *more = _split(inside)
-        child, keys, rest = self._down(table, first)
+        path, rest = self._down(table, first)
+        child, keys = path[-1].child_table, _key_of(path)
         column = "" if reads < 0 or not rest else (rest, *more)[reads]
         value = self.value(child, column) if column else None
         if isinstance(value, RowColumn):
             column, value = value.column, None
         kind = self._kind(child, column) if column and value is None else value.kind if value else "numeric"
         primitive = aggregation(ours)
+        of_numbers = primitive.result == "categorical" and kind == "numeric"
         return Aggregate(
             entity=entity,
             table=child,
             keys=keys,
             column="" if value is not None else column,
             primitive=ours,
-            lookback_us=self._window_us,
-            kind=primitive.result or kind,
+            lookback_us=self._window_us if self._set.table(child).time else None,
+            kind=kind if of_numbers else primitive.result or kind,
             part=int(call[3]) if call[3] is not None else None,
             value=value,
-            where=self._condition(child, condition) if condition else None,
+            where=self._condition(child, condition) if condition else self._between(path, name=text),
         )
+
+    def _between(self, path: Sequence[Relationship], name: str) -> Condition | None:
+        """featuretools' window applies to the rows that lie between, too."""
+        timed = [(i, one.child_table) for i, one in enumerate(path[:-1]) if self._set.table(one.child_table).time]
+        if self._window_us is None or not timed:
+            return None
+        if [i for i, _ in timed] != [len(path) - 2]:
+            raise DeclarationError("a window over several tables with a time between", where=name)
+        parent = self._set.table(timed[0][1])
+        came = Direct(entity=path[-1].child_column, table=parent.name, column=str(parent.time), kind="time")
+        ago = Transform(primitive="time_since", inputs=(came,), kind="numeric")
+        return Condition(on=ago, operator="<=", value=self._window_us / SECOND)
 
     def _condition(self, table: str, text: str) -> Condition:
         on, _, value = text.partition(" = ")
         return Condition(on=self.value(table, on), operator="==", value=value)
 
+    def transform_of_target(self, entity: str, table: str, name: str, inside: str) -> Transform:
+        """A transform of the columns of the target's own row."""
+        inputs = tuple(self.direct(entity, table, part) for part in _split(inside))
+        return Transform(primitive=name, inputs=inputs, kind=transform(name).result)
+
     def _transform(self, table: str, name: str, inside: str) -> Transform:
         inputs = tuple(self.value(table, part) for part in _split(inside))
-        return Transform(primitive=name, inputs=inputs, kind="numeric")
+        return Transform(primitive=name, inputs=inputs, kind=transform(name).result)
 
-    def _down(self, table: str, text: str) -> tuple[str, tuple[str, ...], str]:
-        """The table that a path leads down to, the key through its parents, and what is read there."""
+    def _down(self, table: str, text: str) -> tuple[tuple[Relationship, ...], str]:
+        """The path down to a table, and what is read there."""
         for path in self._paths(table):
             child = path[-1].child_table
             if text == child or text.startswith(f"{child}."):
-                hops = [f".{one.parent_table}.{before.child_column}" for before, one in pairwise(path)]
-                return child, (path[-1].child_column + "".join(reversed(hops)),), text[len(child) + 1 :]
+                return path, text[len(child) + 1 :]
         raise DeclarationError(f"nothing below {table!r} is called so", where=text)
 
     def _paths(self, table: str) -> list[tuple[Relationship, ...]]:
@@ -233,6 +261,12 @@ class _Reader:
         if kind not in _KINDS:
             raise DeclarationError(f"{column!r} cannot be a feature: it is {kind}", where=table)
         return _KINDS[kind]
+
+
+def _key_of(path: Sequence[Relationship]) -> tuple[str, ...]:
+    """The key of the first parent, as a row at the end of a path reaches it."""
+    hops = [f".{one.parent_table}.{before.child_column}" for before, one in pairwise(path)]
+    return (path[-1].child_column + "".join(reversed(hops)),)
 
 
 def _split(text: str) -> list[str]:

@@ -137,7 +137,7 @@ def stream_answers(
 
 def _sweepable(entries: Entries, name: str) -> bool:
     if name in ("num_unique", "mode"):
-        return entries.code is not None
+        return entries.code is not None or entries.number is not None
     return entries.number is not None or name in ("count", "last", "last_time")
 
 
@@ -163,8 +163,8 @@ def _sweep(stream: Stream, done: Operations, names: Sequence[str]) -> dict[str, 
         found.update({name: table[:, at] for name, at in _EXTREMES.items()})
     if {"num_unique", "mode"} & set(names):
         number, mode = np.full(many, np.nan), np.full(many, -1, dtype=np.int64)
-        sweeps.distinct(*asked, entries.codes, max(entries.categories, 1), "mode" in names, number, mode)
-        found.update(num_unique=number, mode=mode)
+        sweeps.distinct(*asked, entries.codes, max(entries.kinds, 1), "mode" in names, number, mode)
+        found.update(num_unique=number, mode=entries.category(mode))
     found["count"] = totals[:, 1].astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         found["percent_true"] = totals[:, 2] / totals[:, 0]

@@ -92,8 +92,10 @@ def said(output: Output, answer: npt.NDArray[Any], values: Held | None) -> Held:
     """An output's answers [m] as values of its kind."""
     if answer.ndim > 1:
         answer = answer[:, output.part]
-    if output.kind == "categorical":
-        return Held(code=answer.astype(np.int64), names=None if values is None else values.names)
+    if output.kind in ("categorical", "text"):
+        if values is None or values.code is None:
+            raise TypeError("a column without categories")
+        return Held(code=answer.astype(np.int64), names=values.names)
     return Held(instant=answer.astype(np.int64)) if output.kind == "time" else Held(number=answer)
 
 

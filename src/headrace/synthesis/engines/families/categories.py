@@ -21,7 +21,7 @@ _SCALE = float(2**40)
 
 
 def categories(asked: Asked, names: frozenset[str]) -> dict[str, npt.NDArray[Any]]:
-    """Those of the names that are asked for; a category is its code, -1 where there is none."""
+    """Those of the names that are asked for; a category is its code, -1 where there is none; of numbers a number."""
     n = (asked.high - asked.low).astype(np.float64)
     ranks = MOST_COMMON if "n_most_common" in names else 1 if names & _FREQUENT else 0
     table = _count_log_count(int(n.max(initial=0))) if "entropy" in names else np.zeros((0, 2), dtype=np.int64)
@@ -29,15 +29,15 @@ def categories(asked: Asked, names: frozenset[str]) -> dict[str, npt.NDArray[Any
     top = np.full((asked.size, MOST_COMMON), -1, dtype=np.int64)
     together = np.zeros((asked.size, 2), dtype=np.int64)
     filled = asked.filled
-    distinct(filled.codes, asked.low, asked.high, max(filled.categories, 1), ranks, table, counted, top, together)
+    distinct(filled.codes, asked.low, asked.high, max(filled.kinds, 1), ranks, table, counted, top, together)
     unique, most, last = counted.T
     with np.errstate(all="ignore"):
         found = {
             "num_unique": np.where(n > 0, unique, np.nan),
             "percent_unique": unique / n,
             "mean_count_per_unique": n / unique,
-            "mode": top[:, 0],
-            "n_most_common": top,
+            "mode": filled.category(top[:, 0]),
+            "n_most_common": filled.category(top),
             "max_count": most,
             "percent_most_common": most / n,
             "percent_last": last / n,

@@ -111,10 +111,29 @@ class Entries:
 
     @property
     def codes(self) -> Ints:
-        """The codes [n]."""
-        if self.code is None:
-            raise TypeError("a column without categories")
-        return self.code
+        """The codes [n]; numbers are categories too, and their rank is their code."""
+        return self.code if self.code is not None else self._ranked[0]
+
+    @property
+    def levels(self) -> Floats | None:
+        """The numbers that codes stand for; None where they stand for names."""
+        return None if self.code is not None else self._ranked[1]
+
+    @property
+    def kinds(self) -> int:
+        """How many codes there are."""
+        return self.categories if self.code is not None else len(self._ranked[1])
+
+    @cached_property
+    def _ranked(self) -> tuple[Ints, Floats]:
+        levels, rank = np.unique(self.x + 0.0, return_inverse=True)
+        there = levels[~np.isnan(levels)]
+        return np.where(rank < len(there), rank, -1).astype(np.int64), there
+
+    def category(self, code: Ints) -> npt.NDArray[Any]:
+        """Codes [...] as what the column holds: themselves, or the numbers that they stand for."""
+        levels = self.levels
+        return code if levels is None else np.concatenate([levels, [np.nan]])[code]
 
 
 @dataclass(frozen=True, kw_only=True)
