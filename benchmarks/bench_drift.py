@@ -2,20 +2,26 @@
 
     make bench-drift [QUICK=1] [ONLY=speed|independent|clustered]
 
-A check draws a reference of 5,000 rows of 120 days and a window of the next seven anew and asks for all evidence: ten
-features, predictions, labels and quality. An alarm is any finding at all, in one window; a decision to retrain wants
-more (k of n windows), so the rate of alarms bounds the rate of such decisions. The peer in the same checks is the usual
-rule: some column's PSI (JS distance, for categories) is at least .1, whatever the number of rows. In clustered worlds
-values are those of few entities and remember the days before; the peer is the same evidence of independent rows.
+A check draws a reference of 5,000 rows of 120 days, 2,000 rows of the last 28 of them that the model had not seen, and
+a window of the next seven days anew, and asks for all evidence as the monitor flow does: ten features, predictions,
+labels and quality. Batches of checks are kept in .headrace/bench-drift.jsonl for as long as the code of the evidence
+stays as it is, so a run that was cut off goes on. An alarm is any finding at all, in one window; a decision to retrain
+wants more (k of n windows), so the rate of alarms bounds the rate of such decisions. The peer in the same checks is the
+usual rule: some column's PSI (JS distance, for categories) is at least .1, whatever the number of rows. In clustered
+worlds values are those of few entities and remember the days before; the peer is the same evidence of independent rows.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +30,16 @@ from numpy.typing import NDArray
 
 from benchmarks.results import Goal, Row, publish
 from headrace.core.clock import DAY
+from headrace.core.fingerprint import fingerprint
 from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence import WindowEvidence, window_evidence
 from tests.monitor.still_world import features, lived, planted, timed, window
 
 COMMAND = "make bench-drift"
 SIZES = (100, 1_000, 10_000)
-REFERENCE_ROWS, COLUMNS = 5_000, 10
-DAYS, WEEK = 120, 7 * DAY
+REFERENCE_ROWS, UNSEEN_ROWS, COLUMNS = 5_000, 2_000, 10
+KEPT, BATCH = Path(".headrace/bench-drift.jsonl"), 100
+DAYS, UNSEEN_DAYS, WEEK = 120, 28, 7 * DAY
 ENTITIES, MEMORY, CLUSTERED_ROWS, PEER_CHECKS = (3, 16, 100, 4_000), 0.8, 2_000, 100
 #: shift -> the column it is planted in, its sizes, and how to say them.
 SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
@@ -42,10 +50,11 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
     "label rate": ("", (0.1, 0.2), "label rate + {:g}"),
 }
 NOTE = (
-    "Ten features, predictions, labels and quality of a week against a reference of 5,000 rows of 120 days; every check"
-    " draws both sides anew. An alarm is any finding in a single window; a decision to retrain also wants persistence."
-    " Shifts below the floor (about a quarter of a standard deviation, ten points of a label rate) are not meant to be"
-    " found, however many rows show them; near it, some are."
+    "Ten features, predictions, labels and quality of a week against a reference of 5,000 rows of 120 days and 2,000"
+    " rows of its last 28 days that the model had not seen; every check draws all of them anew. An alarm is any finding"
+    " in a single window; a decision to retrain also wants persistence. Shifts below the floor (about a quarter of a"
+    " standard deviation, ten points of a label rate) are not meant to be found, however many rows show them; near it,"
+    " some are."
 )
 CLUSTERED_NOTE = (
     "As above, but 2,000 rows whose value is their entity's of that day, with an autocorrelation of .8 from day to day,"
@@ -84,9 +93,13 @@ def judge(check: Check) -> Found:
     column = SHIFTS[check.shift][0] if check.shift else ""
     if check.shift:
         current = planted(rng, current, column, check.shift, check.size)
-    found = window_evidence(reference, current, kinds, length_us=WEEK, seed=check.seed, cutoffs_us=_cutoffs(current))
+    unseen = timed(rng, window(rng, UNSEEN_ROWS, {}), DAYS - UNSEEN_DAYS, DAYS)
+    cutoffs = _cutoffs(current)
+    found = window_evidence(
+        reference, current, kinds, unseen=unseen, length_us=WEEK, seed=check.seed, cutoffs_us=cutoffs
+    )
     compared = check.entities and check.seed < PEER_CHECKS
-    by_rows = window_evidence(reference, current, kinds, seed=check.seed) if compared else None
+    by_rows = window_evidence(reference, current, kinds, unseen=unseen, seed=check.seed) if compared else None
     return Found(alarm=found.alarming, usual=by_rows.alarming if by_rows else usual(found), hit=named(found, column))
 
 
@@ -221,12 +234,43 @@ Part = Callable[[Callable[[list[Check]], list[Found]], int, str], list[Row]]
 def rates(parts: tuple[Part, Part], quick: bool, command: str) -> list[Row]:
     """Still worlds, then moved ones."""
     still, moved = (100, 20) if quick else (1_000, 100)
+    kept = _kept()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
 
         def run(checks: list[Check]) -> list[Found]:
-            return list(pool.map(judge, checks, chunksize=10))
+            found: list[Found] = []
+            for batch in (checks[at : at + BATCH] for at in range(0, len(checks), BATCH)):
+                key = fingerprint([_code(), *batch])
+                if key not in kept:
+                    kept[key] = list(pool.map(judge, batch, chunksize=10))
+                    _keep(key, kept[key])
+                found += kept[key]
+            counts = [sum(column) for column in zip(*found, strict=True)]
+            print(checks[0], len(found), "checks:", dict(zip(Found._fields, counts, strict=True)), flush=True)
+            return found
 
         return parts[0](run, still, command) + parts[1](run, moved, command)
+
+
+def _code() -> str:
+    """Of all that a check depends on."""
+    rooms = ("headrace.monitor", "headrace.evaluate", "tests.monitor.still_world")
+    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(rooms)]
+    sizes = (REFERENCE_ROWS, UNSEEN_ROWS, DAYS, UNSEEN_DAYS, MEMORY, PEER_CHECKS)
+    return fingerprint([*map(inspect.getsource, [*modules, judge, _sides, named, usual]), *sizes])
+
+
+def _kept() -> dict[str, list[Found]]:
+    if not KEPT.exists():
+        return {}
+    rows = (json.loads(line) for line in KEPT.read_text().splitlines())
+    return {row["key"]: [Found(*(bool(fact) for fact in one)) for one in row["found"]] for row in rows}
+
+
+def _keep(key: str, found: list[Found]) -> None:
+    KEPT.parent.mkdir(exist_ok=True)
+    with KEPT.open("a") as file:
+        file.write(json.dumps({"key": key, "found": [[int(fact) for fact in one] for one in found]}) + "\n")
 
 
 if __name__ == "__main__":

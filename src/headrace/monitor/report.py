@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from headrace.core.clock import from_us, iso
 from headrace.core.files import write_bytes
 from headrace.models.bundle import LABEL, PREDICTION
+from headrace.monitor.columns import as_numbers
 from headrace.monitor.decision import Decision
 from headrace.monitor.evidence import WindowEvidence
 from headrace.monitor.rendering import METHODS, Column, draw
@@ -134,7 +135,8 @@ def _columns(
     left_out: dict[str, str] = {}
     for name, kind in wanted.items():
         taken = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)
-        gone = [side for side, table in (("reference", reference), ("window", current)) if not _has_values(table, name)]
+        sides = (("reference", reference), ("window", current))
+        gone = [side for side, table in sides if not _has_values(table, name, kind)]
         if taken is None:
             left_out[name] = f"columns of kind {kind} are not drawn"
         elif gone:
@@ -146,8 +148,13 @@ def _columns(
     return chosen, left_out
 
 
-def _has_values(table: pa.Table, name: str) -> bool:
-    return name in table.column_names and bool(pc.sum(pc.is_finite(_floats(table, name))).as_py() or 0)
+def _has_values(table: pa.Table, name: str, kind: str) -> bool:
+    if name not in table.column_names:
+        return False
+    if kind == "numeric":  # texts where numbers were are none
+        numbers = as_numbers(table[name])
+        return numbers is not None and bool(np.isfinite(numbers).any())
+    return bool(pc.sum(pc.is_finite(_floats(table, name))).as_py() or 0)
 
 
 def _floats(table: pa.Table, name: str) -> pa.ChunkedArray:
@@ -176,7 +183,7 @@ def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, 
     columns: dict[str, Any] = {}
     for name, kind in chosen.items():
         if kind == "numeric":
-            columns[name] = table[name].cast(pa.float64()).to_numpy()
+            columns[name] = as_numbers(table[name])
         else:
             kept = set(categories[name])
             texts = [None if value is None else str(value) for value in table[name].to_pylist()]
