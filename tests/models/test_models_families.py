@@ -11,6 +11,7 @@ import pytest
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS, Metric
 from headrace.models.families import FAMILIES, Family, Fitted, family_named, split_config, study_space, warm_start
+from headrace.models.families.lightgbm import FittedLightGBM, LightGBM
 from headrace.search.space import Space, problems_of, sample
 from tests.models import examples
 
@@ -103,6 +104,16 @@ def test_contributions_sum_to_the_raw_output(family: Family, metric: Metric) -> 
     # equal up to the average row's output, one constant
     assert np.ptp(raw - sums) < 1e-5 * max(np.ptp(raw), 1)
     assert fitted.contributions(DESIGN).shape == DESIGN.X.shape
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning", "ignore:LightGBM binary classifier:UserWarning")
+def test_contributions_of_trees_are_those_that_shap_tells() -> None:
+    import shap
+
+    fitted = _fit(LightGBM(), METRICS["auc"])
+    assert isinstance(fitted, FittedLightGBM)
+    told = shap.TreeExplainer(fitted.booster).shap_values(DESIGN.X)
+    np.testing.assert_allclose(fitted.contributions(DESIGN), told[-1] if isinstance(told, list) else told, atol=1e-9)
 
 
 def test_the_empty_column_contributes_nothing(family: Family, metric: Metric) -> None:
