@@ -20,6 +20,7 @@ _PLACEHOLDERS: dict[str, Any] = {
     "numeric": 1.0,
     "boolean": True,
     "categorical": "text",
+    "text": "some words",
     "time": "2013-05-01T12:00:00Z",
 }
 

@@ -15,8 +15,9 @@ from headrace.pipeline.ingest import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named
-from headrace.synthesis.columns import ARRIVAL, ORDER
-from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis import across
+from headrace.synthesis.columns import ARRIVAL, ORDER, column_kinds
+from headrace.synthesis.enumerate import every_definition
 from headrace.synthesis.labels import label_values, require_two_values
 from headrace.synthesis.spine import build_spine
 
@@ -89,6 +90,25 @@ class _Read:
         return rows.append_column(ARRIVAL, come).append_column(ORDER, order)
 
 
+def _offered(problem: Problem, tables: Mapping[str, pa.Table]) -> str:
+    """How many features would be tried, what the cap cuts, and what the paths that go up and down again would cost."""
+    schemas, rows = {name: table.schema for name, table in tables.items()}, _Read(tables)
+    every, cap = len(every_definition(problem, schemas, rows)), problem.max_candidates
+    said = f"{min(every, cap)} candidate features"
+    said += f" ({every - cap} more are cut by max_candidates={cap})" if every > cap else ""
+    up_and_down = across.across_definitions(problem, column_kinds(problem, schemas), rows)
+    left = [item for item in up_and_down if not item.offered]
+    if up_and_down:
+        most = max((item.asked for item in up_and_down if item.offered), default=0.0)
+        offered = len(up_and_down) - len(left)
+        said += f"\n{offered} go up and down again, for which up to {most:,.0f} rows are asked each"
+    if left:
+        least = min(left, key=lambda item: item.asked)
+        said += f"; {len(left)} are left out, for they would ask more than {across.MOST_ASKED:,},"
+        said += f" as {least.definition.name} {least.asked:,.0f}"
+    return said
+
+
 def check_problem(reference: str) -> None:
     """Print the verdict; exit code 1 when there is a fault."""
     problem = load_problem(reference)
@@ -98,7 +118,7 @@ def check_problem(reference: str) -> None:
         print(f"fault: {fault}")
     if found:
         sys.exit(1)
-    definitions = enumerate_definitions(problem, {name: table.schema for name, table in tables.items()})
+    offered = _offered(problem, tables)
     for name, table in tables.items():
         print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
-    print(f"{problem.name}: nothing wrong; {len(definitions)} candidate features")
+    print(f"{problem.name}: nothing wrong; {offered}")

@@ -83,7 +83,7 @@ def explain_feature(
 def _candidates(root: Path, problem: Problem, snapshot: Tables) -> dict[str, Definition]:
     """Every feature that was published or would be offered, by name."""
     schemas = {table.name: snapshot.table(table.name).schema for table in problem.entity_set.tables}
-    found = {item.name: item for item in enumerate_definitions(problem, schemas)}
+    found = {item.name: item for item in enumerate_definitions(problem, schemas, snapshot)}
     try:
         services = read_published(root, problem.name).services
     except NotFoundError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.evaluate.splits import Windows, time_windows
 from headrace.lake.store import Lake, Snapshot
+from headrace.pipeline.carrying import find_past, leave_record
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, Needs, Stage
 from headrace.schema import Problem
+from headrace.synthesis.carry import carry_over
 from headrace.synthesis.definitions import Definition, from_json, stored, to_json
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.enumerate import enumerate_definitions
@@ -68,17 +70,31 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     spine = build_spine(problem, snapshot, end_us=until, now_us=until)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
-    definitions = enumerate_definitions(problem, schemas(problem, snapshot))
-    candidates = feature_matrix(problem, definitions, training, snapshot, LocalEngine())
+    definitions = enumerate_definitions(problem, schemas(problem, snapshot), snapshot)
+    candidates, computed = _candidates(context, definitions, training, snapshot)
     pq.write_table(training, folder / "spine.parquet", compression="zstd")
     pq.write_table(candidates, folder / "candidates.parquet", compression="lz4")
     write_json(folder / "definitions.json", [to_json(item) for item in definitions])
+    leave_record(folder, context, snapshot, _SYNTHESIS, rows=training.num_rows, computed=computed)
     return {
         "rows": training.num_rows,
         "censored": int(sum(spine["censored"].to_pylist())),
         "candidates": len(definitions),
         "spine_digest": content_digest(training.select(["cutoff", "label"])),
     }
+
+
+def _candidates(
+    context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot
+) -> tuple[pa.Table, int]:
+    """The candidates' matrix, and how many of its rows had to be computed: what an earlier run has computed and no
+    batch since then can have changed is taken over."""
+    found = find_past(context, snapshot, _SYNTHESIS)
+    if found is None:
+        return feature_matrix(context.problem, definitions, training, snapshot, LocalEngine()), training.num_rows
+    past, news = found
+    carried = carry_over(context.problem, definitions, training, snapshot, news, past, LocalEngine())
+    return carried.matrix, carried.again
 
 
 SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from headrace.core.clock import parse_duration, to_us
 from headrace.core.errors import DeclarationError
@@ -18,6 +19,9 @@ from headrace.schema.table import Table
 
 METRICS = ("auc", "log_loss", "rmse")
 _BINARY = ("auc", "log_loss")
+#: Values of `where` that are chosen from the data.
+AUTO: Literal["auto"] = "auto"
+_TUPLES = ("lookbacks", "entities", "ignore", "groupby", "primitives", "seed_features", "include", "exclude")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +105,9 @@ class Problem:
     entities: composite entities; one entity per relationship into the spine's table comes by itself, named after
     its column. ignore: "table.column" patterns that are never features.
     depth: how many levels a feature may stack, 1 to 3. where: "table.column" -> values that aggregates are
-    restricted to. groupby: "table.column"s, by each of which rows get running values (it needs depth 2). include,
+    restricted to, or "auto" for frequent ones (of a column, or alone: of all). groupby: "table.column"s, by each of
+    which rows get running values (it needs depth 2). primitives: names of those offered besides the usual ones.
+    seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)". include,
     exclude: patterns of feature names (* and ?): only these, none of those. max_candidates: how many features are
     tried. max_features: how many selection may keep.
     trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
@@ -120,8 +126,12 @@ class Problem:
     entities: tuple[Entity, ...] = ()
     ignore: tuple[str, ...] = ()
     depth: int = 1
-    where: Mapping[str, tuple[str | float | bool, ...]] = field(default_factory=dict)
+    where: Mapping[str, tuple[str | float | bool, ...] | Literal["auto"]] | Literal["auto"] = field(
+        default_factory=dict
+    )
     groupby: tuple[str, ...] = ()
+    primitives: tuple[str, ...] = ()
+    seed_features: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     max_candidates: int = 1000
@@ -137,7 +147,7 @@ class Problem:
     path: Path | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        for name in ("lookbacks", "entities", "ignore", "groupby", "include", "exclude"):
+        for name in _TUPLES:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not self.name.isidentifier():
             raise DeclarationError(f"{self.name!r} cannot name a problem", fix="use letters, digits and underscores")
@@ -232,12 +242,15 @@ class Problem:
             raise DeclarationError(f"max_candidates={self.max_candidates} leaves no feature", where=self.name)
         if self.groupby and self.depth < 2:
             raise DeclarationError("groupby without depth", where=self.name, fix="declare depth=2: they are aggregated")
-        for name in (*self.where, *self.groupby):
+        where = {} if self.where == AUTO else self.where
+        if isinstance(where, str):
+            raise DeclarationError(f"where={where!r}", where=self.name, fix='give columns and their values, or "auto"')
+        for name in (*where, *self.groupby):
             if name.count(".") != 1:
                 raise DeclarationError(f"{name!r} is not table.column", where=self.name)
             self.entity_set.table(name.split(".")[0])
-        for name, values in self.where.items():
-            if isinstance(values, str) or not values:
+        for name, values in where.items():
+            if values != AUTO and (isinstance(values, str) or not values):
                 raise DeclarationError(f"where={name!r} needs a list of values", where=self.name, found=[values])
 
     @property

@@ -26,6 +26,7 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
     "numeric": pa.float64(),
     "boolean": pa.bool_(),
     "categorical": pa.string(),
+    "text": pa.string(),
     "time": pa.timestamp("us", tz="UTC"),
 }
 
@@ -136,6 +137,7 @@ def _wrong(value: Any, wanted: str, where: str) -> DataError:
 _READERS: Mapping[Kind, Callable[[Any, str], Value]] = {
     "numeric": _numeric,
     "categorical": _categorical,
+    "text": _categorical,
     "boolean": _boolean,
     "time": _time,
 }

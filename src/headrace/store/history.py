@@ -31,6 +31,7 @@ STORED_TYPES: Mapping[Kind, pa.DataType] = {
     "numeric": pa.float64(),
     "boolean": pa.float64(),
     "categorical": pa.string(),
+    "text": pa.string(),
     "time": pa.int64(),
 }
 KEY_TYPES: Mapping[KeyType, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}

@@ -16,7 +16,13 @@ from headrace.store.source import SynthesisSource
 from headrace.synthesis.definitions import Kind
 
 #: The same as history.STORED_TYPES, in Feast's words.
-FIELD_TYPES: Mapping[Kind, FeastType] = {"numeric": Float64, "boolean": Float64, "categorical": String, "time": Int64}
+FIELD_TYPES: Mapping[Kind, FeastType] = {
+    "numeric": Float64,
+    "boolean": Float64,
+    "categorical": String,
+    "text": String,
+    "time": Int64,
+}
 _KEY_VALUE_TYPES: Mapping[KeyType, ValueType] = {"string": ValueType.STRING, "int64": ValueType.INT64}
 _KEY_FIELD_TYPES: Mapping[KeyType, FeastType] = {"string": String, "int64": Int64}
 

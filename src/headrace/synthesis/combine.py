@@ -68,12 +68,16 @@ def _between_entities(problem: Problem, direct: Sequence[Direct]) -> Iterator[Tr
             continue
         ours = {item.column: item for item in direct if item.entity == left and item.kind == "numeric"}
         theirs = {item.column: item for item in direct if item.entity == right and item.kind == "numeric"}
-        places = [_place(side) for side in (ours, theirs)]
-        if all(places):
-            yield Transform(
-                primitive="haversine", inputs=tuple(part for place in places for part in place), kind="numeric"
-            )
+        both = places(tuple(ours.values()), tuple(theirs.values()))
+        if both:
+            yield Transform(primitive="haversine", inputs=both, kind="numeric")
         yield from (_difference(ours[column], theirs[column]) for column in ours)
+
+
+def places(here: Sequence[Direct], there: Sequence[Direct]) -> tuple[Direct, ...]:
+    """Latitude and longitude of two parents' rows; empty where one of them has no place."""
+    found = [_place({item.column: item for item in side}) for side in (here, there)]
+    return (*found[0], *found[1]) if all(found) else ()
 
 
 def _place(columns: dict[str, Direct]) -> tuple[Direct, ...]:

@@ -8,7 +8,9 @@ What is offered, and how many, is decided here and nowhere else:
 * `sum` is mean x count, so it is offered over the longest lookback only. `count` and `last_time` are offered once per
   clock, for columns that are seen together are counted together.
 * The share of true labels is also offered over all history.
-* Deeper features (`depth`, `where`, `groupby` of the problem) are made by `stacked`, and come after all flat ones.
+* What a problem asks for by name (`primitives`, `seed_features`) is made by `requested`.
+* Deeper features (`depth`, `where`, `groupby` of the problem) are made by `stacked`, and by `across` where they go up
+  and down again. They come after all flat ones.
 * Candidates are ranked by what usually pays (`_TIERS`), and cut at the problem's `max_candidates`.
 """
 
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Mapping
 import pyarrow as pa
 
 from headrace.schema import Entity, Problem, Table
+from headrace.synthesis.across import Across, across_definitions
 from headrace.synthesis.columns import (
     FEATURE_KINDS,
     Kinds,
@@ -31,7 +34,10 @@ from headrace.synthesis.columns import (
 )
 from headrace.synthesis.combine import row_transforms, stored_transforms
 from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform
+from headrace.synthesis.engine import Tables
+from headrace.synthesis.interesting import with_interesting_values
 from headrace.synthesis.offered import check_names, wanted
+from headrace.synthesis.requested import requested_definitions
 from headrace.synthesis.stacked import stacked_definitions
 from headrace.synthesis.stacking import depth, relative
 
@@ -51,17 +57,29 @@ _EVERY_LOOKBACK = ("mean", "percent_true", "count")
 _TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
 
 
-def enumerate_definitions(problem: Problem, schemas: Mapping[str, pa.Schema]) -> tuple[Definition, ...]:
+def enumerate_definitions(
+    problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
+) -> tuple[Definition, ...]:
     """All candidate definitions of a problem, best tiers first, at most `max_candidates`, each once.
 
-    schemas: the Arrow schema of every table. Raises DeclarationError where a column's name collides with the
-    derived label's, where the declaration names a column that is not there or does not fit, and where a pattern of
+    schemas: the Arrow schema of every table. tables: their rows, from which interesting values and the cost of going
+    up and down again are told; without them neither is offered. Raises DeclarationError where a column's name collides
+    with the derived label's, where the declaration names what is not there or does not fit, and where a pattern of
     `include` or `exclude` fits no candidate.
     """
+    return tuple(every_definition(problem, schemas, tables)[: problem.max_candidates])
+
+
+def every_definition(
+    problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
+) -> list[Definition]:
+    """What `enumerate_definitions` cuts."""
     if problem.spine.table in schemas:
         check_label_name(problem, schemas[problem.spine.table])
     kinds = column_kinds(problem, schemas)
     check_names(problem, kinds)
+    if tables is not None:
+        problem = with_interesting_values(problem, kinds, tables)
     rows = tuple(_row_columns(problem, kinds))
     direct = tuple(_direct(problem, kinds))
     aggregates = tuple(
@@ -76,10 +94,15 @@ def enumerate_definitions(problem: Problem, schemas: Mapping[str, pa.Schema]) ->
         *row_transforms(rows),
         *stored_transforms(problem, direct, aggregates),
         *(item for item in aggregates if item.kind != "time"),
+        *requested_definitions(problem, kinds),
         *stacked_definitions(problem, kinds),
+        *(item.definition for item in _across(problem, kinds, tables) if item.offered),
     ]
-    ranked = sorted(wanted(problem, dict.fromkeys(candidates)), key=_tier)
-    return tuple(_first_of_each_slug(ranked)[: problem.max_candidates])
+    return _first_of_each_slug(sorted(wanted(problem, dict.fromkeys(candidates)), key=_tier))
+
+
+def _across(problem: Problem, kinds: Kinds, tables: Tables | None) -> tuple[Across, ...]:
+    return () if tables is None else across_definitions(problem, kinds, tables)
 
 
 def _tier(definition: Definition) -> tuple[int, int]:

@@ -9,11 +9,15 @@ from headrace.core.errors import DeclarationError
 from headrace.schema import Problem
 from headrace.synthesis.columns import FEATURE_KINDS, Kinds
 from headrace.synthesis.definitions import Definition
+from headrace.synthesis.requested import check_primitives, seeds
 
 
 def check_names(problem: Problem, kinds: Kinds) -> None:
-    """DeclarationError where `ignore`, `where` or `groupby` names a column that is not there or cannot be used so."""
-    for field, names in (("ignore", problem.ignore), ("where", problem.where), ("groupby", problem.groupby)):
+    """DeclarationError where a field names a column or a primitive that is not there or cannot be used so."""
+    check_primitives(problem)
+    seeds(problem, kinds)
+    named = {} if isinstance(problem.where, str) else problem.where
+    for field, names in (("ignore", problem.ignore), ("where", named), ("groupby", problem.groupby)):
         for name in names:
             table, _, column = name.partition(".")
             if (table, column) not in kinds:
@@ -22,7 +26,7 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
                     where=problem.name,
                     found=[other for where, other in kinds if where == table] or [where for where, _ in kinds],
                 )
-    for name, values in problem.where.items():
+    for name, values in named.items():
         table, _, column = name.partition(".")
         kind = kinds[table, column]
         if kind not in FEATURE_KINDS:
@@ -32,7 +36,8 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
                 found=kind,
                 fix="give the column a role, or name another",
             )
-        wrong = [value for value in values if isinstance(value, str) != (kind == "categorical")]
+        given = () if isinstance(values, str) else values
+        wrong = [value for value in given if isinstance(value, str) != (kind == "categorical")]
         if wrong:
             raise DeclarationError(
                 f"where: {wrong[0]!r} cannot be a value of {name!r}, which is {kind}", where=problem.name

@@ -20,7 +20,9 @@ from headrace.synthesis.columns import (
 )
 from headrace.synthesis.definitions import Aggregate, Condition, Definition, Direct, Grouped, Kind, RowColumn
 from headrace.synthesis.primitives import aggregation
+from headrace.synthesis.requested import running_asked
 from headrace.synthesis.running import RUNNING
+from headrace.synthesis.stacking import join_columns
 
 _OUTER: Mapping[Kind, tuple[str, ...]] = {
     "numeric": ("mean", "max", "std", "sum"),
@@ -62,7 +64,8 @@ def _of_rows(problem: Problem, kinds: Kinds, entity: Entity, depth: int) -> Iter
         came = next((r for r in problem.entity_set.parents(table.name) if keys == (r.child_column,)), None)
         lookback = max(problem.lookbacks_us) if table.row_known is not None and problem.lookbacks_us else None
         for value in row_values(problem, kinds, table.name, depth - 1, came):
-            yield from _aggregates(entity.name, table.name, keys, value, _OUTER, lookback)
+            if not (isinstance(value, Direct) and set(join_columns(value.entity)) <= set(keys)):  # one value per key
+                yield from _aggregates(entity.name, table.name, keys, value, _OUTER, lookback)
 
 
 def row_values(
@@ -113,7 +116,7 @@ def _running(problem: Problem, kinds: Kinds, table: str) -> Iterator[Grouped]:
         for (_, column), kind in [item for item in kinds.items() if item[0][0] == table and item[1] == "numeric"]:
             if column != by:
                 value = RowColumn(column=column, kind=FEATURE_KINDS[kind])
-                for primitive in _RUNNING:
+                for primitive in dict.fromkeys((*_RUNNING, *running_asked(problem))):
                     result = RUNNING[primitive].result or value.kind
                     yield Grouped(table=table, keys=(by,), primitive=primitive, value=value, kind=result)
 
@@ -139,9 +142,9 @@ def _under_conditions(
 
 def conditions(problem: Problem, kinds: Kinds, table: str) -> Iterator[Condition]:
     """`column = value` for the interesting values that were declared of a table's columns."""
-    for name, values in problem.where.items():
+    for name, values in problem.where.items() if not isinstance(problem.where, str) else ():
         where, column = name.split(".")
-        if where == table:
+        if where == table and not isinstance(values, str):
             on = RowColumn(column=column, kind=FEATURE_KINDS[kinds[table, column]])
             for value in values:
                 yield Condition(on=on, operator="==", value=value if isinstance(value, str) else float(value))
