@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.clock import BEFORE_ALL, NEVER
-from headrace.schema import DUE, Every, Problem, Table, TimeExpression
+from headrace.schema import Problem, Table, TimeExpression
+from headrace.synthesis.aligned import differs, places, row_names
 from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of
 from headrace.synthesis.definitions import Definition
 from headrace.synthesis.engine import Engine, Tables
-from headrace.synthesis.engines.keys import encode_pairs, encode_rows, plain
+from headrace.synthesis.engines.keys import encode_rows, plain
 from headrace.synthesis.known import expression_instants
 from headrace.synthesis.matrix import feature_matrix
 from headrace.synthesis.spine import build_spine
@@ -121,20 +122,21 @@ def late_report(
     tables = [_late_table(problem, snapshot, name, flags, lateness[name]) for name, flags in late.items()]
     in_time = _Forgiven(snapshot, late)
     mine, theirs = _training_rows(problem, snapshot, now_us), _training_rows(problem, in_time, now_us)
-    ours, other = _aligned(problem, mine, theirs)
-    gone, added = mine.num_rows - len(ours), theirs.num_rows - len(other)
-    mine, theirs = mine.take(pa.array(ours)), theirs.take(pa.array(other))
+    place = places(problem, mine, theirs)
+    ours = np.flatnonzero(place >= 0)
+    gone, added = mine.num_rows - len(ours), theirs.num_rows - len(ours)
+    mine, theirs = mine.take(pa.array(ours)), theirs.take(pa.array(place[ours]))
     was = feature_matrix(problem, definitions, mine, snapshot, engine)
     moot = not any(flags.any() for flags in late.values())
     would = was if moot else feature_matrix(problem, definitions, theirs, in_time, engine)
-    differs = {item.slug: _differs(as_array(was[item.slug]), as_array(would[item.slug])) for item in definitions}
+    moved = {item.slug: differs(was[item.slug], would[item.slug]) for item in definitions}
     features = [
-        _changed(item, was[item.slug], would[item.slug], differs[item.slug])
+        _changed(item, was[item.slug], would[item.slug], moved[item.slug])
         for item in definitions
-        if differs[item.slug].any()
+        if moved[item.slug].any()
     ]
     changes: Ints = np.zeros(mine.num_rows, dtype=np.int64)
-    for flags in differs.values():
+    for flags in moved.values():
         changes += flags
     return LateReport(
         tables=tuple(table for table in tables if table.new or table.corrected),
@@ -143,7 +145,7 @@ def late_report(
         changes=changes,
         added=added,
         gone=gone,
-        keys=mine.select(_row_names(problem)),
+        keys=mine.select(row_names(problem)),
         was=was,
         in_time=would,
     )
@@ -152,22 +154,6 @@ def late_report(
 def _training_rows(problem: Problem, snapshot: Tables, now_us: int) -> pa.Table:
     spine = build_spine(problem, snapshot, end_us=now_us, now_us=now_us)
     return spine.filter(spine["mature"])
-
-
-def _row_names(problem: Problem) -> list[str]:
-    keys = [*problem.join_keys, DUE] if isinstance(problem.spine, Every) else list(problem.spine_table.keys)
-    return [*dict.fromkeys(keys), "cutoff"]
-
-
-def _aligned(problem: Problem, mine: pa.Table, theirs: pa.Table) -> tuple[Ints, Ints]:
-    """Positions of the rows that both spines have, by key and cutoff, in the order of the first."""
-    names = _row_names(problem)
-    left, right = encode_pairs([plain(mine[name]) for name in names], [plain(theirs[name]) for name in names])
-    place = np.full(int(left.max(initial=-1)) + 1, -1, dtype=np.int64)
-    found = np.flatnonzero(right >= 0)
-    place[right[found]] = found
-    other = place[left]
-    return np.flatnonzero(other >= 0), other[other >= 0]
 
 
 def _arrivals(rows: pa.Table) -> Ints:
@@ -202,24 +188,18 @@ def _late_table(problem: Problem, snapshot: Tables, name: str, late: Flags, late
     )
 
 
-def _differs(was: pa.Array, would: pa.Array) -> Flags:
-    same = pc.fill_null(pc.equal(was, would), False)
-    both = pc.and_(pc.is_null(was), pc.is_null(would))
-    return ~np.asarray(pc.or_(same, both).to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-
-def _changed(definition: Definition, was: pa.ChunkedArray, would: pa.ChunkedArray, differs: Flags) -> ChangedFeature:
+def _changed(definition: Definition, was: pa.ChunkedArray, would: pa.ChunkedArray, where: Flags) -> ChangedFeature:
     before, after = np.asarray(pc.is_null(was)), np.asarray(pc.is_null(would))
-    moved = _moved(was, would, differs & ~before & ~after) if pa.types.is_floating(was.type) else np.empty(0)
+    moved = _moved(was, would, where & ~before & ~after) if pa.types.is_floating(was.type) else np.empty(0)
     spread = float(pc.stddev(was).as_py() or 0.0) if len(moved) else 0.0
     mean = float(moved.mean()) if len(moved) else None
     return ChangedFeature(
         name=definition.name,
         slug=definition.slug,
-        rows=int(differs.sum()),
-        share=float(differs.mean()),
-        appeared=int((differs & before).sum()),
-        vanished=int((differs & after).sum()),
+        rows=int(where.sum()),
+        share=float(where.mean()),
+        appeared=int((where & before).sum()),
+        vanished=int((where & after).sum()),
         mean_change=mean,
         largest_change=float(moved.max()) if len(moved) else None,
         spreads=None if mean is None or spread == 0.0 else mean / spread,

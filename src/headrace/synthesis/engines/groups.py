@@ -30,6 +30,7 @@ def group_values(
     still = [work for work in group.columns if group.is_still(work)]
     if still:
         codes, found = encode_pairs([plain(rows.raw(column)) for column in group.keys], wanted)
+        codes = _of_asked(codes, found)
         sort, queries = sort_group(rows, group.clock, codes), sort_queries(found, ticks)
         for work in still:
             for output, held in still_values(rows, sort, queries, work):
@@ -37,6 +38,13 @@ def group_values(
     others = [work for work in group.columns if not group.is_still(work)]
     for output, held in moving_values(sources, group, others, wanted, ticks, evaluate):
         yield output.slug, held
+
+
+def _of_asked(codes: Ints, found: Ints) -> Ints:
+    """Codes of rows [n], -1 where nobody asks for their key: what is said of a key depends on no other."""
+    asked = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.bool_)  # the last is for -1
+    asked[found[found >= 0]] = True
+    return codes if asked[:-1].all() else np.where(asked[codes], codes, -1)
 
 
 def _spread(queries: Queries) -> Ints:

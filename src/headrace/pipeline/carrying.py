@@ -1,0 +1,100 @@
+"""What synthesis may take over from an earlier run: the candidates of an earlier state of the same lake.
+
+A finished synthesis leaves `lake.json`: which batches it saw, and by which code and declaration. The one that saw most
+of what is there now is the past of the next; only rows that batches since then can have changed are computed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import code_version, fingerprint
+from headrace.lake.store import Snapshot
+from headrace.pipeline.context import Context
+from headrace.synthesis.carry import Past
+from headrace.synthesis.definitions import from_json
+
+SEEN = "lake.json"
+
+
+class _File:
+    """A Parquet file as columns, read when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = pq.ParquetFile(path, memory_map=True)
+
+    def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
+        return self._file.read(columns=[slug])[slug]
+
+
+def leave_record(
+    folder: Path, context: Context, snapshot: Snapshot, code: tuple[str, ...], *, rows: int, computed: int
+) -> None:
+    """Say what a synthesis saw, for those that come after it. computed: of its rows, those not taken over."""
+    write_json(folder / SEEN, {**_seen(context, snapshot, code), "rows": rows, "computed": computed})
+
+
+def find_past(
+    context: Context, snapshot: Snapshot, code: tuple[str, ...]
+) -> tuple[Past, Mapping[str, pa.Table]] | None:
+    """The finished synthesis that saw most of a snapshot's batches and no other, and the versions come since."""
+    now = _seen(context, snapshot, code)
+    best: tuple[int, Path, dict[str, Any]] | None = None
+    for folder in sorted((context.stages_folder / "synthesise").glob("[!.]*")):
+        try:
+            then = read_json(folder / SEEN)
+        except (NotFoundError, CorruptError):
+            continue
+        if all(then[name] == now[name] for name in ("code", "problem", "schemas")) and _within(then, now):
+            many = sum(map(len, then["batches"].values()))
+            best = max(best or (-1, folder, then), (many, folder, then), key=lambda item: item[0])
+    if best is None:
+        return None
+    _, folder, then = best
+    past = Past(
+        definitions=tuple(from_json(item) for item in read_json(folder / "definitions.json")),
+        spine=pq.read_table(folder / "spine.parquet"),
+        matrix=_File(folder / "candidates.parquet"),
+    )
+    return past, _since(snapshot, then["batches"])
+
+
+def _seen(context: Context, snapshot: Snapshot, code: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "code": code_version(code),
+        "problem": fingerprint(context.problem),
+        "schemas": {name: str(snapshot.table(name).schema) for name in snapshot.tables},
+        "batches": {name: [batch.id for batch in snapshot.batches(name)] for name in snapshot.tables},
+    }
+
+
+def _within(then: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    return all(set(seen) <= set(now["batches"].get(name, ())) for name, seen in then["batches"].items())
+
+
+def _since(snapshot: Snapshot, seen: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """The rows of batches that were not there yet, with every column that their table has now."""
+    fresh = {
+        name: tuple(batch for batch in snapshot.batches(name) if batch.id not in set(seen.get(name, ())))
+        for name in snapshot.tables
+    }
+    fresh = {name: batches for name, batches in fresh.items() if batches}
+    news = Snapshot(problem=snapshot.problem, batches=fresh, as_of_us=snapshot.as_of_us)
+    return {name: _widened(news.table(name), snapshot.table(name).schema) for name in fresh}
+
+
+def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    columns = {
+        field.name: rows[field.name].cast(field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    }
+    return pa.table(columns)
