@@ -21,7 +21,7 @@ def retrain(problem: str = "flights", decision: str = "", reselect: bool = False
     """Do the retrain of a decision in the outbox, once, whoever else was woken for it. Returns its outcome.
 
     Without a decision it is one that a person asks for now, by starting this flow; with `reselect` it
-    chooses features anew instead of keeping the champion's.
+    chooses features and family anew instead of keeping the champion's.
     """
     context = context_of(problem, None)
     by_hand = "asked for by hand"

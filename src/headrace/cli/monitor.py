@@ -60,7 +60,7 @@ def retrain_problem(
 ) -> None:
     """Do the retrain of a decision; without one, what is owed, the oldest first; else one that a person wants.
 
-    reselect: one by hand, whatever is owed, that chooses features anew (it has to be better for certain).
+    reselect: one by hand, whatever is owed, that chooses features and family anew (it has to be better for certain).
     Exit code 4: the challenger was refused or could not be compared, or the data could not be trained on.
     """
     context = context_of(problem, home)

@@ -116,7 +116,7 @@ class Decision:
     """What is to be done about a window, and why. id: the same for the same problem, window and champion.
 
     drifted: the window's findings. confirmed: topics that persisted. topics: what people are told by this decision.
-    links: name -> address, for people (no part of the id). reselect: a retrain that chooses features anew.
+    links: name -> address, for people (no part of the id). reselect: a retrain that chooses features and family anew.
     """
 
     id: str

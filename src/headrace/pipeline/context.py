@@ -17,7 +17,7 @@ class Context:
     reference: how the problem was named (catalogue name or file path); other processes load it by this.
     until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
     or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
-    features_of: the version whose features a retrain keeps; None: features are selected.
+    recipe_of: the version whose features and family a retrain keeps; None: features are selected, all families tried.
     on_search: told how far the search is, in one line, as each of its trials ends.
     """
 
@@ -29,7 +29,7 @@ class Context:
     trials: int = 16
     seed: int = 0
     workers: int = 2
-    features_of: str | None = None
+    recipe_of: str | None = None
     on_search: Callable[[str], None] | None = None
 
     def __post_init__(self) -> None:

@@ -1,7 +1,8 @@
-"""The stage that takes the place of selection in a retrain: the champion's features stay.
+"""The stage that takes the place of selection in a retrain: the champion's features stay, and its family.
 
-The same features on newer data are a plain refresh, which the gate asks only not to be worse by more than the margin.
-A new selection is another recipe and has to be better for certain (docs/adr/0008).
+Both on newer data are a plain refresh, which the gate asks only not to be worse by more than the margin. Other features
+or another family are another recipe and have to be better for certain (docs/adr/0008). The search that comes later
+reads the champion's config in this stage's facts: it begins with that, and stays in its family.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from headrace.synthesis.definitions import to_json
 
 
 def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The champion's definitions. Selected anew where there are none, or the declaration no longer makes them all."""
+    """The champion's definitions and config; selected anew where there are none, or the declaration no longer makes
+    them all."""
     made = read_definitions(needs["synthesise"].folder / "definitions.json")
     bundle = _bundle_kept(context)
     if bundle is None or not set(bundle.definitions) <= set(made):
@@ -31,17 +33,18 @@ def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         "kept": len(bundle.definitions),
         "candidates": len(made),
         "service": bundle.service,
-        "features_of": context.features_of,
+        "recipe_of": context.recipe_of,
+        "config": dict(bundle.config),
     }
 
 
 def _bundle_kept(context: Context) -> Bundle | None:
     from headrace.registry.models import download
 
-    if context.features_of is None:
+    if context.recipe_of is None:
         return None
     try:
-        folder = download(context.problem.name, context.features_of, context.tracking_uri, context.root)
+        folder = download(context.problem.name, context.recipe_of, context.tracking_uri, context.root)
     except NotFoundError:  # deleted by a person, and no copy of ours is left
         return None
     return Bundle.load(folder)
@@ -53,7 +56,7 @@ KEEP = replace(
     code=(*SELECT.code, "headrace.pipeline.features"),
     parameters=lambda context: {
         **SELECT.parameters(context),
-        "features_of": context.features_of,
+        "recipe_of": context.recipe_of,
         "store": context.store_identity,
     },
 )

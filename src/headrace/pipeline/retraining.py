@@ -2,8 +2,8 @@
 
 The history ends where the decision's window does, so a retrain that was killed finds its finished stages on the next
 try and ends as it would have. The online store is filled before the promotion: the champion's features are there when
-the API follows it. The champion's features stay, unless a person asks for a new selection. Only one
-holder works on a decision, and its outcome is written once, with what people are told.
+the API follows it. The champion's features and family stay, unless a person asks for both anew. Only one holder works
+on a decision, and its outcome is written once, with what people are told.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def walk_stages(run: PipelineRun) -> None:
 
 def ask_by_hand(context: Context, reason: str, *, now_us: int, reselect: bool = False) -> Decision:
     """Put a retrain that a person wants into the outbox. now_us: wall clock. Asked again at the same clock, it is the
-    same one. reselect: choose features anew. Raises NotFoundError before anything was loaded."""
+    same one. reselect: choose features and family anew. Raises NotFoundError before anything was loaded."""
     name = context.problem.name
     clock = Lake(context.root, name).clock()
     if clock is None:
@@ -129,8 +129,8 @@ def _train(context: Context, decision: Decision, walk: Walk) -> _Ended:
     if other := _newer_champion(context, decision):
         return _Ended(outcome="superseded", reason=f"version {other} became champion after this was decided")
     # The decision's champion, not today's: after a kill behind the promotion the stages are found again.
-    features_of = None if decision.reselect else decision.champion
-    run = PipelineRun(replace(context, until_us=decision.end_us, features_of=features_of), RETRAIN_STAGES)
+    kept = None if decision.reselect else decision.champion
+    run = PipelineRun(replace(context, until_us=decision.end_us, recipe_of=kept), RETRAIN_STAGES)
     try:
         walk(run)
     except (DataError, DeclarationError) as error:

@@ -23,6 +23,7 @@ from headrace.models.design import Design, Encoder
 from headrace.models.explain import explain
 from headrace.models.families import split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, fit_final, fit_stopped, prepare
+from headrace.models.space import Config, Space
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import read_definitions, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
@@ -32,6 +33,7 @@ from headrace.search.progress import Progress
 from headrace.search.racing import Racing
 from headrace.search.report import write_report
 from headrace.search.searchers import searcher_named
+from headrace.search.space import problems_of
 from headrace.search.study import StudyInterrupted, run_study
 from headrace.search.trial import Trial
 
@@ -78,7 +80,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     objective = TrialObjective(
         folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.25,)
     )
-    space = study_space()
+    space, first = _recipes(needs["select"])
     result = run_study(
         space,
         objective,
@@ -87,7 +89,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         seed=context.seed,
         workers=context.workers,
         journal_path=journal_path(folder),
-        warm_start=warm_start()[: context.trials],
+        warm_start=first[: context.trials],
         on_trial=_told(context),
         seconds=problem.search_seconds,
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
@@ -122,6 +124,18 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         "importances": importances,
         "windows": data.windows.describe(),
     }
+
+
+def _recipes(selected: Done) -> tuple[Space, tuple[Config, ...]]:
+    """What is searched and what is tried first. A refresh (pipeline.refresh) stays in the champion's family, and
+    begins with the champion's own config, where the family still has it."""
+    config = selected.facts.get("config")
+    if config is None:
+        return study_space(), warm_start()
+    families = (split_config(config)[0].name,)
+    space, defaults = study_space(families), warm_start(families)
+    known = [config] if not problems_of(space, config) and config not in defaults else []
+    return space, (*known, *defaults)
 
 
 def _told(context: Context) -> Callable[[Trial], None]:
@@ -159,7 +173,7 @@ def _short(value: Any) -> Any:
 SEARCH = Stage(
     name="search",
     run=_search,
-    needs=("ingest", "synthesise", "training-set"),
+    needs=("ingest", "synthesise", "select", "training-set"),
     code=_CODE,
     parameters=lambda context: {"trials": context.trials, "seed": context.seed, "workers": context.workers},
 )

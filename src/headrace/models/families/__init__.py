@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from headrace.core.errors import NotFoundError
@@ -16,16 +16,16 @@ FAMILIES: dict[str, Family] = {family.name: family for family in (LightGBM(), Li
 __all__ = ["FAMILIES", "Family", "Fitted", "family_named", "split_config", "study_space", "warm_start"]
 
 
-def study_space() -> Space:
-    """One space over all families: which one, and only then its own parameters."""
-    return Space({"family": Choice({name: family.space() for name, family in FAMILIES.items()})})
+def study_space(families: Iterable[str] = FAMILIES) -> Space:
+    """One space over these families (all by default): which one, and only then its own parameters."""
+    return Space({"family": Choice({name: family_named(name).space() for name in families})})
 
 
-def warm_start() -> tuple[Config, ...]:
+def warm_start(families: Iterable[str] = FAMILIES) -> tuple[Config, ...]:
     """Configs that a study tries first: each family's default, the strongest family first."""
     return tuple(
-        {"family": name, **{f"{name}.{key}": value for key, value in family.default().items()}}
-        for name, family in FAMILIES.items()
+        {"family": name, **{f"{name}.{key}": value for key, value in family_named(name).default().items()}}
+        for name in families
     )
 
 
