@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tests.chaos.killing import Home
+from tests.pipeline.shop import Shop
+from tests.pipeline.turned import context_of, live, look, write_turned
 from tests.tiny_problem import write_tiny_problem
 
 REPLAYED_DAYS = 5
@@ -52,5 +54,25 @@ def home_before(undisturbed: Undisturbed, tmp_path: Path) -> Callable[[str], Hom
     def make(stage: str) -> Home:
         shutil.copytree(undisturbed.before[stage], tmp_path / "home")
         return Home(problem=undisturbed.problem, root=tmp_path / "home")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def owing(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """A shop that owes a retrain. Read only."""
+    folder = tmp_path_factory.mktemp("owing")
+    shop = Shop(path=write_turned(folder / "problem"), home=folder / "home")
+    shop.finish()
+    live(context_of(shop), 17)
+    assert look(context_of(shop)).owed
+    return shop
+
+
+@pytest.fixture
+def copy_of(owing: Shop, tmp_path: Path) -> Callable[[], Shop]:
+    def make() -> Shop:
+        shutil.copytree(owing.home, tmp_path / "home")
+        return Shop(path=owing.path, home=tmp_path / "home")
 
     return make

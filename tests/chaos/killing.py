@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,45 +40,23 @@ class Home:
         """A run in this process, like the one of `start`."""
         return open_run(str(self.problem), self.root, trials=TRIALS, workers=1)
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """`headrace run`, for `started` and `killed_at`."""
+        return ("-m", "headrace.cli", "run", str(self.problem), "--trials", str(TRIALS), "--home", str(self.root))
+
     def start(self) -> subprocess.Popen[bytes]:
-        """`headrace run` in a process of its own."""
-        command = ("run", str(self.problem), "--trials", str(TRIALS), "--home", str(self.root))
-        with self.said.open("ab") as said:  # a file: a pipe would stay open as long as any orphan
-            return subprocess.Popen(
-                [sys.executable, "-m", "headrace.cli", *command],
-                stdout=subprocess.DEVNULL,
-                stderr=said,
-                # One worker: what several ask depends on who is done first.
-                env={
-                    **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-                    "HEADRACE_WORKERS": "1",
-                },
-            )
+        """A run in a process of its own. One worker: what several ask depends on who is done first."""
+        return started(self.root, self.command, workers=1)
 
     @property
-    def said(self) -> Path:
+    def said(self) -> str:
         """What the processes wrote to standard error."""
-        return self.root.with_name(f"{self.root.name}.stderr")
+        return _said(self.root).read_text()
 
     def run_and_kill(self, moment: Moment) -> bool:
-        """Start a run and kill it, with SIGKILL, when the moment has come; False when it had ended by then."""
-        assert not moment(self.root), "the moment has been"
-        process = self.start()
-        try:
-            deadline = time.monotonic() + DEADLINE_S
-            while not moment(self.root):
-                if process.poll() is not None:
-                    assert process.returncode == 0, self.said.read_text()
-                    return False
-                assert time.monotonic() < deadline, "the moment never came"
-                time.sleep(0.0005)  # lets the other process have the CPU; what is waited for is the moment
-            helpers = psutil.Process(process.pid).children(recursive=True)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        _, left = psutil.wait_procs(helpers, timeout=30)
-        assert not left, "processes outlived the run that they worked for"
-        return process.returncode == -signal.SIGKILL
+        """Start a run and kill it when the moment has come; False when it had ended by then."""
+        return killed_at(moment, self.root, self.command, workers=1)
 
     def finish(self) -> Mapping[str, Any]:
         """Run to the end in this process; what came of it."""
@@ -125,6 +103,51 @@ class Home:
 
     def _mlflow(self) -> Any:
         return connect(f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}")
+
+
+def started(
+    root: Path, command: Sequence[str], *, workers: int | None = None, folder: Path | None = None
+) -> subprocess.Popen[bytes]:
+    """Python with these arguments. root: the home it works in. workers: of a search, where not the setting's."""
+    left = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with _said(root).open("ab") as said:  # a file: a pipe would stay open as long as any orphan
+        return subprocess.Popen(
+            [sys.executable, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            cwd=folder,
+            env=left if workers is None else {**left, "HEADRACE_WORKERS": str(workers)},
+        )
+
+
+def killed_at(
+    moment: Moment, root: Path, command: Sequence[str], *, workers: int | None = None, folder: Path | None = None
+) -> bool:
+    """Start a process (see `started`), and kill it with SIGKILL when the moment has come; False: it had ended by then.
+
+    Processes that it had started may not outlive it.
+    """
+    assert not moment(root), "the moment has been"
+    process = started(root, command, workers=workers, folder=folder)
+    try:
+        deadline = time.monotonic() + DEADLINE_S
+        while not moment(root):
+            if process.poll() is not None:
+                assert process.returncode == 0, _said(root).read_text()
+                return False
+            assert time.monotonic() < deadline, "the moment never came"
+            time.sleep(0.0005)  # lets the other process have the CPU; what is waited for is the moment
+        helpers = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    _, left = psutil.wait_procs(helpers, timeout=30)
+    assert not left, "processes outlived the run that they worked for"
+    return process.returncode == -signal.SIGKILL
+
+
+def _said(root: Path) -> Path:
+    return root.with_name(f"{root.name}.stderr")
 
 
 def _ticks(marks: Mapping[str, Any]) -> dict[str, tuple[int, int]]:

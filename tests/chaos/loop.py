@@ -77,7 +77,7 @@ class Installation:
 @contextmanager
 def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
     """Services up for the first problem, deployments for all; no schedule fires, so that only the test moves things."""
-    prefect, mlflow, evidently, api = _free_ports(4)
+    prefect, mlflow, evidently, api = free_ports(4)
     with receiving() as receiver:
         chosen = Settings(
             home=root,
@@ -104,7 +104,8 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
             stop_services(root)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody holds now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

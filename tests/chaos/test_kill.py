@@ -78,5 +78,5 @@ def test_a_run_killed_again_and_again(undisturbed: Undisturbed, home_before: Cal
 def test_two_processes_at_once_do_the_work_once(undisturbed: Undisturbed, home_before: Callable[[str], Home]) -> None:
     home = home_before("track")
     processes = [home.start(), home.start()]
-    assert [process.wait(timeout=200) for process in processes] == [0, 0], home.said.read_text()
+    assert [process.wait(timeout=200) for process in processes] == [0, 0], home.said
     assert home.outcome() == undisturbed.outcome

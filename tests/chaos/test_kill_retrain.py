@@ -1,86 +1,99 @@
-"""kill -9 of a retrain in its stages: the next one that looks into the outbox finishes it, once."""
+"""kill -9 of a retrain in its stages: the next one that looks into the outbox finishes it, once.
+
+The command is killed, and the flow as Prefect runs it.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
+import tempfile
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from headrace.core.settings import settings
-from headrace.monitor.outbox import Outbox
+# Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
+os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
+
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+import flows.retrain
+from headrace.cli.lifecycle import start_services, stop_services
+from headrace.cli.services import local_services
+from headrace.core.settings import Settings, settings
+from headrace.monitor.outbox import Entry, Outbox
 from headrace.pipeline.retraining import RETRAIN_STAGES, retrain
 from headrace.registry.ledger import Ledger
+from tests.chaos.killing import begun, killed_at
+from tests.chaos.loop import ROOT, free_ports
 from tests.pipeline.shop import Shop
-from tests.pipeline.turned import context_of, live, look, wall_us, write_turned
+from tests.pipeline.turned import wall_us
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
-DEADLINE_S = 120.0
+STAGES = [stage.name for stage in RETRAIN_STAGES]
+FLOW = "import sys; from flows.retrain import retrain; retrain(problem=sys.argv[1], decision=sys.argv[2])"
 
 
 @pytest.fixture(scope="module")
-def owing(tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A shop that owes a retrain. Read only."""
-    folder = tmp_path_factory.mktemp("owing")
-    shop = Shop(path=write_turned(folder / "problem"), home=folder / "home")
-    shop.finish()
-    live(context_of(shop), 17)
-    assert look(context_of(shop)).owed
-    return shop
-
-
-def kill_in(stage: str, shop: Shop) -> None:
-    """`headrace retrain` in a process of its own, killed as soon as the stage has begun."""
-    begun = f"stages/shop/{stage}/.*.tmp"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "headrace.cli", "retrain", str(shop.path), "--home", str(shop.home)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
-    )
-    deadline = time.monotonic() + DEADLINE_S
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server."""
+    home = tmp_path_factory.mktemp("server")
+    (home / "prefect").mkdir()
+    (port,) = free_ports(1)
+    chosen = Settings(home=home, prefect_port=port, PREFECT_API_URL=None)  # type: ignore[call-arg]
     try:
-        while not list(shop.home.glob(begun)):
-            assert process.poll() is None, "it ended before it was killed"
-            assert time.monotonic() < deadline, "the moment never came"
-            time.sleep(0.0005)  # lets the other process have the CPU; what is waited for is the moment
+        start_services(home, [one for one in local_services(chosen) if one.name == "Prefect"])
+        yield f"http://127.0.0.1:{port}/api"
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        stop_services(home)
 
 
-@pytest.fixture
-def copy_of(owing: Shop, tmp_path: Path) -> Callable[[], Shop]:
-    def make() -> Shop:
-        shutil.copytree(owing.home, tmp_path / "home")
-        return Shop(path=owing.path, home=tmp_path / "home")
-
-    return make
-
-
-@pytest.mark.parametrize("stage", [stage.name for stage in RETRAIN_STAGES if stage.name != "ingest"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_retrain_is_finished_once(stage: str, copy_of: Callable[[], Shop]) -> None:
     shop = copy_of()
-    outbox = Outbox(shop.home, "shop")
-    (owed,) = outbox.owed(wall_us())
-    kill_in(stage, shop)
-    assert outbox.get(owed.decision.id).attempts == 1
-    assert outbox.get(owed.decision.id).outcome is None
-    # by this clock, years later, the killed one's lease is over
-    same = shop.run(
-        trials=None, workers=settings().workers
-    ).context  # as the command has it: the search is the same one
+    (owed,) = Outbox(shop.home, "shop").owed(wall_us())
+    command = ("-m", "headrace.cli", "retrain", str(shop.path), "--home", str(shop.home))
+    assert killed_at(begun(stage), shop.home, command)
+    undone(shop, owed)
+    # as the command has it: the search is the same one; by this clock, years later, the killed one's lease is over
+    same = shop.run(trials=None, workers=settings().workers).context
     report = retrain(same, owed.decision.id, holder="the next", now_us=wall_us)
-    champion = Ledger(shop.home, "shop").champion()
-    assert champion is not None
-    assert (report.outcome, report.version, champion.version) == ("promoted", "2", "2")
+    assert (report.outcome, report.version) == ("promoted", "2")
+    done_once(shop, owed)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_flow_is_finished_once_by_another(
+    stage: str, copy_of: Callable[[], Shop], prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = copy_of()
+    (owed,) = Outbox(shop.home, "shop").owed(wall_us())
+    monkeypatch.setenv("HEADRACE_HOME", str(shop.home))
+    monkeypatch.setenv("PREFECT_API_URL", prefect_api)
+    monkeypatch.setattr(flows.retrain, "wall_us", wall_us)
+    flow = ("-c", FLOW, str(shop.path), owed.decision.id)
+    assert killed_at(begun(stage), shop.home, flow, folder=ROOT)
+    undone(shop, owed)
+    settings.cache_clear()
+    try:
+        with temporary_settings({PREFECT_API_URL: prefect_api}):
+            assert flows.retrain.retrain(problem=str(shop.path), decision=owed.decision.id) == "promoted"
+    finally:
+        settings.cache_clear()
+    done_once(shop, owed)
+
+
+def undone(shop: Shop, owed: Entry) -> None:
+    """It was begun, and no more."""
+    found = Outbox(shop.home, "shop").get(owed.decision.id)
+    assert (found.attempts, found.outcome) == (1, None)
+
+
+def done_once(shop: Shop, owed: Entry) -> None:
+    """One new version, one change of champion, and nothing that is owed or half written."""
+    outbox = Outbox(shop.home, "shop")
+    assert outbox.get(owed.decision.id).outcome == "promoted"
+    assert not outbox.owed(wall_us())
     assert shop.versions() == ["1", "2"]
     assert [record.version for record in Ledger(shop.home, "shop").history()] == ["1", "2"]
-    assert not outbox.owed(wall_us())
+    assert list(shop.home.rglob(".*.tmp")) == []
