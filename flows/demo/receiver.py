@@ -1,10 +1,15 @@
-"""A webhook on this machine that stands in for the people who are told: it takes alerts and keeps what it was sent."""
+"""A webhook on this machine that stands in for the people who are told: it takes alerts and keeps what it was sent.
+
+Opened in a browser it shows them, newest first.
+"""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +43,14 @@ def receiving(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None =
             self.send_response(500 if receiver.refuse else 200)
             self.end_headers()
 
+        def do_GET(self) -> None:
+            shown = page(receiver.taken).encode()
+            self.send_response(200)
+            self.send_header("content-type", "text/html; charset=utf-8")
+            self.send_header("content-length", str(len(shown)))
+            self.end_headers()
+            self.wfile.write(shown)
+
         def log_message(self, *args: object) -> None:
             """Quiet: what was received is told by whoever asked for it."""
 
@@ -48,3 +61,24 @@ def receiving(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None =
             yield receiver
         finally:
             server.shutdown()
+
+
+def page(alerts: Sequence[Mapping[str, Any]]) -> str:
+    """What was received as a page of its own, newest first. Titles and messages are shown as they came."""
+    shown = "".join(map(_article, reversed(alerts))) or "<p>Nothing was received yet.</p>"
+    head = f"<meta charset=utf-8><title>Alerts</title>{_STYLE}"
+    return f"<!doctype html><html lang=en>{head}<h1>Alerts</h1>{shown}</html>"
+
+
+def _article(alert: Mapping[str, Any]) -> str:
+    title, message, kind = (html.escape(str(alert.get(name, ""))) for name in ("title", "message", "type"))
+    linked = re.sub(r"https?://[^\s<]+", r'<a href="\g<0>">\g<0></a>', message)
+    return f"<article class='{kind}'><h2>{title}</h2><p>{linked}</p></article>"
+
+
+_STYLE = """<style>
+body { font: 15px/1.45 system-ui, sans-serif; max-width: 56em; margin: 2em auto; padding: 0 1em; color: #222 }
+article { border-left: 5px solid #888; background: #f6f6f6; padding: .4em 1em; margin: 1em 0 }
+.warning { border-color: #d99000 } .failure { border-color: #c02020 } .success { border-color: #208040 }
+h1 { font-size: 1.4em } h2 { font-size: 1.1em; margin: .3em 0 } p { white-space: pre-wrap; overflow-wrap: anywhere }
+</style>"""

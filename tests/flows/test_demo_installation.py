@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.demo.__main__ import main
 from flows.demo.installation import installation
-from flows.demo.receiver import Receiver
+from flows.demo.receiver import Receiver, receiving
 from tests.tiny_problem import write_tiny_problem
 
 
@@ -41,3 +42,15 @@ def test_a_problem_without_a_feed_is_refused(tmp_path: Path, capsys: pytest.Capt
     path = write_tiny_problem(tmp_path / "shop")
     assert main([str(path), "--home", str(tmp_path / "demo")]) == 1
     assert "shop: has no feed to replay" in capsys.readouterr().err
+
+
+def test_what_the_receiver_was_sent_can_be_looked_at() -> None:
+    with receiving() as receiver:
+        address = receiver.url.replace("json://", "http://")
+        assert "Nothing was received" in httpx.get(address, trust_env=False).text
+        for title in ("first", "<second>"):
+            sent = {"title": title, "message": "see http://127.0.0.1:9/report\nnow", "type": "warning"}
+            assert httpx.post(address, json=sent, trust_env=False).status_code == 200
+        shown = httpx.get(address, trust_env=False).text
+    assert shown.index("&lt;second&gt;") < shown.index("first")
+    assert '<a href="http://127.0.0.1:9/report">' in shown
