@@ -2,8 +2,7 @@
 
 An event is only a hint. The truth is here: a decision is put once, however often its window is looked at; a retrain is
 claimed by one at a time, under a lease that a killed holder loses; it is finished once. So an event that is lost still
-leaves a retrain that is owed, and ten of them make one. One SQLite database per problem, in short BEGIN IMMEDIATE
-transactions (WAL, synchronous=FULL).
+leaves a retrain that is owed, and ten of them make one. One SQLite database per problem (`core.database`).
 
 Two clocks: a decision lives on the production clock (`Decision.end_us`); leases, attempts and deliveries on the wall
 clock, because a replayed feed may stand still for as long as it likes. Both come in as arguments.
@@ -17,13 +16,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headrace.core.clock import MINUTE, from_us
+from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.monitor import deliveries
 from headrace.monitor.decision import Decision, Outcome, Past
@@ -36,7 +35,6 @@ CREATE TABLE IF NOT EXISTS decision (
     outcome TEXT, outcome_reason TEXT NOT NULL DEFAULT '', version TEXT, finished_us INTEGER);
 """
 _COLUMNS = "body, put_us, holder, token, until_us, last_error, outcome, outcome_reason, version, finished_us"
-_BUSY_S = 30.0
 
 LEASE_US = 2 * MINUTE
 MAX_ATTEMPTS = 20
@@ -74,7 +72,14 @@ class Outbox:
 
     def __init__(self, root: Path, problem: str) -> None:
         self.problem = problem
-        self.path = root / "outbox" / f"{problem}.db"
+        self._database = Database(
+            path=root / "outbox" / f"{problem}.db", schema=_SCHEMA + deliveries.SCHEMA, last="delivery"
+        )
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
 
     # -- decisions
 
@@ -177,35 +182,15 @@ class Outbox:
                 )
             return _entry(database, claim.decision.id)
 
-    # -- the database
+    # -- the database, for whoever delivers too
 
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection to look with. Reading makes no file: where there is none yet, an empty outbox is read."""
-        with closing(_open(self.path if self.path.exists() else ":memory:")) as database:
-            yield database
+    def read(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A connection to look with; see `Database.read`."""
+        return self._database.read()
 
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, or nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_open(self.path)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-            except BaseException:
-                database.execute("ROLLBACK")
-                raise
-            database.execute("COMMIT")
-
-
-def _open(path: Path | str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-    database.execute("PRAGMA synchronous = FULL")
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'delivery'").fetchone():
-        database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(_SCHEMA + deliveries.SCHEMA)
-    return database
+    def write(self) -> AbstractContextManager[sqlite3.Connection]:
+        """One transaction; see `Database.write`."""
+        return self._database.write()
 
 
 def _entry(database: sqlite3.Connection, decision_id: str) -> Entry:

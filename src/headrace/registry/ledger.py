@@ -1,8 +1,7 @@
 """The promotion ledger: which version is champion, since when, why, and what may not come back by itself.
 
 MLflow's aliases are last-write-wins; this file is the truth and they mirror it (`registry.aliases`). One SQLite
-database per problem, written in short BEGIN IMMEDIATE transactions (WAL, synchronous=FULL), so a change is there
-whole and for good or not at all, whoever else is writing.
+database per problem (`core.database`).
 
   change    append-only: every promotion and rollback, in order. The champion is what the last one left.
   version   what is known about a version: metrics, and whether a rollback barred it.
@@ -13,12 +12,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
 
 _SCHEMA = """
@@ -30,7 +29,6 @@ CREATE TABLE IF NOT EXISTS version (
 CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), version TEXT);
 CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
 """
-_BUSY_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,45 +57,50 @@ class Ledger:
 
     def __init__(self, root: Path, problem: str) -> None:
         self.problem = problem
-        self.path = root / "ledger" / f"{problem}.db"
+        self._database = Database(path=root / "ledger" / f"{problem}.db", schema=_SCHEMA, last="alias")
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._database.path
 
     # -- reading
 
     def champion(self) -> Record | None:
         """The champion and how it became that; None before the first promotion."""
-        with self._read() as database:
+        with self._database.read() as database:
             return _champion(database)
 
     def history(self) -> tuple[Record, ...]:
         """Every change, oldest first."""
-        with self._read() as database:
+        with self._database.read() as database:
             return _history(database)
 
     def sequence(self) -> int:
         """Grows with every change of champion: what a server polls (well under a millisecond)."""
-        with self._read() as database:
+        with self._database.read() as database:
             return int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0])
 
     def previous(self) -> str | None:
         """The version that a rollback would restore."""
-        with self._read() as database:
+        with self._database.read() as database:
             return _restorable(database)
 
     def challenger(self) -> str | None:
         """The version that is compared with the champion, if any."""
-        with self._read() as database:
+        with self._database.read() as database:
             row = database.execute("SELECT version FROM challenger").fetchone()
             return row[0] if row else None
 
     def versions(self) -> dict[str, dict[str, float]]:
         """Every version that the ledger has heard of, and its metrics."""
-        with self._read() as database:
+        with self._database.read() as database:
             rows = database.execute("SELECT version, metrics FROM version")
             return {version: json.loads(metrics) for version, metrics in rows}
 
     def barred(self) -> dict[str, str]:
         """Rolled-back versions, with the reason: a gate may not promote them again by itself."""
-        with self._read() as database:
+        with self._database.read() as database:
             return dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
 
     # -- changing
@@ -119,7 +122,7 @@ class Ledger:
         so, and nothing is written: a promotion that was killed after its commit may simply be asked for again.
         """
         version, expected = str(version), _text(expected_version)
-        with self._write() as database:
+        with self._database.write() as database:
             current = _champion(database)
             if current is not None and current.version == version:
                 return current
@@ -146,7 +149,7 @@ class Ledger:
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
         """Restore the version before the champion and bar the champion. NotFoundError when there is none before."""
-        with self._write() as database:
+        with self._database.write() as database:
             current = _champion(database)
             target = _restorable(database)
             if current is None or target is None:
@@ -161,25 +164,25 @@ class Ledger:
 
     def set_challenger(self, version: str | int | None) -> None:
         """Name the version that runs in the champion's shadow, or none."""
-        with self._write() as database:
+        with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_text(version),))
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
         """Add to what is known about a version (`may_auc` is only known after May)."""
-        with self._write() as database:
+        with self._database.write() as database:
             _merge_metrics(database, str(version), metrics)
 
     # -- what registry.aliases needs
 
     def alias_state(self, name: str) -> AliasState:
         """What we know to have written to an alias."""
-        with self._read() as database:
+        with self._database.read() as database:
             row = database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
             return AliasState(written=row[0], writing=row[1]) if row else AliasState()
 
     def alias_writing(self, name: str, version: str | None) -> None:
         """Note what is about to be written, so that a crash between MLflow and us is told from a person's hand."""
-        with self._write() as database:
+        with self._database.write() as database:
             database.execute(
                 "INSERT INTO alias VALUES (?, NULL, ?) ON CONFLICT (name) DO UPDATE SET writing = excluded.writing",
                 (name, version),
@@ -187,37 +190,8 @@ class Ledger:
 
     def alias_written(self, name: str, version: str | None) -> None:
         """Note that MLflow holds this version under the alias."""
-        with self._write() as database:
+        with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (name, version, version))
-
-    # -- the database
-
-    @contextmanager
-    def _read(self) -> Iterator[sqlite3.Connection]:
-        # Reading makes no file: where there is none yet, an empty ledger is read.
-        with closing(_open(self.path if self.path.exists() else ":memory:")) as database:
-            yield database
-
-    @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(_open(self.path)) as database:
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-            except BaseException:
-                database.execute("ROLLBACK")
-                raise
-            database.execute("COMMIT")
-
-
-def _open(path: Path | str) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-    database.execute("PRAGMA synchronous = FULL")
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'alias'").fetchone():
-        database.execute("PRAGMA journal_mode = WAL")
-        database.executescript(_SCHEMA)
-    return database
 
 
 def _text(version: str | int | None) -> str | None:
