@@ -20,7 +20,7 @@ from headrace.cli.paths import context_of, wall_us
 from headrace.cli.services import addresses
 from headrace.core.settings import settings
 from headrace.monitor.outbox import Outbox
-from headrace.pipeline.monitoring import RETRAIN_EVENT, MonitorReport, draw, monitor_window, resource_of
+from headrace.pipeline.monitoring import RETRAIN_EVENT, MonitorReport, draw, link, monitor_window, resource_of
 
 log = logging.getLogger("headrace.flows")
 
@@ -44,6 +44,7 @@ def monitor(problem: str = "flights") -> str:
     send_alerts(context)
     task(name="draw", cache_policy=NO_CACHE, persist_result=False)(lambda: draw(context, report))()
     publish(report.artifacts())
+    task(name="link", cache_policy=NO_CACHE, persist_result=False)(lambda: link(context, report))()
     log.info("%s: %s", report.decision.kind, report.decision.reason)
     return report.decision.kind
 

@@ -13,6 +13,7 @@ import pytest
 os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.events import emit_event
 
 from flows.automations import ensure
@@ -21,6 +22,8 @@ from headrace.cli.processes import wait_until
 from headrace.monitor.outbox import Outbox
 from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import load_problem
+from headrace.registry.client import connect
+from headrace.registry.links import REPORT
 from tests.chaos.loop import PATIENCE_S, Installation, installed
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_mistaught, write_turned
@@ -83,6 +86,13 @@ def test_a_drifted_window_ends_in_a_version_that_the_api_serves(installation: In
     assert "auc" in drift["message"]
     assert f"http://127.0.0.1:{installation.settings.evidently_port}/projects/" in drift["message"]
     assert (installation.settings.root / "reports" / "shop" / f"{decision.id}.html").exists()
+    page = decision.links["report"]
+    with get_client(sync_client=True) as client:
+        (artifact,) = client.read_latest_artifacts(
+            artifact_filter=ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=["shop-monitor-report"]))
+        )
+    assert page in str(artifact.data)
+    assert connect(installation.settings.mlflow_store).get_model_version("shop", "1").tags[REPORT] == page
 
 
 def test_an_event_that_was_lost_is_made_up_for(installation: Installation) -> None:

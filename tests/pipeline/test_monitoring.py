@@ -12,12 +12,16 @@ import pytest
 from headrace.cli.monitor import show_report
 from headrace.core.clock import DAY, iso
 from headrace.core.errors import NotFoundError
+from headrace.core.files import write_bytes
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox import Outbox
-from headrace.pipeline.monitoring import Looked
+from headrace.monitor.report import page_file, page_path
+from headrace.pipeline.monitoring import Looked, link, monitor_window
+from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
+from headrace.registry.links import REPORT
 from headrace.schema import Monitoring
 from headrace.synthesis.spine import build_spine
 from tests.pipeline.shop import Shop
@@ -69,7 +73,8 @@ def test_labels_are_joined_by_key_as_known_now(turned: Shop) -> None:
 
 def test_what_a_flow_shows(turned: Shop) -> None:
     report = look(context_of(turned))
-    text, table = report.artifacts()
+    text, page, table = report.artifacts()
+    assert (page.kind, page.data) == ("link", page_file(turned.home, report.decision).as_uri())
     assert report.decision.reason in text.data
     assert iso(report.decision.end_us) in text.data
     assert any(row["what"] == "auc" and row["drifted"] for row in table.data)
@@ -99,6 +104,26 @@ def test_what_stood_in_the_way_is_shown(turned: Shop, capsys: pytest.CaptureFixt
     assert note in report.text()
     show_report(report)
     assert note in capsys.readouterr().out
+
+
+def test_the_report_is_named_at_its_version_in_mlflow(turned: Shop) -> None:
+    context, client = context_of(turned), connect(turned.tracking_uri)
+    report = look(context)
+    assert not link(context, report)  # it is not drawn yet
+    write_bytes(page_file(turned.home, report.decision), b"<html>")
+    for _ in range(2):
+        assert link(context, report)
+    version = client.get_model_version("shop", "1")
+    run = client.get_run(str(version.run_id))
+    assert version.tags[REPORT] == run.data.tags[REPORT] == page_file(turned.home, report.decision).as_uri()
+    client.delete_model_version("shop", "1")
+    assert not link(context, report)
+
+
+def test_where_pages_are_served_the_page_is_linked(turned: Shop) -> None:
+    at = "http://127.0.0.1:9"
+    report = monitor_window(context_of(turned), now_us=wall_us(), links={"Evidently": at})
+    assert report.address == at + page_path(report.decision)
 
 
 def test_calendar_features_are_no_evidence(turned: Shop) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import floor_to_tick, iso
@@ -101,10 +102,19 @@ class MonitorReport:
         notes = ["", "Notes:", "", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join([*lines, *links, *notes])
 
+    @property
+    def address(self) -> str | None:
+        """Where the report is: its page where pages are served, else its file; None where none is drawn."""
+        links = self.decision.links
+        file = Path(links["report file"]).as_uri() if "report file" in links else None
+        return links.get("report", file)
+
     def artifacts(self) -> tuple[Artifact, ...]:
         """What a flow publishes."""
         key = f"{self.problem.lower().replace('_', '-')}-monitor"
         made = [Artifact(key=key, kind="markdown", data=self.text(), description=self.decision.reason)]
+        if self.address:
+            made.append(Artifact(key=f"{key}-report", kind="link", data=self.address, description="What drifted"))
         if rows := self.rows():
             made.append(Artifact(key=f"{key}-evidence", kind="table", data=rows))
         return tuple(made)
@@ -202,5 +212,20 @@ def draw(context: Context, report: MonitorReport) -> Page | None:
         evidence=looked.evidence,
         decision=decision,
         root=context.root,
+        importance=looked.held.importance,
         seed=context.seed,
     )
+
+
+def link(context: Context, report: MonitorReport) -> bool:
+    """Name the report in MLflow, at the version that it is about and at its run; whether it is named there now.
+
+    Done again it is done. Not by `headrace monitor`: MLflow's client alone takes longer than a look.
+    """
+    from headrace.monitor.report import page_file
+    from headrace.registry.links import link_report
+
+    decision = report.decision
+    if report.address is None or decision.champion is None or not page_file(context.root, decision).exists():
+        return False
+    return link_report(context.tracking_uri, report.problem, decision.champion, report.address)
