@@ -24,13 +24,15 @@ from headrace.lake.store import Lake
 from headrace.monitor.outbox import Entry, Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.production import feed_step
-from headrace.pipeline.retraining import RETRAIN_STAGES
+from headrace.pipeline.retraining import RETRAIN_STAGES, ask_by_hand
 from headrace.pipeline.runner import PipelineRun
 from headrace.registry.ledger import Ledger
 from headrace.replay.story import story
 
 #: An event that has woken nobody by then was lost, s; a retrain that is not over by then hangs.
 _LOST_S, _PATIENCE_S = 45.0, 1200.0
+#: So long into the feed without a retrain, a person asks for one.
+_UNASKED_US = 28 * DAY
 
 
 @flow(name="begin", persist_result=False)
@@ -54,7 +56,18 @@ def live(problem: str, api: str, *, until_us: int, every: int, telling: Telling)
         scored = advance(problem)
         telling.lived(now(context), scored, _ask(context, api))
         look(context, problem, telling)
+        if asks_a_person(context):
+            telling.on(now(context), "person", "no window has asked for a retrain so far: one is asked for by hand")
+            ask_by_hand(context, "a month without a retrain: asked for by hand", now_us=wall_us())
+            reconcile(problem)
         finish_retrains(context, telling)
+
+
+def asks_a_person(context: Context) -> bool:
+    """Whether some weeks have gone by without any retrain: then one is asked for, as anybody may."""
+    feed, history = context.problem.feed, Outbox(context.root, context.problem.name).history()
+    begun = any(entry.decision.kind == "retrain" for entry in history)
+    return feed is not None and now(context) >= feed.start_us + _UNASKED_US and not begun
 
 
 def now(context: Context) -> int:
