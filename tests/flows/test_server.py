@@ -45,6 +45,8 @@ def test_everything_answers(local: Settings) -> None:
     assert {one.name for one in recorded(local.root) if is_alive(one)} == {"Prefect", "MLflow", "API", "worker"}
     page = httpx.get(f"http://127.0.0.1:{local.prefect_port}/runs", headers={"accept": "text/html"})
     assert page.status_code == 200
+    told = httpx.get(f"http://127.0.0.1:{local.prefect_port}/ui-settings").json()
+    assert told["api_url"] == f"http://127.0.0.1:{local.prefect_port}/api"  # not of port 4200
 
 
 def test_deployments_of_the_problem_are_registered(prefect_server: Settings) -> None:

@@ -99,7 +99,13 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     prefect = Service(
         name="Prefect",
         command=(python, "-m", "prefect", "server", "start", "--host", host, "--port", str(settings.prefect_port)),
-        env=ours,
+        env={
+            **ours,
+            # Or its pages ask port 4200, wherever the server is.
+            "PREFECT_SERVER_UI_API_URL": f"{prefect_url}/api",
+            # Or a server that ends while a deployment runs forgets who has its only place, and gives it to nobody else.
+            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        },
         url=prefect_url,
         probe=f"{prefect_url}/api/health",
         port=settings.prefect_port,
