@@ -29,12 +29,23 @@ def encode_pairs(left: Sequence[pa.Array], right: Sequence[pa.Array]) -> tuple[I
         width = int(more_ours.max(initial=-1)) + 1
         null = (ours < 0) | (more_ours < 0)
         pairs = np.where(null, -1, ours * width + more_ours)
-        distinct, dense = np.unique(pairs, return_inverse=True)
+        distinct, dense = _distinct(pairs)
         shift = 1 if len(distinct) and distinct[0] == -1 else 0
         distinct = distinct[shift:]
         theirs = _join_right(theirs, more_theirs, width, distinct)
-        ours = dense.reshape(-1).astype(np.int64) - shift
+        ours = dense.astype(np.int64) - shift
     return ours, theirs
+
+
+def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
+    """Distinct numbers from -1 up, sorted, and each one's rank [n]; by a table where they are small, else by a sort."""
+    largest = int(pairs.max(initial=-1))
+    if largest > 4 * len(pairs) + 1024:
+        distinct, rank = np.unique(pairs, return_inverse=True)
+        return distinct, rank.reshape(-1)
+    there = np.zeros(largest + 2, dtype=np.bool_)
+    there[pairs + 1] = True
+    return np.flatnonzero(there) - 1, (np.cumsum(there) - 1)[pairs + 1]
 
 
 def _join_right(left: Ints, right: Ints, width: int, distinct: Ints) -> Ints:
@@ -55,11 +66,42 @@ def _encode_column(left: pa.Array, right: pa.Array) -> tuple[Ints, Ints]:
             raise DataError(
                 f"a key of type {right.type} does not fit {left.type}", fix=f"send the key as {left.type} ({error})"
             ) from None
+    if pa.types.is_integer(left.type) and left.type != pa.uint64():
+        ranked = _rank_integers(left, right)
+        if ranked is not None:
+            return ranked
     encoded = left.dictionary_encode()
     ours = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
     found = pc.fill_null(pc.index_in(right, value_set=encoded.dictionary).cast(pa.int64()), -2)
     theirs = np.where(pc.is_null(right).to_numpy(zero_copy_only=False), -1, found.to_numpy(zero_copy_only=False))
     return np.asarray(ours, dtype=np.int64), np.asarray(theirs, dtype=np.int64)
+
+
+def _rank_integers(left: pa.Array, right: pa.Array) -> tuple[Ints, Ints] | None:
+    """Codes by rank, through a table of the integers between the least and the largest; None where that were long."""
+    ours, theirs = (np.asarray(pc.fill_null(side, 0).to_numpy(), dtype=np.int64) for side in (left, right))
+    null, their_null = (np.asarray(side.is_null().to_numpy(zero_copy_only=False)) for side in (left, right))
+    if null.any():
+        return None
+    least, largest = (int(ours.min()), int(ours.max())) if len(ours) else (0, -1)
+    if largest - least > 4 * len(ours) + 1024:
+        return None
+    there = np.zeros(largest - least + 1, dtype=np.bool_)
+    there[ours - least] = True
+    rank = np.where(there, np.cumsum(there) - 1, -2)
+    inside = (theirs >= least) & (theirs <= largest)
+    found = np.full(len(theirs), -2, dtype=np.int64)
+    found[inside] = rank[theirs[inside] - least]
+    found[their_null] = -1
+    return rank[ours - least], found
+
+
+def are_distinct(columns: Sequence[pa.Array]) -> bool:
+    """Whether integers ascend, so that no two are the same; a cheap test that a table's key mostly passes."""
+    if len(columns) != 1 or not pa.types.is_integer(columns[0].type) or columns[0].null_count:
+        return False
+    values = columns[0].to_numpy()
+    return bool((values[1:] > values[:-1]).all())
 
 
 def plain(values: pa.Array | pa.ChunkedArray) -> pa.Array:

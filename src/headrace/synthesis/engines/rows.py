@@ -17,7 +17,7 @@ from headrace.synthesis.definitions import Definition, RowColumn, leaves
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.assertions import standing_versions
 from headrace.synthesis.engines.held import Held
-from headrace.synthesis.engines.keys import encode_rows, plain
+from headrace.synthesis.engines.keys import are_distinct, encode_rows, plain
 from headrace.synthesis.finish import finish
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.labels import label_values
@@ -183,7 +183,10 @@ class Rows:
         def make() -> Ints | None:
             if not self.data.num_rows:
                 return None
-            codes, count = encode_rows([self.raw(column) for column in self.table.keys])
+            keys = [self.raw(column) for column in self.table.keys]
+            if are_distinct(keys):
+                return None
+            codes, count = encode_rows(keys)
             many = np.bincount(codes[codes >= 0], minlength=count) > 1
             return np.where((codes >= 0) & many[codes], codes, -1) if many.any() else None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class Queries:
     tick: Ints
     inverse: Ints
     null: Flags
+    _bounds: dict[int | None, tuple[GroupSort, Ints, Ints]] = field(default_factory=dict, compare=False, repr=False)
 
 
 def sort_group(rows: Rows, clock: tuple[str, ...], codes: Ints) -> GroupSort:
@@ -64,7 +65,14 @@ def sort_queries(codes: Ints, ticks: Ints) -> Queries:
 
 
 def find_bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints]:
-    """lo, hi [m]: entries of each query's key known in [tick - lookback, tick)."""
+    """lo, hi [m]: entries of each query's key known in [tick - lookback, tick); found once for all columns."""
+    known = queries._bounds.get(lookback_us)
+    if known is None or known[0] is not sort:
+        known = queries._bounds[lookback_us] = (sort, *_bounds(sort, queries, lookback_us))
+    return known[1], known[2]
+
+
+def _bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints]:
     hi = np.zeros(len(queries.key), dtype=np.int64)
     kernels.bounds(sort.known, sort.start, sort.end, queries.key, queries.tick, 0, hi)
     lo = np.zeros(len(queries.key), dtype=np.int64)

@@ -14,6 +14,7 @@ sharp, the window is passed over again: such windows follow values of another or
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def moments(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
         found = {"sum": totals, "mean": means}
     if names - _SUMS:
         order = 4 if names & _FOURTH else 3 if names & _CUBED else 2
-        found |= _shapes(asked, order)
+        found |= _shapes(asked, names - _SUMS, order)
     return {name: found[name] for name in names}
 
 
@@ -79,23 +80,28 @@ def window_deviations(filled: Entries, low: Ints, high: Ints, order: int = 2) ->
     return out
 
 
-def _shapes(asked: Asked, order: int) -> dict[str, Floats]:
+def _shapes(asked: Asked, names: frozenset[str], order: int) -> dict[str, Floats]:
     n = (asked.high - asked.low).astype(np.float64)
     last, mean, m2, cubed, fourth = window_deviations(asked.filled, asked.low, asked.high, order).T
+
+    def skew() -> Floats:
+        found = np.where(m2 == 0.0, 0.0, n * np.sqrt(n - 1) / (n - 2) * cubed)
+        return np.where(n >= 3, found, np.nan)
+
     with np.errstate(all="ignore"):
         variance = np.where(n >= 2, m2 / (n - 1), np.nan)
         std = np.sqrt(variance)
-        skew = np.where(m2 == 0.0, 0.0, n * np.sqrt(n - 1) / (n - 2) * cubed)
-        return {
-            "variance": variance,
-            "std": std,
-            "skew": np.where(n >= 3, skew, np.nan),
-            "kurtosis": n * fourth - 3.0,
-            "coefficient_of_variation": np.where(mean == 0.0, np.nan, std / mean),
-            "root_mean_square": np.sqrt(m2 / n + mean * mean),
-            "last_z_score": np.where(std == 0.0, 0.0, last / std),
-            "last_to_mean": np.where(mean == 0.0, np.nan, 1.0 + last / mean),
+        says: dict[str, Callable[[], Floats]] = {
+            "variance": lambda: variance,
+            "std": lambda: std,
+            "skew": skew,
+            "kurtosis": lambda: n * fourth - 3.0,
+            "coefficient_of_variation": lambda: np.where(mean == 0.0, np.nan, std / mean),
+            "root_mean_square": lambda: np.sqrt(m2 / n + mean * mean),
+            "last_z_score": lambda: np.where(std == 0.0, 0.0, last / std),
+            "last_to_mean": lambda: np.where(mean == 0.0, np.nan, 1.0 + last / mean),
         }
+        return {name: says[name]() for name in names}
 
 
 @njit(cache=True, nogil=True)
