@@ -17,7 +17,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.results import Goal, Row, publish
+from benchmarks.results import FOLDER, Goal, Row, publish
+from benchmarks.study_flights import MAY
 
 COMMAND = "make bench-pipeline"
 
@@ -51,6 +52,12 @@ def timed(home: Path, *command: str) -> Timing:
     )
 
 
+def by_hand() -> float:
+    """AUC on May of the history that a person chose, as `make study-flights` measured it last."""
+    rows = json.loads((FOLDER / "study-flights.json").read_text())
+    return float(next(row["peer_value"] for row in rows if row["metric"] == MAY))
+
+
 def main() -> None:
     quick = bool(os.environ.get("QUICK"))
     options = ("--trials", "4") if quick else ()
@@ -70,7 +77,7 @@ def main() -> None:
         Row(metric="stages cached in the second run", value=second.cached, unit="stages",
             goal=Goal(op=">=", value=second.count), command=command),
         Row(metric="AUC on May, trained on January to April", value=first.auc, unit="", goal=Goal(op=">=", value=0.77),
-            peer="26 hand-made history features (published)", peer_value=0.776, command=command),
+            peer="26 hand-made history features (make study-flights)", peer_value=by_hand(), command=command),
     ]  # fmt: skip
     note = (
         "The main job on the flights, `make run-pipeline`, on two shared cores. The first run of a checkout also"
