@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 
 warnings.filterwarnings("ignore")
 
 import featuretools as ft  # noqa: E402
 import pandas as pd  # noqa: E402
-from protocol import folder, report  # noqa: E402
+from protocol import clock, folder, report  # noqa: E402
 
 
 def main() -> None:
@@ -22,7 +21,7 @@ def main() -> None:
     entities.add_dataframe(dataframe_name="keys", dataframe=keys, index="key")
     entities.add_dataframe(dataframe_name="events", dataframe=events, index="event_id", time_index="at")
     entities.add_relationship("keys", "key", "events", "key")
-    started = time.perf_counter()
+    started = clock()
     matrix = ft.calculate_feature_matrix(
         ft.dfs(
             entityset=entities, target_dataframe_name="keys", agg_primitives=["count", "sum", "mean", "min", "max"],
@@ -32,7 +31,7 @@ def main() -> None:
         cutoff_time=asked[["key", "cutoff"]].rename(columns={"cutoff": "time"}),
         include_cutoff_time=False,
     )  # fmt: skip
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     names = {"COUNT(events)": "count"}
     for function in ("SUM", "MEAN", "MIN", "MAX"):
         names |= {f"{function}(events.{column})": f"{function.lower()}_{column}" for column in "xy"}

@@ -1,8 +1,9 @@
-"""getML FastProp: fitted on 200 of the rows (it must be fitted), timed on all of them, on one thread."""
+"""getML FastProp: fitted on 200 of the rows (it must be fitted), timed on all of them, on one thread of its engine."""
 
 from __future__ import annotations
 
-import time
+import os
+from pathlib import Path
 
 import getml
 import numpy as np
@@ -10,6 +11,19 @@ import pandas as pd
 from protocol import folder, report
 
 _NAMES = {"SUM": "sum", "AVG": "mean", "MIN": "min", "MAX": "max"}
+
+
+def engine_clock() -> float:
+    """Seconds of processor time that getML's engine, a process beside this one, has taken so far."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            name, said = (process / "comm").read_text().strip(), (process / "stat").read_text()
+        except OSError:  # ended meanwhile
+            continue
+        if name == "engine":
+            ticks += sum(map(int, said.rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -35,9 +49,9 @@ def main() -> None:
     )
     pipeline = getml.Pipeline(data_model=star.data_model, feature_learners=[learner])
     pipeline.fit(star.train, check=False)
-    started = time.perf_counter()
+    started = engine_clock()
     values = pipeline.transform(star.test)
-    seconds = time.perf_counter() - started
+    seconds = engine_clock() - started
     pd.DataFrame(values).to_parquet(folder() / "values.parquet")
     report(seconds, features=int(values.shape[1]))
     getml.engine.shutdown()
