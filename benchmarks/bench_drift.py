@@ -1,6 +1,6 @@
 """What the evidence of a window says: of worlds that stand still, of planted shifts, and how long it takes.
 
-    make bench-drift [QUICK=1] [ONLY=speed|independent|clustered]
+    make bench-drift [QUICK=1] [ONLY=speed|still|shifts|clustered|clustered-shifts]
 
 A check draws a reference of 5,000 rows of 120 days, 2,000 rows of the last 28 of them that the model had not seen, and
 a window of the next seven days anew, and asks for all evidence as the monitor flow does: ten features, predictions,
@@ -52,15 +52,21 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
 NOTE = (
     "Ten features, predictions, labels and quality of a week against a reference of 5,000 rows of 120 days and 2,000"
     " rows of its last 28 days that the model had not seen; every check draws all of them anew. An alarm is any finding"
-    " in a single window; a decision to retrain also wants persistence. Shifts below the floor (about a quarter of a"
+    " in a single window; a decision to retrain also wants persistence."
+)
+SHIFTS_NOTE = (
+    "As above, with one shift in one of ten features (or in the labels). Shifts below the floor (about a quarter of a"
     " standard deviation, ten points of a label rate) are not meant to be found, however many rows show them; near it,"
     " some are."
 )
 CLUSTERED_NOTE = (
     "As above, but 2,000 rows whose value is their entity's of that day, with an autocorrelation of .8 from day to day,"
-    " half of it common to all below 1,000 entities; labels and predictions are independent. Where few entities move"
-    " together, 17 weeks are few windows: what a single week can prove there is little, and shares of cells cannot say"
-    " how far outside a value lies. The peer is the same evidence with rows taken as independent (100 checks)."
+    " half of it common to all below 1,000 entities; labels and predictions are independent. The peer is the same"
+    " evidence with rows taken as independent (100 checks)."
+)
+MOVED_NOTE = (
+    "Where few entities move together, 17 weeks are few windows: what a single week can prove there is little, and"
+    " shares of cells cannot say how far outside a value lies."
 )
 
 
@@ -84,6 +90,9 @@ class Found(NamedTuple):
     alarm: bool
     usual: bool
     hit: bool
+
+
+Run = Callable[[list[Check]], list[Found]]
 
 
 def judge(check: Check) -> Found:
@@ -127,7 +136,7 @@ def share(found: Iterable[bool]) -> float:
     return 100 * float(np.mean(list(found)))
 
 
-def still_worlds(run: Callable[[list[Check]], list[Found]], checks: int, command: str) -> list[Row]:
+def still_worlds(run: Run, checks: int, command: str) -> list[Row]:
     rows = []
     for kind, (numeric, categorical) in {"numeric": (COLUMNS, 0), "categorical": (0, COLUMNS)}.items():
         for size in SIZES:
@@ -140,7 +149,7 @@ def still_worlds(run: Callable[[list[Check]], list[Found]], checks: int, command
     return rows
 
 
-def shifts(run: Callable[[list[Check]], list[Found]], checks: int, command: str) -> list[Row]:
+def shifts(run: Run, checks: int, command: str) -> list[Row]:
     rows = []
     for shift, (_, amounts, words) in SHIFTS.items():
         for amount in amounts:
@@ -153,7 +162,7 @@ def shifts(run: Callable[[list[Check]], list[Found]], checks: int, command: str)
     return rows
 
 
-def clustered_still(run: Callable[[list[Check]], list[Found]], checks: int, command: str) -> list[Row]:
+def clustered_still(run: Run, checks: int, command: str) -> list[Row]:
     rows = []
     for entities in ENTITIES:
         found = run([Check(seed, CLUSTERED_ROWS, 5, 5, entities=entities) for seed in range(checks)])
@@ -166,7 +175,7 @@ def clustered_still(run: Callable[[list[Check]], list[Found]], checks: int, comm
     return rows
 
 
-def clustered_shifts(run: Callable[[list[Check]], list[Found]], moved: int, command: str) -> list[Row]:
+def clustered_shifts(run: Run, moved: int, command: str) -> list[Row]:
     rows = []
     for entities in ENTITIES:
         for amount in (1.0, 2.0, 4.0):
@@ -221,35 +230,51 @@ def main() -> None:
     only = os.environ.get("ONLY", "")
     if only in ("", "speed"):
         publish("drift-speed", "Speed of drift evidence", [speed(command)], note)
-    if only in ("", "independent"):
-        publish("drift", "Evidence of drift", rates((still_worlds, shifts), quick, command), NOTE)
-    if only in ("", "clustered"):
-        found = rates((clustered_still, clustered_shifts), quick, command)
-        publish("drift-clustered", "Evidence of drift where rows are not independent", found, CLUSTERED_NOTE)
+    for name, part in PARTS.items():
+        if only in ("", name):
+            publish(part.section, part.title, rates(part.rows, part.checks[quick], command), part.note)
 
 
-Part = Callable[[Callable[[list[Check]], list[Found]], int, str], list[Row]]
+class Part(NamedTuple):
+    """A section of the page. checks: of each row, in full and QUICK."""
+
+    section: str
+    title: str
+    rows: Callable[[Run, int, str], list[Row]]
+    checks: tuple[int, int]
+    note: str
 
 
-def rates(parts: tuple[Part, Part], quick: bool, command: str) -> list[Row]:
-    """Still worlds, then moved ones."""
-    still, moved = (100, 20) if quick else (1_000, 100)
+PARTS = {
+    "still": Part("drift", "Evidence of drift: worlds that stand still", still_worlds, (1_000, 100), NOTE),
+    "shifts": Part("drift-shifts", "Evidence of drift: planted shifts", shifts, (100, 20), SHIFTS_NOTE),
+    "clustered": Part(
+        "drift-clustered", "Still worlds whose rows are not independent", clustered_still, (1_000, 100), CLUSTERED_NOTE
+    ),
+    "clustered-shifts": Part(
+        "drift-clustered-shifts", "Planted shifts among such rows", clustered_shifts, (100, 20), MOVED_NOTE
+    ),
+}
+
+
+def rates(rows: Callable[[Run, int, str], list[Row]], checks: int, command: str) -> list[Row]:
+    """The rows of a section, a batch of checks at a time."""
     kept = _kept()
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
 
-        def run(checks: list[Check]) -> list[Found]:
+        def run(wanted: list[Check]) -> list[Found]:
             found: list[Found] = []
-            for batch in (checks[at : at + BATCH] for at in range(0, len(checks), BATCH)):
+            for batch in (wanted[at : at + BATCH] for at in range(0, len(wanted), BATCH)):
                 key = fingerprint([_code(), *batch])
                 if key not in kept:
                     kept[key] = list(pool.map(judge, batch, chunksize=10))
                     _keep(key, kept[key])
                 found += kept[key]
             counts = [sum(column) for column in zip(*found, strict=True)]
-            print(checks[0], len(found), "checks:", dict(zip(Found._fields, counts, strict=True)), flush=True)
+            print(wanted[0], len(found), "checks:", dict(zip(Found._fields, counts, strict=True)), flush=True)
             return found
 
-        return parts[0](run, still, command) + parts[1](run, moved, command)
+        return rows(run, checks, command)
 
 
 def _code() -> str:
@@ -257,7 +282,8 @@ def _code() -> str:
     rooms = ("headrace.monitor", "headrace.evaluate", "tests.monitor.still_world")
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(rooms)]
     sizes = (REFERENCE_ROWS, UNSEEN_ROWS, DAYS, UNSEEN_DAYS, MEMORY, PEER_CHECKS)
-    return fingerprint([*map(inspect.getsource, [*modules, judge, _sides, named, usual]), *sizes])
+    sources = [inspect.getsource(module) for module in modules]
+    return fingerprint([*sources, *(inspect.getsource(one) for one in (judge, _sides, named, usual)), *sizes])
 
 
 def _kept() -> dict[str, list[Found]]:

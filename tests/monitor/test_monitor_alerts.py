@@ -99,7 +99,7 @@ def test_the_message_says_what_drifted_how_much_what_it_cost_and_where_to_look()
     assert lines[0] == "auc is worse by 0.061 on matured labels."
     assert lines[2] == (
         "Window: 1970-01-01T00:00:00Z to 1970-01-08T00:00:00Z, 5,210 predictions of version 3;"
-        " 4,800 labels matured, 12 will never come."
+        " 4,800 labels matured, 12 are overdue."
     )
     assert lines[3] == "Cost on matured labels: auc 0.061 worse, log_loss 0.002 better"
     assert lines[6] == "- auc: worse by 0.061"

@@ -42,7 +42,7 @@ def of_decision(decision: Decision, links: Mapping[str, str] | None = None) -> A
         decision.reason + ".",
         "",
         f"Window: {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of"
-        f" {_version(decision.champion)}; {decision.mature:,} labels matured, {decision.censored:,} will never come.",
+        f" {_version(decision.champion)}; {decision.mature:,} labels matured, {decision.censored:,} are overdue.",
         _cost(decision),
         *_findings(decision.drifted),
         *_links(links),
