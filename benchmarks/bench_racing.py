@@ -1,9 +1,11 @@
 """What racing saves on live training, how often it kills a winner, and a study beside Hyperopt as users write it.
 
-    make bench-racing [QUICK=1]
+    make bench-racing [QUICK=1] [SO_FAR=1]
 
 Every study runs alone in this process on one thread, and is charged the CPU that the process used. Results of single
-studies are kept in .headrace/bench-racing.jsonl, so a run that was cut off goes on; delete the file to start anew.
+studies are kept in .headrace/bench-racing.jsonl, so a run that was cut off goes on, and a piece of it can be run alone
+(`python -m benchmarks.bench_racing race diamonds 0 1`, `... duel 3 5`, `... workers`); delete the file to start anew.
+SO_FAR=1 publishes what is there and measures nothing.
 """
 
 from __future__ import annotations
@@ -13,27 +15,18 @@ import os
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from benchmarks.racing_cases import AsUsersWriteIt, case_named, plain_loss
 from benchmarks.results import Goal, Row, publish
-from benchmarks.surrogate.sources import SOURCES
-from headrace.core.files import read_json
-from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import time_windows
-from headrace.models.design import Design, Encoder
-from headrace.models.families.lightgbm import MAX_ROUNDS, PATIENCE, LightGBM
-from headrace.models.objective import Split, TrialObjective, prepare
-from headrace.models.space import Config
+from headrace.models.families.lightgbm import LightGBM
+from headrace.models.objective import TrialObjective, prepare
 from headrace.search.racing import Racing
 from headrace.search.searchers import searcher_named
 from headrace.search.space import Choice, Space
@@ -45,104 +38,35 @@ KEPT = Path(".headrace/bench-racing.jsonl")
 QUICK = bool(os.environ.get("QUICK"))
 TRIALS = 8 if QUICK else 24
 SEEDS = 1 if QUICK else 2
+CASES = ("diamonds",) if QUICK else ("pipeline", "flights", "diamonds")
 PEER_SEEDS, PEER_CPU = (2, 15.0) if QUICK else (10, 45.0)
+SO_FAR = bool(os.environ.get("SO_FAR"))
+
+#: From what a user would write by hand to what Headrace does; each differs from the one before it in one thing.
+WAYS = {
+    "random": "random by hand",
+    "plain": "tpe by hand, from the default configuration",
+    "shared": "the same, bins shared",
+    "raced": "the same, raced",
+}
 
 SPACE = Space({"family": Choice({"lightgbm": LightGBM().space()})})
 DEFAULT = {"family": "lightgbm", **{f"lightgbm.{key}": value for key, value in LightGBM().default().items()}}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """A table to learn from, and the rows that teach and judge."""
-
-    name: str
-    design: Design
-    label: np.ndarray
-    split: Split
-    metric: str
-
-
-@cache
-def case_named(name: str) -> Case:
-    if name == "pipeline":
-        return _pipeline()
-    source = SOURCES[name]
-    frame = source.read().dropna(subset=[source.label])
-    frame = frame.drop(columns=list(source.drop)).sample(frac=1.0, random_state=0).head(125_000)
-    table = pa.Table.from_pandas(
-        frame.drop(columns=[source.label]).apply(lambda column: column.astype(str) if column.dtype.kind not in "biuf"
-                                                 else column), preserve_index=False
-    )  # fmt: skip
-    label = frame[source.label].to_numpy(dtype=np.float64)
-    encoder, rows, cut = Encoder.fit(table), np.arange(len(label)), int(0.8 * len(label))
-    metric = "auc" if source.binary else "rmse"
-    return Case(name=name, design=encoder.encode(table), label=label, split=(rows[:cut], rows[cut:]), metric=metric)
-
-
-def _pipeline() -> Case:
-    """The flights' training set as `make run-pipeline` makes it, with its train and tune windows."""
-    from headrace.pipeline.runner import open_run
-
-    run = open_run("flights", Path(".headrace/bench-racing"))
-    table = pq.read_table(run.folder("training-set") / "training.parquet")
-    spine = pq.read_table(run.folder("synthesise") / "spine.parquet")
-    until = read_json(run.folder("ingest") / "stage.json")["facts"]["until_us"]
-    windows = time_windows(spine["cutoff"].to_numpy(), spine["label_known"].to_numpy(), until)
-    matrix = table.drop_columns(["label"])
-    return Case(
-        name="pipeline", design=Encoder.fit(matrix).encode(matrix), label=table["label"].to_numpy(),
-        split=(windows.train, windows.tune), metric="auc",
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class AsUsersWriteIt:
-    """Each trial makes its own Dataset of all rows, and trains it with early stopping; nobody looks at its curve."""
-
-    case: str
-
-    def fingerprint(self) -> str:
-        return f"plain {self.case}"
-
-    def __call__(self, config: Config) -> Mapping[str, Any]:
-        case = case_named(self.case)
-        return {"loss": plain_loss(case, {key.removeprefix("lightgbm."): value for key, value in config.items()})}
-
-
-def plain_loss(case: Case, config: Mapping[str, Any]) -> float:
-    import lightgbm
-
-    metric = METRICS[case.metric]
-    train, tune = case.split
-    parameters = {
-        **{name: value for name, value in config.items() if name != "family"},
-        "objective": "binary" if metric.binary else "regression", "metric": case.metric, "bagging_freq": 1,
-        "force_row_wise": True, "deterministic": True, "num_threads": 1, "verbosity": -1, "seed": 0,
-    }  # fmt: skip
-    columns = list(case.design.categorical)
-    data = lightgbm.Dataset(case.design.X[train], label=case.label[train], categorical_feature=columns)
-    check = lightgbm.Dataset(case.design.X[tune], label=case.label[tune], reference=data)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        booster = lightgbm.train(
-            parameters,
-            data,
-            MAX_ROUNDS,
-            valid_sets=[check],
-            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-        )
-    value = booster.best_score["valid_0"][case.metric]
-    return float(-metric.sign * value)
 
 
 class _Enough(Exception):
     """The study has what was asked of it."""
 
 
+class _NotMeasured(Exception):
+    """What is not there, where nothing is to be measured."""
+
+
 def studied(
     case: str, seed: int, *, how: str, trials: int, until: float | None = None, cpu: float | None = None
 ) -> dict[str, Any]:
-    """One study. how: "raced", "shared" (bins shared, no racing) or "plain" (as users write it).
+    """One study. how: "raced", "shared" (bins shared, no racing), "plain" (as users write it, our searcher) or "random"
+    (as users write it, at random, from no known configuration).
 
     until: it may end at this loss. cpu: it ends when so many CPU seconds are spent; a trial that ends later is not
     counted. curve: (CPU s, loss) at each new incumbent.
@@ -160,9 +84,9 @@ def studied(
 
         with suppress(_Enough):
             run_study(
-                SPACE, objective, searcher_named("tpe")(SPACE), seed=seed, trials=trials,
-                journal_path=Path(folder) / "journal", racing=Racing() if how == "raced" else None,
-                warm_start=[DEFAULT], on_trial=tell,
+                SPACE, objective, searcher_named("random" if how == "random" else "tpe")(SPACE), seed=seed,
+                trials=trials, journal_path=Path(folder) / "journal", racing=Racing() if how == "raced" else None,
+                warm_start=[] if how == "random" else [DEFAULT], on_trial=tell,
             )  # fmt: skip
         wall = time.perf_counter() - wall
     counted = [(at, trial) for at, trial in told if cpu is None or at <= cpu]
@@ -181,7 +105,7 @@ def studied(
 
 def _objective(name: str, folder: Path, how: str) -> Any:
     case = case_named(name)
-    if how == "plain":
+    if how in ("plain", "random"):
         return AsUsersWriteIt(name)
     digest = prepare(folder, case.design, case.label, [case.split])
     shares = (0.25,) if how == "raced" else ()
@@ -224,7 +148,7 @@ def workers_speedup() -> float:
     spent = []
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            objective = _objective("pipeline", Path(folder), "shared")
+            objective = _objective("diamonds", Path(folder), "shared")
             started = time.perf_counter()
             run_study(
                 SPACE, objective, searcher_named("random")(SPACE), seed=5, trials=4 if QUICK else 16, workers=workers,
@@ -241,28 +165,28 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
     for record in known:
         if record["key"] == key:
             return record["value"]
+    if SO_FAR:
+        raise _NotMeasured(key)
     value = make()
+    print(key, json.dumps(value), flush=True)
     with KEPT.open("a") as file:
         file.write(json.dumps({"key": key, "value": value}) + "\n")
     return value
 
 
-def races(case: str) -> list[dict[str, float]]:
-    """For each seed: CPU s of a plain study of TRIALS to its best loss, and of the two others to that loss."""
-    found = []
-    for seed in range(SEEDS):
-        plain = kept(f"{case} {seed} plain {TRIALS}", lambda s=seed: studied(case, s, how="plain", trials=TRIALS))
-        target = plain["curve"][-1][1]
-        cost = {"plain": plain["cpu"]}
-        for how in ("shared", "raced"):
-            other = kept(
-                f"{case} {seed} {how} {TRIALS}",
-                lambda s=seed, h=how, t=target: studied(case, s, how=h, trials=3 * TRIALS, until=t),
-            )
-            cost[how] = other["cpu"]
-            cost[f"{how} reached"] = float(other["curve"][-1][1] <= target)
-            cost[f"{how} overhead"] = other["overhead"]
-        found.append(cost)
+def race(case: str, seed: int) -> dict[str, float]:
+    """CPU s until the best loss of TRIALS random trials is there, by each way; what never got there is charged all that
+    it spent, so its true cost is more. The reference is charged up to its best trial, not to its end.
+    """
+    reference = kept(f"{case} {seed} random {TRIALS}", lambda: studied(case, seed, how="random", trials=TRIALS))
+    spent, target = reference["curve"][-1]
+    found = {"random": spent, "random reached": 1.0}
+    for how in list(WAYS)[1:]:
+        other = kept(
+            f"{case} {seed} {how} to {target}", partial(studied, case, seed, how=how, trials=TRIALS, until=target)
+        )
+        found |= {how: other["cpu"], f"{how} reached": float(other["curve"][-1][1] <= target)}
+        found["overhead"] = other["overhead"]
     return found
 
 
@@ -276,50 +200,84 @@ def duel(seed: int) -> dict[str, float]:
     return {"ours": ours["curve"][-1][1], "peer": peer["best"], "trials": ours["trials"], "peer trials": peer["trials"]}
 
 
-def main(cases: Sequence[str] = ("pipeline", "flights", "diamonds")) -> None:
-    command = f"{COMMAND} QUICK=1" if QUICK else COMMAND
-    rows, overheads = [], []
-    for case in cases:
-        runs = races(case)
-        total = {how: sum(run[how] for run in runs) for how in ("plain", "shared", "raced")}
-        reached = sum(run["raced reached"] for run in runs)
-        overheads += [run["raced overhead"] for run in runs]
-        rows.append(
-            Row(metric=f"{case}: CPU to the best loss of {TRIALS} plain trials, raced ({reached:.0f} of {len(runs)} got"
-                " there)", value=total["raced"], unit="s", peer="trained in full, binned each time",
-                peer_value=total["plain"], command=command)
-        )  # fmt: skip
-        rows.append(
-            Row(metric=f"{case}: plain over raced", value=total["plain"] / total["raced"], unit="x",
-                goal=Goal(op=">=", value=5), peer="plain over shared bins without racing",
-                peer_value=total["plain"] / total["shared"], command=command)
-        )  # fmt: skip
-    duels = [duel(seed) for seed in range(PEER_SEEDS)]
-    wins = sum(one["ours"] < one["peer"] for one in duels)
-    rows += [
-        Row(metric=f"flights in the pipeline, {PEER_CPU:g} CPU s: seeds with the lower loss", value=wins,
-            unit=f"of {len(duels)}", goal=Goal(op=">=", value=0.9 * len(duels)), command=command),
-        Row(metric="the same: AUC on the tune window, mean", value=-float(np.mean([one["ours"] for one in duels])),
-            unit="", peer="Hyperopt and LightGBM by hand", peer_value=-float(np.mean([one["peer"] for one in duels])),
+def race_rows(case: str, runs: Sequence[Mapping[str, float]], command: str) -> list[Row]:
+    total = {how: sum(run[how] for run in runs) for how in WAYS}
+    rows = []
+    for how, told in WAYS.items():
+        reached = f"{sum(run[f'{how} reached'] for run in runs):.0f} of {len(runs)} got there"
+        metric = f"{case}: CPU to the loss of {TRIALS} random trials, {told} ({reached})"
+        rows.append(Row(metric=metric, value=total[how], unit="s", command=command))
+    return [
+        *rows,
+        Row(metric=f"{case}: random by hand, over raced", unit="x", value=total["random"] / total["raced"],
+            goal=Goal(op=">=", value=5), command=command),
+        Row(metric=f"{case}: {WAYS['plain']}, over raced", value=total["plain"] / total["raced"], unit="x",
             command=command),
-        Row(metric="the same: trials in that time, mean", value=float(np.mean([one["trials"] for one in duels])),
-            unit="", peer="Hyperopt and LightGBM by hand",
-            peer_value=float(np.mean([one["peer trials"] for one in duels])), command=command),
-        Row(metric="two workers against one", value=kept(f"workers {QUICK}", workers_speedup), unit="x",
-            goal=Goal(op=">=", value=1.8), command=command),
-        Row(metric="a trial's overhead: searcher, bounds, journal", value=1000 * float(np.median(overheads)), unit="ms",
+        Row(metric=f"{case}: {WAYS['shared']}, over raced", value=total["shared"] / total["raced"], unit="x",
             command=command),
     ]  # fmt: skip
+
+
+def duel_rows(duels: Sequence[Mapping[str, float]], command: str) -> list[Row]:
+    mean = {name: float(np.mean([one[name] for one in duels])) for name in duels[0]}
+    wins = sum(one["ours"] < one["peer"] for one in duels)
+    peer = "Hyperopt and LightGBM by hand"
+    return [
+        Row(metric=f"flights in the pipeline, {PEER_CPU:g} CPU s: seeds with the lower loss", value=wins,
+            unit=f"of {len(duels)}", goal=Goal(op=">=", value=0.9 * len(duels)), command=command),
+        Row(metric="the same: AUC on the tune window, mean", value=-mean["ours"], unit="", peer=peer,
+            peer_value=-mean["peer"], command=command),
+        Row(metric="the same: trials in that time, mean", value=mean["trials"], unit="", peer=peer,
+            peer_value=mean["peer trials"], command=command),
+    ]  # fmt: skip
+
+
+def there(make: Callable[[int], Any], seeds: int) -> list[Any]:
+    """What `make` gives for each seed; with SO_FAR, for those that were measured."""
+    found = []
+    for seed in range(seeds):
+        with suppress(_NotMeasured):
+            found.append(make(seed))
+    return found
+
+
+def main() -> None:
+    command = f"{COMMAND} QUICK=1" if QUICK else COMMAND
+    rows, overheads = [], []
+    for case in CASES:
+        runs = there(partial(race, case), SEEDS)
+        rows += race_rows(case, runs, command) if runs else []
+        overheads += [run["overhead"] for run in runs]
+    duels = there(duel, PEER_SEEDS)
+    rows += duel_rows(duels, command) if duels else []
+    for speedup in there(lambda seed: kept(f"workers {QUICK}", workers_speedup), 1):
+        rows.append(
+            Row(metric="two workers against one", value=speedup, unit="x", goal=Goal(op=">=", value=1.8),
+                command=command)
+        )  # fmt: skip
+    if overheads:
+        overhead = 1000 * float(np.median(overheads))
+        rows.append(
+            Row(metric="a trial's overhead: searcher, bounds, journal", value=overhead, unit="ms", command=command)
+        )
     note = (
-        "One thread, CPU seconds of the whole process. Plain: every trial bins all rows and trains them with early"
+        "One thread, CPU seconds of the whole process. By hand: every trial bins all rows and trains them with early"
         " stopping, as users write it. The study starts from the family's default configuration, Hyperopt from nothing."
     )
     publish("racing", "Racing", rows, note)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 1:  # a part of it, to fill the file of single studies
-        part, seeds = sys.argv[1], range(*map(int, sys.argv[2:4])) if len(sys.argv) > 3 else range(PEER_SEEDS)
-        _ = [duel(seed) for seed in seeds] if part == "duel" else races(part)
+def piece(part: str, *numbers: str) -> None:
+    """A part of it, to fill the file of single studies: `race CASE FROM TO`, `duel FROM TO`, `workers`."""
+    if part == "workers":
+        kept(f"workers {QUICK}", workers_speedup)
+    elif part == "duel":
+        for seed in range(*map(int, numbers)):
+            duel(seed)
     else:
-        main()
+        for seed in range(*map(int, numbers[1:])):
+            print({name: round(value, 2) for name, value in race(numbers[0], seed).items()}, flush=True)
+
+
+if __name__ == "__main__":
+    piece(*sys.argv[1:]) if sys.argv[1:] else main()
