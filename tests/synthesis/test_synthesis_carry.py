@@ -30,7 +30,7 @@ Made = dict[str, list[dict[str, Any]]]
 AMOUNT = RowColumn(column="amount", kind="numeric")
 GIFT = RowColumn(column="gift", kind="boolean")
 FLAT: list[Definition] = [
-    *EVERYTHING[::7],
+    *EVERYTHING[::11],
     GIFT,
     Transform(
         primitive="time_since",
@@ -94,14 +94,14 @@ def live(
         past = Past(definitions=tuple(definitions), spine=spine, matrix=whole)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(world=seeds, dealt=seeds)
 def test_flat_features_through_random_batches(world: int, dealt: int) -> None:
     batches = in_batches(random_world(world).rows, Draw(dealt), 3)
     live(synthesis_world.problem, FLAT, [(World(whole), World(new)) for whole, new in batches], synthesis_world.COLUMNS)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(world=seeds, dealt=seeds)
 def test_stacked_features_through_random_batches(world: int, dealt: int) -> None:
     draw = Draw(dealt)
