@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -19,7 +21,7 @@ from flows.automations import ensure
 from flows.demo.receiver import Receiver, receiving
 from flows.deployments import for_references, triggers_for
 from flows.register import register
-from headrace.cli.lifecycle import start_services, stop_services
+from headrace.cli.lifecycle import Service, recorded, start_services, stop_services
 from headrace.cli.processes import wait_until
 from headrace.cli.services import local_services
 from headrace.core.settings import Settings
@@ -35,6 +37,7 @@ class Installation:
     """Everything up, on free ports, in a home of its own. deployments: name -> id."""
 
     settings: Settings
+    services: tuple[Service, ...]
     receiver: Receiver
     deployments: dict[str, UUID]
 
@@ -67,6 +70,20 @@ class Installation:
         assert state is not None
         assert state.is_completed(), (deployment, state)
 
+    def kill(self, service: str) -> None:
+        """kill -9 of a service and of all that it has started."""
+        (started,) = [one for one in recorded(self.settings.root) if one.name == service]
+        process = psutil.Process(started.pid)
+        family = [process, *process.children(recursive=True)]
+        for one in family:
+            one.kill()
+        _, left = psutil.wait_procs(family, timeout=30)
+        assert not left
+
+    def up(self) -> None:
+        """Start what is not running; deployments stay as they are."""
+        start_services(self.settings.root, [replace(one, prepare=()) for one in self.services])
+
     def predicted_by(self, row: dict[str, Any]) -> str:
         """The version that answers a request now."""
         answer = httpx.post(f"{self.api}/predict", json=row, trust_env=False, timeout=10)
@@ -91,7 +108,11 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
         for name in ("mlflow/artifacts", "prefect", "evidently"):
             (root / name).mkdir(parents=True, exist_ok=True)
         extra = {"PREFECT_WORKER_QUERY_SECONDS": "1", "HEADRACE_ALERT_URL": receiver.url}
-        services = [replace(one, env={**one.env, **extra}) for one in local_services(chosen, str(problems[0]))]
+        deploy = (sys.executable, "-m", "flows", "deploy", "--without-schedules", str(problems[0]))
+        services = tuple(
+            replace(one, env={**one.env, **extra}, prepare=deploy if one.prepare else ())
+            for one in local_services(chosen, str(problems[0]))
+        )
         try:
             start_services(root, services)
             with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{prefect}/api"}):
@@ -99,7 +120,7 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
                 deployments = [replace(one, cron=None) for one in for_references(references)]
                 identifiers = register(deployments, ROOT)
                 ensure(trigger for path in references for trigger in triggers_for(load_problem(path)))
-                yield Installation(settings=chosen, receiver=receiver, deployments=identifiers)
+                yield Installation(settings=chosen, services=services, receiver=receiver, deployments=identifiers)
         finally:
             stop_services(root)
 

@@ -1,0 +1,53 @@
+"""kill -9 of Prefect, its worker and the retrain at work: what is left in Prefect's books keeps nobody waiting."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+
+import pytest
+
+# Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
+os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
+
+from prefect.events import emit_event
+
+from headrace.cli.processes import wait_until
+from headrace.monitor.outbox import Outbox
+from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
+from tests.chaos.killing import begun
+from tests.chaos.loop import PATIENCE_S, installed
+from tests.pipeline.shop import Shop
+from tests.pipeline.turned import wall_us
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200)]
+
+#: Prefect keeps the place of a run that was killed for five minutes, and cancels others that want it.
+PLACE_S = 480.0
+
+
+def test_a_retrain_killed_with_all_of_prefect_is_ended_by_reconcile(copy_of: Callable[[], Shop]) -> None:
+    shop = copy_of()
+    outbox = Outbox(shop.home, "shop")
+    (owed,) = outbox.owed(wall_us())
+    identity = owed.decision.id
+    with installed(shop.home, [shop.path]) as everything:
+        payload = {"decision": identity}
+        emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of("shop")}, payload=payload)
+        assert wait_until(lambda: begun("search")(shop.home), timeout_s=PATIENCE_S), everything.runs("shop-retrain")
+        everything.kill("worker")
+        everything.kill("Prefect")
+        assert outbox.get(identity).outcome is None
+        with outbox.write() as database:  # two minutes later the lease is over
+            database.execute("UPDATE decision SET until_us = 0 WHERE id = ?", (identity,))
+        everything.up()
+
+        def ended() -> bool:
+            everything.start("shop-reconcile")
+            return wait_until(lambda: outbox.get(identity).outcome is not None, timeout_s=30)
+
+        assert wait_until(ended, timeout_s=PLACE_S), everything.runs("shop-retrain")
+        assert outbox.get(identity).outcome == "promoted"
+        assert everything.champion("shop") == "2"
+        assert shop.versions() == ["1", "2"]
