@@ -251,3 +251,12 @@ def test_several_faults_are_told_at_once_by_check(tmp_path: Path) -> None:
     outcome = headrace("check", str(problem), home=tmp_path / "home")
     assert outcome.code == 1
     assert len(outcome.errors) == 2
+
+
+def test_a_label_known_at_its_cutoff_is_told_by_check(tmp_path: Path) -> None:
+    problem = write_tiny_problem(tmp_path)
+    declared('"refunded_amount": "settled", ', "")(tmp_path)
+    outcome = headrace("check", str(problem), home=tmp_path / "home")
+    assert (outcome.code, len(outcome.errors)) == (1, 1)
+    assert "orders.refunded_amount: the label is declared as known at its cutoff" in outcome.errors[0]
+    assert 'known_at={"refunded_amount": "placed + 3d"}' in outcome.errors[0]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.clock import NEVER
-from headrace.core.errors import DataError, DeclarationError
+from headrace.core.errors import ConflictError, DataError, DeclarationError
 from headrace.core.files import read_json
 from headrace.lake.predictions import PredictionLog
-from headrace.pipeline.runner import STAGES
+from headrace.lake.store import Lake
+from headrace.pipeline.runner import STAGES, PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty
@@ -72,8 +74,20 @@ def test_only_what_depends_on_a_parameter_runs_again(copy: Shop) -> None:
     assert not other.run_stage("select").cached
 
 
-def test_sources_are_known_by_content_not_by_time_or_place(copy: Shop, tmp_path: Path) -> None:
-    moved = Shop(path=write_tiny_problem(tmp_path / "moved"), home=copy.home)
+def test_another_margin_trains_nothing_anew(copy: Shop) -> None:
+    context = copy.run().context
+    stricter = PipelineRun(replace(context, problem=replace(context.problem, margin=0.0005)))
+    cached = {name: stricter.run_stage(name).cached for name in NAMES}
+    assert [name for name in NAMES if not cached[name]] == ["promote", "replay", "materialise"]
+    searching = PipelineRun(replace(context, problem=replace(context.problem, searcher="random")))
+    assert searching.run_stage("training-set").cached
+    assert not searching.run_stage("search").cached
+
+
+def test_sources_are_known_by_content_not_by_time_or_place(tmp_path: Path) -> None:
+    here = Shop(path=write_tiny_problem(tmp_path / "here"), home=tmp_path / "home")
+    here.run().run_stage("synthesise")
+    moved = Shop(path=here.path.parent.rename(tmp_path / "moved") / here.path.name, home=here.home)
     orders = moved.path.parent / "orders.csv"
     os.utime(orders, (1, 1))
     assert moved.run().run_stage("synthesise").cached
@@ -81,6 +95,21 @@ def test_sources_are_known_by_content_not_by_time_or_place(copy: Shop, tmp_path:
     changed = moved.run()
     assert not changed.run_stage("ingest").cached
     assert not changed.run_stage("synthesise").cached
+
+
+def test_another_problem_of_the_same_name_does_not_get_into_the_lake(copy: Shop, tmp_path: Path) -> None:
+    other = Shop(path=write_tiny_problem(tmp_path / "other", seed=1), home=copy.home)
+    before = Lake(copy.home, "shop").snapshot().fingerprint
+    with pytest.raises(ConflictError, match=rf"lake of 'shop' holds what {copy.path}.*another name"):
+        other.run().run_stage("ingest")
+    assert Lake(copy.home, "shop").snapshot().fingerprint == before
+    assert copy.run().run_stage("ingest").cached
+
+
+def test_another_question_about_the_same_data_does(copy: Shop, tmp_path: Path) -> None:
+    other = Shop(path=write_tiny_problem(tmp_path / "other"), home=copy.home)
+    other.path.write_text(other.path.read_text().replace("refunded_amount >= 1", "refunded_amount >= 20"))
+    assert not other.run().run_stage("ingest").cached
 
 
 def test_the_gate_has_no_say_in_which_features_are_chosen(ran: Shop, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
             tables[table.name] = conform(table, rows, allow_empty=False)
         except HeadraceError as error:
             found.append(str(error))
-    found += _columns(problem, tables) or _label(problem, tables)
+    found += _columns(problem, tables) or [*_foreknown(problem), *_label(problem, tables)]
     return found, tables
 
 
@@ -53,6 +53,17 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
         f"{table}: no column {column!r}. found: {', '.join(tables[table].column_names)}."
         for table, column in dict.fromkeys(wanted)
         if table in tables and column not in tables[table].column_names
+    ]
+
+
+def _foreknown(problem: Problem) -> list[str]:
+    """A label that its own declaration lets features of earlier rows see too soon."""
+    if not problem.label_is_foreknown:
+        return []
+    column = problem.label_expression.column
+    return [
+        f"{problem.spine.table}.{column}: the label is declared as known at its cutoff. "
+        f'say when its answer comes, as in known_at={{"{column}": "{problem.cutoff.column} + 3d"}}.'
     ]
 
 

@@ -15,6 +15,7 @@ from headrace.lake import feed, known
 from headrace.lake.conform import TIMESTAMP, conform, required_columns
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.pipeline.origin import claim
 from headrace.pipeline.stage import Needs, Stage
 from headrace.quality.check import validate_batch
 from headrace.schema import Problem, Table
@@ -73,6 +74,7 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     the history that they tell, and what they say otherwise than before becomes a version.
     """
     problem, lake = context.problem, Lake(context.root, context.problem.name)
+    claim(context)
     batches = feed.bootstrap(problem)
     first = lake.clock() is None
     again = not first and problem.feed is None
@@ -159,6 +161,9 @@ STAGE = Stage(
     name="ingest",
     run=_run,
     code=("headrace.lake", "headrace.quality", "headrace.problems"),
-    parameters=lambda context: {"until_us": context.feed_until_us},
+    parameters=lambda context: {
+        "until_us": context.feed_until_us,
+        "from_us": context.problem.feed.start_us if context.problem.feed is not None else None,
+    },
     standing=_standing,
 )

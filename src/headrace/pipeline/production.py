@@ -24,6 +24,7 @@ from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import finished_matrix
 from headrace.pipeline.ingest import Ingested, ingest
+from headrace.pipeline.origin import claim
 from headrace.pipeline.release import champion_bundle
 from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
@@ -72,6 +73,7 @@ def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
         start = lake.clock()
         if start is None:
             raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `make run-pipeline` first")
+        claim(context)
         end = start + problem.feed.step_us
         outcomes = ingest(problem, context.root, feed.step(problem, start, end), arrival_us=end)
         lake.advance_clock(end)
@@ -252,5 +254,6 @@ REPLAY = Stage(
     run=_replay,
     needs=("promote",),
     code=("headrace.lake", "headrace.synthesis"),
+    parameters=lambda context: {"feed": context.problem.feed},
     standing=_replayed,
 )

@@ -1,8 +1,9 @@
 """A stage as data, and the one function that runs it.
 
-Every stage has a key: the fingerprint of its name, the source code it depends on, its parameters, and the digests of
-the stages it needs. Its outputs live in `stages/<problem>/<stage>/<key>/`, committed by one rename, so a killed run
-leaves nothing half-written and the next run takes up after the last whole stage.
+Every stage has a key: the fingerprint of its name, the source code it depends on, the problem without its options, its
+parameters (of the options those that it reads), and the digests of the stages it needs. Its outputs live in
+`stages/<problem>/<stage>/<key>/`, committed by one rename, so a killed run leaves nothing half-written and the next run
+takes up after the last whole stage.
 
 A pure stage is cached when that folder is there. A stage with effects also asks the outside world (`standing`):
 a deleted model version or an emptied online store is found and mended, whatever the folder says.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,13 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import code_version, fingerprint
 from headrace.pipeline.context import Context
+from headrace.schema import Problem
+
+#: What of a problem only some stages read. They name it in their parameters: another margin trains nothing anew.
+OPTIONS = (
+    "feed", "margin", "max_features", "monitoring", "searcher", "search_seconds", "trial_memory_mb", "trial_seconds",
+    "trials",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,8 +51,8 @@ class Stage:
     """One step of the pipeline.
 
     run(context, needs, folder) writes files into an empty folder and returns facts. parameters(context) is all that
-    the result depends on besides code and needs. standing(context, facts) tells whether the effects are still there;
-    None for a pure stage. scratch: the stage keeps a journal of its own beside its folder, named after the key.
+    the result depends on besides code, needs and the problem without its OPTIONS. standing(context, facts) tells
+    whether the effects are still there; None for a pure stage.
     """
 
     name: str
@@ -71,12 +79,17 @@ def stage_key(stage: Stage, context: Context, needs: Needs) -> str:
         {
             "stage": stage.name,
             "code": code_version((stage.run.__module__, *stage.code)),
-            "problem": context.problem,
+            "problem": _asked(context.problem),
             "sources": [table.source for table in context.problem.entity_set.tables] if not stage.needs else [],
             "parameters": stage.parameters(context),
             "needs": {name: done.digest for name, done in needs.items()},
         }
     )[:32]
+
+
+def _asked(problem: Problem) -> dict[str, Any]:
+    """What every stage depends on."""
+    return {f.name: getattr(problem, f.name) for f in fields(problem) if f.compare and f.name not in OPTIONS}
 
 
 def load(folder: Path, name: str) -> Done | None:

@@ -175,7 +175,14 @@ SEARCH = Stage(
     run=_search,
     needs=("ingest", "synthesise", "select", "training-set"),
     code=_CODE,
-    parameters=lambda context: {"trials": context.trials, "seed": context.seed, "workers": context.workers},
+    parameters=lambda context: {
+        "trials": context.trials,
+        "seed": context.seed,
+        "workers": context.workers,
+        "searcher": context.problem.searcher,
+        "seconds": context.problem.search_seconds,
+        "limits": [context.problem.trial_seconds, context.problem.trial_memory_mb],
+    },
 )
 
 

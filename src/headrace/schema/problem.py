@@ -275,6 +275,16 @@ class Problem:
         return parse_label(self.label)
 
     @property
+    def label_is_foreknown(self) -> bool:
+        """Whether the label's column is declared as known at the cutoff, where there is nothing left to predict."""
+        label, table = self.label_expression, self.spine_table
+        known = table.column_known(label.column) if label.column else None
+        if known is None or known.column != self.cutoff.column:
+            return False
+        delay_us = parse_duration(table.resolution) if table.resolution else 0
+        return known.offset_us + delay_us <= self.cutoff.offset_us
+
+    @property
     def history_tables(self) -> tuple[str, ...]:
         """The tables without which no row can be predicted or judged."""
         label = self.label_expression

@@ -1,0 +1,56 @@
+"""Whose data lie in a lake: two problem files that share a name must not share one by mistake.
+
+The lake remembers the problem's file and its sources. Another file of that name is welcome where the first one is gone
+(it moved) or where it reads the same data (a copy, another question about them): same place or same content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from headrace.core.errors import ConflictError, NotFoundError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import canonical
+from headrace.pipeline.context import Context
+from headrace.problems.files import FileSource
+
+
+def claim(context: Context) -> None:
+    """Note in the lake that this problem's data are in it. Raises ConflictError where another problem's are."""
+    path = context.root / "lake" / context.problem.name / "origin.json"
+    found = _sources(context)
+    try:
+        held = read_json(path)
+    except NotFoundError:
+        held = None
+    if held is not None and held["reference"] != context.reference and not _gone(held["reference"]):
+        told = held["sources"]
+        other = [name for name in found if name in told and not _same(found[name], told[name])]
+        if other:
+            raise ConflictError(
+                f"the lake of {context.problem.name!r} holds what {held['reference']} declares",
+                where=f"{context.reference}: {other[0]}",
+                found=[told[other[0]]["place"]],
+                fix="give it another name, or a home of its own (HEADRACE_HOME); if it moved, delete the old file",
+            )
+    write_json(path, {"reference": context.reference, "sources": found})
+
+
+def _sources(context: Context) -> dict[str, dict[str, str]]:
+    """Table -> where its rows come from, and a digest of them."""
+    found = {}
+    for table in context.problem.entity_set.tables:
+        digest = str(canonical(table.source))
+        place = str(table.source.path.absolute()) if isinstance(table.source, FileSource) else digest
+        found[table.name] = {"place": place, "digest": digest}
+    return found
+
+
+def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+    return one["place"] == other["place"] or one["digest"] == other["digest"]
+
+
+def _gone(reference: str) -> bool:
+    """Whether a problem's file is no longer there; a built-in problem always is."""
+    return reference.endswith(".py") and not Path(reference).exists()
