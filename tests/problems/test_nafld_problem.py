@@ -25,6 +25,13 @@ def test_it_declares_a_schedule_and_a_horizon() -> None:
     assert problem.spine_table.keys == ("id", "due")
 
 
+def test_nobody_is_judged_by_what_happened_after_they_left() -> None:
+    rows = Nafld("nafld1").read()
+    left = rows["left"].drop_null().cast("int64").to_numpy()
+    assert rows["left"].null_count == 1_364  # they died, and were watched until then
+    assert left.min() > rows["index"][0].cast("int64").as_py()
+
+
 def test_a_row_of_labs_fills_the_column_of_its_test_alone() -> None:
     rows = Nafld("nafld2").read()
     assert rows.num_rows == 400_123

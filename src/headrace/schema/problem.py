@@ -204,7 +204,14 @@ class Problem:
                 where=f"{self.name}.{label.table}",
                 fix="declare time=",
             )
-        self.label_entity(label)
+        parent = self.label_entity(label)[0].parent
+        assert parent is not None  # what a label is about has a table
+        if label.until is not None and label.until not in self.entity_set.table(parent[0]).known_at:
+            raise DeclarationError(
+                f"until={label.until!r} is not declared as known later than its row",
+                where=f"{self.name}.{parent[0]}",
+                fix=f'declare known_at={{"{label.until}": "{label.until}"}}, so that no feature sees it before',
+            )
 
     def _link(self, parent: str, child: str) -> str | None:
         """The column of a table that points to a parent."""
@@ -289,7 +296,10 @@ class Problem:
         """The tables without which no row can be predicted or judged."""
         label = self.label_expression
         found = [self.spine.entity, self.spine.active] if isinstance(self.spine, Every) else [self.spine.table]
-        return tuple(dict.fromkeys([*found, label.table] if isinstance(label, HorizonLabel) else found))
+        if isinstance(label, HorizonLabel):
+            parent = self.label_entity(label)[0].parent if label.until is not None else None
+            found += [label.table, *([parent[0]] if parent is not None else [])]
+        return tuple(dict.fromkeys(found))
 
     @property
     def tick_us(self) -> int:

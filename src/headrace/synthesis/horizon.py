@@ -6,7 +6,8 @@ lookback of one horizon before the horizon's end is then just the label's period
 A label is mature when its horizon has passed, when what happened last in it would have been known (a table whose rows
 are known a day late delays it by a day), and when nothing that lies in it is still to come: an order whose refund
 is not settled keeps all labels that count refunds waiting. It is never mature earlier, though it may be certain
-earlier: the rows nearest to now would else all be true.
+earlier: the rows nearest to now would else all be true. For the same reason there is none at all where the entity was
+not watched to the horizon's end (`until`), even if something happened before.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
 from headrace.core.errors import DataError, DeclarationError
-from headrace.schema import EntitySet, HorizonLabel, Problem, Table, TimeExpression
+from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
 from headrace.synthesis.definitions import Aggregate, Condition, Kind, RowColumn
@@ -27,7 +29,7 @@ from headrace.synthesis.engines.keys import encode_rows, plain
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.primitives import AGGREGATIONS, Aggregation, aggregation
-from headrace.synthesis.values import Floats, Ints, as_array, numbers
+from headrace.synthesis.values import Floats, Ints, as_array, instants, numbers
 
 #: When what a row tells was known, as the engine sees it: a column like others.
 _KNOWN = "_known"
@@ -59,6 +61,9 @@ def horizon_labels(
     empty = aggregation(label.primitive).empty
     values = values if empty is None else np.where(np.isnan(values), empty, values)
     values = np.where(_null_keys(asked, entity.join_keys), np.nan, values)
+    if label.until is not None:
+        watched = _watched_until(problem, label.until, entity, snapshot, keys[entity.join_keys[0]], now_us)
+        values = np.where(cutoffs + label.horizon_us > watched, np.nan, values)
     known = cutoffs + label.horizon_us + _delay(table, clock)
     known = np.maximum(known, np.where(np.isnan(last), BEFORE_ALL, last).astype(np.int64))
     known[np.isnan(values)] = NEVER
@@ -91,6 +96,19 @@ def _standing(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.T
     at = standing.column_names.index(ARRIVAL)
     standing = standing.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
     return standing.append_column(_KNOWN, pa.array(known))
+
+
+def _watched_until(
+    problem: Problem, column: str, entity: Entity, snapshot: Tables, keys: pa.ChunkedArray, now_us: int
+) -> Ints:
+    """How long the entity of each key [n] is watched, as known by now; NEVER where nothing says that it ended."""
+    assert entity.parent is not None  # a label's entity has a table
+    table = problem.entity_set.table(entity.parent[0])
+    clock = clock_of(problem, table, (*table.keys, column))
+    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
+    rows = rows.filter(pc.less_equal(rows[_KNOWN], now_us))
+    place = pc.index_in(plain(keys), value_set=plain(rows[entity.parent[1]]))
+    return instants(rows[column].take(place))
 
 
 def _at_event_time(problem: Problem, table: Table) -> Problem:
