@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headrace.api.examples import example_row
 from headrace.core.clock import DAY, HOUR, SECOND
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
@@ -119,3 +120,13 @@ def test_monitoring_counts_labels_of_schedule_and_requests(lived: Shop) -> None:
     assert decision.mature is not None
     assert 0 < decision.mature < decision.rows  # the last three days are not over yet
     assert decision.censored == 0
+
+
+def test_the_api_shows_somebody_who_was_active_last(lived: Shop) -> None:
+    context = context_of(lived)
+    clock = Lake(lived.home, "shop").clock()
+    assert clock is not None
+    shown = example_row(lived.home, context.problem, clock)
+    assert shown is not None
+    orders = Lake(lived.home, "shop").snapshot().table("orders")
+    assert shown == {"customer_id": orders["customer_id"][-1].as_py()}

@@ -12,7 +12,7 @@ import pyarrow as pa
 from headrace.core.clock import iso, to_us
 from headrace.lake.batch import load
 from headrace.lake.store import Lake
-from headrace.schema import Problem
+from headrace.schema import Every, Problem, Table, TimeExpression
 from headrace.serving.request import Needs
 from headrace.synthesis.columns import known_at_cutoff
 
@@ -27,16 +27,35 @@ _PLACEHOLDERS: dict[str, Any] = {
 
 def example_row(root: Path, problem: Problem, now_us: int) -> dict[str, Any] | None:
     """Columns known at the cutoff, of one row of the newest batch; None before anything was ingested."""
-    batches = Lake(root, problem.name).batches(problem.spine.table)
-    rows = load(batches[-1]) if batches else None
-    if rows is None or rows.num_rows == 0 or problem.cutoff.column not in rows.column_names:
+    if isinstance(problem.spine, Every):
+        return _example_entity(root, problem, problem.spine, now_us)
+    table, cutoff = problem.spine_table, problem.cutoff
+    row = _nearest(root, problem, table, cutoff, now_us)
+    if row is None:
         return None
-    cutoffs = rows[problem.cutoff.column].cast(pa.int64()).to_numpy() + problem.cutoff.offset_us
-    nearest = int(np.nanargmin(np.abs(cutoffs - now_us)))
-    row = rows.slice(nearest, 1).to_pylist()[0]
-    always = (*problem.spine_table.keys, *problem.join_keys)
-    names = [name for name in rows.column_names if name in always or known_at_cutoff(problem, name)]
-    return {name: _json(row[name]) for name in names}
+    always = (*table.keys, *problem.join_keys)
+    return {name: _json(value) for name, value in row.items() if name in always or known_at_cutoff(problem, name)}
+
+
+def _example_entity(root: Path, problem: Problem, spine: Every, now_us: int) -> dict[str, Any] | None:
+    """Who was active last; a schedule's rows are nowhere, and a request names the entity alone."""
+    active = problem.entity_set.table(spine.active)
+    assert active.time is not None  # checked at declaration
+    row = _nearest(root, problem, active, TimeExpression(column=active.time), now_us)
+    who = row.get(problem.schedule_link(spine)) if row is not None else None
+    keys = problem.join_keys
+    return {keys[0]: _json(who)} if len(keys) == 1 and who is not None else None
+
+
+def _nearest(root: Path, problem: Problem, table: Table, when: TimeExpression, now_us: int) -> dict[str, Any] | None:
+    """Of a table's newest batch the row whose instant lies nearest to now."""
+    batches = Lake(root, problem.name).batches(table.name)
+    rows = load(batches[-1]) if batches else None
+    if rows is None or rows.num_rows == 0 or when.column not in rows.column_names:
+        return None
+    instants = rows[when.column].cast(pa.int64()).to_numpy() + when.offset_us
+    found: dict[str, Any] = rows.slice(int(np.nanargmin(np.abs(instants - now_us))), 1).to_pylist()[0]
+    return found
 
 
 def placeholder_row(needs: Needs) -> dict[str, Any]:
