@@ -281,11 +281,13 @@ def flights(command: str) -> list[Row]:
     if ours.why:
         raise SystemExit(ours.why)
     print(f"flights: {dict(ours.figures)}", flush=True)
-    what = f"{ours.figures['cutoffs']:,.0f} flights, {ours.figures['features']:.0f} features"
+    what = f"{ours.figures['cutoffs']:,.0f} flights, {ours.figures['features']:.0f} features, Parquet to Parquet"
+    load = ours.figures["load"]
     return [
-        Row(metric=f"{what}: Parquet to Parquet (peak {ours.peak_mb:,.0f} MB)", value=ours.seconds, unit="s",
-            goal=Goal(op="<=", value=10), peer="its processor time on both threads, s",
-            peer_value=ours.figures["processor"], command=command),
+        Row(metric=f"{what}: by the clock, with {load:.1f} processes wanting the two cores", value=ours.seconds,
+            unit="s", goal=Goal(op="<=", value=10), command=command),
+        Row(metric=f"{what}: processor time of both threads (peak {ours.peak_mb:,.0f} MB)",
+            value=ours.figures["processor"], unit="s", command=command),
     ]  # fmt: skip
 
 
@@ -331,7 +333,8 @@ processor seconds of one thread, values in memory, nothing kept from an earlier 
 _FLIGHTS = """
 Every flight of 2013 asked two hours before it leaves: origin, dest, carrier, route, aircraft, flight number; 6 h, 1 d,
 7 d, 30 d and all history; twelve aggregates on known time, each column on its own clock. From the lake's Parquet to a
-Parquet file of the matrix, by the clock, on two threads of two cores; the better of two calls after a first.
+Parquet file of the matrix, on two threads; the better of two calls after a first. By the clock it is what the goal asks
+only where nothing else wants the cores.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -73,7 +74,10 @@ def main() -> None:
         taken.append(time.perf_counter() - started)
         used.append(clock() - busy)
         print(f"{taken[-1]:.2f} s, {used[-1]:.2f} s of processor time", flush=True)
-    report(min(taken[1:]), cold=taken[0], processor=min(used[1:]), features=len(asked), cutoffs=matrix.num_rows)
+    load = os.getloadavg()[0]
+    report(
+        min(taken[1:]), cold=taken[0], processor=min(used[1:]), load=load, features=len(asked), cutoffs=matrix.num_rows
+    )
 
 
 if __name__ == "__main__":
