@@ -242,7 +242,7 @@ def there(make: Callable[[int], Any], seeds: int) -> list[Any]:
 
 
 def main() -> None:
-    command = f"{COMMAND} QUICK=1" if QUICK else COMMAND
+    command = COMMAND + " QUICK=1" * QUICK + " SO_FAR=1" * SO_FAR
     rows, overheads = [], []
     for case in CASES:
         runs = there(partial(race, case), SEEDS)

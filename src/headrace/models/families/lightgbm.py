@@ -82,12 +82,12 @@ class LightGBM:
 
     def default(self) -> Config:
         return {
-            "learning_rate": 0.08,
+            "learning_rate": 0.05,
             "num_leaves": 63,
             "min_data_in_leaf": 40,
             "feature_fraction": 0.6,
             "bagging_fraction": 0.8,
-            "lambda_l2": 1.0,
+            "lambda_l2": 10.0,
             "max_bin": 63,
         }
 
