@@ -56,7 +56,7 @@ def publish(name: str, title: str, rows: Sequence[Row], note: str = "") -> None:
     """Print the rows, write benchmarks/results/<name>.json, and replace that part of docs/benchmarks.md."""
     found = [{**asdict(row), "ratio": row.ratio} for row in rows]
     write_bytes(FOLDER / f"{name}.json", (json.dumps(found, indent=2) + "\n").encode())
-    _print(title, rows)
+    show(title, rows)
     part = f"<!-- {name} -->\n## {title}\n\n{note.strip()}\n\n{_markdown(rows)}\n<!-- end {name} -->\n"
     page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n\nEach part is written by the command in its rows.\n\n"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- end {name} -->\n", re.DOTALL)
@@ -74,7 +74,8 @@ def _cells(row: Row) -> tuple[str, ...]:
 _HEAD = ("metric", "value", "goal", "met", "peer or floor", "ratio", "command")
 
 
-def _print(title: str, rows: Sequence[Row]) -> None:
+def show(title: str, rows: Sequence[Row]) -> None:
+    """Print the rows."""
     table = Table(*_HEAD[:-1], title=title)
     for row in rows:
         table.add_row(*_cells(row)[:-1])

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import FOLDER, Row
+from benchmarks.surrogate.players import version_of
 from benchmarks.surrogate.sources import SOURCES
 from headrace.core.files import read_json, write_bytes, write_json
 from headrace.core.fingerprint import fingerprint
@@ -183,7 +184,7 @@ def grid(folder: Path, rates: Sequence[float], depths: Sequence[int]) -> Grid:
 def study(folder: Path, player: str, seed: int, trials: int) -> tuple[Trial, ...]:
     return run_study(
         SPACE, Objective(), searcher_named(player)(SPACE), trials=trials, seed=seed,
-        journal_path=folder / f"{player}-{seed}.jsonl",
+        journal_path=folder / f"{player}-{version_of(player)}-{seed}.jsonl",
     ).trials  # fmt: skip
 
 

@@ -15,12 +15,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from rich.progress import track
 
 from benchmarks.surrogate.players import Game, player_named, version_of
 from benchmarks.surrogate.table import FOLDER, load_table
+from benchmarks.surrogate.verdict import Marks
 from headrace.core.files import read_json, write_json
-from headrace.core.fingerprint import file_digest
+from headrace.core.fingerprint import code_version, file_digest
 
 GAMES = Path(".headrace") / "bench" / "search"
 #: Trials of a game.
@@ -78,6 +80,16 @@ def single_threaded() -> None:
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+
+
+def marks_of(table: str) -> Marks:
+    """What the losses of a table are compared with, worked out once."""
+    code = code_version(("benchmarks.surrogate.table", "benchmarks.surrogate.model", "benchmarks.surrogate.space"))
+    path = GAMES / f"marks-{code[:12]}" / f"{table}-{_digest(table)}.json"
+    if not path.exists():
+        surrogate = load_table(table)
+        write_json(path, [surrogate.random_at_100, float(np.median(surrogate.losses)), surrogate.best])
+    return Marks(*read_json(path))
 
 
 def read_game(fixture: Fixture) -> Game:

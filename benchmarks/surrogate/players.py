@@ -6,7 +6,9 @@ for everything else, and as many trials; what their objective costs is taken out
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
+import importlib.util
 import math
 import time
 import warnings
@@ -250,9 +252,19 @@ def version_of(name: str) -> str:
     """What a stored game depends on: a peer's package version, or the code of our searcher."""
     if name in PEERS:
         return importlib.metadata.version(PEERS[name][1])
-    # a random searcher does not change when the others do
-    room = "headrace.search.searchers.random" if name == "random" else "headrace.search.searchers"
-    return code_version((room, "headrace.search.space"))[:12]
+    return code_version((*imported(SEARCHERS[name].__module__), "headrace.search.space"))[:12]
 
 
-OURS = tuple(name for name in SEARCHERS if name != "hyperopt")
+def imported(module: str) -> tuple[str, ...]:
+    """A module of the searchers and those of them that it imports, and they: a searcher does not change with others."""
+    found, waiting = set[str](), [module]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        spec = importlib.util.find_spec(name)
+        assert spec is not None
+        assert spec.origin is not None
+        nodes = ast.walk(ast.parse(Path(spec.origin).read_text()))
+        names = {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        waiting += [one for one in names - found if one.startswith("headrace.search.searchers.")]
+    return tuple(sorted(found))

@@ -35,7 +35,8 @@ class SurrogateTable:
     """Measured configs [n] of one table with their losses [n] (lower is better), and what lies between them.
 
     kernels: of the Gaussian process of each family. error: of the interpolation, cross-validated: r2 (of z), rho and
-    rho_best (rank correlation over all, and over the best quarter), mae (of the loss).
+    rho_best (rank correlation over all, and over the best quarter), mae (of the loss). draws: random configs that
+    `random_at_100` looks at.
     """
 
     name: str
@@ -44,6 +45,7 @@ class SurrogateTable:
     kernels: Mapping[str, Kernel]
     error: Mapping[str, float] = field(default_factory=dict)
     space: Space = SPACE
+    draws: int = 20_000
 
     @property
     def best(self) -> float:
@@ -72,7 +74,7 @@ class SurrogateTable:
         No run is needed: the median of the least of n draws is the quantile 1 - .5^(1/n) of one draw.
         """
         rng = np.random.default_rng(0)
-        drawn = self.losses_at([sample(self.space, rng) for _ in range(20_000)])
+        drawn = self.losses_at([sample(self.space, rng) for _ in range(self.draws)])
         return float(np.quantile(drawn, 1 - 0.5 ** (1 / 100)))
 
     @cached_property

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 
 from headrace.search.searchers.gaussian_process import Posterior, fit, log_marginal, matern
 from headrace.search.searchers.gp import last_fit
-from headrace.search.searchers.improvement import log_expected_improvement, log_h, slopes
+from headrace.search.searchers.improvement import log_expected_improvement, log_h, with_slopes
 
 OWNER = np.array([0, 1, 1, 2])
 
@@ -70,7 +70,8 @@ def test_gradients_are_those_of_finite_differences() -> None:
         change = (log_marginal(t + step, F, OWNER, y)[0] - log_marginal(t - step, F, OWNER, y)[0]) / 2e-6
         assert gradient[i] == pytest.approx(change, rel=1e-5, abs=1e-6)
     model, f = Posterior(t, F, OWNER, y), np.random.default_rng(2).random(4)
-    mean, variance, by_mean, by_variance = model.gradient(f)
+    found = model.gradient(np.stack([f, f[::-1]]))  # two at once: neither has a part in the other's
+    mean, variance, by_mean, by_variance = (part[0] for part in found)
     assert (mean, variance) == pytest.approx([part.item() for part in model.predict(f[None])])
     for i, step in enumerate(1e-6 * np.eye(4)):
         up, down = model.predict((f + step)[None]), model.predict((f - step)[None])
@@ -116,7 +117,8 @@ def test_slopes_of_log_expected_improvement_are_those_of_finite_differences() ->
         def value(m: float, v: float, best: float = best) -> float:
             return log_expected_improvement(np.array([m]), np.array([v]), best).item()
 
-        by_mean, by_variance = slopes(mean, variance, best)
+        log, by_mean, by_variance = (part.item() for part in with_slopes(np.array([mean]), np.array([variance]), best))
+        assert log == pytest.approx(value(mean, variance))
         assert by_mean == pytest.approx((value(mean + 1e-6, variance) - value(mean - 1e-6, variance)) / 2e-6, rel=1e-4)
         change = (value(mean, variance + 1e-6) - value(mean, variance - 1e-6)) / 2e-6
         assert by_variance == pytest.approx(change, rel=1e-4)

@@ -12,6 +12,8 @@ import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.search.searchers import SEARCHERS, Searcher, searcher_named
+from headrace.search.searchers.cube import Cube
+from headrace.search.searchers.evidence import Reader
 from headrace.search.space import Config, Space, problems_of
 from tests.search.searcher_cases import CONDITIONAL, ONE, OPTIONS, SPACES, asked_by_all, foreign, loss_of, run, trial
 
@@ -156,6 +158,27 @@ def test_a_model_finds_more_than_random_does(name: str) -> None:
         return float(np.mean([trial.loss for seed in range(3) for trial in run(searcher, 40, seed)[-10:]]))
 
     assert late_loss(name) < 0.85 * late_loss("random")
+
+
+def test_auto_asks_tpe_for_the_first_thirty_and_gp_after_whoever_is_still_waited_for() -> None:
+    searcher, rng = SEARCHERS["auto"](ONE), np.random.default_rng
+    history = foreign(ONE, rng(4).random(29).tolist())
+    first = searcher.ask(history, 3, rng(1))
+    shared = rng(1)
+    expected = SEARCHERS["tpe"](ONE).ask(history, 1, shared)
+    assert first == [*expected, *SEARCHERS["gp"](ONE).ask(history, 2, shared, expected)]
+    assert searcher.ask(history, 2, rng(2), first) == SEARCHERS["gp"](ONE).ask(history, 2, rng(2), first)
+    assert searcher.ask(history[:9], 2, rng(3), first) == SEARCHERS["tpe"](ONE).ask(history[:9], 2, rng(3), first)
+
+
+def test_a_history_that_is_not_the_last_one_grown_is_read_anew() -> None:
+    """Evidence keeps the rows of the last history; another one of the same length shares none of them."""
+    cube = Cube(ONE)
+    reader = Reader(cube)
+    long = foreign(ONE, [1.0, 2.0, 3.0, 4.0, 5.0], seed=8)
+    for history in (foreign(ONE, [1.0, 2.0, 3.0]), long[:3], long, long[:2]):
+        assert reader.read(history).X.tolist() == cube.encode(one.config for one in history).tolist()
+        assert reader.taken(history, cube.encode([])) == set(cube.identities(reader.read(history).X))
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHERS))

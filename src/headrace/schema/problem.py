@@ -141,7 +141,7 @@ class Problem:
     search_seconds: float | None = None
     trial_seconds: float | None = None
     trial_memory_mb: float | None = None
-    searcher: str = "tpe"
+    searcher: str = "auto"
     margin: float = 0.002
     monitoring: Monitoring = field(default_factory=Monitoring)
     path: Path | None = field(default=None, compare=False)

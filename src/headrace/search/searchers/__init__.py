@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headrace.core.errors import DeclarationError
+from headrace.search.searchers.auto import AutoSearcher
 from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.searchers.hyperopt_tpe import HyperoptSearcher
 from headrace.search.searchers.protocol import Searcher
@@ -19,6 +20,7 @@ SEARCHERS: dict[str, Callable[[Space], Searcher]] = {
     "tpe": TpeSearcher,
     "gp": GaussianProcessSearcher,
     "smac": SmacSearcher,
+    "auto": AutoSearcher,
 }
 
 __all__ = ["SEARCHERS", "Searcher", "searcher_named"]

@@ -23,8 +23,6 @@ Array = NDArray[np.float64]
 
 #: Rows that agree to this many decimals are the same config.
 _DECIMALS = 9
-#: Rows that are remembered by their config; more are worked out again.
-_REMEMBERED = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,30 +95,18 @@ class Cube:
         self.owner = np.array([j for j, _ in spans])
         self._option = [option for _, option in spans]
         self._index = {column.key: j for j, column in enumerate(self.columns)}
-        self._rows: dict[tuple[tuple[str, Value], ...], tuple[Array, bytes]] = {}
 
     def encode(self, configs: Iterable[Config]) -> Array:
         """X [n, d] of configs of this space."""
-        rows = [self._row(config)[0] for config in configs]
+        rows = [self._row(config) for config in configs]
         return np.array(rows) if rows else np.empty((0, self.d))
 
-    def taken(self, configs: Iterable[Config]) -> set[bytes]:
-        """The identities of configs."""
-        return {self._row(config)[1] for config in configs}
-
-    def _row(self, config: Config) -> tuple[Array, bytes]:
-        # A memo, not a state: what is remembered is what would be worked out again.
-        items = tuple(config.items())
-        known = self._rows.get(items)
-        if known is None:
-            row = np.full(self.d, np.nan)
-            for key, value in config.items():
-                j = self._index[key]
-                row[j] = self.columns[j].coordinate(value)
-            if len(self._rows) >= _REMEMBERED:
-                self._rows.clear()
-            known = self._rows[items] = row, self.identities(row[None])[0]
-        return known
+    def _row(self, config: Config) -> Array:
+        row = np.full(self.d, np.nan)
+        for key, value in config.items():
+            j = self._index[key]
+            row[j] = self.columns[j].coordinate(value)
+        return row
 
     def decode(self, row: Array) -> Config:
         """The config of a row whose inactive parameters are NaN."""

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from headrace.search.searchers.cube import Array, Cube
-from headrace.search.searchers.evidence import evidence, taken
+from headrace.search.searchers.evidence import Reader
 from headrace.search.searchers.gaussian_process import Posterior, Prior, fit, squared_distances
-from headrace.search.searchers.improvement import log_expected_improvement, slopes
+from headrace.search.searchers.improvement import log_expected_improvement, with_slopes
+from headrace.search.searchers.neighbours import around
 from headrace.search.searchers.startup import spread
 from headrace.search.searchers.warp import cut
 from headrace.search.space import Config, Space, require_searchable
@@ -55,15 +56,16 @@ class GaussianProcessSearcher:
         self.warp = warp
         self.prior = prior
         self._cube = Cube(space)
+        self._reader = Reader(self._cube)
         self._fitted: dict[bytes, Array] = {}
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         cube = self._cube
-        known = evidence(cube, history)
-        used = taken(cube, history, pending)
+        known = self._reader.read(history)
         waiting = cube.encode(pending)
+        used = self._reader.taken(history, waiting)
         modelled = len(known.losses) + len(waiting) >= self.startup and len(known.losses) > 0
         t = self._scales(history) if modelled and n else np.empty(0)
         asked: list[Config] = []
@@ -80,9 +82,9 @@ class GaussianProcessSearcher:
 
     def _scales(self, history: Sequence[Trial]) -> Array:
         """t, fitted to the first so many trials as the schedule says."""
-        known = evidence(self._cube, history[: last_fit(len(history))])
+        known = self._reader.read(history[: last_fit(len(history))])
         if not len(known.losses):
-            known = evidence(self._cube, history)
+            known = self._reader.read(history)
         y = self.warp(known.losses)
         order = np.argsort(y, kind="stable")
         if len(order) > _FITTED:
@@ -112,40 +114,39 @@ class GaussianProcessSearcher:
         drawn = np.concatenate([cube.sample(self.candidates, rng), around(cube, X[:5], self.candidates, rng)])
         gain = log_expected_improvement(*model.predict(cube.features(drawn)), best)
         starts = drawn[np.argsort(-gain, kind="stable")[: self.climbs]]
-        climbed = cube.snap(np.array([self._climb(model, row, best) for row in starts]))
+        climbed = cube.snap(self._climb(model, starts, best))
         drawn = np.concatenate([climbed, drawn])
         gain = np.concatenate([log_expected_improvement(*model.predict(cube.features(climbed)), best), gain])
-        near = squared_distances(cube.features(drawn), F).min(axis=1) < _APART**2
-        fresh = [i for i, identity in enumerate(cube.identities(drawn)) if identity not in used and not near[i]]
-        if not fresh:
-            return spread(cube, X, used, rng)
-        chosen: Array = drawn[fresh][int(np.argmax(gain[fresh]))]
-        return chosen
+        identities = cube.identities(drawn)
+        for i in np.argsort(-gain, kind="stable"):
+            if identities[i] not in used and squared_distances(cube.features(drawn[i : i + 1]), F).min() >= _APART**2:
+                return np.array(drawn[i])
+        return spread(cube, X, used, rng)
 
-    def _climb(self, model: Posterior, row: Array, best: float) -> Array:
-        """A row [d] with its active numbers moved up the gradient of log EI."""
+    def _climb(self, model: Posterior, rows: Array, best: float) -> Array:
+        """Rows [c, d] with their active numbers moved up the gradient of log EI, all in one: the sum is climbed."""
         from scipy.optimize import minimize
 
         cube = self._cube
-        free = np.flatnonzero(cube.numeric & ~np.isnan(row))
+        which, free = np.nonzero(cube.numeric & ~np.isnan(rows))
         if not len(free):
-            return row
-        f = cube.features(row[None])[0]
-        places = np.array([int(np.flatnonzero(cube.owner == j)[0]) for j in free])
+            return rows
+        F = cube.features(rows)
+        places = np.searchsorted(cube.owner, free)
 
         def negative(x: Array) -> tuple[float, Array]:
-            f[places] = x
-            mean, variance, mean_gradient, variance_gradient = model.gradient(f)
-            by_mean, by_variance = slopes(mean, variance, best)
-            gradient = by_mean * mean_gradient[places] + by_variance * variance_gradient[places]
-            value = log_expected_improvement(np.array([mean]), np.array([variance]), best)
-            return -float(value[0]), -gradient
+            F[which, places] = x
+            mean, variance, mean_gradient, variance_gradient = model.gradient(F)
+            value, by_mean, by_variance = with_slopes(mean, variance, best)
+            gradient = by_mean[:, None] * mean_gradient + by_variance[:, None] * variance_gradient
+            return -float(value.sum()), -gradient[which, places]
 
+        start = rows[which, free]
         found = minimize(
-            negative, row[free], jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(free), options={"maxiter": _STEPS}
+            negative, start, jac=True, method="L-BFGS-B", bounds=[(0, 1)] * len(free), options={"maxiter": _STEPS}
         )
-        moved = row.copy()
-        moved[free] = found.x
+        moved = rows.copy()
+        moved[which, free] = found.x
         return moved
 
 
@@ -154,19 +155,3 @@ def last_fit(n: int) -> int:
     if n <= 20:
         return n
     return math.floor(20 * 1.1 ** math.floor(math.log(n / 20) / math.log(1.1) + 1e-9) + 1e-9)
-
-
-def around(cube: Cube, X: Array, n: int, rng: np.random.Generator) -> Array:
-    """n configs near some of X [k, d]: about two parameters moved, numbers by a normal step of some size."""
-    moved = X[rng.integers(len(X), size=n)]
-    active = np.maximum((~np.isnan(moved)).sum(axis=1, keepdims=True), 1)
-    change = rng.random(moved.shape) < 2 / active
-    change[np.arange(n), rng.integers(cube.d, size=n)] = True
-    step = 10.0 ** rng.uniform(-2, -0.3, size=(n, 1))
-    for j, column in enumerate(cube.columns):
-        if column.options:
-            other = rng.integers(column.options, size=n).astype(np.float64)
-        else:
-            other = moved[:, j] + step[:, 0] * rng.standard_normal(n)
-        moved[:, j] = np.where(change[:, j] & ~np.isnan(moved[:, j]), other, moved[:, j])
-    return cube.prune(cube.snap(moved), rng)

@@ -46,11 +46,11 @@ def log_expected_improvement(mean: Array, variance: Array, best: float) -> Array
     return found
 
 
-def slopes(mean: float, variance: float, best: float) -> tuple[float, float]:
-    """d log EI / d mean and d log EI / d variance: -Phi/(s h) and phi/(2 s^2 h)."""
-    s = math.sqrt(variance)
+def with_slopes(mean: Array, variance: Array, best: float) -> tuple[Array, Array, Array]:
+    """log EI [m], d log EI / d mean and d log EI / d variance: -Phi/(s h) and phi/(2 s^2 h)."""
+    s = np.sqrt(variance)
     u = (best - mean) / s
-    log = float(log_h(np.array(u)))
-    by_mean = -math.exp(float(log_ndtr(u)) - log) / s
-    by_variance = math.exp(-0.5 * u * u - _LOG_ROOT_2PI - log) / (2 * variance)
-    return by_mean, by_variance
+    log = log_h(u)
+    by_mean: Array = -np.exp(log_ndtr(u) - log) / s
+    by_variance: Array = np.exp(-0.5 * u * u - _LOG_ROOT_2PI - log) / (2 * variance)
+    return log + np.log(s), by_mean, by_variance

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from headrace.search.searchers.cube import Array, Cube
-from headrace.search.searchers.evidence import evidence, taken
-from headrace.search.searchers.gp import around
+from headrace.search.searchers.evidence import Reader
 from headrace.search.searchers.improvement import log_expected_improvement
+from headrace.search.searchers.neighbours import around
 from headrace.search.searchers.startup import spread
 from headrace.search.searchers.warp import logarithm
 from headrace.search.space import Config, Space, require_searchable
@@ -52,14 +52,15 @@ class SmacSearcher:
         self.rounds = rounds
         self.interleave = interleave
         self._cube = Cube(space)
+        self._reader = Reader(self._cube)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         cube = self._cube
-        known = evidence(cube, history)
-        used = taken(cube, history, pending)
+        known = self._reader.read(history)
         waiting = cube.encode(pending)
+        used = self._reader.taken(history, waiting)
         y = logarithm(known.losses) if len(known.losses) else known.losses
         asked: list[Config] = []
         for _ in range(n):

@@ -24,13 +24,16 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import logsumexp, ndtr, ndtri
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from headrace.search.searchers.cube import Array, Cube
-from headrace.search.searchers.evidence import evidence, taken
+from headrace.search.searchers.evidence import Reader
 from headrace.search.searchers.startup import spread
 from headrace.search.space import Config, Space, require_searchable
 from headrace.search.trial import Trial
+
+Whole = NDArray[np.int64]
 
 #: Scott's rule times this, by measurement (ADR 0006).
 _WIDTH = 0.3
@@ -40,7 +43,6 @@ class TpeSearcher:
     """Multivariate TPE after `startup` trials that are spread over the space.
 
     candidates: draws from l. share, most: the good group is ceil(share * n) trials, but no more than `most`.
-    interleave: share of the later asks that are spread too; without them l is where l once was.
     """
 
     name = "tpe"
@@ -53,7 +55,6 @@ class TpeSearcher:
         candidates: int = 32,
         share: float = 0.12,
         most: int = 25,
-        interleave: float = 0.1,
     ) -> None:
         require_searchable(space)
         self.space = space
@@ -61,22 +62,21 @@ class TpeSearcher:
         self.candidates = candidates
         self.share = share
         self.most = most
-        self.interleave = interleave
         self._cube = Cube(space)
+        self._reader = Reader(self._cube)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         cube = self._cube
-        known = evidence(cube, history)
-        used = taken(cube, history, pending)
+        known = self._reader.read(history)
         waiting = cube.encode(pending)
+        used = self._reader.taken(history, waiting)
         order = np.argsort(known.losses, kind="stable")
         count = min(math.ceil(self.share * len(order)), self.most)
         asked: list[Config] = []
         for _ in range(n):
-            few = len(known.losses) + len(waiting) < self.startup or not len(known.losses)
-            if few or rng.random() < self.interleave:
+            if len(known.losses) + len(waiting) < self.startup or not len(known.losses):
                 row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
             else:
                 good = Mixture(cube, known.X[order[:count]])
@@ -99,57 +99,65 @@ class TpeSearcher:
 
 
 class Mixture:
-    """Kernels around centres C [k, d] and a flat one, all of the same weight."""
+    """Kernels around centres C [k, d] and a flat one, all of the same weight.
+
+    numbers: columns of X that hold numbers; level, owner: each option of each other column, and that column.
+    """
 
     def __init__(self, cube: Cube, centres: Array) -> None:
         self.cube = cube
-        self.widths = _widths(cube, len(centres))
         self.centres = np.vstack([centres, np.full((1, cube.d), np.nan)])
+        self._numbers = np.flatnonzero(cube.numeric)
+        self._named = np.flatnonzero(~cube.numeric)
+        self._widths = _widths(cube, len(centres))[self._numbers]
+        self._owner = np.repeat(self._named, cube.options[self._named])
+        self._level = np.concatenate([np.arange(options) for options in cube.options[self._named]] or [np.empty(0)])
 
     def sample(self, m: int, rng: np.random.Generator) -> Array:
         """m draws [m, d]; what the drawn centre has no value for is drawn flat."""
         X = self.centres[rng.integers(len(self.centres), size=m)]
-        for j, column in enumerate(self.cube.columns):
-            if column.options:
-                redrawn = rng.random(m) >= self._kept(column.options)
-                X[redrawn, j] = rng.integers(column.options, size=m)[redrawn]
-            else:
-                X[:, j] = _cut_normal(X[:, j], self.widths[j], rng)
+        X[:, self._numbers] = _cut_normal(X[:, self._numbers], self._widths, rng)
+        options = self.cube.options[self._named]
+        redrawn = rng.random((m, len(options))) >= self._kept(options)
+        X[:, self._named] = np.where(redrawn, rng.integers(options, size=redrawn.shape), X[:, self._named])
         return self.cube.prune(self.cube.snap(X), rng)
 
-    def _kept(self, options: int) -> float:
+    def _kept(self, options: Whole) -> Array:
         """How likely a kernel keeps its centre's option instead of drawing any."""
         k = len(self.centres)
-        return k / (k + options)
+        kept: Array = k / (k + options)
+        return kept
 
     def log_density(self, X: Array) -> Array:
         """[m], in each number relative to flat; where the truth is -inf (a centre outside) it does not occur."""
-        total: Array = logsumexp(self._log_kernels(X), axis=1) - math.log(len(self.centres))
+        kernels = self._log_kernels(X)
+        top = kernels.max(axis=1)
+        kernels -= top[:, None]
+        total: Array = np.log(np.exp(kernels, out=kernels).sum(axis=1)) + top - math.log(len(self.centres))
         return total
 
     def _log_kernels(self, X: Array) -> Array:
         """[m, k + 1] = F(X) @ G(C)^T"""
-        left: list[Array] = []
-        right: list[Array] = []
-        for j, column in enumerate(self.cube.columns):
-            x, c = X[:, j], self.centres[:, j]
-            here, there = ~np.isnan(x), ~np.isnan(c)
-            if column.options:
-                levels = np.arange(column.options)
-                kept = self._kept(column.options)
-                share = np.where(c[:, None] == levels, kept, 0.0) + (1 - kept) / column.options
-                share[~there] = 1 / column.options
-                left.extend((x[:, None] == levels).T.astype(np.float64))
-                right.extend(np.log(share).T)
-            else:
-                s = self.widths[j]
-                x, c = np.where(here, x, 0.0), np.where(there, c, 0.0)
-                mass = ndtr((1 - c) / s) - ndtr(-c / s)
-                constant = -(c**2) / (2 * s**2) - np.log(s * math.sqrt(2 * math.pi) * mass)
-                left.extend((x**2, x, here.astype(np.float64)))
-                right.extend((there * (-0.5 / s**2), there * c / s**2, there * constant))
-        product: Array = np.array(left).T @ np.array(right)
+        x, c = X[:, self._numbers], self.centres[:, self._numbers]
+        here, there = ~np.isnan(x), ~np.isnan(c)
+        x, c = np.where(here, x, 0.0), np.where(there, c, 0.0)
+        s = self._widths
+        mass = ndtr((1 - c) / s) - ndtr(-c / s)
+        constant = -(c**2) / (2 * s**2) - np.log(s * math.sqrt(2 * math.pi) * mass)
+        left = (x**2, x, here, X[:, self._owner] == self._level)
+        right = (there * (-0.5 / s**2), there * (c / s**2), there * constant, self._log_shares())
+        product: Array = np.concatenate(left, axis=1) @ np.concatenate(right, axis=1).T
         return product
+
+    def _log_shares(self) -> Array:
+        """[k + 1, options of all columns]: log of how likely each kernel makes an option."""
+        options = self.cube.options[self._owner]
+        kept = self._kept(options)
+        centres = self.centres[:, self._owner]
+        off = np.log((1 - kept) / options)
+        on = np.log(kept + (1 - kept) / options)
+        shares: Array = np.where(np.isnan(centres), -np.log(options), np.where(centres == self._level, on, off))
+        return shares
 
 
 def _widths(cube: Cube, k: int) -> Array:
@@ -159,8 +167,8 @@ def _widths(cube: Cube, k: int) -> Array:
     return np.array([max(scott, floor, 0.5 / column.values) for column in cube.columns])
 
 
-def _cut_normal(centres: Array, width: float, rng: np.random.Generator) -> Array:
-    """Draws from normals cut to [0, 1], by inversion; NaN stays."""
-    low, high = ndtr(-centres / width), ndtr((1 - centres) / width)
-    drawn: Array = centres + width * ndtri(low + rng.random(len(centres)) * (high - low))
+def _cut_normal(centres: Array, widths: Array, rng: np.random.Generator) -> Array:
+    """Draws [m, j] from normals of widths [j] cut to [0, 1], by inversion; NaN stays."""
+    low, high = ndtr(-centres / widths), ndtr((1 - centres) / widths)
+    drawn: Array = centres + widths * ndtri(low + rng.random(centres.shape) * (high - low))
     return np.clip(drawn, 0.0, 1.0)
