@@ -44,3 +44,13 @@ def test_the_cap_and_the_estimate_are_said(path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(across, "MOST_ASKED", 1)
     said = headrace("check", str(path), home=path.parent).out
     assert "are left out, for they would ask more than 1, as " in said
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_primitive_that_is_none_is_told_before_anything_runs(path: Path, command: str) -> None:
+    text = path.read_text()
+    path.write_text(text.replace("    depth=2,", '    primitives=("tend",),\n    depth=2,'))
+    outcome = headrace(command, str(path), home=path.parent / "home")
+    assert outcome.code == 1
+    assert "primitives: no primitive 'tend'" in outcome.out + outcome.err
+    assert not (path.parent / "home" / "lake").exists()

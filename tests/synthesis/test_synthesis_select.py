@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from headrace.core.errors import DataError
-from headrace.synthesis.definitions import Definition, RowColumn
-from headrace.synthesis.select import Selection, select
+from headrace.synthesis.definitions import Aggregate, Condition, Definition, Direct, Grouped, RowColumn
+from headrace.synthesis.select import Selection, cost_of, select
 
 ROWS = 3000
 RNG = np.random.default_rng(0)
@@ -90,3 +92,21 @@ def test_labels_of_other_rows_are_not_looked_at() -> None:
 
     assert kept(LABEL, looked) == kept(swapped, looked)
     assert kept(LABEL, None) != kept(swapped, None)  # the swap would have been noticed
+
+
+def test_what_has_more_levels_is_dearer_so_that_of_two_twins_the_flat_one_stays() -> None:
+    amount = RowColumn(column="amount", kind="numeric")
+    flat = Aggregate(
+        entity="customer", table="orders", keys=("customer",), column="amount", primitive="mean", lookback_us=None,
+        kind="numeric",
+    )  # fmt: skip
+    where = replace(flat, where=Condition(on=amount, operator="==", value=1.0))
+    price = Direct(entity="shop", table="shops", column="price", kind="numeric")
+    running = Grouped(table="orders", keys=("shop",), primitive="cum_mean", value=amount, kind="numeric")
+    across = replace(flat, entity="shop", keys=("shop",))
+    above, beside, below = (replace(flat, column="", value=item) for item in (price, running, across))
+    twice = replace(flat, column="", value=replace(across, column="", value=price))
+    costs = [cost_of(item) for item in (amount, price, flat, above, beside, twice)]
+    assert costs == sorted(set(costs))
+    assert cost_of(where) == cost_of(flat)
+    assert cost_of(beside) == cost_of(below)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from headrace.schema import Problem
 from headrace.search.budget import Budget
+from headrace.synthesis.requested import check_primitives
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Context:
 
     def __post_init__(self) -> None:
         Budget(trials=self.trials)  # a search that does nothing is refused before the stages that lead to it have run
+        check_primitives(self.problem)
 
     @property
     def store_identity(self) -> str:

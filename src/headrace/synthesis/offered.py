@@ -33,7 +33,7 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
             raise DeclarationError(
                 f"where: {name!r} holds no categories, truths or numbers",
                 where=problem.name,
-                found=kind,
+                found=[kind],
                 fix="give the column a role, or name another",
             )
         given = () if isinstance(values, str) else values

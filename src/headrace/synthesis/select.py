@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, Transform
+from headrace.synthesis.definitions import Aggregate, Definition, Direct, Grouped, Transform
 from headrace.synthesis.importance import gains_against_noise
 from headrace.synthesis.primitives import aggregation, transform
+from headrace.synthesis.stacking import moving, relative
 from headrace.synthesis.values import Floats, Ints, categories, numbers
 
 MOST_NULL = 0.98
@@ -32,6 +33,8 @@ CORRELATED = 0.995
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
 #: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
 _SECONDS_PER_VALUE = 1e-7
+#: What a level more costs (docs/adr, retraction streams), in means.
+_STACKED = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +97,12 @@ def cost_of(definition: Definition) -> float:
     """What a value costs to compute, in means."""
     if isinstance(definition, Transform):
         return transform(definition.primitive).cost + sum(cost_of(item) for item in definition.inputs)
-    if isinstance(definition, Aggregate):
-        return aggregation(definition.primitive).cost
-    return 0.2 if isinstance(definition, Direct) else 0.0
+    if isinstance(definition, Grouped):
+        return 1.0
+    if not isinstance(definition, Direct | Aggregate):
+        return 0.0
+    own = aggregation(definition.primitive).cost if isinstance(definition, Aggregate) else 0.2
+    return own + sum(cost_of(item) + (_STACKED if moving([item]) else 0.0) for item in relative(definition))
 
 
 def _entry(

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from headrace.core.errors import DataError
 from headrace.schema import Problem
+from headrace.synthesis.declared import check_definitions
 from headrace.synthesis.definitions import Stored
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.groups import group_values
@@ -38,6 +39,7 @@ class LocalEngine:
         """See `synthesis.engine.Engine`."""
         if not definitions:
             return pa.table({"tick": keys["tick"]}).select([])
+        check_definitions(problem, definitions, snapshot)
         plan = make_plan(problem, definitions)
         _check_keys(keys, plan.groups)
         sources = Sources(problem, snapshot)
