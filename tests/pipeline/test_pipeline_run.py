@@ -109,7 +109,10 @@ def test_another_problem_of_the_same_name_does_not_get_into_the_lake(copy: Shop,
 def test_another_question_about_the_same_data_does(copy: Shop, tmp_path: Path) -> None:
     other = Shop(path=write_tiny_problem(tmp_path / "other"), home=copy.home)
     other.path.write_text(other.path.read_text().replace("refunded_amount >= 1", "refunded_amount >= 20"))
+    leftover = copy.home / "lake" / "shop" / ".origin.json.0123.tmp"  # of a killed run
+    leftover.write_text("{")
     assert not other.run().run_stage("ingest").cached
+    assert not leftover.exists()
 
 
 def test_the_gate_has_no_say_in_which_features_are_chosen(ran: Shop, tmp_path: Path) -> None:

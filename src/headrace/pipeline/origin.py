@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from filelock import FileLock
+
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import canonical
@@ -19,6 +21,14 @@ from headrace.problems.files import FileSource
 def claim(context: Context) -> None:
     """Note in the lake that this problem's data are in it. Raises ConflictError where another problem's are."""
     path = context.root / "lake" / context.problem.name / "origin.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(".origin.lock")):
+        for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # a killed run's
+            leftover.unlink()
+        _note(context, path)
+
+
+def _note(context: Context, path: Path) -> None:
     found = _sources(context)
     try:
         held = read_json(path)
@@ -34,7 +44,9 @@ def claim(context: Context) -> None:
                 found=[told[other[0]]["place"]],
                 fix="give it another name, or a home of its own (HEADRACE_HOME); if it moved, delete the old file",
             )
-    write_json(path, {"reference": context.reference, "sources": found})
+    noted = {"reference": context.reference, "sources": found}
+    if noted != held:
+        write_json(path, noted)
 
 
 def _sources(context: Context) -> dict[str, dict[str, str]]:
