@@ -252,7 +252,7 @@ def version_of(name: str) -> str:
     """What a stored game depends on: a peer's package version, or the code of our searcher."""
     if name in PEERS:
         return importlib.metadata.version(PEERS[name][1])
-    return code_version((*imported(SEARCHERS[name].__module__), "headrace.search.space"))[:12]
+    return code_version((*imported(SEARCHERS[name].module), "headrace.search.space"))[:12]
 
 
 def imported(module: str) -> tuple[str, ...]:

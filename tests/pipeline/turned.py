@@ -46,8 +46,12 @@ def look(context: Context) -> MonitorReport:
 
 
 def write_mistaught(folder: Path) -> Path:
-    """A world that stands, but for eight days of February that say the opposite: who learns from them too is worse."""
-    path = write_tiny_problem(folder, orders=1200, replayed_days=1)
+    """A world that stands, but for eight days of February that say the opposite: who learns from them too is worse.
+
+    One trial, the champion's own config: of several tuned on days that lie, the luckiest can hold by chance.
+    """
+    path = write_tiny_problem(folder, orders=2400, replayed_days=1)
+    path.write_text(path.read_text().replace("trials=4", "trials=1"))
     orders = folder / "orders.csv"
     header, *lines = orders.read_text().splitlines()
     orders.write_text("\n".join([header, *map(_mistaught, lines)]) + "\n")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from headrace.search.searchers import SEARCHERS, Searcher
+from headrace.search.searchers import SEARCHERS
+from headrace.search.searchers.protocol import Searcher
 from headrace.search.space import Categorical, Choice, Config, Float, Integer, Space, sample
 from headrace.search.trial import Trial
 

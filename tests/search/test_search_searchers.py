@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from headrace.core.errors import DeclarationError
-from headrace.search.searchers import SEARCHERS, Searcher, searcher_named
+from headrace.search.searchers import SEARCHERS, searcher_named
 from headrace.search.searchers.cube import Cube
 from headrace.search.searchers.evidence import Reader
+from headrace.search.searchers.protocol import Searcher
 from headrace.search.space import Config, Space, problems_of
 from tests.search.searcher_cases import CONDITIONAL, ONE, OPTIONS, SPACES, asked_by_all, foreign, loss_of, run, trial
 

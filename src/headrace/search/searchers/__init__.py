@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from headrace.core.errors import DeclarationError
-from headrace.search.searchers.auto import AutoSearcher
-from headrace.search.searchers.gp import GaussianProcessSearcher
-from headrace.search.searchers.hyperopt_tpe import HyperoptSearcher
-from headrace.search.searchers.protocol import Searcher
-from headrace.search.searchers.random import RandomSearcher
-from headrace.search.searchers.smac import SmacSearcher
-from headrace.search.searchers.tpe import TpeSearcher
-from headrace.search.space import Space
 
-SEARCHERS: dict[str, Callable[[Space], Searcher]] = {
-    "random": RandomSearcher,
-    "hyperopt": HyperoptSearcher,
-    "tpe": TpeSearcher,
-    "gp": GaussianProcessSearcher,
-    "smac": SmacSearcher,
-    "auto": AutoSearcher,
+if TYPE_CHECKING:
+    from headrace.search.searchers.protocol import Searcher
+    from headrace.search.space import Space
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes searchers of a class whose module is imported with the first of them: some bring SciPy and its solvers,
+    for which a run that searches nothing would wait."""
+
+    module: str
+    name: str
+
+    def __call__(self, space: Space) -> Searcher:
+        made: Searcher = getattr(importlib.import_module(self.module), self.name)(space)
+        return made
+
+
+SEARCHERS: dict[str, Maker] = {
+    "random": Maker(f"{__name__}.random", "RandomSearcher"),
+    "hyperopt": Maker(f"{__name__}.hyperopt_tpe", "HyperoptSearcher"),
+    "tpe": Maker(f"{__name__}.tpe", "TpeSearcher"),
+    "gp": Maker(f"{__name__}.gp", "GaussianProcessSearcher"),
+    "smac": Maker(f"{__name__}.smac", "SmacSearcher"),
+    "auto": Maker(f"{__name__}.auto", "AutoSearcher"),
 }
 
-__all__ = ["SEARCHERS", "Searcher", "searcher_named"]
+__all__ = ["SEARCHERS", "Maker", "searcher_named"]
 
 
-def searcher_named(name: str) -> Callable[[Space], Searcher]:
+def searcher_named(name: str) -> Maker:
     """A searcher of the catalogue."""
     try:
         return SEARCHERS[name]

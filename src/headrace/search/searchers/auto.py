@@ -7,13 +7,17 @@ nothing; with many the process ends lower. Which of the two is asked follows fro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.searchers.tpe import TpeSearcher
 from headrace.search.space import Config, Space
 from headrace.search.trial import Trial
+
+if TYPE_CHECKING:
+    from headrace.search.searchers.gp import GaussianProcessSearcher
 
 
 class AutoSearcher:
@@ -25,11 +29,18 @@ class AutoSearcher:
         self.space = space
         self.early = early
         self._first = TpeSearcher(space)
-        self._then = GaussianProcessSearcher(space)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         begun = len(history) + len(pending)
         first = self._first.ask(history, min(n, max(self.early - begun, 0)), rng, pending)
-        return [*first, *self._then.ask(history, n - len(first), rng, [*pending, *first])]
+        late = n - len(first)
+        return [*first, *(self._then.ask(history, late, rng, [*pending, *first]) if late else [])]
+
+    @cached_property
+    def _then(self) -> GaussianProcessSearcher:
+        """Made when it is asked first: most studies of a pipeline end before."""
+        from headrace.search.searchers.gp import GaussianProcessSearcher
+
+        return GaussianProcessSearcher(self.space)

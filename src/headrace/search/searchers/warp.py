@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import ndtri
 
 from headrace.search.searchers.cube import Array
 
@@ -15,15 +14,6 @@ def standardised(losses: Array) -> Array:
     deviation = float(scaled.std())
     centred: Array = scaled - scaled.mean()
     return centred / deviation if deviation > 1e-12 else np.zeros_like(losses)
-
-
-def normal_scores(losses: Array) -> Array:
-    """The normal quantile of each loss's rank, ties averaged."""
-    n = len(losses)
-    _, inverse, counts = np.unique(losses, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts + 1) / 2
-    scores: Array = ndtri((middle[inverse] + 0.5) / n)
-    return standardised(scores)
 
 
 def cut(losses: Array, times: float = 3.0) -> Array:
