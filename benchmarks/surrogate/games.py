@@ -77,6 +77,8 @@ def play_all(fixtures: Sequence[Fixture], *, processes: int = 2, seconds: float 
 
 
 def single_threaded() -> None:
+    # only libraries that are loaded are limited, and searchers load SciPy's late
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
