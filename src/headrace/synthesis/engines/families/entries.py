@@ -66,11 +66,16 @@ class Entries:
             return np.asarray(self.instant != NEVER)
         return np.ones(len(self.key), dtype=np.bool_)
 
-    @cached_property
+    @property
     def filled(self) -> Entries:
         """The entries whose value is not null; these themselves if none is."""
+        return self if self._some_filled is None else self._some_filled
+
+    @cached_property
+    def _some_filled(self) -> Entries | None:
+        """None for these themselves: a cache that held them would be a cycle, and what they hold would outlive them."""
         if self.present.all():
-            return self
+            return None
         kept = np.flatnonzero(self.present)
         return self.take(kept, self.key[kept])
 

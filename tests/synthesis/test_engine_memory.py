@@ -1,0 +1,22 @@
+"""What the engine has made goes with its last name: no cycle keeps it until Python's collector comes by."""
+
+from __future__ import annotations
+
+import gc
+
+from headrace.synthesis.engines import LocalEngine
+from tests.synthesis.synthesis_definitions import EVERYTHING
+from tests.synthesis.synthesis_random import random_queries, random_world
+from tests.synthesis.synthesis_world import problem
+
+
+def test_nothing_waits_for_the_collector() -> None:
+    snapshot, keys = random_world(7), random_queries(7)
+    LocalEngine().compute(problem, EVERYTHING, keys, snapshot)
+    gc.collect()
+    gc.disable()
+    try:
+        LocalEngine().compute(problem, EVERYTHING, keys, snapshot)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
