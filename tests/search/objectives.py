@@ -92,3 +92,10 @@ class Climb:
             if done * 4 in (self.rounds, 2 * self.rounds):
                 watch.rung(f"round {done}", loss)
         return {"loss": loss, "pid": os.getpid()}
+
+
+class NeverArrives(Bowl):
+    """Where the processes that receive it die of it, as those do that miss a package."""
+
+    def __reduce__(self) -> tuple[object, tuple[int]]:
+        return os._exit, (3,)

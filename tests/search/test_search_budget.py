@@ -20,7 +20,7 @@ from headrace.search.searchers.random import RandomSearcher
 from headrace.search.space import Config
 from headrace.search.study import run_study
 from headrace.search.workers import Processes
-from tests.search.objectives import Bowl, Climb, Misbehaving
+from tests.search.objectives import Bowl, Climb, Misbehaving, NeverArrives
 from tests.search.synthetic import SPACE, study
 
 
@@ -157,3 +157,10 @@ def test_no_workers_and_an_objective_that_cannot_travel_are_refused(tmp_path: Pa
 
     with pytest.raises(DeclarationError, match="cannot be sent to a worker process"):
         run_study(SPACE, inner, RandomSearcher(SPACE), trials=1, seed=0, workers=2, journal_path=tmp_path / "k")
+
+
+def test_workers_that_cannot_start_are_no_failed_trials(tmp_path: Path) -> None:
+    with pytest.raises(HeadraceError, match=r"3 worker processes in a row died before .*\(exit code 3\)"):
+        study(tmp_path / "j", NeverArrives(), trials=4, workers=2)
+    mended = study(tmp_path / "j", Bowl(), trials=4, workers=2)
+    assert [trial.status for trial in mended.trials] == ["ok"] * 4

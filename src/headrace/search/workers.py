@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import psutil
 
-from headrace.core.errors import DeclarationError
+from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.search.budget import Limits
 from headrace.search.evaluate import OUT_OF_TIME, Objective, Task, evaluate, failed
 from headrace.search.trial import Trial
@@ -31,6 +31,8 @@ _TICK = 0.1
 #: What a trial is given after the deadline to notice it by itself, s.
 _GRACE = 1.0
 _MB = 1e6
+#: Processes that die one after another before they take up a task: after so many it is no accident.
+_STILLBORN = 3
 #: What a worker process says when it takes up a task: what it imports before is no trial's time.
 _BEGUN = "begun"
 
@@ -101,6 +103,7 @@ class Processes:
         self._limits = limits
         self._count = count
         self._workers: list[_Worker] = []
+        self._stillborn = 0
 
     @property
     def free(self) -> bool:
@@ -142,11 +145,10 @@ class Processes:
             if isinstance(received, Trial):
                 worker.task, worker.fresh = None, False
                 return received
-            worker.started = time.monotonic()
+            worker.started, self._stillborn = time.monotonic(), 0
         spent = max(0.0, time.monotonic() - worker.started)
-        if dead and math.isinf(worker.started) and not worker.fresh:
-            self._discard(worker)  # it died with nothing to do: nobody's fault, and the task has not begun
-            self.start(task)
+        if dead and math.isinf(worker.started):
+            self._again(worker, task)
             return None
         if dead:
             reason = f"the worker process died ({_death(worker.process.exitcode)})"
@@ -156,6 +158,20 @@ class Processes:
             return None
         self._discard(worker)
         return failed(task, spent, reason)
+
+    def _again(self, worker: _Worker, task: Task) -> None:
+        """Another process for a task that has not begun: its worker died idle, or before it was ready, which is no
+        trial's result. Where none can start at all, the study stops with nothing about it in its journal."""
+        reason = _death(worker.process.exitcode)
+        self._stillborn += worker.fresh
+        self._discard(worker)
+        if self._stillborn >= _STILLBORN:
+            raise HeadraceError(
+                f"{self._stillborn} worker processes in a row died before they could take up a trial ({reason})",
+                where="study",
+                fix="what they wrote above says why: a missing package, too little memory; then run it again",
+            )
+        self.start(task)
 
     def _over_limit(self, worker: _Worker, task: Task, spent: float) -> str:
         limits = self._limits
