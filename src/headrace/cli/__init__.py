@@ -104,7 +104,7 @@ def retrain(
         str | None, typer.Option(help="a decision's id; left out: what is owed, or one by hand")
     ] = None,
     reason: Annotated[str, typer.Option(help="why, where it is by hand")] = "asked for by hand",
-    reselect: Annotated[bool, typer.Option("--reselect", help="by hand, with features chosen anew")] = False,
+    reselect: Annotated[bool, typer.Option("--reselect", help="by hand, with features and family chosen anew")] = False,
     home: HomeOption = None,
 ) -> None:
     """Train the champion's features on the history until now; promote the challenger unless it is worse."""
