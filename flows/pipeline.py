@@ -30,7 +30,8 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     chosen = settings()
     run = open_run(
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
-        on_search=lambda line: log.info("search: %s", line),
+        max_memory=chosen.max_memory, on_search=lambda line: log.info("search: %s", line),
+        on_synthesis=lambda line: log.info("synthesise: %s", line),
     )  # fmt: skip
     run_as_tasks(run)
     finished = run.finish(addresses=addresses(chosen))

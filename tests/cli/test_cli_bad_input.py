@@ -236,6 +236,12 @@ def test_a_search_of_no_trials_is_refused_before_anything_is_done(trials: str, t
     assert not (tmp_path / "home" / "stages").exists()
 
 
+def test_a_limit_that_is_no_size_is_refused(tmp_path: Path) -> None:
+    outcome = headrace("run", "flights", "--max-memory", "much", home=tmp_path / "home")
+    assert outcome.code == 1
+    assert outcome.errors == ["headrace: --max-memory: 'much' is no size. write it as 2GB, 512MB or 1.5GiB."]
+
+
 def test_nothing_wrong(tmp_path: Path) -> None:
     outcome = headrace("check", str(write_tiny_problem(tmp_path)), home=tmp_path / "home")
     assert (outcome.code, outcome.errors) == (0, [])

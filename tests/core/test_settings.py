@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.core.errors import DeclarationError
-from headrace.core.settings import settings
+from headrace.core.settings import byte_size, settings
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,13 @@ def unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("HEADRACE_WORKERS", "0"), ("HEADRACE_API_PORT", "abc"), ("HEADRACE_STALE_POLICY", "shrug")],
+    [
+        ("HEADRACE_WORKERS", "0"),
+        ("HEADRACE_API_PORT", "abc"),
+        ("HEADRACE_STALE_POLICY", "shrug"),
+        ("HEADRACE_MAX_MEMORY", "much"),
+        ("HEADRACE_MAX_MEMORY", "0"),
+    ],
 )
 def test_a_wrong_setting_is_named(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, value)
@@ -35,3 +41,22 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     assert settings().home == Path(".headrace")
     assert settings().mlflow_tracking_uri is None
+
+
+def test_sizes_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings().max_memory is None
+    settings.cache_clear()
+    monkeypatch.setenv("HEADRACE_MAX_MEMORY", "1.5GB")
+    assert settings().max_memory == 1_500_000_000
+    assert [byte_size(text, where="-") for text in ("2GB", "512 MB", "1GiB", "77")] == [
+        2 * 10**9,
+        512 * 10**6,
+        2**30,
+        77,
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "much", "-1GB", "0", "2 bananas"])
+def test_what_is_no_size_is_one_clear_error(text: str) -> None:
+    with pytest.raises(DeclarationError, match=r"^--max-memory: .* is no size\. write it as 2GB"):
+        byte_size(text, where="--max-memory")

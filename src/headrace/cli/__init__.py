@@ -25,12 +25,13 @@ def run(
     problem: ProblemArgument = "flights",
     trials: Annotated[int | None, typer.Option(help="size of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the search and the selection")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="what synthesis may hold of memory, such as 2GB")] = None,
     home: HomeOption = None,
 ) -> None:
     """Do the whole main job without an orchestrator: ingest to deployed model."""
     from headrace.cli.run import run_problem
 
-    run_problem(problem, home, trials=trials, seed=seed)
+    run_problem(problem, home, trials=trials, seed=seed, max_memory=max_memory)
 
 
 @app.command()

@@ -20,7 +20,9 @@ def settings_of(home: Path | None) -> Settings:
 def context_of(problem: str, home: Path | None) -> Context:
     """The context of a command about one problem."""
     chosen = settings_of(home)
-    return open_run(problem, chosen.root, tracking_uri=tracking_uri(chosen), workers=chosen.workers).context
+    return open_run(
+        problem, chosen.root, tracking_uri=tracking_uri(chosen), workers=chosen.workers, max_memory=chosen.max_memory
+    ).context
 
 
 def wall_us() -> int:

@@ -14,19 +14,24 @@ from headrace.cli.paths import context_of, settings_of
 from headrace.cli.services import addresses as service_addresses
 from headrace.cli.services import tracking_uri
 from headrace.core.clock import iso
+from headrace.core.settings import byte_size
 from headrace.pipeline.production import advance
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.runner import open_run
 
 
-def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: int | None) -> None:
+def run_problem(
+    problem: str, home: Path | None, *, trials: int | None, seed: int | None, max_memory: str | None = None
+) -> None:
     """Walk every stage; exit code 3 when a batch was quarantined on the way."""
     chosen = settings_of(home)
+    limit = chosen.max_memory if max_memory is None else byte_size(max_memory, where="--max-memory")
     console = Console(stderr=True)
     told: list[Callable[[str], None]] = []
     pipeline = open_run(
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
-        on_search=lambda line: told[-1](line),
+        max_memory=limit, on_search=lambda line: told[-1](f"search: {line}"),
+        on_synthesis=lambda line: told[-1](f"synthesise: {line}"),
     )  # fmt: skip
     with Progress(
         SpinnerColumn(),
@@ -38,11 +43,11 @@ def run_problem(problem: str, home: Path | None, *, trials: int | None, seed: in
         transient=True,
     ) as progress:
         bar = progress.add_task("starting", total=len(pipeline.stage_names))
-        # a terminal's line is drawn over; a log gets one for each trial
+        # a terminal's line is drawn over; a log gets one for each trial, and for each part of the features
         told.append(
-            (lambda line: progress.update(bar, description=f"search: {line}"))
+            (lambda line: progress.update(bar, description=line))
             if console.is_terminal
-            else (lambda line: console.print(f"search: {line}", highlight=False, soft_wrap=True))
+            else (lambda line: console.print(line, highlight=False, soft_wrap=True))
         )
         for name in pipeline.stage_names:
             progress.update(bar, description=name)

@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, ByteSize, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import DeclarationError
@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     api_port: int = 8080
     evidently_port: int = 8000
     workers: int = Field(default=2, ge=1, description="processes for the search")
+    max_memory: ByteSize | None = Field(
+        default=None, gt=0, description="what the process may hold while features are synthesised, such as 2GB"
+    )
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "HEADRACE_MLFLOW_TRACKING_URI")
     )
@@ -66,6 +69,17 @@ class Settings(BaseSettings):
     def mlflow_store(self) -> str:
         """The embedded tracking store, used when no server is named or running."""
         return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
+
+
+def byte_size(text: str, *, where: str) -> int:
+    """Bytes of `2GB`, `512MB`, `1.5GiB` or a plain number. Raises DeclarationError."""
+    try:
+        size = int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        size = 0
+    if size <= 0:
+        raise DeclarationError(f"{text!r} is no size", where=where, fix="write it as 2GB, 512MB or 1.5GiB")
+    return size
 
 
 @lru_cache(maxsize=1)

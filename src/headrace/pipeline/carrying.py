@@ -24,11 +24,15 @@ from headrace.synthesis.definitions import from_json
 SEEN = "lake.json"
 
 
-class _File:
+class ColumnFile:
     """A Parquet file as columns, read when they are asked for."""
 
     def __init__(self, path: Path) -> None:
         self._file = pq.ParquetFile(path, memory_map=True)
+
+    @property
+    def num_rows(self) -> int:
+        return int(self._file.metadata.num_rows)
 
     def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
         return self._file.read(columns=[slug])[slug]
@@ -61,7 +65,7 @@ def find_past(
     past = Past(
         definitions=tuple(from_json(item) for item in read_json(folder / "definitions.json")),
         spine=pq.read_table(folder / "spine.parquet"),
-        matrix=_File(folder / "candidates.parquet"),
+        matrix=ColumnFile(folder / "candidates.parquet"),
     )
     return past, _since(snapshot, then["batches"])
 

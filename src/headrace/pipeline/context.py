@@ -19,7 +19,8 @@ class Context:
     until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
     or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
     recipe_of: the version whose features and family a retrain keeps; None: features are selected, all families tried.
-    on_search: told how far the search is, in one line, as each of its trials ends.
+    on_search: told how far the search is, in one line, as each of its trials ends; on_synthesis: how far synthesis is.
+    max_memory: bytes that the process may hold while features are synthesised; None: no limit. It changes no value.
     """
 
     problem: Problem
@@ -32,6 +33,8 @@ class Context:
     workers: int = 2
     recipe_of: str | None = None
     on_search: Callable[[str], None] | None = None
+    on_synthesis: Callable[[str], None] | None = None
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         Budget(trials=self.trials)  # a search that does nothing is refused before the stages that lead to it have run

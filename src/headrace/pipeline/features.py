@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from headrace.core.errors import DataError, NotFoundError
@@ -16,7 +17,7 @@ from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.evaluate.splits import Windows, time_windows
 from headrace.lake.store import Lake, Snapshot
-from headrace.pipeline.carrying import find_past, leave_record
+from headrace.pipeline.carrying import ColumnFile, find_past, leave_record
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, Needs, Stage
 from headrace.schema import Problem
@@ -26,9 +27,9 @@ from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.finish import finish
 from headrace.synthesis.labels import require_two_values
-from headrace.synthesis.matrix import feature_matrix
 from headrace.synthesis.select import select
 from headrace.synthesis.spine import build_spine
+from headrace.synthesis.written import COMPRESSION, fits, write_matrix
 
 _SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
 
@@ -71,30 +72,34 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
     definitions = enumerate_definitions(problem, schemas(problem, snapshot), snapshot)
-    candidates, computed = _candidates(context, definitions, training, snapshot)
+    censored = int(pc.sum(spine["censored"]).as_py() or 0)
+    del spine
     pq.write_table(training, folder / "spine.parquet", compression="zstd")
-    pq.write_table(candidates, folder / "candidates.parquet", compression="lz4")
+    computed = _write_candidates(context, definitions, training, snapshot, folder / "candidates.parquet")
     write_json(folder / "definitions.json", [to_json(item) for item in definitions])
     leave_record(folder, context, snapshot, _SYNTHESIS, rows=training.num_rows, computed=computed)
     return {
         "rows": training.num_rows,
-        "censored": int(sum(spine["censored"].to_pylist())),
+        "censored": censored,
         "candidates": len(definitions),
         "spine_digest": content_digest(training.select(["cutoff", "label"])),
     }
 
 
-def _candidates(
-    context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot
-) -> tuple[pa.Table, int]:
-    """The candidates' matrix, and how many of its rows had to be computed: what an earlier run has computed and no
-    batch since then can have changed is taken over."""
+def _write_candidates(
+    context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot, path: Path
+) -> int:
+    """The candidates' matrix as a file, and how many of its rows had to be computed: what an earlier run has computed
+    and no batch since then can have changed is taken over, where the whole fits into memory."""
+    problem, limit, engine = context.problem, context.max_memory, LocalEngine(told=context.on_synthesis)
     found = find_past(context, snapshot, _SYNTHESIS)
-    if found is None:
-        return feature_matrix(context.problem, definitions, training, snapshot, LocalEngine()), training.num_rows
+    if found is None or not fits(problem, definitions, training, snapshot, engine, limit):
+        write_matrix(problem, definitions, training, snapshot, engine, path, max_memory=limit)
+        return int(training.num_rows)
     past, news = found
-    carried = carry_over(context.problem, definitions, training, snapshot, news, past, LocalEngine())
-    return carried.matrix, carried.again
+    carried = carry_over(problem, definitions, training, snapshot, news, past, engine)
+    pq.write_table(carried.matrix, path, compression=COMPRESSION)
+    return carried.again
 
 
 SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)
@@ -115,7 +120,8 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     """Features chosen on the train and tune windows: one that had been chosen on the gate would pass it by that."""
     made, windows = needs["synthesise"], windows_of(context, needs)
     definitions = read_definitions(made.folder / "definitions.json")
-    candidates = pq.read_table(made.folder / "candidates.parquet", memory_map=True)
+    path = made.folder / "candidates.parquet"
+    candidates = pq.read_table(path, memory_map=True) if context.max_memory is None else ColumnFile(path)
     label = pq.read_table(made.folder / "spine.parquet", columns=["label"])["label"].to_numpy()
     selection = select(
         candidates,

@@ -87,7 +87,7 @@ class PipelineRun:
 def open_run(reference: str, root: Path, *, tracking_uri: str = "", **options: Any) -> PipelineRun:
     """A run of the problem named or filed `reference`, with its state below `root`.
 
-    options: until_us, trials, seed, workers (see Context); trials left out means the problem's own number.
+    options: until_us, trials, seed, workers, max_memory (see Context); trials left out means the problem's own number.
     """
     problem = load_problem(reference)
     chosen = {name: value for name, value in options.items() if value is not None}

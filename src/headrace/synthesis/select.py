@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,15 @@ _SECONDS_PER_VALUE = 1e-7
 _STACKED = 2.0
 
 
+class Matrix(Protocol):
+    """Columns by slug, looked at one by one: a table, or a file that is larger than memory."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+    def __getitem__(self, slug: str, /) -> pa.ChunkedArray: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """kept: best first. ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share,
@@ -58,7 +67,7 @@ class _Candidate:
 
 
 def select(
-    matrix: pa.Table,
+    matrix: Matrix,
     label: Any,
     definitions: Sequence[Definition],
     *,
@@ -106,7 +115,7 @@ def cost_of(definition: Definition) -> float:
 
 
 def _entry(
-    matrix: pa.Table, definition: Definition, reasons: dict[Definition, str], gains: dict[Definition, float]
+    matrix: Matrix, definition: Definition, reasons: dict[Definition, str], gains: dict[Definition, float]
 ) -> dict[str, Any]:
     total = sum(gains.values()) or 1.0
     return {
@@ -120,7 +129,7 @@ def _entry(
     }
 
 
-def _refused(matrix: pa.Table, definitions: Sequence[Definition]) -> Iterator[tuple[Definition, str]]:
+def _refused(matrix: Matrix, definitions: Sequence[Definition]) -> Iterator[tuple[Definition, str]]:
     """What a look at the column alone refuses."""
     for definition in definitions:
         column = matrix[definition.slug]
@@ -133,7 +142,7 @@ def _refused(matrix: pa.Table, definitions: Sequence[Definition]) -> Iterator[tu
 
 
 def _sampled(
-    matrix: pa.Table, definitions: Sequence[Definition], sample: Ints, reasons: dict[Definition, str]
+    matrix: Matrix, definitions: Sequence[Definition], sample: Ints, reasons: dict[Definition, str]
 ) -> Iterator[_Candidate]:
     """Sampled values; exact duplicates of an earlier (or cheaper) column and long lists of categories are refused."""
     seen: dict[int, list[Definition]] = {}

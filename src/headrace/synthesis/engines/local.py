@@ -11,7 +11,7 @@ and what is stacked (`moving`), whose values change while their rows stand.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,37 +27,64 @@ from headrace.synthesis.engines.groups import group_values
 from headrace.synthesis.engines.keys import plain
 from headrace.synthesis.engines.rows import Sources
 from headrace.synthesis.plan import Group, make_plan
+from headrace.synthesis.values import Ints
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:
-    """Computes in this process, on `threads` threads."""
+    """Computes in this process, on `threads` threads. told: how far it is, in a line."""
 
     threads: int = 2
+    told: Callable[[str], None] | None = None
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """See `synthesis.engine.Engine`."""
         if not definitions:
             return pa.table({"tick": keys["tick"]}).select([])
-        check_definitions(problem, definitions, snapshot)
-        plan = make_plan(problem, definitions)
-        _check_keys(keys, plan.groups)
-        sources = Sources(problem, snapshot)
-        asked: Mapping[str, pa.Array] = {
-            name: plain(keys[name]) for name in {name for group in plan.groups for name in group.join_keys}
-        }
+        groups = checked_groups(problem, definitions, keys, snapshot)
         ticks = np.asarray(keys["tick"].to_numpy(), dtype=np.int64)
-
-        def values(group: Group) -> dict[str, pa.Array]:
-            kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
-            found = group_values(sources, group, asked, ticks)
-            return {slug: held.arrow(kinds[slug]) for slug, held in found}
-
-        largest_first = sorted(plan.groups, key=lambda group: -_work(group))
-        with ThreadPoolExecutor(self.threads) as pool:
-            parts = list(pool.map(values, largest_first))
-        arrays = {slug: array for part in parts for slug, array in part.items()}
+        sources = Sources(problem, snapshot)
+        arrays = group_arrays(sources, groups, asked_of(keys, groups), ticks, self.threads, self.told)
         return pa.table({definition.slug: arrays[definition.slug] for definition in definitions})
+
+
+def checked_groups(
+    problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables
+) -> tuple[Group, ...]:
+    """The plan's groups. Raises before anything is computed where a definition cannot be, or a key is not there."""
+    check_definitions(problem, definitions, snapshot)
+    groups = make_plan(problem, definitions).groups
+    _check_keys(keys, groups)
+    return groups
+
+
+def asked_of(keys: pa.Table, groups: Sequence[Group]) -> Mapping[str, pa.Array]:
+    """The join columns of some groups, by name."""
+    return {name: plain(keys[name]) for name in {name for group in groups for name in group.join_keys}}
+
+
+def group_arrays(
+    sources: Sources,
+    groups: Sequence[Group],
+    asked: Mapping[str, pa.Array],
+    ticks: Ints,
+    threads: int,
+    told: Callable[[str], None] | None = None,
+) -> dict[str, pa.Array]:
+    """Every output of some groups by slug, one value per row asked; groups run side by side."""
+
+    def values(group: Group) -> dict[str, pa.Array]:
+        kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
+        return {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, asked, ticks)}
+
+    arrays: dict[str, pa.Array] = {}
+    largest_first = sorted(groups, key=lambda group: -_work(group))
+    with ThreadPoolExecutor(threads) as pool:
+        for done, part in enumerate(pool.map(values, largest_first), 1):
+            arrays.update(part)
+            if told is not None:
+                told(f"{done} of {len(groups)} sorts, {len(arrays)} features")
+    return arrays
 
 
 def _work(group: Group) -> int:

@@ -140,10 +140,18 @@ class _Batch:
         steps = Steps(slot=kept, since=slots.begin[kept], until=until[kept])
         for key in self._group.keys:
             steps = self._cut_by_hops(steps, key)
+        if any("." in key for key in self._group.keys):
+            steps = self._only_asked(steps)
         for leaf in leaves:
             code, line = self._changes(leaf)
             steps = cut(steps, code[slots.row[steps.slot]], line)
         return steps
+
+    def _only_asked(self, steps: Steps) -> Steps:
+        """Steps under keys that somebody asks for; a key is the same all through a step that its hops have cut."""
+        _, codes = encode_pairs(list(self._asked), self._key_columns(steps))
+        kept = codes >= 0
+        return Steps(slot=steps.slot[kept], since=steps.since[kept], until=steps.until[kept])
 
     def _cut_by_hops(self, steps: Steps, key: str) -> Steps:
         column, path = hops(key)
@@ -170,11 +178,10 @@ class _Batch:
 
     def _keys(self, steps: Steps) -> tuple[Ints, Ints]:
         """Codes of the steps' keys and of those asked for, in one numbering."""
-        columns = []
-        for key in self._group.keys:
-            column, path = hops(key)
-            columns.append(self._column(steps.slot, steps.since + 1, column, path))
-        return encode_pairs(columns, list(self._asked))
+        return encode_pairs(self._key_columns(steps), list(self._asked))
+
+    def _key_columns(self, steps: Steps) -> list[pa.Array]:
+        return [self._column(steps.slot, steps.since + 1, *hops(key)) for key in self._group.keys]
 
     def _changes(self, leaf: Direct | Aggregate | Grouped) -> tuple[Ints, Timeline]:
         """Per row of the table the code of what a leaf looks at, and when that may change."""

@@ -22,8 +22,8 @@ from headrace.synthesis.engines.sorting import Queries
 from headrace.synthesis.primitives import aggregation
 from headrace.synthesis.values import Ints
 
-#: Live entries that are written out at a time.
-_CHUNK = 8_000_000
+#: Live entries that are written out at a time; those of one query are not parted.
+LIVE_AT_ONCE = 1_000_000
 
 _MOMENTS = {"sum": 0, "mean": 1, "std": 2, "skew": 3}
 _EXTREMES = {"min": 0, "max": 1}
@@ -103,7 +103,7 @@ def live_entries(stream: Stream, done: Operations) -> Iterator[tuple[Ints, Ints,
     size = np.empty(many, dtype=np.int64)
     nothing = np.empty(0, dtype=np.int64)
     sweeps.listed(done.ops, done.start, done.stop, stream.place, done.width, size, 0, nothing)
-    inside = np.flatnonzero(np.diff(np.cumsum(size) // _CHUNK)) + 1
+    inside = np.flatnonzero(np.diff(np.cumsum(size) // LIVE_AT_ONCE)) + 1
     for low, high in pairwise([0, *inside.tolist(), many]):
         entries = np.empty(int(size[low:high].sum()), dtype=np.int64)
         if len(entries):
@@ -133,6 +133,11 @@ def stream_answers(
                 parts[name].append(values)
         found.update({name: np.concatenate(part) for name, part in parts.items()})
     return {name: found[name] for name in names}
+
+
+def is_swept(name: str) -> bool:
+    """Whether a primitive is answered by a sweep, without writing out what lives."""
+    return name in _SWEPT
 
 
 def _sweepable(entries: Entries, name: str) -> bool:

@@ -1,0 +1,61 @@
+"""What this process holds of the machine's memory, and giving back what it no longer needs."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import sys
+import threading
+from types import TracebackType
+
+import psutil
+import pyarrow as pa
+
+#: Seconds between two looks of a Watch.
+_LOOK_S = 0.005
+
+
+def resident_bytes() -> int:
+    """What the process holds now, its libraries among it."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def give_back() -> None:
+    """Return what Arrow and the C library keep for later to the operating system (the latter on Linux with glibc)."""
+    pa.default_memory_pool().release_unused()
+    trim = _TRIM
+    if trim is not None:
+        trim(0)
+
+
+def _find_trim() -> ctypes._NamedFuncPointer | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+_TRIM = _find_trim()
+
+
+class Watch:
+    """The most that the process held while the block ran, looked at every few milliseconds by a thread."""
+
+    def __init__(self) -> None:
+        self.peak = resident_bytes()
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def _look(self) -> None:
+        while not self._done.wait(_LOOK_S):
+            self.peak = max(self.peak, resident_bytes())
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self.peak = max(self.peak, resident_bytes())

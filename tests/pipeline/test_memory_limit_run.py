@@ -1,0 +1,68 @@
+"""A run below a memory limit writes what one without writes: the same stages, found done by each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from headrace.core.clock import to_us
+from headrace.core.errors import DataError
+from headrace.core.files import read_json
+from headrace.core.memory import resident_bytes
+from headrace.lake.conform import conform
+from headrace.lake.store import Lake
+from headrace.pipeline.context import Context
+from headrace.pipeline.features import SELECT, SYNTHESISE
+from headrace.pipeline.runner import open_run
+from headrace.pipeline.stage import Done, run
+from headrace.schema.table import Source
+from tests.tiny_problem import write_tiny_problem
+
+END = to_us("2024-03-05")
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    found = open_run(str(write_tiny_problem(tmp_path / "problem", orders=600)), tmp_path / "free").context
+    return loaded(found)
+
+
+def loaded(context: Context) -> Context:
+    """Everything as history."""
+    for table in context.problem.entity_set.tables:
+        assert isinstance(table.source, Source)
+        rows = conform(table, table.source.read(), allow_empty=False)
+        Lake(context.root, context.problem.name).append(table, rows, arrival_us=END, bootstrap=True)
+    return context
+
+
+def stages(context: Context) -> tuple[Done, Done]:
+    ingest = Done(name="ingest", facts={"until_us": END}, folder=context.root, digest="given")
+    made = run(SYNTHESISE, context, {"ingest": ingest})[0]
+    return made, run(SELECT, context, {"ingest": ingest, "synthesise": made})[0]
+
+
+def test_the_same_files_from_parts(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    limited = replace(
+        context, root=tmp_path / "limited", max_memory=resident_bytes() + 500_000_000, on_synthesis=told.append
+    )
+    monkeypatch.setattr("headrace.synthesis.written.fits", lambda *_: False)
+    whole, parts = stages(context), stages(loaded(limited))
+    assert any(line.endswith("row groups") for line in told)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.folder.name == other.folder.name  # a limit is no part of what a stage is known by
+        assert read_json(one.folder / "definitions.json") == read_json(other.folder / "definitions.json")
+        assert read_json(one.folder / "stage.json") == read_json(other.folder / "stage.json")
+    one, other = (pq.read_table(done[0].folder / "candidates.parquet") for done in (whole, parts))
+    assert one.equals(other)
+    assert read_json(whole[1].folder / "ledger.json") == read_json(parts[1].folder / "ledger.json")
+
+
+def test_too_little_leaves_nothing_behind(context: Context) -> None:
+    with pytest.raises(DataError, match=r"max_memory of .* is not enough"):
+        stages(replace(context, max_memory=1_000_000))
+    assert [item for item in (context.stages_folder / "synthesise").iterdir() if item.is_dir()] == []

@@ -1,0 +1,122 @@
+"""Below any memory limit the matrix is that which is computed at once, bit for bit; too low a limit is refused."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.errors import DataError
+from headrace.core.memory import resident_bytes
+from headrace.schema import Problem
+from headrace.synthesis.definitions import Definition, RowColumn, Transform
+from headrace.synthesis.engine import Tables
+from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines.need import Need
+from headrace.synthesis.engines.outofcore import Room
+from headrace.synthesis.engines.parts import Parts
+from headrace.synthesis.matrix import feature_matrix
+from headrace.synthesis.written import write_matrix, write_parts
+from tests.synthesis import synthesis_levels, synthesis_world
+from tests.synthesis.synthesis_definitions import EVERYTHING
+from tests.synthesis.synthesis_levels import random_levels, random_requests
+from tests.synthesis.synthesis_random import random_queries, random_world
+from tests.synthesis.test_stacked_against_oracle import BESIDE, DOWN, OVER, WHERE
+
+seeds = st.integers(0, 2**32)
+FLAT: list[Definition] = [
+    *EVERYTHING[::7],
+    RowColumn(column="city", kind="categorical"),
+    Transform(
+        primitive="time_since", inputs=(next(item for item in EVERYTHING if item.kind == "time"),), kind="numeric"
+    ),
+]
+DEEP: list[Definition] = [*DOWN[::4], *BESIDE[::5], *WHERE[::2], *OVER[::2]]
+
+
+class Tight(Room):
+    """Room for what the test says, whatever the process holds: of a part, not more than so many bytes."""
+
+    def __init__(self, part_bytes: float) -> None:
+        super().__init__(2**60)
+        self.part_bytes = part_bytes
+
+    def __call__(self) -> float:
+        return self.part_bytes
+
+
+def assert_same(
+    problem: Problem, definitions: Sequence[Definition], keys: pa.Table, snapshot: Tables, part_bytes: float, slab: int
+) -> None:
+    spine = keys.append_column("cutoff", keys["tick"])
+    whole = feature_matrix(problem, definitions, spine, snapshot, LocalEngine())
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "matrix.parquet"
+        write_parts(problem, definitions, spine, snapshot, LocalEngine(), path, Tight(part_bytes), slab)
+        assert [item.name for item in Path(name).iterdir()] == ["matrix.parquet"]
+        written = pq.ParquetFile(path)
+        assert written.num_row_groups == -(-spine.num_rows // slab)
+        assert written.read().equals(whole)
+
+
+@settings(max_examples=8, deadline=None)
+@given(world=seeds, asked=seeds, part_bytes=st.floats(1, 1e5), slab=st.integers(1, 12))
+def test_flat_features_in_parts_of_any_size(world: int, asked: int, part_bytes: float, slab: int) -> None:
+    assert_same(synthesis_world.problem, FLAT, random_queries(asked), random_world(world), part_bytes, slab)
+
+
+@settings(max_examples=6, deadline=None)
+@given(world=seeds, asked=seeds, part_bytes=st.floats(1, 1e6), slab=st.integers(1, 12))
+def test_stacked_features_in_parts_of_any_size(world: int, asked: int, part_bytes: float, slab: int) -> None:
+    assert_same(synthesis_levels.problem, DEEP, random_requests(asked), random_levels(world), part_bytes, slab)
+
+
+@given(
+    entity=st.lists(st.integers(-1, 5), min_size=1, max_size=60),
+    history=st.lists(st.floats(0, 1e4), min_size=6, max_size=6),
+    room=st.floats(1, 1e5),
+)
+def test_parts_hold_every_query_once_and_fit_where_they_can(
+    entity: list[int], history: list[float], room: float
+) -> None:
+    need = Need(table=100.0, query=7.0, answer=3.0, history=np.array(history))
+    codes = np.searchsorted(sorted(set(entity) - {-1}), entity) - (np.array(entity) == -1)
+    parts = Parts(need, codes, np.arange(len(codes)))
+    found = list(parts.cut(lambda: room))
+    assert sorted(row for rows, _ in found for row in rows.tolist()) == list(range(len(codes)))
+    for rows, thought in found:
+        mine = {code for code in codes[rows] if code >= 0}
+        inside = set(range(min(mine), max(mine) + 1)) if mine else set()
+        assert thought == pytest.approx(100 + 10 * len(rows) + sum(history[code] for code in inside))
+        assert thought <= room or len(rows) == 1
+    assert parts.least <= 100 + 10 * len(codes) + sum(history) + 1e-6
+
+
+def test_a_limit_that_cannot_be_kept_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
+    keys = random_queries(3)
+    spine = keys.append_column("cutoff", keys["tick"])
+    limit = resident_bytes() // 2
+    with pytest.raises(DataError, match=r"is not enough.*give at least") as refused:
+        write_matrix(
+            synthesis_world.problem, FLAT, spine, random_world(3), LocalEngine(), tmp_path / "m.parquet",
+            max_memory=limit,
+        )  # fmt: skip
+    assert refused.value.facts["enough_mb"] > limit / 1e6
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_says_how_far_it_is(tmp_path: Path) -> None:
+    told: list[str] = []
+    keys = random_queries(5)
+    spine = keys.append_column("cutoff", keys["tick"])
+    engine = LocalEngine(told=told.append)
+    write_parts(synthesis_world.problem, FLAT, spine, random_world(5), engine, tmp_path / "m.parquet", Tight(1.0), 2)
+    assert f"customer: {keys.num_rows} of {keys.num_rows} rows" in told
+    assert told[-1].startswith("writing: ")
