@@ -165,7 +165,8 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
         some = np.where(mine >= 0, np.append(total, 0.0)[np.maximum(mine, 0)], 0.0)
         place = (item.table, *item.keys)
         changes[place] = np.maximum(changes[place], some) if place in changes else some
-    return np.sum([np.ones(rows.data.num_rows), *changes.values()], axis=0, dtype=np.float64)
+    steps: Floats = np.sum([np.ones(rows.data.num_rows), *changes.values()], axis=0, dtype=np.float64)
+    return steps
 
 
 def _ends(sources: Sources, rows: Rows, key: str) -> pa.Array:

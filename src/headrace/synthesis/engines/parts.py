@@ -15,7 +15,7 @@ from headrace.synthesis.engines.need import Need
 from headrace.synthesis.values import Ints
 
 #: A part has at least this share of the queries, or the limit is refused: every part passes over the tables.
-_LEAST_SHARE = 1 / 100
+_LEAST_SHARE = 1 / 40
 
 
 class Parts:
