@@ -96,6 +96,9 @@ bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configuration
 bench-dfs: $(STAMP) $(PEERS) ## Deep Feature Synthesis beside featuretools, getML, fastdfs, DuckDB and floors (QUICK=1: five minutes)
 	@$(BIN)/python -m benchmarks.bench_dfs
 
+bench-memory: $(STAMP) ## Synthesis below a memory limit beside none: processor seconds, peak memory (QUICK=1)
+	@$(BIN)/python -m benchmarks.bench_memory
+
 bench-incremental: $(STAMP) ## What a new batch costs: candidates carried over against computed anew (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
@@ -156,5 +159,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs bench-incremental parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs bench-incremental bench-memory parity-goldens \
 	plan apply clean lock doctor

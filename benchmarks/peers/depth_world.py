@@ -63,3 +63,22 @@ def depth_world(transactions: int, cutoffs: int, seed: int = 0) -> dict[str, pa.
             {"row": np.arange(cutoffs), "customer_id": rng.integers(0, customers, cutoffs), "cutoff": cutoff}
         ),
     }
+
+
+def _features() -> tuple[str, ...]:
+    """What featuretools' default primitives make of customers two levels down, by its names."""
+    numbers = tuple(f"{name}(transactions.amount)" for name in ("SUM", "STD", "MAX", "SKEW", "MIN", "MEAN"))
+    found = ["zip_code", "segment", "region", "COUNT(sessions)", "COUNT(transactions)", *numbers]
+    parts = [f"{part}(session_start)" for part in ("DAY", "MONTH", "WEEKDAY", "YEAR")]
+    for inside in ("sessions.device", "transactions.product_id", "sessions.MODE(transactions.product_id)",
+                   *(f"sessions.{part}" for part in parts)):  # fmt: skip
+        found += [f"MODE({inside})", f"NUM_UNIQUE({inside})"]
+    found += [part.replace("session_start", "join_date") for part in parts]
+    below = ("COUNT(transactions)", "NUM_UNIQUE(transactions.product_id)", *numbers)
+    for name in ("SUM", "STD", "MAX", "SKEW", "MIN", "MEAN"):
+        same = {"MEAN": (), "SUM": ("SUM", "COUNT")}.get(name, (name,))
+        found += [f"{name}(sessions.{item})" for item in below if item.split("(")[0] not in same]
+    return tuple(found)
+
+
+FEATURES = _features()

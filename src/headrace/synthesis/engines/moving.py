@@ -20,6 +20,7 @@ import pyarrow as pa
 from headrace.core.clock import NEVER
 from headrace.synthesis.definitions import Aggregate, Definition, Direct, Grouped
 from headrace.synthesis.engines.assertions import assertions
+from headrace.synthesis.engines.ends import may_be_asked
 from headrace.synthesis.engines.families import answers
 from headrace.synthesis.engines.held import Held
 from headrace.synthesis.engines.keys import encode_pairs, encode_rows, plain
@@ -102,14 +103,7 @@ class _Batch:
         self._rows = sources.rows(group.table)
         self._before = int(ticks.max(initial=0))
         self.slots = Slots(self._rows, group, used, on_event, self._before)
-        if not any("." in key for key in group.keys):
-            self._keep_asked()
-
-    def _keep_asked(self) -> None:
-        """Slots of keys that nobody asks for need no steps."""
-        keys = [plain(self._rows.raw(key)) for key in self._group.keys]
-        _, codes = encode_pairs(list(self._asked), keys)
-        self.slots.keep(codes[self.slots.row] >= 0)
+        self.slots.keep(may_be_asked(sources, self._rows, group.keys, asked)[self.slots.row])
 
     def values(self, batch: Sequence[tuple[ColumnWork, list[Output]]], across: bool) -> Iterator[tuple[Output, Held]]:
         """Each output's values, per row asked."""
@@ -191,8 +185,11 @@ class _Batch:
             code = np.concatenate([codes[entries.row], codes[entries.row]])
             time = np.concatenate([entries.since, entries.until])
             return codes, timeline(np.where(time < NEVER, code, -1), time, int(codes.max(initial=-1)) + 1)
-        mine = [plain(self._rows.raw(column)) for column in join_columns(leaf.entity)]
-        codes, theirs, time = _leaf_changes(self._sources, leaf, mine, self._before, self._evaluate)
+        at = self.slots.row
+        mine = [plain(self._rows.raw(column)).take(pa.array(at)) for column in join_columns(leaf.entity)]
+        found, theirs, time = _leaf_changes(self._sources, leaf, mine, self._before, self._evaluate)
+        codes = np.full(self._rows.data.num_rows, -1, dtype=np.int64)
+        codes[at] = found
         return codes, timeline(theirs, time, int(codes.max(initial=-1)) + 1)
 
     def _swept(

@@ -1,7 +1,7 @@
 """How much memory the groups of an entity take, estimated from rows, columns and sorts before anything is computed.
 
 notation      unit                     what of
-table         bytes                    passes over whole tables, whatever is asked, and what is derived from them once
+table         bytes                    passes over whole tables, whatever is asked
 query         bytes a query            the sort of the queries, lookbacks' bounds, answers in the making
 answer        bytes a query            answers, kept until they are written
 history [k]   bytes an entity asked    its own rows: sorted, summed up, cut into steps
@@ -13,28 +13,29 @@ of a group one after the other: what the largest take counts. The constants were
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from headrace.synthesis.definitions import Definition, Grouped
+from headrace.synthesis.engines.ends import key_ends
 from headrace.synthesis.engines.keys import encode_pairs, plain
 from headrace.synthesis.engines.rows import Rows, Sources
 from headrace.synthesis.engines.streams import LIVE_AT_ONCE, is_swept
 from headrace.synthesis.plan import ColumnWork, Group, as_aggregate, fans_out
-from headrace.synthesis.stacking import hops, join_columns, moving, relative
+from headrace.synthesis.stacking import join_columns, moving, relative, used_columns
 from headrace.synthesis.values import Floats, Ints
 
 #: Bytes of a row of a table in passes over it: codes, ranks and masks; and of each column and clock kept of it.
 _PASS, _KEPT = 80, 16
 #: Bytes of a row in the sort of its group; of an entry of a column with what its families sum up.
-_SORTED, _ENTRY = 56, 200
+_SORTED, _ENTRY = 56, 110
 #: Bytes of a step, and of each inner value of it.
-_STEP, _INNER = 320, 40
+_STEP, _INNER = 260, 40
 #: Bytes of a query: sorted; each lookback's bounds; each answer of a work in the making; a sweep's tables.
-_ASKED, _BOUNDS, _MAKING, _SWEPT = 96, 16, 32, 160
+_ASKED, _BOUNDS, _MAKING, _SWEPT = 96, 16, 12, 160
 #: Bytes of a live entry that is written out, and of one that is asked anew across.
 _LIVE, _ACROSS = 72, 240
 
@@ -49,7 +50,7 @@ class Need:
     history: Floats
 
     def of(self, queries: int, history: float) -> float:
-        """Bytes of a part: so many queries, of entities with so many bytes of history."""
+        """Bytes of a part beside what is derived once: queries, and entities with so many bytes of history."""
         return self.table + (self.query + self.answer) * queries + history
 
 
@@ -70,6 +71,28 @@ def entity_need(
     )
 
 
+def derived_bytes(sources: Sources, groups: Sequence[Group]) -> float:
+    """Bytes of the columns and clocks of whole tables that all groups share: made once, and kept."""
+    kept: set[tuple[str, object]] = set()
+    for group in groups:
+        kept |= {(group.table, group.clock), (group.table, "versions")}
+        for work in group.columns:
+            kept |= {(group.table, column) for column in work.used}
+            kept |= set(_read(sources, work.relative))
+    return float(sum(sources.rows(table).data.num_rows * _KEPT for table, _ in kept))
+
+
+def _read(sources: Sources, definitions: Sequence[Definition]) -> Iterator[tuple[str, object]]:
+    """What definitions read of tables, however deep."""
+    for leaf in moving(definitions):
+        if isinstance(leaf, Grouped):
+            yield from ((leaf.table, column) for column in (*leaf.keys, leaf))
+            continue
+        item = as_aggregate(sources.problem, leaf)
+        yield from ((item.table, column) for column in (*used_columns(item, item.keys), "clock", "versions"))
+        yield from _read(sources, relative(item))
+
+
 def answer_bytes(groups: Sequence[Group]) -> float:
     """Bytes of a query's answers as they are kept."""
     return float(sum(_kept(output.kind) for group in groups for work in group.columns for output in work.outputs))
@@ -83,8 +106,9 @@ def _group_need(sources: Sources, group: Group, asked: Mapping[str, pa.Array], e
     rows = sources.rows(group.table)
     stacked = [work for work in group.columns if not group.is_still(work)]
     still = [work for work in group.columns if group.is_still(work)]
-    columns = {column for work in group.columns for column in work.used}
-    table = rows.data.num_rows * (_PASS + _KEPT * (len(columns) + 2)) + _below(sources, stacked)
+    tables = [group.table, *dict.fromkeys(leaf.table for work in stacked for leaf in moving(work.relative))]
+    lines = sum(sources.rows(name).data.num_rows for name in tables)
+    table = lines * _PASS
     batches = [max((_sizes(work) for work in works), default=0.0) for works in (still, stacked)]
     lookbacks = {output.lookback_us for work in group.columns for output in work.outputs}
     query = _ASKED + _BOUNDS * len(lookbacks) + _MAKING * max(batches) + (_SWEPT if stacked else 0)
@@ -114,12 +138,6 @@ def _sizes(work: ColumnWork) -> float:
     return 1.0 + max(by_lookback.values(), default=0)
 
 
-def _below(sources: Sources, works: Sequence[ColumnWork]) -> float:
-    """Passes over the tables that stacked works read."""
-    tables = {leaf.table for work in works for leaf in moving(work.relative)}
-    return float(sum(sources.rows(table).data.num_rows * (_PASS + 2 * _KEPT) for table in tables))
-
-
 def _history(
     sources: Sources,
     rows: Rows,
@@ -139,7 +157,9 @@ def _history(
         across = any(fans_out(sources.problem, group.table, item) for item in work.relative)
         many = np.ones(len(each)) if across else _steps(sources, group.table, work.relative)
         each = np.maximum(each, many * (_STEP + _INNER * len(inner)))
-    theirs, mine = encode_pairs([_ends(sources, rows, key) for key in group.keys], [asked[n] for n in group.join_keys])
+    theirs, mine = encode_pairs(
+        [key_ends(sources, rows, key)[0] for key in group.keys], [asked[n] for n in group.join_keys]
+    )
     by_key = np.bincount(theirs[theirs >= 0], weights=each[theirs >= 0], minlength=int(mine.max(initial=-1)) + 1)
     there = (mine >= 0) & (entity >= 0)
     found[entity[there]] = by_key[mine[there]]
@@ -158,7 +178,7 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
         below = _steps(sources, item.table, relative(item)) * (1 if item.lookback_us is None else 2)
         inner = sources.rows(item.table)
         theirs, mine = encode_pairs(
-            [_ends(sources, inner, key) for key in item.keys],
+            [key_ends(sources, inner, key)[0] for key in item.keys],
             [plain(rows.raw(column)) for column in join_columns(leaf.entity)],
         )
         total = np.bincount(theirs[theirs >= 0], weights=below[theirs >= 0], minlength=int(mine.max(initial=-1)) + 1)
@@ -167,17 +187,3 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
         changes[place] = np.maximum(changes[place], some) if place in changes else some
     steps: Floats = np.sum([np.ones(rows.data.num_rows), *changes.values()], axis=0, dtype=np.float64)
     return steps
-
-
-def _ends(sources: Sources, rows: Rows, key: str) -> pa.Array:
-    """A key's column of each row, at the end of its hops by some version of the rows between."""
-    column, path = hops(key)
-    values = plain(rows.raw(column))
-    for table, further in path:
-        parent = sources.rows(table)
-        codes, mine = encode_pairs([plain(parent.raw(parent.table.keys[0]))], [values])
-        row = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.int64)
-        row[codes[codes >= 0]] = np.flatnonzero(codes >= 0)
-        there = row[np.maximum(mine, 0)] if len(row) else np.zeros(len(mine), dtype=np.int64)
-        values = plain(parent.raw(further)).take(pa.array(there, mask=(mine < 0) | (len(row) == 0)))
-    return values

@@ -1,0 +1,120 @@
+"""Synthesis below a memory limit beside none: processor seconds, peak memory, and the same bits.
+
+    make bench-memory [QUICK=1] [ONLY=depth|flights]
+
+Two cases: two levels down (a million transactions, a million cutoffs; QUICK=1: a quarter of each), and all flights of
+the year (left out with QUICK=1). Each run is a process of its own on two threads; what is timed is its processor time
+from tables in memory to a Parquet file. The peak is what the process held in all meanwhile, libraries and tables
+included. A limit that is refused is a row that says what would do.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from benchmarks.peers.depth_world import FEATURES, depth_world
+from benchmarks.results import Goal, Row, publish, show
+
+ROOT = Path(__file__).parents[1]
+COMMAND = "make bench-memory"
+LIMITS_MB = (1_000, 700, 512)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One run. seconds: NaN where the limit was refused; `enough_mb` then says what would do."""
+
+    seconds: float
+    peak_mb: float
+    held_mb: float
+    parts: int
+    enough_mb: float
+
+
+def written(folder: Path, case: str, limit_mb: int) -> Outcome:
+    """A matrix below a limit (0: none) in a process of its own."""
+    script = ROOT / "benchmarks" / "peers" / "headrace_memory_peer.py"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, str(script), str(folder), case, str(limit_mb)], check=True, env=environment)
+    figures = json.loads((folder / "figures.json").read_text())
+    found = Outcome(
+        seconds=figures["seconds"],
+        peak_mb=figures["peak_mb"] * 2**20 / 1e6,
+        held_mb=figures["held"],
+        parts=figures.get("parts", 0),
+        enough_mb=figures.get("enough", math.nan),
+    )
+    print(f"{case}, limit {limit_mb} MB: {found}", flush=True)
+    return found
+
+
+def check_same(folder: Path, limit_mb: int) -> None:
+    """Raise where a bit of a file differs from the one without a limit."""
+    one, other = (pq.ParquetFile(folder / f"{mb * 1_000_000}.parquet", memory_map=True) for mb in (limit_mb, 0))
+    for name in other.schema_arrow.names:
+        if not one.read(columns=[name]).equals(other.read(columns=[name])):
+            raise SystemExit(f"{limit_mb} MB: {name} is not what it is without a limit")
+
+
+def measured(folder: Path, case: str, what: str, command: str) -> list[Row]:
+    """A case without a limit and below each."""
+    free = written(folder, case, 0)
+    rows = [
+        Row(metric=f"{what}: no limit", value=free.seconds, unit="processor s", command=command),
+        Row(metric=f"{what}: no limit, peak ({free.held_mb:,.0f} of it before)", value=free.peak_mb, unit="MB",
+            command=command),
+    ]  # fmt: skip
+    for limit_mb in LIMITS_MB:
+        found = written(folder, case, limit_mb)
+        if math.isnan(found.seconds):
+            rows.append(Row(metric=f"{what}: {limit_mb:,} MB is refused; asked for", value=found.enough_mb, unit="MB",
+                            command=command))  # fmt: skip
+            continue
+        check_same(folder, limit_mb)
+        rows += [
+            Row(metric=f"{what}: {limit_mb:,} MB, {found.parts} parts", value=found.seconds, unit="processor s",
+                peer="no limit", peer_value=free.seconds, command=command),
+            Row(metric=f"{what}: {limit_mb:,} MB, peak", value=found.peak_mb, unit="MB",
+                goal=Goal(op="<=", value=limit_mb), peer="no limit", peer_value=free.peak_mb, command=command),
+        ]  # fmt: skip
+    return rows
+
+
+def main() -> None:
+    quick, only = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
+    command, rows = f"{COMMAND} QUICK=1" if quick else COMMAND, list[Row]()
+    million = 250_000 if quick else 1_000_000
+    if only in ("", "depth"):
+        with tempfile.TemporaryDirectory() as name:
+            for table, data in depth_world(million, million).items():
+                pq.write_table(data, Path(name) / f"{table}.parquet")
+            what = f"{million:,} transactions and cutoffs, {len(FEATURES)} features"
+            rows += measured(Path(name), "depth", what, command)
+    if only in ("", "flights") and not quick:
+        with tempfile.TemporaryDirectory() as name:
+            rows += measured(Path(name), "flights", "336,776 flights, 360 features", command)
+    if only:
+        show("Synthesis below a memory limit", rows)
+    else:
+        publish("memory", "Synthesis below a memory limit", rows, _NOTE)
+
+
+_NOTE = """
+From tables in memory to a Parquet file of the matrix, on two threads, each run a process of its own. The peak is all
+that the process held meanwhile, its libraries and the tables among it. Every file below a limit is compared with the
+one without, bit for bit, before a row is written. The features two levels down are what featuretools' default
+primitives make, by its names; its own list has two more (see two levels down, above).
+"""
+
+
+if __name__ == "__main__":
+    main()
