@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import psutil
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.events import Event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.automations import ensure
@@ -83,6 +84,18 @@ class Installation:
     def up(self) -> None:
         """Start what is not running; deployments stay as they are."""
         start_services(self.settings.root, [replace(one, prepare=()) for one in self.services])
+
+    def emit(self, event: str, resource: str, payload: dict[str, Any]) -> None:
+        """An event to this installation's Prefect. Not by `emit_event`: within a process it goes on talking to the first
+        server that it met, which here may be that of another test, gone since."""
+        told = Event(event=event, resource={"prefect.resource.id": resource}, payload=payload, id=uuid4())
+        answer = httpx.post(
+            f"http://127.0.0.1:{self.settings.prefect_port}/api/events",
+            json=[told.model_dump(mode="json")],
+            trust_env=False,
+            timeout=10,
+        )
+        answer.raise_for_status()
 
     def predicted_by(self, row: dict[str, Any]) -> str:
         """The version that answers a request now."""

@@ -11,8 +11,6 @@ import pytest
 # Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
 os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
 
-from prefect.events import emit_event
-
 from headrace.cli.processes import wait_until
 from headrace.monitor.outbox import Outbox
 from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
@@ -34,7 +32,7 @@ def test_a_retrain_killed_with_all_of_prefect_is_ended_by_reconcile(copy_of: Cal
     identity = owed.decision.id
     with installed(shop.home, [shop.path]) as everything:
         payload = {"decision": identity}
-        emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of("shop")}, payload=payload)
+        everything.emit(RETRAIN_EVENT, resource_of("shop"), payload)
         assert wait_until(lambda: begun("search")(shop.home), timeout_s=PATIENCE_S), everything.runs("shop-retrain")
         everything.kill("worker")
         everything.kill("Prefect")

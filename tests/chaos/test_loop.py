@@ -14,7 +14,6 @@ os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-")
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
-from prefect.events import emit_event
 
 from flows.automations import ensure
 from flows.deployments import triggers_for
@@ -67,7 +66,7 @@ def test_a_drifted_window_ends_in_a_version_that_the_api_serves(installation: In
     (decision,) = [entry.decision for entry in outbox.history() if entry.decision.kind == "retrain"]
     for _ in range(9):
         payload = {"decision": decision.id}
-        emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of("shop")}, payload=payload)
+        installation.emit(RETRAIN_EVENT, resource_of("shop"), payload)
     promoted = wait_until(lambda: installation.champion("shop") == "2", timeout_s=PATIENCE_S)
     assert promoted, installation.runs("shop-retrain")
     assert wait_until(lambda: installation.predicted_by(ROW) == "2", timeout_s=10)  # the API was not restarted
