@@ -86,8 +86,8 @@ class Installation:
         start_services(self.settings.root, [replace(one, prepare=()) for one in self.services])
 
     def emit(self, event: str, resource: str, payload: dict[str, Any]) -> None:
-        """An event to this installation's Prefect. Not by `emit_event`: within a process it goes on talking to the first
-        server that it met, which here may be that of another test, gone since."""
+        """An event to this installation's Prefect. Not by `emit_event`: within a process that goes on talking to the
+        first server that it met, which here may be that of another test, gone since."""
         told = Event(event=event, resource={"prefect.resource.id": resource}, payload=payload, id=uuid4())
         answer = httpx.post(
             f"http://127.0.0.1:{self.settings.prefect_port}/api/events",
