@@ -7,7 +7,7 @@ the spine keeps its values, bit for bit, unless a new version of a row became kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -107,7 +107,11 @@ def _standing(
 ) -> Ints:
     """Where each row of a spine stands in the past [rows]; -1 where it was not there or is not what it was."""
     place = places(problem, spine, past.spine)
-    changed = touched(problem, definitions, spine, snapshot, news)
+    ticks = np.asarray(spine["tick"].to_numpy(), dtype=np.int64)
+    late = np.flatnonzero((place >= 0) & (ticks > _first_arrival(news.values())))
+    changed: Flags = np.zeros(spine.num_rows, dtype=np.bool_)
+    if len(late):
+        changed[late] = touched(problem, definitions, spine.take(pa.array(late)), snapshot, news)
     at = pa.array(np.maximum(place, 0))
     if past.spine.num_rows:
         for name in ("tick", *problem.join_keys, *(item.column for item in row_columns(definitions))):
@@ -136,8 +140,11 @@ def _since(group: Group, news: Mapping[str, pa.Table]) -> int:
     """The first arrival of anything new in the tables that a group reads."""
     inside = [item for work in group.columns for item in work.relative]
     tables = {group.table, *_hopped(group.keys), *(name for item in inside for name in _tables(item))}
-    arrivals = [pc.min(news[name][ARRIVAL]).as_py() for name in tables if name in news and news[name].num_rows]
-    return min(arrivals, default=NEVER)
+    return _first_arrival(news[name] for name in tables if name in news)
+
+
+def _first_arrival(tables: Iterable[pa.Table]) -> int:
+    return min((pc.min(rows[ARRIVAL]).as_py() for rows in tables if rows.num_rows), default=NEVER)
 
 
 def _hopped(keys: Sequence[str]) -> Iterator[str]:

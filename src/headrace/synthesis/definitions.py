@@ -22,6 +22,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from headrace.core.clock import format_duration
@@ -32,6 +33,7 @@ Kind = Literal["numeric", "categorical", "boolean", "time", "text"]
 _READABLE = 80
 
 
+@lru_cache(maxsize=2**16)
 def _slug(text: str) -> str:
     return re.sub(r"_+", "_", re.sub(r"\W", "_", text)).strip("_").lower()
 

@@ -88,12 +88,15 @@ def make_plan(problem: Problem, definitions: Sequence[Stored], *, inner: bool = 
     inner: the definitions are relative to a row of a table, not to the spine: their entities name its columns.
     """
     grouped: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Output]]] = {}
+    clocks: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
     for definition in dict.fromkeys(definitions):
         item = as_aggregate(problem, definition)
         table = problem.entity_set.table(item.table)
         used = used_columns(item, item.keys)
         join_keys = join_columns(item.entity) if inner else problem.entity(item.entity).join_keys
-        works = grouped.setdefault((table.name, item.keys, join_keys, clock_of(problem, table, used)), {})
+        if (table.name, used) not in clocks:
+            clocks[table.name, used] = clock_of(problem, table, used)
+        works = grouped.setdefault((table.name, item.keys, join_keys, clocks[table.name, used]), {})
         works.setdefault((item.column, item.value, item.where, used), []).append(_output(definition, item))
     return Plan(
         groups=tuple(

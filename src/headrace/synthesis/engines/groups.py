@@ -9,14 +9,25 @@ import pyarrow as pa
 
 from headrace.synthesis.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Stored, leaves
 from headrace.synthesis.engines.held import Held
-from headrace.synthesis.engines.keys import encode_pairs, plain
+from headrace.synthesis.engines.keys import plain
 from headrace.synthesis.engines.moving import moving_values
+from headrace.synthesis.engines.recent import (
+    far,
+    lasts,
+    longest_window,
+    missing,
+    near,
+    patched,
+    recent,
+    those,
+    with_versions,
+)
 from headrace.synthesis.engines.rows import Rows, Sources
 from headrace.synthesis.engines.running import running_values
 from headrace.synthesis.engines.sorting import Queries, sort_group, sort_queries
 from headrace.synthesis.engines.windows import still_values
 from headrace.synthesis.finish import finish
-from headrace.synthesis.plan import Group, make_plan, moves
+from headrace.synthesis.plan import ColumnWork, Group, Output, make_plan, moves
 from headrace.synthesis.stacking import join_columns, moving
 from headrace.synthesis.values import Ints, as_array
 
@@ -29,21 +40,100 @@ def group_values(
     wanted = [asked[column] for column in group.join_keys]
     still = [work for work in group.columns if group.is_still(work)]
     if still:
-        codes, found = encode_pairs([plain(rows.raw(column)) for column in group.keys], wanted)
-        codes = _of_asked(codes, found)
-        sort, queries = sort_group(rows, group.clock, codes), sort_queries(found, ticks)
-        for work in still:
-            for output, held in still_values(rows, sort, queries, work):
-                yield output.slug, held.take(_spread(queries))
+        yield from _still(rows, group, still, wanted, ticks)
     others = [work for work in group.columns if not group.is_still(work)]
     for output, held in moving_values(sources, group, others, wanted, ticks, evaluate):
         yield output.slug, held
 
 
+def _still(
+    rows: Rows, group: Group, works: Sequence[ColumnWork], wanted: Sequence[pa.Array], ticks: Ints
+) -> Iterator[tuple[str, Held]]:
+    """Works whose values stand in the rows: of recent rows as far as they can say it, of all rows else."""
+    longest_us = longest_window(works)
+    part = None
+    if longest_us is not None and len(ticks):
+        part = recent(rows, group.clock, int(ticks.min()) - longest_us, int(ticks.max()))
+    if part is None or longest_us is None:
+        yield from (
+            (output.slug, held) for output, held in _sorted(rows, group, works, wanted, ticks) if held is not None
+        )
+        return
+    last = {output.slug for work in works for output in work.outputs if lasts(output)}
+    unsaid: set[str] = set()
+    lasting: dict[str, Held] = {}
+    for output, held in _sorted(part, group, list(near(works, longest_us)), wanted, ticks, cut=True):
+        if held is None:
+            unsaid.add(output.slug)
+        elif output.slug in last:
+            lasting[output.slug] = held
+        else:
+            yield output.slug, held
+    yield from _lasting(rows, group, works, wanted, ticks, lasting)
+    for output, held in _of_keys(rows, group, list(far(works, unsaid)), wanted, ticks):
+        yield output.slug, held
+
+
+def _lasting(
+    rows: Rows,
+    group: Group,
+    works: Sequence[ColumnWork],
+    wanted: Sequence[pa.Array],
+    ticks: Ints,
+    lasting: dict[str, Held],
+) -> Iterator[tuple[str, Held]]:
+    """Last values, looked for in all of a key's rows where recent ones have none."""
+    nowhere = np.zeros(len(ticks), dtype=np.bool_)
+    for held in lasting.values():
+        nowhere |= missing(held)
+    gone = np.flatnonzero(nowhere)
+    if len(gone):
+        at = pa.array(gone)
+        some = [values.take(at) for values in wanted]
+        asked = list(those(works, lambda output: output.slug in lasting))
+        for output, held in _of_keys(rows, group, asked, some, ticks[gone]):
+            lasting[output.slug] = patched(lasting[output.slug], gone, held)
+    yield from lasting.items()
+
+
+def _of_keys(
+    rows: Rows, group: Group, works: Sequence[ColumnWork], wanted: Sequence[pa.Array], ticks: Ints
+) -> Iterator[tuple[Output, Held]]:
+    """Of all rows of the keys that are asked for, and no others where these are few."""
+    if not works:
+        return
+    asked = _of_asked(rows.key_codes(group.keys), rows.keys(group.keys).find(wanted))
+    part = with_versions(rows, asked >= 0)
+    for output, held in _sorted(part or rows, group, works, wanted, ticks):
+        if held is not None:
+            yield output, held
+
+
+def _sorted(
+    rows: Rows,
+    group: Group,
+    works: Sequence[ColumnWork],
+    wanted: Sequence[pa.Array],
+    ticks: Ints,
+    *,
+    cut: bool = False,
+) -> Iterator[tuple[Output, Held | None]]:
+    """Each output of still works, one value per row asked. cut: see `still_values`."""
+    if not works:
+        return
+    codes, found = rows.key_codes(group.keys), rows.keys(group.keys).find(wanted)
+    codes = _of_asked(codes, found)
+    found = np.where(found > codes.max(initial=-1), -2, found)  # keys of the table, but of none of these rows
+    sort, queries = sort_group(rows, group.clock, codes), sort_queries(found, ticks)
+    for work in works:
+        for output, held in still_values(rows, sort, queries, work, cut=cut):
+            yield output, None if held is None else held.take(_spread(queries))
+
+
 def _of_asked(codes: Ints, found: Ints) -> Ints:
     """Codes of rows [n], -1 where nobody asks for their key: what is said of a key depends on no other."""
     asked = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.bool_)  # the last is for -1
-    asked[found[found >= 0]] = True
+    asked[found[(found >= 0) & (found < len(asked) - 1)]] = True
     return codes if asked[:-1].all() else np.where(asked[codes], codes, -1)
 
 

@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numba import njit
-
-from headrace.core.clock import NEVER
 
 
 @njit(cache=True, nogil=True)
-def bounds(known: Any, start: Any, end: Any, query_key: Any, query_tick: Any, lookback_us: int, lo: Any) -> None:
-    """lo [m]: the first entry of each query's key that is known at or after tick - lookback."""
+def bounds(known: Any, start: Any, end: Any, query_key: Any, instant: Any, out: Any) -> None:
+    """out [m]: the first entry of each query's key that is known at or after an instant, which never falls in a key."""
     at = 0
     for j in range(len(query_key)):
         key = query_key[j]
         if key < 0:
-            lo[j] = 0
+            out[j] = 0
             continue
         at = max(at, start[key])
-        since = query_tick[j] - lookback_us
-        while at < end[key] and known[at] < since:
+        while at < end[key] and known[at] < instant[j]:
             at += 1
-        lo[j] = at
+        out[j] = at
 
 
 @njit(cache=True, nogil=True)
-def first_end(until: Any, start: Any, end: Any, out: Any) -> None:
-    """out [keys]: the earliest instant at which any assertion of a key is superseded."""
-    for key in range(len(start)):
-        least = NEVER
-        for i in range(start[key], end[key]):
-            least = min(least, until[i])
-        out[key] = least
+def ended(until: Any, lo: Any, hi: Any, tick: Any, out: Any) -> None:
+    """out [m]: whether any of lo <= i < hi has ended before the tick. Neither end of the windows ever falls."""
+    held = np.empty(len(until) + 1, dtype=np.int64)
+    head = tail = right = 0
+    for j in range(len(lo)):
+        if hi[j] <= lo[j]:
+            continue
+        if lo[j] >= right:
+            right = lo[j]
+            head = tail = 0
+        while right < hi[j]:
+            while tail > head and until[held[tail - 1]] >= until[right]:
+                tail -= 1
+            held[tail] = right
+            tail += 1
+            right += 1
+        while held[head] < lo[j]:
+            head += 1
+        out[j] = until[held[head]] < tick[j]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -23,18 +24,76 @@ def encode_pairs(left: Sequence[pa.Array], right: Sequence[pa.Array]) -> tuple[I
 
     A row of the right that is not in the left gets -2; one with a null, on either side, -1.
     """
-    ours, theirs = _encode_column(left[0], right[0])
-    for mine, other in zip(left[1:], right[1:], strict=True):
-        more_ours, more_theirs = _encode_column(mine, other)
-        width = int(more_ours.max(initial=-1)) + 1
-        null = (ours < 0) | (more_ours < 0)
-        pairs = np.where(null, -1, ours * width + more_ours)
-        distinct, dense = _distinct(pairs)
-        shift = 1 if len(distinct) and distinct[0] == -1 else 0
-        distinct = distinct[shift:]
-        theirs = _join_right(theirs, more_theirs, width, distinct)
-        ours = dense.astype(np.int64) - shift
-    return ours, theirs
+    known = KeyCodes([KeyColumn(column) for column in left])
+    return known.codes, known.find(right)
+
+
+class KeyColumn:
+    """One column of a key, numbered: codes [n], -1 where null."""
+
+    def __init__(self, values: pa.Array) -> None:
+        values = plain(values)
+        self.type = values.type
+        self._rank: Ints | None = None
+        ranked = None
+        if pa.types.is_integer(values.type) and values.type != pa.uint64():
+            ranked = _rank_integers(values)
+        if ranked is not None:
+            self.codes, self._rank, self._least = ranked
+            return
+        encoded = values.dictionary_encode()
+        self._dictionary = encoded.dictionary
+        codes = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
+        self.codes = np.asarray(codes, dtype=np.int64)
+
+    @cached_property
+    def width(self) -> int:
+        """How many codes there are."""
+        return int(self.codes.max(initial=-1)) + 1
+
+    def find(self, values: pa.Array) -> Ints:
+        """The codes of other values [m]; -1 where null, -2 where not in the column. Raises DataError by the type."""
+        values = plain(values)
+        if values.type != self.type:
+            try:
+                values = values.cast(self.type)
+            except pa.ArrowInvalid as error:
+                raise DataError(
+                    f"a key of type {values.type} does not fit {self.type}",
+                    fix=f"send the key as {self.type} ({error})",
+                ) from None
+        null = np.asarray(pc.is_null(values).to_numpy(zero_copy_only=False))
+        if self._rank is None:
+            place = pc.fill_null(pc.index_in(values, value_set=self._dictionary).cast(pa.int64()), -2)
+            return np.where(null, -1, place.to_numpy(zero_copy_only=False))
+        numbers = np.asarray(pc.fill_null(values, 0).to_numpy(), dtype=np.int64)
+        inside = (numbers >= self._least) & (numbers < self._least + len(self._rank))
+        found = np.full(len(numbers), -2, dtype=np.int64)
+        found[inside] = self._rank[numbers[inside] - self._least]
+        found[null] = -1
+        return found
+
+
+class KeyCodes:
+    """The key of a table's rows, one column or several, numbered densely: codes [n], -1 where a column is null."""
+
+    def __init__(self, columns: Sequence[KeyColumn]) -> None:
+        self._columns = columns
+        self._pairs: list[Ints] = []
+        self.codes: Ints = columns[0].codes
+        for column in columns[1:]:
+            null = (self.codes < 0) | (column.codes < 0)
+            distinct, dense = _distinct(np.where(null, -1, self.codes * column.width + column.codes))
+            shift = 1 if len(distinct) and distinct[0] == -1 else 0
+            self._pairs.append(distinct[shift:])
+            self.codes = dense.astype(np.int64) - shift
+
+    def find(self, columns: Sequence[pa.Array]) -> Ints:
+        """The codes of other rows [m]; -1 where a column is null, -2 where there is no such row."""
+        found = self._columns[0].find(columns[0])
+        for column, distinct, values in zip(self._columns[1:], self._pairs, columns[1:], strict=True):
+            found = _join_right(found, column.find(values), column.width, distinct)
+        return found
 
 
 def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
@@ -57,43 +116,21 @@ def _join_right(left: Ints, right: Ints, width: int, distinct: Ints) -> Ints:
     return np.where((left == -1) | (right == -1), -1, joined)
 
 
-def _encode_column(left: pa.Array, right: pa.Array) -> tuple[Ints, Ints]:
-    left, right = plain(left), plain(right)
-    if right.type != left.type:
-        try:
-            right = right.cast(left.type)
-        except pa.ArrowInvalid as error:
-            raise DataError(
-                f"a key of type {right.type} does not fit {left.type}", fix=f"send the key as {left.type} ({error})"
-            ) from None
-    if pa.types.is_integer(left.type) and left.type != pa.uint64():
-        ranked = _rank_integers(left, right)
-        if ranked is not None:
-            return ranked
-    encoded = left.dictionary_encode()
-    ours = pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
-    found = pc.fill_null(pc.index_in(right, value_set=encoded.dictionary).cast(pa.int64()), -2)
-    theirs = np.where(pc.is_null(right).to_numpy(zero_copy_only=False), -1, found.to_numpy(zero_copy_only=False))
-    return np.asarray(ours, dtype=np.int64), np.asarray(theirs, dtype=np.int64)
+def _rank_integers(values: pa.Array) -> tuple[Ints, Ints, int] | None:
+    """Codes by rank, the rank of each integer from the least to the largest (-2: not there), and the least.
 
-
-def _rank_integers(left: pa.Array, right: pa.Array) -> tuple[Ints, Ints] | None:
-    """Codes by rank, through a table of the integers between the least and the largest; None where that were long."""
-    ours, theirs = (np.asarray(pc.fill_null(side, 0).to_numpy(), dtype=np.int64) for side in (left, right))
-    null, their_null = (np.asarray(side.is_null().to_numpy(zero_copy_only=False)) for side in (left, right))
-    if null.any():
+    None where there are nulls, or that table were long.
+    """
+    if values.null_count:
         return None
+    ours = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.int64)
     least, largest = (int(ours.min()), int(ours.max())) if len(ours) else (0, -1)
     if largest - least > 4 * len(ours) + 1024:
         return None
     there = np.zeros(largest - least + 1, dtype=np.bool_)
     there[ours - least] = True
     rank = np.where(there, np.cumsum(there) - 1, -2)
-    inside = (theirs >= least) & (theirs <= largest)
-    found = np.full(len(theirs), -2, dtype=np.int64)
-    found[inside] = rank[theirs[inside] - least]
-    found[their_null] = -1
-    return rank[ours - least], found
+    return rank[ours - least], rank, least
 
 
 def are_distinct(columns: Sequence[pa.Array]) -> bool:

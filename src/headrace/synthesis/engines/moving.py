@@ -43,7 +43,7 @@ class Slots:
     """Rows that say the same [n], by (known, order): row, since, until, and the anchor that lookbacks count from."""
 
     def __init__(self, rows: Rows, group: Group, used: tuple[str, ...], on_event: bool, before: int) -> None:
-        same = np.zeros(rows.data.num_rows, dtype=np.int64)
+        same = np.zeros(rows.size, dtype=np.int64)
         starts, until = assertions(
             rows.versions(), rows.standing(group.clock), rows.known(group.clock), same, rows.said(used, on_event)
         )

@@ -17,7 +17,7 @@ from headrace.synthesis.definitions import Definition, RowColumn, leaves
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.assertions import standing_versions
 from headrace.synthesis.engines.held import Held
-from headrace.synthesis.engines.keys import are_distinct, encode_rows, plain
+from headrace.synthesis.engines.keys import KeyCodes, KeyColumn, are_distinct, encode_rows, plain
 from headrace.synthesis.finish import finish
 from headrace.synthesis.known import effective_known
 from headrace.synthesis.labels import label_values
@@ -41,7 +41,8 @@ class Rows:
     def __init__(self, problem: Problem, name: str, data: pa.Table) -> None:
         self.table = problem.entity_set.table(name)
         self.data = data
-        self._problem = problem
+        self.size = data.num_rows
+        self.problem = problem
         self._made: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
@@ -53,13 +54,22 @@ class Rows:
             result: T = self._made[key]
             return result
 
+    def latest(self, key: Any, stamp: Any, make: Callable[[], T]) -> T:
+        """A derived value that is made anew when its stamp is another; the one before it is let go."""
+        with self._lock:
+            kept = self._made.get(key)
+            if kept is None or kept[0] != stamp:
+                kept = self._made[key] = (stamp, make())
+            result: T = kept[1]
+            return result
+
     def raw(self, column: str) -> pa.Array:
         """A column as it is, or the derived label."""
         return self.once(("raw", column), lambda: self._raw(column))
 
     def _raw(self, column: str) -> pa.Array:
-        if self.table.name == self._problem.spine.table and column == label_column(self._problem):
-            return pa.array(label_values(self._problem, self.data), from_pandas=True)
+        if self.table.name == self.problem.spine.table and column == label_column(self.problem):
+            return pa.array(label_values(self.problem, self.data), from_pandas=True)
         if column not in self.data.column_names:
             raise DataError(f"no column {column!r}", where=self.table.name, found=self.data.column_names)
         values = as_array(self.data[column])
@@ -70,12 +80,15 @@ class Rows:
         """When a row was appended, as a rank without gaps [n]."""
 
         def make() -> Ints:
-            order = as_array(self.data[ORDER]).to_numpy(zero_copy_only=False)
+            order = self._appended()
             rank = np.empty(len(order), dtype=np.int64)
             rank[np.argsort(order, kind="stable")] = np.arange(len(order))
             return rank
 
         return self.once("order", make)
+
+    def _appended(self) -> Ints:
+        return np.asarray(as_array(self.data[ORDER]).to_numpy(zero_copy_only=False))
 
     def known(self, clock: tuple[str, ...]) -> Ints:
         """Effective known time of each row on a clock."""
@@ -97,10 +110,12 @@ class Rows:
 
     def event(self) -> Ints:
         """Event time of each row."""
+        return self.once("event", self._event)
+
+    def _event(self) -> Ints:
         if self.table.time is None:
             raise DataError("a lookback on event time needs one", where=self.table.name, fix="declare time=")
-        column = self.table.time
-        return self.once("event", lambda: instants(self.data[column]))
+        return instants(self.data[self.table.time])
 
     def held(self, column: str) -> Held:
         """A column's values."""
@@ -112,7 +127,7 @@ class Rows:
             return self.held(definition.column)
 
         def make() -> Held:
-            ticks = np.zeros(self.data.num_rows, dtype=np.int64)
+            ticks = np.zeros(self.size, dtype=np.int64)
             given = {leaf.column: self.raw(leaf.column) for leaf in leaves(definition) if isinstance(leaf, RowColumn)}
             return Held.of(as_array(finish([definition], {}, given, ticks, ticks)[definition.slug]), definition.kind)
 
@@ -124,7 +139,7 @@ class Rows:
         def make() -> Ints:
             parts = [self.identity(column) for column in columns] + ([self.event()] if on_event else [])
             if not parts:
-                return np.zeros(self.data.num_rows, dtype=np.int64)
+                return np.zeros(self.size, dtype=np.int64)
             said = parts[0]
             for part in parts[1:]:
                 one, other = (np.unique(item, return_inverse=True)[1].reshape(-1) for item in (said, part))
@@ -171,17 +186,29 @@ class Rows:
 
         def make() -> tuple[Ints, Ints, Ints, Ints]:
             codes, many = encode_rows([plain(self.raw(key)) for key in self.table.keys])
-            clock = clock_of(self._problem, self.table, (*self.table.keys, column))
+            clock = clock_of(self.problem, self.table, (*self.table.keys, column))
             row = standing_versions(codes, self.known(clock), self.order)
             return codes, self.known(clock)[row], np.searchsorted(codes[row], np.arange(many + 1)), row
 
         return self.once(("key_versions", column), make)
 
+    def key_codes(self, columns: tuple[str, ...]) -> Ints:
+        """A key's codes [n], -1 where one of its columns is null."""
+        return self.keys(columns).codes
+
+    def keys(self, columns: tuple[str, ...]) -> KeyCodes:
+        """Some columns as a key, in which others can be found."""
+
+        def column(name: str) -> KeyColumn:
+            return self.once(("key column", name), lambda: KeyColumn(self.raw(name)))
+
+        return self.once(("key", columns), lambda: KeyCodes([column(name) for name in columns]))
+
     def versions(self) -> Ints | None:
         """The code of each row's key, -1 where the row is its key's only version; None if all are."""
 
         def make() -> Ints | None:
-            if not self.data.num_rows:
+            if not self.size:
                 return None
             keys = [self.raw(column) for column in self.table.keys]
             if are_distinct(keys):

@@ -35,7 +35,9 @@ class Queries:
     tick: Ints
     inverse: Ints
     null: Flags
-    _bounds: dict[int | None, tuple[GroupSort, Ints, Ints]] = field(default_factory=dict, compare=False, repr=False)
+    _bounds: dict[int | None, tuple[GroupSort, Ints, Ints, Ints]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 def sort_group(rows: Rows, clock: tuple[str, ...], codes: Ints) -> GroupSort:
@@ -64,21 +66,30 @@ def sort_queries(codes: Ints, ticks: Ints) -> Queries:
     return Queries(key=key[first], tick=tick[first], inverse=inverse, null=codes == -1)
 
 
-def find_bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints]:
-    """lo, hi [m]: entries of each query's key known in [tick - lookback, tick); found once for all columns."""
+def find_bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints, Ints]:
+    """lo, mid, hi [m]: entries of each query's key known in [tick - lookback, tick); found once for all columns.
+
+    mid: those before the last multiple of the lookback that a window holds come before it. Without a lookback it is lo.
+    """
     known = queries._bounds.get(lookback_us)
     if known is None or known[0] is not sort:
         known = queries._bounds[lookback_us] = (sort, *_bounds(sort, queries, lookback_us))
-    return known[1], known[2]
+    return known[1:]
 
 
-def _bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints]:
-    hi = np.zeros(len(queries.key), dtype=np.int64)
-    kernels.bounds(sort.known, sort.start, sort.end, queries.key, queries.tick, 0, hi)
-    lo = np.zeros(len(queries.key), dtype=np.int64)
+def _bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints, Ints]:
+    hi = _since(sort, queries, queries.tick)
     if lookback_us is None:
+        lo = np.zeros(len(queries.key), dtype=np.int64)
         if len(sort.start):
             lo = np.where(queries.key >= 0, sort.start[np.maximum(queries.key, 0)], 0)
-    else:
-        kernels.bounds(sort.known, sort.start, sort.end, queries.key, queries.tick, lookback_us, lo)
-    return lo, hi
+        return lo, lo, hi
+    lo = _since(sort, queries, queries.tick - lookback_us)
+    return lo, _since(sort, queries, queries.tick - queries.tick % lookback_us), hi
+
+
+def _since(sort: GroupSort, queries: Queries, instant: Ints) -> Ints:
+    """The first entry of each query's key that is known at or after an instant [m]."""
+    at = np.zeros(len(queries.key), dtype=np.int64)
+    kernels.bounds(sort.known, sort.start, sort.end, queries.key, instant, at)
+    return at

@@ -26,6 +26,8 @@ from headrace.synthesis.values import Ints
 LIVE_AT_ONCE = 1_000_000
 
 _MOMENTS = {"sum": 0, "mean": 1, "std": 2, "skew": 3}
+#: Primitives whose sweep wears, and is made anew, by all that has come and gone of a key since its first entry.
+WORN = frozenset(_MOMENTS)
 _EXTREMES = {"min": 0, "max": 1}
 _TOTALS = {"count": 1, "percent_true": 2}
 #: Primitives that a sweep answers; the others are asked of the live entries of each query.

@@ -16,57 +16,84 @@ from headrace.synthesis.engines.families import Entries, answers
 from headrace.synthesis.engines.held import Held
 from headrace.synthesis.engines.rows import Rows
 from headrace.synthesis.engines.sorting import GroupSort, Queries, find_bounds
-from headrace.synthesis.engines.streams import make_stream, stream_answers
+from headrace.synthesis.engines.streams import WORN, Stream, make_stream, stream_answers
 from headrace.synthesis.plan import ColumnWork, Output
 from headrace.synthesis.values import Ints
 
 
-def still_values(rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork) -> Iterator[tuple[Output, Held]]:
-    """Each output of a work with its answers [m], one per distinct query."""
-    for on in ("known", "event"):
-        outputs = [output for output in work.outputs if output.on == on]
-        if outputs:
-            yield from _on_clock(rows, sort, queries, work, outputs, on == "event")
+def still_values(
+    rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork, *, cut: bool = False
+) -> Iterator[tuple[Output, Held | None]]:
+    """Each output of a work with its answers [m], one per distinct query.
+
+    cut: the rows are not all there are, but all that the lookbacks can find. Then None stands for what cannot be said
+    without the others: a sum that runs through what was superseded.
+    """
+    yield from _by_event(rows, sort, queries, work)
+    yield from _by_known(rows, sort, queries, work, cut)
 
 
-def _on_clock(
-    rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork, outputs: list[Output], on_event: bool
-) -> Iterator[tuple[Output, Held]]:
-    """The outputs whose lookbacks run on known time; or those that run on event time, all by a stream."""
-    said_by = _asserted(rows, sort, work, on_event)
-    row, key, known, until = said_by.row, said_by.key, said_by.known, said_by.until
-    values = rows.still(work.value) if work.value is not None else rows.held(work.column) if work.column else None
-    again = _superseded(said_by.at(sort.start), said_by.at(sort.end), until, queries)
-    again = np.arange(len(queries.key)) if on_event else again
-    if not on_event:
-        held = entries_of(values, row, key, known)
-    if len(again) or on_event:
-        until = np.full(len(row), NEVER, dtype=np.int64) if until is None else until
-        event = rows.event()[row] if on_event else known
-        order = np.lexsort((event, key)) if on_event else np.arange(len(row))
-        order = order[event[order] < NEVER]
-        stream = make_stream(
-            entries_of(values, row[order], key[order], event[order]),
-            order,
-            np.maximum(known, event)[order],
-            until[order],
-            len(sort.start),
-        )
-        some = Queries(key=queries.key[again], tick=queries.tick[again], inverse=queries.inverse, null=queries.null)
+def _by_known(
+    rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork, cut: bool
+) -> Iterator[tuple[Output, Held | None]]:
+    """Lookbacks on known time: windows of positions; a stream where something in the window was superseded."""
+    outputs = [output for output in work.outputs if output.on == "known"]
+    if not outputs:
+        return
+    told = _asserted(rows, sort, work, on_event=False)
+    values = _values(rows, work)
+    held = entries_of(values, told.row, told.key, told.known)
+    stream: Stream | None = None
     for lookback_us, same in by_lookback(outputs).items():
         names = tuple(dict.fromkeys(output.primitive for output in same))
-        found: dict[str, npt.NDArray[Any]] = {}
-        if not on_event:
-            lo, hi = find_bounds(sort, queries, lookback_us)
-            found = answers(held, said_by.at(lo), said_by.at(hi), names)
-        if len(again) or on_event:
+        lo, mid, hi = (told.at(place) for place in find_bounds(sort, queries, lookback_us))
+        found = answers(held, lo, hi, names, mid)
+        again = _superseded(told.until, lo, hi, queries)
+        if len(again) and cut:
+            yield from ((output, None) for output in same if output.primitive in WORN)
+            same = [output for output in same if output.primitive not in WORN]
+            names = tuple(name for name in names if name not in WORN)
+        if len(again) and names:
+            stream = stream or _stream(told, values, told.known, len(sort.start))
+            some = Queries(key=queries.key[again], tick=queries.tick[again], inverse=queries.inverse, null=queries.null)
             for name, answer in stream_answers(stream, some, lookback_us, names).items():
-                if on_event:
-                    found[name] = answer
-                else:
-                    found[name][again] = answer
+                found[name][again] = answer
         for output in same:
             yield output, said(output, found[output.primitive], values)
+
+
+def _by_event(rows: Rows, sort: GroupSort, queries: Queries, work: ColumnWork) -> Iterator[tuple[Output, Held]]:
+    """Lookbacks on event time: by a stream."""
+    outputs = [output for output in work.outputs if output.on == "event"]
+    if not outputs:
+        return
+    told = _asserted(rows, sort, work, on_event=True)
+    values = _values(rows, work)
+    stream = _stream(told, values, rows.event()[told.row], len(sort.start))
+    for lookback_us, same in by_lookback(outputs).items():
+        names = tuple(dict.fromkeys(output.primitive for output in same))
+        found = stream_answers(stream, queries, lookback_us, names)
+        for output in same:
+            yield output, said(output, found[output.primitive], values)
+
+
+def _values(rows: Rows, work: ColumnWork) -> Held | None:
+    if work.value is not None:
+        return rows.still(work.value)
+    return rows.held(work.column) if work.column else None
+
+
+def _stream(told: _Asserted, values: Held | None, anchor: Ints, keys: int) -> Stream:
+    until = np.full(len(told.row), NEVER, dtype=np.int64) if told.until is None else told.until
+    order = np.lexsort((anchor, told.key))
+    order = order[anchor[order] < NEVER]
+    return make_stream(
+        entries_of(values, told.row[order], told.key[order], anchor[order]),
+        order,
+        np.maximum(told.known, anchor)[order],
+        until[order],
+        keys,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,10 +155,10 @@ def said(output: Output, answer: npt.NDArray[Any], values: Held | None) -> Held:
     return Held(instant=answer.astype(np.int64)) if output.kind == "time" else Held(number=answer)
 
 
-def _superseded(start: Ints, end: Ints, until: Ints | None, queries: Queries) -> Ints:
-    """Queries of keys some assertion of which ended before the tick. What comes later plays no part: same bits."""
+def _superseded(until: Ints | None, lo: Ints, hi: Ints, queries: Queries) -> Ints:
+    """Queries with something in their window that ended before the tick. Nothing else plays a part: same bits."""
     if until is None or not len(until) or until.min() == NEVER:
         return np.empty(0, dtype=np.int64)
-    ended = np.empty(len(start), dtype=np.int64)
-    kernels.first_end(until, start, end, ended)
-    return np.flatnonzero((queries.key >= 0) & (ended[np.maximum(queries.key, 0)] < queries.tick))
+    found = np.zeros(len(lo), dtype=np.bool_)
+    kernels.ended(until, lo, hi, queries.tick, found)
+    return np.flatnonzero(found)

@@ -59,9 +59,11 @@ _MEMBERS: tuple[tuple[Family, tuple[Aggregation, ...]], ...] = (
 FAMILIES: dict[str, Family] = {primitive.name: family for family, own in _MEMBERS for primitive in own}
 
 
-def answers(entries: Entries, lo: Ints, hi: Ints, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
-    """Each primitive over entries lo <= i < hi: [m], or [m, outputs] where a primitive has several."""
-    asked = Asked(entries=entries, lo=lo, hi=hi)
+def answers(
+    entries: Entries, lo: Ints, hi: Ints, names: Iterable[str], mid: Ints | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Each primitive over entries lo <= i < hi: [m], or [m, outputs] where it has several. mid: see `Asked`."""
+    asked = Asked(entries=entries, lo=lo, hi=hi, mid=mid)
     wanted: dict[Family, list[str]] = {}
     for name in names:
         wanted.setdefault(FAMILIES[name], []).append(name)

@@ -145,12 +145,14 @@ class Entries:
 class Asked:
     """What is asked of entries: positions lo <= i < hi [m] among all, low <= i < high among the filled ones.
 
-    Each query's positions are of one key, and neither end ever falls from one query to the next.
+    Each query's positions are of one key, and neither end ever falls from one query to the next. mid: a place in each
+    window from which sums run to either side (see `moments`); where none is given, its start.
     """
 
     entries: Entries
     lo: Ints
     hi: Ints
+    mid: Ints | None = None
 
     @cached_property
     def low(self) -> Ints:
@@ -159,6 +161,18 @@ class Asked:
     @cached_property
     def high(self) -> Ints:
         return self.hi if self.entries.filled is self.entries else self.entries.present_before[self.hi]
+
+    @cached_property
+    def middle(self) -> Ints:
+        if self.mid is None:
+            return self.low
+        return self.mid if self.entries.filled is self.entries else self.entries.present_before[self.mid]
+
+    @cached_property
+    def steps(self) -> tuple[Ints, Ints, Ints]:
+        """The same among the steps from one filled entry to the next: a step stands where it ends."""
+        low = np.minimum(self.low + 1, self.high)
+        return low, np.clip(self.middle + 1, low, self.high), self.high
 
     @property
     def filled(self) -> Entries:

@@ -14,7 +14,7 @@ from headrace.synthesis.values import Floats
 def gaps(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
     """Those of the names that are asked for."""
     between = _between(asked.filled)
-    low, high = np.minimum(asked.low + 1, asked.high), asked.high  # a window of n entries has n - 1 gaps
+    low, middle, high = asked.steps  # a window of n entries has n - 1 gaps
     n, some = high - low, high > low
     found: dict[str, Floats] = {}
     if "mean_time_between" in names:
@@ -24,7 +24,7 @@ def gaps(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
             found["mean_time_between"] = np.where(some, (last - first) / SECOND / n, np.nan)
     if "std_time_between" in names:
         with np.errstate(all="ignore"):
-            squares = window_deviations(between, low, high)[:, 2]
+            squares = window_deviations(between.x, low, middle, high)[:, 2]
             found["std_time_between"] = np.where(n >= 2, np.sqrt(squares / (n - 1)), np.nan)
     for side, sign in (("min", -1.0), ("max", 1.0)):
         if f"{side}_time_between" in names:

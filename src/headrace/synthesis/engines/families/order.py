@@ -38,11 +38,11 @@ def beyond(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
     n = asked.high - asked.low
     found: dict[str, Floats] = {}
     if names & {"count_above_mean", "count_below_mean"}:
-        mean = window_sums(asked.filled, asked.low, asked.high)[1]
+        mean = window_sums(asked.filled.x, asked.low, asked.middle, asked.high)[1]
         below, above = _counts(asked, mean, mean)
         found |= {"count_above_mean": above, "count_below_mean": below}
     if names & OUTSIDE.keys():
-        _, mean, m2, _, _ = window_deviations(asked.filled, asked.low, asked.high).T
+        _, mean, m2, _, _ = window_deviations(asked.filled.x, asked.low, asked.middle, asked.high).T
         with np.errstate(all="ignore"):
             std = np.where(n >= 2, np.sqrt(m2 / (n - 1)), np.nan)
         for name in names & OUTSIDE.keys():

@@ -35,8 +35,7 @@ def steps(asked: Asked, names: frozenset[str]) -> dict[str, Floats]:
     if "num_peaks" in names:
         found["num_peaks"] = _peaks(asked)
     if "mean_absolute_change" in names:
-        sizes = _sizes(asked.filled)
-        found["mean_absolute_change"] = window_sums(sizes, np.minimum(asked.low + 1, asked.high), asked.high)[1]
+        found["mean_absolute_change"] = window_sums(_sizes(asked.filled), *asked.steps)[1]
     return found
 
 
@@ -73,12 +72,12 @@ def _peaks(asked: Asked) -> Floats:
     return np.where(high > low, before[np.maximum(high, 0)] - before[np.minimum(low, asked.high)], 0).astype(np.float64)
 
 
-def _sizes(filled: Entries) -> Entries:
-    """The size of the step to each entry, as entries; 0 at a key's first."""
+def _sizes(filled: Entries) -> Floats:
+    """The size of the step to each entry [n]; 0 at a key's first."""
 
-    def make() -> Entries:
+    def make() -> Floats:
         size = np.zeros(len(filled.key))
         size[1:] = np.where(filled.key[1:] == filled.key[:-1], np.abs(np.diff(filled.x)), 0.0)
-        return Entries(key=filled.key, anchor=filled.anchor, number=size)
+        return size
 
     return filled.once("sizes", make)
