@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.clock import to_us
 from headrace.core.files import read_json, write_json
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
+from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import SYNTHESISE
 from headrace.pipeline.runner import open_run
@@ -53,7 +53,7 @@ def synthesise(context: Context, until_us: int) -> Path:
 
 
 def candidates(folder: Path) -> pa.Table:
-    return pq.read_table(folder / "candidates.parquet")
+    return Candidates(folder).table()
 
 
 def test_after_a_batch_only_its_rows_are_computed_and_every_bit_is_the_same(declared: Path, tmp_path: Path) -> None:

@@ -17,25 +17,12 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import code_version, fingerprint
 from headrace.lake.store import Snapshot
+from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.synthesis.carry import Past
 from headrace.synthesis.definitions import from_json
 
 SEEN = "lake.json"
-
-
-class ColumnFile:
-    """A Parquet file as columns, read when they are asked for."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = pq.ParquetFile(path, memory_map=True)
-
-    @property
-    def num_rows(self) -> int:
-        return int(self._file.metadata.num_rows)
-
-    def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
-        return self._file.read(columns=[slug])[slug]
 
 
 def leave_record(
@@ -47,8 +34,8 @@ def leave_record(
 
 def find_past(
     context: Context, snapshot: Snapshot, code: tuple[str, ...]
-) -> tuple[Past, Mapping[str, pa.Table]] | None:
-    """The finished synthesis that saw most of a snapshot's batches and no other, and the versions come since."""
+) -> tuple[Past, Candidates, Mapping[str, pa.Table]] | None:
+    """The finished synthesis that saw most of a snapshot's batches and no other, its matrix, and the versions since."""
     now = _seen(context, snapshot, code)
     best: tuple[int, Path, dict[str, Any]] | None = None
     for folder in sorted((context.stages_folder / "synthesise").glob("[!.]*")):
@@ -62,12 +49,13 @@ def find_past(
     if best is None:
         return None
     _, folder, then = best
+    matrix = Candidates(folder)
     past = Past(
         definitions=tuple(from_json(item) for item in read_json(folder / "definitions.json")),
         spine=pq.read_table(folder / "spine.parquet"),
-        matrix=ColumnFile(folder / "candidates.parquet"),
+        matrix=matrix,
     )
-    return past, _since(snapshot, then["batches"])
+    return past, matrix, _since(snapshot, then["batches"])
 
 
 def _seen(context: Context, snapshot: Snapshot, code: tuple[str, ...]) -> dict[str, Any]:

@@ -17,7 +17,8 @@ from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.evaluate.splits import Windows, time_windows
 from headrace.lake.store import Lake, Snapshot
-from headrace.pipeline.carrying import ColumnFile, find_past, leave_record
+from headrace.pipeline.candidates import ONE, Candidates, write_carried
+from headrace.pipeline.carrying import find_past, leave_record
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, Needs, Stage
 from headrace.schema import Problem
@@ -29,7 +30,7 @@ from headrace.synthesis.finish import finish
 from headrace.synthesis.labels import require_two_values
 from headrace.synthesis.select import select
 from headrace.synthesis.spine import build_spine
-from headrace.synthesis.written import COMPRESSION, fits, write_matrix
+from headrace.synthesis.written import fits, write_matrix
 
 _SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
 
@@ -75,7 +76,7 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     censored = int(pc.sum(spine["censored"]).as_py() or 0)
     del spine
     pq.write_table(training, folder / "spine.parquet", compression="zstd")
-    computed = _write_candidates(context, definitions, training, snapshot, folder / "candidates.parquet")
+    computed = _write_candidates(context, definitions, training, snapshot, folder)
     write_json(folder / "definitions.json", [to_json(item) for item in definitions])
     leave_record(folder, context, snapshot, _SYNTHESIS, rows=training.num_rows, computed=computed)
     return {
@@ -87,18 +88,18 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
 
 
 def _write_candidates(
-    context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot, path: Path
+    context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot, folder: Path
 ) -> int:
-    """The candidates' matrix as a file, and how many of its rows had to be computed: what an earlier run has computed
+    """The candidates' matrix on disk, and how many of its rows had to be computed: what an earlier run has computed
     and no batch since then can have changed is taken over, where the whole fits into memory."""
     problem, limit, engine = context.problem, context.max_memory, LocalEngine(told=context.on_synthesis)
     found = find_past(context, snapshot, _SYNTHESIS)
     if found is None or not fits(problem, definitions, training, snapshot, engine, limit):
-        write_matrix(problem, definitions, training, snapshot, engine, path, max_memory=limit)
+        write_matrix(problem, definitions, training, snapshot, engine, folder / ONE, max_memory=limit)
         return int(training.num_rows)
-    past, news = found
+    past, before, news = found
     carried = carry_over(problem, definitions, training, snapshot, news, past, engine)
-    pq.write_table(carried.matrix, path, compression=COMPRESSION)
+    write_carried(folder, carried, before)
     return carried.again
 
 
@@ -120,8 +121,8 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     """Features chosen on the train and tune windows: one that had been chosen on the gate would pass it by that."""
     made, windows = needs["synthesise"], windows_of(context, needs)
     definitions = read_definitions(made.folder / "definitions.json")
-    path = made.folder / "candidates.parquet"
-    candidates = pq.read_table(path, memory_map=True) if context.max_memory is None else ColumnFile(path)
+    written = Candidates(made.folder)
+    candidates = written.table() if context.max_memory is None else written
     label = pq.read_table(made.folder / "spine.parquet", columns=["label"])["label"].to_numpy()
     selection = select(
         candidates,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -25,13 +24,11 @@ from headrace.synthesis.engine import Engine, Tables
 from headrace.synthesis.engines.keys import encode_pairs, plain
 from headrace.synthesis.engines.rows import Sources
 from headrace.synthesis.known import effective_known
+from headrace.synthesis.laid import laid
 from headrace.synthesis.matrix import feature_matrix
 from headrace.synthesis.plan import Group, make_plan
 from headrace.synthesis.stacking import hops, relative
 from headrace.synthesis.values import Flags, Ints, as_array
-
-#: Runs of rows up to which a column is put together from slices.
-_RUNS = 100
 
 
 class Columns(Protocol):
@@ -51,10 +48,34 @@ class Past:
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """The matrix of a spine. again: how many of its rows were computed; the others were taken over."""
+    """The matrix of a spine [rows], as what is new of it and where the rest stands.
 
-    matrix: pa.Table
-    again: int
+    fresh: the rows that were computed. source: where each row of the spine stands, among those of the past, then the
+    fresh ones. whole: the columns that the past does not have.
+    """
+
+    definitions: tuple[Definition, ...]
+    past: Past
+    fresh: pa.Table
+    source: Ints
+    whole: pa.Table
+
+    @property
+    def again(self) -> int:
+        """How many rows were computed; the others are taken over."""
+        return int(self.fresh.num_rows)
+
+    @property
+    def matrix(self) -> pa.Table:
+        """All of it, laid out."""
+        columns = {}
+        for slug in (item.slug for item in self.definitions):
+            if slug in self.whole.column_names:
+                columns[slug] = self.whole[slug]
+                continue
+            both = pa.chunked_array([as_array(self.past.matrix[slug]), as_array(self.fresh[slug])])
+            columns[slug] = laid(both, self.source).combine_chunks()
+        return pa.table(columns)
 
 
 def carry_over(
@@ -80,21 +101,7 @@ def carry_over(
     whole = feature_matrix(problem, wholly, spine, snapshot, engine)
     source = place.copy()
     source[again] = past.spine.num_rows + np.arange(len(again))
-    columns = {item.slug: whole[item.slug] for item in wholly}
-    for item in shared:
-        columns[item.slug] = _laid(as_array(past.matrix[item.slug]), as_array(fresh[item.slug]), source)
-    return Carried(matrix=pa.table({item.slug: columns[item.slug] for item in definitions}), again=len(again))
-
-
-def _laid(past: pa.Array, fresh: pa.Array, source: Ints) -> pa.ChunkedArray:
-    """Values of the past, then the fresh ones, in the order of the spine: in whole runs, where there are few."""
-    breaks = np.flatnonzero(np.diff(source) != 1) + 1
-    both = pa.chunked_array([past, fresh])
-    if len(breaks) > _RUNS:
-        return both.take(pa.array(source))
-    edges = [0, *breaks.tolist(), len(source)]
-    runs = [both.slice(int(source[low]), high - low) for low, high in pairwise(edges) if high > low]
-    return pa.chunked_array([chunk for run in runs for chunk in run.chunks], both.type).combine_chunks()
+    return Carried(definitions=tuple(definitions), past=past, fresh=fresh, source=source, whole=whole)
 
 
 def _standing(

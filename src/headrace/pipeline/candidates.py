@@ -1,0 +1,104 @@
+"""The candidates' matrix on disk: one file, or what it was before and the rows that a batch added.
+
+    candidates.parquet          all rows, in the spine's order; or, where an earlier matrix was carried over,
+    parts.json, <n>.parquet     parts, linked to those of the earlier one where they are the same, and
+    places.parquet              where each row of the spine stands among the rows of all parts
+
+So a batch writes what it computed. Parts are merged as in a log-structured merge tree (O'Neil et al., 1996): one is at
+least twice as long as the next, so a row is written again at most as often as the matrix has doubled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.core.files import read_json, write_json
+from headrace.synthesis.carry import Carried
+from headrace.synthesis.laid import laid, laid_table
+from headrace.synthesis.values import Ints, as_array
+from headrace.synthesis.written import COMPRESSION
+
+ONE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
+
+
+class Candidates:
+    """A finished synthesis' matrix [rows], its columns read when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        names = [ONE] if (folder / ONE).exists() else read_json(folder / _PARTS)["parts"]
+        self.paths = tuple(folder / name for name in names)
+        self._folder = folder
+        self._files = [pq.ParquetFile(path, memory_map=True) for path in self.paths]
+        self.sizes = tuple(int(file.metadata.num_rows) for file in self._files)
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.places)
+
+    @property
+    def column_names(self) -> list[str]:
+        return list(self._files[0].schema_arrow.names)
+
+    @cached_property
+    def places(self) -> Ints:
+        """Where each row stands among those of all parts [rows]."""
+        if self.paths[0].name == ONE:
+            return np.arange(self.sizes[0])
+        return np.asarray(as_array(pq.read_table(self._folder / _PLACES)["place"]).to_numpy(), dtype=np.int64)
+
+    def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
+        found = [chunk for file in self._files for chunk in file.read(columns=[slug])[slug].chunks]
+        return laid(pa.chunked_array(found, self._files[0].schema_arrow.field(slug).type), self.places)
+
+    def table(self) -> pa.Table:
+        """All of it."""
+        return laid_table(rows_of(self.paths), self.places)
+
+
+def rows_of(paths: tuple[Path, ...]) -> pa.Table:
+    """The rows of some parts, one after the other."""
+    return pa.concat_tables([pq.read_table(path, memory_map=True) for path in paths])
+
+
+def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
+    """A matrix carried over from a past one, into an empty folder."""
+    if carried.whole.num_columns or carried.fresh.column_names != past.column_names:
+        pq.write_table(carried.matrix, folder / ONE, compression=COMPRESSION)
+        return
+    end = sum(past.sizes)
+    places = np.concatenate([past.places, end + np.arange(carried.again)])[carried.source]
+    kept, added = len(past.sizes), carried.again
+    while kept and added * 2 >= past.sizes[kept - 1]:
+        kept -= 1
+        added += past.sizes[kept]
+    base = sum(past.sizes[:kept])
+    tail = np.sort(places[places >= base])
+    fresh = carried.fresh
+    if kept < len(past.sizes):
+        fresh = laid_table(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
+        places = np.where(places >= base, base + np.searchsorted(tail, places), places)
+    if not kept:
+        pq.write_table(laid_table(fresh, places), folder / ONE, compression=COMPRESSION)
+        return
+    names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
+    for path, name in zip(past.paths, names, strict=False):
+        _link(path, folder / name)
+    if fresh.num_rows:
+        pq.write_table(fresh, folder / names[-1], compression=COMPRESSION)
+    pq.write_table(pa.table({"place": places}), folder / _PLACES, compression="zstd")
+    write_json(folder / _PARTS, {"parts": names})
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same bytes under another name; a copy where a file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
