@@ -1,11 +1,12 @@
-"""The local engine: sort once per (table, key, clock), then prefix sums, deques, two pointers and sweeps.
+"""The local engine: sort once per (table, key, clock), then running sums, deques, two pointers and sweeps.
 
 Per group: rows get an entity code and are sorted by (code, known time); queries are made distinct and sorted by (code,
-tick). Where all that is asked stands in the rows (`windows`), a lookback is two positions in the sort. Each work drops
-what it does not assert (`assertions`) by mapping positions through running counts.
+tick). Of rows that queries find by a lookback only those that it reaches are sorted (`recent`). Where all that is asked
+stands in the rows (`windows`), a lookback is two positions in the sort. Each work drops what it does not assert
+(`assertions`) by mapping positions through running counts.
 
-Where an assertion was superseded, a window of positions holds more than is true. Such queries (decided by what is known
-before their tick alone) are answered by a sweep through comings and goings (`streams`): so are lookbacks on event time,
+Where an assertion was superseded, a window of positions holds more than is true. Such queries (decided by what their
+window holds) are answered by a sweep through comings and goings (`streams`): so are lookbacks on event time,
 and what is stacked (`moving`), whose values change while their rows stand.
 """
 
@@ -75,7 +76,8 @@ def group_arrays(
 
     def values(group: Group) -> dict[str, pa.Array]:
         kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
-        return {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, asked, ticks)}
+        found = {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, asked, ticks)}
+        return {slug: found[slug] for slug in kinds}  # in one order, whatever was asked of which rows
 
     arrays: dict[str, pa.Array] = {}
     largest_first = sorted(groups, key=lambda group: -_work(group))
