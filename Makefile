@@ -102,6 +102,9 @@ bench-memory: $(STAMP) ## Synthesis below a memory limit beside none: processor 
 bench-incremental: $(STAMP) ## What a new batch costs: candidates carried over against computed anew (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
+bench-selection: $(STAMP) ## What selection keeps, beside all candidates and other ways to choose (QUICK=1: minutes)
+	@$(BIN)/python -m benchmarks.bench_selection
+
 parity-goldens: $(STAMP) .venv-featuretools/.installed ## Values that featuretools itself computes, for tests/parity
 	@$(BIN)/python -m tests.parity.make_goldens
 
@@ -159,5 +162,5 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs bench-incremental bench-memory parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs bench-incremental bench-memory bench-selection parity-goldens \
 	plan apply clean lock doctor
