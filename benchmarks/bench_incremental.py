@@ -31,6 +31,14 @@ from headrace.pipeline.stage import Done, run
 COMMAND = "make bench-incremental"
 LENGTHS = ("1h", "1d", "7d", "28d")
 
+NOTE = (
+    "The flights and their 981 candidate features, then one batch: the synthesis stage whole, from the lake on disk"
+    " to the candidates on disk, after an earlier one that it may carry over, against the same stage without."
+    " What a batch costs is its own rows, the history that their lookbacks reach (30 days), and what does not"
+    " shrink with it: opening the lake and building the spine, both in proportion to all rows but small, and the"
+    " 981 definitions themselves. Equal bit for bit, or the run fails."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
@@ -144,14 +152,7 @@ def main() -> None:
         rows = series(root, "four months", start, LENGTHS[:3] if quick else LENGTHS)
         if not quick:
             rows += series(root, "eleven months", to_us("2013-12-01"), LENGTHS[1:])
-    note = (
-        "The flights and their 981 candidate features, then one batch: the synthesis stage whole, from the lake on disk"
-        " to the candidates on disk, after an earlier one that it may carry over, against the same stage without."
-        " What a batch costs is its own rows, the history that their lookbacks reach (30 days), and what does not"
-        " shrink with it: opening the lake and building the spine, both in proportion to all rows but small, and the"
-        " 981 definitions themselves. Equal bit for bit, or the run fails."
-    )
-    publish("incremental", "A new batch", rows, note)
+    publish("incremental", "A new batch", rows, NOTE)
 
 
 if __name__ == "__main__":
