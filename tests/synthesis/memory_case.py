@@ -1,6 +1,10 @@
-"""A process of its own for test_memory_limit: `python -m tests.synthesis.memory_case MARGIN_MB [whole]` prints JSON.
+"""Processes of their own for test_memory_limit; each prints JSON.
 
-The limit is what the process holds with its tables and kernels loaded, and a margin. whole: the limit is not heeded.
+    python -m tests.synthesis.memory_case limit MARGIN_MB     the limit, and the peak of the process
+    python -m tests.synthesis.memory_case whole MARGIN_MB     the same where the limit is not heeded
+    python -m tests.synthesis.memory_case need                bytes that were estimated and taken, for some sizes
+
+The limit is what the process holds with its tables and kernels loaded, and a margin.
 """
 
 from __future__ import annotations
@@ -9,27 +13,30 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, HOUR
-from headrace.core.memory import give_back, resident_bytes
+from headrace.core.memory import Watch, give_back, resident_bytes
 from headrace.synthesis import written
 from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines.outofcore import OutOfCore
+from tests.synthesis import synthesis_levels
 from tests.synthesis.synthesis_world import COLUMNS, START, TIME, problem
 
 ROWS, CUSTOMERS = 120_000, 3_000
 
 
 class Large:
-    """Orders of some customers over a year, nothing else."""
+    """Orders of some customers over a year, nothing else; asked of some of them two hours before."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, queries: int) -> None:
         rng = np.random.default_rng(0)
         at = START + np.sort(rng.integers(0, 365 * 24 * HOUR, rows))
-        orders = pa.table(
+        orders = versions(
             {
                 "order_id": np.arange(rows),
                 "customer": pa.array([f"c{i}" for i in range(CUSTOMERS)]).take(
@@ -38,12 +45,11 @@ class Large:
                 "planned": pa.array(at).cast(TIME),
                 "paid": pa.array(at).cast(TIME),
                 "amount": rng.gamma(2.0, 30.0, rows),
-                "_arrival": np.full(rows, BEFORE_ALL),
-                "_order": np.arange(rows),
             }
         )
         self.tables = {"orders": orders}
         given = orders.select(["customer"]).append_column("tick", pa.array(at - 2 * HOUR))
+        given = given.take(pa.array(np.sort(rng.integers(0, rows, queries))))
         self.spine = given.append_column("cutoff", given["tick"])
 
     def table(self, name: str) -> pa.Table:
@@ -66,18 +72,91 @@ def peak_bytes() -> int:
     return int(line.split()[1]) * 1024
 
 
-def main() -> None:
-    small = Large(1_000)
-    LocalEngine().compute(problem, ASKED, small.spine, small)  # loads the kernels
-    world = Large(ROWS)
+def of(entity: str, table: str, primitive: str, column: str = "", **more: Any) -> Aggregate:
+    plain: dict[str, Any] = {"keys": (entity,), "lookback_us": None, "kind": "numeric", **more}
+    return Aggregate(entity=entity, table=table, column=column, primitive=primitive, **plain)
+
+
+#: Customers' sessions' events.
+STACKED = [
+    of("customer", "sessions", outer, value=of("session", "events", inner, "amount"))
+    for outer in ("mean", "std", "max", "sum")
+    for inner in ("sum", "mean", "min")
+] + [of("customer", "events", "mean", "amount", keys=("session.sessions.customer",), lookback_us=90 * 24 * HOUR)]
+
+
+class Deep:
+    """Events, ten to a session; sessions, twenty to a customer."""
+
+    def __init__(self, rows: int, queries: int) -> None:
+        rng = np.random.default_rng(0)
+        span, many = 365 * 24 * HOUR, max(rows // 10, 1)
+        begun = START + np.sort(rng.integers(0, span, many))
+        session = rng.integers(0, many, rows)
+        names = pa.array([f"c{i}" for i in range(max(many // 20, 1))])
+        happened = begun[session] + rng.integers(0, HOUR, rows)
+        sessions = {"session": np.arange(many), "customer": names.take(pa.array(rng.integers(0, len(names), many)))}
+        events = {"event": np.arange(rows), "session": session, "amount": rng.gamma(2.0, 30.0, rows)}
+        self.tables = {
+            "sessions": versions({**sessions, "begun": pa.array(begun).cast(TIME)}),
+            "events": versions(
+                {**events, "happened": pa.array(happened).cast(TIME), "seen": pa.array(happened).cast(TIME)}
+            ),
+        }
+        asked = names.take(pa.array(rng.integers(0, len(names), queries)))
+        self.spine = pa.table({"customer": asked, "tick": START + np.sort(rng.integers(0, span, queries))})
+
+    def table(self, name: str) -> pa.Table:
+        return self.tables.get(name, pa.schema(list(synthesis_levels.COLUMNS[name].items())).empty_table())
+
+
+def versions(columns: dict[str, Any]) -> pa.Table:
+    """Rows that were always there."""
+    rows = pa.table(columns)
+    return rows.append_column("_arrival", pa.array(np.full(rows.num_rows, BEFORE_ALL))).append_column(
+        "_order", pa.array(np.arange(rows.num_rows))
+    )
+
+
+#: Rows of history, and queries.
+SIZES = ((100_000, 1_000), (1_000, 100_000), (80_000, 80_000))
+
+
+def needed() -> list[dict[str, float]]:
+    """Bytes that were estimated for everything at once, and taken, of flat and of stacked features."""
+    found = []
+    for declared, asked, make in ((problem, ASKED, Large), (synthesis_levels.problem, STACKED, Deep)):
+        small = make(1_000, 1_000)
+        LocalEngine().compute(declared, asked, small.spine, small)
+        for rows, queries in SIZES:
+            world = make(rows, queries)
+            thought = OutOfCore(LocalEngine(), declared, asked, world.spine, world).whole_bytes
+            give_back()
+            held = resident_bytes()
+            with Watch() as watch:
+                made = LocalEngine().compute(declared, asked, world.spine, world)
+            found.append({"thought": thought, "took": watch.peak - held, "rows": made.num_rows})
+            del made, world
+    return found
+
+
+def limited(whole: bool, margin_mb: float) -> dict[str, float]:
+    world = Large(ROWS, ROWS)
     give_back()
-    limit = resident_bytes() + int(float(sys.argv[1]) * 1e6)
-    if "whole" in sys.argv:
+    limit = resident_bytes() + int(margin_mb * 1e6)
+    if whole:
         written.fits = lambda *_: True
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "matrix.parquet"
         written.write_matrix(problem, ASKED, world.spine, world, LocalEngine(), path, max_memory=limit)
-    print(json.dumps({"limit": limit, "peak": peak_bytes()}))
+    return {"limit": limit, "peak": peak_bytes()}
+
+
+def main() -> None:
+    what, *margin = sys.argv[1:]
+    small = Large(1_000, 1_000)
+    LocalEngine().compute(problem, ASKED, small.spine, small)  # loads the kernels
+    print(json.dumps(needed() if what == "need" else limited(what == "whole", float(margin[0]))))
 
 
 if __name__ == "__main__":
