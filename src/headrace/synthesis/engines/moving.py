@@ -31,8 +31,8 @@ from headrace.synthesis.engines.steps import Steps, Timeline, cut, standing, tim
 from headrace.synthesis.engines.streams import Stream, live_entries, make_stream, operations, stream_answers
 from headrace.synthesis.engines.windows import by_lookback, entries_of, said
 from headrace.synthesis.plan import ColumnWork, Group, Output, as_aggregate, fans_out, make_plan
-from headrace.synthesis.stacking import Hop, hops, join_columns, moving
-from headrace.synthesis.values import Ints
+from headrace.synthesis.stacking import Hop, hops, join_columns, moving, relative, used_columns
+from headrace.synthesis.values import Flags, Ints
 
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
@@ -40,14 +40,20 @@ Evaluate = Callable[[Sources, Rows, Ints, Ints, Sequence[Definition]], dict[Defi
 
 
 class Slots:
-    """Rows that say the same [n], by (known, order): row, since, until, and the anchor that lookbacks count from."""
+    """Rows that say the same [n], by (known, order): row, since, until, and the anchor that lookbacks count from.
 
-    def __init__(self, rows: Rows, group: Group, used: tuple[str, ...], on_event: bool, before: int) -> None:
+    wanted: rows that are looked at [rows]; others are left out.
+    """
+
+    def __init__(
+        self, rows: Rows, group: Group, used: tuple[str, ...], on_event: bool, before: int, wanted: Flags
+    ) -> None:
         same = np.zeros(rows.size, dtype=np.int64)
         starts, until = assertions(
             rows.versions(), rows.standing(group.clock), rows.known(group.clock), same, rows.said(used, on_event)
         )
         self.row = rows.by_known(group.clock)
+        self.row = self.row[wanted[self.row]]
         known = rows.known(group.clock)
         kept = starts[self.row] & (known[self.row] < before)
         for key in group.keys:
@@ -58,11 +64,6 @@ class Slots:
         self.since, self.until = known[self.row], until[self.row]
         self.anchor = self.anchor[self.anchor < NEVER]
         self.begin = np.maximum(self.since, self.anchor)
-
-    def keep(self, kept: npt.NDArray[np.bool_]) -> None:
-        """Leave out some slots."""
-        for name in ("row", "anchor", "since", "until", "begin"):
-            setattr(self, name, getattr(self, name)[kept])
 
 
 def moving_values(
@@ -102,8 +103,8 @@ class _Batch:
         self._asked, self._ticks = asked, ticks
         self._rows = sources.rows(group.table)
         self._before = int(ticks.max(initial=0))
-        self.slots = Slots(self._rows, group, used, on_event, self._before)
-        self.slots.keep(may_be_asked(sources, self._rows, group.keys, asked)[self.slots.row])
+        wanted = may_be_asked(sources, self._rows, group.keys, asked)
+        self.slots = Slots(self._rows, group, used, on_event, self._before, wanted)
 
     def values(self, batch: Sequence[tuple[ColumnWork, list[Output]]], across: bool) -> Iterator[tuple[Output, Held]]:
         """Each output's values, per row asked."""
@@ -136,7 +137,8 @@ class _Batch:
             steps = self._cut_by_hops(steps, key)
         if any("." in key for key in self._group.keys):
             steps = self._only_asked(steps)
-        for leaf in leaves:
+        alike = {self._looked_at(leaf): leaf for leaf in reversed(leaves)}  # equal timelines cut once
+        for leaf in reversed(alike.values()):
             code, line = self._changes(leaf)
             steps = cut(steps, code[slots.row[steps.slot]], line)
         return steps
@@ -146,6 +148,14 @@ class _Batch:
         _, codes = encode_pairs(list(self._asked), self._key_columns(steps))
         kept = codes >= 0
         return Steps(slot=steps.slot[kept], since=steps.since[kept], until=steps.until[kept])
+
+    def _looked_at(self, leaf: Direct | Aggregate | Grouped) -> object:
+        """What a leaf's changes depend on: not on what it makes of the rows that it looks at."""
+        if isinstance(leaf, Grouped) or relative(leaf):
+            return leaf
+        item = as_aggregate(self._sources.problem, leaf)
+        used = used_columns(item, item.keys)
+        return item.entity, item.table, item.keys, used, item.lookback_us, item.on
 
     def _cut_by_hops(self, steps: Steps, key: str) -> Steps:
         column, path = hops(key)
@@ -188,7 +198,7 @@ class _Batch:
         at = self.slots.row
         mine = [plain(self._rows.raw(column)).take(pa.array(at)) for column in join_columns(leaf.entity)]
         found, theirs, time = _leaf_changes(self._sources, leaf, mine, self._before, self._evaluate)
-        codes = np.full(self._rows.data.num_rows, -1, dtype=np.int64)
+        codes = np.full(self._rows.size, -1, dtype=np.int64)
         codes[at] = found
         return codes, timeline(theirs, time, int(codes.max(initial=-1)) + 1)
 

@@ -27,7 +27,7 @@ from headrace.synthesis.plan import Group
 from headrace.synthesis.values import Ints
 
 #: Bytes that stay free: what a part leaves behind, and what other threads of the process may need meanwhile.
-RESERVE = 24_000_000
+RESERVE = 32_000_000
 #: The first part is this much smaller than it is thought it may be; none is ever more than so much larger.
 _CAREFUL, _BOLD = 1.6, 0.5
 #: A slab of rows takes this many times its answers while it is put in order, finished and written.
@@ -55,7 +55,7 @@ class Room:
 
     def learn(self, thought: float, took: float) -> None:
         """A part was thought to take some bytes, and took others."""
-        self._factor = max(1.15 * took / thought, 0.8 * self._factor, _BOLD)
+        self._factor = max(1.3 * took / thought, 0.8 * self._factor, _BOLD)
 
 
 class OutOfCore:
