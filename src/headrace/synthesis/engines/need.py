@@ -33,7 +33,7 @@ _PASS, _KEPT = 80, 16
 #: Bytes of a row in the sort of its group; of an entry of a column with what its families sum up.
 _SORTED, _ENTRY = 56, 110
 #: Bytes of a step, and of each inner value of it.
-_STEP, _INNER = 260, 40
+_STEP, _INNER = 330, 40
 #: Bytes of a query: sorted; each lookback's bounds; each answer of a work in the making; a sweep's tables.
 _ASKED, _BOUNDS, _MAKING, _SWEPT = 96, 16, 12, 160
 #: Bytes of a live entry that is written out, and of one that is asked anew across.
