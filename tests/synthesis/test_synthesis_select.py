@@ -82,6 +82,15 @@ def test_a_null_label_is_refused() -> None:
         chosen(label=np.where(np.arange(ROWS) == 0, np.nan, LABEL))
 
 
+def test_where_nothing_is_worth_keeping_it_says_why() -> None:
+    definitions = (column("still"), column("mostly"))
+    matrix = pa.table({item.slug: COLUMNS[item.slug] for item in definitions})
+    with pytest.raises(DataError, match="none of 2 candidate features is worth keeping") as caught:
+        select(matrix, LABEL, definitions, max_features=5, seed=0, threads=1)
+    assert "constant: 1" in str(caught.value)
+    assert "mostly null: 1" in str(caught.value)
+
+
 def test_labels_of_other_rows_are_not_looked_at() -> None:
     looked, other = np.arange(2000), np.arange(2000, ROWS)
     swapped = LABEL.copy()

@@ -7,6 +7,7 @@ past the number asked for. Everything is a function of the matrix, the label and
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -80,6 +81,7 @@ def select(
 
     Two distinct label values make it a condition (AUC, binary gain), more a number. rows: indices of the rows whose
     labels may be looked at (all, if not given): what judges a model later must not choose its features.
+    Raises DataError where nothing is worth keeping: no model could be taught.
     """
     target = numbers(label)
     if len(target) != matrix.num_rows or not len(target) or np.isnan(target).any():
@@ -99,7 +101,19 @@ def select(
     ranked = sorted((item for item in gains if item not in reasons), key=lambda item: -gains[item])
     reasons.update(dict.fromkeys(ranked[max_features:], f"past the best {max_features}"))
     kept = tuple(ranked[:max_features])
+    if not kept:
+        raise _nothing_kept(reasons)
     return Selection(kept=kept, ledger=[_entry(matrix, item, reasons, gains) for item in definitions])
+
+
+def _nothing_kept(reasons: dict[Definition, str]) -> DataError:
+    counts = Counter(reasons.values())
+    return DataError(
+        f"none of {len(reasons)} candidate features is worth keeping",
+        where="selection",
+        found=[f"{reason}: {count}" for reason, count in counts.most_common(5)],
+        fix="give more history, other tables or lookbacks, or a deeper synthesis (depth, where, primitives)",
+    )
 
 
 def cost_of(definition: Definition) -> float:
