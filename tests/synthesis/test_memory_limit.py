@@ -11,6 +11,9 @@ import pytest
 
 from tests.synthesis.memory_case import ASKED, ROWS
 
+# Measured peaks of processes: with the long suites (make test-chaos), not with what CI runs.
+pytestmark = pytest.mark.chaos
+
 MARGIN_MB = "90"
 
 

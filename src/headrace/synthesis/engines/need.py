@@ -8,7 +8,7 @@ history [k]   bytes an entity asked    its own rows: sorted, summed up, cut into
 
 A row of a stacked work is cut into steps, about as many as there are rows below it. Groups run a few at a time, works
 of a group one after the other: what the largest take counts. The constants were fitted to measured peaks
-(tests/synthesis/test_memory_need.py holds them to some).
+(tests/synthesis/test_memory_limit.py holds them to some).
 """
 
 from __future__ import annotations
