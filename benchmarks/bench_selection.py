@@ -26,6 +26,7 @@ from benchmarks import selection_cases
 from benchmarks import selection_peers as peers
 from benchmarks.results import Goal, Row, publish, show
 from benchmarks.selection_cases import CASES, Case, case_of
+from benchmarks.study_flights import ROUNDS, UNTUNED
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.models.design import Design
@@ -37,17 +38,7 @@ COMMAND = "make bench-selection"
 TITLE = "What selection keeps, and what that costs"
 KEPT = Path(".headrace") / "bench" / "selection"
 DROPPED = 70.0
-ROUNDS, DRAWS, THREADS = 150, 400, 2
-_MODEL = {
-    "objective": "binary",
-    "learning_rate": 0.08,
-    "num_leaves": 63,
-    "deterministic": True,
-    "force_row_wise": True,
-    "num_threads": THREADS,
-    "verbosity": -1,
-    "seed": 0,
-}
+DRAWS, THREADS = 400, 2
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -116,7 +107,7 @@ def taught(case: Case, columns: Ints) -> tuple[Any, Floats, float]:
     started = time.process_time()
     part = _columns(case.X, columns)
     data = lightgbm.Dataset(part.X, label=case.y, categorical_feature=list(part.categorical))
-    booster = lightgbm.train(_MODEL, data, num_boost_round=ROUNDS)
+    booster = lightgbm.train(UNTUNED, data, num_boost_round=ROUNDS)
     seconds = time.process_time() - started
     predicted: Any = booster.predict(_columns(case.judged, columns).X, num_threads=THREADS)
     return booster, drawn_auc(case.y_judged, predicted, case.period, case.unit, DRAWS), seconds
