@@ -74,7 +74,7 @@ def studied(
     """
     told: list[tuple[float, Trial]] = []
     with tempfile.TemporaryDirectory() as folder:
-        objective = _objective(case, Path(folder), how)
+        objective = objective_of(case, Path(folder), how)
         started, wall = time.process_time(), time.perf_counter()
 
         def tell(trial: Trial) -> None:
@@ -104,12 +104,12 @@ def studied(
     }
 
 
-def _objective(name: str, folder: Path, how: str) -> Any:
+def objective_of(name: str, folder: Path, how: str) -> Any:
     case = case_named(name)
     if how in ("plain", "random"):
         return AsUsersWriteIt(name)
     digest = prepare(folder, case.design, case.label, [case.split])
-    shares = (0.25,) if how == "raced" else ()
+    shares = (0.5,) if how == "raced" else ()
     return TrialObjective(folder=folder, digest=digest, metric=case.metric, seed=0, row_cap=10**9, shares=shares)
 
 
@@ -149,7 +149,7 @@ def workers_speedup() -> float:
     spent = []
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            objective = _objective("diamonds", Path(folder), "shared")
+            objective = objective_of("diamonds", Path(folder), "shared")
             started = time.perf_counter()
             run_study(
                 SPACE, objective, searcher_named("random")(SPACE), seed=5, trials=4 if QUICK else 16, workers=workers,

@@ -38,14 +38,28 @@ def _objective(folder: Path, **more: object) -> TrialObjective:
     return TrialObjective(folder=folder, digest=digest, metric="auc", seed=0, **more)  # type: ignore[arg-type]
 
 
-def test_rungs_of_a_trial(tmp_path: Path) -> None:
+def test_rungs_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LEAST_ROWS", 400)
     heard = _Listener()
     told = _objective(tmp_path, shares=(0.5,)).raced(warm_start()[0], heard)
     assert list(heard.rungs)[:2] == ["lightgbm, 50% of the rows", "lightgbm, progress 1.6"]
     assert heard.rungs["lightgbm, progress 1.6"] >= told["loss"]
     heard = _Listener()
     _objective(tmp_path / "b", shares=(0.5,)).raced(warm_start()[1], heard)
-    assert list(heard.rungs) == ["linear, 50% of the rows"]
+    assert list(heard.rungs) == ["linear, 25% of the rows"]
+    heard = _Listener()
+    _objective(tmp_path / "c", shares=(0.1,)).raced(warm_start()[1], heard)
+    assert not heard.rungs, "too few rows tell nothing"
+
+
+@pytest.mark.parametrize("rate", [0.04, 0.12, 0.3, 0.7])
+def test_coarse_steps_are_fewer_and_the_config_else_the_same(rate: float) -> None:
+    family = FAMILIES["lightgbm"]
+    config = {**family.default(), "learning_rate": rate}
+    coarse = family.coarse(config)
+    assert coarse["learning_rate"] == pytest.approx({0.04: 0.12, 0.12: 0.36, 0.3: 0.5, 0.7: 0.7}[rate])
+    assert {**coarse, "learning_rate": rate} == config
+    assert FAMILIES["linear"].coarse(FAMILIES["linear"].default()) == FAMILIES["linear"].default()
 
 
 def test_rungs_do_not_change_the_loss(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 The data is written once, as .npy files that every worker process maps into memory; what travels to a worker is a path
 and a few numbers. On its way a trial tells its watch how it is doing, at rungs where trials have spent alike: fitted
-on a part of the rows for a few rounds, then on all rows at some rounds, then after each split but the last.
+on a part of the rows for a few large steps, then on all rows at some rounds, then after each split but the last.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TrialObjective:
 
     folder, digest: of `prepare`. row_cap: at most so many train rows; what wins on a small part of them need not win on
     all (docs/search.md). shares: parts of them to be fitted on first, as
-    rungs of a race; none where nobody races. threads: of one trial (1 beside other workers).
+    rungs of a race (see _Fitter.try_part); none where nobody races. threads: of one trial (1 beside other workers).
     """
 
     folder: Path
@@ -85,16 +85,16 @@ class TrialObjective:
         losses: list[float] = []
         rounds: list[int | None] = []
         for number, split in enumerate(splits, start=1):
-            fitted = fitter.fit(split, rungs=number == 1)
-            losses.append(metric.loss(split.label, fitted.predict(split.tune, threads=self.threads)))
+            loss, fitted = fitter.fit(split, rungs=number == 1)
+            losses.append(loss)
             rounds.append(fitted.rounds)
             if number < len(splits):
                 watch.rung(f"{family.name}, {number} of {len(splits)} folds", float(np.mean(losses)))
-        loss = float(np.mean(losses))
+        mean = float(np.mean(losses))
         known = [count for count in rounds if count is not None]
         return {
-            "loss": loss,
-            "value": -metric.sign * loss,
+            "loss": mean,
+            "value": -metric.sign * mean,
             "rounds": round(float(np.mean(known))) if known else None,
             "train_rows": len(splits[0].train),
         }
@@ -112,7 +112,13 @@ class _Fitter:
     watch: Watch
 
     def try_part(self, split: LoadedSplit, share: float) -> None:
-        """A rung of its own: a part of the rows, and no more rounds than the first rung of a whole fit."""
+        """A rung of its own: a part of the rows in large steps, and no further than the first rung of a whole fit.
+
+        Where there are no steps to save, half the part.
+        """
+        config = self.family.coarse(self.config)
+        rounds = self.family.rounds_at(config, _PROGRESS[0])
+        share = share if rounds is not None else share / 2
         if share * len(split.train) < _LEAST_ROWS:
             return
         best = [np.inf]
@@ -121,11 +127,13 @@ class _Fitter:
             best.append(min(best[-1], loss))
             self.watch.tick(best[-1])
 
-        rounds = self.family.rounds_at(self.config, _PROGRESS[0])
-        self._fit(split, report, rounds=rounds, rows=split.part(share, self.seed))
+        self._fit(split, report, config=config, rounds=rounds, rows=split.part(share, self.seed))
         self.watch.rung(f"{self.family.name}, {share:.0%} of the rows", float(best[-1]))
 
-    def fit(self, split: LoadedSplit, *, rungs: bool) -> Fitted:
+    def fit(self, split: LoadedSplit, *, rungs: bool) -> tuple[float, Fitted]:
+        """(its loss on the rows to measure on, the model). The loss was computed while it learnt: to predict those rows
+        once more takes a sixth of a fit.
+        """
         at = {self.family.rounds_at(self.config, progress): progress for progress in _PROGRESS} if rungs else {}
         best = [np.inf]
 
@@ -136,18 +144,20 @@ class _Fitter:
             else:
                 self.watch.tick(float(best[-1]))
 
-        return self._fit(split, report)
+        fitted = self._fit(split, report)
+        return float(best[-1]), fitted
 
     def _fit(
         self,
         split: LoadedSplit,
         report: Callable[[int, float], None],
         *,
+        config: Config | None = None,
         rounds: int | None = None,
         rows: Rows | None = None,
     ) -> Fitted:
         return self.family.fit(
-            split.train, split.train_label, self.config, metric=self.metric, valid=(split.tune, split.label),
+            split.train, split.train_label, config or self.config, metric=self.metric, valid=(split.tune, split.label),
             rounds=rounds, seed=self.seed, threads=self.threads, report=report, rows=rows, kept=split.kept,
         )  # fmt: skip
 

@@ -78,7 +78,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     data, problem = _training_set(context, needs), context.problem
     digest = prepare(folder / "data", data.design, data.label, data.windows)
     objective = TrialObjective(
-        folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.25,)
+        folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.5,)
     )
     space, first = _recipes(needs["select"])
     result = run_study(

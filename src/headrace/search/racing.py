@@ -1,25 +1,25 @@
 """Racing: a trial that has lost is stopped at a rung, by a test with a stated error.
 
-| symbol | meaning                                                                     |
-|--------|-----------------------------------------------------------------------------|
-| L_r    | a trial's loss at rung r: fewer rows, folds or rounds than the whole        |
-| L      | its loss when tried in full; L* is the incumbent's                          |
-| D_r    | L_r - L: what the rest of the way brings                                    |
-| n, m, s | number, mean and standard deviation of D_r over the n trials tried in full |
+| symbol  | meaning                                                                                 |
+|---------|-----------------------------------------------------------------------------------------|
+| L_r     | a trial's loss at rung r: fewer rows, folds or rounds than the whole, or coarser steps   |
+| L       | its loss when tried in full; L* is the incumbent's                                       |
+| a, b, s | the line L_r = a + b L through the n trials tried in full (b >= 0), and the scatter of it |
+| h       | 1/n + (L* - mean L)^2 / sum (L - mean L)^2: how little the line is known at L*           |
 
-At rung r the hypothesis "this trial would end as good as the incumbent or better" says L <= L*, hence
-L_r <= L* + D_r. D_r of the next trial is predicted from those seen: D_r ~ m + s sqrt(1 + 1/n) t. So the trial is
-stopped where
+At rung r the hypothesis "this trial would end as good as the incumbent" says L_r ~ a + b L* + s sqrt(1 + h) t. So the
+trial is stopped where
 
-    L_r > L* + m + t(1 - error / R; n) s sqrt(1 + 1/n)
+    L_r > a + b L* + t(1 - error / R; n - 1) s sqrt(1 + h)
 
-A trial that would have won is stopped at one of its R rungs with a probability of at most `error` (Bonferroni). That
-holds as far as winners' D_r are like those seen and about normal; how often winners are killed in truth is measured
-(docs/search.md). It is the paired test of a trial against the incumbent at the same rung, with the noise that matters:
-not that of the validation rows, which both share, but how far the gap at a rung is from the gap at the end.
+A trial that would have won is stopped at one of its R rungs (R = 3 where there are fewer) with a probability of at most
+`error` (Bonferroni). It is the prediction interval of simple regression (Draper and Smith, 1998), taken of the rung
+given the end, so that it is a test of the end. That holds as far as winners are like those seen, and scatter about
+normally; how often winners are killed in truth is measured (docs/search.md). b matters: a part of the rows may set
+configurations further apart than all of them do, and a few rounds less far: a gap at a rung is not the gap at the end.
 
-With few trials s is not known. The spread of the losses L counts as one more observation of D_r, so that a handful of
-trials which happen to agree stop nothing that is near.
+With few trials s is not known. The spread of the L_r counts as one more observation of the scatter, so that a handful
+of trials which happen to lie on a line stop nothing that is near; hence n - 1 degrees of freedom.
 """
 
 from __future__ import annotations
@@ -33,13 +33,24 @@ import numpy as np
 from headrace.core.errors import DeclarationError
 from headrace.search.trial import Trial
 
+#: A rung takes no more than this part of the error, be it the only one: what a rung does not tell is drawn by lot.
+_FEWEST = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """Of one rung. stop_above: a loss there that has lost. gain: what the rest of the way is expected to bring."""
+    """Of one rung. stop_above: a loss there that has lost. at, ends, slope: a loss of `at` there is expected to end at
+    `ends`, and one that is higher by 1 to end higher by `slope`.
+    """
 
     stop_above: float
-    gain: float
+    at: float
+    ends: float
+    slope: float
+
+    def end(self, loss: float) -> float:
+        """Where a trial with this loss at the rung is expected to end."""
+        return self.ends + self.slope * (loss - self.at)
 
 
 @dataclass(frozen=True)
@@ -53,30 +64,30 @@ class Bounds:
         return rung in self.of and loss > self.of[rung].stop_above
 
     def projected(self, rungs: Mapping[str, float], latest: float) -> float:
-        """What a trial would have ended at, as far as can be told: its last known rung less the usual gain from there.
+        """What a trial would have ended at, as far as its last known rung tells.
 
         latest: its loss when it was stopped, taken where no rung that it passed has a bound.
         """
-        known = [(loss, self.of[name].gain) for name, loss in rungs.items() if name in self.of]
-        return known[-1][0] - known[-1][1] if known else latest
+        known = [self.of[name].end(loss) for name, loss in rungs.items() if name in self.of]
+        return known[-1] if known else latest
 
 
 @dataclass(frozen=True, kw_only=True)
 class Racing:
     """The rule of the module head. least: so many trials are tried in full before any is stopped at a rung.
 
-    At an error of 0.2, on real curves, 5 % of winners that are barely ahead are killed, none that is well ahead
+    An error of 0.4 is far above what happens: on real curves 2 to 6 % of winners, barely ahead, are killed
     (docs/search.md).
     """
 
-    error: float = 0.2
-    least: int = 4
+    error: float = 0.4
+    least: int = 3
 
     def __post_init__(self) -> None:
         if not 0 < self.error < 0.5:
             raise DeclarationError(f"an error of {self.error} is no level of a test", where="racing", fix="0.05, say")
-        if self.least < 2:
-            raise DeclarationError("two trials are the least that show a spread", where="racing")
+        if self.least < 3:
+            raise DeclarationError("three trials are the least that show a scatter about a line", where="racing")
 
     def bounds(self, trials: Sequence[Trial]) -> Bounds:
         """What the next trial is held to, given the finished ones."""
@@ -85,7 +96,7 @@ class Racing:
             return Bounds()
         rungs = [trial.info.get("rungs", {}) for trial in whole]
         final = np.array([trial.loss for trial in whole], dtype=np.float64)
-        level = 1 - self.error / max(1, *(len(passed) for passed in rungs))
+        level = 1 - self.error / max(_FEWEST, *(len(passed) for passed in rungs))
         found = {}
         for name in dict.fromkeys(name for passed in rungs for name in passed):
             here = np.array([name in passed for passed in rungs])
@@ -96,12 +107,16 @@ class Racing:
 
 
 def _bound(at_rung: np.ndarray, final: np.ndarray, incumbent: float, level: float) -> Bound:
-    """L_r [n], L [n] -> the bound of rung r. One of n degrees of freedom is the spread of L."""
+    """L_r [n], L [n] -> the bound of rung r, with the symbols of the module head."""
     from scipy.special import stdtrit
 
-    n = len(final)
-    rest = at_rung - final
-    spread = math.sqrt(((n - 1) * float(rest.var(ddof=1)) + float(final.var(ddof=1))) / n)
-    margin = float(stdtrit(n, level)) * spread * math.sqrt(1 + 1 / n)
-    gain = float(rest.mean())
-    return Bound(stop_above=incumbent + gain + margin, gain=gain)
+    n, at, ends = len(final), float(at_rung.mean()), float(final.mean())
+    x, y = final - ends, at_rung - at
+    xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
+    # worse at the rung and better in the end: nothing can be told from such a rung
+    b = max(xy, 0.0) / xx if xx > 0 else 0.0
+    h = 1 / n + ((incumbent - ends) ** 2 / xx if xx > 0 else 0.0)
+    scatter = float(np.sum((y - b * x) ** 2)) + yy / (n - 1)
+    margin = float(stdtrit(n - 1, level)) * math.sqrt(scatter / (n - 1)) * math.sqrt(1 + h)
+    slope = max(xy, 0.0) / yy if yy > 0 else 0.0
+    return Bound(stop_above=at + b * (incumbent - ends) + margin, at=at, ends=ends, slope=slope)

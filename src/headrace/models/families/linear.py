@@ -119,6 +119,9 @@ class Linear:
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
         return None
 
+    def coarse(self, config: Mapping[str, Any]) -> Config:
+        return dict(config)
+
     def load(self, folder: Path) -> FittedLinear:
         import skops.io
 

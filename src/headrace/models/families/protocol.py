@@ -68,14 +68,21 @@ class Family(Protocol):
     ) -> Fitted:
         """Learn. valid: stop early on these rows, after at most `rounds`; without it, exactly `rounds` rounds.
 
-        rows: learn from these of the design only. kept: of this design and valid, where they are fitted again and
-        again; the result is the same with and without it.
+        report: called at least once where there is `valid`; the least loss that it was told is that of what is
+        returned. rows: learn from these of the design only. kept: of this design and valid, where they are fitted again
+        and again; the result is the same with and without it.
         """
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
         """After how many rounds any config has come `progress` far; None where the family has no rounds.
 
         Configs are compared at equal progress, for slow learners are behind fast ones at equal rounds.
+        """
+
+    def coarse(self, config: Mapping[str, Any]) -> Config:
+        """The config in fewer and larger steps: cheaper to fit, and for telling configs apart nearly as good.
+
+        Itself where the family has no steps.
         """
 
     def load(self, folder: Path) -> Fitted:
