@@ -177,11 +177,14 @@ def kept(key: str, make: Callable[[], Any]) -> Any:
 
 def race(case: str, seed: int) -> dict[str, float]:
     """CPU s until the best loss of TRIALS random trials is there, by each way; what never got there is charged all that
-    it spent, so its true cost is more. The reference is charged up to its best trial, not to its end.
+    it spent, so its true cost is more.
+
+    Random search is charged TRIALS trials: so many does one take, by median, to the best loss of another. Up to the
+    best trial of the very study that set the loss ("lucky") it is about half, but that is known only after it.
     """
     reference = kept(f"{case} {seed} random {TRIALS}", lambda: studied(case, seed, how="random", trials=TRIALS))
     spent, target = reference["curve"][-1]
-    found = {"random": spent, "random reached": 1.0}
+    found = {"random": reference["cpu"], "random reached": 1.0, "lucky": spent}
     for how in list(WAYS)[1:]:
         other = kept(
             f"{case} {seed} {how} to {target}", partial(studied, case, seed, how=how, trials=TRIALS, until=target)
@@ -202,7 +205,7 @@ def duel(seed: int) -> dict[str, float]:
 
 
 def race_rows(case: str, runs: Sequence[Mapping[str, float]], command: str) -> list[Row]:
-    total = {how: sum(run[how] for run in runs) for how in WAYS}
+    total = {how: sum(run[how] for run in runs) for how in (*WAYS, "lucky")}
     rows = []
     for how, told in WAYS.items():
         reached = f"{sum(run[f'{how} reached'] for run in runs):.0f} of {len(runs)} got there"
@@ -212,6 +215,8 @@ def race_rows(case: str, runs: Sequence[Mapping[str, float]], command: str) -> l
         *rows,
         Row(metric=f"{case}: random by hand, over raced", unit="x", value=total["random"] / total["raced"],
             goal=Goal(op=">=", value=5), command=command),
+        Row(metric=f"{case}: the same random trials up to their best one only, over raced", unit="x",
+            value=total["lucky"] / total["raced"], command=command),
         Row(metric=f"{case}: {WAYS['plain']}, over raced", value=total["plain"] / total["raced"], unit="x",
             command=command),
         Row(metric=f"{case}: {WAYS['shared']}, over raced", value=total["shared"] / total["raced"], unit="x",
@@ -264,6 +269,8 @@ def main() -> None:
     note = (
         "One thread, CPU seconds of the whole process. By hand: every trial bins all rows and trains them with early"
         " stopping, as users write it. The study starts from the family's default configuration, Hyperopt from nothing."
+        f" Random search is charged its {TRIALS} trials: so many does one take, by median, to the best loss of another;"
+        " up to the best trial of the very study that set the loss is told as well."
     )
     publish("racing", "Racing", rows, note)
 
