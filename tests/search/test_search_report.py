@@ -93,13 +93,15 @@ def test_the_incumbent_is_a_whole_trial_and_time_is_what_trials_took() -> None:
     trials = study(30, failed=2)
     figure = spent(trials, AUC)
     assert figure is not None
-    (line,) = figure.data
+    points, line = figure.data
+    whole = [-trial.loss for trial in trials if trial.status == "ok" and trial.loss is not None]
+    assert list(points.y) == whole, "without them a line that never moved has no scale"
     assert line.x[-1] == 57.0
-    assert line.y[-1] == max(-trial.loss for trial in trials if trial.status == "ok" and trial.loss is not None)
+    assert line.y[-1] == max(whole)
     assert list(line.y) == sorted(line.y)
     told = spent([replace(trial, cpu_seconds=0.25) for trial in trials], AUC)
     assert told is not None
-    assert told.data[0].x[-1] == 7.5, "CPU seconds, where they are known"
+    assert told.data[1].x[-1] == 7.5, "CPU seconds, where they are known"
 
 
 def test_an_inactive_parameter_is_drawn_apart() -> None:

@@ -41,12 +41,17 @@ def history(trials: Sequence[Trial], metric: Metric) -> Figure | None:
 
 
 def spent(trials: Sequence[Trial], metric: Metric) -> Figure | None:
-    """The incumbent's value by the CPU seconds that trials took up to there; wall seconds of one that was killed."""
+    """The incumbent's value by the CPU seconds that trials took up to there; wall seconds of one that was killed.
+
+    With what was tried in full, so that an incumbent that stayed from the first trial on has a scale.
+    """
     times = np.cumsum([trial.seconds if trial.cpu_seconds is None else trial.cpu_seconds for trial in trials]).tolist()
     at, best = _incumbents(trials, metric, times)
     if not at:
         return None
     figure = _figure("CPU seconds in trials", _axis(metric))
+    whole = [(time, trial) for time, trial in zip(times, trials, strict=True) if trial.status == "ok"]
+    _points(figure, [time for time, _ in whole], [trial for _, trial in whole], metric, _BLUE, "ok")
     _steps(figure, at, best)
     return figure
 
