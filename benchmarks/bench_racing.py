@@ -5,7 +5,7 @@
 Every study runs alone in this process on one thread, and is charged the CPU that the process used. Results of single
 studies are kept in .headrace/bench-racing.jsonl, so a run that was cut off goes on, and a piece of it can be run alone
 (`python -m benchmarks.bench_racing race diamonds 0 1`, `... duel 3 5`, `... workers`); delete the file to start anew.
-SO_FAR=1 publishes what is there and measures nothing.
+SO_FAR=1 publishes what is there and measures nothing, QUICK=1 only prints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.racing_cases import AsUsersWriteIt, case_named, plain_loss
-from benchmarks.results import Goal, Row, publish
+from benchmarks.results import Goal, Row, publish, show
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.objective import TrialObjective, prepare
 from headrace.search.racing import Racing
@@ -281,7 +281,10 @@ def main() -> None:
         f" Random search is charged its {TRIALS} trials: so many does one take, by median, to the best loss of another;"
         " up to the best trial of the very study that set the loss is told as well."
     )
-    publish("racing", "Racing", rows, note)
+    if QUICK:
+        show("Racing, quickly: nothing is published", rows)
+    else:
+        publish("racing", "Racing", rows, note)
 
 
 def piece(part: str, *numbers: str) -> None:
