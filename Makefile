@@ -116,6 +116,7 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
+	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m flows.deployments --write
 
