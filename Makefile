@@ -19,6 +19,8 @@ STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 BENCH := $(BENCH_VENV)/bin/python
+# What attacks and audits is no part of Headrace.
+SECURITY_STAMP := .venv-security/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
 COMPILE := $(UV) pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
@@ -74,6 +76,10 @@ contracts: $(STAMP) ## Which room may import which
 
 test-chaos: $(STAMP) ## Kill the pipeline in its stages and run it again (minutes)
 	@$(BIN)/python -m pytest -m chaos
+
+security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
+	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
+	@echo "report: security-report/report.html"
 
 bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own work
 	@$(BIN)/python -m benchmarks.bench_pipeline
@@ -157,11 +163,16 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BENCH) --editable .
 	@touch $@
 
+$(SECURITY_STAMP): $(STAMP) requirements/security.lock
+	@[ -x .venv-security/bin/python ] || $(BIN)/python -m venv --without-pip .venv-security
+	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
+	@touch $@
+
 # Other engines, for parity and benchmarks only: what they need would not resolve beside what Headrace needs.
 .venv-%/.installed: requirements/peers-%.lock $(STAMP)
 	@[ -x .venv-$*/bin/python ] || $(BIN)/python -m venv --without-pip .venv-$*
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos bench-dfs bench-incremental bench-memory bench-selection parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos security bench-dfs bench-incremental bench-memory bench-selection parity-goldens \
 	plan apply clean lock doctor
