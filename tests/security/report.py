@@ -1,4 +1,4 @@
-"""The report of `make security`: every attack, what it was aimed at, and what came of it, as HTML, JSON and Markdown."""
+"""The report of `make security`: each attack, its target and its outcome, as HTML, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ td, th {{ border-bottom: 1px solid #ccc; padding: .3em .6em; text-align: left; v
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """One attack that was made. group: what the attacks of one file have in common. observed: a detail, or the reason."""
+    """One attack that was made. group: of one file of attacks. observed: a detail, or the reason."""
 
     group: str
     attack: str

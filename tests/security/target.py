@@ -1,4 +1,4 @@
-"""What is attacked: a real installation of a tiny problem, started by `headrace up` on free ports in a home of its own."""
+"""What is attacked: a real installation of a tiny problem, started by `headrace up` on free ports."""
 
 from __future__ import annotations
 
