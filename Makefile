@@ -21,6 +21,8 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 BENCH := $(BENCH_VENV)/bin/python
 # What attacks and audits is no part of Headrace.
 SECURITY_STAMP := .venv-security/.installed
+# A registered model is loaded where MLflow is, and Headrace is not.
+MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
 COMPILE := $(UV) pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
@@ -74,7 +76,7 @@ types: $(STAMP) ## mypy --strict
 contracts: $(STAMP) ## Which room may import which
 	@$(BIN)/lint-imports
 
-test-chaos: $(STAMP) ## Kill the pipeline in its stages and run it again (minutes)
+test-chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline in its stages and run it again (minutes)
 	@$(BIN)/python -m pytest -m chaos
 
 security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
@@ -123,6 +125,7 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
+	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m flows.deployments --write
 
@@ -166,6 +169,11 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 $(SECURITY_STAMP): $(STAMP) requirements/security.lock
 	@[ -x .venv-security/bin/python ] || $(BIN)/python -m venv --without-pip .venv-security
 	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
+	@touch $@
+
+$(MODEL_STAMP): requirements/model-env.lock $(STAMP)
+	@[ -x .venv-model/bin/python ] || $(BIN)/python -m venv --without-pip .venv-model
+	@$(UV) pip sync --quiet --require-hashes --python .venv-model/bin/python requirements/model-env.lock
 	@touch $@
 
 # Other engines, for parity and benchmarks only: what they need would not resolve beside what Headrace needs.

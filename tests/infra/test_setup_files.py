@@ -20,7 +20,7 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in shown.splitlines() if line.startswith("  ")} == targets
 
 
-@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "bench.lock", "uv.lock"])
+@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "bench.lock", "uv.lock", "model-env.lock"])
 def test_locks_are_hashed_and_name_no_host(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text()
     pinned = re.findall(

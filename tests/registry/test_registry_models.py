@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.families import family_named
 from headrace.registry.aliases import mirror
+from headrace.registry.carried import model_code
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.models import bundle_key, download, register, version_exists
@@ -174,6 +177,10 @@ def test_pyfunc_loads_the_champion_and_predicts_as_the_bundle_does(
     profile = Bundle.load(bundle).read_reference()
     frame = profile.select(["amount", "channel"]).to_pandas()
     assert model.predict(frame) == pytest.approx(profile[PREDICTION].to_numpy())
+    # The model's own copy did it, and a Headrace that is installed is still the one that is imported.
+    assert type(model._model_impl).__module__ == f"{model_code().name}.registry.pyfunc"
+    fresh = importlib.machinery.PathFinder.find_spec("headrace", [entry for entry in sys.path if "code" in entry])
+    assert fresh is None
     columns = [(item.name, item.type.name) for item in model.metadata.signature.inputs.inputs]
     assert columns == [("amount", "double"), ("channel", "string")]
     assert model.input_example.shape == (5, 2)
@@ -187,8 +194,14 @@ def test_no_file_of_a_registered_model_can_run_code(
     version = _register(bundle, problem_name, tracking_uri, tmp_path, run_id)
     client = connect(tracking_uri)
     folder = Path(client.get_model_version_download_uri(problem_name, version).removeprefix("file://"))
-    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
-    assert suffixes <= {"", ".json", ".yaml", ".txt", ".parquet"}
+    code = model_code()
+    carried = [path for path in code.write(tmp_path / "code").rglob("*") if path.is_file()]
+    data = [path for path in folder.rglob("*") if path.is_file() and "code" not in path.relative_to(folder).parts]
+    assert {path.suffix for path in data} <= {"", ".json", ".yaml", ".txt", ".parquet"}
+    # ... but for our own modules, as readable source and as they stand here.
+    stored = {path.relative_to(folder).as_posix(): path for path in (folder / "code").rglob("*") if path.is_file()}
+    assert stored.keys() == {path.relative_to(tmp_path).as_posix() for path in carried}
+    assert all((tmp_path / name).read_bytes() == path.read_bytes() for name, path in stored.items())
 
 
 def test_pyfunc_refuses_a_bundle_that_was_changed(
@@ -203,9 +216,10 @@ def test_pyfunc_refuses_a_bundle_that_was_changed(
     client = connect(tracking_uri)
     client.set_registered_model_alias(problem_name, "champion", version)
     folder = Path(client.get_model_version_download_uri(problem_name, version).removeprefix("file://"))
-    (changed,) = [path for path in folder.rglob("model/*") if path.is_file()]
+    (changed,) = [path for path in folder.rglob("data/bundle/model/*") if path.is_file()]
     changed.write_bytes(changed.read_bytes() + b" ")
-    with pytest.raises(CorruptError, match="sha256 differs"):
+    # The model's own copy of CorruptError, so not the class that is imported here.
+    with pytest.raises(Exception, match="sha256 differs"):
         _pyfunc(tracking_uri, problem_name, "champion", monkeypatch)
 
 

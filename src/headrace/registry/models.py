@@ -23,6 +23,7 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import check_manifest, read_json, staged_folder, write_json
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
+from headrace.registry.carried import model_code
 from headrace.registry.client import KEY, STATUS, absent, connect, experiment_id, quoted, translated
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.definitions import Definition
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.tracking import MlflowClient
 
-#: What a process needs besides MLflow to load a version; given, so that MLflow does not spend 20 s on guessing it.
-REQUIREMENTS = ("headrace",)
-_LOADER = "headrace.registry.pyfunc"
 _EXAMPLE_ROWS = 5
 
 
@@ -157,6 +155,7 @@ def _logged_model(
 def _save(folder: Path, target: Path) -> None:
     bundle = Bundle.load(folder)
     slugs = [item.slug for item in bundle.definitions]
+    code = model_code()
     with warnings.catch_warnings():
         # MLflow warns about its own type hints while it is imported.
         warnings.simplefilter("ignore")
@@ -164,11 +163,13 @@ def _save(folder: Path, target: Path) -> None:
 
         mlflow.pyfunc.save_model(
             target,
-            loader_module=_LOADER,
+            loader_module=code.loader,
             data_path=str(folder),
+            code_paths=[str(code.write(target.with_name("code")))],
             signature=_signature(bundle.definitions),
             input_example=bundle.read_reference().select(slugs).slice(0, _EXAMPLE_ROWS).to_pandas(),
-            pip_requirements=list(REQUIREMENTS),
+            # Given, so that MLflow does not spend 20 s on guessing them.
+            pip_requirements=code.requirements(bundle.family),
         )
 
 

@@ -1,7 +1,8 @@
 """A model bundle as MLflow's generic model: `mlflow.pyfunc.load_model("models:/flights@champion")`.
 
-MLflow's other way, a `python_model` object, is stored as a pickle. This one stores the bundle folder as it is and the
-name of this module as its loader, so nothing is executed that did not come with the installed package.
+MLflow's other way, a `python_model` object, is stored as a pickle. This one stores the bundle folder as it is, and the
+modules that prediction needs as readable source under a name of their own (`registry.carried`). Headrace itself never
+runs a model's copy: it loads the bundle with its own code.
 """
 
 from __future__ import annotations

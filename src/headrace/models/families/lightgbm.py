@@ -20,11 +20,12 @@ from headrace.core.errors import CorruptError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
 from headrace.models.families.protocol import Label, Report, Rows
-from headrace.models.kept import Kept
 from headrace.models.space import Categorical, Config, Float, Integer, Space
 
 if TYPE_CHECKING:
     import lightgbm
+
+    from headrace.models.kept import Kept
 
 #: Rounds are found by early stopping. With a learning rate of .04 or more, more than this is seldom of use.
 MAX_ROUNDS = 300

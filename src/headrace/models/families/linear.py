@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,10 @@ from headrace.core.errors import CorruptError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
 from headrace.models.families.protocol import Label, Report, Rows
-from headrace.models.kept import Kept
 from headrace.models.space import Categorical, Config, Float, Space
+
+if TYPE_CHECKING:
+    from headrace.models.kept import Kept
 
 _FILE = "model.skops"
 #: Types beyond skops' own defaults that our pipelines are made of. Nothing outside can add to it.

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
-from headrace.models.kept import Kept
 from headrace.models.space import Config, Space
+
+if TYPE_CHECKING:
+    from headrace.models.kept import Kept
 
 Label = NDArray[np.float64]
 #: Indices of rows.

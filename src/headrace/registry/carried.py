@@ -1,0 +1,145 @@
+"""The code that a registered model carries, so that it loads where Headrace is not installed.
+
+A model's `code` folder is put in front of `sys.path` by MLflow. A copy named `headrace` there would shadow an
+installed Headrace for the whole process, and the second version that is loaded would run the first one's code. So the
+copy has a name of its own, made from the digest of what it holds:
+
+    code/headrace_model_<digest>/...    the modules that prediction imports, their imports renamed
+
+Only the modules that can be reached from the loader are copied, found by reading their import statements. The
+requirements are read from the same statements and pinned to the versions that are installed here.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from headrace.models.families import FAMILIES, family_named
+
+_PACKAGE = "headrace"
+#: Where the loader's code starts.
+LOADER = "headrace.registry.pyfunc"
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_NAME = re.compile(rf"\b{_PACKAGE}\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Import:
+    """One imported module. lazy: inside a function, so it runs when the function is called, if ever."""
+
+    module: str
+    line: int
+    lazy: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """The modules behind the loader: dotted name -> source file. name: what their package is called in the model."""
+
+    modules: Mapping[str, Path]
+    name: str
+
+    @property
+    def loader(self) -> str:
+        """The loader's module inside the model."""
+        return _NAME.sub(self.name, LOADER, count=1)
+
+    def write(self, folder: Path) -> Path:
+        """Copy the modules below a folder, renamed; the package's own folder, for MLflow's `code_paths`."""
+        for module, source in self.modules.items():
+            parts = module.split(".")[1:]
+            target = folder.joinpath(self.name, *parts)
+            target = target / "__init__.py" if source.name == "__init__.py" else target.with_suffix(".py")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_renamed(source, self.name))
+        return folder / self.name
+
+    def requirements(self, family: str) -> list[str]:
+        """What prediction with a model family needs besides MLflow: `name==version`, as installed here.
+
+        Another family's libraries count only where its module imports them at once.
+        """
+        others = {type(one).__module__ for one in FAMILIES.values()} - {type(family_named(family)).__module__}
+        roots = {
+            found.module.split(".")[0]
+            for module, source in self.modules.items()
+            for found in _imports(source)
+            if not (found.lazy and module in others)
+        }
+        foreign = sorted(roots - set(sys.stdlib_module_names) - {_PACKAGE})
+        return [f"{name}=={version(name)}" for name in (_DISTRIBUTIONS.get(root, root) for root in foreign)]
+
+
+def model_code() -> Code:
+    """The code that a model registered by this process carries."""
+    modules = dict(sorted(_reached(LOADER).items()))
+    digest = hashlib.sha256()
+    for module, source in modules.items():
+        digest.update(f"{module}\0".encode() + source.read_bytes() + b"\0")
+    return Code(modules=modules, name=f"{_PACKAGE}_model_{digest.hexdigest()[:12]}")
+
+
+def _reached(start: str) -> dict[str, Path]:
+    """Every module of ours that a module imports, directly or through others, with the packages around them."""
+    found: dict[str, Path] = {}
+    waiting = [start]
+    while waiting:
+        module = waiting.pop()
+        if module in found:
+            continue
+        found[module] = _source(module)
+        waiting += [one.module for one in _imports(found[module]) if one.module.split(".")[0] == _PACKAGE]
+        if "." in module:
+            waiting.append(module.rpartition(".")[0])
+    return found
+
+
+def _source(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(module)
+    return Path(spec.origin)
+
+
+def _imports(source: Path) -> Iterator[Import]:
+    """What a file imports; not what it imports for type checkers only."""
+    yield from _walk(ast.parse(source.read_text()), lazy=False)
+
+
+def _walk(node: ast.AST, *, lazy: bool) -> Iterator[Import]:
+    if isinstance(node, ast.Import):
+        yield from (Import(module=item.name, line=node.lineno, lazy=lazy) for item in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module is not None and node.module != "__future__":
+        yield Import(module=node.module, line=node.lineno, lazy=lazy)
+        for item in node.names:
+            whole = f"{node.module}.{item.name}"
+            if node.module.split(".")[0] == _PACKAGE and _is_module(whole):
+                yield Import(module=whole, line=node.lineno, lazy=lazy)
+    inner = lazy or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield from _walk(child, lazy=inner)
+
+
+def _is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:  # the part before the last dot is no package
+        return False
+
+
+def _renamed(source: Path, name: str) -> str:
+    """A file's text with the imports of our modules renamed. Those for type checkers only are left: they never run."""
+    lines = source.read_text().split("\n")
+    for line in {found.line for found in _imports(source) if found.module.split(".")[0] == _PACKAGE}:
+        lines[line - 1] = _NAME.sub(name, lines[line - 1], count=1)
+    return "\n".join(lines)
