@@ -64,6 +64,18 @@ def test_regression_counts_lower_as_better() -> None:
     assert decision.challenger < decision.champion
 
 
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_every_metric_tells_a_better_model_from_a_worse_one(name: str) -> None:
+    metric, (label, signal, cutoffs) = METRICS[name], _window()
+    baseline = float(metric.constant(label))
+    first = decide(metric, label, signal, None, cutoffs, margin=0.002, baseline=baseline)
+    assert first.promote
+    blurred = _blurred(signal, 0.5)
+    better = decide(metric, label, signal, blurred, cutoffs, margin=0, baseline=baseline, structural=True)
+    worse = decide(metric, label, blurred, signal, cutoffs, margin=0, baseline=baseline)
+    assert (better.promote, worse.promote) == (True, False)
+
+
 def test_days_are_the_unit_not_rows() -> None:
     """Rows copied within their day add no evidence: the interval must not shrink."""
     label, signal, cutoffs = _window(n=800, days=12)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from headrace.core.errors import DataError
+from headrace.evaluate import metrics as module
 from headrace.evaluate.metrics import METRICS
+from headrace.schema import problem
 
 
 def _data(seed: int, n: int = 300, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -20,6 +22,7 @@ def _data(seed: int, n: int = 300, ties: bool = True) -> tuple[np.ndarray, np.nd
     return label, np.round(prediction, 1) if ties else prediction
 
 
+@settings(deadline=None)  # the first call imports scikit-learn
 @given(seed=st.integers(0, 10_000), ties=st.booleans())
 def test_values_equal_scikit_learn(seed: int, ties: bool) -> None:
     y, p = _data(seed, ties=ties)
@@ -28,6 +31,8 @@ def test_values_equal_scikit_learn(seed: int, ties: bool) -> None:
     assert METRICS["log_loss"].value(y, inside) == pytest.approx(sk.log_loss(y, inside), abs=1e-12)
     assert METRICS["brier"].value(y, p) == pytest.approx(sk.brier_score_loss(y, p), abs=1e-12)
     assert METRICS["rmse"].value(y, p) == pytest.approx(sk.root_mean_squared_error(y, p), abs=1e-12)
+    assert METRICS["mae"].value(y, p) == pytest.approx(sk.mean_absolute_error(y, p), abs=1e-12)
+    assert METRICS["average_precision"].value(y, p) == pytest.approx(sk.average_precision_score(y, p), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", sorted(METRICS))
@@ -56,6 +61,37 @@ def test_hand_computed() -> None:
     y, p = np.array([0.0, 1, 0, 1]), np.array([0.2, 0.2, 0.4, 0.9])
     assert METRICS["auc"].value(y, p) == pytest.approx((0.5 + 0 + 1 + 1) / 4)
     assert METRICS["brier"].value(y, p) == pytest.approx((0.04 + 0.64 + 0.16 + 0.01) / 4)
+    assert METRICS["mae"].value(y, p) == pytest.approx((0.2 + 0.8 + 0.4 + 0.1) / 4)
+    # .9 is right: half of the positives at a precision of 1; of .2, a tie, one of two: all of them at 2 of 4
+    assert METRICS["average_precision"].value(y, p) == pytest.approx(0.5 * 1 + 0.5 * 2 / 4)
+
+
+def test_the_constant_is_the_best_prediction_without_features() -> None:
+    y = np.array([0.0, 0, 0, 1, 9])
+    for metric in (METRICS["rmse"], METRICS["mae"]):
+        best = metric.value(y, np.full(5, metric.constant(y)))
+        assert all(best <= metric.value(y, np.full(5, other)) for other in np.linspace(0, 9, 91))
+
+
+def test_a_resample_of_one_class_has_no_rank() -> None:
+    y, p, groups = np.array([0.0, 0, 1]), np.array([0.1, 0.2, 0.9]), np.array([0, 0, 1])
+    for metric in METRICS.values():
+        found = metric.resampled(y, p, groups, np.array([[2.0, 0.0], [1.0, 1.0]]))
+        assert np.isfinite(found[1])
+        assert np.isfinite(found[0]) == (not metric.ranks)
+
+
+def test_average_precision_in_slices_is_that_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, p = _data(5)
+    groups, weights = np.arange(300) % 7, np.random.default_rng(0).integers(0, 3, (50, 7)).astype(float)
+    whole = METRICS["average_precision"].resampled(y, p, groups, weights)
+    monkeypatch.setattr(module, "_SLICE", 900)
+    np.testing.assert_array_equal(METRICS["average_precision"].resampled(y, p, groups, weights), whole)
+
+
+def test_a_declaration_knows_every_metric_and_which_labels_it_measures() -> None:
+    assert set(problem.METRICS) == set(METRICS)
+    assert set(problem._BINARY) == {name for name, metric in METRICS.items() if metric.binary}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 
 
-@pytest.fixture(params=["auc", "rmse"])
+@pytest.fixture(params=["auc", "rmse", "mae"])
 def metric(request: pytest.FixtureRequest) -> Metric:
     return METRICS[request.param]
 
@@ -50,6 +50,31 @@ def test_learns(family: Family, metric: Metric) -> None:
     else:
         spread = float(_label(metric)[VALID].std())
         assert metric.value(_label(metric)[VALID], predicted) < 0.5 * spread
+
+
+def test_of_a_number_it_learns_what_the_metric_asks_for(family: Family) -> None:
+    """Noise that is seldom, large and positive moves the mean, not the median."""
+    y = examples.number(TABLE) + np.where(np.random.default_rng(0).random(600) < 0.1, 20.0, 0.0)
+    fitted = {
+        name: family.fit(
+            DESIGN.rows(TRAIN), y[TRAIN], family.default(), metric=METRICS[name], valid=(DESIGN.rows(VALID), y[VALID])
+        ).predict(DESIGN.rows(VALID))
+        for name in ("rmse", "mae")
+    }
+    assert METRICS["mae"].value(y[VALID], fitted["mae"]) < 0.95 * METRICS["mae"].value(y[VALID], fitted["rmse"])
+    assert fitted["rmse"].mean() > fitted["mae"].mean() + 1
+    assert np.median(y[VALID] - fitted["mae"]) == pytest.approx(0, abs=0.4)
+
+
+def test_another_unit_of_the_label_is_another_unit_of_the_prediction(family: Family) -> None:
+    y = examples.number(TABLE)
+    for name in ("rmse", "mae"):
+        one, large = (
+            family.fit(DESIGN.rows(TRAIN), scaled, family.default(), metric=METRICS[name], rounds=20).predict(DESIGN)
+            for scaled in (y[TRAIN], 1e5 * y[TRAIN] + 3e6)
+        )
+        assert np.corrcoef(one, large)[0, 1] > 0.999
+        assert METRICS["mae"].value(1e5 * one + 3e6, large) < 0.05 * large.std()
 
 
 def test_same_seed_same_bits_whatever_the_threads(family: Family, metric: Metric) -> None:

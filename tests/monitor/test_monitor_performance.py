@@ -107,9 +107,23 @@ def test_regression_is_judged_by_rmse_relative_to_the_reference() -> None:
     rng = np.random.default_rng(5)
     y = rng.normal(1000, 100, size=2000)
     p = y + rng.normal(0, 10, size=2000)
-    worse = performance(y, p + rng.normal(0, 10, size=2000), reference_metrics={"rmse": 10.0}, binary=False)
+    worse = performance(y, p + rng.normal(0, 10, size=2000), reference_metrics={"rmse": 10.0}, metric="rmse")
     assert worse.dropped
-    assert not performance(y, p, reference_metrics={"rmse": 9.8}, binary=False).dropped
+    assert not performance(y, p, reference_metrics={"rmse": 9.8}, metric="rmse").dropped
+
+
+@pytest.mark.parametrize("metric", ["average_precision", "brier", "mae"])
+def test_the_problems_own_metric_is_judged(metric: str) -> None:
+    rng = np.random.default_rng(6)
+    reference, current = _rows(rng, 4000), _rows(rng, 4000, signal=0.2)
+    if metric == "mae":
+        reference, current = ((p + rng.normal(0, spread, 4000), p) for (_, p), spread in ((reference, 1), (current, 2)))
+    measured = {"reference_label": reference[0], "reference_prediction": reference[1], "metric": metric}
+    worse, same = performance(*current, **measured), performance(*reference, **measured)  # type: ignore[arg-type]
+    assert worse.metrics[metric].dropped
+    assert metric in worse.note
+    assert not same.dropped
+    assert next(iter(worse.metrics)) == metric
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def decide(
 ) -> GateDecision:
     """Compare two models' predictions [n] for the gate's rows.
 
-    champion None: there is none yet, and `baseline` (one number for every row: the training labels' mean) must be
+    champion None: there is none yet, and `baseline` (`metric.constant` of the training labels, for every row) must be
     beaten, at the interval's lower end. A plain refresh is the same recipe on newer data: its estimate must not be
     worse by more than `margin`; to ask for proof there would keep an ageing model whenever the window is noisy. A
     structural change (other features, family or code) must be better at the interval's lower end.

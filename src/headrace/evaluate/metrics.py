@@ -9,13 +9,15 @@
 
 A resample by group weighs all rows of a group alike, so a metric over R resamples needs sums per group only:
 means from group sums, and the AUC from C [D, D], where C[d, e] counts the pairs (positive in d, negative in e) in the
-right order (ties half): AUC_r = W_r C W_r' / (W_r . positives * W_r . negatives). Exact, and free of R sorts.
+right order (ties half): AUC_r = W_r C W_r' / (W_r . positives * W_r . negatives). Exact, and free of R sorts. Average
+precision weighs the rows of one order by prediction: cumulative sums [R, n], in slices of R that bound the memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,19 +28,25 @@ Floats = NDArray[np.float64]
 Groups = NDArray[np.int64]
 
 _CLIP = 1e-15
+#: Numbers of one slice of weighed rows [resamples, n].
+_SLICE = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """A measure of quality. binary: y is 0 / 1 and p a probability, else both are numbers.
 
-    resampled(y, p, g, W) -> [R] values, NaN where a resample cannot be measured (one class only).
+    resampled(y, p, g, W) -> [R] values, NaN where a resample cannot be measured (one class only). constant: labels ->
+    the best prediction that is the same for every row. ranks: the order of predictions counts, so both classes have
+    to be there.
     """
 
     name: str
     greater_is_better: bool
     binary: bool
     resampled: Callable[[Floats, Floats, Groups, Floats], Floats]
+    constant: Callable[[Floats], Any] = np.mean
+    ranks: bool = False
 
     def value(self, label: Floats, prediction: Floats) -> float:
         """The metric of predictions [n]. Raises DataError on NaN, infinity, wrong shapes or one class."""
@@ -65,7 +73,7 @@ class Metric:
             classes = np.unique(y)
             if not set(classes.tolist()) <= {0.0, 1.0}:
                 raise DataError("a binary label must be 0 or 1", where=self.name, found=classes[:10].tolist())
-            if self.name == "auc" and len(classes) < 2:
+            if self.ranks and len(classes) < 2:
                 raise DataError("the label has one class only", where=self.name, found=classes.tolist())
         return y, p
 
@@ -104,6 +112,24 @@ def ordered_pairs(y: Floats, p: Floats, g: Groups, groups: int) -> tuple[Floats,
     return pairs, positives, negatives
 
 
+def _average_precision(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
+    """Sum of precision x (step in recall) over the distinct predictions, from the largest down, as in scikit-learn."""
+    order = np.argsort(-p, kind="stable")
+    last = np.flatnonzero(np.diff(p[order], append=np.nan) != 0)  # of each run of equal predictions
+    positive, group = y[order] == 1, g[order]
+    found = np.full(len(weights), np.nan)
+    step = max(1, _SLICE // len(y))
+    for start in range(0, len(weights), step):
+        drawn = weights[start : start + step][:, group]
+        taken = np.cumsum(drawn, axis=1)[:, last]
+        right = np.cumsum(drawn * positive, axis=1)[:, last]
+        precision = np.divide(right, taken, out=np.zeros_like(right), where=taken > 0)
+        area = (precision * np.diff(right, axis=1, prepend=0.0)).sum(axis=1)
+        there = right[:, -1] > 0
+        found[start : start + step][there] = area[there] / right[there, -1]
+    return found
+
+
 def _mean(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., Floats]:
     """A metric that is a mean over rows (or its root), from sums per group."""
 
@@ -125,12 +151,18 @@ def _squared_rows(y: Floats, p: Floats) -> Floats:
     return np.asarray((y - p) ** 2, dtype=np.float64)
 
 
+def _absolute_rows(y: Floats, p: Floats) -> Floats:
+    return np.asarray(np.abs(y - p), dtype=np.float64)
+
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="auc", greater_is_better=True, binary=True, resampled=_auc),
+        Metric(name="auc", greater_is_better=True, binary=True, resampled=_auc, ranks=True),
+        Metric(name="average_precision", greater_is_better=True, binary=True, resampled=_average_precision, ranks=True),
         Metric(name="log_loss", greater_is_better=False, binary=True, resampled=_mean(_log_loss_rows)),
         Metric(name="brier", greater_is_better=False, binary=True, resampled=_mean(_squared_rows)),
         Metric(name="rmse", greater_is_better=False, binary=False, resampled=_mean(_squared_rows, root=True)),
+        Metric(name="mae", greater_is_better=False, binary=False, resampled=_mean(_absolute_rows), constant=np.median),
     )
 }

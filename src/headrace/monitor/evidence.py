@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.blocks import Blocks
 from headrace.monitor.calibration import adjusted
@@ -98,7 +99,7 @@ def window_evidence(
     cutoffs_us: NDArray[np.int64] | None = None,
     length_us: int = 0,
     memory_us: Mapping[str, int] | None = None,
-    binary: bool = True,
+    metric: str = "auc",
     censored: int = 0,
     seed: int = 0,
 ) -> WindowEvidence:
@@ -108,10 +109,10 @@ def window_evidence(
     `_label` (null while immature). exclude: features that say when it is, not how the world is. A reference made of
     training rows flatters the model on itself: give `unseen` [any], rows that it had not seen when it made their
     `_prediction`; where they have `_label` and `_cutoff` too, quality is held to theirs, else to `reference_metrics`
-    (auc, log_loss, rmse; taken as exact), else to the reference's own. cutoffs_us [rows of current]: days are what the
+    (by name; taken as exact), else to the reference's own. cutoffs_us [rows of current]: days are what the
     quality's bootstrap draws. length_us: of the window; with it and `_cutoff` in the reference no feature is surer than
     the scatter of such windows allows (`monitor.blocks`), else rows are taken as independent. memory_us: feature -> its
-    lookback. censored: counted by the caller, who knows the spine.
+    lookback. metric: the problem's. censored: counted by the caller, who knows the spine.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
     if outcome := _in_the_way(facts["reference_rows"], facts["rows"]):
@@ -137,12 +138,12 @@ def window_evidence(
     )  # fmt: skip
     known, those = _labelled(reference, blocks)
     label = _distribution(
-        LABEL, "categorical" if binary else "numeric", known, current,
+        LABEL, "categorical" if METRICS[metric].binary else "numeric", known, current,
         alpha=fdr * _LABEL, floor=floor, blocks=those, seed=seed,
     )  # fmt: skip
     if unseen is None and reference_metrics is None:
         unseen = reference
-    quality = _quality(unseen, current, reference_metrics, cutoffs_us, binary, fdr * _PERFORMANCE, seed)
+    quality = _quality(unseen, current, reference_metrics, cutoffs_us, metric, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
         columns=columns,
@@ -237,7 +238,7 @@ def _quality(
     current: pa.Table,
     metrics: Mapping[str, float] | None,
     cutoffs_us: NDArray[np.int64] | None,
-    binary: bool,
+    metric: str,
     alpha: float,
     seed: int,
 ) -> Performance | None:
@@ -257,7 +258,7 @@ def _quality(
         **before,
         reference_metrics=metrics,
         cutoffs_us=cutoffs_us,
-        binary=binary,
+        metric=metric,
         alpha=alpha,
         seed=seed,
     )

@@ -22,8 +22,9 @@ _BLOCKS, _MIN_GROUPS = 50, 4
 _MIN_LABELS = 30
 _BINS = 10
 #: How much worse a metric must be to count: absolute, or relative where the metric has the label's unit.
-MARGINS = {"auc": 0.02, "log_loss": 0.02, "rmse": 0.05}
-_RELATIVE = frozenset({"rmse"})
+MARGINS = {"auc": 0.02, "average_precision": 0.1, "log_loss": 0.02, "brier": 0.05, "rmse": 0.05, "mae": 0.05}
+#: Of these the margin is a share of the value: it has the label's unit, or lies by how rare positives are.
+_RELATIVE = frozenset({"average_precision", "brier", "rmse", "mae"})
 CALIBRATION = "calibration_error"
 
 
@@ -45,7 +46,8 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """metrics: auc, log_loss and calibration_error, or rmse. dropped: one is worse for certain and by its margin.
+    """metrics: the problem's own; with a binary label also auc, log_loss and calibration_error. dropped: one is worse
+    for certain and by its margin.
 
     labelled: rows with a label and a prediction. note: why something is not judged, or what dropped.
     """
@@ -86,14 +88,17 @@ def performance(
     reference_cutoffs_us: Groups | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: Groups | None = None,
-    binary: bool = True,
+    metric: str = "auc",
     alpha: float = 0.002,
     seed: int = 0,
 ) -> Performance:
     """Quality of predictions [n] whose labels [n] are known (NaN: not yet), against the reference's.
 
+    metric: the problem's own, always among those that are measured.
+
     The reference is rows (their luck counts too) or metrics by name, taken as exact; with neither, nothing can drop.
     """
+    binary = METRICS[metric].binary
     with_both = np.isfinite(label) & np.isfinite(prediction)
     count = int(with_both.sum())
     y, p = np.asarray(label[with_both], np.float64), np.asarray(prediction[with_both], np.float64)
@@ -107,16 +112,19 @@ def performance(
         return Performance(note="labels are not 0 or 1", **facts)
     current = _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed)
     reference = _reference(reference_label, reference_prediction, reference_cutoffs_us, binary, seed)
-    names = _names(y, binary)
+    names = _names(y, metric)
     metrics = {name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha) for name in names}
     worse = [name for name, found in metrics.items() if found.dropped]
     return Performance(metrics=metrics, dropped=bool(worse), note=_note(y, binary, worse, current), **facts)
 
 
-def _names(y: Floats, binary: bool) -> tuple[str, ...]:
-    if not binary:
-        return ("rmse",)
-    return ("auc", "log_loss", CALIBRATION) if len(np.unique(y)) == 2 else ("log_loss", CALIBRATION)
+def _names(y: Floats, metric: str) -> tuple[str, ...]:
+    """What is measured: the problem's metric first. Of one class what ranks cannot be."""
+    if not METRICS[metric].binary:
+        return (metric,)
+    both = len(np.unique(y)) == 2
+    names = [name for name in dict.fromkeys((metric, "auc", "log_loss")) if both or not METRICS[name].ranks]
+    return (*names, CALIBRATION)
 
 
 def _side(y: Floats, p: Floats, cutoffs_us: Groups | None, seed: int) -> _Side:

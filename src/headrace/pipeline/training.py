@@ -261,7 +261,7 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     }
     return {
         "metrics": {f"tune_{context.problem.metric}": searched.facts["value"], **metrics},
-        "baseline": float(data.label[windows.train].mean()),
+        "baseline": float(METRICS[context.problem.metric].constant(data.label[windows.train])),
         "rounds": fitted.rounds,
         "windows": windows.describe(),
     }

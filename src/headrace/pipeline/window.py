@@ -215,7 +215,7 @@ def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> W
         cutoffs_us=current.cutoffs_us,
         length_us=held.spacing_us or current.length_us,
         memory_us=held.memory_us,
-        binary=problem.label_expression.binary,
+        metric=problem.metric,
         censored=current.censored,
         seed=seed,
     )

@@ -17,8 +17,8 @@ from headrace.schema.horizon import HorizonLabel, parse_label
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.table import Table
 
-METRICS = ("auc", "log_loss", "rmse")
-_BINARY = ("auc", "log_loss")
+_BINARY = ("auc", "average_precision", "log_loss", "brier")
+METRICS = (*_BINARY, "rmse", "mae")
 #: Values of `where` that are chosen from the data.
 AUTO: Literal["auto"] = "auto"
 _TUPLES = ("lookbacks", "entities", "ignore", "groupby", "primitives", "seed_features", "include", "exclude")

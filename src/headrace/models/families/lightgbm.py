@@ -34,7 +34,7 @@ PATIENCE = 20
 _COARSEST = 0.5
 _FILE = "model.txt"
 #: Our metric -> LightGBM's own, watched while it trains; another metric is computed by us from its predictions.
-_WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse"}
+_WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse", "mae": "l1"}
 #: Fewer rows than this are predicted faster by one thread than by waking others.
 _ROWS_PER_THREAD = 256
 
@@ -157,7 +157,7 @@ class LightGBM:
     @staticmethod
     def _parameters(config: Mapping[str, Any], metric: Metric, rows: int, seed: int, threads: int) -> dict[str, Any]:
         fixed = {
-            "objective": "binary" if metric.binary else "regression",
+            "objective": _objective(metric),
             "metric": _WATCHED.get(metric.name, "none"),
             "bagging_freq": 1,
             "deterministic": True,
@@ -171,6 +171,13 @@ class LightGBM:
         # A leaf must not ask for more rows than a small problem has to give.
         leaf = min(int(config["min_data_in_leaf"]), max(rows // 20, 1))
         return {**config, **fixed, "min_data_in_leaf": leaf}
+
+
+def _objective(metric: Metric) -> str:
+    """What the trees minimise: log loss for every metric of a probability, else the metric itself."""
+    if metric.binary:
+        return "binary"
+    return "regression_l1" if metric.name == "mae" else "regression"
 
 
 #: The parameters that decide how rows are binned; data that agrees in them serves any config.
@@ -247,6 +254,7 @@ def _loss(booster: lightgbm.Booster, metric: Metric) -> float:
     if metric.name in _WATCHED:
         _, _, value, greater_is_better = booster.eval_valid()[0][:4]
     else:
-        own = booster.eval_valid(lambda p, data: (metric.name, metric.value(data.get_label(), p), False))
+        up = metric.greater_is_better
+        own = booster.eval_valid(lambda p, data: (metric.name, metric.value(data.get_label(), p), up))
         _, _, value, greater_is_better = own[0][:4]
     return float(-value if greater_is_better else value)

@@ -41,7 +41,10 @@ class Fitted(Protocol):
 
 
 class Family(Protocol):
-    """A kind of model. metric.binary tells whether to learn a probability or a number."""
+    """A kind of model. metric.binary tells whether to learn a probability or a number.
+
+    Of a number it learns what the metric asks for: the mean for `rmse`, the median for `mae`, or as near as it can.
+    """
 
     @property
     def name(self) -> str:
