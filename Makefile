@@ -24,7 +24,8 @@ SECURITY_STAMP := .venv-security/.installed
 # A registered model is loaded where MLflow is, and Headrace is not.
 MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
-COMPILE := $(UV) pip compile --quiet --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
+# One lock serves every Python from 3.11 on, on Linux and on Apple's processors.
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
 ##@ The two commands
 
@@ -146,18 +147,11 @@ help: ## This list
 
 # The stamp is written last, so an interrupted install is taken up again. uv comes by pip, pinned and hashed.
 $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
-	@python=""; for candidate in $(PYTHON) python3.11 python3 python; do \
-		if "$$candidate" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; \
-		then python="$$candidate"; break; fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-		echo "Headrace needs Python 3.11, and none was found. Install it, or name it: make setup PYTHON=/path/to/python3.11" >&2; \
-		exit 1; \
-	fi; \
-	[ -x $(BIN)/python ] || "$$python" -m venv $(VENV)
+	@[ -x $(BIN)/python ] || $(SHELL) infra/make-venv.sh $(VENV) $(PYTHON)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.lock
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	@$(BIN)/python -c 'from headrace.core.openmp import ensure_openmp; ensure_openmp()'
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP) requirements/bench.lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from headrace.core.openmp import ensure_openmp
 from headrace.synthesis.values import Floats
 
 #: Permuted copies ("shadows") that stand for noise; their gain at this quantile is the bar.
@@ -20,6 +21,7 @@ def gains_against_noise(
 
     Shadows are columns drawn at random with their rows permuted: same distribution, no meaning.
     """
+    ensure_openmp()
     import lightgbm  # 0.3 s: only selection needs it here
 
     rng = np.random.default_rng([seed, 1])

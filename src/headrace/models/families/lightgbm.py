@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import CorruptError
+from headrace.core.openmp import ensure_openmp
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
 from headrace.models.families.protocol import Label, Report, Rows
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import lightgbm
 
     from headrace.models.kept import Kept
+
+ensure_openmp()  # here, before the first of the imports of LightGBM below
 
 #: Rounds are found by early stopping. With a learning rate of .04 or more, more than this is seldom of use.
 MAX_ROUNDS = 300
