@@ -20,11 +20,11 @@ def test_help_lists_every_target() -> None:
     assert {line.split()[0] for line in shown.splitlines() if line.startswith("  ")} == targets
 
 
-@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "bench.lock", "uv.lock", "model-env.lock"])
+@pytest.mark.parametrize("name", ["core.lock", "dev.lock", "bench.lock", "security.lock", "uv.lock", "model-env.lock"])
 def test_locks_are_hashed_and_name_no_host(name: str) -> None:
     text = (ROOT / "requirements" / name).read_text()
     pinned = re.findall(
-        r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+ \\\n(    --hash=sha256:[0-9a-f]{64})", text, re.MULTILINE
+        r"^[a-z0-9][a-z0-9._-]*(?:\[[a-z,]+\])?==\S+(?: ; .+)? \\\n(    --hash=sha256:[0-9a-f]{64})", text, re.MULTILINE
     )
     assert len(pinned) == len(re.findall(r"^[a-z0-9]", text, re.MULTILINE))
     assert "://" not in text

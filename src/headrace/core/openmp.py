@@ -1,8 +1,8 @@
 """The OpenMP runtime that LightGBM's wheel expects from the system: `libgomp.so.1` on Linux.
 
 A bare Debian has none, and installing one takes root. scikit-learn's wheel brings the same library, but under a name of
-its own (`libgomp-e985bcbb.so.1.0.0`), by which LightGBM does not find it. So a copy that carries the standard name is loaded
-first: the dynamic loader then takes LightGBM's request as answered.
+its own (`libgomp-e985bcbb.so.1.0.0`), by which LightGBM does not find it. So a copy that carries the standard name is
+loaded first: the dynamic loader then takes LightGBM's request as answered.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _NAME = "libgomp.so.1"
 
 @cache
 def ensure_openmp() -> None:
-    """Make `libgomp.so.1` loadable in this process. Call it before LightGBM is imported; elsewhere than on Linux it does nothing.
+    """Make `libgomp.so.1` loadable in this process, on Linux. Call it before LightGBM is imported.
 
     Raises:
         UnavailableError: Neither the system nor scikit-learn's wheel has the library.
