@@ -14,7 +14,7 @@ import pytest
 from headrace.cli import lifecycle, processes
 from headrace.cli.lifecycle import Service, recorded, running, start_services, stop_services
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.core.files import read_json, write_json
+from headrace.core.kept import forget_kept, read_kept, write_kept
 
 
 @pytest.fixture
@@ -117,10 +117,10 @@ def test_down_spares_a_process_that_was_given_the_pid(root: Path) -> None:
     """A record whose pid now belongs to somebody else: another start time, so not ours."""
     start_services(root, (web("first"),))
     path = root / "run" / "services.json"
-    record = read_json(path)
+    record = read_kept(path)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         forged = {**record["services"][0], "name": "forged", "pid": stranger.pid, "mark": "another"}
-        write_json(path, {"services": [*record["services"], forged]})
+        write_kept(path, {"services": [*record["services"], forged]})
         assert stop_services(root) == ["first"]
         assert stranger.poll() is None
         stranger.communicate(b"\n")
@@ -145,7 +145,7 @@ def test_down_reaches_children_that_left_the_session(root: Path) -> None:
 
 def test_a_spoilt_record_is_named(root: Path) -> None:
     path = root / "run" / "services.json"
-    write_json(path, {"services": [{"pid": 1}]})
+    write_kept(path, {"services": [{"pid": 1}]})
     with pytest.raises(CorruptError, match=r"services\.json"):
         recorded(root)
-    path.unlink()
+    forget_kept(path)

@@ -14,6 +14,7 @@ import pytest
 from headrace.core.clock import NEVER
 from headrace.core.errors import ConflictError, DataError, DeclarationError
 from headrace.core.files import read_json
+from headrace.core.kept import forget_kept
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.runner import STAGES, PipelineRun
@@ -229,7 +230,7 @@ def test_a_champion_is_not_measured_on_what_it_learnt_from(turned: Shop) -> None
 def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:
     shop = copy
     before = shop.run().outputs("training-set")["sha256"]
-    (shop.home / "lake" / "shop" / "clock.json").unlink()
+    forget_kept(shop.home / "lake" / "shop" / "clock.json")
     again = shop.run()
     assert not again.run_stage("ingest").cached
     assert again.outputs("training-set")["sha256"] == before

@@ -18,7 +18,7 @@ from filelock import FileLock
 from headrace.cli import processes
 from headrace.cli.processes import Started
 from headrace.core.errors import CorruptError, NotFoundError, UnavailableError
-from headrace.core.files import read_json, write_json
+from headrace.core.kept import forget_kept, read_kept, write_kept
 
 #: How long a service may take to its first answer, s. Prefect's server migrates its database first.
 START_TIMEOUT_S = 150.0
@@ -140,7 +140,7 @@ def stop_services(root: Path) -> list[str]:
         stopped = [one.name for one in standing if processes.is_alive(one)]
         for one in reversed(standing):
             processes.stop([one])
-        (root / "run" / "services.json").unlink(missing_ok=True)
+        forget_kept(_path(root))
     return stopped
 
 
@@ -163,18 +163,23 @@ def project_folder() -> Path:
 
 
 def _record(root: Path, started: Iterable[Started]) -> None:
-    write_json(root / "run" / "services.json", {"services": [asdict(one) for one in started]})
+    write_kept(_path(root), {"services": [asdict(one) for one in started]})
 
 
 def recorded(root: Path) -> list[Started]:
     """What `services.json` names, whether it still runs or not."""
     try:
-        record = read_json(root / "run" / "services.json")
+        record = read_kept(_path(root))
         return [Started(**fields) for fields in record["services"]]
     except NotFoundError:
         return []
     except (KeyError, TypeError):
-        raise CorruptError("not a record of services", where=str(root / "run" / "services.json")) from None
+        fix = f"end what runs by hand, then delete it; the logs beside it name the services: {root / 'run'}"
+        raise CorruptError("not a record of services", where=str(_path(root)), fix=fix) from None
+
+
+def _path(root: Path) -> Path:
+    return root / "run" / "services.json"
 
 
 def answers(probe: str) -> bool:

@@ -1,51 +1,219 @@
 """Small SQLite files that many threads and processes write: short BEGIN IMMEDIATE transactions, WAL, synchronous=FULL.
 
 A change is there whole and for good, or not at all, whoever else is writing.
+
+Every transaction counts up the file's serial number (SQLite's user_version) and ends with a sha256 of all rows, in the
+table `seal`. A process compares them once for each serial number that it meets, after SQLite's own check: a bit that
+flipped in a version's number or in a decision is found before anybody acts on it. The last serial number is noted
+beside the file, as `.NAME.serial`, so that a file that was lost, or is older than the last one written, is noticed.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
+from headrace.core.files import write_bytes
+from headrace.core.fingerprint import fingerprint
+
 _BUSY_S = 30.0
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_UNUSABLE = {
+    sqlite3.SQLITE_FULL: "make room on its disk, then do it again",
+    sqlite3.SQLITE_IOERR: "see that its disk is there and has room, then do it again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable, then do it again",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable, then do it again",
+    sqlite3.SQLITE_PERM: "make the file and its folder readable and writable, then do it again",
+    sqlite3.SQLITE_BUSY: "another process has held it for long: see that it ends, then do it again",
+    sqlite3.SQLITE_LOCKED: "another process has held it for long: see that it ends, then do it again",
+}
+_TABLES = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seal' ORDER BY name"
+)
+_SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), sha256 TEXT NOT NULL)"
+
+#: File (and which one stood there: device, inode) -> the serial number that was last compared with its seal.
+_COMPARED: dict[tuple[Path, int, int], int] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
     """One file. schema: CREATE TABLE IF NOT EXISTS statements; last: the table that the last of them makes, by which a
-    file that has them all is known."""
+    file that has them all is known. fix: what to do about a damaged file. anew: a lost file is begun anew, because
+    whoever reads it notices and mends that; otherwise it is an error."""
 
     path: Path
     schema: str
     last: str
+    fix: str = "bring it back from a backup"
+    anew: bool = False
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection to look with. Reading makes no file: where there is none yet, empty tables are read."""
-        with closing(self._open(self.path if self.path.exists() else ":memory:")) as connection:
-            yield connection
+        """A connection to look with. Reading makes no file: where there is none yet, empty tables are read.
+
+        Raises CorruptError where the file is damaged, UnavailableError where it cannot be read.
+        """
+        with translated(self.path, self.fix):
+            self._require_there()
+            with closing(self._open(self.path if self.path.exists() else ":memory:")) as connection:
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, or nothing."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(self._open(self.path)) as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        """One transaction: all of it, or nothing. Raises as `read` does."""
+        with translated(self.path, self.fix):
+            self._require_there()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._open(self.path)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    self._compare(connection)
+                    yield connection
+                    serial = self._seal(connection)
+                except BaseException:
+                    if connection.in_transaction:  # a full disk ends it by itself
+                        connection.execute("ROLLBACK")
+                    raise
+                connection.execute("COMMIT")
+            self._note(serial)
 
     def _open(self, path: Path | str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
-        connection.execute("PRAGMA synchronous = FULL")
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self.last,)).fetchone():
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(self.schema)
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self.last,)).fetchone():
+                self._compare_apart(connection)
+            elif connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seal'").fetchone():
+                raise self._corrupt("is of something else")
+            else:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.executescript(self.schema)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _compare_apart(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")
+        try:
+            self._compare(connection)
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+    def _compare(self, connection: sqlite3.Connection) -> None:
+        """Compare the rows with their seal, unless that was done for this serial number; inside a transaction."""
+        serial, file = _serial(connection), self._file()
+        if file is None or _COMPARED.get(file) == serial:
+            return
+        if serial < self._noted() and not (serial == 0 and self.anew):
+            raise self._corrupt("is older than what was last written")
+        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise self._corrupt(f"is damaged ({' '.join(found.split())[:120]})")
+        if serial and _sealed(connection) != self._digest(connection, serial):
+            raise self._corrupt("is damaged (its checksum differs)")
+        _COMPARED[file] = serial
+
+    def _seal(self, connection: sqlite3.Connection) -> int:
+        """Count up the serial number and write the sum of all rows; returns the number."""
+        serial = max(_serial(connection), self._noted()) + 1
+        connection.execute(_SEAL)
+        connection.execute(f"PRAGMA user_version = {serial:d}")
+        connection.execute("INSERT OR REPLACE INTO seal VALUES (1, ?)", (self._digest(connection, serial),))
+        return serial
+
+    def _digest(self, connection: sqlite3.Connection, serial: int) -> str:
+        names = connection.execute(_TABLES)
+        digest = hashlib.sha256(f"{self.path.name} {self.last} {serial}".encode())
+        for (name,) in names.fetchall():
+            digest.update(name.encode())
+            for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid'):
+                digest.update(repr(row).encode())
+        return digest.hexdigest()
+
+    def _file(self) -> tuple[Path, int, int] | None:
+        try:
+            stat = self.path.stat()
+        except FileNotFoundError:
+            return None  # tables in memory
+        return self.path, stat.st_dev, stat.st_ino
+
+    def _require_there(self) -> None:
+        """A file that was written before must be there, and hold something."""
+        size = self.path.stat().st_size if self.path.exists() else None
+        if size or self.anew or not self._noted():
+            return
+        raise self._corrupt("is gone" if size is None else "is empty")
+
+    def _corrupt(self, what: str) -> CorruptError:
+        fix = (
+            f"{self.fix}; to go on with what is there, delete {self._note_path.name}"
+            if "damaged" not in what
+            else self.fix
+        )
+        return CorruptError(what, where=str(self.path), fix=fix)
+
+    @property
+    def _note_path(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.serial")
+
+    def _noted(self) -> int:
+        """The serial number that was last written; 0 where no note tells."""
+        try:
+            number, sum_ = self._note_path.read_text().split()
+            return int(number) if sum_ == _sum(int(number)) else 0
+        except (OSError, ValueError):
+            return 0
+
+    def _note(self, serial: int) -> None:
+        # The change itself is committed: that the note cannot be written is no failure of it.
+        with contextlib.suppress(OSError):
+            write_bytes(self._note_path, f"{serial} {_sum(serial)}\n".encode())
+
+
+@contextmanager
+def translated(path: Path, fix: str) -> Iterator[None]:
+    """SQLite's errors about a file, and the file system's, as ours: CorruptError or UnavailableError, with a fix."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if (ours := failure(error, path, fix)) is None:
+            raise
+        raise ours from error
+    except PermissionError as error:
+        raise UnavailableError(
+            f"cannot be used ({error.strerror})", where=str(error.filename or path), fix=_UNUSABLE[sqlite3.SQLITE_PERM]
+        ) from error
+
+
+def failure(error: sqlite3.Error, path: Path, fix: str) -> HeadraceError | None:
+    """What an error of SQLite says of the file; None where it is about a statement. fix: of a damaged file."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _DAMAGED:
+        return CorruptError(f"is damaged ({error})", where=str(path), fix=fix)
+    if code in _UNUSABLE:
+        return UnavailableError(f"cannot be used ({error})", where=str(path), fix=_UNUSABLE[code])
+    return None
+
+
+def _serial(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _sealed(connection: sqlite3.Connection) -> str | None:
+    try:
+        row = connection.execute("SELECT sha256 FROM seal").fetchone()
+    except sqlite3.OperationalError:
+        return None
+    return str(row[0]) if row else None
+
+
+def _sum(serial: int) -> str:
+    return fingerprint(serial)[:16]

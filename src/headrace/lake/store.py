@@ -2,7 +2,7 @@
 
     lake/<problem>/tables/<table>/<sequence>-<digest>/     batches
     lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
-    lake/<problem>/clock.json                              the production clock
+    lake/<problem>/clock.json                              the production clock, kept twice (core.kept)
 
 Nothing is ever overwritten. A row whose key has come before is a version of it, known from its arrival; which rows
 really are versions is decided on reading (see snapshot.py), so an append costs the same however much lies there.
@@ -23,8 +23,9 @@ from filelock import FileLock
 
 from headrace.core.clock import iso
 from headrace.core.errors import DataError
-from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.files import staged_folder, write_json
 from headrace.lake import batch as batches
+from headrace.lake import production_clock
 from headrace.lake.batch import Batch
 from headrace.lake.conform import ARRIVAL, conform
 from headrace.lake.snapshot import Snapshot, unify
@@ -125,19 +126,12 @@ class Lake:
         )
 
     def clock(self) -> int | None:
-        """The production clock's instant; None before it is first set."""
-        path = self.folder / "clock.json"
-        return int(read_json(path)["now_us"]) if path.exists() else None
+        """The production clock's instant; None before it is first set. Raises CorruptError where it is lost."""
+        return production_clock.read(self.folder)
 
     def advance_clock(self, to_us: int) -> int:
         """Move the production clock forward and return it. It never goes back: an earlier instant changes nothing."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".clock.lock"):
-            now = self.clock()
-            if now is not None and now >= to_us:
-                return now
-            write_json(self.folder / "clock.json", {"now": iso(to_us), "now_us": to_us})
-        return to_us
+        return production_clock.advance(self.folder, to_us)
 
     def _table_folder(self, table_name: str) -> Path:
         return self.folder / "tables" / table_name

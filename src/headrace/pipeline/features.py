@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from headrace.core.errors import DataError, NotFoundError
+from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.evaluate.splits import Windows, time_windows
@@ -165,11 +165,13 @@ def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
 
 def _published(context: Context, facts: Mapping[str, Any]) -> bool:
+    from headrace.store.published import read_published
+
     try:
-        published = read_json(context.root / "store" / context.problem.name / "published.json")
-    except NotFoundError:
+        published = read_published(context.root, context.problem.name)
+    except (NotFoundError, CorruptError):
         return False
-    return facts["service"] in published["services"] and (context.root / "store" / "registry.db").exists()
+    return facts["service"] in published.services and (context.root / "store" / "registry.db").exists()
 
 
 PUBLISH = Stage(

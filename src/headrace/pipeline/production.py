@@ -14,8 +14,8 @@ from filelock import FileLock
 
 from headrace.core.clock import floor_to_tick, from_us, iso
 from headrace.core.errors import DeclarationError, NotFoundError
-from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
+from headrace.core.kept import read_kept, write_kept
 from headrace.evaluate.metrics import METRICS
 from headrace.lake import feed
 from headrace.lake.predictions import Prediction, PredictionLog
@@ -113,7 +113,7 @@ def score_due(context: Context) -> int:
         if now is None or now <= since:
             return 0
         count = score_window(context, record, since, now, now)
-        write_json(_scored_path(context), {"until_us": now})
+        write_kept(_scored_path(context), {"until_us": now})
     return count
 
 
@@ -135,7 +135,7 @@ def _scored_path(context: Context) -> Path:
 def _scored_until(context: Context) -> int:
     """Where the last scoring ended; at first, where training ended."""
     try:
-        return int(read_json(_scored_path(context))["until_us"])
+        return int(read_kept(_scored_path(context))["until_us"])
     except NotFoundError:
         record = Ledger(context.root, context.problem.name).champion()
         return record.at_us if record is not None else 0

@@ -57,7 +57,7 @@ class Ledger:
 
     def __init__(self, root: Path, problem: str) -> None:
         self.problem = problem
-        self._database = Database(path=root / "ledger" / f"{problem}.db", schema=_SCHEMA, last="alias")
+        self._database = Database(path=root / "ledger" / f"{problem}.db", schema=_SCHEMA, last="alias", anew=True)
 
     @property
     def path(self) -> Path:

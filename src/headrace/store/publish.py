@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from headrace.core.errors import NotFoundError
+from headrace.core.errors import CorruptError, NotFoundError
 from headrace.lake.store import Snapshot
 from headrace.schema import Problem
 from headrace.store.history import current_snapshot, key_type
@@ -15,6 +16,8 @@ from headrace.store.objects import feast_objects
 from headrace.store.published import KeyType, Published, read_published, service_name, write_published
 from headrace.store.repo import open_store, writing
 from headrace.synthesis.definitions import Definition
+
+_log = logging.getLogger(__name__)
 
 
 def publish(
@@ -86,6 +89,9 @@ def _published(root: Path, problem: Problem) -> Published | None:
     try:
         return read_published(root, problem.name)
     except NotFoundError:
+        return None
+    except CorruptError as error:
+        _log.warning("%s: published anew", error)
         return None
 
 

@@ -1,6 +1,7 @@
 """What is published for a problem: services (a list of definitions each) and the views that hold their stored features.
 
-store/<problem>/published.json is written last and in one step, so a service named in it is in Feast's registry too.
+store/<problem>/published.json is written last and in one step, so a service named in it is in Feast's registry too. It
+is kept twice with a checksum (`core.kept`).
 No Feast here: serving reads this file.
 """
 
@@ -11,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from headrace.core.errors import ConflictError, NotFoundError
-from headrace.core.files import read_json, write_json
+from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
+from headrace.core.kept import copy_of, read_kept, write_kept
 from headrace.schema import Problem
 from headrace.synthesis.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
@@ -123,8 +124,12 @@ def path_of(root: Path, problem: str) -> Path:
 
 
 def read_published(root: Path, problem: str) -> Published:
-    """What is published for a problem. Raises NotFoundError before the first publication."""
-    data = read_json(path_of(root, problem))
+    """What is published for a problem. Raises NotFoundError before the first publication, CorruptError where it is
+    lost."""
+    data = read_kept(path_of(root, problem))
+    if data.get("problem") != problem:
+        fix = "bring it and its copy back from a backup, or delete both and run again"
+        raise CorruptError(f"is not of {problem!r}", where=str(path_of(root, problem)), found=list(data)[:3], fix=fix)
     return Published(
         problem=data["problem"],
         reference=data["reference"],
@@ -145,7 +150,7 @@ def read_published(root: Path, problem: str) -> Published:
 
 def write_published(root: Path, published: Published) -> None:
     """Replace a problem's published definitions in one step."""
-    write_json(
+    write_kept(
         path_of(root, published.problem),
         {
             "problem": published.problem,
@@ -168,8 +173,9 @@ def write_published(root: Path, published: Published) -> None:
 
 def all_published(root: Path) -> tuple[Published, ...]:
     """What is published for every problem below a home folder, by name."""
-    paths = sorted((root / "store").glob("*/published.json"))
-    return tuple(read_published(root, path.parent.name) for path in paths)
+    names = ("published.json", copy_of(Path("published.json")).name)
+    problems = {path.parent.name for name in names for path in (root / "store").glob(f"*/{name}")}
+    return tuple(read_published(root, problem) for problem in sorted(problems))
 
 
 def layout(view: View) -> str:

@@ -1,0 +1,150 @@
+"""Small JSON files of state, each written twice with a checksum: damage to one of the two is found, mended and logged.
+
+A file holds one JSON object and, under `seal`, the sha256 of all the rest, a serial number that grows with every
+write, and the id of its line: all versions of one file, and of no other. Its copy stands beside it, as `.NAME.copy`.
+
+  one of the two is damaged or gone    it is written again from the other
+  the file is older than its copy      an old version was put in its place: it is written again from the copy
+  the copy is older than the file      a write was cut short between them: the next write mends it
+  they are of two lines                a file of another home or problem: refused, for nobody knows which is right
+  both are damaged                     refused
+
+A file without a seal and without a copy is of an earlier version of Headrace, and is taken as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.files import write_bytes
+from headrace.core.fingerprint import canonical, fingerprint
+
+_log = logging.getLogger(__name__)
+
+_SEAL = "seal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Version:
+    """A whole file. serial 0: of an earlier version of Headrace."""
+
+    data: bytes
+    value: Mapping[str, Any]
+    serial: int
+    line: str
+
+
+def copy_of(path: Path) -> Path:
+    """Where the copy of a kept file stands."""
+    return path.with_name(f".{path.name}.copy")
+
+
+def exists(path: Path) -> bool:
+    """Whether a kept file was ever written: it or its copy is there."""
+    return path.exists() or copy_of(path).exists()
+
+
+def write_kept(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a kept file and its copy. One writer at a time: the caller holds a lock."""
+    found = [version for version in (_version(path), _version(copy_of(path))) if isinstance(version, _Version)]
+    line = next((version.line for version in found if version.line), uuid.uuid4().hex[:12])
+    data = _sealed(value, max((version.serial for version in found), default=0) + 1, line)
+    write_bytes(path, data)
+    write_bytes(copy_of(path), data)
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """The value of a kept file; what can be mended is mended, and logged.
+
+    Raises NotFoundError where it was never written, CorruptError where nobody can tell what it held.
+    """
+    own, copy = _version(path), _version(copy_of(path))
+    if isinstance(own, _Version) and not own.serial:
+        if copy is None:
+            return dict(own.value)
+        own = "has no checksum"
+    if isinstance(own, _Version):
+        if isinstance(copy, _Version):
+            return dict(_newer(path, own, copy).value)
+        _mend(copy_of(path), own, copy or "is gone")
+        return dict(own.value)
+    if isinstance(copy, _Version):
+        _mend(path, copy, own or "is gone")
+        return dict(copy.value)
+    if own is None and copy is None:
+        raise NotFoundError("no such file", where=str(path))
+    fix = "bring both back from a backup"
+    raise CorruptError(f"{own or 'is gone'}, and so is its copy", where=str(path), found=[copy_of(path).name], fix=fix)
+
+
+def forget_kept(path: Path) -> None:
+    """Remove a kept file and its copy."""
+    copy_of(path).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
+def _newer(path: Path, own: _Version, copy: _Version) -> _Version:
+    """Which of two whole versions holds."""
+    if own.line != copy.line or (own.serial == copy.serial and own.data != copy.data):
+        raise CorruptError(
+            "is of another home or problem than its copy",
+            where=str(path),
+            found=[copy_of(path).name],
+            fix="delete the one of the two that does not belong here, or bring both back from a backup",
+        )
+    if own.serial >= copy.serial:
+        return own
+    again = _version(path)  # a writer may have been between the two reads
+    if isinstance(again, _Version) and again.serial >= copy.serial:
+        return again
+    _mend(path, copy, "is an older version of itself")
+    return copy
+
+
+def _mend(path: Path, good: _Version, damage: str) -> None:
+    """Write one of the two from the other. Where that cannot be (a read-only disk), the other is used all the same."""
+    _log.warning("%s %s: it was mended from the other of its two copies", path, damage)
+    with contextlib.suppress(OSError):
+        write_bytes(path, good.data)
+
+
+def _version(path: Path) -> _Version | str | None:
+    """A whole version; what is wrong with it; None where there is no file."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return "is damaged (not JSON)" if data else "is empty"
+    if not isinstance(value, dict) or not value:
+        return "is damaged (nothing in it)"
+    seal = value.pop(_SEAL, None)
+    if seal is None:
+        return _Version(data=data, value=value, serial=0, line="")
+    try:
+        serial, line, sum_ = int(seal["serial"]), str(seal["line"]), str(seal["sha256"])
+    except (TypeError, KeyError, ValueError):
+        return "is damaged (its checksum cannot be read)"
+    if sum_ != _sum(value, serial, line):
+        return "is damaged (its checksum differs)"
+    return _Version(data=data, value=value, serial=serial, line=line)
+
+
+def _sum(value: Mapping[str, Any], serial: int, line: str) -> str:
+    return fingerprint({"value": value, "serial": serial, "line": line})
+
+
+def _sealed(value: Mapping[str, Any], serial: int, line: str) -> bytes:
+    plain: dict[str, Any] = json.loads(json.dumps(canonical(value)))
+    seal = {"line": line, "serial": serial, "sha256": _sum(plain, serial, line)}
+    return (json.dumps({**plain, _SEAL: seal}, indent=2, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,60 @@
+"""The production clock of one problem: the instant up to which its data have come. It never goes back.
+
+clock.json is kept twice with a checksum (`core.kept`), so that a clock that is damaged, lost or of an earlier day is
+noticed and mended. The clock is read for every prediction: a file that did not change is not read again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+
+from headrace.core.clock import iso
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.kept import copy_of, read_kept, write_kept
+
+_Stamp = tuple[int, int, int]
+
+#: File -> its stamps (its own and its copy's) and the instant that was read then.
+_READ: dict[Path, tuple[tuple[_Stamp, _Stamp], int]] = {}
+
+
+def read(folder: Path) -> int | None:
+    """The instant (us); None before it is first set. Raises CorruptError where nobody can tell."""
+    path = folder / "clock.json"
+    stamps = _stamps(path)
+    known = _READ.get(path)
+    if known is not None and known[0] == stamps:
+        return known[1]
+    try:
+        value = read_kept(path)
+    except NotFoundError:
+        return None
+    try:
+        now = int(value["now_us"])
+    except (KeyError, TypeError, ValueError):
+        raise CorruptError("holds no instant", where=str(path), fix="bring it back from a backup") from None
+    if stamps is not None:
+        _READ[path] = (stamps, now)
+    return now
+
+
+def advance(folder: Path, to_us: int) -> int:
+    """Move the clock forward and return it; an earlier instant changes nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".clock.lock"):
+        now = read(folder)
+        if now is not None and now >= to_us:
+            return now
+        write_kept(folder / "clock.json", {"now": iso(to_us), "now_us": to_us})
+    return to_us
+
+
+def _stamps(path: Path) -> tuple[_Stamp, _Stamp] | None:
+    """Which versions of the file and its copy stand there; None where one is missing."""
+    try:
+        own, copy = path.stat(), copy_of(path).stat()
+    except OSError:
+        return None
+    return (own.st_ino, own.st_mtime_ns, own.st_size), (copy.st_ino, copy.st_mtime_ns, copy.st_size)

@@ -1,0 +1,39 @@
+"""`python -m tests.chaos.damage FOLDER [WORD ...]`: cases of the kinds whose names hold a word, printed as they come."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from tests.chaos.damage.damages import DAMAGES
+from tests.chaos.damage.kinds import KINDS, kinds_of
+from tests.chaos.damage.matrix import Cell, Matrix, dump, prepare_apart
+from tests.chaos.damage.prepared import Prepared
+
+
+def main() -> None:
+    folder, words = Path(sys.argv[1]), sys.argv[2:]
+    prepared = Prepared(folder=folder) if (folder / "whole").exists() else prepare_apart(folder)
+    for path in prepared.files():
+        if len(kinds_of(path)) != 1:
+            print("NO KIND" if not kinds_of(path) else "TWO KINDS", path)
+            return
+    matrix, cells = Matrix(prepared), list[Cell]()
+    for name, seen in matrix.undamaged.items():
+        print("whole", name, seen.code, seen.trace[-3000:], seen.error, str(seen.result)[:300])
+    for kind in KINDS:
+        if words and not any(word in kind.name or word in kind.group for word in words):
+            continue
+        for damage in DAMAGES:
+            started = time.monotonic()
+            for cell in matrix.cells(kind, damage):
+                cells.append(cell)
+                if cell.verdict != "unaffected":
+                    print(f"{cell.kind} | {damage} | {cell.reader} | {cell.verdict} | {cell.detail}", flush=True)
+            print(f"    {kind.name} {damage} {time.monotonic() - started:.1f} s", flush=True)
+    dump(cells, folder / "cells.json")
+
+
+if __name__ == "__main__":
+    main()

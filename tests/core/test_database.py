@@ -1,0 +1,135 @@
+"""Small databases: damage is found when they are opened, and is one clear error."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.core.database import _COMPARED, Database
+from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS version (version TEXT PRIMARY KEY, metrics TEXT NOT NULL, at_us INTEGER);"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version")
+    add(made, "7")
+    add(made, "8")
+    _COMPARED.clear()  # as a new process finds it
+    return made
+
+
+def add(database: Database, version: str) -> None:
+    with database.write() as connection:
+        connection.execute("INSERT INTO version VALUES (?, '{}', 1)", (version,))
+
+
+def versions(database: Database) -> list[str]:
+    with database.read() as connection:
+        return [row[0] for row in connection.execute("SELECT version FROM version ORDER BY 1")]
+
+
+def flip_the_version(path: Path) -> None:
+    """A row that says 7 says 6, in a file that SQLite finds whole."""
+    data = path.read_bytes()
+    assert data.count(b"7{}") == 1
+    path.write_bytes(data.replace(b"7{}", b"6{}"))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "flipped": (flip_the_version, "checksum differs"),
+    "truncated": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "is damaged"),
+    "spoilt page": (lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 8192), "is damaged"),
+    "empty": (lambda path: path.write_bytes(b""), "is empty"),
+    "braces": (lambda path: path.write_bytes(b"{}"), "is damaged"),
+    "removed": (Path.unlink, "is gone"),
+}
+
+
+@pytest.mark.parametrize("use", [versions, lambda database: add(database, "9")], ids=["read", "write"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damage_is_one_clear_error(database: Database, damage: str, use: Callable[[Database], object]) -> None:
+    work, message = DAMAGES[damage]
+    work(database.path)
+    with pytest.raises(CorruptError, match=message) as raised:
+        use(database)
+    assert raised.value.where == str(database.path)
+    assert "backup" in raised.value.fix
+
+
+def test_an_older_file_is_refused_until_its_note_is_deleted(database: Database) -> None:
+    old = database.path.read_bytes()
+    add(database, "9")
+    database.path.write_bytes(old)
+    _COMPARED.clear()
+    with pytest.raises(CorruptError, match=r"older than what was last written.*delete \.shop\.db\.serial"):
+        versions(database)
+    database.path.with_name(".shop.db.serial").unlink()
+    assert versions(database) == ["7", "8"]
+
+
+def test_a_file_of_another_problem_is_refused(database: Database, tmp_path: Path) -> None:
+    other = Database(path=tmp_path / "other.db", schema=SCHEMA, last="version")
+    for version in "123":
+        add(other, version)
+    database.path.write_bytes(other.path.read_bytes())
+    with pytest.raises(CorruptError):
+        versions(database)
+
+
+def test_a_lost_file_may_be_begun_anew(tmp_path: Path) -> None:
+    made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version", anew=True)
+    add(made, "7")
+    add(made, "8")
+    made.path.unlink()
+    assert versions(made) == []
+    add(made, "1")
+    _COMPARED.clear()
+    assert versions(made) == ["1"]
+
+
+def test_a_file_of_an_earlier_version_of_headrace_is_sealed_by_the_next_write(tmp_path: Path) -> None:
+    path = tmp_path / "shop.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA + "INSERT INTO version VALUES ('7', '{}', 1)")
+    connection.close()
+    made = Database(path=path, schema=SCHEMA, last="version")
+    assert versions(made) == ["7"]
+    add(made, "8")
+    _COMPARED.clear()
+    assert versions(made) == ["7", "8"]
+
+
+def test_a_transaction_that_fails_leaves_rows_and_seal(database: Database) -> None:
+    def fail() -> None:
+        with database.write() as connection:
+            connection.execute("INSERT INTO version VALUES ('9', '{}', 1)")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    _COMPARED.clear()
+    assert versions(database) == ["7", "8"]
+
+
+def test_a_full_file_system_is_told(database: Database) -> None:
+    def fill() -> None:
+        with database.write() as connection:
+            (pages,) = connection.execute("PRAGMA page_count").fetchone()
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+            connection.execute("INSERT INTO version VALUES ('9', ?, 1)", ("x" * 100_000,))
+
+    with pytest.raises(UnavailableError, match="make room"):
+        fill()
+    assert versions(database) == ["7", "8"]
+
+
+def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
+    made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version")
+    made.path.mkdir()
+    with pytest.raises(HeadraceError, match=r"shop\.db"):
+        versions(made)
