@@ -1,4 +1,4 @@
-"""`python -m tests.chaos.damage FOLDER [WORD ...]`: cases of the kinds whose names hold a word, printed as they come."""
+"""`python -m tests.chaos.damage FOLDER [WORD ...]`: the cases of kinds whose names hold a word, as they come."""
 
 from __future__ import annotations
 

@@ -161,17 +161,26 @@ def _to_the_end(seen: Seen, home: Path) -> Seen:
 
 def outcome(home: Path) -> dict[str, Any]:
     """All of a home that damage must not change, read without Headrace."""
+    queries = {
+        "champion": ("ledger/shop.db", "SELECT version, previous FROM change ORDER BY sequence"),
+        "metrics": ("ledger/shop.db", "SELECT version, metrics, barred FROM version ORDER BY 1"),
+        "decisions": ("outbox/shop.db", "SELECT id, kind, body, outcome, version FROM decision ORDER BY 1"),
+        "predictions": (
+            "predictions/shop.db",
+            "SELECT id, probability, model_version FROM predictions WHERE source = 'score' ORDER BY 1",
+        ),
+        "online": ("store/online.db", "SELECT * FROM shop__customer_id ORDER BY 1"),
+        "aliases": ("mlflow/mlflow.db", "SELECT alias, version FROM registered_model_aliases ORDER BY 1"),
+    }
+    sums = {"training sets": "stages/shop/training-set/*/*.parquet", "lake": "lake/shop/tables/*/*/rows.parquet"}
     return {
-        "training sets": _attempt(lambda: sorted(_digest(path) for path in home.glob("stages/shop/training-set/*/*.parquet"))),
-        "champion": _attempt(lambda: _rows(home / "ledger" / "shop.db", "SELECT version, previous FROM change ORDER BY sequence")),
-        "metrics": _attempt(lambda: _rows(home / "ledger" / "shop.db", "SELECT version, metrics, barred FROM version ORDER BY 1")),
-        "decisions": _attempt(lambda: _rows(home / "outbox" / "shop.db", "SELECT id, kind, body, outcome, version FROM decision ORDER BY 1")),
-        "predictions": _attempt(lambda: _rows(home / "predictions" / "shop.db", "SELECT id, probability, model_version FROM predictions WHERE source = 'score' ORDER BY 1")),
-        "online": _attempt(lambda: _rows(home / "store" / "online.db", "SELECT * FROM shop__customer_id ORDER BY 1")),
         "clock": _attempt(lambda: json.loads((home / "lake" / "shop" / "clock.json").read_bytes())["now_us"]),
-        "lake": _attempt(lambda: sorted(_digest(path) for path in home.glob("lake/shop/tables/*/*/rows.parquet"))),
-        "aliases": _attempt(lambda: _rows(home / "mlflow" / "mlflow.db", "SELECT alias, version FROM registered_model_aliases ORDER BY 1")),
-    }  # fmt: skip
+        **{name: sorted(_digest(path) for path in home.glob(pattern)) for name, pattern in sums.items()},
+        **{
+            name: _attempt(lambda path=path, query=query: _rows(home / path, query))
+            for name, (path, query) in queries.items()
+        },
+    }
 
 
 def _attempt(read: Callable[[], Any]) -> Any:

@@ -23,8 +23,8 @@ _PATIENCE_S = 240
 #: Imported once, before the processes of the cases are forked.
 _PRELOAD = [
     "headrace.cli.run", "headrace.cli.monitor", "headrace.api.app", "headrace.pipeline.runner", "mlflow.tracking",
-    "mlflow.store.tracking.sqlalchemy_store", "feast", "headrace.store.repo", "headrace.store.offline", "lightgbm", "shap",
-    "starlette.testclient", "tests.chaos.damage.case",
+    "mlflow.store.tracking.sqlalchemy_store", "feast", "headrace.store.repo", "headrace.store.offline", "lightgbm",
+    "shap", "starlette.testclient", "tests.chaos.damage.case",
 ]  # fmt: skip
 
 
