@@ -31,7 +31,7 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     run = open_run(
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
         max_memory=chosen.max_memory, on_search=lambda line: log.info("search: %s", line),
-        on_synthesis=lambda line: log.info("synthesise: %s", line),
+        on_synthesis=lambda line: log.info("synthesise: %s", line), on_damage=log.warning,
     )  # fmt: skip
     run_as_tasks(run)
     finished = run.finish(addresses=addresses(chosen))
@@ -43,7 +43,7 @@ def run_as_tasks(run: PipelineRun) -> None:
     """Every stage in order, each a task of the flow that calls this."""
     for name in run.stage_names:
         report = _stage(run, name)
-        log.info("%-14s %7.1f s  %s", name, report.seconds, "cached" if report.cached else "run")
+        log.info("%-14s %7.1f s  %s", name, report.seconds, report.state)
 
 
 def _stage(run: PipelineRun, name: str) -> StageReport:

@@ -12,7 +12,7 @@ import pytest
 
 from headrace.core.clock import HOUR
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
-from headrace.core.files import write_manifest
+from headrace.core.manifest import write_manifest
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle, manifest_digest, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.explain import explain

@@ -10,6 +10,7 @@ import pytest
 
 from headrace.core.clock import to_us
 from headrace.core.files import read_json, write_json
+from headrace.core.manifest import write_manifest
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.pipeline.candidates import Candidates
@@ -98,6 +99,7 @@ def test_the_past_of_other_code_another_declaration_or_another_lake_is_none(
     first = synthesise(context, SPLIT)
     seen = read_json(first / "lake.json")
     write_json(first / "lake.json", {**seen, fault: {"orders": ["000000-of-another-lake"]}})
+    write_manifest(first)
     load(context, since_us=SPLIT, until_us=END)
     told = read_json(synthesise(context, END) / "lake.json")
     assert told["computed"] == told["rows"]

@@ -84,7 +84,7 @@ def _owed(context: Context) -> str | None:
 def _walk(run: PipelineRun) -> None:
     for name in run.stage_names:
         report = run.run_stage(name)
-        print(f"{name:<14} {report.seconds:6.1f} s  {'cached' if report.cached else 'run'}")
+        print(f"{name:<14} {report.seconds:6.1f} s  {report.state}")
 
 
 def show_outcome(report: RetrainReport) -> None:

@@ -32,6 +32,7 @@ def run_problem(
         problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
         max_memory=limit, on_search=lambda line: told[-1](f"search: {line}"),
         on_synthesis=lambda line: told[-1](f"synthesise: {line}"),
+        on_damage=lambda line: console.print(f"damaged: {line}", highlight=False, markup=False, soft_wrap=True),
     )  # fmt: skip
     with Progress(
         SpinnerColumn(),

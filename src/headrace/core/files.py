@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.fingerprint import canonical, file_digest
+from headrace.core.fingerprint import canonical
 
 
 def sync_folder(folder: Path) -> None:
@@ -78,31 +78,3 @@ def staged_folder(final: Path) -> Iterator[Path]:
         sync_folder(final.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def write_manifest(folder: Path) -> dict[str, str]:
-    """Write manifest.json: sha256 of every other file below a folder, by relative path."""
-    sums = {
-        path.relative_to(folder).as_posix(): file_digest(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "manifest.json"
-    }
-    write_json(folder / "manifest.json", sums)
-    return sums
-
-
-def check_manifest(folder: Path) -> dict[str, str]:
-    """Compare a folder with its manifest before anything in it is opened; CorruptError names the file."""
-    sums: dict[str, str] = read_json(folder / "manifest.json")
-    present = {
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name != "manifest.json"
-    }
-    if present != set(sums):
-        odd = sorted(present ^ set(sums))
-        raise CorruptError("files differ from the manifest", where=str(folder), found=odd)
-    for name, expected in sums.items():
-        if file_digest(folder / name) != expected:
-            raise CorruptError("sha256 differs from the manifest", where=str(folder / name))
-    return sums

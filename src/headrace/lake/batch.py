@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from headrace.core.files import check_manifest, read_json, staged_folder, write_json, write_manifest
+from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.manifest import check_manifest, write_manifest
 from headrace.lake.conform import ARRIVAL
 
 ROWS = "rows.parquet"

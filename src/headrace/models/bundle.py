@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
-from headrace.core.files import check_manifest, read_json, staged_folder, write_json, write_manifest
+from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
+from headrace.core.manifest import check_manifest, write_manifest
 from headrace.models.design import Encoder, Predictions
 from headrace.models.families import family_named
 from headrace.models.families.protocol import Fitted

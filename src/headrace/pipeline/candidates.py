@@ -10,8 +10,7 @@ least twice as long as the next, so a row is written again at most as often as t
 
 from __future__ import annotations
 
-import os
-import shutil
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.core.files import read_json, write_json
+from headrace.core.manifest import link_file
 from headrace.synthesis.carry import Carried
 from headrace.synthesis.laid import laid, laid_table
 from headrace.synthesis.values import Ints, as_array
@@ -29,12 +29,15 @@ ONE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
 
 
 class Candidates:
-    """A finished synthesis' matrix [rows], its columns read when they are asked for."""
+    """A finished synthesis' matrix [rows], its columns read when they are asked for.
 
-    def __init__(self, folder: Path) -> None:
-        names = [ONE] if (folder / ONE).exists() else read_json(folder / _PARTS)["parts"]
-        self.paths = tuple(folder / name for name in names)
-        self._folder = folder
+    folder: where it lies. path: a file's path from its name, once its sum was compared; left out, nothing is compared.
+    """
+
+    def __init__(self, folder: Path, path: Callable[[str], Path] | None = None) -> None:
+        self._path = path or folder.joinpath
+        names = read_json(self._path(_PARTS))["parts"] if (folder / _PARTS).exists() else [ONE]
+        self.paths = tuple(self._path(name) for name in names)
         self._files = [pq.ParquetFile(path, memory_map=True) for path in self.paths]
         self.sizes = tuple(int(file.metadata.num_rows) for file in self._files)
 
@@ -51,7 +54,7 @@ class Candidates:
         """Where each row stands among those of all parts [rows]."""
         if self.paths[0].name == ONE:
             return np.arange(self.sizes[0])
-        return np.asarray(as_array(pq.read_table(self._folder / _PLACES)["place"]).to_numpy(), dtype=np.int64)
+        return np.asarray(as_array(pq.read_table(self._path(_PLACES))["place"]).to_numpy(), dtype=np.int64)
 
     def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
         found = [chunk for file in self._files for chunk in file.read(columns=[slug])[slug].chunks]
@@ -89,16 +92,8 @@ def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
         return
     names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
     for path, name in zip(past.paths, names, strict=False):
-        _link(path, folder / name)
+        link_file(path, folder / name)
     if fresh.num_rows:
         pq.write_table(fresh, folder / names[-1], compression=COMPRESSION)
     pq.write_table(pa.table({"place": places}), folder / _PLACES, compression="zstd")
     write_json(folder / _PARTS, {"parts": names})
-
-
-def _link(source: Path, target: Path) -> None:
-    """The same bytes under another name; a copy where a file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -13,12 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.errors import CorruptError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import code_version, fingerprint
 from headrace.lake.store import Snapshot
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Done, load
 from headrace.synthesis.carry import Past
 from headrace.synthesis.definitions import from_json
 
@@ -35,27 +36,38 @@ def leave_record(
 def find_past(
     context: Context, snapshot: Snapshot, code: tuple[str, ...]
 ) -> tuple[Past, Candidates, Mapping[str, pa.Table]] | None:
-    """The finished synthesis that saw most of a snapshot's batches and no other, its matrix, and the versions since."""
-    now = _seen(context, snapshot, code)
-    best: tuple[int, Path, dict[str, Any]] | None = None
+    """The finished synthesis that saw most of a snapshot's batches and no other, its matrix, and the versions since.
+
+    A damaged one is passed over: the files that are taken from it are linked, and so would its damage be.
+    """
+    for then, done in _earlier(context, _seen(context, snapshot, code)):
+        try:
+            paths = {name: done.path(name) for name in done.sums}
+        except CorruptError as error:
+            context.on_damage(f"{error.where}: {error.what}: synthesis takes over nothing from that run")
+            continue
+        matrix = Candidates(done.folder)
+        past = Past(
+            definitions=tuple(from_json(item) for item in read_json(paths["definitions.json"])),
+            spine=pq.read_table(paths["spine.parquet"]),
+            matrix=matrix,
+        )
+        return past, matrix, _since(snapshot, then["batches"])
+    return None
+
+
+def _earlier(context: Context, now: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Done]]:
+    """Finished syntheses of the same code and declaration that saw no other batches, the one that saw most first."""
+    found = []
     for folder in sorted((context.stages_folder / "synthesise").glob("[!.]*")):
         try:
-            then = read_json(folder / SEEN)
-        except (NotFoundError, CorruptError):
+            done = load(folder, "synthesise")
+            then = read_json(done.path(SEEN)) if done is not None else None
+        except CorruptError:
             continue
-        if all(then[name] == now[name] for name in ("code", "problem", "schemas")) and _within(then, now):
-            many = sum(map(len, then["batches"].values()))
-            best = max(best or (-1, folder, then), (many, folder, then), key=lambda item: item[0])
-    if best is None:
-        return None
-    _, folder, then = best
-    matrix = Candidates(folder)
-    past = Past(
-        definitions=tuple(from_json(item) for item in read_json(folder / "definitions.json")),
-        spine=pq.read_table(folder / "spine.parquet"),
-        matrix=matrix,
-    )
-    return past, matrix, _since(snapshot, then["batches"])
+        if then and all(then[name] == now[name] for name in ("code", "problem", "schemas")) and _within(then, now):
+            found.append((sum(map(len, then["batches"].values())), then, done))
+    return [(then, done) for _, then, done in sorted(found, key=lambda item: -item[0]) if done is not None]
 
 
 def _seen(context: Context, snapshot: Snapshot, code: tuple[str, ...]) -> dict[str, Any]:

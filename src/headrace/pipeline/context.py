@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 from headrace.schema import Problem
 from headrace.search.budget import Budget
 from headrace.synthesis.requested import check_primitives
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +22,8 @@ class Context:
     until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
     or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
     recipe_of: the version whose features and family a retrain keeps; None: features are selected, all families tried.
-    on_search: told how far the search is, in one line, as each of its trials ends; on_synthesis: how far synthesis is.
+    on_search: told how far the search is, in one line, as each of its trials ends; on_synthesis: how far synthesis is;
+    on_damage: what was found damaged, and what is done about it.
     max_memory: bytes that the process may hold while features are synthesised; None: no limit. It changes no value.
     """
 
@@ -34,6 +38,7 @@ class Context:
     recipe_of: str | None = None
     on_search: Callable[[str], None] | None = None
     on_synthesis: Callable[[str], None] | None = None
+    on_damage: Callable[[str], None] = _log.warning
     max_memory: int | None = None
 
     def __post_init__(self) -> None:

@@ -108,7 +108,7 @@ SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_
 
 def windows_of(context: Context, needs: Needs) -> Windows:
     """The train, tune and gate windows of the training rows."""
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff", "label_known", "label"])
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=["cutoff", "label_known", "label"])
     return time_windows(
         spine["cutoff"].to_numpy(),
         spine["label_known"].to_numpy(),
@@ -120,10 +120,10 @@ def windows_of(context: Context, needs: Needs) -> Windows:
 def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     """Features chosen on the train and tune windows: one that had been chosen on the gate would pass it by that."""
     made, windows = needs["synthesise"], windows_of(context, needs)
-    definitions = read_definitions(made.folder / "definitions.json")
-    written = Candidates(made.folder)
+    definitions = read_definitions(made.path("definitions.json"))
+    written = Candidates(made.folder, made.path)
     candidates = written.table() if context.max_memory is None else written
-    label = pq.read_table(made.folder / "spine.parquet", columns=["label"])["label"].to_numpy()
+    label = pq.read_table(made.path("spine.parquet"), columns=["label"])["label"].to_numpy()
     selection = select(
         candidates,
         label,
@@ -157,7 +157,7 @@ def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     publish(
         context.root,
         context.problem,
-        read_definitions(selected.folder / "definitions.json"),
+        read_definitions(selected.path("definitions.json")),
         service,
         reference=context.reference,
     )
@@ -198,8 +198,8 @@ def _training_set(context: Context, needs: Needs, folder: Path) -> Mapping[str, 
     from headrace.quality.check import validate_training_set
 
     selected = needs["select"]
-    definitions = read_definitions(selected.folder / "definitions.json")
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet")
+    definitions = read_definitions(selected.path("definitions.json"))
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet"))
     matrix = finished_matrix(context, selected.facts["service"], definitions, spine)
     if matrix.num_rows != spine.num_rows:
         raise DataError(f"the store returned {matrix.num_rows} rows for {spine.num_rows}", where=context.problem.name)

@@ -24,7 +24,7 @@ from headrace.synthesis.definitions import to_json
 def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     """The champion's definitions and config; selected anew where there are none, or the declaration no longer makes
     them all."""
-    made = read_definitions(needs["synthesise"].folder / "definitions.json")
+    made = read_definitions(needs["synthesise"].path("definitions.json"))
     bundle = _bundle_kept(context)
     if bundle is None or not set(bundle.definitions) <= set(made):
         return SELECT.run(context, needs, folder)

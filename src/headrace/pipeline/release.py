@@ -35,14 +35,14 @@ def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
 
     refit, evaluated = needs["refit"], needs["evaluate"]
     version = register(
-        refit.folder / "bundle",
+        refit.path("bundle"),
         problem=context.problem.name,
         metrics=evaluated.facts["metrics"],
         tracking_uri=context.tracking_uri,
         root=context.root,
         run_id=needs["track"].facts["run_id"],
         tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
-        artifacts=[refit.folder / "shap_summary.png"],
+        artifacts=[refit.path("shap_summary.png")],
     )
     return {"version": str(version)}
 
@@ -110,7 +110,7 @@ def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecisi
 
     None: too few rows are left that neither of them learnt from.
     """
-    gate = pq.read_table(needs["evaluate"].folder / "gate.parquet")
+    gate = pq.read_table(needs["evaluate"].path("gate.parquet"))
     incumbent, structural = None, False
     if champion is not None:
         bundle = champion_bundle(context, champion)
@@ -143,7 +143,7 @@ def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: 
     Rows after its training are predicted by the very bundle. For older rows the refit has seen the answers, so what
     stands there is what its recipe predicted in its own gate, fitted before that window as the challenger was.
     """
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet").take(gate["row"])
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet")).take(gate["row"])
     unseen = spine["cutoff"].to_numpy() >= int(bundle.windows["trained_until_us"])
     known = bundle.read_gate()
     predictions = np.array([known.get(key, np.nan) for key in gate["key"].to_pylist()], dtype=np.float64)

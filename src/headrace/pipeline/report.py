@@ -39,7 +39,7 @@ class RunReport:
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of (stage, seconds, cached or run)."""
-        return [(stage.name, f"{stage.seconds:.1f}", "cached" if stage.cached else "run") for stage in self.stages]
+        return [(stage.name, f"{stage.seconds:.1f}", stage.state) for stage in self.stages]
 
     def as_json(self) -> dict[str, Any]:
         """The form of last_run.json."""
@@ -90,7 +90,7 @@ def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[st
         Artifact(
             key=f"{name}-leaderboard",
             kind="table",
-            data=read_json(done["search"].folder / "leaderboard.json"),
+            data=read_json(done["search"].path("leaderboard.json")),
             description=f"Trials of the last search for {context.problem.name}, best first",
         ),
         Artifact(

@@ -3,10 +3,11 @@
 Every stage has a key: the fingerprint of its name, the source code it depends on, the problem without its options, its
 parameters (of the options those that it reads), and the digests of the stages it needs. Its outputs live in
 `stages/<problem>/<stage>/<key>/`, committed by one rename, so a killed run leaves nothing half-written and the next run
-takes up after the last whole stage.
+takes up after the last whole stage. manifest.json names the sha256 of every file: a file is compared with it whenever a
+later stage reads it (`Done.path`), and what was damaged since is made again (docs/adr/0015).
 
-A pure stage is cached when that folder is there. A stage with effects also asks the outside world (`standing`):
-a deleted model version or an emptied online store is found and mended, whatever the folder says.
+A pure stage is cached when that folder is there and its record is whole. A stage with effects also asks the outside
+world (`standing`): a deleted model version or an emptied online store is found and mended, whatever the folder says.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from typing import Any
 
 from filelock import FileLock
 
-from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.errors import CorruptError, HeadraceError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import code_version, fingerprint
+from headrace.core.manifest import Manifest, read_manifest, write_manifest
 from headrace.pipeline.context import Context
 from headrace.schema import Problem
 
@@ -33,14 +35,30 @@ OPTIONS = (
 )  # fmt: skip
 
 
+_RECORD = "stage.json"
+
+
+class DamagedStage(CorruptError):
+    """A file of a finished stage is not what the stage wrote. facts["stage"] is its name."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A finished stage: its facts (JSON-able), the folder that holds its files, and its digest."""
+    """A finished stage: its facts (JSON-able), the folder that holds its files, their sums, and its digest."""
 
     name: str
     facts: Mapping[str, Any]
     folder: Path
     digest: str
+    sums: Mapping[str, str] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        """A file of it, or a folder with all below, as the stage wrote it. Raises DamagedStage where it is not."""
+        try:
+            return Manifest(folder=self.folder, sums=self.sums).path(name)
+        except CorruptError as error:
+            fix = "run again: what is damaged is made again"
+            raise DamagedStage(error.what, where=error.where, fix=fix, stage=self.name) from None
 
 
 Needs = Mapping[str, Done]
@@ -65,12 +83,18 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True)
 class StageReport:
-    """What running a stage came to."""
+    """What running a stage came to. damage: what was found damaged of it, so that it was made again."""
 
     name: str
     seconds: float
     cached: bool
     outputs: Mapping[str, Any]
+    damage: str = ""
+
+    @property
+    def state(self) -> str:
+        """Cached or run, for people."""
+        return "cached" if self.cached else "made again" if self.damage else "run"
 
 
 def stage_key(stage: Stage, context: Context, needs: Needs) -> str:
@@ -93,36 +117,75 @@ def _asked(problem: Problem) -> dict[str, Any]:
 
 
 def load(folder: Path, name: str) -> Done | None:
-    """A finished stage read back, or None where it is not finished."""
-    try:
-        record = read_json(folder / "stage.json")
-    except (NotFoundError, CorruptError):
+    """A finished stage read back, or None where it is not finished. Raises CorruptError where its record is damaged."""
+    if not folder.exists():
         return None
-    return Done(name=name, facts=record["facts"], folder=folder, digest=record["digest"])
+    try:
+        manifest = read_manifest(folder)
+    except NotFoundError as error:
+        raise CorruptError("is gone", where=error.where) from None
+    record = read_json(manifest.path(_RECORD))
+    if record["digest"] != _digest(record["facts"], folder.name):
+        raise CorruptError("is the record of another stage", where=str(folder / _RECORD))
+    return Done(name=name, facts=record["facts"], folder=folder, digest=record["digest"], sums=manifest.sums)
+
+
+def _digest(facts: Mapping[str, Any], key: str) -> str:
+    return fingerprint({"facts": facts, "key": key})
 
 
 def run(
-    stage: Stage, context: Context, needs: Needs, *, clock: Callable[[], float] = time.perf_counter
+    stage: Stage,
+    context: Context,
+    needs: Needs,
+    *,
+    thoroughly: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Done, StageReport]:
-    """Run a stage, or find it done. Two runs at once do the work once: the second waits, then finds it."""
+    """Run a stage, or find it done. Two runs at once do the work once: the second waits, then finds it.
+
+    A damaged one is made again. thoroughly: compare all its files, not its record alone. Raises DamagedStage where a
+    stage that it needs is damaged.
+    """
     started = clock()
     key = stage_key(stage, context, needs)
     folder = context.stages_folder / stage.name / key
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.parent / f".{key}.lock"):
-        done = load(folder, stage.name)
+        done, damage = _found(folder, stage.name, thoroughly=thoroughly)
+        if damage:
+            context.on_damage(f"{stage.name}: {damage.rstrip('.')}; it is made again")
         cached = done is not None and (stage.standing is None or stage.standing(context, done.facts))
         if not cached:
-            for leftover in (folder, *folder.parent.glob(f".{key}.*.tmp")):  # a killed run's
-                shutil.rmtree(leftover, ignore_errors=True)
-            with staged_folder(folder) as staging:
-                facts = dict(stage.run(context, needs, staging))
-                digest = fingerprint({"facts": facts, "key": key})
-                write_json(staging / "stage.json", {"facts": facts, "digest": digest})
-            done = load(folder, stage.name)
+            done = _make(stage, context, needs, folder)
     assert done is not None
-    report = StageReport(name=stage.name, seconds=clock() - started, cached=cached, outputs=done.facts)
+    report = StageReport(name=stage.name, seconds=clock() - started, cached=cached, outputs=done.facts, damage=damage)
     return done, report
+
+
+def _found(folder: Path, name: str, *, thoroughly: bool) -> tuple[Done | None, str]:
+    """The stage where it is finished and whole, and what is damaged of it."""
+    try:
+        done = load(folder, name)
+        if done is not None and thoroughly:
+            Manifest(folder=folder, sums=done.sums).check()
+    except CorruptError as error:
+        return None, str(error)
+    return done, ""
+
+
+def _make(stage: Stage, context: Context, needs: Needs, folder: Path) -> Done:
+    """Run it into a new folder, in place of what lies there."""
+    for leftover in (folder, *folder.parent.glob(f".{folder.name}.*.tmp")):  # damaged, or a killed run's
+        shutil.rmtree(leftover, ignore_errors=True)
+    with staged_folder(folder) as staging:
+        facts = dict(stage.run(context, needs, staging))
+        write_json(staging / _RECORD, {"facts": facts, "digest": _digest(facts, folder.name)})
+        write_manifest(staging)
+    done = load(folder, stage.name)
+    if done is None:
+        raise HeadraceError("is gone at once after it was written", where=str(folder), fix="look at the disk")
+    return done
 
 
 def journal_path(folder: Path) -> Path:

@@ -56,8 +56,8 @@ class TrainingSet:
 
 
 def _training_set(context: Context, needs: Needs) -> TrainingSet:
-    table = pq.read_table(needs["training-set"].folder / "training.parquet")
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=["cutoff"])
+    table = pq.read_table(needs["training-set"].path("training.parquet"))
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix)
     return TrainingSet(
@@ -188,7 +188,7 @@ SEARCH = Stage(
 
 def trials_of(searched: Done) -> tuple[Trial, ...]:
     """The trials of a finished search."""
-    return tuple(Trial.from_json(item) for item in read_json(searched.folder / "trials.json"))
+    return tuple(Trial.from_json(item) for item in read_json(searched.path("trials.json")))
 
 
 def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
@@ -205,7 +205,7 @@ def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         params={"searcher": context.problem.searcher, "trials": searched.facts["trials"], "seed": context.seed},
         metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
         tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
-        artifacts=[searched.folder / name for name in (STUDY_REPORT, *_FIGURES, "leaderboard.json")],
+        artifacts=[searched.path(name) for name in (STUDY_REPORT, *_FIGURES, "leaderboard.json")],
     )
     return {"run_id": run_id, "experiment_id": experiment_of(context.tracking_uri, context.problem.name)}
 
@@ -270,7 +270,7 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
 def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
     """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
     names = list(context.problem.spine_table.keys)
-    keys = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=names).take(pa.array(rows))
+    keys = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
     return [json.dumps(list(key.values()), default=str) for key in keys.to_pylist()]
 
 
@@ -290,7 +290,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         seed=context.seed,
         threads=context.workers,
     )
-    definitions = read_definitions(needs["select"].folder / "definitions.json")
+    definitions = read_definitions(needs["select"].path("definitions.json"))
     predicted = fitted.predict(data.design, threads=context.workers)
     names = {item.slug: item.name for item in definitions}
     unit = "log-odds" if problem.label_expression.binary else problem.label_expression.column
@@ -310,7 +310,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         lead_time=_lead_time(context, needs),
         facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
         reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
-        gate=pq.read_table(needs["evaluate"].folder / "gate.parquet").drop_columns(["row"]),
+        gate=pq.read_table(needs["evaluate"].path("gate.parquet")).drop_columns(["row"]),
     )
     return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
 
@@ -319,7 +319,7 @@ def _lead_time(context: Context, needs: Needs) -> dict[str, float]:
     """The middle 98 % of (event time - cutoff) in seconds: a request outside it is unlike what was learnt from."""
     time = context.problem.spine_table.time
     assert time is not None  # a Problem without it cannot be declared
-    spine = pq.read_table(needs["synthesise"].folder / "spine.parquet", columns=[time, "cutoff"])
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=[time, "cutoff"])
     span = spine[time].cast(pa.int64()).to_numpy() - spine["cutoff"].to_numpy()
     low, high = np.quantile(span / SECOND, [0.01, 0.99])
     return {"low_s": float(low), "high_s": float(high)}

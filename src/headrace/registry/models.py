@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.files import check_manifest, read_json, staged_folder, write_json
+from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.manifest import check_manifest
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
 from headrace.registry.carried import model_code

@@ -1,0 +1,122 @@
+"""What a folder's files hold: their sha256 sums, written beside them, and compared before a file is read.
+
+A file is summed whole once in a process. Afterwards it counts as the same while its inode, size and times of change
+are the same, so that checking before every read costs one look at the file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.core.errors import CorruptError
+from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import file_digest
+
+MANIFEST = "manifest.json"
+
+#: A sum is remembered of files that were left alone for so long: file systems stamp changes by clocks of up to 2 s a
+#: tick, and a later change within the same tick would look like none.
+_SETTLED_NS = 2_000_000_000
+
+#: Device, inode, size, times of change of content and of inode (ns).
+_Stamp = tuple[int, int, int, int, int]
+
+_SUMS: dict[_Stamp, str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The sha256 of every file below a folder, by relative path."""
+
+    folder: Path
+    sums: Mapping[str, str]
+
+    def path(self, name: str) -> Path:
+        """A file, or a folder with everything below it, compared with its sums. Raises CorruptError naming the file."""
+        below = [known for known in self.sums if known == name or known.startswith(f"{name}/")]
+        if not below:
+            raise CorruptError("the manifest does not name it", where=str(self.folder / name))
+        for known in below:
+            _compare(self.folder / known, self.sums[known])
+        return self.folder / name
+
+    def check(self) -> None:
+        """Compare every file; one too many is a fault as well. Raises CorruptError naming the file."""
+        odd = sorted(set(_names(self.folder)) ^ set(self.sums))
+        if odd:
+            raise CorruptError("files differ from the manifest", where=str(self.folder), found=odd)
+        for name, expected in self.sums.items():
+            _compare(self.folder / name, expected)
+
+
+def write_manifest(folder: Path) -> Manifest:
+    """Write manifest.json into a folder that holds all its other files."""
+    sums = {name: sum_of(folder / name) for name in _names(folder)}
+    write_json(folder / MANIFEST, sums)
+    return Manifest(folder=folder, sums=sums)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """A folder's manifest; nothing is compared with it yet. Raises NotFoundError or CorruptError."""
+    sums = read_json(folder / MANIFEST)
+    if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
+        raise CorruptError("is no manifest", where=str(folder / MANIFEST))
+    return Manifest(folder=folder, sums=sums)
+
+
+def check_manifest(folder: Path) -> Manifest:
+    """Compare a whole folder with its manifest before anything in it is opened. Raises CorruptError naming the file."""
+    manifest = read_manifest(folder)
+    manifest.check()
+    return manifest
+
+
+def sum_of(path: Path) -> str:
+    """sha256 of a file's bytes, hex; computed anew only when the file may have changed."""
+    now_ns = time.time_ns()
+    stamp = _stamp(path)
+    if stamp not in _SUMS:
+        digest = file_digest(path)
+        if now_ns - max(stamp[-2:]) < _SETTLED_NS or _stamp(path) != stamp:
+            return digest
+        _SUMS[stamp] = digest
+    return _SUMS[stamp]
+
+
+def link_file(source: Path, target: Path) -> None:
+    """The same bytes under another name; a copy where a file system has no links. What is known of them stays known."""
+    known = _SUMS.get(_stamp(source))
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        return
+    if known is not None:
+        _SUMS[_stamp(target)] = known  # a link is a change of the inode, not of what it holds
+
+
+def _names(folder: Path) -> list[str]:
+    """Relative paths of a folder's files, without its manifest."""
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in found if name != MANIFEST]
+
+
+def _compare(path: Path, expected: str) -> None:
+    try:
+        found = sum_of(path)
+    except FileNotFoundError:
+        raise CorruptError("is gone", where=str(path)) from None
+    except OSError as error:
+        raise CorruptError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    if found != expected:
+        raise CorruptError("sha256 differs from the manifest", where=str(path))
+
+
+def _stamp(path: Path) -> _Stamp:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
