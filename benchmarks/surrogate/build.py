@@ -61,9 +61,9 @@ def build(source: Source, n: int) -> Path:
     if path.exists() and stored(path) == (key, n):
         return path
     with Journal(JOURNALS / f"{source.name}.jsonl", key) as journal:
-        known = len(journal.trials)
+        known = {trial.number for trial in journal.trials}
         for number, config in enumerate(design(source.name, n)):
-            if number < known:
+            if number in known:
                 continue
             started = time.perf_counter()
             loss, rounds = train(config, data)
@@ -71,7 +71,7 @@ def build(source: Source, n: int) -> Path:
             journal.append(
                 Trial(number=number, config=config, status="ok", loss=loss, seconds=seconds, info={"rounds": rounds})
             )
-        store(path, key, journal.trials[:n])
+        store(path, key, tuple(sorted(journal.trials, key=lambda trial: trial.number))[:n])
     return path
 
 

@@ -88,6 +88,21 @@ def test_resumed_at_any_line_it_ends_the_same(tmp_path: Path, lines: int, torn: 
     assert _facts(study(tmp_path / "b", Bowl(fail=1.5), trials=8, workers=1)) == _facts(whole)
 
 
+@pytest.mark.parametrize("line", [0, 1, 5, 8])
+def test_with_a_damaged_line_it_ends_the_same_and_says_so(tmp_path: Path, line: int) -> None:
+    """A trial in the middle is asked again with what it saw then: the trials below it, not those above."""
+    whole = study(tmp_path / "a", Bowl(fail=1.5), trials=8, workers=1)
+    lines = (tmp_path / "a").read_bytes().splitlines(keepends=True)
+    lines[line] = lines[line].replace(b"0", b"1", 1)
+    (tmp_path / "b").write_bytes(b"".join(lines))
+    said: list[str] = []
+    again = study(tmp_path / "b", Bowl(fail=1.5), trials=8, workers=1, on_damage=said.append)
+    assert _facts(again) == _facts(whole)
+    pairs = zip(whole.trials, again.trials, strict=True)
+    assert [before.number for before, after in pairs if before.seconds != after.seconds] == ([line - 1] if line else [])
+    assert said == [f"{tmp_path / 'b'}: damaged lines: 1; the trials that they held are run again"]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_9_then_resume(tmp_path: Path, workers: int) -> None:
     """The killed study can only get as far as the bytes in its FIFO let it, whatever the machine's speed."""

@@ -91,6 +91,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         journal_path=journal_path(folder),
         warm_start=first[: context.trials],
         on_trial=_told(context),
+        on_damage=context.on_damage,
         seconds=problem.search_seconds,
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
         isolated=True,

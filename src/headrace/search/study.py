@@ -99,14 +99,15 @@ def run_study(
     racing: Racing | None = None,
     warm_start: Sequence[Config] = (),
     on_trial: Callable[[Trial], None] | None = None,
+    on_damage: Callable[[str], None] | None = None,
 ) -> StudyResult:
     """Run or resume a study until it has `trials` trials or `seconds` have passed, in `workers` processes.
 
     limits: of each trial. isolated: a process for the trials even of one worker, so that one which hangs or crashes
     ends alone; implied by limits, by seconds and by several workers. racing: stop trials that have lost.
     warm_start: the first configs to try. on_trial is called in this process, once per trial, those found in the
-    journal included. Raises ConflictError for a journal of another study, HeadraceError where every trial failed,
-    StudyInterrupted on Ctrl-C before any trial had ended.
+    journal included. on_damage is told, in one line, that the journal was damaged. Raises ConflictError for a journal
+    of another study, HeadraceError where every trial failed, StudyInterrupted on Ctrl-C before any trial had ended.
     """
     require_searchable(space)
     budget = Budget(trials=trials, seconds=seconds)
@@ -120,9 +121,12 @@ def run_study(
         Interrupts() as interrupts,
         closing(pool_of(objective, workers, limits or Limits(), isolated=isolated)) as pool,
     ):
+        if journal.damaged and on_damage is not None:
+            on_damage(f"{journal_path}: damaged lines: {journal.damaged}; the trials that they held are run again")
         loop = _Loop(
             space=space, searcher=searcher, seed=seed, warm_start=warm_start, racing=racing, pool=pool, journal=journal,
             on_trial=on_trial or (lambda trial: None), last=budget.trials, deadline=deadline, interrupts=interrupts,
+            alone=workers == 1,
         )  # fmt: skip
         ended = loop.run()
     ordered = tuple(loop.done[number] for number in sorted(loop.done))
@@ -132,7 +136,10 @@ def run_study(
 
 @dataclass(kw_only=True)
 class _Loop:
-    """The state of a running study. done: finished trials by number. last: how many there are to be, None: no end."""
+    """The state of a running study. done: finished trials by number. last: how many there are to be, None: no end.
+
+    alone: one worker. Then a trial sees those below it alone, also where it takes the place of one whose line was lost.
+    """
 
     space: Space
     searcher: Searcher
@@ -145,6 +152,7 @@ class _Loop:
     last: int | None
     deadline: float
     interrupts: Interrupts
+    alone: bool
 
     def __post_init__(self) -> None:
         known = {trial.number: trial for trial in self.journal.trials}
@@ -177,7 +185,7 @@ class _Loop:
         return number if self.last is None or number < self.last else None
 
     def _task(self, number: int) -> Task:
-        history = [self.done[known] for known in sorted(self.done)]
+        history = [self.done[known] for known in sorted(self.done) if known < number or not self.alone]
         bounds = self.racing.bounds(history) if self.racing is not None else Bounds()
         return Task(number=number, config=self._config(number, history), deadline=self.deadline, bounds=bounds)
 
