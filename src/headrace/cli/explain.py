@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import json
 import math
@@ -19,7 +20,8 @@ from rich.tree import Tree
 
 from headrace.cli.paths import settings_of
 from headrace.core.clock import floor_to_tick, iso, to_us
-from headrace.core.errors import DeclarationError, NotFoundError
+from headrace.core.errors import DataError, DeclarationError, NotFoundError
+from headrace.lake.keys import Key, KeyValue, key_value, read_logged, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -30,16 +32,17 @@ from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.enumerate import enumerate_definitions
 from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine import build_spine, spine_key_types
 from headrace.synthesis.unfold import Node, UsedRow, unfold
 
 
 class Asked(NamedTuple):
-    """One row of the spine [1 row], with its cutoff and tick."""
+    """One row of the spine [1 row], with its cutoff and tick, and its key where it was asked for by that."""
 
     spine: pa.Table
     cutoff_us: int
     tick_us: int
+    key: Key | None = None
 
 
 def explain_feature(
@@ -61,10 +64,10 @@ def explain_feature(
         raise DeclarationError(
             "name one row", where="explain-feature", fix="give --row KEY, or --at INSTANT with entity=value"
         )
-    asked = _by_key(problem, snapshot, row) if row is not None else _at(problem, definition, str(at), given)
+    asked = _by_key(problem, snapshot, row) if row is not None else _at(problem, definition, snapshot, str(at), given)
     value = feature_matrix(problem, [definition], asked.spine, snapshot, LocalEngine())[definition.slug][0].as_py()
     tree = unfold(problem, definition, asked.spine.to_pylist()[0], asked.tick_us, snapshot, most=most)
-    logged = _logged(root, problem, definition, row)
+    logged = _logged(root, problem, snapshot, definition, asked.key)
     if as_json:
         found = {
             "feature": definition.name,
@@ -105,42 +108,50 @@ def _named(problem: Problem, feature: str, candidates: dict[str, Definition]) ->
     )
 
 
-def _by_key(problem: Problem, snapshot: Tables, key: str) -> Asked:
+def _by_key(problem: Problem, snapshot: Tables, text: str) -> Asked:
     spine = build_spine(problem, snapshot, now_us=2**61)
-    names, parts = problem.spine_table.keys, key.split(",")
+    names = problem.spine_table.keys
+    whole = len(names) == 1 and pa.types.is_string(spine.schema.field(names[0]).type)
+    parts = [text] if whole else next(csv.reader([text], skipinitialspace=True), [])
     if len(parts) != len(names):
         raise DeclarationError(
-            f"{key!r} has {len(parts)} parts", where="--row", found=names, fix="separate the key's columns by commas"
+            f"{text!r} has {len(parts)} parts", where="--row", found=names, fix="separate the key's columns by commas"
         )
+    key = tuple(_parsed(part, spine, name) for name, part in zip(names, parts, strict=True))
     found = spine
-    for name, part in zip(names, parts, strict=True):
-        kind = pa.timestamp("us", "UTC") if name == DUE else found.schema.field(name).type
-        wanted = _parsed(part, kind, name)
-        found = found.filter(pc.equal(found[name], wanted.cast(found.schema.field(name).type)))
+    for name, value in zip(names, key, strict=True):
+        found = found.filter(pc.equal(found[name], _scalar(value, found.schema.field(name).type)))
     if found.num_rows == 0:
-        few = spine.select(names).slice(0, 3).to_pylist()
         raise NotFoundError(
-            f"no row {key!r}", where=f"{problem.name}.{problem.spine.table}",
-            found=[",".join(_key_text(name, value) for name, value in item.items()) for item in few],
-        )  # fmt: skip
+            f"no row {text!r}",
+            where=f"{problem.name}.{problem.spine.table}",
+            found=[_spelled(names, few) for few in row_keys(spine.slice(0, 3), names)],
+        )
     found = found.slice(0, 1)
-    return Asked(found, found["cutoff"][0].as_py(), found["tick"][0].as_py())
+    return Asked(found, found["cutoff"][0].as_py(), found["tick"][0].as_py(), key)
 
 
-def _key_text(name: str, value: Any) -> str:
-    return iso(value) if name == DUE else _text(value)
+def _spelled(names: Sequence[str], key: Key) -> str:
+    """A key as `--row` takes it."""
+    return ",".join(iso(int(str(part))) if name == DUE else str(part) for name, part in zip(names, key, strict=True))
 
 
-def _parsed(text: str, kind: pa.DataType, name: str) -> pa.Scalar:
+def _parsed(text: str, rows: pa.Table, name: str) -> KeyValue:
+    """A part of a key by its column's type; of a schedule the instant, which the spine holds as microseconds."""
+    kind = rows.schema.field(name).type
     try:
-        if pa.types.is_timestamp(kind):
-            return pa.scalar(to_us(text), pa.int64()).cast(kind)
-        return pa.scalar(text).cast(kind)
-    except (pa.ArrowInvalid, ValueError) as error:
-        raise DeclarationError(f"{text!r} is no {kind}", where=name) from error
+        if name == DUE and pa.types.is_integer(kind):
+            return to_us(str(read_value(text, pa.timestamp("us", "UTC"))))
+        return read_value(text, kind)
+    except DataError as error:
+        raise DeclarationError(f"{text!r} is no {kind}: it {error.what}", where=name) from error
 
 
-def _at(problem: Problem, definition: Definition, at: str, given: Sequence[str]) -> Asked:
+def _scalar(value: KeyValue, kind: pa.DataType) -> pa.Scalar:
+    return pa.scalar(value_text(value), pa.string()).cast(kind)
+
+
+def _at(problem: Problem, definition: Definition, snapshot: Tables, at: str, given: Sequence[str]) -> Asked:
     try:
         cutoff = to_us(at)
     except ValueError as error:
@@ -150,28 +161,26 @@ def _at(problem: Problem, definition: Definition, at: str, given: Sequence[str])
     odd = [name for name in pairs if name not in wanted]
     if odd:
         raise NotFoundError(f"{odd[0]!r} is not part of a row", where=definition.name, found=dict.fromkeys(wanted))
-    tick = floor_to_tick(cutoff, problem.tick_us)
-    columns = {name: pa.array([_guessed(pairs.get(name))]) for name in wanted}
+    tick, rows = floor_to_tick(cutoff, problem.tick_us), snapshot.table(problem.carrier)
+    columns = {name: _column(pairs.get(name), rows, name) for name in wanted}
     return Asked(pa.table({**columns, "cutoff": [cutoff], "tick": [tick]}), cutoff, tick)
 
 
-def _guessed(text: str | None) -> Any:
-    """A whole number, a number, or the text."""
-    for kind in (int, float):
-        try:
-            return kind(text) if text is not None else None
-        except ValueError:
-            continue
-    return text
+def _column(text: str | None, rows: pa.Table, name: str) -> pa.Array:
+    kind = rows.schema.field(name).type
+    return pa.array([None if text is None else value_text(_parsed(text, rows, name))], pa.string()).cast(kind)
 
 
-def _logged(root: Path, problem: Problem, definition: Definition, row: str | None) -> list[dict[str, Any]]:
+def _logged(
+    root: Path, problem: Problem, snapshot: Tables, definition: Definition, key: Key | None
+) -> list[dict[str, Any]]:
     """What the prediction log says went into models for this row."""
     log = PredictionLog(root, problem.name)
-    if row is None or not log.path.exists():
+    if key is None or not log.path.exists():
         return []
+    types = spine_key_types(problem, snapshot)
     with log:
-        mine = [item for item in log.read() if row == ",".join(str(part) for part in item.row_key)]
+        mine = [item for item in log.read() if read_logged(item.row_key, types) == key]
     return [_entry(item, definition) for item in mine if definition.slug in item.features]
 
 
@@ -186,7 +195,7 @@ def _same(left: Any, right: Any) -> bool:
 
 
 def _spell(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return str(key_value(value) if isinstance(value, date) else value)
 
 
 def _text(value: Any, kind: str = "") -> str:
@@ -195,7 +204,7 @@ def _text(value: Any, kind: str = "") -> str:
     if kind == "time" and isinstance(value, int):
         return iso(value)
     if isinstance(value, date):
-        return value.isoformat().replace("+00:00", "Z")
+        return str(key_value(value))
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

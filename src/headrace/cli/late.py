@@ -19,6 +19,7 @@ from headrace.cli.paths import context_of
 from headrace.core.clock import iso, parse_duration, to_us
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.files import staged_folder
+from headrace.lake.keys import key_value
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import schemas
@@ -111,7 +112,7 @@ def _most_changed(report: LateReport) -> list[dict[str, Any]]:
 
 
 def _spell(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+    return str(key_value(value) if isinstance(value, date) else value)
 
 
 def _show(report: LateReport, name: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
 from headrace.lake import texts
+from headrace.lake.keys import row_keys
 from headrace.problems.files import naive
 from headrace.schema import HorizonLabel, Problem, Table
 
@@ -212,7 +213,7 @@ def _check_keys(table: Table, rows: pa.Table) -> None:
     if counts.num_rows == rows.num_rows:
         return
     twice = counts.filter(pc.greater(counts["count_all"], 1))
-    shown = [", ".join(str(row[name]) for name in table.keys) for row in twice.slice(0, 5).to_pylist()]
+    shown = [", ".join(map(str, key)) for key in row_keys(twice.slice(0, 5), table.keys)]
     raise DataError(
         f"{twice.num_rows} duplicate key{'s' if twice.num_rows > 1 else ''} ({', '.join(table.keys)})",
         where=table.name,

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.lake.keys import KeyValue
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +26,14 @@ class Prediction:
     id: the same for the same prediction made again. cutoff_us, made_us: on the production clock. request: columns that
     came with the request. features: slug -> value that went into the model. ticks: feature view -> the tick its values
     are of (us). statuses: feature view -> FRESH, STALE or MISSING. probability: None where the policy abstained.
-    row_key: key of the spine's row, empty where the request names none.
+    row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`).
     """
 
     id: str
     cutoff_us: int
     made_us: int
     model_version: str
-    join_keys: Mapping[str, str | int | None]
+    join_keys: Mapping[str, KeyValue]
     probability: float | None
     source: Literal["score", "api"]
     request: Mapping[str, Any] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from headrace.core.fingerprint import fingerprint
 from headrace.core.kept import read_kept, write_kept
 from headrace.evaluate.metrics import METRICS
 from headrace.lake import feed
+from headrace.lake.keys import row_keys
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
@@ -145,8 +146,8 @@ def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *,
     problem = context.problem
     matrix = finished_matrix(context, bundle.service, bundle.definitions, spine)
     probability = bundle.predict(matrix)
-    keys = spine.select(list(problem.spine_table.keys)).to_pylist()
-    joins = spine.select(list(problem.join_keys)).to_pylist()
+    keys = row_keys(spine, problem.spine_table.keys)
+    joins = row_keys(spine, problem.join_keys)
     requested = [item.column for item in row_columns(bundle.definitions) if item.column in spine.column_names]
     requests = spine.select(list(dict.fromkeys(requested))).to_pylist()
     features = _plain(matrix)
@@ -154,18 +155,18 @@ def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *,
     ticks, cutoffs = spine["tick"].to_pylist(), spine["cutoff"].to_pylist()
     return [
         Prediction(
-            id=fingerprint({"row": list(keys[i].values()), "version": version})[:32],
+            id=fingerprint({"row": keys[i], "version": version})[:32],
             cutoff_us=cutoffs[i],
             made_us=made_us,
             model_version=version,
-            join_keys=joins[i],
+            join_keys=dict(zip(problem.join_keys, joins[i], strict=True)),
             request={name: str(value) for name, value in requests[i].items()},
             features=features[i],
             ticks=dict.fromkeys(views, ticks[i]),
             statuses=dict.fromkeys(views, "FRESH"),
             probability=float(probability[i]),
             source="score",
-            row_key=list(keys[i].values()),
+            row_key=keys[i],
         )
         for i in range(spine.num_rows)
     ]
@@ -189,9 +190,9 @@ def quality(context: Context, version: str, since_us: int, until_us: int, now_us
         problem, Lake(context.root, problem.name).snapshot(), start_us=since_us, end_us=until_us, now_us=now_us
     )
     mature = spine.filter(spine["mature"])
-    rows = mature.select(list(problem.spine_table.keys)).to_pylist()
     label = mature["label"].to_numpy()
-    predicted = np.array([logged.get(tuple(row.values()), np.nan) for row in rows], dtype=np.float64)
+    rows = row_keys(mature, problem.spine_table.keys)
+    predicted = np.array([logged.get(key, np.nan) for key in rows], dtype=np.float64)
     seen = np.isfinite(predicted)
     found = {"predictions": float(len(logged)), "labelled": float(seen.sum())}
     if seen.any() and (not problem.label_expression.binary or len(np.unique(label[seen])) == 2):

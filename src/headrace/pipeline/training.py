@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from headrace.core.clock import SECOND
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
 from headrace.evaluate.splits import Windows
+from headrace.lake.keys import key_json
+from headrace.lake.keys import row_keys as keys_of
 from headrace.models.bundle import Bundle, reference_profile
 from headrace.models.design import Design, Encoder
 from headrace.models.explain import explain
@@ -271,8 +272,8 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
 def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
     """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
     names = list(context.problem.spine_table.keys)
-    keys = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
-    return [json.dumps(list(key.values()), default=str) for key in keys.to_pylist()]
+    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
+    return [key_json(key) for key in keys_of(spine, names)]
 
 
 EVALUATE = Stage(name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +12,7 @@ from numpy.typing import NDArray
 from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
+from headrace.lake.keys import Key, read_logged, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
@@ -25,9 +24,8 @@ from headrace.pipeline.release import champion_bundle
 from headrace.registry.ledger import Record
 from headrace.schema import Every, Problem
 from headrace.synthesis.definitions import Aggregate, Definition, Transform
-from headrace.synthesis.engines.keys import plain
 from headrace.synthesis.primitives.calendar import CALENDAR
-from headrace.synthesis.spine import build_spine, labels_at
+from headrace.synthesis.spine import build_spine, labels_at, spine_key_types
 
 #: Fields of an instant say when it is. `time_since` says how the world is.
 _CALENDAR = frozenset(primitive.name for primitive in CALENDAR) - {"time_since"}
@@ -81,8 +79,10 @@ def current_window(
     problem = context.problem
     with PredictionLog(context.root, problem.name) as log:
         answered = log.answered(start_us, end_us, version=version)
-    chosen = {_text(row.row_key) if row.row_key else row.id: row for row in answered}
-    labels, censored = _labels(context, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
+    snapshot = Lake(context.root, problem.name).snapshot()
+    types = spine_key_types(problem, snapshot) if answered else []
+    chosen = {_name(row, types): row for row in answered}
+    labels, censored = _labels(problem, snapshot, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
     columns = _features(list(chosen.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in chosen], pa.float64())
@@ -90,21 +90,25 @@ def current_window(
     return Current(table=pa.table(columns), cutoffs_us=cutoffs, length_us=end_us - start_us, censored=censored)
 
 
-def _text(key: Sequence[Any]) -> str:
-    return json.dumps(list(key), default=str)
+def _name(row: Prediction, types: Sequence[pa.DataType]) -> Key:
+    """The spine row that a prediction is about; its own id where the request did not name one whole."""
+    return read_logged(row.row_key, types) if len(row.row_key) == len(types) else (row.id,)
 
 
 def _labels(
-    context: Context, asked_for: Mapping[str, Prediction], start_us: int, end_us: int, now_us: int
-) -> tuple[dict[str, float | None], int]:
+    problem: Problem,
+    snapshot: Snapshot,
+    asked_for: Mapping[Key, Prediction],
+    start_us: int,
+    end_us: int,
+    now_us: int,
+) -> tuple[dict[Key, float | None], int]:
     """Row key -> label as known now, None while it is not; and how many are overdue."""
-    problem = context.problem
-    snapshot = Lake(context.root, problem.name).snapshot()
     if isinstance(problem.spine, Every):  # requests fall between the instants of its schedule, and have labels too
         spine, keys = _spine_of(problem, problem.spine, snapshot, list(asked_for.values()), now_us), list(asked_for)
     else:
         spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us)
-        keys = [_text(list(row.values())) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
+        keys = row_keys(spine, problem.spine_table.keys)
     asked = np.array([key in asked_for for key in keys], dtype=np.bool_)
     mature = spine["mature"].to_numpy() & asked
     cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
@@ -116,8 +120,9 @@ def _labels(
 def _spine_of(problem: Problem, spine: Every, snapshot: Snapshot, rows: Sequence[Prediction], now_us: int) -> pa.Table:
     """A scheduled problem's spine at just the logged rows [n], in their order."""
     key = problem.spine_table.keys[0]
-    kind = plain(snapshot.table(spine.active)[problem.schedule_link(spine)]).type
-    keys = pa.array([str(row.join_keys[key]) for row in rows], pa.string()).cast(kind)  # as JSON has kept them
+    kind = spine_key_types(problem, snapshot)[0]
+    told = [value_text(read_value(row.join_keys[key], kind, key)) for row in rows]
+    keys = pa.array(told, pa.string()).cast(kind)
     cutoffs = np.array([row.cutoff_us for row in rows], dtype=np.int64)
     return labels_at(problem, snapshot, pa.table({key: keys}), cutoffs, now_us)
 

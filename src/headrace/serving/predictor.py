@@ -19,11 +19,13 @@ import pyarrow as pa
 
 from headrace.core.clock import SECOND, floor_to_tick
 from headrace.core.errors import DataError, UnavailableError
+from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Every, Problem
 from headrace.serving.follow import Loaded
 from headrace.serving.request import ARROW_TYPES, Asked, Needs, check_row, columns_of
 from headrace.store.online import Age, FeatureRow
+from headrace.store.published import KeyType
 from headrace.synthesis.definitions import stored
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Predictor:
         log: Log,
         policy: Policy = "default",
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        key_types: Callable[[], Mapping[str, KeyType]] = dict,
     ) -> None:
         self._problem = problem
         self._champion = champion
@@ -83,10 +86,14 @@ class Predictor:
         self._log = log
         self._policy = policy
         self._new_id = new_id
+        self._key_types = key_types
 
     def needs(self) -> Needs:
         """The columns that a request must carry for the present champion."""
-        return Needs.of(self._problem, self._champion().bundle.definitions)
+        return self._needs(self._champion())
+
+    def _needs(self, loaded: Loaded) -> Needs:
+        return Needs.of(self._problem, loaded.bundle.definitions, self._key_types())
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> list[Answer]:
         """Answer rows in their order, as of `now_us` on the production clock; all are logged, or none.
@@ -95,7 +102,7 @@ class Predictor:
         champion, where the policy is to fail on stale features, or where the answers cannot be logged.
         """
         loaded = self._champion()
-        needs = Needs.of(self._problem, loaded.bundle.definitions)
+        needs = self._needs(loaded)
         asked = [check_row(needs, row, _place(at, rows)) for at, row in enumerate(rows)]
         if not asked:
             return []
@@ -158,7 +165,7 @@ class Predictor:
                 statuses={view: age.status for view, age in answer.features.items()},
                 probability=answer.probability,
                 source="api",
-                row_key=_row_key(self._problem, rows[at], answer.made_us),
+                row_key=_row_key(self._problem, asked[at].named, answer.made_us),
             )
             for at, answer in enumerate(answers)
         ]
@@ -172,10 +179,11 @@ class Predictor:
             ) from error
 
 
-def _row_key(problem: Problem, row: Mapping[str, Any], made_us: int) -> list[Any]:
-    """What the request tells of the spine row's key; a scheduled problem's row is due when it is asked for."""
-    given = {**row, DUE: made_us} if isinstance(problem.spine, Every) else row
-    return [given[name] for name in problem.spine_table.keys if name in given]
+def _row_key(problem: Problem, named: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
+    """The spine row's key, where the request names it whole; a scheduled problem's row is due when it is asked for."""
+    given = {**named, DUE: made_us} if isinstance(problem.spine, Every) else named
+    key = [given.get(name) for name in problem.spine_table.keys]
+    return [] if None in key else key
 
 
 def _place(at: int, rows: Sequence[object]) -> str:

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from headrace.core.clock import to_us
 from headrace.core.errors import DataError
+from headrace.lake.keys import KeyValue, key_value, read_value
 from headrace.schema import Problem
+from headrace.store.published import LAKE_TYPES, KeyType
 from headrace.synthesis.definitions import Definition, Kind, row_columns
 
-Key = str | int | None
 Value = str | float | bool | int | None
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = {
@@ -33,17 +34,31 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """The columns of a request for one model. join_keys find the entities; columns go into the model, by kind."""
+    """The columns of a request for one model. join_keys find the entities; columns go into the model, by kind.
+
+    row_key: columns that name the spine's row, where a request has them. key_types: what is known of the keys' types.
+    """
 
     join_keys: tuple[str, ...]
     columns: Mapping[str, Kind]
     time: str | None = None
+    row_key: tuple[str, ...] = ()
+    key_types: Mapping[str, KeyType] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, problem: Problem, definitions: Sequence[Definition]) -> Needs:
-        """What a model with these definitions needs."""
-        kinds = {item.column: item.kind for item in row_columns(definitions)}
-        return cls(join_keys=problem.join_keys, columns=kinds, time=problem.spine_table.time)
+    def of(
+        cls, problem: Problem, definitions: Sequence[Definition], key_types: Mapping[str, KeyType] | None = None
+    ) -> Needs:
+        """What a model with these definitions needs. key_types: of the join keys, as published."""
+        kinds, table = {item.column: item.kind for item in row_columns(definitions)}, problem.spine_table
+        times: dict[str, KeyType] = dict.fromkeys(table.time_columns, "time")
+        return cls(
+            join_keys=problem.join_keys,
+            columns=kinds,
+            time=table.time,
+            row_key=table.keys,
+            key_types={**times, **(key_types or {})},
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -53,11 +68,12 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One checked row. time_us: the row's event time, where the request names it."""
+    """One checked row. named: what it tells of the spine row's key. time_us: its event time, where it names that."""
 
-    keys: Mapping[str, Key]
+    keys: Mapping[str, KeyValue]
     columns: Mapping[str, Value]
     time_us: int | None
+    named: Mapping[str, KeyValue] = field(default_factory=dict)
 
 
 def check_row(needs: Needs, row: Mapping[str, Any], where: str) -> Asked:
@@ -72,9 +88,10 @@ def check_row(needs: Needs, row: Mapping[str, Any], where: str) -> Asked:
         )
     time = row.get(needs.time) if needs.time else None
     return Asked(
-        keys={name: _key(row[name], f"{where}, {name}") for name in needs.join_keys},
+        keys={name: _key(needs, row[name], name, where) for name in needs.join_keys},
         columns={name: _value(kind, row[name], f"{where}, {name}") for name, kind in needs.columns.items()},
         time_us=_time(time, f"{where}, {needs.time}"),
+        named={name: _named(needs, row[name], name, where) for name in needs.row_key if name in row},
     )
 
 
@@ -86,10 +103,26 @@ def columns_of(needs: Needs, asked: Sequence[Asked]) -> dict[str, pa.Array]:
     }
 
 
-def _key(value: Any, where: str) -> Key:
+def _key(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
+    """A join key in its canonical form. Whole numbers and texts are told apart by the store."""
+    kind, place = needs.key_types.get(name), f"{where}, {name}"
+    if kind == "time":
+        _time(value, place, dates=True)  # says what is wrong with it
+    if kind not in (None, "string", "int64"):
+        return read_value(value, LAKE_TYPES[kind], place)
     if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
         return value
-    raise _wrong(value, "a text, a whole number or null", where)
+    raise _wrong(value, "a text, a whole number or null", place)
+
+
+def _named(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
+    """A part of the spine row's key. Of a column whose type nothing here tells, any plain value: the label's join
+    reads it by the type that it has in the lake."""
+    if name in needs.key_types or name in needs.join_keys:
+        return _key(needs, value, name, where)
+    if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
+        raise _wrong(value, "a text, a number, true, false or null", f"{where}, {name}")
+    return key_value(value)
 
 
 def _value(kind: Kind, value: Any, where: str) -> Value:
@@ -116,11 +149,14 @@ def _boolean(value: Any, where: str) -> bool:
     return value
 
 
-def _time(value: Any, where: str) -> int | None:
+def _time(value: Any, where: str, *, dates: bool = False) -> int | None:
+    """An instant (us). dates: a bare date is its midnight in UTC."""
     if value is None:
         return None
     try:
         instant = datetime.fromisoformat(value)
+        if dates and len(value) == len("2013-05-01"):
+            instant = instant.replace(tzinfo=UTC)
     except (TypeError, ValueError):
         raise _wrong(value, "an ISO time with its zone, such as 2013-05-01T12:00:00Z", where) from None
     if instant.tzinfo is None:

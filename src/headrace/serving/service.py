@@ -50,7 +50,14 @@ def open_service(
         return load_version(root, problem, version, tracking_uri, online, now())
 
     follower = ChampionFollower(ledger, load)
-    predictor = Predictor(problem, champion=lambda: follower.current, online=online, log=log, policy=policy)
+    predictor = Predictor(
+        problem,
+        champion=lambda: follower.current,
+        online=online,
+        log=log,
+        policy=policy,
+        key_types=online.key_types,
+    )
     return Service(
         problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now
     )

@@ -14,14 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
+from headrace.lake.keys import read_value, value_text
 from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
-from headrace.store.published import KeyType, Published, View
+from headrace.store.published import KEY_TYPES, LAKE_TYPES, KeyType, Published, View
 from headrace.synthesis.columns import clock_of
 from headrace.synthesis.definitions import Aggregate, Kind, Stored
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.known import effective_known
+from headrace.synthesis.values import as_array
 
 #: Keys computed and written at a time when a view is materialised: bounds memory, not accuracy.
 KEYS_PER_CHUNK = 50_000
@@ -34,8 +36,6 @@ STORED_TYPES: Mapping[Kind, pa.DataType] = {
     "text": pa.string(),
     "time": pa.int64(),
 }
-KEY_TYPES: Mapping[KeyType, pa.DataType] = {"string": pa.string(), "int64": pa.int64()}
-
 _snapshots: dict[tuple[Path, str], Snapshot] = {}
 
 
@@ -49,13 +49,23 @@ def current_snapshot(root: Path, problem: str) -> Snapshot:
 
 
 def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
-    """The stored type of a join key, from the spine table's schema: whole numbers stay numbers, others become text."""
+    """What a join key is in the lake, from the spine table's schema; a column that is all null could be any text."""
     at = schema.get_field_index(join_key)
     if at < 0:
         raise DataError(
             f"no join key column {join_key!r}", where=f"{problem.name}.{problem.carrier}", found=schema.names
         )
-    return "int64" if pa.types.is_integer(schema.field(at).type) else "string"
+    kinds = {kind: name for name, kind in LAKE_TYPES.items()}
+    return kinds.get(schema.field(at).type, "string")
+
+
+def stored_keys(values: pa.ChunkedArray, kind: KeyType) -> pa.ChunkedArray:
+    """Values of a join key as the store keeps them, from how the lake or an entity frame has them [n]."""
+    if kind in ("string", "int64") or pa.types.is_null(values.type):
+        return values.cast(KEY_TYPES[kind])
+    encoded = as_array(values).dictionary_encode()
+    texts = [value_text(read_value(value, LAKE_TYPES[kind])) for value in encoded.dictionary.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string()).take(encoded.indices)])
 
 
 def compute_at(
@@ -123,7 +133,7 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
         table, rows = problem.entity_set.table(name), snapshot.table(name)
         known = effective_known(table, clock_of(problem, table, columns), rows)
         named = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known < tick_us))
-        found.append(named.cast(pa.schema([(key, KEY_TYPES[published.key_types[key]]) for key in view.join_keys])))
+        found.append(pa.table({key: stored_keys(named[key], published.key_types[key]) for key in view.join_keys}))
     distinct = pa.concat_tables(found).drop_null().group_by(list(view.join_keys)).aggregate([])
     return distinct.sort_by([(key, "ascending") for key in view.join_keys])
 

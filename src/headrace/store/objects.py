@@ -11,7 +11,7 @@ from feast.types import FeastType, Float64, Int64, String
 from feast.value_type import ValueType
 
 from headrace.core.clock import format_duration
-from headrace.store.published import KeyType, Published, View, service_name
+from headrace.store.published import Published, View, service_name
 from headrace.store.source import SynthesisSource
 from headrace.synthesis.definitions import Kind
 
@@ -23,8 +23,6 @@ FIELD_TYPES: Mapping[Kind, FeastType] = {
     "text": String,
     "time": Int64,
 }
-_KEY_VALUE_TYPES: Mapping[KeyType, ValueType] = {"string": ValueType.STRING, "int64": ValueType.INT64}
-_KEY_FIELD_TYPES: Mapping[KeyType, FeastType] = {"string": String, "int64": Int64}
 
 
 def feast_objects(published: Published) -> list[Any]:
@@ -40,13 +38,15 @@ def _entity(published: Published, join_key: str) -> Entity:
     return Entity(
         name=f"{published.problem}__{join_key}",
         join_keys=[join_key],
-        value_type=_KEY_VALUE_TYPES[published.key_types[join_key]],
+        value_type=ValueType.INT64 if published.key_types[join_key] == "int64" else ValueType.STRING,
         tags={"problem": published.problem},
     )
 
 
 def _view(published: Published, view: View, entities: Mapping[str, Entity]) -> FeatureView:
-    keys = [Field(name=name, dtype=_KEY_FIELD_TYPES[published.key_types[name]]) for name in view.join_keys]
+    keys = [
+        Field(name=name, dtype=Int64 if published.key_types[name] == "int64" else String) for name in view.join_keys
+    ]
     features = [
         Field(name=item.slug, dtype=FIELD_TYPES[item.kind], description=item.name, tags={"kind": item.kind})
         for item in view.definitions

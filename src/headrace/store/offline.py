@@ -23,8 +23,8 @@ from feast.utils import _parse_feature_ref
 
 from headrace.core.clock import floor_to_tick, from_us, to_us
 from headrace.core.errors import DataError
-from headrace.store.history import KEY_TYPES, STORED_TYPES, compute_at, current_snapshot, entity_rows, problem_of
-from headrace.store.published import Published, View
+from headrace.store.history import STORED_TYPES, compute_at, current_snapshot, entity_rows, problem_of, stored_keys
+from headrace.store.published import KEY_TYPES, Published, View
 from headrace.store.source import TIMESTAMP, SynthesisSource, root_of
 
 
@@ -203,7 +203,7 @@ def _joined(table: pa.Table, config: RepoConfig, view: FeatureView, slugs: list[
     cutoffs = table[TIMESTAMP].cast(pa.int64()).to_numpy()
     keys = pa.table(
         {
-            **{name: table[column].cast(KEY_TYPES[published.key_types[name]]) for name, column in columns.items()},
+            **{name: stored_keys(table[column], published.key_types[name]) for name, column in columns.items()},
             "tick": pa.array(cutoffs - cutoffs % published.tick_us),
         }
     )

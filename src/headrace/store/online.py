@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from headrace.core.errors import DataError
+from headrace.lake.keys import read_value, value_text
 from headrace.schema import Problem
 from headrace.store.materialise import online_rows
-from headrace.store.published import Published, View, path_of, read_published
+from headrace.store.published import LAKE_TYPES, KeyType, Published, View, path_of, read_published
 from headrace.store.rows import Ask, Found, Watermark
 from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.primitives import aggregation
@@ -118,6 +119,10 @@ class OnlineStore:
         ]
         return [_row(found, at) for at in range(len(keys))]
 
+    def key_types(self) -> Mapping[str, KeyType]:
+        """Join key -> what it is in the lake, as now published."""
+        return self._now().published.key_types
+
     def ages(self, service: str, now_us: int) -> dict[str, Age]:
         """View -> age of its last refresh, without any key: what a health check asks."""
         marks = self._rows.watermarks()
@@ -132,6 +137,14 @@ class OnlineStore:
 
     def _service(self, name: str) -> tuple[Published, list[_Part]]:
         """A service as now published; worked out once for each state of published.json."""
+        state = self._now()
+        parts = state.services.get(name)
+        if parts is None:
+            parts = state.services[name] = _parts(state.published, name)
+        return state.published, parts
+
+    def _now(self) -> _State:
+        """What is published now; the file is read again only when it was replaced."""
         try:
             stat = path_of(self._root, self._problem).stat()
             version = (stat.st_ino, stat.st_mtime_ns)
@@ -140,10 +153,7 @@ class OnlineStore:
         state = self._state
         if state is None or state.version != version:
             state = self._state = _State(version, read_published(self._root, self._problem), {})
-        parts = state.services.get(name)
-        if parts is None:
-            parts = state.services[name] = _parts(state.published, name)
-        return state.published, parts
+        return state
 
 
 def _row(found: Sequence[_Answer], at: int) -> FeatureRow:
@@ -180,7 +190,10 @@ def _key_value(published: Published, name: str, request: Mapping[str, Any]) -> s
     if name not in request:
         raise DataError(f"no join key {name!r}", where=published.problem, found=request)
     value: str | int | None = request[name]
-    wanted = str if published.key_types[name] == "string" else int
+    kind = published.key_types[name]
+    if kind not in ("string", "int64"):
+        return value_text(read_value(value, LAKE_TYPES[kind], f"{published.problem}, {name}"))
+    wanted = str if kind == "string" else int
     if value is None or (isinstance(value, wanted) and not isinstance(value, bool)):
         return value
-    raise DataError(f"{name!r} must be {published.key_types[name]}", where=published.problem, found=[repr(value)])
+    raise DataError(f"{name!r} must be {kind}", where=published.problem, found=[repr(value)])

@@ -12,13 +12,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
+
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.kept import copy_of, read_kept, write_kept
 from headrace.schema import Problem
 from headrace.synthesis.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
-KeyType = Literal["string", "int64"]
+#: What a join key is in the lake. The store keeps whole numbers as numbers and all others as texts (`lake.keys`).
+KeyType = Literal["string", "int64", "float64", "boolean", "time"]
+LAKE_TYPES: Mapping[KeyType, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "boolean": pa.bool_(),
+    "time": pa.timestamp("us", tz="UTC"),
+}
+KEY_TYPES: Mapping[KeyType, pa.DataType] = {
+    name: kind if pa.types.is_integer(kind) else pa.string() for name, kind in LAKE_TYPES.items()
+}
 
 
 def view_name(problem: str, entity: str) -> str:

@@ -13,7 +13,7 @@ from feast.repo_config import RepoConfig
 from feast.value_type import ValueType
 
 from headrace.store.history import STORED_TYPES
-from headrace.store.published import Published, View, read_published
+from headrace.store.published import KEY_TYPES, Published, View, read_published
 
 #: The column that carries a feature row's tick, and an entity row's cutoff.
 TIMESTAMP = "event_timestamp"
@@ -82,7 +82,7 @@ class SynthesisSource(DataSource):
     def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
         """Join keys, then features, with Arrow's names of the types they are stored in."""
         published, view = self.published(config)
-        keys = [(name, str(published.key_types[name])) for name in view.join_keys]
+        keys = [(name, str(KEY_TYPES[published.key_types[name]])) for name in view.join_keys]
         return [*keys, *((item.slug, str(STORED_TYPES[item.kind])) for item in view.definitions)]
 
     def published(self, config: RepoConfig) -> tuple[Published, View]:

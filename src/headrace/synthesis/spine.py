@@ -57,6 +57,15 @@ def build_spine(
     return _assemble(problem, rows, chosen, cutoffs[chosen], label, label_known, now_us)
 
 
+def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:
+    """The types of the spine's key columns; of a schedule those of its entity, and int64 us for the instant."""
+    if isinstance(problem.spine, Every):
+        links = snapshot.table(problem.spine.active)[problem.schedule_link(problem.spine)]
+        return [plain(links).type, pa.int64()]
+    schema = snapshot.table(problem.spine.table).schema
+    return [schema.field(name).type for name in problem.spine_table.keys]
+
+
 def labels_at(problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int) -> pa.Table:
     """A scheduled problem's spine at any cutoffs [n], in their order: what was asked between times has a label too."""
     label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us)

@@ -1,0 +1,135 @@
+"""The values of a key wherever they leave Arrow: prediction log, ids, JSON, the online store's texts, command line.
+
+type in the lake    canonical form
+string              the text
+int64               int
+float64             int where it is whole, else float
+bool                bool
+timestamp           ISO 8601 in UTC, 2024-03-01T12:00:00Z, with microseconds where there are some
+null                None
+
+Two rows have the same key exactly where these forms are equal. What comes from outside, a request or a person, may be
+written otherwise (`2024-03-01T13:00:00+01:00`, "7" for 7): it is read by the type of its column.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.core.clock import iso, to_us
+from headrace.core.errors import DataError
+
+KeyValue = str | int | float | bool | None
+Key = tuple[KeyValue, ...]
+
+_INT64 = 2**63
+
+
+def key_value(value: Any) -> KeyValue:
+    """The canonical form of one value, of any type that Arrow gives. A naive time is refused: it names no instant."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return iso(to_us(value))
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return iso(to_us(datetime.combine(value, time(), UTC)))
+    raise DataError(f"a {type(value).__name__} cannot be part of a key", found=[repr(value)[:80]])
+
+
+def row_keys(rows: pa.Table, names: Sequence[str]) -> list[Key]:
+    """The canonical key of every row [n]."""
+    columns = [[key_value(value) for value in rows[name].to_pylist()] for name in names]
+    return list(zip(*columns, strict=True))
+
+
+def key_json(key: Iterable[KeyValue]) -> str:
+    """A canonical key as one JSON text: equal texts are equal keys."""
+    return json.dumps(list(key), allow_nan=False)
+
+
+def value_text(value: KeyValue) -> str | None:
+    """A canonical value as a text that Arrow casts back to the column's type."""
+    return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
+
+
+def read_value(value: Any, kind: pa.DataType, where: str = "") -> KeyValue:
+    """What somebody wrote for a column of a kept type, in canonical form. Raises DataError where it cannot be that."""
+    if value is None:
+        return None
+    for belongs, read, wanted in _READERS:
+        if belongs(kind):
+            try:
+                return read(value)
+            except (TypeError, ValueError, OverflowError, DataError):
+                raise DataError(f"must be {wanted}", where=where, found=[repr(value)[:80]]) from None
+    raise DataError(f"a column of type {kind} is no key", where=where)
+
+
+def read_logged(key: Sequence[Any], kinds: Sequence[pa.DataType]) -> Key:
+    """A key as it stands in the prediction log, by its columns' types. What does not fit stays: it is no row's key."""
+    if len(key) != len(kinds):
+        return tuple(key)
+    return tuple(_read_or_keep(value, kind) for value, kind in zip(key, kinds, strict=True))
+
+
+def _read_or_keep(value: Any, kind: pa.DataType) -> KeyValue:
+    try:
+        return read_value(value, kind)
+    except DataError:
+        return value if isinstance(value, str | int | float) else str(value)
+
+
+def _read_text(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise TypeError(value)
+    return str(value)
+
+
+def _read_int(value: Any) -> int:
+    if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
+        raise TypeError(value)
+    found = int(value)
+    if not -_INT64 <= found < _INT64:
+        raise OverflowError(value)
+    return found
+
+
+def _read_float(value: Any) -> KeyValue:
+    if isinstance(value, bool) or not math.isfinite(float(value)):
+        raise TypeError(value)
+    return key_value(float(value))
+
+
+def _read_bool(value: Any) -> bool:
+    found = {"true": True, "false": False}.get(str(value).lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise TypeError(value)
+    return found
+
+
+def _read_time(value: Any) -> KeyValue:
+    """A text with its zone, or a bare date: its midnight in UTC, as the lake keeps bare dates."""
+    if not isinstance(value, str):
+        return key_value(value) if isinstance(value, date) else iso(_read_int(value))
+    text = value.strip()
+    return key_value(date.fromisoformat(text) if len(text) == len("2024-03-01") else datetime.fromisoformat(text))
+
+
+_READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], KeyValue], str], ...] = (
+    (pa.types.is_timestamp, _read_time, "an ISO time with its zone, such as 2024-03-01T12:00:00Z, or null"),
+    (pa.types.is_boolean, _read_bool, "true, false or null"),
+    (pa.types.is_floating, _read_float, "a finite number or null"),
+    (pa.types.is_integer, _read_int, "a whole number of 64 bits or null"),
+    (pa.types.is_string, _read_text, "a text, a whole number or null"),
+)
