@@ -17,6 +17,7 @@ from flows.deployments import for_references, triggers_for
 from headrace.cli.lifecycle import answers, project_folder
 from headrace.cli.services import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.core.machine import of_the_machine
 from headrace.core.settings import Settings, settings
 from headrace.problems.catalogue import load_problem
 
@@ -34,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("headrace: interrupted. Run it again: finished stages are kept.", file=sys.stderr)
         return 130
+    except Exception as error:
+        refused = of_the_machine(error)
+        if refused is None:
+            raise
+        print(f"headrace: {refused}", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:

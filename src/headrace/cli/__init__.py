@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from headrace.core.errors import HeadraceError
 
 app = typer.Typer(
     name="headrace",
@@ -180,11 +183,25 @@ def down(home: HomeOption = None) -> None:
 
 
 def main() -> None:
-    """Entry point: a refusal is one line on standard error and exit code 1 (130 after Ctrl-C), never a traceback."""
+    """Entry point: a refusal is one line on standard error and exit code 1 (130 after Ctrl-C), never a traceback.
+
+    So is what the machine refuses: a full disk, a read-only folder.
+    """
     from headrace.core.errors import HeadraceError
 
     try:
         app()
     except HeadraceError as error:
-        sys.stderr.write(f"headrace: {error}\n")
-        sys.exit(error.exit_code)
+        _end(error)
+    except Exception as error:
+        from headrace.core.machine import of_the_machine
+
+        refused = of_the_machine(error)
+        if refused is None:
+            raise
+        _end(refused)
+
+
+def _end(error: HeadraceError) -> NoReturn:
+    sys.stderr.write(f"headrace: {error}\n")
+    sys.exit(error.exit_code)

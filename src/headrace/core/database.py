@@ -40,6 +40,8 @@ _SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (on
 
 #: File (and which one stood there: device, inode) -> the serial number that was last compared with its seal.
 _COMPARED: dict[tuple[Path, int, int], int] = {}
+#: File -> device, inode, size and time of its last change when SQLite last found it sound.
+_SOUND: dict[Path, tuple[int, int, int, int]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,36 @@ class Database:
         # The change itself is committed: that the note cannot be written is no failure of it.
         with contextlib.suppress(OSError):
             write_bytes(self._note_path, f"{serial} {_sum(serial)}\n".encode())
+
+
+def require_sound(path: Path, fix: str) -> None:
+    """SQLite's own check of a file that a library of others writes, once in a process for each state of the file.
+
+    Finds what is no database, and pages that do not fit together; not a value that changed. No file is no fault. Raises
+    CorruptError or UnavailableError. fix: what to do about a damaged file.
+    """
+    if not path.exists():
+        return
+    stat = path.stat()
+    stamp = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if _SOUND.get(path) == stamp:
+        return
+    if not stat.st_size:
+        raise CorruptError("is empty", where=str(path), fix=fix)
+    with translated(path, fix), closing(sqlite3.connect(path, timeout=_BUSY_S)) as connection:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise CorruptError(f"is damaged ({' '.join(found.split())[:120]})", where=str(path), fix=fix)
+    _SOUND[path] = stamp
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged database out of the way, for whoever wants to look at it, without its log; returns where."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(aside)
+    return aside
 
 
 @contextmanager

@@ -165,13 +165,13 @@ def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
 
 def _published(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.store.published import read_published
+    from headrace.store.published import read_published, registry_is_sound
 
     try:
         published = read_published(context.root, context.problem.name)
     except (NotFoundError, CorruptError):
         return False
-    return facts["service"] in published.services and (context.root / "store" / "registry.db").exists()
+    return facts["service"] in published.services and registry_is_sound(context.root)
 
 
 PUBLISH = Stage(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from headrace.core.database import require_sound
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ KEY = "headrace.key"
 STATUS = "validation_status"
 
 _SQLITE = "sqlite:///"
+_LOST = (
+    "bring it back from a backup, or move it away: the next run then registers anew what it needs, without the history"
+)
 #: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
@@ -39,6 +43,7 @@ def connect(tracking_uri: str) -> MlflowClient:
     if store is None:
         return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
     store.parent.mkdir(parents=True, exist_ok=True)
+    require_sound(store, _LOST)
     # Two processes that both find an empty database would both migrate it, and one would fail.
     with FileLock(store.with_name(f".{store.name}.lock")), warnings.catch_warnings():
         warnings.simplefilter("ignore")

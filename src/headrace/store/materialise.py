@@ -33,7 +33,9 @@ def online_is_empty(root: Path, problem: Problem) -> bool:
     """Whether any published view is absent, incomplete or of an older layout. Quick: SQLite only, no Feast."""
     rows = online_rows(root)
     marks = rows.watermarks()
-    return any(not _whole(view, marks.get(view.name), rows) for view in read_published(root, problem.name).views)
+    return not rows.is_sound() or any(
+        not _whole(view, marks.get(view.name), rows) for view in read_published(root, problem.name).views
+    )
 
 
 def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
@@ -56,6 +58,7 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
     from headrace.store.repo import open_store, writing
 
     with writing(root):
+        online_rows(root).set_aside_if_damaged()
         target, stale = _stale(root, problem, tick_us)
         if not stale:
             return
@@ -82,9 +85,16 @@ def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]
         rows.watermarks(),
     )
 
+    sound = rows.is_sound()
+
     def current(view: View) -> bool:
         mark = marks.get(view.name)
-        return mark is not None and (mark.tick_us, mark.history) == (target, history) and _whole(view, mark, rows)
+        return (
+            sound
+            and mark is not None
+            and (mark.tick_us, mark.history) == (target, history)
+            and _whole(view, mark, rows)
+        )
 
     return target, [view for view in published.views if not current(view)]
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
+from headrace.core.database import require_sound
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.kept import copy_of, read_kept, write_kept
@@ -189,6 +190,20 @@ def all_published(root: Path) -> tuple[Published, ...]:
     names = ("published.json", copy_of(Path("published.json")).name)
     problems = {path.parent.name for name in names for path in (root / "store").glob(f"*/{name}")}
     return tuple(read_published(root, problem) for problem in sorted(problems))
+
+
+def registry_path(root: Path) -> Path:
+    """Feast's registry of a home folder."""
+    return root.absolute() / "store" / "registry.db"
+
+
+def registry_is_sound(root: Path) -> bool:
+    """Whether Feast's registry is there, and SQLite finds nothing wrong with it. Quick: without Feast."""
+    try:
+        require_sound(registry_path(root), "")
+    except CorruptError:
+        return False
+    return registry_path(root).exists()
 
 
 def layout(view: View) -> str:

@@ -1,9 +1,13 @@
-"""Opening the Feast store of a home folder: one registry, one online file, all problems."""
+"""Opening the Feast store of a home folder: one registry, one online file, all problems.
+
+The registry only mirrors what is published: where it is damaged or lost, it is made again from that.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +17,10 @@ from feast import FeatureStore
 from feast.repo_config import RepoConfig
 from filelock import FileLock
 
+from headrace.core.database import set_aside
 from headrace.core.settings import QUIET
+from headrace.store.objects import feast_objects
+from headrace.store.published import all_published, registry_is_sound, registry_path
 
 #: The Feast project that holds every problem; feature_repo/feature_store.yaml names the same.
 PROJECT = "headrace"
@@ -21,8 +28,36 @@ PROJECT = "headrace"
 LOCK_TIMEOUT_S = 600.0
 
 
+_log = logging.getLogger(__name__)
+
+
 def open_store(root: Path) -> FeatureStore:
-    """The Feast store of a home folder. Its registry is read anew, never from a cache that is minutes old."""
+    """The Feast store of a home folder. Its registry is read anew, never from a cache that is minutes old; one that is
+    damaged or lost is mended first, and that is logged."""
+    if _is_damaged(root):
+        _mend_registry(root)
+    return _open(root)
+
+
+def _mend_registry(root: Path) -> None:
+    with writing(root):
+        if not _is_damaged(root):
+            return  # another process was faster
+        path = registry_path(root)
+        _log.warning("%s is damaged or gone: Feast's registry is made again from what is published", path)
+        if path.exists():
+            set_aside(path)
+        store = _open(root)
+        for published in all_published(root):
+            store.apply(feast_objects(published), skip_feature_view_validation=True)
+
+
+def _is_damaged(root: Path) -> bool:
+    """A registry that is not there is lost where something is published."""
+    return not registry_is_sound(root) and (registry_path(root).exists() or bool(all_published(root)))
+
+
+def _open(root: Path) -> FeatureStore:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     folder = root.absolute() / "store"
@@ -33,7 +68,7 @@ def open_store(root: Path) -> FeatureStore:
             provider="local",
             registry={
                 "registry_type": "sql",
-                "path": f"sqlite:///{folder / 'registry.db'}",
+                "path": f"sqlite:///{registry_path(root)}",
                 "cache_ttl_seconds": 1,
                 "cache_mode": "sync",
             },
@@ -49,8 +84,12 @@ def open_store(root: Path) -> FeatureStore:
 
 @contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """One writer of the registry and the online file at a time, over processes; Feast itself takes no lock."""
+    """One writer of the registry and the online file at a time, over processes; Feast itself takes no lock. Whoever
+    holds it may take it again."""
     folder = root / "store"
     folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "writer.lock", timeout=LOCK_TIMEOUT_S), contextlib.redirect_stdout(io.StringIO()):
+    with (
+        FileLock(folder / "writer.lock", timeout=LOCK_TIMEOUT_S, is_singleton=True),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         yield

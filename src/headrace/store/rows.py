@@ -10,6 +10,7 @@ for a name in double quotes that does not exist silently becomes a string.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,7 +21,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from headrace.core.database import require_sound, set_aside
 from headrace.core.errors import CorruptError
+
+_log = logging.getLogger(__name__)
 
 #: Seconds a writer or reader waits for another process's transaction.
 LOCK_TIMEOUT_S = 60.0
@@ -128,6 +132,20 @@ class RowStore:
         with self._writing() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {_quoted(view)}")
             connection.execute("DELETE FROM headrace_watermarks WHERE view = ?", (view,))
+
+    def is_sound(self) -> bool:
+        """Whether SQLite finds nothing wrong with the file; where there is none, nothing is."""
+        try:
+            require_sound(self.path, "")
+        except CorruptError:
+            return False
+        return True
+
+    def set_aside_if_damaged(self) -> None:
+        """Move a damaged file away: every view is written anew, from the lake, at its next refresh."""
+        if not self.is_sound():
+            aside = set_aside(self.path)
+            _log.warning("%s is damaged (now %s): its views are written anew from the lake", self.path, aside.name)
 
     def watermarks(self) -> dict[str, Watermark]:
         """Every written view's last refresh."""

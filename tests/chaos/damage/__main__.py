@@ -15,10 +15,11 @@ from tests.chaos.damage.prepared import Prepared
 def main() -> None:
     folder, words = Path(sys.argv[1]), sys.argv[2:]
     prepared = Prepared(folder=folder) if (folder / "whole").exists() else prepare_apart(folder)
-    for path in prepared.files():
-        if len(kinds_of(path)) != 1:
-            print("NO KIND" if not kinds_of(path) else "TWO KINDS", path)
-            return
+    odd = [path for path in prepared.files() if len(kinds_of(path)) != 1]
+    for path in odd:
+        print("NO KIND" if not kinds_of(path) else "TWO KINDS", path)
+    if odd:
+        return
     matrix, cells = Matrix(prepared), list[Cell]()
     for name, seen in matrix.undamaged.items():
         print("whole", name, seen.code, seen.trace[-3000:], seen.error, str(seen.result)[:300])
