@@ -63,7 +63,7 @@ def ask(folder: Path, path: str, body: Any) -> Any:
     root, problem = folder / ".headrace", load_problem(folder / "shop.py")
     store = f"sqlite:///{root / 'mlflow' / 'mlflow.db'}"
     app = create_app(root, problem, store, production_clock(root, problem), poll_s=0.02)
-    with TestClient(app) as client:
+    with TestClient(app, base_url="http://localhost") as client:
         until = time.monotonic() + 60
         while client.get("/readyz").status_code != 200:
             assert time.monotonic() < until, client.get("/readyz").json()

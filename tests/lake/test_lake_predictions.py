@@ -10,7 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from headrace.core.errors import CorruptError, UnavailableError
 from headrace.lake.predictions import Prediction, PredictionLog
+from tests.full_disk import full_disk
 
 ONE = Prediction(
     id="one",
@@ -73,3 +77,62 @@ def test_acknowledged_rows_survive_a_kill(tmp_path: Path) -> None:
     assert killed.returncode == -signal.SIGKILL
     with PredictionLog(tmp_path, "p") as log:
         assert [row.id for row in log.read()] == ["0", "1", "2"]
+
+
+def test_what_is_no_number_is_logged_as_null(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([replace(ONE, features={"mean": float("nan"), "other": float("-inf"), "city": "Bern"})])
+        assert log.read()[0].features == {"mean": None, "other": None, "city": "Bern"}
+
+
+def test_a_check_writes_what_an_append_would_and_leaves_no_row(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([ONE])
+        journal = log.path.with_name("p.db-wal")
+        before = journal.stat().st_size
+        log.check_writable()
+        assert journal.stat().st_size > before
+        assert log.read() == [ONE]
+
+
+def test_a_full_disk_is_one_clear_error_until_it_has_room(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([ONE])
+        with full_disk():
+            with pytest.raises(UnavailableError, match=r"cannot be used.*see that its disk"):
+                log.check_writable()
+            with pytest.raises(UnavailableError, match="cannot be used"):
+                log.append([replace(ONE, id="two")])
+        log.check_writable()
+        assert log.append([replace(ONE, id="two")]) == 1
+
+
+@pytest.mark.parametrize("damage", [b"no database at all" * 300, b""])
+def test_a_damaged_log_is_one_clear_error_that_says_what_to_do(tmp_path: Path, damage: bytes) -> None:
+    log = PredictionLog(tmp_path, "p")
+    log.append([ONE])
+    log.close()
+    header = log.path.read_bytes()[: 4096 if not damage else 0]
+    log.path.write_bytes(damage or header + b"\xff" * 8192)
+    for use in (log.check_writable, log.read, lambda: log.append([ONE])):
+        with pytest.raises(CorruptError, match="move it and its -wal and -shm away"):
+            use()
+    log.path.unlink()
+    assert log.append([ONE]) == 1
+    log.close()
+
+
+def test_a_log_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([ONE])
+        for file in log.path.parent.iterdir():
+            file.unlink()
+        log.append([replace(ONE, id="two")])
+        with PredictionLog(tmp_path, "p") as other:
+            assert [row.id for row in other.read()] == ["two"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "predictions").write_text("a file where the folder should be")
+    with pytest.raises(UnavailableError, match="cannot be used: File exists"):
+        PredictionLog(tmp_path, "p").check_writable()

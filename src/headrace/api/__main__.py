@@ -16,6 +16,9 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 
+#: Seconds in which requests may end when the server is told to stop.
+SHUTDOWN_S = 10
+
 
 def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
     """The problem's clock, in us: as far as its data have come; before anything was loaded, the wall clock's time."""
@@ -56,6 +59,8 @@ def _serve(problem: Problem, host: str, port: int) -> None:
     import uvicorn
 
     from headrace.api.app import create_app
+    from headrace.api.connections import LimitedProtocol
+    from headrace.core.hosts import allowed_hosts
     from headrace.serving.predictor import Policy
 
     chosen = settings()
@@ -65,8 +70,17 @@ def _serve(problem: Problem, host: str, port: int) -> None:
         chosen.mlflow_tracking_uri or chosen.mlflow_store,
         production_clock(chosen.root, problem),
         policy=cast(Policy, chosen.stale_policy),
+        hosts=(*allowed_hosts(host), *chosen.hosts),
     )
-    uvicorn.run(app, host=host, port=port)
+    uvicorn.run(
+        app,
+        host=host,
+        port=port,
+        http=LimitedProtocol,
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
 
 
 def _require_free(host: str, port: int) -> None:

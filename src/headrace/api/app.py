@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, FastAPI, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from headrace import __version__
+from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers
 from headrace.api.examples import example_row, placeholder_row
-from headrace.api.limits import BodyLimit
+from headrace.api.hosts import HostCheck
 from headrace.api.messages import (
     Batch,
     Health,
@@ -30,11 +33,18 @@ from headrace.api.messages import (
 )
 from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
+from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
 from headrace.serving.predictor import Policy
+from headrace.serving.queue import PredictionQueue
+from headrace.serving.readiness import ReadinessCheck
 from headrace.serving.service import Service, open_service
 
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+
 POLL_S = 0.5
+
 _DESCRIPTION = """\
 Predictions for **{problem}**: `{label}`.
 
@@ -51,17 +61,29 @@ def create_app(
     now: Callable[[], int],
     *,
     policy: Policy = "default",
+    hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
 ) -> FastAPI:
     """The API of a problem below a home folder. now: its production clock. poll_s: between looks at the ledger."""
     service = open_service(root, problem, tracking_uri, now, policy=policy)
-    return build_app(service, example=lambda: example_row(root, problem, now()), poll_s=poll_s)
+    return build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
 
 
 def build_app(
-    service: Service, *, example: Callable[[], dict[str, Any] | None] = lambda: None, poll_s: float = POLL_S
+    service: Service,
+    *,
+    example: Callable[[], dict[str, Any] | None] = lambda: None,
+    hosts: Sequence[str] = LOOPBACK,
+    poll_s: float = POLL_S,
 ) -> FastAPI:
-    """The API around a service that is put together already. example: a row to show in the reference."""
+    """The API around a service that is put together already.
+
+    Args:
+        service: what answers.
+        example: gives a row to show in the reference.
+        hosts: names that a request may address the server by.
+        poll_s: seconds between looks at the ledger.
+    """
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
@@ -69,10 +91,12 @@ def build_app(
         try:
             yield
         finally:
+            queue.stop()
             service.follower.stop()
             service.log.close()
 
     problem = service.problem
+    queue = PredictionQueue(lambda calls: service.predictor.answer(calls))
     app = FastAPI(
         title=f"Headrace: {problem.name}",
         version=__version__,
@@ -81,33 +105,39 @@ def build_app(
         docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is one file
         redoc_url=None,
     )
-    app.include_router(_predictions(service))
+    app.include_router(_predictions(service, queue))
     app.include_router(_operations(service))
-    app.add_middleware(BodyLimit)
+    app.add_middleware(HostCheck, hosts=hosts)
     add_error_handlers(app)
     _add_docs(app, service, example)
     return app
 
 
-def _predictions(service: Service) -> APIRouter:
-    router = APIRouter(tags=["predict"], responses=failures(413, 422, 503))
+def _predictions(service: Service, queue: PredictionQueue) -> APIRouter:
+    router = APIRouter(
+        tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
+    )
+
+    async def answers(rows: Sequence[dict[str, Any]]) -> list[Prediction]:
+        call = service.predictor.check(rows, now_us=service.now())
+        return [Prediction.of(answer) for answer in await asyncio.wrap_future(queue.submit(call))]
 
     @router.post("/predict", summary="Predict one row")
-    def predict(row: Annotated[Row, Body()]) -> Prediction:
+    async def predict(row: Annotated[Row, Body()]) -> Prediction:
         """Features are read for the row's entities as of now on the production clock."""
-        (answer,) = service.predictor.predict([row], now_us=service.now())
-        return Prediction.of(answer)
+        (answer,) = await answers([row])
+        return answer
 
     @router.post("/predict/batch", summary="Predict several rows")
-    def predict_batch(batch: Batch) -> Predictions:
+    async def predict_batch(batch: Batch) -> Predictions:
         """All rows are answered by one model version and logged in one transaction; one wrong row refuses all."""
-        answers = service.predictor.predict(batch.rows, now_us=service.now())
-        return Predictions(predictions=[Prediction.of(answer) for answer in answers])
+        return Predictions(predictions=await answers(batch.rows))
 
     return router
 
 
 def _operations(service: Service) -> APIRouter:
+    check = ReadinessCheck(service)
     router = APIRouter(tags=["operate"])
 
     @router.get("/model", summary="The model that answers", responses=failures(503))
@@ -118,16 +148,15 @@ def _operations(service: Service) -> APIRouter:
         return Model.of(service.problem.name, loaded.version, loaded.bundle.service, service.predictor.needs(), own)
 
     @router.get("/healthz", summary="Is the process alive?")
-    def healthz() -> Health:
+    async def healthz() -> Health:
         """Answers whenever the process does, with or without a model."""
         return Health()
 
-    @router.get(
-        "/readyz", summary="Can it predict?", responses={503: {"model": Readiness, "description": "No model yet"}}
-    )
+    @router.get("/readyz", summary="Can it predict?", responses={503: {"model": Readiness, "description": "It cannot"}})
     def readyz(response: Response) -> Readiness:
-        """200 where predictions can be made, else 503; a champion that was refused is named with the reason."""
-        found = readiness(service)
+        """200 where predictions would be given, else 503 with what stands in the way (no model, a prediction log that
+        cannot be written, a damaged store); a champion that was refused is named with the reason."""
+        found = readiness(service, check.obstacles())
         if not found.ready:
             response.status_code = 503
         return found
@@ -135,26 +164,34 @@ def _operations(service: Service) -> APIRouter:
     return router
 
 
-def readiness(service: Service) -> Readiness:
-    """What is ready and what is not."""
-    now, record, refused = service.now(), service.ledger.champion(), service.follower.refused
-    serving = service.follower.serving
+def readiness(service: Service, obstacles: list[str]) -> Readiness:
+    """What is ready and what is not. What cannot be read is null."""
+    now, record = _or_none(service.now), _or_none(service.ledger.champion)
+    refused, serving = service.follower.refused, service.follower.serving
     ages: dict[str, ViewAge] = {}
-    if serving is not None:
-        try:
-            found = service.online.ages(service.follower.current.bundle.service, now)
-            ages = {view: ViewAge.of(age) for view, age in found.items()}
-        except HeadraceError:
-            serving = None
+    if serving is not None and now is not None:
+        instant = now
+        found = _or_none(lambda: service.online.ages(service.follower.current.bundle.service, instant))
+        ages = {view: ViewAge.of(age) for view, age in (found or {}).items()}
     return Readiness(
-        ready=serving is not None,
+        ready=not obstacles,
+        obstacles=obstacles,
         problem=service.problem.name,
-        clock=iso(now),
+        clock=None if now is None else iso(now),
         champion=record.version if record else None,
-        serving=service.follower.serving,
+        serving=serving,
         refused=Refusal(version=refused.version, reason=refused.reason) if refused else None,
         features=ages,
     )
+
+
+def _or_none(read: Callable[[], T]) -> T | None:
+    """What a file of ours holds; None where it is away or damaged, for readiness has an answer all the same."""
+    try:
+        return read()
+    except Exception as error:
+        _log.warning("readiness: %s", error)
+        return None
 
 
 def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, Any] | None]) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from headrace.core.errors import (
     ConflictError,
+    CorruptError,
     DataError,
     DeclarationError,
     HeadraceError,
@@ -26,11 +26,26 @@ _log = logging.getLogger(__name__)
 _STATUS: Mapping[type[HeadraceError], tuple[int, str]] = {
     DataError: (422, "bad_request"),
     DeclarationError: (422, "bad_request"),
-    NotFoundError: (404, "not_found"),
     ConflictError: (409, "conflict"),
+    NotFoundError: (503, "unavailable"),  # requests name nothing of ours: a file that should be there is not
     UnavailableError: (503, "unavailable"),
 }
 _LONGEST = 200
+
+
+class Refused(HTTPException):
+    """A request that is refused before it gets to the problem's own checks.
+
+    close: the connection ends with the answer, for the rest of the request is not waited for.
+    """
+
+    def __init__(
+        self, status: int, code: str, what: str, *, found: Iterable[object] = (), fix: str = "", close: bool = False
+    ) -> None:
+        super().__init__(status, what, {"Connection": "close"} if close else None)
+        self.code = code
+        self.found = tuple(found)
+        self.fix = fix
 
 
 def add_error_handlers(app: FastAPI) -> None:
@@ -41,18 +56,41 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-def failure(status: int, code: str, what: str, **more: Any) -> JSONResponse:
-    """One error answer."""
-    return JSONResponse({"error": {"code": code, "what": what, "where": "", "found": [], "fix": "", **more}}, status)
+def failure(
+    status: int,
+    code: str,
+    what: str,
+    *,
+    where: str = "",
+    found: Iterable[object] = (),
+    fix: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """One error answer, each of its texts cut to a readable length."""
+    shown = [_shown(item) for _, item in zip(range(20), found, strict=False)]
+    error = {"code": code, "what": _shown(what), "where": _shown(where), "found": shown, "fix": _shown(fix)}
+    return JSONResponse({"error": error}, status, headers)
+
+
+def _shown(item: object) -> str:
+    """A text that every client can decode: JSON may bring half a surrogate pair, which has no UTF-8."""
+    return str(item)[:_LONGEST].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HeadraceError)
+    if isinstance(error, CorruptError):
+        return _damaged(request, error)
     for kind, (status, code) in _STATUS.items():
         if isinstance(error, kind):
-            found = [str(item)[:_LONGEST] for item in error.found[:20]]
-            return failure(status, code, error.what, where=error.where[:_LONGEST], found=found, fix=error.fix)
+            return failure(status, code, error.what, where=error.where, found=error.found, fix=error.fix)
     return await _unexpected(request, error)
+
+
+def _damaged(request: Request, error: CorruptError) -> JSONResponse:
+    """A file of ours is damaged: the log has it in full, for its path and its mending are the operator's."""
+    incident = _incident(request, error)
+    return failure(503, "unavailable", "a file that answers are made from is damaged", fix=incident)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -60,27 +98,30 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = [str(part) for part in first["loc"] if part != "body"]
-    if first["type"] == "json_invalid":
-        detail = f"{first['ctx']['error']}, at character {first['loc'][-1]}"
-        return failure(422, "bad_request", f"the body is not valid JSON: {detail}"[:_LONGEST])
     if first["type"] == "missing" and not place:
         return failure(422, "bad_request", "the body is empty", fix="send a JSON object")
     if first["type"] in ("dict_type", "model_attributes_type") and not place:
-        fix = "send a JSON object, with Content-Type: application/json"
-        return failure(422, "bad_request", "the body is not a JSON object", fix=fix)
-    return failure(422, "bad_request", str(first["msg"])[:_LONGEST], where=".".join(place)[:_LONGEST])
+        return failure(422, "bad_request", "the body is not a JSON object", fix="send a JSON object")
+    return failure(422, "bad_request", str(first["msg"]), where=".".join(place))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    if error.status_code == 400:  # FastAPI's answer to a body that is not even text
-        return failure(422, "bad_request", "the body is not valid JSON", fix="send UTF-8 encoded JSON")
+    if isinstance(error, Refused):
+        found, fix = error.found, error.fix
+        return failure(error.status_code, error.code, error.detail, found=found, fix=fix, headers=error.headers)
     codes = {404: "not_found", 405: "method_not_allowed"}
     fix = "see /docs for the endpoints" if error.status_code in codes else ""
-    return failure(error.status_code, codes.get(error.status_code, "refused"), str(error.detail), fix=fix)
+    code = codes.get(error.status_code, "refused")
+    return failure(error.status_code, code, str(error.detail), fix=fix, headers=error.headers)
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    return failure(500, "internal", "something went wrong here", fix=_incident(request, error))
+
+
+def _incident(request: Request, error: Exception) -> str:
+    """Log an error in full, and say where."""
     incident = uuid.uuid4().hex[:12]
     _log.error("incident %s at %s", incident, request.url.path, exc_info=error)
-    return failure(500, "internal", "something went wrong here", fix=f"the server's log has it as incident {incident}")
+    return f"the server's log has it as incident {incident}"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from headrace.core.clock import SECOND, iso
 from headrace.registry.ledger import Record
@@ -14,8 +16,20 @@ from headrace.store.online import Age
 
 MAX_ROWS = 1000
 
+
+def _scalar(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    raise PydanticCustomError("scalar", "must be a text, a number, true, false or null")
+
+
+Value = Annotated[
+    Any,
+    PlainValidator(_scalar),
+    WithJsonSchema({"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "null")]}),
+]
 Row = Annotated[
-    dict[str, JsonValue],
+    dict[str, Value],
     Field(description="One row: every join key, and every column that the model needs (`GET /model` lists them)."),
 ]
 
@@ -34,7 +48,9 @@ class ViewAge(BaseModel):
     age_s: float | None = Field(description="Seconds since then.")
 
     @classmethod
+    @lru_cache(maxsize=4096)
     def of(cls, age: Age) -> ViewAge:
+        """Made once for an age: all rows of a batch share those of their views."""
         return cls(
             status=age.status,
             tick=None if age.tick_us is None else iso(age.tick_us),
@@ -117,8 +133,9 @@ class Readiness(BaseModel):
     """Whether predictions can be made now, and with what."""
 
     ready: bool
+    obstacles: list[str] = Field(description="Why a prediction would be refused now; empty where it would be given.")
     problem: str
-    clock: str = Field(description="The production clock.")
+    clock: str | None = Field(description="The production clock; null where it cannot be read.")
     champion: str | None = Field(description="The champion in the ledger.")
     serving: str | None = Field(description="The version that answers.")
     refused: Refusal | None
@@ -143,5 +160,12 @@ class Failure(BaseModel):
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an endpoint, for its reference."""
-    meaning = {413: "The body is too large", 422: "The request is wrong", 503: "Not now"}
+    meaning = {
+        400: "Not addressed to this server, or not finished",
+        408: "The body did not arrive in time",
+        413: "The body is too large",
+        415: "The body is not declared as JSON",
+        422: "The request is wrong",
+        503: "Not now",
+    }
     return {status: {"model": Failure, "description": meaning[status]} for status in statuses}

@@ -10,6 +10,7 @@ from pydantic import AliasChoices, ByteSize, Field, SecretStr, TypeAdapter, Vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import DeclarationError
+from headrace.core.hosts import allowed_hosts
 
 #: Set before any dependency is imported: nothing that Headrace starts reports home, and it shares the machine.
 QUIET = {
@@ -33,6 +34,9 @@ class Settings(BaseSettings):
 
     home: Path = Path(".headrace")
     host: str = "127.0.0.1"
+    allowed_hosts: str = Field(
+        default="", description="further names that services are asked by, such as a proxy's; a comma between two"
+    )
     prefect_port: int = 4200
     mlflow_port: int = 5000
     api_port: int = 8080
@@ -59,6 +63,11 @@ class Settings(BaseSettings):
     def root(self) -> Path:
         """The home folder, absolute."""
         return self.home.absolute()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """What the Host header of a request to a service may say, without the port."""
+        return allowed_hosts(self.host, filter(None, map(str.strip, self.allowed_hosts.split(","))))
 
     @property
     def alert_urls(self) -> tuple[str, ...]:

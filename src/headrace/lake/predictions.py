@@ -7,15 +7,19 @@ same id again is the same prediction and changes nothing.
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.lake.keys import KeyValue
 
 
@@ -51,33 +55,56 @@ _CREATE = (
     + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in _NAMES if name != "id")
     + ")"
 )
+#: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
+_PROBE = Prediction(
+    id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
+)
 _INSERT = f"INSERT OR IGNORE INTO predictions ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
 
 
 class PredictionLog:
-    """Opened on first use; safe to share between threads. Several processes may write at once."""
+    """Opened on first use; safe to share between threads. Several processes may write at once.
+
+    Every method raises CorruptError where the file is damaged, and UnavailableError where it cannot be read or written.
+    After either the file is opened anew on next use, as it is when another file was put in its place.
+    """
 
     def __init__(self, root: Path, problem: str) -> None:
         self.path = Path(root) / "predictions" / f"{problem}.db"
         self._lock = threading.Lock()
         self._open: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
 
     def append(self, rows: Sequence[Prediction]) -> int:
         """Write predictions in one transaction, durable on return. Returns how many were new."""
         if not rows:
             return 0
         values = [_to_row(row) for row in rows]
-        with self._lock:
-            connection = self._connection()
+        with self._connected() as connection:
             before = connection.total_changes
             with connection:
                 connection.executemany(_INSERT, values)
             return connection.total_changes - before
 
+    def check_writable(self) -> None:
+        """Do what an append does, and leave no row: raises what an append would raise now.
+
+        An insert that is rolled back finds a damaged or locked file; a number in the file's header, written durably as
+        it is, finds a disk that is full or cannot be written.
+        """
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute(_INSERT, _to_row(replace(_PROBE, id=uuid.uuid4().hex)))
+            finally:
+                connection.rollback()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {int(version)}")
+
     def read(self, since_us: int = BEFORE_ALL, until_us: int = NEVER) -> list[Prediction]:
         """Predictions made in [since_us, until_us), oldest first."""
-        with self._lock:
-            found = self._connection().execute(
+        with self._connected() as connection:
+            found = connection.execute(
                 f"SELECT {', '.join(_NAMES)} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
             )
@@ -85,8 +112,8 @@ class PredictionLog:
 
     def answered(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """One version's answers with cutoff in [since_us, until_us), scored or by request, oldest first."""
-        with self._lock:
-            found = self._connection().execute(
+        with self._connected() as connection:
+            found = connection.execute(
                 f"SELECT {', '.join(_NAMES)} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
@@ -95,8 +122,8 @@ class PredictionLog:
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
-        with self._lock:
-            found = self._connection().execute(
+        with self._connected() as connection:
+            found = connection.execute(
                 "SELECT row_key, probability FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
                 (since_us, until_us, version),
@@ -104,15 +131,13 @@ class PredictionLog:
             return {tuple(json.loads(key)): float(probability) for key, probability in found}
 
     def __len__(self) -> int:
-        with self._lock:
-            return int(self._connection().execute("SELECT COUNT(*) FROM predictions").fetchone()[0])
+        with self._connected() as connection:
+            return int(connection.execute("SELECT COUNT(*) FROM predictions").fetchone()[0])
 
     def close(self) -> None:
         """Give the file back; the log opens again on next use."""
         with self._lock:
-            if self._open is not None:
-                self._open.close()
-                self._open = None
+            self._close()
 
     def __enter__(self) -> PredictionLog:
         return self
@@ -122,18 +147,52 @@ class PredictionLog:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time; SQLite's errors and the file system's become ours."""
+        with self._lock:
+            try:
+                yield self._connection()
+            except (sqlite3.DatabaseError, OSError) as error:
+                self._close()
+                raise _failure(error, self.path) from error
+
     def _connection(self) -> sqlite3.Connection:
+        if self._open is not None and self._identity != _identity(self.path):
+            self._close()
         if self._open is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-            connection.execute("PRAGMA busy_timeout = 30000")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(_CREATE)
-            connection.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
-            connection.commit()
-            self._open = connection
+            self._open = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            self._open.execute("PRAGMA journal_mode = WAL")
+            self._open.execute("PRAGMA synchronous = FULL")
+            self._open.execute(_CREATE)
+            self._open.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
+            self._open.commit()
+            self._identity = _identity(self.path)
         return self._open
+
+    def _close(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file stands at a path; None where none does."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _failure(error: Exception, path: Path) -> HeadraceError:
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        fix = "move it and its -wal and -shm away: a new one is begun, without the predictions in it"
+        return CorruptError("the prediction log is damaged", where=str(path), found=[error], fix=fix)
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    fix = "see that its disk is there, is writable and is not full"
+    return UnavailableError(f"the prediction log cannot be used: {reason}", where=str(path), fix=fix)
 
 
 def _to_row(prediction: Prediction) -> tuple[Any, ...]:
@@ -141,10 +200,22 @@ def _to_row(prediction: Prediction) -> tuple[Any, ...]:
     return tuple(_text(value) if name in _JSON else value for name, value in values)
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
+
+
 def _text(value: Any) -> str:
-    # NaN has no JSON spelling that other readers take; a missing feature is null.
+    """A mapping or sequence as JSON. NaN has no spelling there that other readers take: it becomes null."""
     plain = dict(value) if isinstance(value, Mapping) else list(value)
-    return json.dumps(plain, separators=(",", ":"), allow_nan=False, default=str)
+    try:
+        return _encoder.encode(plain)
+    except ValueError:  # rare, so that looking at every number is not worth its time
+        if isinstance(plain, dict):
+            return _encoder.encode({name: _finite(item) for name, item in plain.items()})
+        return _encoder.encode([_finite(item) for item in plain])
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _from_row(row: tuple[Any, ...]) -> Prediction:

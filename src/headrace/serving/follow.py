@@ -129,12 +129,16 @@ class ChampionFollower:
             self._thread = None
 
     def _run(self, poll_s: float) -> None:
+        logged = ""
         while not self._stop.is_set():
             try:
                 self.refresh()
-            except Exception:
+                logged = ""
+            except Exception as error:
                 # The ledger may be locked or its disk away for a while; looking again is all there is to do.
-                _log.exception("the ledger of %s could not be read", self._ledger.problem)
+                if str(error) != logged:
+                    logged = str(error)
+                    _log.exception("the ledger of %s could not be read", self._ledger.problem)
             self._stop.wait(poll_s)
 
     def _due(self, record: Record) -> bool:

@@ -21,6 +21,11 @@ from headrace.schema import Problem
 from headrace.store.published import LAKE_TYPES, KeyType
 from headrace.synthesis.definitions import Definition, Kind, row_columns
 
+#: Characters of a key or a category, and of a text.
+LONGEST_NAME = 10_000
+LONGEST_TEXT = 1_000_000
+_INT64 = range(-(2**63), 2**63)
+
 Value = str | float | bool | int | None
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = {
@@ -68,12 +73,14 @@ class Needs:
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One checked row. named: what it tells of the spine row's key. time_us: its event time, where it names that."""
+    """One checked row. named: what it tells of the spine row's key. time_us: its event time, where it names that.
+    given: the columns as they came."""
 
     keys: Mapping[str, KeyValue]
     columns: Mapping[str, Value]
     time_us: int | None
     named: Mapping[str, KeyValue] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_row(needs: Needs, row: Mapping[str, Any], where: str) -> Asked:
@@ -92,6 +99,7 @@ def check_row(needs: Needs, row: Mapping[str, Any], where: str) -> Asked:
         columns={name: _value(kind, row[name], f"{where}, {name}") for name, kind in needs.columns.items()},
         time_us=_time(time, f"{where}, {needs.time}"),
         named={name: _named(needs, row[name], name, where) for name in needs.row_key if name in row},
+        given={name: row[name] for name in needs.columns},
     )
 
 
@@ -106,6 +114,7 @@ def columns_of(needs: Needs, asked: Sequence[Asked]) -> dict[str, pa.Array]:
 def _key(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
     """A join key in its canonical form. Whole numbers and texts are told apart by the store."""
     kind, place = needs.key_types.get(name), f"{where}, {name}"
+    _require_storable(value, place)
     if kind == "time":
         _time(value, place, dates=True)  # says what is wrong with it
     if kind not in (None, "string", "int64"):
@@ -120,6 +129,7 @@ def _named(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
     reads it by the type that it has in the lake."""
     if name in needs.key_types or name in needs.join_keys:
         return _key(needs, value, name, where)
+    _require_storable(value, f"{where}, {name}")
     if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
         raise _wrong(value, "a text, a number, true, false or null", f"{where}, {name}")
     return key_value(value)
@@ -132,15 +142,45 @@ def _value(kind: Kind, value: Any, where: str) -> Value:
 
 
 def _numeric(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise _wrong(value, "a finite number or null", where)
-    return float(value)
+    if not isinstance(value, bool) and isinstance(value, int | float):
+        try:
+            number = float(value)
+        except OverflowError:  # an integer of four hundred digits
+            number = math.inf
+        if math.isfinite(number):
+            return number
+    raise _wrong(value, "a finite number or null", where)
 
 
-def _categorical(value: Any, where: str) -> str:
+def _categorical(value: Any, where: str, longest: int = LONGEST_NAME) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise _wrong(value, "a text or null", where)
-    return str(value)
+    return _text(str(value), where, longest)
+
+
+def _long_text(value: Any, where: str) -> str:
+    return _categorical(value, where, LONGEST_TEXT)
+
+
+def _require_storable(value: Any, where: str) -> None:
+    """Refuse a part of a key that no store takes, whatever type the key has."""
+    if isinstance(value, str):
+        _text(value, where, LONGEST_NAME)
+    if isinstance(value, int) and value not in _INT64:
+        raise _wrong(value, "a whole number of 64 bits", where)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _wrong(value, "a finite number or null", where)
+
+
+def _text(value: str, where: str, longest: int) -> str:
+    """A text that can be stored: JSON's \\ud800 alone is half a character, which UTF-8 cannot hold."""
+    if len(value) > longest:
+        raise DataError(f"must have at most {longest:,} characters", where=where, found=[f"{len(value):,}"])
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise _wrong(value, "a text of whole characters", where) from None
+    return value
 
 
 def _boolean(value: Any, where: str) -> bool:
@@ -167,13 +207,22 @@ def _time(value: Any, where: str, *, dates: bool = False) -> int | None:
 
 
 def _wrong(value: Any, wanted: str, where: str) -> DataError:
-    return DataError(f"must be {wanted}", where=where, found=[repr(value)[:80]])
+    return DataError(f"must be {wanted}", where=where, found=[_short(value)])
+
+
+def _short(value: Any) -> str:
+    """How a value looks, in a few characters; writing a long number or text out whole would be work for nothing."""
+    if isinstance(value, str):
+        return repr(value[:60])
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a whole number of {value.bit_length():,} bits"
+    return repr(value)[:80]
 
 
 _READERS: Mapping[Kind, Callable[[Any, str], Value]] = {
     "numeric": _numeric,
     "categorical": _categorical,
-    "text": _categorical,
+    "text": _long_text,
     "boolean": _boolean,
     "time": _time,
 }

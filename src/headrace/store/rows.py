@@ -22,7 +22,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.database import require_sound, set_aside
-from headrace.core.errors import CorruptError
+from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 
 _log = logging.getLogger(__name__)
 
@@ -169,19 +169,16 @@ class RowStore:
             return 0
 
     def read(self, asks: Sequence[Ask]) -> list[Found]:
-        """Rows of several views, all from one state of the file."""
-        connection = self._reader()
-        if connection is None:
-            return [Found(watermark=None, rows=[None] * len(ask.keys)) for ask in asks]
-        connection.execute("BEGIN")
+        """Rows of several views, all from one state of the file. Raises CorruptError or UnavailableError."""
         try:
-            return [self._read_view(connection, ask) for ask in asks]
-        except sqlite3.DatabaseError as error:
-            if "not a database" in str(error):
-                raise self._corrupt() from None
-            raise
-        finally:
-            connection.execute("COMMIT")
+            connection = self._reader()
+            if connection is None:
+                return [Found(watermark=None, rows=[None] * len(ask.keys)) for ask in asks]
+            with _one_state(connection):
+                return [self._read_view(connection, ask) for ask in asks]
+        except (sqlite3.DatabaseError, OSError) as error:
+            self._forget_reader()
+            raise self._unreadable(error) from error
 
     def _read_view(self, connection: sqlite3.Connection, ask: Ask) -> Found:
         columns = ",".join(map(_quoted, ask.columns)) or "1"
@@ -208,7 +205,12 @@ class RowStore:
 
     def _corrupt(self) -> CorruptError:
         fix = "delete it (and its -wal and -shm): the next materialisation writes it anew"
-        return CorruptError("not a SQLite file", where=str(self.path), fix=fix)
+        return CorruptError("the online store is damaged", where=str(self.path), fix=fix)
+
+    def _unreadable(self, error: Exception) -> HeadraceError:
+        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return self._corrupt()
+        return UnavailableError(f"the online store cannot be read: {_why(error)}", where=str(self.path))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -238,14 +240,35 @@ class RowStore:
             return None
         identity = (stat.st_dev, stat.st_ino)
         if getattr(self._local, "identity", None) != identity:
-            old = getattr(self._local, "connection", None)
-            if old is not None:
-                old.close()
+            self._forget_reader()
             uri = f"{self.path.absolute().as_uri()}?mode=ro"
             self._local.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
             self._local.identity = identity
         connection: sqlite3.Connection = self._local.connection
         return connection
+
+    def _forget_reader(self) -> None:
+        """Close this thread's connection: the next read opens the file anew."""
+        connection = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+        self._local.identity = self._local.connection = None
+
+
+def _why(error: Exception) -> str:
+    """An error in words that name no path."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads inside see the file as it is at the first of them."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")
 
 
 def _watermark(row: tuple[Any, ...]) -> Watermark:

@@ -113,7 +113,7 @@ def serve(problem: Path, home: Path) -> dict[str, Any]:
     service = open_service(home, declared, uri, production_clock(home, declared))
     service.follower._look() if hasattr(service.follower, "_look") else _follow(service)
     try:
-        client = TestClient(build_app(service), raise_server_exceptions=False)
+        client = TestClient(build_app(service), raise_server_exceptions=False, base_url="http://localhost")
         ready, answer = client.get("/readyz"), client.post("/predict", json=ROW)
     finally:
         service.log.close()

@@ -1,0 +1,117 @@
+"""Calls that come at the same time, answered together by one thread.
+
+A prediction is processor work under Python's lock, and a commit of the log waits for the disk. Sixteen threads that do
+both for a row each take the lock from one another; one thread that takes all waiting calls pays once for what does not
+grow with the rows: the reads, the matrix, the prediction, the commit. A lone call starts at once, and what comes
+meanwhile is the next batch. An answer is given after the commit that holds its row (group commit).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.serving.predictor import Answer, Checked
+
+#: Rows that are answered together, and rows that may wait; a call of more rows is answered alone.
+BATCH_ROWS = 256
+WAITING_ROWS = 20_000
+
+Outcome = list[Answer] | HeadraceError
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    call: Checked
+    future: Future[list[Answer]] = field(default_factory=Future)
+
+
+class PredictionQueue:
+    """Calls in, futures out, answered in the order in which they came, from the first call on.
+
+    Args:
+        answer: answers calls together, such as `Predictor.answer`; it is called from one thread only.
+        batch_rows: rows that are answered together at most.
+        waiting_rows: rows that may wait; a call beyond that is refused at once.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[Sequence[Checked]], list[Outcome]],
+        *,
+        batch_rows: int = BATCH_ROWS,
+        waiting_rows: int = WAITING_ROWS,
+    ) -> None:
+        self._answer = answer
+        self._batch_rows = batch_rows
+        self._waiting_rows = waiting_rows
+        self._waiting: deque[_Waiting] = deque()
+        self._rows = 0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+
+    def submit(self, call: Checked) -> Future[list[Answer]]:
+        """Queue a call. The future has its answers, or the HeadraceError that it would raise alone.
+
+        Raises UnavailableError where too much waits already, or the queue was stopped.
+        """
+        with self._changed:
+            if self._stopping:
+                raise UnavailableError("the server is being stopped", fix="send it again later")
+            if self._rows and self._rows + len(call.rows) > self._waiting_rows:
+                raise UnavailableError(
+                    "too many rows wait for their predictions", found=[self._rows], fix="send it again later"
+                )
+            waiting = _Waiting(call)
+            self._waiting.append(waiting)
+            self._rows += len(call.rows)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return waiting.future
+
+    def stop(self) -> None:
+        """Answer what waits, end the thread, and refuse what comes after."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            for item, outcome in zip(batch, self._outcomes([item.call for item in batch]), strict=True):
+                if isinstance(outcome, BaseException):
+                    item.future.set_exception(outcome)
+                else:
+                    item.future.set_result(outcome)
+
+    def _take(self) -> list[_Waiting]:
+        """The next calls to answer together; none once the queue is stopped and empty."""
+        batch: list[_Waiting] = []
+        rows = 0
+        with self._changed:
+            while not batch:
+                self._changed.wait_for(lambda: self._waiting or self._stopping)
+                if not self._waiting:
+                    break
+                while self._waiting and (not batch or rows + len(self._waiting[0].call.rows) <= self._batch_rows):
+                    item = self._waiting.popleft()
+                    self._rows -= len(item.call.rows)
+                    if item.future.set_running_or_notify_cancel():
+                        batch.append(item)
+                        rows += len(item.call.rows)
+        return batch
+
+    def _outcomes(self, calls: Sequence[Checked]) -> Sequence[list[Answer] | BaseException]:
+        """What becomes of each call; one that fails unforeseen takes no other with it."""
+        try:
+            return self._answer(calls)
+        except Exception as error:
+            return [error] if len(calls) == 1 else [self._outcomes([call])[0] for call in calls]

@@ -1,0 +1,98 @@
+"""The API over a real store, ledger and log of a tiny problem, for the tests of this room."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from headrace.api.app import build_app
+from headrace.core.errors import CorruptError
+from headrace.lake.predictions import PredictionLog
+from headrace.registry.ledger import Ledger
+from headrace.serving.follow import ChampionFollower
+from headrace.serving.predictor import Policy, Predictor
+from headrace.serving.service import Service
+from headrace.store.online import OnlineStore
+from tests.serving_fixtures import NOW, PROBLEM, ROW, TinyModel, ids, write_store
+
+with warnings.catch_warnings():
+    # Starlette's client asks for another package by the name of httpx2; httpx is what we have locked.
+    warnings.simplefilter("ignore")
+    from fastapi.testclient import TestClient
+
+__all__ = ["Served", "TestClient", "error_of", "serve", "served", "serving"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """A running app and what stands behind it."""
+
+    client: TestClient
+    service: Service
+    ledger: Ledger
+    log: PredictionLog
+
+
+def _load(version: str) -> TinyModel:
+    if version == "9":
+        raise CorruptError("sha256 differs from the manifest", where="/secret/path/model.txt")
+    return TinyModel(offset=float(version) / 10)
+
+
+def serving(root: Path, *, policy: Policy = "default", now_us: int = NOW) -> Service:
+    """Serving of the tiny problem below a folder, with ids p0, p1, ..."""
+    ledger, online, log, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), PredictionLog(root, "shop"), ids()
+    follower = ChampionFollower(ledger, _load)  # type: ignore[arg-type]
+    predictor = Predictor(
+        PROBLEM,
+        champion=lambda: follower.current,
+        online=online,
+        log=log,
+        policy=policy,
+        new_id=lambda: next(names),
+    )
+    return Service(
+        problem=PROBLEM,
+        ledger=ledger,
+        follower=follower,
+        predictor=predictor,
+        online=online,
+        log=log,
+        now=lambda: now_us,
+    )
+
+
+@contextmanager
+def serve(root: Path) -> Iterator[Served]:
+    """The app with a first champion, asked as localhost."""
+    write_store(root)
+    service = serving(root)
+    service.ledger.promote("1", None, "beats the baseline", {"auc": 0.78}, NOW)
+    service.follower.refresh()
+    app = build_app(service, example=lambda: dict(ROW))
+    log = PredictionLog(root, "shop")
+    with log, TestClient(app, raise_server_exceptions=False, base_url="http://localhost") as client:
+        yield Served(client=client, service=service, ledger=service.ledger, log=log)
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    """An app of the test's own."""
+    with serve(tmp_path) as app:
+        yield app
+
+
+def error_of(answer: Any, status: int) -> dict[str, Any]:
+    """The error of an answer that has this status and the form of our errors."""
+    assert answer.status_code == status, answer.text
+    body = answer.json()
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "what", "where", "found", "fix"}
+    error: dict[str, Any] = body["error"]
+    return error
