@@ -111,6 +111,9 @@ bench-memory: $(STAMP) ## Synthesis below a memory limit beside none: processor 
 bench-incremental: $(STAMP) ## What a new batch costs: candidates carried over against computed anew (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
+bench-serving: $(STAMP) ## The prediction API under load: 1 and 16 connections, batches, beside a floor (QUICK=1: minutes)
+	@$(BIN)/python -m benchmarks.bench_serving
+
 bench-selection: $(STAMP) ## What selection keeps, beside all candidates and other ways to choose (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_selection
 
@@ -176,5 +179,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos security bench-dfs bench-incremental bench-memory bench-selection parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos security bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
 	plan apply clean lock doctor

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -84,3 +85,15 @@ async def _read_answer(reader: asyncio.StreamReader) -> None:
     body = await reader.readexactly(int(length.partition(":")[2]))
     if " 200 " not in head.partition("\r\n")[0]:
         raise RuntimeError(f"the server answered {head.partition(chr(13))[0]}: {body[:500]!r}")
+
+
+def wait_until_ready(port: int, timeout_s: float = 120.0) -> None:
+    """Return once /readyz answers 200. Raises TimeoutError."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise TimeoutError(f"no server on port {port} was ready within {timeout_s:g} s")

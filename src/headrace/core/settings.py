@@ -34,8 +34,8 @@ class Settings(BaseSettings):
 
     home: Path = Path(".headrace")
     host: str = "127.0.0.1"
-    allowed_hosts: str = Field(
-        default="", description="further names that services are asked by, such as a proxy's; a comma between two"
+    allowed_hosts: str | None = Field(
+        default=None, description="further names that services are asked by, such as a proxy's; a comma between two"
     )
     prefect_port: int = 4200
     mlflow_port: int = 5000
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """What the Host header of a request to a service may say, without the port."""
-        return allowed_hosts(self.host, filter(None, map(str.strip, self.allowed_hosts.split(","))))
+        return allowed_hosts(self.host, filter(None, map(str.strip, (self.allowed_hosts or "").split(","))))
 
     @property
     def alert_urls(self) -> tuple[str, ...]:
