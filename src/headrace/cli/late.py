@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.paths import context_of
+from headrace.core import parquet
 from headrace.core.clock import iso, parse_duration, to_us
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.files import staged_folder
@@ -88,7 +88,7 @@ def _keep(report: LateReport, out: Path) -> None:
             rows = report.keys.take(chosen)
             for slug in matrix.column_names:
                 rows = rows.append_column(slug, matrix[slug].take(chosen))
-            pq.write_table(rows, staged / f"{name}.parquet")
+            parquet.write(rows, staged / f"{name}.parquet")
 
 
 def _facts(report: LateReport) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from headrace.core import parquet
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.manifest import check_manifest, write_manifest
 from headrace.lake.conform import ARRIVAL
@@ -49,31 +49,27 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """Rows in canonical order and, written out, their bytes and digest."""
+    """Rows in canonical order, and the digest of their bytes."""
 
     rows: pa.Table
-    data: pa.Buffer
     digest: str
 
 
 def content(rows: pa.Table, keys: Sequence[str], table: str, source: str) -> Content:
-    """The canonical form of conformed rows. Equal rows in any order have equal bytes and digest."""
+    """The canonical form of conformed rows. Equal rows in any order have equal digests."""
     rows = rows.select(sorted(rows.column_names))
     by = [*keys, *([ARRIVAL] if ARRIVAL in rows.column_names else [])]
     order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in by])
     rows = rows.take(order).combine_chunks().replace_schema_metadata(None)
-    sink = pa.BufferOutputStream()
-    pq.write_table(rows, sink, compression="zstd", store_schema=False)
-    data = sink.getvalue()
     digest = hashlib.sha256(f"{table}\0{source}\0".encode())
-    digest.update(data)
-    return Content(rows=rows, data=data, digest=digest.hexdigest())
+    digest.update(parquet.identity(rows))
+    return Content(rows=rows, digest=digest.hexdigest())
 
 
-def write(folder: Path, data: pa.Buffer, facts: dict[str, object]) -> None:
+def write(folder: Path, rows: pa.Table, facts: dict[str, object]) -> None:
     """Commit a batch's folder: it is there whole, with its manifest, or not at all."""
     with staged_folder(folder) as staged:
-        (staged / ROWS).write_bytes(data)
+        parquet.write(rows, staged / ROWS, store_schema=False)
         write_json(staged / "batch.json", facts)
         write_manifest(staged)
 
@@ -87,9 +83,9 @@ def read(folder: Path) -> Batch:
 def load(batch: Batch) -> pa.Table:
     """The rows, once the manifest has been checked. Raises CorruptError naming the file that differs."""
     check_manifest(batch.path)
-    return pq.read_table(batch.path / ROWS, partitioning=None)
+    return parquet.read(batch.path / ROWS)
 
 
 def schema(batch: Batch) -> pa.Schema:
     """The columns of a batch, from its footer alone."""
-    return pq.read_schema(batch.path / ROWS)
+    return parquet.read_schema(batch.path / ROWS)

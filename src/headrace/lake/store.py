@@ -18,9 +18,9 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from filelock import FileLock
 
+from headrace.core import parquet
 from headrace.core.clock import iso
 from headrace.core.errors import DataError
 from headrace.core.files import staged_folder, write_json
@@ -76,7 +76,7 @@ class Lake:
                 "digest": content.digest,
                 "keys": table.keys,
             }
-            batches.write(folder, content.data, facts)
+            batches.write(folder, content.rows, facts)
         return Batch(id=folder.name, path=folder, new=True, **facts)
 
     def quarantine(
@@ -84,7 +84,7 @@ class Lake:
     ) -> Path:
         """Keep a refused batch whole, as it came, beside the reasons; the same refusal twice is one folder."""
         sink = pa.BufferOutputStream()
-        pq.write_table(rows, sink, compression="zstd")
+        parquet.write(rows, sink)
         data = sink.getvalue()
         digest = hashlib.sha256(data)
         digest.update(repr([sorted(reason.items()) for reason in reasons]).encode())

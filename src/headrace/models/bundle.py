@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headrace.core import parquet
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
@@ -86,7 +86,7 @@ class Bundle:
         path = (self.folder or Path()) / "reference.parquet"
         if self.folder is None or not path.exists():
             raise NotFoundError("this bundle has no reference profile", where=f"bundle of {self.problem}")
-        return pq.read_table(path)
+        return parquet.read(path)
 
     def read_gate(self) -> dict[str, float]:
         """Row key (as JSON text) -> what the recipe predicted for it, fitted before the gate window; may be empty."""
@@ -96,7 +96,7 @@ class Bundle:
     def gate_rows(self) -> pa.Table | None:
         """The rows of the gate window, None where a bundle has none; bundles of before know no label and cutoff."""
         if self.gate is None and self.folder is not None and (self.folder / "gate.parquet").exists():
-            return pq.read_table(self.folder / "gate.parquet")
+            return parquet.read(self.folder / "gate.parquet")
         return self.gate
 
     def save(self, folder: Path) -> str:
@@ -108,9 +108,9 @@ class Bundle:
             self.fitted.save(staging / "model")
             write_json(staging / "bundle.json", self._to_json())
             if self.reference is not None or self.folder is not None:
-                pq.write_table(self.read_reference(), staging / "reference.parquet", compression="zstd")
+                parquet.write(self.read_reference(), staging / "reference.parquet")
             if gate := self.gate_rows():
-                pq.write_table(gate, staging / "gate.parquet", compression="zstd")
+                parquet.write(gate, staging / "gate.parquet")
             write_manifest(staging)
         return manifest_digest(folder)
 

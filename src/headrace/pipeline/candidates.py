@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from headrace.core import parquet
 from headrace.core.files import read_json, write_json
 from headrace.core.manifest import link_file
 from headrace.synthesis.carry import Carried
@@ -38,8 +38,8 @@ class Candidates:
         self._path = path or folder.joinpath
         names = read_json(self._path(_PARTS))["parts"] if (folder / _PARTS).exists() else [ONE]
         self.paths = tuple(self._path(name) for name in names)
-        self._files = [pq.ParquetFile(path, memory_map=True) for path in self.paths]
-        self.sizes = tuple(int(file.metadata.num_rows) for file in self._files)
+        self._files = [parquet.ParquetFile(path) for path in self.paths]
+        self.sizes = tuple(file.num_rows for file in self._files)
 
     @property
     def num_rows(self) -> int:
@@ -47,18 +47,18 @@ class Candidates:
 
     @property
     def column_names(self) -> list[str]:
-        return list(self._files[0].schema_arrow.names)
+        return list(self._files[0].schema.names)
 
     @cached_property
     def places(self) -> Ints:
         """Where each row stands among those of all parts [rows]."""
         if self.paths[0].name == ONE:
             return np.arange(self.sizes[0])
-        return np.asarray(as_array(pq.read_table(self._path(_PLACES))["place"]).to_numpy(), dtype=np.int64)
+        return np.asarray(as_array(parquet.read(self._path(_PLACES))["place"]).to_numpy(), dtype=np.int64)
 
     def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
-        found = [chunk for file in self._files for chunk in file.read(columns=[slug])[slug].chunks]
-        return laid(pa.chunked_array(found, self._files[0].schema_arrow.field(slug).type), self.places)
+        found = [chunk for file in self._files for chunk in file.read([slug])[slug].chunks]
+        return laid(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
 
     def table(self) -> pa.Table:
         """All of it."""
@@ -67,13 +67,13 @@ class Candidates:
 
 def rows_of(paths: tuple[Path, ...]) -> pa.Table:
     """The rows of some parts, one after the other."""
-    return pa.concat_tables([pq.read_table(path, memory_map=True) for path in paths])
+    return pa.concat_tables([parquet.read(path, memory_map=True) for path in paths])
 
 
 def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
     """A matrix carried over from a past one, into an empty folder."""
     if carried.whole.num_columns or carried.fresh.column_names != past.column_names:
-        pq.write_table(carried.matrix, folder / ONE, compression=COMPRESSION)
+        parquet.write(carried.matrix, folder / ONE, compression=COMPRESSION)
         return
     end = sum(past.sizes)
     places = np.concatenate([past.places, end + np.arange(carried.again)])[carried.source]
@@ -88,12 +88,12 @@ def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
         fresh = laid_table(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
         places = np.where(places >= base, base + np.searchsorted(tail, places), places)
     if not kept:
-        pq.write_table(laid_table(fresh, places), folder / ONE, compression=COMPRESSION)
+        parquet.write(laid_table(fresh, places), folder / ONE, compression=COMPRESSION)
         return
     names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
     for path, name in zip(past.paths, names, strict=False):
         link_file(path, folder / name)
     if fresh.num_rows:
-        pq.write_table(fresh, folder / names[-1], compression=COMPRESSION)
-    pq.write_table(pa.table({"place": places}), folder / _PLACES, compression="zstd")
+        parquet.write(fresh, folder / names[-1], compression=COMPRESSION)
+    parquet.write(pa.table({"place": places}), folder / _PLACES)
     write_json(folder / _PARTS, {"parts": names})

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from headrace.core import parquet
 from headrace.core.errors import CorruptError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import code_version, fingerprint
@@ -49,7 +49,7 @@ def find_past(
         matrix = Candidates(done.folder)
         past = Past(
             definitions=tuple(from_json(item) for item in read_json(paths["definitions.json"])),
-            spine=pq.read_table(paths["spine.parquet"]),
+            spine=parquet.read(paths["spine.parquet"]),
             matrix=matrix,
         )
         return past, matrix, _since(snapshot, then["batches"])

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from headrace.core import parquet
 from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
@@ -75,7 +75,7 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     definitions = enumerate_definitions(problem, schemas(problem, snapshot), snapshot)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)
     del spine
-    pq.write_table(training, folder / "spine.parquet", compression="zstd")
+    parquet.write(training, folder / "spine.parquet")
     computed = _write_candidates(context, definitions, training, snapshot, folder)
     write_json(folder / "definitions.json", [to_json(item) for item in definitions])
     leave_record(folder, context, snapshot, _SYNTHESIS, rows=training.num_rows, computed=computed)
@@ -108,7 +108,7 @@ SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_
 
 def windows_of(context: Context, needs: Needs) -> Windows:
     """The train, tune and gate windows of the training rows."""
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=["cutoff", "label_known", "label"])
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=["cutoff", "label_known", "label"])
     return time_windows(
         spine["cutoff"].to_numpy(),
         spine["label_known"].to_numpy(),
@@ -123,7 +123,7 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     definitions = read_definitions(made.path("definitions.json"))
     written = Candidates(made.folder, made.path)
     candidates = written.table() if context.max_memory is None else written
-    label = pq.read_table(made.path("spine.parquet"), columns=["label"])["label"].to_numpy()
+    label = parquet.read(made.path("spine.parquet"), columns=["label"])["label"].to_numpy()
     selection = select(
         candidates,
         label,
@@ -199,13 +199,13 @@ def _training_set(context: Context, needs: Needs, folder: Path) -> Mapping[str, 
 
     selected = needs["select"]
     definitions = read_definitions(selected.path("definitions.json"))
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet"))
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"))
     matrix = finished_matrix(context, selected.facts["service"], definitions, spine)
     if matrix.num_rows != spine.num_rows:
         raise DataError(f"the store returned {matrix.num_rows} rows for {spine.num_rows}", where=context.problem.name)
     training = matrix.append_column("label", spine["label"])
     validate_training_set(context.problem, training, context.root / "quality" / context.problem.name).require()
-    pq.write_table(training, folder / "training.parquet", compression="lz4")
+    parquet.write(training, folder / "training.parquet", compression="lz4")
     return {"rows": training.num_rows, "features": matrix.num_columns, "sha256": content_digest(training)}
 
 

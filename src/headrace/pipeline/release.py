@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headrace.core import parquet
 from headrace.core.clock import floor_to_tick
 from headrace.core.files import write_json
 from headrace.evaluate.gate import GateDecision, decide
@@ -110,7 +110,7 @@ def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecisi
 
     None: too few rows are left that neither of them learnt from.
     """
-    gate = pq.read_table(needs["evaluate"].path("gate.parquet"))
+    gate = parquet.read(needs["evaluate"].path("gate.parquet"))
     incumbent, structural = None, False
     if champion is not None:
         bundle = champion_bundle(context, champion)
@@ -143,7 +143,7 @@ def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: 
     Rows after its training are predicted by the very bundle. For older rows the refit has seen the answers, so what
     stands there is what its recipe predicted in its own gate, fitted before that window as the challenger was.
     """
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet")).take(gate["row"])
+    spine = parquet.read(needs["synthesise"].path("spine.parquet")).take(gate["row"])
     unseen = spine["cutoff"].to_numpy() >= int(bundle.windows["trained_until_us"])
     known = bundle.read_gate()
     predictions = np.array([known.get(key, np.nan) for key in gate["key"].to_pylist()], dtype=np.float64)

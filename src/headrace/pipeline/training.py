@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from headrace.core import parquet
 from headrace.core.clock import SECOND
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
@@ -57,8 +57,8 @@ class TrainingSet:
 
 
 def _training_set(context: Context, needs: Needs) -> TrainingSet:
-    table = pq.read_table(needs["training-set"].path("training.parquet"))
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=["cutoff"])
+    table = parquet.read(needs["training-set"].path("training.parquet"))
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix)
     return TrainingSet(
@@ -255,7 +255,7 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
         "label": label,
         "prediction": predicted,
     }
-    pq.write_table(pa.table(gate), folder / "gate.parquet")
+    parquet.write(pa.table(gate), folder / "gate.parquet")
     metrics = {
         f"gate_{name}": metric.value(label, predicted)
         for name, metric in METRICS.items()
@@ -272,7 +272,7 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
 def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
     """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
     names = list(context.problem.spine_table.keys)
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
     return [key_json(key) for key in keys_of(spine, names)]
 
 
@@ -312,7 +312,7 @@ def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         lead_time=_lead_time(context, needs),
         facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
         reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
-        gate=pq.read_table(needs["evaluate"].path("gate.parquet")).drop_columns(["row"]),
+        gate=parquet.read(needs["evaluate"].path("gate.parquet")).drop_columns(["row"]),
     )
     return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
 
@@ -321,7 +321,7 @@ def _lead_time(context: Context, needs: Needs) -> dict[str, float]:
     """The middle 98 % of (event time - cutoff) in seconds: a request outside it is unlike what was learnt from."""
     time = context.problem.spine_table.time
     assert time is not None  # a Problem without it cannot be declared
-    spine = pq.read_table(needs["synthesise"].path("spine.parquet"), columns=[time, "cutoff"])
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=[time, "cutoff"])
     span = spine[time].cast(pa.int64()).to_numpy() - spine["cutoff"].to_numpy()
     low, high = np.quantile(span / SECOND, [0.01, 0.99])
     return {"low_s": float(low), "high_s": float(high)}

@@ -53,7 +53,7 @@ def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> p
         raise DataError("no such file", where=str(path), found=_neighbours(path), fix="check the table's source")
     try:
         rows = _parse(path, types or {})
-    except pa.ArrowInvalid as error:
+    except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"cannot be read: {_first_line(error)}", where=str(path), fix="correct the file") from None
     _refuse_naive(path, rows)
     return rows
@@ -61,7 +61,7 @@ def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> p
 
 def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
     if path.name.endswith(".parquet"):
-        return pyarrow.parquet.read_table(path, partitioning=None)
+        return pyarrow.parquet.read_table(path, partitioning=None, page_checksum_verification=True)
     if path.name.endswith((".csv", ".csv.gz")):
         if path.stat().st_size == 0:
             raise DataError("the file is empty", where=str(path), fix="a CSV needs at least its header line")

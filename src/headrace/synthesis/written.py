@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from headrace.core import parquet
 from headrace.core.memory import give_back
 from headrace.schema import Problem
 from headrace.synthesis.definitions import Definition, row_columns, stored
@@ -55,7 +55,7 @@ def write_matrix(
     while a folder as large as the matrix. Raises DataError where a limit leaves no room even for the smallest part.
     """
     if max_memory is None or fits(problem, definitions, spine, snapshot, engine, max_memory):
-        pq.write_table(feature_matrix(problem, definitions, spine, snapshot, engine), path, compression=COMPRESSION)
+        parquet.write(feature_matrix(problem, definitions, spine, snapshot, engine), path, compression=COMPRESSION)
         return
     write_parts(problem, definitions, spine, snapshot, engine, path, Room(max_memory))
 
@@ -90,13 +90,13 @@ def _write_slabs(
     definitions: Sequence[Definition], spine: pa.Table, spill: Spill, path: Path, engine: LocalEngine
 ) -> None:
     """Slabs of rows, put in order and finished, as row groups."""
-    writer: pq.ParquetWriter | None = None
+    writer: parquet.Writer | None = None
     try:
         for slab in range(spill.slabs):
             some = spine.slice(slab * spill.slab_rows, spill.slab_rows)
             given = {item.column: some[item.column] for item in row_columns(definitions)}
             table = finish(definitions, spill.take(slab), given, some["tick"].to_numpy(), some["cutoff"].to_numpy())
-            writer = writer or pq.ParquetWriter(path, table.schema, compression=COMPRESSION)
+            writer = writer or parquet.writer(path, table.schema, compression=COMPRESSION)
             writer.write_table(table, row_group_size=max(table.num_rows, 1))
             del table
             give_back()
