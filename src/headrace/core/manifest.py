@@ -24,9 +24,9 @@ MANIFEST = "manifest.json"
 _SETTLED_NS = 2_000_000_000
 
 #: Device, inode, size, times of change of content and of inode (ns).
-_Stamp = tuple[int, int, int, int, int]
+Stamp = tuple[int, int, int, int, int]
 
-_SUMS: dict[_Stamp, str] = {}
+_SUMS: dict[Stamp, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,14 +78,22 @@ def check_manifest(folder: Path) -> Manifest:
 
 def sum_of(path: Path) -> str:
     """sha256 of a file's bytes, hex; computed anew only when the file may have changed."""
-    now_ns = time.time_ns()
-    stamp = _stamp(path)
+    stamp = settled(path)
+    if stamp is None:
+        return file_digest(path)
     if stamp not in _SUMS:
         digest = file_digest(path)
-        if now_ns - max(stamp[-2:]) < _SETTLED_NS or _stamp(path) != stamp:
+        if _stamp(path) != stamp:
             return digest
         _SUMS[stamp] = digest
     return _SUMS[stamp]
+
+
+def settled(path: Path) -> Stamp | None:
+    """What a file is known by as long as it stays the same; None while a change might look like none."""
+    now_ns = time.time_ns()
+    stamp = _stamp(path)
+    return stamp if now_ns - max(stamp[-2:]) >= _SETTLED_NS else None
 
 
 def link_file(source: Path, target: Path) -> None:
@@ -117,6 +125,6 @@ def _compare(path: Path, expected: str) -> None:
         raise CorruptError("sha256 differs from the manifest", where=str(path))
 
 
-def _stamp(path: Path) -> _Stamp:
+def _stamp(path: Path) -> Stamp:
     stat = path.stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns

@@ -7,19 +7,26 @@ first arrival, and the sha256 of the rows' canonical bytes (columns by name, row
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core import parquet
+from headrace.core.errors import CorruptError, HeadraceError
 from headrace.core.files import read_json, staged_folder, write_json
-from headrace.core.manifest import check_manifest, write_manifest
+from headrace.core.fingerprint import canonical
+from headrace.core.manifest import MANIFEST, Manifest, Stamp, read_manifest, settled, write_manifest
 from headrace.lake.conform import ARRIVAL
 
-ROWS = "rows.parquet"
+ROWS, FACTS = "rows.parquet", "batch.json"
+
+
+class DamagedBatch(CorruptError):
+    """A batch is not what was written. facts["folder"]: where it lies, or lay."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +35,7 @@ class Batch:
 
     rows: how many. arrival_us: when it had come whole (of a bootstrap load: not used). source: what delivered it, part
     of its identity. new: whether this append wrote it; False where it lay there already.
+    sums: of its files.
     """
 
     id: str
@@ -40,6 +48,7 @@ class Batch:
     keys: tuple[str, ...]
     path: Path
     new: bool = False
+    sums: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def sequence(self) -> int:
@@ -66,26 +75,72 @@ def content(rows: pa.Table, keys: Sequence[str], table: str, source: str) -> Con
     return Content(rows=rows, digest=digest.hexdigest())
 
 
-def write(folder: Path, rows: pa.Table, facts: dict[str, object]) -> None:
+def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
     """Commit a batch's folder: it is there whole, with its manifest, or not at all."""
     with staged_folder(folder) as staged:
         parquet.write(rows, staged / ROWS, store_schema=False)
-        write_json(staged / "batch.json", facts)
+        write_json(staged / FACTS, facts)
         write_manifest(staged)
 
 
 def read(folder: Path) -> Batch:
-    """What a folder says of itself; its rows are not opened."""
-    facts = read_json(folder / "batch.json")
-    return Batch(id=folder.name, path=folder, **{**facts, "keys": tuple(facts["keys"])})
+    """What a folder says of itself; its rows are not opened. Raises DamagedBatch where that is not what was written."""
+    try:
+        stamps = settled(folder / MANIFEST), settled(folder / FACTS)
+        if None in stamps:
+            return _read(folder)
+        if _READ.get(folder, (None, None))[0] != stamps:
+            _READ[folder] = (stamps, _read(folder))
+        return _READ[folder][1]
+    except OSError as error:
+        raise damaged(folder, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
+    except HeadraceError as error:
+        raise damaged(folder, f"{Path(error.where).name}: {error.what}") from None
+
+
+#: Folder -> what its manifest and its facts were known by when they were read last, and the batch.
+_READ: dict[Path, tuple[tuple[Stamp | None, Stamp | None], Batch]] = {}
+
+
+def _read(folder: Path) -> Batch:
+    manifest = read_manifest(folder)
+    facts = read_json(manifest.path(FACTS))
+    return Batch(id=folder.name, path=folder, sums=manifest.sums, **{**facts, "keys": tuple(facts["keys"])})
+
+
+def damaged(folder: Path, what: str) -> DamagedBatch:
+    """The error that says so."""
+    return DamagedBatch(
+        f"a damaged batch: {what}",
+        where=str(folder),
+        fix="`headrace run` brings it in again where its source still gives the same rows",
+        folder=folder,
+    )
+
+
+def facts_of(batch: Batch) -> dict[str, Any]:
+    """What a batch was committed with."""
+    names = ("table", "rows", "arrival_us", "bootstrap", "source", "digest", "keys")
+    return {name: canonical(getattr(batch, name)) for name in names}
+
+
+def check(batch: Batch) -> None:
+    """Compare the rows with their sum, unopened. Raises DamagedBatch."""
+    _opened(batch, lambda path: path)
 
 
 def load(batch: Batch) -> pa.Table:
-    """The rows, once the manifest has been checked. Raises CorruptError naming the file that differs."""
-    check_manifest(batch.path)
-    return parquet.read(batch.path / ROWS)
+    """The rows. Raises DamagedBatch where they are not those that were written."""
+    return _opened(batch, parquet.read)
 
 
 def schema(batch: Batch) -> pa.Schema:
-    """The columns of a batch, from its footer alone."""
-    return parquet.read_schema(batch.path / ROWS)
+    """The columns of a batch. Raises DamagedBatch as `load` does."""
+    return _opened(batch, parquet.read_schema)
+
+
+def _opened(batch: Batch, how: Callable[[Path], Any]) -> Any:
+    try:
+        return how(Manifest(folder=batch.path, sums=batch.sums).path(ROWS))
+    except CorruptError as error:
+        raise damaged(batch.path, f"{Path(error.where).name}: {error.what}") from None

@@ -1,6 +1,7 @@
 """The lake of one problem: append-only batches, and the production clock.
 
     lake/<problem>/tables/<table>/<sequence>-<digest>/     batches
+    lake/<problem>/tables/<table>/batches.json             which of them there are (see index.py)
     lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
     lake/<problem>/clock.json                              the production clock, kept twice (core.kept)
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,14 @@ from filelock import FileLock
 
 from headrace.core import parquet
 from headrace.core.clock import iso
-from headrace.core.errors import DataError
+from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.core.files import staged_folder, write_json
+from headrace.core.manifest import check_manifest, write_manifest
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
 from headrace.lake.batch import Batch
 from headrace.lake.conform import ARRIVAL, conform
+from headrace.lake.index import given_up, note, noted
 from headrace.lake.snapshot import Snapshot, unify
 from headrace.schema import Table
 
@@ -59,15 +63,17 @@ class Lake:
         home.mkdir(parents=True, exist_ok=True)
         with FileLock(home / ".lock"):
             present = self.batches(table.name)
+            facts = {known.id: batches.facts_of(known) for known in present}
             for known in present:
                 if known.digest == content.digest:
+                    note(home, facts)
                     return known
             _check_keys(table, present)
             _sweep(home)
             unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
             sequence = max((known.sequence for known in present), default=-1) + 1
             folder = home / f"{sequence:06d}-{content.digest[:16]}"
-            facts: dict[str, Any] = {
+            mine: dict[str, Any] = {
                 "table": table.name,
                 "rows": rows.num_rows,
                 "arrival_us": arrival_us,
@@ -76,8 +82,9 @@ class Lake:
                 "digest": content.digest,
                 "keys": table.keys,
             }
-            batches.write(folder, content.rows, facts)
-        return Batch(id=folder.name, path=folder, new=True, **facts)
+            batches.write(folder, content.rows, mine)
+            note(home, {**facts, folder.name: mine})
+        return replace(batches.read(folder), new=True)
 
     def quarantine(
         self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
@@ -89,21 +96,26 @@ class Lake:
         digest = hashlib.sha256(data)
         digest.update(repr([sorted(reason.items()) for reason in reasons]).encode())
         folder = self.folder / "quarantine" / table.name / digest.hexdigest()[:16]
-        if not folder.exists():
+        if not _is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
             with staged_folder(folder) as staged:
                 (staged / batches.ROWS).write_bytes(data)
                 write_json(staged / "reasons.json", list(reasons))
                 facts = {"table": table.name, "rows": rows.num_rows, "arrival_us": arrival_us}
                 write_json(staged / "batch.json", facts)
+                write_manifest(staged)
         return folder
 
     def batches(self, table_name: str) -> tuple[Batch, ...]:
-        """The batches of a table in the order they first came."""
+        """The batches of a table in the order they first came. Raises DamagedBatch where one is damaged or gone."""
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
-        folders = sorted(item for item in home.iterdir() if item.is_dir() and not item.name.startswith("."))
-        return tuple(batches.read(folder) for folder in folders)
+        there = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
+        left_out = given_up(self.folder, table_name)
+        if gone := noted(home).keys() - there - left_out:
+            raise batches.damaged(home / min(gone), "it is gone")
+        return tuple(batches.read(home / name) for name in sorted(there - left_out))
 
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that have at least one batch."""
@@ -135,6 +147,14 @@ class Lake:
 
     def _table_folder(self, table_name: str) -> Path:
         return self.folder / "tables" / table_name
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        check_manifest(folder)
+    except (NotFoundError, CorruptError):
+        return False
+    return True
 
 
 def _sweep(home: Path) -> None:

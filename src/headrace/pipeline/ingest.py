@@ -15,6 +15,7 @@ from headrace.lake import feed, known
 from headrace.lake.conform import TIMESTAMP, conform, required_columns
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.pipeline.mending import mend_lake
 from headrace.pipeline.origin import claim
 from headrace.pipeline.stage import Needs, Stage
 from headrace.quality.check import validate_batch
@@ -75,6 +76,7 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     """
     problem, lake = context.problem, Lake(context.root, context.problem.name)
     claim(context)
+    mend_lake(context)
     batches = feed.bootstrap(problem)
     first = lake.clock() is None
     again = not first and problem.feed is None
@@ -152,7 +154,8 @@ def history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
 
 
 def _standing(context: Context, facts: Mapping[str, Any]) -> bool:
-    """The batches are still in the lake, and training would see the same snapshot."""
+    """The batches are still in the lake, and training would see the same snapshot. Damage is mended first."""
+    mend_lake(context)
     lake = Lake(context.root, context.problem.name)
     return lake.clock() is not None and lake.snapshot(facts["until_us"]).fingerprint == facts["snapshot"]
 

@@ -1,0 +1,59 @@
+"""The lake's damaged batches: written again where their rows are found, in the lake itself or at their source.
+
+Every run begins with this. A lake cannot be made again as stages can, so all of it is compared with its sums, not only
+what the run will read; on the flights that takes a hundredth of a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from headrace.core.errors import DataError
+from headrace.lake import feed
+from headrace.lake.batch import DamagedBatch
+from headrace.lake.mending import Lost, lost, restore
+from headrace.lake.store import Lake
+from headrace.pipeline.context import Context
+from headrace.schema import Table
+
+
+def mend_lake(context: Context) -> None:
+    """Write the lake's damaged batches again, and say so. Raises DamagedBatch for one whose rows are nowhere."""
+    lake = Lake(context.root, context.problem.name)
+    for one in lost(lake):
+        if restore(lake, one):
+            how = "its rows are whole, and it was written again"
+        elif any(restore(lake, one, table, rows) for table, rows in _sources(context, one)):
+            how = "it was brought in again from its source"
+        else:
+            raise _beyond_repair(lake, one)
+        context.on_damage(f"{one.folder}: {one.error.what}; {how}")
+
+
+def _sources(context: Context, one: Lost) -> Iterator[tuple[Table, pa.Table]]:
+    """What a batch may have been made of: a step of the feed, or a whole source."""
+    problem, facts = context.problem, one.facts
+    if facts is None:
+        return
+    try:
+        if problem.feed is not None and not facts["bootstrap"]:
+            found = feed.step(problem, facts["arrival_us"] - problem.feed.step_us, facts["arrival_us"])
+        else:
+            found = feed.bootstrap(problem)
+    except DataError:  # the source is gone, or another
+        return
+    if one.table in found:
+        yield problem.entity_set.table(one.table), found[one.table]
+
+
+def _beyond_repair(lake: Lake, one: Lost) -> DamagedBatch:
+    given_up = lake.folder / "given-up" / one.table / one.folder.name
+    return DamagedBatch(
+        one.error.what,
+        where=str(one.folder),
+        found=["its source does not give the same rows any more"],
+        fix=f"bring the folder back from a backup, or go on without it: mkdir -p {given_up}",
+        folder=one.folder,
+    )

@@ -1,0 +1,154 @@
+"""Batches that were damaged: found when they are read, named, and written again from rows that are the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from headrace.core.errors import CorruptError
+from headrace.core.kept import copy_of
+from headrace.lake.batch import DamagedBatch
+from headrace.lake.index import INDEX
+from headrace.lake.mending import lost, restore
+from headrace.lake.store import Lake
+from headrace.schema import Table
+
+THINGS = Table(name="things", key="id", source="-")
+FILES = ("rows.parquet", "batch.json", "manifest.json")
+
+
+def things(first: int) -> pa.Table:
+    return pa.table({"id": range(first, first + 50), "value": np.arange(50) / 7, "name": [f"n{i}" for i in range(50)]})
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Three batches: the middle one is damaged by the tests."""
+    lake = Lake(tmp_path, "p")
+    for day in range(3):
+        lake.append(THINGS, things(50 * day), arrival_us=day)
+    return lake
+
+
+def middle(lake: Lake) -> Path:
+    return sorted((lake.folder / "tables" / "things").glob("0*"))[1]
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place // 8] ^= 1 << place % 8
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_flipped_bit_is_found_and_mended(lake: Lake, name: str) -> None:
+    whole = lake.snapshot().table("things")
+    path = middle(lake) / name
+    data = path.read_bytes()
+    for place in np.random.default_rng(0).integers(8 * len(data), size=12).tolist():
+        flip(path, place)
+        try:
+            found = lake.snapshot().table("things")
+            assert found.equals(whole)  # a space that is another space
+            assert json.loads(path.read_bytes()) == json.loads(data)
+        except DamagedBatch:
+            (one,) = lost(lake)
+            if not restore(lake, one):
+                assert name == "rows.parquet"
+                assert restore(lake, one, THINGS, things(50))
+        assert lake.snapshot().table("things").equals(whole)
+        assert path.read_bytes() == data
+        assert lost(lake) == ()
+
+
+@pytest.mark.parametrize("damage", ["gone", "emptied", "braces", "of another batch"])
+@pytest.mark.parametrize("name", [*FILES, ""])
+def test_damage_is_named_and_mended(lake: Lake, name: str, damage: str) -> None:
+    before, path = lake.snapshot(), middle(lake) / name
+    if damage == "gone" or not name:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    elif damage == "emptied":
+        path.write_bytes(b"")
+    elif damage == "braces":
+        path.write_bytes(b"{}")
+    else:
+        shutil.copyfile(sorted(path.parent.parent.glob("0*"))[0] / name, path)
+    with pytest.raises(DamagedBatch, match=rf"{middle_name(path, name)}: a damaged batch: .*headrace run"):
+        lake.snapshot().table("things")
+    (one,) = lost(lake)
+    assert not restore(lake, one, THINGS, things(7))
+    assert restore(lake, one) or restore(lake, one, THINGS, things(50))
+    assert lake.snapshot().fingerprint == before.fingerprint
+    assert lake.snapshot().table("things").equals(before.table("things"))
+
+
+def middle_name(path: Path, name: str) -> str:
+    return path.name if not name else path.parent.name
+
+
+def test_what_is_damaged_is_not_added_to(lake: Lake) -> None:
+    flip(middle(lake) / "rows.parquet", 100)
+    with pytest.raises(DamagedBatch, match="a damaged batch"):
+        lake.append(THINGS, things(200), arrival_us=9)
+
+
+def test_a_batch_that_is_given_up_is_gone_on_without(lake: Lake) -> None:
+    folder = middle(lake)
+    shutil.rmtree(folder)
+    (lake.folder / "given-up" / "things" / folder.name).mkdir(parents=True)
+    assert lost(lake) == ()
+    assert lake.snapshot().table("things").num_rows == 100
+    lake.append(THINGS, things(200), arrival_us=9)
+    assert lake.snapshot().table("things").num_rows == 150
+
+
+def test_the_last_batch_is_missed_too(lake: Lake) -> None:
+    last = sorted((lake.folder / "tables" / "things").glob("0*"))[-1]
+    shutil.rmtree(last)
+    with pytest.raises(DamagedBatch, match=rf"{last.name}: a damaged batch: it is gone"):
+        lake.batches("things")
+
+
+def test_without_its_index_a_lake_is_read_as_it_lies(lake: Lake) -> None:
+    """A lake of an earlier version has none; the next batch writes it. Damage to it alone is mended from its copy."""
+    path = lake.folder / "tables" / "things" / INDEX
+    path.write_text("{")
+    assert lake.snapshot().table("things").num_rows == 150
+    path.write_text("{")
+    copy_of(path).write_text("")
+    with pytest.raises(CorruptError, match=INDEX):
+        lake.snapshot()
+    path.unlink()
+    copy_of(path).unlink()
+    assert lake.snapshot().table("things").num_rows == 150
+    lake.append(THINGS, things(200), arrival_us=9)
+    shutil.rmtree(middle(lake))
+    with pytest.raises(DamagedBatch, match="it is gone"):
+        lake.snapshot()
+
+
+def test_a_batch_that_was_committed_and_not_noted_is_as_good(lake: Lake) -> None:
+    path = lake.folder / "tables" / "things" / INDEX
+    earlier = {item: item.read_bytes() for item in (path, copy_of(path))}
+    lake.append(THINGS, things(200), arrival_us=9)
+    for item, data in earlier.items():  # a kill between the two
+        item.write_bytes(data)
+    assert len(lake.batches("things")) == 4
+    assert not lake.append(THINGS, things(200), arrival_us=9).new
+    shutil.rmtree(sorted(path.parent.glob("0*"))[-1])
+    with pytest.raises(DamagedBatch, match="it is gone"):
+        lake.batches("things")
+
+
+def test_a_damaged_refusal_is_kept_again(lake: Lake) -> None:
+    reasons = [{"expectation": "e", "reason": "r"}]
+    folder = lake.quarantine(THINGS, things(0), arrival_us=1, reasons=reasons)
+    whole = {path.name: path.read_bytes() for path in folder.iterdir()}
+    flip(folder / "rows.parquet", 400)
+    assert lake.quarantine(THINGS, things(0), arrival_us=1, reasons=reasons) == folder
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
