@@ -22,7 +22,7 @@ from headrace.core import parquet
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
-from headrace.core.manifest import check_manifest, write_manifest
+from headrace.core.manifest import Manifest, check_manifest, write_manifest
 from headrace.models.design import Encoder, Predictions
 from headrace.models.families import family_named
 from headrace.models.families.protocol import Fitted
@@ -30,6 +30,7 @@ from headrace.synthesis.definitions import Definition, from_json, to_json
 from headrace.synthesis.finish import finish
 
 _FORMAT = 1
+_REFERENCE, _GATE = "reference.parquet", "gate.parquet"
 _REFERENCE_ROWS = 5_000
 #: Columns of the reference besides features. A slug never starts with an underscore.
 LABEL, PREDICTION, CUTOFF = "_label", "_prediction", "_cutoff"
@@ -43,7 +44,7 @@ class Bundle:
     by name, such as "tune_auc". windows: `Windows.describe()`. lead_time: {"low_s", "high_s"}, the usual span from
     cutoff to event in training. facts: whatever else its maker wants to be found in it. reference: of
     `reference_profile`; after `load` it is read when asked for (`read_reference`). gate: `key` (text), `prediction`,
-    `label`, `cutoff` (us), read in the same way (`gate_rows`).
+    `label`, `cutoff` (us), read in the same way (`gate_rows`). manifest: of its folder.
     """
 
     problem: str
@@ -61,6 +62,7 @@ class Bundle:
     reference: pa.Table | None = None
     gate: pa.Table | None = None
     folder: Path | None = None
+    manifest: Manifest | None = field(default=None, repr=False, compare=False)
 
     def finish(
         self,
@@ -83,10 +85,9 @@ class Bundle:
         """
         if self.reference is not None:
             return self.reference
-        path = (self.folder or Path()) / "reference.parquet"
-        if self.folder is None or not path.exists():
+        if self.manifest is None or _REFERENCE not in self.manifest.sums:
             raise NotFoundError("this bundle has no reference profile", where=f"bundle of {self.problem}")
-        return parquet.read(path)
+        return parquet.read(self.manifest.path(_REFERENCE))
 
     def read_gate(self) -> dict[str, float]:
         """Row key (as JSON text) -> what the recipe predicted for it, fitted before the gate window; may be empty."""
@@ -95,8 +96,8 @@ class Bundle:
 
     def gate_rows(self) -> pa.Table | None:
         """The rows of the gate window, None where a bundle has none; bundles of before know no label and cutoff."""
-        if self.gate is None and self.folder is not None and (self.folder / "gate.parquet").exists():
-            return parquet.read(self.folder / "gate.parquet")
+        if self.gate is None and self.manifest is not None and _GATE in self.manifest.sums:
+            return parquet.read(self.manifest.path(_GATE))
         return self.gate
 
     def save(self, folder: Path) -> str:
@@ -108,16 +109,16 @@ class Bundle:
             self.fitted.save(staging / "model")
             write_json(staging / "bundle.json", self._to_json())
             if self.reference is not None or self.folder is not None:
-                parquet.write(self.read_reference(), staging / "reference.parquet")
+                parquet.write(self.read_reference(), staging / _REFERENCE)
             if gate := self.gate_rows():
-                parquet.write(gate, staging / "gate.parquet")
+                parquet.write(gate, staging / _GATE)
             write_manifest(staging)
         return manifest_digest(folder)
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
         """Check the manifest, then read. Raises CorruptError, or NotFoundError where there is no bundle."""
-        check_manifest(folder)
+        manifest = check_manifest(folder)
         data = read_json(folder / "bundle.json")
         if data.get("format") != _FORMAT:
             raise CorruptError(f"bundle format {data.get('format')!r} is not known", where=str(folder), found=[_FORMAT])
@@ -127,6 +128,7 @@ class Bundle:
                 encoder=Encoder.from_json(data["encoder"]),
                 fitted=family_named(data["family"]).load(folder / "model"),
                 folder=folder,
+                manifest=manifest,
                 **{name: data[name] for name in _PLAIN},
             )
         except (KeyError, TypeError) as error:

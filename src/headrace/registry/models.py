@@ -10,6 +10,7 @@ its copy in our own folder (so serving needs no MLflow to start, and a version d
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import warnings
@@ -20,7 +21,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.files import staged_folder
+from headrace.core.kept import read_kept, write_kept
 from headrace.core.manifest import check_manifest
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
@@ -28,6 +30,8 @@ from headrace.registry.carried import model_code
 from headrace.registry.client import KEY, STATUS, absent, connect, experiment_id, quoted, translated
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.definitions import Definition
+
+_log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -223,7 +227,10 @@ def _keep(root: Path, problem: str, version: str, key: str, folder: Path) -> Pat
         shutil.rmtree(copy, ignore_errors=True)
         with staged_folder(copy) as staged:
             shutil.copytree(folder, staged, dirs_exist_ok=True)
-    write_json(_home(root, problem) / "versions" / f"{version}.json", {"key": key})
+    note = _home(root, problem) / "versions" / f"{version}.json"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(note.with_name(".lock")):
+        write_kept(note, {"key": key})
     return copy
 
 
@@ -232,13 +239,16 @@ def _kept(root: Path, problem: str, version: str) -> Path | None:
     if key is None:
         return None
     copy = _home(root, problem) / "bundles" / key
-    return copy if _whole(copy, key) else None
+    if _whole(copy, key):
+        return copy
+    _log.warning("%s is damaged: version %s of %s is fetched from MLflow again", copy, version, problem)
+    return None
 
 
 def _kept_key(root: Path, problem: str, version: str) -> str | None:
     """The bundle that a version's number names here; None where it names none."""
     try:
-        return str(read_json(_home(root, problem) / "versions" / f"{version}.json")["key"])
+        return str(read_kept(_home(root, problem) / "versions" / f"{version}.json")["key"])
     except (NotFoundError, CorruptError):
         return None
 
