@@ -1,7 +1,7 @@
 """`python -m flows run [PROBLEM]` and `python -m flows deploy [PROBLEM ...]`.
 
 `run` reports to the Prefect server that answers: the one that PREFECT_API_URL names, or the one of `make up`. Without
-one it starts a server for the length of the run, on the same database, so the run shows in the same pages later.
+one it starts a server for the length of the run (`flows.temporary`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from flows.deployments import for_references, triggers_for
+from flows.temporary import temporary_server
 from headrace.cli.lifecycle import answers, project_folder
 from headrace.cli.services import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
@@ -58,12 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def point_prefect(chosen: Settings, *, server_needed: bool) -> None:
-    """Set what Prefect reads when it is imported: it must not have been before."""
-    api = prefect_api(chosen)
-    if api is None and server_needed:
+def point_prefect(chosen: Settings, api: str | None) -> None:
+    """Set what Prefect reads when it is imported: it must not have been before. api: of the server to report to."""
+    if api is None:
         raise UnavailableError("no Prefect server is up", fix="start one with `make up`, or set PREFECT_API_URL")
-    if api is not None and not answers(f"{api}/health"):
+    if not answers(f"{api}/health"):
         raise UnavailableError(
             "the Prefect server does not answer", where=api, fix="start it, or unset PREFECT_API_URL"
         )
@@ -73,22 +74,20 @@ def point_prefect(chosen: Settings, *, server_needed: bool) -> None:
     os.environ["PREFECT_LOGGING_EXTRA_LOGGERS"] = "headrace"
     # Prefect's own pages keep every line; here a failure is one line, not its engine's tracebacks.
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    if api is not None:
-        os.environ["PREFECT_API_URL"] = api
-    else:
-        os.environ["PREFECT_SERVER_ALLOW_EPHEMERAL_MODE"] = "true"
-        os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "90")
+    os.environ["PREFECT_API_URL"] = api
 
 
 def _run(chosen: argparse.Namespace) -> int:
     load_problem(chosen.problem)  # what is wrong with it is said before a server is started
-    point_prefect(settings(), server_needed=False)
-    from flows.pipeline import pipeline
-    from headrace.cli.run import show_report
+    api = prefect_api(settings())
+    with nullcontext(api) if api else temporary_server(settings()) as api:
+        point_prefect(settings(), api)
+        from flows.pipeline import pipeline
+        from headrace.cli.run import show_report
 
-    _print_progress()
-    report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
-    show_report(report)
+        _print_progress()
+        report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
+        show_report(report)
     return 3 if report.quarantined else 0
 
 
@@ -97,7 +96,7 @@ def _deploy(problems: Sequence[str], *, scheduled: bool) -> int:
     if not scheduled:
         deployments = tuple(replace(one, cron=None, interval_s=None) for one in deployments)
     triggers = [trigger for problem in problems for trigger in triggers_for(load_problem(problem))]
-    point_prefect(settings(), server_needed=True)
+    point_prefect(settings(), prefect_api(settings()))
     from flows.automations import ensure
     from flows.register import register
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.deployments.runner import RunnerDeployment
@@ -17,6 +18,13 @@ from prefect.runner.storage import LocalStorage
 
 from flows.deployments import Deployment
 from headrace.cli.services import WORK_POOL
+
+#: What a run in our work pool may choose: nothing. Prefect's own template of a process pool takes the command, its
+#: environment and its folder from whoever starts a run; our deployments need none of them.
+JOB_TEMPLATE: dict[str, Any] = {
+    "job_configuration": {"stream_output": True},
+    "variables": {"type": "object", "properties": {}, "additionalProperties": False},
+}
 
 
 def register(deployments: Sequence[Deployment], folder: Path, *, pool: str = WORK_POOL) -> dict[str, UUID]:
@@ -33,10 +41,11 @@ def register(deployments: Sequence[Deployment], folder: Path, *, pool: str = WOR
 
 
 def _ensure_pool(client: SyncPrefectClient, pool: str) -> None:
+    wanted = {"description": "Processes on this machine", "base_job_template": JOB_TEMPLATE}
     try:
-        client.create_work_pool(WorkPoolCreate(name=pool, type="process", description="Processes on this machine"))
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process", **wanted))
     except ObjectAlreadyExists:
-        return
+        client.update_work_pool(pool, WorkPoolUpdate(**wanted))
 
 
 def _paused_slugs(client: SyncPrefectClient, deployment: Deployment) -> frozenset[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from flows.__main__ import point_prefect
 from flows.demo.installation import Installation, everything_up, installation
 from flows.demo.telling import Telling
+from headrace.cli.services import prefect_api
 from headrace.core.clock import DAY, from_us
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.settings import settings
@@ -80,7 +81,7 @@ def _live(where: Installation, until_us: int, every: int, telling: Telling) -> N
         for name in ("prefect", "mlflow", "evidently", "api"):
             telling.say(f"  {name:<10} {where.url(name)}")
         telling.say(f"  {'alerts':<10} {receiver.url}")
-        point_prefect(settings(), server_needed=True)
+        point_prefect(settings(), prefect_api(settings()))
         from flows.demo.days import live
 
         live(where.reference, where.url("api"), until_us=until_us, every=every, telling=telling)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.lifecycle import Address, Service, running, start_services, stop_services
+from headrace.core.hosts import LOOPBACK, reachable
 from headrace.core.settings import QUIET, Settings, settings
 
 __all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "running", "tracking_uri", "up"]
@@ -78,14 +79,16 @@ def addresses(settings: Settings) -> dict[str, str]:
 def local_services(settings: Settings, problem: str = "flights") -> tuple[Service, ...]:
     """The services of a local installation, in the order they are started."""
     python, root, host = sys.executable, settings.root, settings.host
-    mlflow_url, api_url = f"http://{host}:{settings.mlflow_port}", f"http://{host}:{settings.api_port}"
-    prefect_url = f"http://{host}:{settings.prefect_port}"
+    name = reachable(host)
+    mlflow_url, api_url = f"http://{name}:{settings.mlflow_port}", f"http://{name}:{settings.api_port}"
+    prefect_url = f"http://{name}:{settings.prefect_port}"
     since = datetime.now(UTC)
     prefect_api_url = (settings.prefect_api_url or f"{prefect_url}/api").rstrip("/")
     ours = {
         **QUIET,
         "HEADRACE_HOME": str(root),
         "HEADRACE_HOST": host,
+        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts,
         "HEADRACE_API_PORT": str(settings.api_port),
         "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
         "PREFECT_HOME": str(root / "prefect"),
@@ -98,14 +101,8 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     }
     prefect = Service(
         name="Prefect",
-        command=(python, "-m", "prefect", "server", "start", "--host", host, "--port", str(settings.prefect_port)),
-        env={
-            **ours,
-            # Or its pages ask port 4200, wherever the server is.
-            "PREFECT_SERVER_UI_API_URL": f"{prefect_url}/api",
-            # Or a server that ends while a deployment runs forgets who has its only place, and gives it to nobody else.
-            "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-        },
+        command=(python, "-m", "flows.server", "--host", host, "--port", str(settings.prefect_port)),
+        env={**ours, **prefect_server_env(settings)},
         url=prefect_url,
         probe=f"{prefect_url}/api/health",
         port=settings.prefect_port,
@@ -130,13 +127,10 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         setting="HEADRACE_API_PORT",
         after=() if settings.mlflow_tracking_uri else ("MLflow",),
     )
-    evidently_url = f"http://{host}:{settings.evidently_port}"
+    evidently_url = f"http://{name}:{settings.evidently_port}"
     evidently = Service(
         name="Evidently",
-        command=(
-            *(python, "-m", "evidently.cli", "ui", "--host", host, "--port", str(settings.evidently_port)),
-            *("--workspace", str(root / "evidently")),
-        ),
+        command=(python, "-m", "headrace.monitor.pages", "--host", host, "--port", str(settings.evidently_port)),
         env=ours,
         url=evidently_url,
         probe=f"{evidently_url}/api/version",
@@ -168,13 +162,42 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     return tuple(service for service in chosen if not named.get(service.name))
 
 
+def prefect_server_env(settings: Settings, port: int | None = None) -> dict[str, str]:
+    """What a Prefect server of ours is started with. port: where it listens, else the setting's."""
+    return {
+        # The address is relative: pages ask the server that they came from, by whatever name it was opened.
+        "PREFECT_SERVER_UI_API_URL": "/api",
+        # No other page may read an answer (the default is any), and what changes something carries a token, too.
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(_origins(settings, port or settings.prefect_port)),
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        # Or a server that ends while a deployment runs forgets who has its only place, and gives it to nobody else.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+    }
+
+
+def _origins(settings: Settings, port: int) -> tuple[str, ...]:
+    """The origins of a service's own pages: by its names, and behind a proxy on the usual ports."""
+    extra = [host for host in settings.hosts if host not in LOOPBACK and host != "*"]
+    return (
+        *(f"http://{host}:{port}" for host in (*LOOPBACK, *extra)),
+        *(f"{scheme}://{host}" for host in extra for scheme in ("http", "https")),
+    )
+
+
 def _mlflow_command(settings: Settings) -> tuple[str, ...]:
     # Artifacts are plain paths, not proxied through the server: a run logged with the server up can be read, and its
     # model loaded, when it is down again.
+    # Hosts: MLflow's own defaults let in `10.evil.example`, which looks to it like a private address. With a port an
+    # entry is a pattern, where a bracket has to be quoted; in an
+    # origin it would make a pattern, too, and loopback origins are let in anyway.
+    origins = _origins(settings, settings.mlflow_port)
+    hosts = [f"{host.replace('[', '[[]')}:*" for host in settings.hosts if host != "*"]
     return (
         *(sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
         *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
         *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
+        *("--allowed-hosts", ",".join((*settings.hosts, *hosts))),
+        *("--cors-allowed-origins", ",".join(one for one in origins if "[" not in one)),
     )
 
 

@@ -1,0 +1,59 @@
+"""`python -m flows.server`: Prefect's server behind `headrace.core.guard`, as `make up` and a lone run start it.
+
+`prefect server start` runs the same application without a check of the Host header, and lets any web page open its
+WebSockets, over which events come in that start flows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Sequence
+
+import psutil
+import uvicorn
+from prefect.server.api.server import create_app
+from prefect.settings import get_current_settings
+
+from headrace.core.guard import guarded
+from headrace.core.settings import settings
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until told to stop."""
+    given = _given(arguments)
+    if given.parent is not None:
+        threading.Thread(target=_end_after, args=(given.parent,), daemon=True).start()
+    chosen = get_current_settings().server
+    uvicorn.run(
+        guarded(create_app(ephemeral=given.parent is not None, final=True), settings().hosts),
+        host=given.host,
+        port=given.port,
+        timeout_keep_alive=chosen.api.keepalive_timeout,
+        ws_ping_interval=chosen.api.websocket_ping_interval,
+        ws_ping_timeout=chosen.api.websocket_ping_timeout,
+        log_level=chosen.logging_level.lower(),
+    )
+
+
+def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+    chosen = settings()
+    parser = argparse.ArgumentParser(prog="python -m flows.server", description=main.__doc__)
+    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=chosen.prefect_port, help="HEADRACE_PREFECT_PORT")
+    parser.add_argument("--parent", type=int, help="a temporary server without pages, which ends with this process")
+    return parser.parse_args(arguments)
+
+
+def _end_after(parent: int) -> None:
+    """End this process when another one is gone, however it ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(parent).wait()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
