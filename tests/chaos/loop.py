@@ -24,7 +24,7 @@ from flows.deployments import for_references, triggers_for
 from flows.register import register
 from headrace.cli.lifecycle import Service, recorded, start_services, stop_services
 from headrace.cli.processes import wait_until
-from headrace.cli.services import local_services
+from headrace.cli.services import csrf_headers, local_services
 from headrace.core.settings import Settings
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
@@ -89,13 +89,10 @@ class Installation:
         """An event to this installation's Prefect. Not by `emit_event`: within a process that goes on talking to the
         first server that it met, which here may be that of another test, gone since."""
         told = Event(event=event, resource={"prefect.resource.id": resource}, payload=payload, id=uuid4())
-        answer = httpx.post(
-            f"http://127.0.0.1:{self.settings.prefect_port}/api/events",
-            json=[told.model_dump(mode="json")],
-            trust_env=False,
-            timeout=10,
-        )
-        answer.raise_for_status()
+        api = f"http://127.0.0.1:{self.settings.prefect_port}/api"
+        with httpx.Client(trust_env=False, timeout=10) as client:
+            events = [told.model_dump(mode="json")]
+            client.post(f"{api}/events", json=events, headers=csrf_headers(client, api)).raise_for_status()
 
     def predicted_by(self, row: dict[str, Any]) -> str:
         """The version that answers a request now."""

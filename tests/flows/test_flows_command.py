@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from headrace.cli.services import csrf_headers
 from headrace.core.settings import Settings
 from tests.tiny_problem import write_tiny_problem
 
@@ -67,7 +68,9 @@ def test_a_problem_of_ones_own_runs_and_shows_in_the_server(local: Settings, tmp
     assert done.returncode == 0, done.stderr
     assert "champion: version 1" in done.stdout
     body = {"flow_runs": {"name": {"any_": [f"pipeline {problem}"]}}}
-    found = httpx.post(f"{servers(local)['PREFECT_API_URL']}/flow_runs/filter", json=body).json()
+    api = servers(local)["PREFECT_API_URL"]
+    with httpx.Client(trust_env=False) as client:
+        found = client.post(f"{api}/flow_runs/filter", json=body, headers=csrf_headers(client, api)).json()
     assert [run["state_name"] for run in found] == ["Completed"]
 
 

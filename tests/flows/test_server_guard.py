@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import prefect
@@ -47,3 +51,12 @@ def test_a_run_in_the_work_pool_chooses_nothing() -> None:
     made = asyncio.run(ProcessJobConfiguration.from_template_and_values(JOB_TEMPLATE, wanted, client=object()))
     assert (made.command, made.env, made.working_dir) == (None, {}, None)
     assert JOB_TEMPLATE["variables"] == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+def test_a_temporary_server_ends_with_the_run_that_started_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[tuple[int, int]] = []
+    monkeypatch.setattr("os.kill", lambda *given: ended.append(given))
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child.communicate(b"\n")
+    server._end_after(child.pid)
+    assert ended == [(os.getpid(), signal.SIGTERM)]

@@ -1,48 +1,100 @@
-"""A page of a foreign origin in a browser that can reach the services.
+"""A page of a foreign origin, in a browser that can reach the services.
 
-The page cannot read cookies or files, but it can send requests to any port of the machine that the browser runs on.
+Such a page can read neither files nor answers, but it can make its browser send requests to any port of the machine.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.security.requests_of_pages import REQUESTS
+from tests.security.state import state
+from tests.security.talking import BEACON, FORM, FRAME, SOCKET, XHR, fetched
 from tests.security.target import Target
 
 pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
 
-SEND = """
-const [url, options, done] = arguments;
-fetch(url, options).then(answer => done("sent, " + answer.type + " " + answer.status), error => done(String(error)));
-"""
+RECORDED = next(iter(REQUESTS))
+PLAIN = "text/plain"
+PLAIN_SENDERS = {"a form": FORM, "XMLHttpRequest": XHR, "a beacon": BEACON}
+READABLE = {
+    "prefect": "/api/admin/settings",
+    "mlflow": "/api/2.0/mlflow/experiments/get?experiment_id=0",
+    "evidently": "/api/projects",
+    "api": "/model",
+}
+SOCKETS = {"events": "/api/events/in", "the log": "/api/logs/out"}
+EVENT = (
+    '{"occurred": "2026-01-01T00:00:00Z", "event": "headrace.retrain", "id": "9c2ad3ce-1f2c-4f0c-8bb3-6c2fb6a3a4a1",'
+    ' "resource": {"prefect.resource.id": "headrace.shop"}}'
+)
 
 
-def flow_runs(target: Target) -> int:
-    """How many flow runs the server knows, whoever asked for them."""
-    return int(prefect(target, "POST", "/flow_runs/count", {}))
+@pytest.mark.parametrize("asks_for", REQUESTS)
+@pytest.mark.attack("fetch() of JSON asks for {asks_for}", target="all")
+def test_what_needs_a_preflight_is_not_sent(
+    target: Target, foreign_page: Any, tmp_path: Path, asks_for: str, record_property: Any
+) -> None:
+    hostile, before = REQUESTS[asks_for], state(target)
+    path, body = hostile.filled(target, tmp_path / "canary")
+    json_body = {"content-type": "application/json"}
+    seen = fetched(foreign_page, target.url(hostile.service, path), method=hostile.method, body=body, headers=json_body)
+    record_property("observed", f"{hostile.service}: {seen}")
+    assert "Failed to fetch" in seen  # a server that is too busy to answer has not refused
+    assert state(target) == before
 
 
-def prefect(target: Target, method: str, path: str, body: object = None) -> Any:
-    """Ask Prefect's API as a client on this machine does."""
-    with httpx.Client(trust_env=False, base_url=target.url("prefect", "/api")) as client:
-        token = client.get("/csrf-token", params={"client": "tests"}).json().get("token", "")
-        headers = {"prefect-csrf-client": "tests", "prefect-csrf-token": token}
-        answer = client.request(method, path, json=body, headers=headers)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+@pytest.mark.parametrize("asks_for", [name for name, one in REQUESTS.items() if one.method == "POST"])
+@pytest.mark.attack("fetch() of text, which needs no preflight, asks for {asks_for}", target="all")
+def test_what_needs_no_preflight_is_refused(
+    target: Target, foreign_page: Any, tmp_path: Path, asks_for: str, record_property: Any
+) -> None:
+    hostile, before = REQUESTS[asks_for], state(target)
+    path, body = hostile.filled(target, tmp_path / "canary")
+    seen = fetched(foreign_page, target.url(hostile.service, path), method="POST", body=body, mode="no-cors")
+    record_property("observed", f"{hostile.service}: {seen}")
+    assert state(target) == before
 
 
-@pytest.mark.attack("fetch() with a JSON body starts a flow run with a command of the page's", target="Prefect")
-def test_a_foreign_page_starts_no_flow_run(target: Target, foreign_page: Any, record_property: Any) -> None:
-    deployment = prefect(target, "GET", "/deployments/name/score/shop-score")["id"]
-    before = flow_runs(target)
-    body = '{"state": {"type": "SCHEDULED"}, "job_variables": {"command": "touch /tmp/headrace-attacked"}}'
-    options = {"method": "POST", "headers": {"content-type": "application/json"}, "body": body}
-    url = target.url("prefect", f"/api/deployments/{deployment}/create_flow_run")
-    observed = foreign_page.execute_async_script(SEND, url, options)
-    record_property("observed", observed)
-    assert "Failed to fetch" in observed  # a server that is too busy to answer has not refused
-    assert flow_runs(target) == before
+@pytest.mark.parametrize("sender", PLAIN_SENDERS)
+@pytest.mark.attack(f"{{sender}} asks for {RECORDED}", target="Prefect")
+def test_other_ways_to_send_text(
+    target: Target, foreign_page: Any, tmp_path: Path, sender: str, record_property: Any
+) -> None:
+    hostile, before = REQUESTS[RECORDED], state(target)
+    path, body = hostile.filled(target, tmp_path / "canary")
+    url = target.url(hostile.service, path)
+    record_property("observed", foreign_page.execute_async_script(PLAIN_SENDERS[sender], url, body, PLAIN))
+    assert state(target) == before
+
+
+@pytest.mark.parametrize("service", READABLE)
+@pytest.mark.attack("the page reads an answer of {service}", target="{service}")
+def test_answers_are_not_readable(target: Target, foreign_page: Any, service: str, record_property: Any) -> None:
+    seen = fetched(foreign_page, target.url(service, READABLE[service]))
+    record_property("observed", seen)
+    assert "Failed to fetch" in seen
+
+
+@pytest.mark.parametrize("which", SOCKETS)
+@pytest.mark.attack("the page opens the WebSocket of {which}", target="Prefect")
+def test_web_sockets_stay_closed(target: Target, foreign_page: Any, which: str, record_property: Any) -> None:
+    """No preflight guards a WebSocket, and an event that comes in starts a retrain."""
+    url = target.url("prefect", SOCKETS[which]).replace("http:", "ws:")
+    seen = foreign_page.execute_async_script(SOCKET, url, "prefect", EVENT)
+    record_property("observed", seen)
+    assert seen == "refused"
+
+
+@pytest.mark.parametrize("service", ["prefect", "mlflow", "evidently"])
+@pytest.mark.attack("the page lays a frame of {service} below a click", target="{service}")
+def test_no_page_is_framed(target: Target, foreign_page: Any, service: str, record_property: Any) -> None:
+    frame = foreign_page.execute_async_script(FRAME, target.url(service, "/"))
+    foreign_page.switch_to.frame(frame)
+    seen = foreign_page.execute_script("return document.URL")
+    foreign_page.switch_to.default_content()
+    record_property("observed", seen)
+    assert seen.startswith("chrome-error:")

@@ -7,6 +7,7 @@ MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used
 from __future__ import annotations
 
 import sys
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -201,11 +202,20 @@ def _mlflow_command(settings: Settings) -> tuple[str, ...]:
     )
 
 
+def csrf_headers(client: httpx.Client, prefect_api_url: str) -> dict[str, str]:
+    """What a request that changes something carries to a Prefect server; its own clients do so by themselves."""
+    name = uuid.uuid4().hex  # a token ends when another one is given to its name
+    told = client.get(f"{prefect_api_url}/csrf-token", params={"client": name}).json()
+    # A server without that protection says so, and looks at no token.
+    return {"prefect-csrf-client": name, "prefect-csrf-token": told.get("token", "")}
+
+
 def _worker_is_online(prefect_api_url: str, since: datetime) -> bool:
     """Whether our worker has reported after `since`: the server calls one that was stopped online for 90 s more."""
     try:
         with httpx.Client(trust_env=False, timeout=2.0) as client:
-            answer = client.post(f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter", json={})
+            workers = f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter"
+            answer = client.post(workers, json={}, headers=csrf_headers(client, prefect_api_url))
             answer.raise_for_status()
             beats = [one["last_heartbeat_time"] for one in answer.json() if one["name"] == WORKER]
     except (httpx.HTTPError, ValueError):

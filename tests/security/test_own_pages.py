@@ -1,0 +1,47 @@
+"""What must go on working: the services' own pages, by each of their names, send what they always sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from headrace.cli.processes import wait_until
+from tests.security.talking import deployment, prefect
+from tests.security.target import Target
+
+pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
+
+PAGES = {
+    "prefect": ("/deployments", "shop-score"),
+    "prefect, second pages": ("/v2/deployments", "shop-score"),
+    "mlflow": ("/#/models/shop", "champion"),
+    "api": ("/docs", "predict"),
+}
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_shows_what_it_asks_its_server_for(target: Target, browser: Any, page: str, host: str) -> None:
+    """Prefect's page of deployments is the answer to a POST: its pages send the token that the server asks for."""
+    path, text = PAGES[page]
+    browser.get(target.url(page.partition(",")[0], path, host=host))
+    shown = "return document.body.innerText"
+    assert wait_until(lambda: text in browser.execute_script(shown), timeout_s=30), browser.execute_script(shown)[:500]
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+def test_prefects_page_pauses_a_schedule(target: Target, browser: Any, host: str) -> None:
+    """What a page of Prefect's sends when its switch is clicked is let in."""
+    switch = "document.querySelector('[role=switch]')"
+    before = schedules(target)
+    browser.get(target.url("prefect", f"/deployments/deployment/{deployment(target)}", host=host))
+    assert wait_until(lambda: browser.execute_script(f"return {switch} !== null"), timeout_s=30)
+    browser.execute_script(f"{switch}.click()")
+    assert wait_until(lambda: schedules(target) != before, timeout_s=20)
+
+
+def schedules(target: Target) -> list[bool]:
+    """Whether each schedule of a deployment is active."""
+    found = prefect(target, "GET", f"/deployments/{deployment(target)}").json()
+    return [schedule["active"] for schedule in found["schedules"]]
