@@ -89,7 +89,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         **QUIET,
         "HEADRACE_HOME": str(root),
         "HEADRACE_HOST": host,
-        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts,
+        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts or "",
         "HEADRACE_API_PORT": str(settings.api_port),
         "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
         "PREFECT_HOME": str(root / "prefect"),
