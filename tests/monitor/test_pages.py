@@ -41,4 +41,7 @@ def test_it_shows_its_pages_and_takes_nothing(app: Any) -> None:
     new = {"method": "POST", "body": b'{"name": "x"}', "content_type": "application/json"}
     assert asgi.status(app, "/api/projects", **new, origin="http://evil.test", evidently_secret="of the user") == 403
     assert asgi.status(app, "/api/projects", **new) in (401, 403)
-    assert asgi.status(app, "/api/projects", **new, evidently_secret="of the user") == 201
+    # Past the door, what is no project is refused; a real one would set off Evidently's watch over its files.
+    wrong = {**new, "body": b"{"}
+    assert asgi.status(app, "/api/projects", **wrong) in (401, 403)
+    assert asgi.status(app, "/api/projects", **wrong, evidently_secret="of the user") == 400
