@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from flows.deployments import for_references, triggers_for
@@ -79,15 +78,13 @@ def point_prefect(chosen: Settings, api: str | None) -> None:
 
 def _run(chosen: argparse.Namespace) -> int:
     load_problem(chosen.problem)  # what is wrong with it is said before a server is started
-    api = prefect_api(settings())
-    with nullcontext(api) if api else temporary_server(settings()) as api:
-        point_prefect(settings(), api)
-        from flows.pipeline import pipeline
-        from headrace.cli.run import show_report
+    point_prefect(settings(), prefect_api(settings()) or temporary_server(settings()))
+    from flows.pipeline import pipeline
+    from headrace.cli.run import show_report
 
-        _print_progress()
-        report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
-        show_report(report)
+    _print_progress()
+    report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
+    show_report(report)
     return 3 if report.quarantined else 0
 
 

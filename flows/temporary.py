@@ -7,12 +7,11 @@ the same pages later, and behind the checks of `flows.server`.
 
 from __future__ import annotations
 
+import atexit
 import os
 import socket
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from headrace.cli import processes
 from headrace.cli.lifecycle import answers, project_folder
@@ -24,11 +23,11 @@ _HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
 
 
-@contextmanager
-def temporary_server(chosen: Settings) -> Iterator[str]:
-    """The API address of a server that runs while the block does, and ends with this process whatever ends it.
+def temporary_server(chosen: Settings) -> str:
+    """Start a server that ends with this process, whatever ends it; its API's address.
 
-    Raises UnavailableError: it ended, or did not answer in time.
+    Call it before Prefect is imported: what runs at the end of a process runs in reverse, and Prefect's clients send
+    what they still have at theirs. Raises UnavailableError: it ended, or did not answer in time.
     """
     for folder in ("prefect", "run"):
         (chosen.root / folder).mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and then never comes up
@@ -42,17 +41,15 @@ def temporary_server(chosen: Settings) -> Iterator[str]:
         env={**QUIET, "PREFECT_HOME": str(chosen.root / "prefect"), **prefect_server_env(chosen, port)},
         folder=project_folder(),
     )
+    atexit.register(processes.stop, [started])
     api = f"http://{_HOST}:{port}/api"
-    try:
-        answered = processes.wait_until(
-            lambda: answers(f"{api}/health") or not processes.is_alive(started), timeout_s=START_TIMEOUT_S
-        )
-        if not answered or not processes.is_alive(started):
-            tail = processes.log_tail(log)
-            raise UnavailableError(f"did not start\n{tail}\n", where=started.name, fix=f"its whole log is {log}")
-        yield api
-    finally:
-        processes.stop([started])
+    answered = processes.wait_until(
+        lambda: answers(f"{api}/health") or not processes.is_alive(started), timeout_s=START_TIMEOUT_S
+    )
+    if not answered or not processes.is_alive(started):
+        tail = processes.log_tail(log)
+        raise UnavailableError(f"did not start\n{tail}\n", where=started.name, fix=f"its whole log is {log}")
+    return api
 
 
 def _free_port() -> int:
