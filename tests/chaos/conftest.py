@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.chaos.damage.matrix import Matrix, prepare_apart
 from tests.chaos.killing import Home
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, write_turned
@@ -56,6 +57,12 @@ def home_before(undisturbed: Undisturbed, tmp_path: Path) -> Callable[[str], Hom
         return Home(problem=undisturbed.problem, root=tmp_path / "home")
 
     return make
+
+
+@pytest.fixture(scope="session")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> Matrix:
+    """A prepared home whose files are damaged one after the other."""
+    return Matrix(prepare_apart(tmp_path_factory.mktemp("damage")))
 
 
 @pytest.fixture(scope="session")

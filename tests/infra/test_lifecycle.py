@@ -149,3 +149,15 @@ def test_a_spoilt_record_is_named(root: Path) -> None:
     with pytest.raises(CorruptError, match=r"services\.json"):
         recorded(root)
     forget_kept(path)
+
+
+def test_a_service_is_known_by_its_mark_when_the_wall_clock_was_set(root: Path) -> None:
+    """Start times are reckoned from the wall clock: an hour later they are all an hour off."""
+    start_services(root, (web("first"),))
+    path = root / "run" / "services.json"
+    record = read_kept(path)
+    write_kept(path, {"services": [{**one, "created": one["created"] - 3600} for one in record["services"]]})
+    (moved,) = recorded(root)
+    assert processes.is_alive(moved)
+    assert stop_services(root) == ["first"]
+    assert not processes.is_alive(moved)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from headrace.core.clock import BEFORE_ALL
+from headrace.core.clock import BEFORE_ALL, DAY
 from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.lake.conform import TIMESTAMP
 from headrace.lake.store import Lake
@@ -192,3 +192,29 @@ def test_a_killed_append_leaves_nothing_or_all(tmp_path: Path, moment: str) -> N
     assert lake.append(THINGS, pa.table({"id": [1]}), arrival_us=0).new == (moment != "never")
     assert lake.snapshot().table("things")["id"].to_pylist() == [1]
     assert not list((tmp_path / "lake/p/tables/things").glob(".*.tmp"))
+
+
+def test_a_clock_behind_its_data_is_moved_on_and_that_is_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    lake = Lake(tmp_path, "p")
+    assert lake.catch_up(DAY) is None
+    lake.append(THINGS, things({1: 1.0}), arrival_us=BEFORE_ALL, bootstrap=True)
+    lake.advance_clock(DAY)
+    lake.append(THINGS, things({1: 2.0}), arrival_us=2 * DAY)
+    assert lake.catch_up(DAY) == DAY  # a kill came between the batch and the clock
+    assert not caplog.text
+    lake.append(THINGS, things({1: 3.0}), arrival_us=9 * DAY)
+    assert lake.catch_up(DAY) == lake.clock() == 9 * DAY
+    assert "behind its data" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["clock.json", ".clock.json.copy"])
+def test_a_damaged_clock_is_mended(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    lake = Lake(tmp_path, "p")
+    lake.advance_clock(5)
+    assert lake.clock() == 5
+    (lake.folder / name).write_bytes(b"{}")
+    assert lake.clock() == 5
+    assert name in caplog.text
+    assert lake.advance_clock(7) == lake.clock() == 7

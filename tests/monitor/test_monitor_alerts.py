@@ -172,6 +172,16 @@ def test_a_lost_delivery_is_tried_again_later_and_later(outbox: Outbox, receiver
     assert b"secret-token" not in kept
 
 
+def test_a_pause_of_before_the_wall_clock_was_set_back_is_over(outbox: Outbox, receiver: Receiver) -> None:
+    announce(outbox, retrain(), now_us=365 * DAY)
+    receiver.status = 500
+    url = f"json://{receiver.address}/hook"
+    assert deliver(outbox, [url], now_us=365 * DAY).failed
+    receiver.status = 200
+    assert deliver(outbox, [url], now_us=365 * DAY).waiting == 1
+    assert deliver(outbox, [url], now_us=DAY).sent
+
+
 def test_pauses_are_at_most_six_hours(outbox: Outbox) -> None:
     announce(outbox, retrain(), now_us=0)
     for _ in range(12):

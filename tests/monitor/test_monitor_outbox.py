@@ -220,3 +220,37 @@ def test_racing_threads_put_one_decision_into_an_outbox_that_is_not_there_yet(ou
     assert len(entries) == 8
     assert len({entry.put_us for entry in entries}) == 1
     assert len(queued(outbox)) == 1
+
+
+def test_a_lease_of_before_the_wall_clock_was_set_back_holds_nobody_up(outbox: Outbox) -> None:
+    decision = retrain()
+    outbox.put(decision, now_us=0)
+    ahead = 365 * DAY
+    lost = outbox.claim(decision.id, "killed", now_us=ahead)
+    assert lost is not None
+    assert not outbox.owed(ahead)
+    assert not outbox.owed(ahead - 30 * SECOND)  # a clock that is corrected by seconds ends no lease
+    assert [entry.decision.id for entry in outbox.owed(0)] == [decision.id]
+    claim = outbox.claim(decision.id, "b", now_us=0)
+    assert claim is not None
+    with pytest.raises(ConflictError):  # should it live after all
+        outbox.finish(lost, "promoted", "late", now_us=1)
+    outbox.finish(claim, "promoted", "done", now_us=1)
+
+
+def test_beats_end_quietly_where_the_outbox_is_lost(outbox: Outbox, recwarn: pytest.WarningsRecorder) -> None:
+    decision = retrain()
+    outbox.put(decision, now_us=0)
+    claim = outbox.claim(decision.id, "a", now_us=0, lease_us=SECOND // 50)
+    assert claim is not None
+    beaten = threading.Event()
+
+    def now_us() -> int:
+        beaten.set()
+        return 0
+
+    with held(outbox, claim, now_us, lease_us=SECOND // 50):
+        outbox.path.write_bytes(b"{}")
+        beaten.clear()
+        assert beaten.wait(10)
+    assert not recwarn.list

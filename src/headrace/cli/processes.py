@@ -85,7 +85,8 @@ def is_alive(started: Started) -> bool:
 def _process(started: Started) -> psutil.Process | None:
     try:
         process = psutil.Process(started.pid)
-        same = abs(process.create_time() - started.created) < 0.01
+        # The start time is reckoned from the wall clock: once that is set, it is another, and the mark tells.
+        same = abs(process.create_time() - started.created) < 0.01 or _mark_of(process) == started.mark
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None

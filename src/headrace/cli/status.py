@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from rich.table import Table
 from headrace.cli.paths import settings_of
 from headrace.cli.services import running
 from headrace.core.clock import iso
-from headrace.core.errors import NotFoundError
-from headrace.core.files import read_json
+from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.kept import read_kept
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
+
+_log = logging.getLogger(__name__)
 
 
 def gather(reference: str, root: Path) -> dict[str, Any]:
@@ -24,8 +27,11 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
     name = load_problem(reference).name
     record = Ledger(root, name).champion()
     try:
-        last_run = read_json(root / "runs" / name / "last_run.json")
+        last_run = read_kept(root / "runs" / name / "last_run.json")
     except NotFoundError:
+        last_run = None
+    except CorruptError as error:  # the next run writes it anew
+        _log.warning("%s", error)
         last_run = None
     clock = Lake(root, name).clock()
     return {

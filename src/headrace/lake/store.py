@@ -12,6 +12,7 @@ really are versions is decided on reading (see snapshot.py), so an append costs 
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,8 @@ from headrace.lake.snapshot import Snapshot, unify
 from headrace.schema import Table
 
 __all__ = ["Batch", "Lake", "Snapshot"]
+
+_log = logging.getLogger(__name__)
 
 
 class Lake:
@@ -144,6 +147,23 @@ class Lake:
     def advance_clock(self, to_us: int) -> int:
         """Move the production clock forward and return it. It never goes back: an earlier instant changes nothing."""
         return production_clock.advance(self.folder, to_us)
+
+    def catch_up(self, step_us: int = 0) -> int | None:
+        """The clock, moved forward to the last batch where it lies more than a step behind that: it was set back, or
+        lost and begun anew. A batch of one step ahead is no fault: a kill came between it and the clock."""
+        now, latest = self.clock(), self.latest_arrival()
+        if now is None or latest is None or latest - now <= step_us:
+            return now
+        _log.warning(
+            "the production clock of %s was at %s, behind its data: it was moved on to their last batch, %s",
+            *(self.problem, iso(now), iso(latest)),
+        )
+        return self.advance_clock(latest)
+
+    def latest_arrival(self) -> int | None:
+        """When the last batch came; None where all there is are bootstrap loads."""
+        found = (batch for name in self.tables() for batch in self.batches(name))
+        return max((batch.arrival_us for batch in found if not batch.bootstrap), default=None)
 
     def _table_folder(self, table_name: str) -> Path:
         return self.folder / "tables" / table_name

@@ -63,7 +63,7 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
         for message in queued(outbox) if ours else ():
             if message.delivered_us is not None:
                 continue
-            if message.next_us > now_us and not at_once:
+            if not message.due(now_us) and not at_once:
                 waiting += 1
                 continue
             error = _send(outbox, message.alert, receivers, now_us)

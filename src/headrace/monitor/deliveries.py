@@ -36,6 +36,10 @@ class Queued:
     last_error: str | None
     delivered_us: int | None
 
+    def due(self, now_us: int) -> bool:
+        """Whether it is to be tried now. A pause longer than any is was begun before the wall clock was set back."""
+        return not now_us < self.next_us <= now_us + _LONGEST_PAUSE_US
+
     @property
     def state(self) -> str:
         if self.delivered_us is not None:

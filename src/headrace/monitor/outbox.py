@@ -37,6 +37,8 @@ CREATE TABLE IF NOT EXISTS decision (
 _COLUMNS = "body, put_us, holder, token, until_us, last_error, outcome, outcome_reason, version, finished_us"
 
 LEASE_US = 2 * MINUTE
+#: By so much the wall clock may be set back and a lease still counts.
+_TOLERATED_US = MINUTE
 MAX_ATTEMPTS = 20
 
 
@@ -53,8 +55,11 @@ class Entry(Past):
     finished_us: int | None = None
 
     def claimed(self, now_us: int) -> bool:
-        """Whether somebody is at it now."""
-        return self.outcome is None and self.until_us is not None and now_us < self.until_us
+        """Whether somebody is at it now. A lease that ends further ahead than any is long was taken before the wall
+        clock was set back: its holder, where it lives, renews it; otherwise nobody is."""
+        if self.outcome is not None or self.until_us is None:
+            return False
+        return now_us < self.until_us <= now_us + LEASE_US + _TOLERATED_US
 
 
 @dataclass(frozen=True, kw_only=True)

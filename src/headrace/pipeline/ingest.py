@@ -103,6 +103,7 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     snapshot = lake.snapshot(until)
     if first or problem.feed is None:
         lake.advance_clock(until)
+    lake.catch_up(_step_us(problem))
     return {
         "snapshot": snapshot.fingerprint,
         "until_us": until,
@@ -113,6 +114,11 @@ def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
             for outcome in refused
         ],
     }
+
+
+def _step_us(problem: Problem) -> int:
+    """How far a batch may be ahead of the clock, where a kill came between the two."""
+    return problem.feed.step_us if problem.feed is not None else 1
 
 
 def _only(batches: Mapping[str, pa.Table], names: Collection[str]) -> dict[str, pa.Table]:
@@ -157,7 +163,10 @@ def _standing(context: Context, facts: Mapping[str, Any]) -> bool:
     """The batches are still in the lake, and training would see the same snapshot. Damage is mended first."""
     mend_lake(context)
     lake = Lake(context.root, context.problem.name)
-    return lake.clock() is not None and lake.snapshot(facts["until_us"]).fingerprint == facts["snapshot"]
+    return (
+        lake.catch_up(_step_us(context.problem)) is not None
+        and lake.snapshot(facts["until_us"]).fingerprint == facts["snapshot"]
+    )
 
 
 STAGE = Stage(

@@ -71,7 +71,7 @@ def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
         )
     lake = Lake(context.root, problem.name)
     with FileLock(context.root / "lake" / f".{problem.name}.feed.lock"):
-        start = lake.clock()
+        start = lake.catch_up(problem.feed.step_us)
         if start is None:
             raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `make run-pipeline` first")
         claim(context)

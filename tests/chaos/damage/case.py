@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,10 +47,10 @@ class _Log(logging.Handler):
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
-def read_all(problem: Path, home: Path) -> dict[str, Seen]:
-    """All readers, one after the other, and the run once more."""
-    found = {"status": _status(problem, home), "serving": _serving(problem, home), "run": _run(problem, home)}
-    return {**found, "advance": _advance(problem, home)}
+def read(problem: Path, home: Path, readers: Sequence[str] = READERS) -> dict[str, Seen]:
+    """Readers, one after the other, on one home."""
+    known = {"status": _status, "serving": _serving, "run": _run, "advance": _advance}
+    return {name: known[name](problem, home) for name in readers}
 
 
 def _watched(work: Callable[[], Any]) -> Seen:

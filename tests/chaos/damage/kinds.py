@@ -61,6 +61,7 @@ KINDS: tuple[Kind, ...] = (
         "registry/shop/versions/.lock",
         "evidently/.lock",
         "stages/shop/*/.*.lock",
+        "outbox/shop.deliver.lock",
         "store/writer.lock",
         "quality/shop/*/.lock",
     ),

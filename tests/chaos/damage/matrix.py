@@ -8,13 +8,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.damage.case import READERS, Seen, read_all
+from tests.chaos.damage.case import READERS, Seen, read
 from tests.chaos.damage.damages import DAMAGES
 from tests.chaos.damage.kinds import Kind, kind_of
 from tests.chaos.damage.prepared import Prepared
@@ -51,7 +51,7 @@ class Matrix:
     def undamaged(self) -> Mapping[str, Seen]:
         """What the readers come to in a whole home."""
         self.prepared.restore()
-        return self._read()
+        return self.read()
 
     def cells(self, kind: Kind, damage: str) -> Iterator[Cell]:
         """All readers of one kind and damage; of several flips the worst is told."""
@@ -60,7 +60,7 @@ class Matrix:
             self.prepared.restore()
             for path in self._victims(kind):
                 work(self.prepared.home / path, self._other(kind, path))
-            seen = self._read()
+            seen = self.read()
             for reader, one in seen.items():
                 verdict, detail = judge(one, whole[reader])
                 yield Cell(kind=kind.name, damage=damage, reader=reader, verdict=verdict, detail=detail)
@@ -83,9 +83,12 @@ class Matrix:
                 return other
         return self.prepared.whole / path
 
-    def _read(self) -> dict[str, Seen]:
+    def read(self, readers: Sequence[str] = READERS) -> dict[str, Seen]:
+        """Readers on the home as it is now, in a fresh process."""
         receiver, sender = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=_child, args=(sender, self.prepared.problem, self.prepared.home))
+        process = self._context.Process(
+            target=_child, args=(sender, self.prepared.problem, self.prepared.home, readers)
+        )
         process.start()
         sender.close()
         try:
@@ -95,12 +98,12 @@ class Matrix:
         if not found:
             process.kill()
         process.join()
-        return found or {name: Seen(code=-1, trace=f"the process ended with {process.exitcode}") for name in READERS}
+        return found or {name: Seen(code=-1, trace=f"the process ended with {process.exitcode}") for name in readers}
 
 
-def _child(sender: Any, problem: Path, home: Path) -> None:
+def _child(sender: Any, problem: Path, home: Path, readers: Sequence[str]) -> None:
     os.environ.setdefault("HEADRACE_WORKERS", "1")
-    sender.send(read_all(problem, home))
+    sender.send(read(problem, home, readers))
 
 
 _VOLATILE = re.compile(r"\d+\.\d s|\d+\.\d+ +│|\d+\.\d+")
