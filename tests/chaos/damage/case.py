@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import HeadraceError
+from headrace.core.machine import of_the_machine
 
 READERS = ("status", "serving", "run", "advance")
 ROW = {"customer_id": "c03", "placed": "2024-02-28T21:40:00Z", "amount": 425.0, "channel": "web"}
@@ -78,9 +79,17 @@ def _watched(work: Callable[[], Any]) -> Seen:
 
 
 def _command(*arguments: str) -> None:
+    """A command, with its errors as `headrace.cli.main` tells them."""
     from headrace.cli import app
 
-    app(list(arguments), standalone_mode=False)
+    try:
+        app(list(arguments), standalone_mode=False)
+    except HeadraceError:
+        raise
+    except Exception as error:
+        if (refused := of_the_machine(error)) is not None:
+            raise refused from error
+        raise
 
 
 def _status(problem: Path, home: Path) -> Seen:

@@ -1,164 +1,126 @@
-"""Every kind of file that a home holds."""
+"""Every kind of file that a home holds. A file that no kind matches fails the matrix, so that none is forgotten."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Files with one meaning. pattern: of their paths below the home. group: the row of the table. one: only the last
-    of them is damaged; else all. flips: how many bits are tried, each in a case of its own."""
+    """Files with one meaning, damaged together. patterns: of their paths below the home of the problem `shop`; `*` is
+    part of a name, `**` any folders. last: only the last of them is damaged. flips: bits tried, each in a case."""
 
     name: str
-    pattern: str
-    group: str
-    one: bool = False
+    patterns: tuple[str, ...]
+    last: bool = False
     flips: int = 1
-    regex: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        text = re.escape(self.pattern).replace(r"\*\*", ".*").replace(r"\*", "[^/]*")
-        object.__setattr__(self, "regex", re.compile(text))
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        texts = (re.escape(pattern).replace(r"\*\*", ".*").replace(r"\*", "[^/]*") for pattern in self.patterns)
+        return re.compile("|".join(texts))
+
+    def matches(self, path: str) -> bool:
+        """Whether a path is of this kind."""
+        return self._regex.fullmatch(path) is not None
+
+    def of(self, paths: Iterable[str]) -> list[str]:
+        """The paths of this kind."""
+        return [path for path in paths if self.matches(path)]
 
 
-def _kinds(group: str, *patterns: str, one: bool = False, flips: int = 1) -> tuple[Kind, ...]:
-    return tuple(
-        Kind(name=pattern.replace("shop", "NAME"), pattern=pattern, group=group, one=one, flips=flips)
-        for pattern in patterns
-    )
+def _kind(name: str, *patterns: str, last: bool = False, flips: int = 1) -> Kind:
+    return Kind(name=name, patterns=patterns, last=last, flips=flips)
 
 
-KINDS: tuple[Kind, ...] = (
-    *_kinds("production clock", "lake/shop/clock.json", flips=3),
-    *_kinds("whose data a lake holds", "lake/shop/origin.json", flips=3),
-    *_kinds(
-        "lake batches",
-        "lake/shop/tables/*/*/rows.parquet",
-        "lake/shop/tables/*/*/batch.json",
-        "lake/shop/tables/*/*/manifest.json",
-        one=True,
-        flips=3,
-    ),
-    *_kinds("lake batches", "lake/shop/tables/*/batches.json", flips=3),
-    *_kinds(
-        "quarantine",
-        "lake/shop/quarantine/*/*/rows.parquet",
-        "lake/shop/quarantine/*/*/reasons.json",
-        "lake/shop/quarantine/*/*/batch.json",
-        "lake/shop/quarantine/*/*/manifest.json",
-    ),
-    *_kinds(
-        "locks",
-        "lake/.shop.feed.lock",
-        "lake/shop/.clock.lock",
-        "lake/shop/.origin.lock",
-        "lake/shop/tables/*/.lock",
-        "mlflow/.mlflow.db.lock",
-        "predictions/.shop.score.lock",
-        "registry/shop/.lock",
-        "registry/shop/versions/.lock",
-        "evidently/.lock",
-        "stages/shop/*/.*.lock",
-        "outbox/shop.deliver.lock",
-        "store/writer.lock",
-        "quality/shop/*/.lock",
-    ),
-    *_kinds(
-        "second copies and serial numbers of state",
-        "lake/shop/.clock.json.copy",
-        "lake/shop/.origin.json.copy",
+_BATCH, _BUNDLE, _SUITE = "lake/shop/tables/*/*", "registry/shop/bundles/*", "quality/shop/*/gx"
+
+#: State: what decides, and is nowhere else or must agree with the rest.
+STATE = (
+    _kind("production clock", "lake/shop/clock.json", flips=3),
+    _kind("origin of a lake", "lake/shop/origin.json"),
+    _kind("published features", "store/shop/published.json", flips=3),
+    _kind("scored until", "predictions/shop.scored.json", flips=2),
+    _kind("running services", "run/services.json"),
+    _kind(
+        "second copies of state",
+        *("lake/shop/.clock.json.copy", "lake/shop/.origin.json.copy", "store/shop/.published.json.copy"),
+        *("predictions/.shop.scored.json.copy", "run/.services.json.copy"),
+        *("runs/shop/.last_run.json.copy", "registry/shop/versions/.*.json.copy"),
         "lake/shop/tables/*/.batches.json.copy",
-        "registry/shop/versions/.*.json.copy",
-        "store/shop/.published.json.copy",
-        "predictions/.shop.scored.json.copy",
-        "run/.services.json.copy",
-        "ledger/.shop.db.serial",
-        "outbox/.shop.db.serial",
     ),
-    *_kinds("published features", "store/shop/published.json", flips=3),
-    *_kinds("watermarks, for people", "store/shop/watermark.json"),
-    *_kinds("online store", "store/online.db", flips=3),
-    *_kinds("Feast registry", "store/registry.db", flips=3),
-    *_kinds("ledger", "ledger/shop.db", flips=3),
-    *_kinds("outbox", "outbox/shop.db", flips=3),
-    *_kinds("prediction log", "predictions/shop.db", "predictions/shop.scored.json", flips=3),
-    *_kinds("MLflow database", "mlflow/mlflow.db", flips=3),
-    *_kinds(
-        "MLflow artifacts",
-        "mlflow/artifacts/*/artifacts/*",
-        "mlflow/artifacts/models/*/artifacts/*",
-        "mlflow/artifacts/models/*/artifacts/data/bundle/*",
-        "mlflow/artifacts/models/*/artifacts/data/bundle/model/*",
-        "mlflow/artifacts/models/*/artifacts/code/**",
+    _kind("ledger", "ledger/shop.db", flips=3),
+    _kind("outbox", "outbox/shop.db", flips=3),
+    _kind("serial numbers of databases", "ledger/.shop.db.serial", "outbox/.shop.db.serial"),
+    _kind("prediction log", "predictions/shop.db", flips=3),
+    _kind("online store", "store/online.db", flips=3),
+    _kind("watermarks, for people", "store/shop/watermark.json"),
+    _kind("Feast registry", "store/registry.db", flips=3),
+    _kind("MLflow database", "mlflow/mlflow.db", flips=3),
+    _kind("version numbers of bundles", "registry/shop/versions/*.json", flips=2),
+    _kind("last run", "runs/shop/last_run.json"),
+)
+
+#: What a run makes and reads again.
+MADE = (
+    _kind("lake: list of batches", "lake/shop/tables/*/batches.json", flips=2),
+    _kind("lake: rows", f"{_BATCH}/rows.parquet", last=True, flips=3),
+    _kind("lake: batch facts", f"{_BATCH}/batch.json", last=True, flips=2),
+    _kind("lake: manifests", f"{_BATCH}/manifest.json", last=True),
+    _kind("bundle: description", f"{_BUNDLE}/bundle.json", flips=2),
+    _kind("bundle: model", f"{_BUNDLE}/model/*", flips=2),
+    _kind("bundle: reference and gate rows", f"{_BUNDLE}/*.parquet", flips=2),
+    _kind("bundle: manifests", f"{_BUNDLE}/manifest.json"),
+    _kind("stages: facts", "stages/shop/*/*/stage.json", flips=2),
+    _kind("stages: manifests", "stages/shop/*/*/manifest.json"),
+    _kind("stage synthesise: values", "stages/shop/synthesise/*/*.parquet", flips=2),
+    _kind(
+        "stage synthesise: description",
+        *(f"stages/shop/synthesise/*/{name}.json" for name in ("definitions", "lake", "parts")),
     ),
-    *_kinds(
-        "bundles",
-        "registry/shop/bundles/*/bundle.json",
-        "registry/shop/bundles/*/manifest.json",
-        "registry/shop/bundles/*/gate.parquet",
-        "registry/shop/bundles/*/reference.parquet",
-        "registry/shop/bundles/*/model/model.txt",
-        "registry/shop/versions/*.json",
-    ),
-    *_kinds("stages", "stages/shop/*/*/stage.json", "stages/shop/*/*/manifest.json", flips=2),
-    *_kinds(
-        "stages",
-        "stages/shop/evaluate/*/gate.parquet",
-        "stages/shop/promote/*/gate.json",
-        "stages/shop/refit/*/bundle/bundle.json",
-        "stages/shop/refit/*/bundle/gate.parquet",
-        "stages/shop/refit/*/bundle/manifest.json",
-        "stages/shop/refit/*/bundle/model/model.txt",
-        "stages/shop/refit/*/bundle/reference.parquet",
-        "stages/shop/refit/*/shap.json",
-        "stages/shop/refit/*/shap_summary.png",
-        "stages/shop/search/*.journal.jsonl",
-        "stages/shop/search/*/history.png",
-        "stages/shop/search/*/importances.png",
-        "stages/shop/search/*/leaderboard.json",
-        "stages/shop/search/*/report.html",
-        "stages/shop/search/*/trials.json",
-        "stages/shop/select/*/definitions.json",
-        "stages/shop/select/*/ledger.json",
-        "stages/shop/synthesise/*/0*.parquet",
-        "stages/shop/synthesise/*/candidates.parquet",
-        "stages/shop/synthesise/*/places.parquet",
-        "stages/shop/synthesise/*/spine.parquet",
-        "stages/shop/synthesise/*/definitions.json",
-        "stages/shop/synthesise/*/lake.json",
-        "stages/shop/synthesise/*/parts.json",
-        "stages/shop/training-set/*/training.parquet",
-    ),
-    *_kinds(
+    _kind("stage select", "stages/shop/select/*/definitions.json", "stages/shop/select/*/ledger.json"),
+    _kind("stage training-set", "stages/shop/training-set/*/training.parquet", flips=3),
+    _kind("stage search", *(f"stages/shop/search/*/{name}" for name in ("*.png", "report.html", "trials.json"))),
+    _kind("stage search: leaderboard", "stages/shop/search/*/leaderboard.json"),
+    _kind("stage search: journal", "stages/shop/search/*.journal.jsonl", flips=2),
+    _kind("stage evaluate", "stages/shop/evaluate/*/gate.parquet", flips=2),
+    _kind("stage refit: bundle", "stages/shop/refit/*/bundle/**", flips=2),
+    _kind("stage refit: explanation", "stages/shop/refit/*/shap.json", "stages/shop/refit/*/shap_summary.png"),
+    _kind("stage promote", "stages/shop/promote/*/gate.json"),
+)
+
+#: What only people and other programs look at, or is looked at once.
+SHOWN = (
+    _kind(
         "data quality suites",
-        "quality/shop/*/gx/great_expectations.yml",
-        "quality/shop/*/gx/checkpoints/*",
-        "quality/shop/*/gx/expectations/*",
-        "quality/shop/*/gx/validation_definitions/*",
-        "quality/shop/*/gx/.gitignore",
+        *(f"{_SUITE}/{name}" for name in ("great_expectations.yml", "checkpoints/*", ".gitignore")),
+        *(f"{_SUITE}/{name}" for name in ("expectations/*", "validation_definitions/*")),
     ),
-    *_kinds("last run", "runs/shop/last_run.json"),
-    *_kinds("running services", "run/services.json"),
-    *_kinds(
-        "report pages",
-        "reports/shop/*.html",
-        "quality/shop/*/gx/uncommitted/**",
-        "quality/shop/*/gx/plugins/**",
-        "evidently/*/dashboard.json",
-        "evidently/*/metadata.json",
-        "evidently/*/snapshots/*.json",
+    _kind("data quality pages", f"{_SUITE}/uncommitted/**", f"{_SUITE}/plugins/**"),
+    _kind("quarantined batches", "lake/shop/quarantine/**"),
+    _kind("MLflow artifacts", "mlflow/artifacts/**"),
+    _kind("drift reports", "reports/shop/*.html"),
+    _kind("Evidently workspace", "evidently/*/*.json", "evidently/*/snapshots/*.json"),
+    _kind(
+        "locks",
+        *("lake/.shop.feed.lock", "lake/shop/.clock.lock", "lake/shop/.origin.lock", "lake/shop/tables/*/.lock"),
+        *(
+            "mlflow/.mlflow.db.lock",
+            "predictions/.shop.score.lock",
+            "registry/shop/.lock",
+            "registry/shop/versions/.lock",
+            "evidently/.lock",
+        ),
+        *("stages/shop/*/.*.lock", "outbox/shop.deliver.lock", "store/writer.lock", "quality/shop/*/.lock"),
     ),
 )
+
+KINDS = (*STATE, *MADE, *SHOWN)
 
 
 def kinds_of(path: str) -> list[Kind]:
     """The kinds that match a path; there has to be one."""
-    return [kind for kind in KINDS if kind.regex.fullmatch(path)]
-
-
-def kind_of(path: str) -> Kind:
-    """The kind of a path."""
-    (kind,) = kinds_of(path)
-    return kind
+    return [kind for kind in KINDS if kind.matches(path)]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.damage.case import READERS, Seen, read
 from tests.chaos.damage.damages import DAMAGES
-from tests.chaos.damage.kinds import Kind, kind_of
+from tests.chaos.damage.kinds import Kind
 from tests.chaos.damage.prepared import Prepared
+from tests.chaos.damage.verdict import Cell, judge
 
 _PATIENCE_S = 240
 #: Imported once, before the processes of the cases are forked.
@@ -26,17 +24,6 @@ _PRELOAD = [
     "mlflow.store.tracking.sqlalchemy_store", "feast", "headrace.store.repo", "headrace.store.offline", "lightgbm",
     "shap", "starlette.testclient", "tests.chaos.damage.case",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One reader of one case. verdict: unaffected, mended, refused; or a fault: changed, silent, traceback, vague."""
-
-    kind: str
-    damage: str
-    reader: str
-    verdict: str
-    detail: str
 
 
 class Matrix:
@@ -54,7 +41,7 @@ class Matrix:
         return self.read()
 
     def cells(self, kind: Kind, damage: str) -> Iterator[Cell]:
-        """All readers of one kind and damage; of several flips the worst is told."""
+        """What all readers make of one damage to a kind."""
         for number, work in enumerate(DAMAGES[damage]):
             whole = self.undamaged
             self.prepared.restore()
@@ -62,21 +49,21 @@ class Matrix:
                 work(self.prepared.home / path, self._other(kind, path))
             seen = self.read()
             for reader, one in seen.items():
-                verdict, detail = judge(one, whole[reader])
-                yield Cell(kind=kind.name, damage=damage, reader=reader, verdict=verdict, detail=detail)
+                verdict, detail = judge(one, whole[reader], kind.name)
+                yield Cell(kind=kind.name, damage=damage, case=number, reader=reader, verdict=verdict, detail=detail)
             if damage == "flipped bit" and number + 1 >= kind.flips:
                 return
 
     def _victims(self, kind: Kind) -> list[str]:
-        """The files to be damaged: of a kind's the first, or all where only some are in use."""
-        found = [path for path in self.prepared.files() if kind_of(path) is kind]
-        return found[-1:] if kind.one else found
+        """The files to be damaged."""
+        found = kind.of(self.prepared.files())
+        return found[-1:] if kind.last else found
 
     def _other(self, kind: Kind, path: str) -> Path:
-        """Another version: the file as it was earlier, else another file of its kind, else its neighbour."""
+        """Another version: the file as it was earlier, else a file of its kind and name, else of its kind."""
         own = (self.prepared.whole / path).read_bytes()
-        files = [item for item in self.prepared.files() if kind_of(item) is kind and item != path]
-        named = [item for item in files if Path(item).name == Path(path).name] or files
+        others = [item for item in kind.of(self.prepared.files()) if item != path]
+        named = [item for item in others if Path(item).name == Path(path).name] or others
         candidates = [self.prepared.earlier / path, *(self.prepared.whole / item for item in named)]
         for other in candidates:
             if other.exists() and other.read_bytes() != own:
@@ -106,46 +93,9 @@ def _child(sender: Any, problem: Path, home: Path, readers: Sequence[str]) -> No
     sender.send(read(problem, home, readers))
 
 
-_VOLATILE = re.compile(r"\d+\.\d s|\d+\.\d+ +│|\d+\.\d+")
-
-
-def judge(seen: Seen, whole: Seen) -> tuple[str, str]:
-    """A verdict on a reader, and what was seen."""
-    if seen.trace:
-        return "traceback", seen.trace.strip()[-400:]
-    if seen.code:
-        return ("refused" if seen.fix else "vague"), seen.error or f"exit code {seen.code}: {seen.said[-300:]}"
-    if seen.result != whole.result:
-        return "changed", _difference(seen.result, whole.result) + " | said: " + _news(seen, whole)
-    news = _news(seen, whole)
-    return ("mended", news) if news else ("unaffected", "")
-
-
-def _news(seen: Seen, whole: Seen) -> str:
-    """Lines that the undamaged run did not say."""
-    usual = {_VOLATILE.sub("#", line).strip() for line in whole.said.splitlines()}
-    lines = [line.strip() for line in seen.said.splitlines()]
-    return " / ".join(
-        line for line in lines if line and _VOLATILE.sub("#", line) not in usual and "headrace run" not in line
-    )[:600]
-
-
-def _difference(now: Any, then: Any) -> str:
-    if isinstance(now, dict) and isinstance(then, dict):
-        return "; ".join(
-            f"{name}: {_difference(now.get(name), then.get(name))}" for name in then if now.get(name) != then.get(name)
-        )
-    return f"{str(now)[:150]} <- {str(then)[:150]}"
-
-
 def prepare_apart(folder: Path) -> Prepared:
     """Prepare a home in a process of its own."""
     subprocess.run(
         [sys.executable, "-m", "tests.chaos.damage.prepared", str(folder)], check=True, stdout=subprocess.DEVNULL
     )
     return Prepared(folder=folder)
-
-
-def dump(cells: list[Cell], path: Path) -> None:
-    """Results for the table."""
-    path.write_text(json.dumps([cell.__dict__ for cell in cells], indent=1))

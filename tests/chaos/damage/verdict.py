@@ -1,0 +1,65 @@
+"""What a reader made of a damage, judged by what the same reader made of the whole home."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from tests.chaos.damage.case import Seen
+
+#: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on.
+GOOD = ("unaffected", "mended", "refused", "lost")
+
+#: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
+MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database"})
+
+#: Figures of time, which differ from run to run.
+_TIMES = re.compile(r"\d+\.\d+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One reader of one case. case: the number of the flip. verdict: one of GOOD, or a fault: changed (a result, and
+    not a word), traceback, vague (an error that does not say where or what to do)."""
+
+    kind: str
+    damage: str
+    case: int
+    reader: str
+    verdict: str
+    detail: str
+
+    @property
+    def faulty(self) -> bool:
+        return self.verdict not in GOOD
+
+
+def judge(seen: Seen, whole: Seen, kind: str) -> tuple[str, str]:
+    """A verdict on a reader, and what was seen."""
+    if seen.trace:
+        return "traceback", seen.trace.strip()[-600:]
+    if seen.code:
+        return ("refused" if seen.fix else "vague"), seen.error or f"exit code {seen.code}: {seen.said[-300:]}"
+    news = _news(seen, whole)
+    if seen.result != whole.result:
+        detail = f"{_difference(seen.result, whole.result)} | said: {news}"
+        return ("lost" if news and kind in MAY_LOSE else "changed"), detail
+    return ("mended", news) if news else ("unaffected", "")
+
+
+def _news(seen: Seen, whole: Seen) -> str:
+    """Lines that the reader of the whole home did not say."""
+    usual = {_TIMES.sub("#", line).strip() for line in whole.said.splitlines()}
+    lines = [line.strip() for line in seen.said.splitlines()]
+    return " / ".join(line for line in lines if line and _TIMES.sub("#", line) not in usual)[:600]
+
+
+def _difference(now: Any, then: Any) -> str:
+    if isinstance(now, dict) and isinstance(then, dict):
+        differing = [name for name in then if now.get(name) != then.get(name)]
+        return "; ".join(f"{name}: {_difference(now.get(name), then.get(name))}" for name in differing)
+    if isinstance(now, list) and isinstance(then, list):
+        gone, new = [item for item in then if item not in now], [item for item in now if item not in then]
+        return f"{len(gone)} gone ({str(gone)[:100]}), {len(new)} new ({str(new)[:100]})"
+    return f"{str(now)[:150]} <- {str(then)[:150]}"
