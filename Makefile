@@ -77,8 +77,11 @@ types: $(STAMP) ## mypy --strict
 contracts: $(STAMP) ## Which room may import which
 	@$(BIN)/lint-imports
 
-test-chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline in its stages and run it again (minutes)
+chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage every kind of file, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
+	@sed -n '/damage matrix: begin/,/damage matrix: end/p' docs/reliability.md
+
+test-chaos: chaos ## The same as `make chaos`
 
 security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
@@ -179,5 +182,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example test-chaos security bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
 	plan apply clean lock doctor

@@ -22,7 +22,6 @@ def cells() -> Iterator[list[Cell]]:
     yield found
     if {cell.kind for cell in found} >= {kind.name for kind in KINDS}:
         table.write(found)
-    print(f"\n{table.table(found)}")
 
 
 def test_every_file_of_a_home_is_of_one_kind(matrix: Matrix) -> None:
