@@ -23,10 +23,12 @@ ROW = {"customer_id": "c03", "placed": "2024-02-28T21:40:00Z", "amount": 425.0, 
 
 @dataclass(frozen=True, kw_only=True)
 class Seen:
-    """What a reader came to. code: exit code; 500: an answer that nobody meant. said: output, log and errors. result:
-    all that damage must not change. trace: of an error that nobody meant. fix: whether the error says what to do."""
+    """What a reader came to. code: exit code; 500: an answer that nobody meant. out: standard output. said: that, log
+    and errors. result: all that damage must not change. trace: of an error that nobody meant. fix: whether the error
+    says what to do."""
 
     code: int = 0
+    out: str = ""
     said: str = ""
     result: Any = None
     trace: str = ""
@@ -75,7 +77,7 @@ def _watched(work: Callable[[], Any]) -> Seen:
     said = "\n".join([out.getvalue(), err.getvalue(), *log.lines])
     if "Traceback (most recent" in said:
         trace = trace or said
-    return Seen(code=code, said=said, result=result, trace=trace, error=told, fix=fix)
+    return Seen(code=code, out=out.getvalue(), said=said, result=result, trace=trace, error=told, fix=fix)
 
 
 def _command(*arguments: str) -> None:
@@ -102,10 +104,10 @@ def _status(problem: Path, home: Path) -> Seen:
             return seen
         found[name] = seen
     worst = next((seen for seen in found.values() if seen.code), None)
-    outputs = {name: seen.said if not seen.code else "refused" for name, seen in found.items()}
     if worst is not None:
         return worst
-    return Seen(said="\n".join(outputs.values()), result=outputs)
+    said = "\n".join(seen.said for seen in found.values())
+    return Seen(said=said, result={name: seen.out for name, seen in found.items()})
 
 
 def serve(problem: Path, home: Path) -> dict[str, Any]:
