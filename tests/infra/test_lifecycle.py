@@ -15,6 +15,7 @@ from headrace.cli import lifecycle, processes
 from headrace.cli.lifecycle import Service, recorded, running, start_services, stop_services
 from headrace.core.errors import CorruptError, UnavailableError
 from headrace.core.kept import forget_kept, read_kept, write_kept
+from tests.cli.command import headrace
 
 
 @pytest.fixture
@@ -161,3 +162,21 @@ def test_a_service_is_known_by_its_mark_when_the_wall_clock_was_set(root: Path) 
     assert processes.is_alive(moved)
     assert stop_services(root) == ["first"]
     assert not processes.is_alive(moved)
+
+
+@pytest.mark.parametrize("database", ["prefect/prefect.db", "mlflow/mlflow.db"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"SQLite format 3\0" + b"\xff" * 4096], ids=["empty", "braces", "spoilt"]
+)
+def test_a_damaged_database_of_a_server_is_told_before_any_starts(
+    tmp_path: Path, database: str, content: bytes
+) -> None:
+    path = tmp_path / database
+    path.parent.mkdir()
+    path.write_bytes(content)
+    outcome = headrace("up", home=tmp_path)
+    assert outcome.code == 1
+    (line,) = outcome.errors
+    assert str(path) in line
+    assert "move it away" in line
+    assert recorded(tmp_path) == []

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.cli.lifecycle import Address, Service, running, start_services, stop_services
+from headrace.core.database import require_sound
 from headrace.core.hosts import LOOPBACK, reachable
 from headrace.core.settings import QUIET, Settings, settings
 
@@ -24,12 +25,20 @@ __all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "r
 WORK_POOL = "headrace"
 WORKER = "headrace-local"
 
+#: Databases of servers, below the home, and what to do about one that is damaged: they would only end with a traceback.
+_DATABASES = {
+    "mlflow/mlflow.db": "bring it back from a backup, or move it away: the next run registers anew what it needs",
+    "prefect/prefect.db": "bring it back from a backup, or move it away: `make up` deploys again, without the history",
+}
+
 
 def up(problem: str = "flights", home: Path | None = None) -> None:
     """Start what is not running, wait until each answers, and print where."""
     chosen = _settings(home)
     for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect", chosen.root / "evidently"):
         folder.mkdir(parents=True, exist_ok=True)
+    for path, fix in _DATABASES.items():
+        require_sound(chosen.root / path, fix)
     console = Console()
     with console.status("starting services"):
         started = start_services(chosen.root, local_services(chosen, problem), host=chosen.host)
