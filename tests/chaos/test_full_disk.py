@@ -76,4 +76,4 @@ def test_predictions_are_refused_on_a_full_disk_and_given_again(matrix: Matrix, 
 
 def test_a_read_only_home_can_be_looked_at_and_nothing_else(matrix: Matrix, disk: Disk) -> None:
     disk.protect()
-    assert refused(matrix.read()) == ["serving", "run", "advance"]
+    assert refused(matrix.read(("shown", "serving", "run", "advance"))) == ["serving", "run", "advance"]

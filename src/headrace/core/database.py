@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -64,7 +65,7 @@ class Database:
         """
         with translated(self.path, self.fix):
             self._require_there()
-            with closing(self._open(self.path if self.path.exists() else ":memory:")) as connection:
+            with closing(self._open(_readable(self.path) if self.path.exists() else ":memory:")) as connection:
                 yield connection
 
     @contextmanager
@@ -73,7 +74,7 @@ class Database:
         with translated(self.path, self.fix):
             self._require_there()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._open(self.path)) as connection:
+            with closing(self._open(str(self.path))) as connection:
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     self._compare(connection)
@@ -86,8 +87,8 @@ class Database:
                 connection.execute("COMMIT")
             self._note(serial)
 
-    def _open(self, path: Path | str) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None)
+    def _open(self, path: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, uri=path.startswith("file:"))
         try:
             connection.execute("PRAGMA synchronous = FULL")
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self.last,)).fetchone():
@@ -233,6 +234,15 @@ def failure(error: sqlite3.Error, path: Path, fix: str) -> HeadraceError | None:
     if code in _UNUSABLE:
         return UnavailableError(f"cannot be used ({error})", where=str(path), fix=_UNUSABLE[code])
     return None
+
+
+def _readable(path: Path) -> str:
+    """How to open a file that is there: on a read-only file system, where SQLite cannot make the index of its log, as
+    one that nobody changes."""
+    left = path.with_name(f"{path.name}-wal")
+    read_only = os.statvfs(path).f_flag & os.ST_RDONLY
+    unread = left.exists() and left.stat().st_size
+    return f"{path.absolute().as_uri()}?mode=ro&immutable=1" if read_only and not unread else str(path)
 
 
 def _serial(connection: sqlite3.Connection) -> int:

@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ class _Log(logging.Handler):
 
 def read(problem: Path, home: Path, readers: Sequence[str] = READERS) -> dict[str, Seen]:
     """Readers, one after the other, on one home."""
-    known = {"status": _status, "serving": _serving, "run": _run, "advance": _advance}
+    known = {"status": _status, "shown": _shown, "serving": _serving, "run": _run, "advance": _advance}
     return {name: known[name](problem, home) for name in readers}
 
 
@@ -94,18 +94,28 @@ def _command(*arguments: str) -> None:
         raise
 
 
+def _shown(problem: Path, home: Path) -> Seen:
+    """`headrace status` and `headrace alerts`."""
+    commands = {name: (name, str(problem), "--json", "--home", str(home)) for name in ("status", "alerts")}
+    return _together(commands)
+
+
 def _status(problem: Path, home: Path) -> Seen:
-    """`headrace status`, `headrace alerts` and `headrace monitor`: the worst of the three."""
+    """`headrace status`, `headrace alerts` and `headrace monitor`."""
+    commands = {name: (name, str(problem), "--json", "--home", str(home)) for name in ("status", "alerts")}
+    return _together({**commands, "monitor": ("monitor", str(problem), "--home", str(home))})
+
+
+def _together(commands: Mapping[str, Sequence[str]]) -> Seen:
+    """Several commands as one: the first that fails, else what all of them print."""
     found = {}
-    for name in ("status", "alerts", "monitor"):
-        options = ("--json",) if name != "monitor" else ()
-        seen = _watched(lambda name=name, options=options: _command(name, str(problem), *options, "--home", str(home)))
-        if seen.trace:
-            return seen
-        found[name] = seen
-    worst = next((seen for seen in found.values() if seen.code), None)
-    if worst is not None:
-        return worst
+    for name, arguments in commands.items():
+        found[name] = _watched(lambda arguments=arguments: _command(*arguments))
+        if found[name].trace:
+            return found[name]
+    refused = next((seen for seen in found.values() if seen.code), None)
+    if refused is not None:
+        return refused
     said = "\n".join(seen.said for seen in found.values())
     return Seen(said=said, result={name: seen.out for name, seen in found.items()})
 
