@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,3 +138,31 @@ def test_a_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None
     (tmp_path / "predictions").write_text("a file where the folder should be")
     with pytest.raises(UnavailableError, match="cannot be used: File exists"):
         PredictionLog(tmp_path, "p").check_writable()
+
+
+@pytest.mark.parametrize("column", ["probability", "features", "row_key"])
+def test_a_value_that_changed_on_disk_is_told(tmp_path: Path, column: str) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([replace(ONE, source="score"), replace(ONE, id="two", cutoff_us=90)])
+        path = log.path
+    changed = {"probability": 0.5, "features": '{"mean":1.25}', "row_key": '["2012"]'}[column]
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE predictions SET {column} = ? WHERE id = 'one'", (changed,))
+    with PredictionLog(tmp_path, "p") as log:
+        for read in (log.read, lambda: log.answered(0, 50, version="3"), lambda: log.probabilities(0, 50, version="3")):
+            with pytest.raises(CorruptError, match=r"'one' is damaged.*backup"):
+                read()
+        assert [row.id for row in log.answered(50, 99, version="3")] == ["two"]
+
+
+def test_a_log_of_before_is_read_and_written(tmp_path: Path) -> None:
+    with PredictionLog(tmp_path, "p") as log:
+        log.append([ONE])
+        path = log.path
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("ALTER TABLE predictions DROP COLUMN row_sum")
+    with PredictionLog(tmp_path, "p") as log:
+        assert log.read() == [ONE]
+        log.append([replace(ONE, id="two", probability=1)])
+        assert [row.probability for row in log.read()] == [0.25, 1.0]
+        assert log.scored() == 0

@@ -35,7 +35,8 @@ _UNUSABLE = {
     sqlite3.SQLITE_LOCKED: "another process has held it for long: see that it ends, then do it again",
 }
 _TABLES = (
-    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seal' ORDER BY name"
+    "SELECT name, sql FROM sqlite_master "
+    "WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name <> 'seal' ORDER BY name"
 )
 _SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), sha256 TEXT NOT NULL)"
 
@@ -118,10 +119,16 @@ class Database:
             return
         if serial < self._noted() and not (serial == 0 and self.anew):
             raise self._corrupt("is older than what was last written")
-        if (found := connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise self._corrupt(f"is damaged ({' '.join(found.split())[:120]})")
-        if serial and _sealed(connection) != self._digest(connection, serial):
-            raise self._corrupt("is damaged (its checksum differs)")
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            same = found == "ok" and (not serial or _sealed(connection) == self._digest(connection, serial))
+        except sqlite3.DatabaseError as error:
+            if isinstance(ours := failure(error, self.path, self.fix), HeadraceError):
+                raise ours from error
+            found, same = str(error), False  # a name or a text in it that is none any more
+        if not same:
+            why = "its checksum differs" if found == "ok" else " ".join(found.split())[:120]
+            raise self._corrupt(f"is damaged ({why})")
         _COMPARED[file] = serial
 
     def _seal(self, connection: sqlite3.Connection) -> int:
@@ -135,8 +142,8 @@ class Database:
     def _digest(self, connection: sqlite3.Connection, serial: int) -> str:
         names = connection.execute(_TABLES)
         digest = hashlib.sha256(f"{self.path.name} {self.last} {serial}".encode())
-        for (name,) in names.fetchall():
-            digest.update(name.encode())
+        for name, declared in names.fetchall():
+            digest.update(declared.encode())
             for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid'):
                 digest.update(repr(row).encode())
         return digest.hexdigest()

@@ -11,6 +11,7 @@ import math
 import sqlite3
 import threading
 import uuid
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
@@ -53,13 +54,21 @@ _TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "proba
 _CREATE = (
     "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
     + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in _NAMES if name != "id")
-    + ")"
+    + ", row_sum INTEGER)"
 )
 #: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
 _PROBE = Prediction(
     id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
 )
-_INSERT = f"INSERT OR IGNORE INTO predictions ({', '.join(_NAMES)}) VALUES ({', '.join('?' * len(_NAMES))})"
+#: Every row carries a checksum of its values: null in rows of before.
+_SUM = "row_sum"
+_STORED = ", ".join((*_NAMES, _SUM))
+_INSERT = f"INSERT OR IGNORE INTO predictions ({_STORED}) VALUES ({', '.join('?' * (len(_NAMES) + 1))})"
+
+
+_DAMAGED = (
+    "bring it back from a backup, or move it and its -wal and -shm away: a new one is begun, without what is in it"
+)
 
 
 class PredictionLog:
@@ -105,30 +114,37 @@ class PredictionLog:
         """Predictions made in [since_us, until_us), oldest first."""
         with self._connected() as connection:
             found = connection.execute(
-                f"SELECT {', '.join(_NAMES)} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
+                f"SELECT {_STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
             )
-            return [_from_row(row) for row in found]
+            return [_from_row(self._whole(row)) for row in found]
 
     def answered(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """One version's answers with cutoff in [since_us, until_us), scored or by request, oldest first."""
         with self._connected() as connection:
             found = connection.execute(
-                f"SELECT {', '.join(_NAMES)} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
             )
-            return [_from_row(row) for row in found]
+            return [_from_row(self._whole(row)) for row in found]
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
         with self._connected() as connection:
             found = connection.execute(
-                "SELECT row_key, probability FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
                 (since_us, until_us, version),
             )
-            return {tuple(json.loads(key)): float(probability) for key, probability in found}
+            rows = (dict(zip(_NAMES, self._whole(row), strict=True)) for row in found)
+            return {tuple(json.loads(row["row_key"])): float(row["probability"]) for row in rows}
+
+    def scored(self) -> int:
+        """How many scored rows there are."""
+        with self._connected() as connection:
+            found = connection.execute("SELECT COUNT(*) FROM predictions WHERE source = 'score'")
+            return int(found.fetchone()[0])
 
     def __len__(self) -> int:
         with self._connected() as connection:
@@ -166,10 +182,20 @@ class PredictionLog:
             self._open.execute("PRAGMA journal_mode = WAL")
             self._open.execute("PRAGMA synchronous = FULL")
             self._open.execute(_CREATE)
+            if _SUM not in {column[1] for column in self._open.execute("PRAGMA table_info(predictions)")}:
+                self._open.execute(f"ALTER TABLE predictions ADD COLUMN {_SUM} INTEGER")  # a log of before
             self._open.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
             self._open.commit()
             self._identity = _identity(self.path)
         return self._open
+
+    def _whole(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row's values, compared with its checksum."""
+        *values, known = row
+        if known is not None and known != _sum_of(values):
+            what = f"prediction {values[0]!r} is damaged (its checksum differs)"
+            raise CorruptError(what, where=str(self.path), fix=_DAMAGED)
+        return tuple(values)
 
     def _close(self) -> None:
         if self._open is not None:
@@ -187,17 +213,24 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _failure(error: Exception, path: Path) -> HeadraceError:
-    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        fix = "move it and its -wal and -shm away: a new one is begun, without the predictions in it"
-        return CorruptError("the prediction log is damaged", where=str(path), found=[error], fix=fix)
+    damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    if damaged or "decode" in str(error):
+        return CorruptError("the prediction log is damaged", where=str(path), found=[error], fix=_DAMAGED)
     reason = error.strerror if isinstance(error, OSError) else str(error)
     fix = "see that its disk is there, is writable and is not full"
     return UnavailableError(f"the prediction log cannot be used: {reason}", where=str(path), fix=fix)
 
 
 def _to_row(prediction: Prediction) -> tuple[Any, ...]:
-    values = ((name, getattr(prediction, name)) for name in _NAMES)
-    return tuple(_text(value) if name in _JSON else value for name, value in values)
+    named = ((name, getattr(prediction, name)) for name in _NAMES)
+    values = [_text(value) if name in _JSON else value for name, value in named]
+    if prediction.probability is not None:
+        values[_NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
+    return (*values, _sum_of(values))
+
+
+def _sum_of(values: Sequence[Any]) -> int:
+    return zlib.crc32(repr(tuple(values)).encode())
 
 
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
 from headrace.synthesis.definitions import row_columns, stored
 from headrace.synthesis.spine import build_spine
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +113,12 @@ def score_due(context: Context) -> int:
         return 0
     with FileLock(root / "predictions" / f".{problem.name}.score.lock"):
         now = Lake(root, problem.name).clock()
-        since = _scored_until(context)
+        since = _scored_until(context, record)
         if now is None or now <= since:
             return 0
         count = score_window(context, record, since, now, now)
-        write_kept(_scored_path(context), {"until_us": now})
+        rows = PredictionLog(root, problem.name).scored()
+        write_kept(_scored_path(context), {"until_us": now, "rows": rows})
     return count
 
 
@@ -133,13 +137,21 @@ def _scored_path(context: Context) -> Path:
     return context.root / "predictions" / f"{context.problem.name}.scored.json"
 
 
-def _scored_until(context: Context) -> int:
-    """Where the last scoring ended; at first, where training ended."""
+def _scored_until(context: Context, record: Record) -> int:
+    """Where the last scoring ended; at first, and where its rows are gone from the log, where training ended."""
     try:
-        return int(read_kept(_scored_path(context))["until_us"])
+        last = read_kept(_scored_path(context))
     except NotFoundError:
-        record = Ledger(context.root, context.problem.name).champion()
-        return record.at_us if record is not None else 0
+        return record.at_us
+    log, expected = PredictionLog(context.root, context.problem.name), int(last.get("rows", 0))
+    if (found := log.scored()) < expected:
+        _log.warning(
+            "%s holds %d of %d scored predictions: it was lost, or an older one is in its place. What fell due since "
+            "%s is predicted again; answers of the API that are not in it are lost",
+            *(log.path, found, expected, iso(record.at_us)),
+        )
+        return record.at_us
+    return int(last["until_us"])
 
 
 def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *, made_us: int) -> Sequence[Prediction]:
