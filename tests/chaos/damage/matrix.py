@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.damage.case import READERS, Seen, read
+from tests.chaos.damage.case import READERS, Seen, outcome, read
 from tests.chaos.damage.damages import DAMAGES
 from tests.chaos.damage.kinds import Kind
 from tests.chaos.damage.prepared import Prepared
@@ -50,8 +50,9 @@ class Matrix:
             for path in self._victims(kind):
                 work(self.prepared.home / path, self._other(kind, path))
             seen = self.read()
+            damaged = seen.pop("damaged", Seen(result={}))
             for reader, one in seen.items():
-                verdict, detail = judge(one, whole[reader], kind.name)
+                verdict, detail = judge(one, whole[reader], damaged, kind.name)
                 yield Cell(kind=kind.name, damage=damage, case=number, reader=reader, verdict=verdict, detail=detail)
             if damage == "flipped bit" and number + 1 >= kind.flips:
                 return
@@ -92,7 +93,8 @@ class Matrix:
 
 def _child(sender: Any, problem: Path, home: Path, readers: Sequence[str]) -> None:
     os.environ.setdefault("HEADRACE_WORKERS", "1")
-    sender.send(read(problem, home, readers))
+    damaged = {"damaged": Seen(result=outcome(home))}
+    sender.send({**damaged, **read(problem, home, readers)})
 
 
 def prepare_apart(folder: Path) -> Prepared:

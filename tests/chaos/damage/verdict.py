@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.chaos.damage.case import Seen
 
-#: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on.
-GOOD = ("unaffected", "mended", "refused", "lost")
+#: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on. flagged: the answer
+#: says that its features are MISSING or STALE.
+GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
 MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database"})
@@ -35,15 +37,19 @@ class Cell:
         return self.verdict not in GOOD
 
 
-def judge(seen: Seen, whole: Seen, kind: str) -> tuple[str, str]:
-    """A verdict on a reader, and what was seen."""
+def judge(seen: Seen, whole: Seen, damaged: Seen, kind: str) -> tuple[str, str]:
+    """A verdict on a reader, and what was seen. damaged: the home before anybody read it: what a reader neither reads
+    nor changes stays damaged, and is judged where it is read."""
     if seen.trace:
         return "traceback", seen.trace.strip()[-600:]
     if seen.code:
         return ("refused" if seen.fix else "vague"), seen.error or f"exit code {seen.code}: {seen.said[-300:]}"
     news = _news(seen, whole)
-    if seen.result != whole.result:
-        detail = f"{_difference(seen.result, whole.result)} | said: {news}"
+    differing = _differing(seen.result, whole.result, damaged.result)
+    if differing:
+        detail = f"{'; '.join(differing)} | said: {news}"
+        if list(seen.result.get("ages", {}).values()) not in ([], ["FRESH"]):
+            return "flagged", detail
         return ("lost" if news and kind in MAY_LOSE else "changed"), detail
     return ("mended", news) if news else ("unaffected", "")
 
@@ -55,11 +61,16 @@ def _news(seen: Seen, whole: Seen) -> str:
     return " / ".join(line for line in lines if line and _TIMES.sub("#", line) not in usual)[:600]
 
 
+def _differing(now: Mapping[str, Any], then: Mapping[str, Any], damaged: Mapping[str, Any]) -> list[str]:
+    """The parts of a result that the reader has made otherwise."""
+    left = {name for name in damaged if damaged[name] == now.get(name)}
+    return [
+        f"{name}: {_difference(now[name], then[name])}" for name in then if now[name] != then[name] and name not in left
+    ]
+
+
 def _difference(now: Any, then: Any) -> str:
-    if isinstance(now, dict) and isinstance(then, dict):
-        differing = [name for name in then if now.get(name) != then.get(name)]
-        return "; ".join(f"{name}: {_difference(now.get(name), then.get(name))}" for name in differing)
     if isinstance(now, list) and isinstance(then, list):
         gone, new = [item for item in then if item not in now], [item for item in now if item not in then]
         return f"{len(gone)} gone ({str(gone)[:100]}), {len(new)} new ({str(new)[:100]})"
-    return f"{str(now)[:150]} <- {str(then)[:150]}"
+    return f"{str(now)[:200]} <- {str(then)[:200]}"
