@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.chaos.damage.case import Seen
 
-#: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on. flagged: the answer
-#: says that its features are MISSING or STALE.
+#: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on. flagged: the
+#: answer says that its features are MISSING or STALE.
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
