@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,23 @@ def test_damage_is_found_before_anything_is_opened(
     monkeypatch.setattr("headrace.models.families.lightgbm.LightGBM.load", _must_not_be_called)
     with pytest.raises((CorruptError, NotFoundError)):
         Bundle.load(tmp_path / "b")
+
+
+@pytest.mark.parametrize("damage", ["flip", "remove"])
+def test_a_table_is_compared_again_when_it_is_read(damage: str, tmp_path: Path) -> None:
+    """A process that loaded a bundle yesterday reads its reference today."""
+    gate = pa.table({"key": ["[1]"], "prediction": [0.5]})
+    replace(_bundle(), gate=gate).save(tmp_path / "b")
+    loaded = Bundle.load(tmp_path / "b")
+    assert loaded.gate_rows().equals(gate)
+    for name, read in (("reference.parquet", loaded.read_reference), ("gate.parquet", loaded.gate_rows)):
+        path = tmp_path / "b" / name
+        data = path.read_bytes()
+        path.unlink()
+        if damage == "flip":
+            path.write_bytes(bytes([*data[:50], data[50] ^ 1, *data[51:]]))
+        with pytest.raises(CorruptError, match=name):
+            read()
 
 
 def test_an_extra_file_is_refused(tmp_path: Path) -> None:

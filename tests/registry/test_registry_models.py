@@ -224,7 +224,7 @@ def test_pyfunc_refuses_a_bundle_that_was_changed(
 
 
 def test_download_uses_our_copy_and_mends_it(
-    tracking_uri: str, problem_name: str, bundle: Path, run_id: str, tmp_path: Path
+    tracking_uri: str, problem_name: str, bundle: Path, run_id: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     version = _register(bundle, problem_name, tracking_uri, tmp_path, run_id)
     # MLflow is not even asked while our copy is whole ...
@@ -233,6 +233,10 @@ def test_download_uses_our_copy_and_mends_it(
     # ... and a damaged or lost copy is fetched again.
     (ours / "bundle.json").write_text("{}")
     assert bundle_key(download(problem_name, version, tracking_uri, tmp_path)) == bundle_key(bundle)
+    assert f"{ours} is damaged: version {version} of {problem_name} is fetched from MLflow again" in caplog.text
+    # Which bundle a version is stands twice.
+    (tmp_path / "registry" / problem_name / "versions" / f"{version}.json").write_text("{}")
+    assert download(problem_name, version, "http://localhost:1", tmp_path) == ours
     shutil.rmtree(tmp_path / "registry")
     assert Bundle.load(download(problem_name, version, tracking_uri, tmp_path)).problem == problem_name
 

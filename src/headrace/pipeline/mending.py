@@ -1,7 +1,7 @@
 """The lake's damaged batches: written again where their rows are found, in the lake itself or at their source.
 
-Every run begins with this. A lake cannot be made again as stages can, so all of it is compared with its sums, not only
-what the run will read; on the flights that takes a hundredth of a second.
+Every run and every step of a feed begins with this. A lake cannot be made again as stages can, so all of it is compared
+with its sums, not only what the run will read; on the flights that takes a hundredth of a second.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import finished_matrix
 from headrace.pipeline.ingest import Ingested, ingest
+from headrace.pipeline.mending import mend_lake
 from headrace.pipeline.origin import claim
 from headrace.pipeline.release import champion_bundle
 from headrace.pipeline.stage import Needs, Stage
@@ -78,6 +79,7 @@ def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
         if start is None:
             raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `make run-pipeline` first")
         claim(context)
+        mend_lake(context)
         end = start + problem.feed.step_us
         outcomes = ingest(problem, context.root, feed.step(problem, start, end), arrival_us=end)
         lake.advance_clock(end)

@@ -4,7 +4,7 @@ Every stage has a key: the fingerprint of its name, the source code it depends o
 parameters (of the options those that it reads), and the digests of the stages it needs. Its outputs live in
 `stages/<problem>/<stage>/<key>/`, committed by one rename, so a killed run leaves nothing half-written and the next run
 takes up after the last whole stage. manifest.json names the sha256 of every file: a file is compared with it whenever a
-later stage reads it (`Done.path`), and what was damaged since is made again (docs/adr/0017).
+later stage reads it (`Done.path`), and what was damaged since is made again (docs/adr/0018).
 
 A pure stage is cached when that folder is there and its record is whole. A stage with effects also asks the outside
 world (`standing`): a deleted model version or an emptied online store is found and mended, whatever the folder says.
