@@ -124,6 +124,11 @@ def test_what_is_no_http_is_refused_in_our_form(client: socket.socket) -> None:
     assert error_in(all_of(client)) == (400, "bad_request")
 
 
+def test_a_thousand_requests_at_once_end_the_connection(client: socket.socket) -> None:
+    client.sendall(GOOD * 1000)
+    assert all_of(client).count(b"HTTP/1.1 200") < 20
+
+
 def test_a_finished_request_has_no_deadline_and_the_connection_is_kept(client: socket.socket) -> None:
     for _ in range(3):
         client.sendall(GOOD)

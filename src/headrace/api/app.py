@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -31,7 +32,7 @@ from headrace.api.messages import (
     ViewAge,
     failures,
 )
-from headrace.core.clock import iso
+from headrace.core.clock import MINUTE, iso
 from headrace.core.errors import HeadraceError
 from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
@@ -203,14 +204,19 @@ def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, An
     def front() -> RedirectResponse:
         return RedirectResponse("/docs")
 
-    def openapi() -> dict[str, Any]:
-        """The schema, with a row to try: a real one where there is one. Made on demand, for both come and go."""
+    @lru_cache(maxsize=1)
+    def made(version: str | None, minute: int) -> dict[str, Any]:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         row = _example(service, example)
         if row is not None:
             for path, shown in (("/predict", row), ("/predict/batch", {"rows": [row, row]})):
                 schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = shown
         return schema
+
+    def openapi() -> dict[str, Any]:
+        """The schema, with a row to try: a real one where there is one. Made anew as champions and batches come."""
+        now = _or_none(service.now)
+        return made(service.follower.serving, 0 if now is None else now // MINUTE)
 
     app.openapi = openapi  # type: ignore[method-assign]
 

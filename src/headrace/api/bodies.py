@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from headrace.api.errors import Refused
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
-MAX_ARRIVING_BYTES = 16 * 1024 * 1024
+MAX_ARRIVING_BYTES = 8 * 1024 * 1024
 ARRIVAL_S = 10.0
 
 

@@ -5,12 +5,15 @@ the first request, for a header or a body that never ends and for a client that 
 headers of any length. Its `limit_concurrency` counts such connections: whoever holds a few locks everybody out. Here
 
 - a head has `head_s` seconds and `head_bytes` bytes, a request `request_s` seconds, an answer `answer_s` to be read;
-- beyond `connections` the connection that has waited longest for its client makes room for the new one.
+- beyond `connections` the connection that has waited longest for its client makes room for the new one;
+- the system holds `receive_bytes` that were not read yet, for all that it holds is read at once; and a connection that
+  has sent `pipelined` requests before the answer to its first one ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,6 +31,8 @@ class Limits:
     request_s: float = 30.0
     answer_s: float = 30.0
     connections: int = 500
+    receive_bytes: int = 16 * 1024
+    pipelined: int = 16
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -44,6 +49,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
+        opened = transport.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.limits.receive_bytes)
         if len(self.connections) > self.limits.connections:
             oldest = next(iter(self.waiting), self)
             oldest.waiting.pop(oldest, None)
@@ -66,6 +73,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(431, "too_large", "the headers are too large")
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= self.limits.pipelined:
+            raise OverflowError("too many requests before the first answer")  # ends in send_400_response
         self._in_head = True
         super().on_message_begin()
 
@@ -91,8 +100,11 @@ class LimitedProtocol(HttpToolsProtocol):
         super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn answers to bytes that are no HTTP, in the form of our errors."""
-        self._refuse(400, "bad_request", "this is no valid HTTP request")
+        """What uvicorn answers to bytes that are no HTTP, in our form; never in place of another request's answer."""
+        if self.cycle is None or self.cycle.response_complete:
+            self._refuse(400, "bad_request", "this is no valid HTTP request")
+        else:
+            self.transport.abort()
 
     def _expect(self, within_s: float | None) -> None:
         """Let the next step of the request come within so many seconds; None: nothing is waited for."""
