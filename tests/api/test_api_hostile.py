@@ -122,6 +122,20 @@ def test_the_names_of_this_machine_are_answered(served: Served, host: str) -> No
     assert served.client.get("/healthz", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "http://evil.example"}])
+def test_what_a_foreign_page_sends_is_refused(served: Served, headers: dict[str, str]) -> None:
+    before = len(served.log)
+    error = error_of(served.client.post("/predict", json=dict(ROW), headers=headers), 403)
+    assert error["code"] == "foreign_page"
+    assert len(served.log) == before
+
+
+def test_pages_are_framed_by_none_and_our_own_page_can_ask(served: Served) -> None:
+    assert served.client.get("/docs").headers["x-frame-options"] == "SAMEORIGIN"
+    ours = {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost"}
+    assert served.client.post("/predict", json=dict(ROW), headers=ours).status_code == 200
+
+
 def test_a_foreign_origin_is_allowed_nothing(served: Served) -> None:
     asked = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     preflight = served.client.options("/predict", headers=asked)

@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from headrace import __version__
 from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
-from headrace.api.errors import add_error_handlers
+from headrace.api.errors import add_error_handlers, failure
 from headrace.api.examples import example_row, placeholder_row
 from headrace.api.hosts import HostCheck
 from headrace.api.messages import (
@@ -34,6 +34,7 @@ from headrace.api.messages import (
 )
 from headrace.core.clock import MINUTE, iso
 from headrace.core.errors import HeadraceError
+from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
 from headrace.serving.predictor import Policy
@@ -108,6 +109,7 @@ def build_app(
     )
     app.include_router(_predictions(service, queue))
     app.include_router(_operations(service))
+    app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
     app.add_middleware(HostCheck, hosts=hosts)
     add_error_handlers(app)
     _add_docs(app, service, example)

@@ -32,16 +32,20 @@ def guarded(app: ASGIApp, hosts: Iterable[str]) -> ASGIApp:
 
 
 class NoForeignPages:
-    """ASGI middleware that refuses (403) what a page of another origin sends, and lets none frame the answer."""
+    """ASGI middleware that refuses what a page of another origin sends, and lets none frame the answer.
 
-    def __init__(self, app: ASGIApp) -> None:
+    refusal: answers such a request, with 403.
+    """
+
+    def __init__(self, app: ASGIApp, refusal: ASGIApp | None = None) -> None:
         self.app = app
+        self.refusal = refusal or PlainTextResponse(_REFUSED, status_code=403)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
         elif _is_foreign(scope):
-            await PlainTextResponse(_REFUSED, status_code=403)(scope, receive, send)
+            await self.refusal(scope, receive, send)
         else:
             await self.app(scope, receive, _without_frames(send))
 
