@@ -101,7 +101,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn answers to bytes that are no HTTP, in our form; never in place of another request's answer."""
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        own = cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
+        if own and not self.pipeline:
             self._refuse(400, "bad_request", "this is no valid HTTP request")
         else:
             self.transport.abort()
