@@ -30,7 +30,8 @@ class _Arriving:
     """One body on its way. deadline: ends its reading; evicted: ended so that others have room."""
 
     deadline: asyncio.Timeout
-    received: bytearray = field(default_factory=bytearray)
+    chunks: list[bytes] = field(default_factory=list)
+    size: int = 0
     evicted: bool = False
 
 
@@ -73,22 +74,23 @@ class BodyReader:
 
     async def _collect(self, request: Request, body: _Arriving) -> bytes:
         async for chunk in request.stream():
-            if len(body.received) + len(chunk) > self._max_bytes:
+            body.size += len(chunk)
+            if body.size > self._max_bytes:
                 raise self._too_large()
-            body.received += chunk
+            body.chunks.append(chunk)
             self._make_room()
-        return bytes(body.received)
+        return b"".join(body.chunks)
 
     def _make_room(self) -> None:
         """End the largest bodies until the rest fit."""
         staying = [body for body in self._arriving if not body.evicted]
-        excess = sum(len(body.received) for body in staying) - self._max_arriving_bytes
+        excess = sum(body.size for body in staying) - self._max_arriving_bytes
         if excess <= 0:
             return
-        for body in sorted(staying, key=lambda item: len(item.received), reverse=True):
+        for body in sorted(staying, key=lambda item: item.size, reverse=True):
             body.evicted = True
             body.deadline.reschedule(asyncio.get_running_loop().time())
-            excess -= len(body.received)
+            excess -= body.size
             if excess <= 0:
                 return
 
@@ -104,7 +106,7 @@ class BodyReader:
     def _ended(self, body: _Arriving) -> Refused:
         if body.evicted:
             return Refused(503, "busy", "too many large bodies arrive at once", fix="send it again later", close=True)
-        found = [f"{len(body.received):,} bytes came in {self._arrival_s:g} s"]
+        found = [f"{body.size:,} bytes came in {self._arrival_s:g} s"]
         return Refused(408, "too_slow", "the body did not arrive in time", found=found, close=True)
 
 

@@ -27,7 +27,7 @@ class Limits:
     """Of one connection, but for `connections`, their number."""
 
     head_s: float = 10.0
-    head_bytes: int = 64 * 1024
+    head_bytes: int = 32 * 1024
     request_s: float = 30.0
     answer_s: float = 30.0
     connections: int = 500
