@@ -11,6 +11,7 @@ from headrace.lake.store import Lake
 from headrace.registry.aliases import mirror
 from headrace.registry.ledger import Ledger
 from headrace.registry.models import version_exists
+from headrace.registry.recovery import recover
 
 
 def promote_version(problem: str, version: str, reason: str, home: Path | None) -> None:
@@ -20,6 +21,7 @@ def promote_version(problem: str, version: str, reason: str, home: Path | None) 
         raise NotFoundError(
             f"no registered version {version}", where=context.problem.name, fix="look at the MLflow registry"
         )
+    recover(context.root, context.problem.name, context.tracking_uri, by_hand=True)
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()
     ledger.promote(
@@ -36,6 +38,7 @@ def promote_version(problem: str, version: str, reason: str, home: Path | None) 
 def roll_back(problem: str, home: Path | None) -> None:
     """The previous champion returns."""
     context = context_of(problem, home)
+    recover(context.root, context.problem.name, context.tracking_uri)
     ledger = Ledger(context.root, context.problem.name)
     record = ledger.rollback(at_us=Lake(context.root, context.problem.name).clock() or 0)
     _tell(context.problem.name, record.version, mirror(context.root, context.problem.name, context.tracking_uri))

@@ -223,6 +223,8 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
     A champion that learnt from these steps (retrained since) is not measured on them.
     """
+    from headrace.registry.aliases import mirror
+
     problem = context.problem
     if problem.feed is None:
         return {"metrics": {}, "refused": []}
@@ -247,6 +249,7 @@ def _replay(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     month = from_us(problem.feed.start_us).strftime("%b").lower()
     metrics = {f"{month}_{name}": value for name, value in measured.items()}
     Ledger(context.root, problem.name).record_metrics(record.version, metrics)
+    mirror(context.root, problem.name, context.tracking_uri)  # MLflow's copy knows them too
     return {"metrics": metrics, "refused": _told(refused)}
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headrace.core import parquet
 from headrace.core.clock import floor_to_tick
+from headrace.core.errors import NotFoundError
 from headrace.core.files import write_json
 from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
@@ -43,6 +44,7 @@ def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
         run_id=needs["track"].facts["run_id"],
         tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
         artifacts=[refit.path("shap_summary.png")],
+        taken=Ledger(context.root, context.problem.name).versions(),
     )
     return {"version": str(version)}
 
@@ -57,7 +59,7 @@ REGISTER = Stage(
     name="register",
     run=_register,
     needs=("refit", "evaluate", "track", "training-set", "select"),
-    code=("headrace.registry.models", "headrace.registry.pyfunc"),
+    code=("headrace.registry.models", "headrace.registry.carried", "headrace.registry.pyfunc"),
     parameters=lambda context: {"store": context.store_identity},
     standing=_registered,
 )
@@ -66,7 +68,9 @@ REGISTER = Stage(
 def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     from headrace.registry.aliases import mirror
     from headrace.registry.models import same_bundle
+    from headrace.registry.recovery import recover
 
+    recover(context.root, context.problem.name, context.tracking_uri)
     ledger = Ledger(context.root, context.problem.name)
     version = needs["register"].facts["version"]
     champion = ledger.champion()
@@ -79,8 +83,8 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         reason = f"version {champion.version}, deleted in MLflow, registered again"
         ledger.promote(version, champion.version, reason, needs["evaluate"].facts["metrics"], at_us)
         decision_facts = {"promoted": True, "reason": reason}
-    elif version in ledger.barred():
-        reason = f"version {version} was rolled back ({ledger.barred()[version]}); only a person brings it back"
+    elif barred := _barred_as(context, ledger, version):
+        reason = f"version {barred} was rolled back ({ledger.barred()[barred]}); only a person brings it back"
         decision_facts = {"promoted": False, "reason": reason}
     else:
         decision = _gate(context, needs, champion)
@@ -103,6 +107,14 @@ def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
     told = {"comparable": comparable, "proposals": [str(proposal) for proposal in proposals]}
     return {"version": version, **decision_facts, **told}
+
+
+def _barred_as(context: Context, ledger: Ledger, version: str) -> str | None:
+    """The barred version that this one is: itself, or one of the same bundle that was deleted in MLflow since."""
+    from headrace.registry.models import same_bundle
+
+    same = (one for one in ledger.barred() if same_bundle(context.root, context.problem.name, one, version))
+    return version if version in ledger.barred() else next(same, None)
 
 
 def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision | None:
@@ -157,19 +169,29 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
     """The champion's bundle, from the registry, its manifest checked."""
     from headrace.registry.models import download
 
-    folder = download(context.problem.name, champion.version, context.tracking_uri, context.root)
-    return Bundle.load(folder)
+    name = context.problem.name
+    try:
+        return Bundle.load(download(name, champion.version, context.tracking_uri, context.root))
+    except NotFoundError:
+        raise NotFoundError(
+            f"the champion, version {champion.version}, is neither in MLflow nor in registry/{name}/ any more",
+            where=f"ledger {name}",
+            fix="restore a backup, or put another version in its place: `headrace promote VERSION`",
+        ) from None
 
 
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
     from headrace.registry.aliases import agrees, mirror
+    from headrace.registry.recovery import recover
 
-    ledger = Ledger(context.root, context.problem.name)
+    name = context.problem.name
+    # A lost ledger, and a crash between ledger and alias, are mended here.
+    if not agrees(context.root, name, context.tracking_uri):
+        recover(context.root, name, context.tracking_uri)
+        mirror(context.root, name, context.tracking_uri)
+    ledger = Ledger(context.root, name)
     champion = ledger.champion()
-    # A crash between ledger and alias is mended here.
-    if not agrees(context.root, context.problem.name, context.tracking_uri):
-        mirror(context.root, context.problem.name, context.tracking_uri)
     if not facts["promoted"]:
         return champion is not None
     return champion is not None and (champion.version == facts["version"] or facts["version"] in ledger.versions())
@@ -179,7 +201,12 @@ PROMOTE = Stage(
     name="promote",
     run=_promote,
     needs=("register", "evaluate", "ingest", "synthesise", "select", "refit"),
-    code=("headrace.evaluate.gate", "headrace.registry.ledger", "headrace.registry.aliases"),
+    code=(
+        "headrace.evaluate.gate",
+        "headrace.registry.ledger",
+        "headrace.registry.aliases",
+        "headrace.registry.recovery",
+    ),
     parameters=lambda context: {"margin": context.problem.margin},
     standing=_promoted,
 )

@@ -1,4 +1,4 @@
-"""Aliases champion / challenger / previous in MLflow, as a mirror of the ledger.
+"""Aliases champion / challenger / previous in MLflow, and a copy of the ledger in tags, as a mirror of the ledger.
 
 For each alias there are three versions to know: `wanted` (by the ledger), `actual` (in MLflow) and what we wrote or
 were writing when we last looked (kept in the ledger).
@@ -8,7 +8,7 @@ were writing when we last looked (kept in the ledger).
     anything else                       a person moved it: a Proposal, left as it is
 
 `writing` is noted before MLflow is asked, so a crash between the two is told from a person's hand, and looking again
-converges.
+converges. From the tags a lost ledger is made again (`registry.recovery`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 
 from headrace.core.errors import NotFoundError
 from headrace.registry import probe
-from headrace.registry.client import STATUS, absent, connect, translated
+from headrace.registry.client import STATUS, absent, connect, quoted, translated
 from headrace.registry.ledger import AliasState, Ledger
+from headrace.registry.recovery import CHANGE, IDENTITY, METRICS, metrics_tag, tags_of
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -73,11 +74,15 @@ def mirror(
 
 
 def agrees(root: Path, problem: str, tracking_uri: str) -> bool:
-    """Whether MLflow's aliases are what the ledger says, asked without the client where that can be; else False."""
+    """Whether MLflow's aliases and its copy are what the ledger says, asked without the client; False where that
+    cannot be."""
     if not probe.local(tracking_uri):
         return False
-    actual = probe.aliases(tracking_uri, problem)
-    return all(actual.get(alias) == target for alias, target in _wanted(Ledger(root, problem)).items())
+    aliases, tags = probe.registered_model(tracking_uri, problem)
+    ledger = Ledger(root, problem)
+    copied = {name: value for name, value in tags.items() if name == IDENTITY or name.startswith(CHANGE)}
+    pointed = all(aliases.get(alias) == target for alias, target in _wanted(ledger).items())
+    return pointed and copied == tags_of(ledger)
 
 
 def _wanted(ledger: Ledger) -> Mapping[str, str | None]:
@@ -117,19 +122,28 @@ def _mirror_one(
 
 
 def _mark(client: MlflowClient, ledger: Ledger) -> None:
-    """Say on the versions themselves what the ledger decided: the tag `validation_status`."""
-    from mlflow.exceptions import MlflowException
+    """Write the ledger's copy, and on the versions what it decided and knows of them; nothing that is there already."""
+    model = client.get_registered_model(ledger.problem)
+    for name, value in tags_of(ledger).items():
+        if model.tags.get(name) != value:
+            client.set_registered_model_tag(ledger.problem, name, value)
+    wanted = _version_tags(ledger)
+    for version in client.search_model_versions(f"name = {quoted(ledger.problem)}"):
+        for name, value in wanted.get(str(version.version), {}).items():
+            if version.tags.get(name) != value:
+                client.set_model_version_tag(ledger.problem, version.version, name, value)
 
+
+def _version_tags(ledger: Ledger) -> dict[str, dict[str, str]]:
+    """Version -> its tags: `validation_status` of those that were decided about, what is known of all."""
     champion = ledger.champion()
     decided = dict.fromkeys(ledger.barred(), "rolled_back")
     if champion is not None:
         decided[champion.version] = "passed"
-    for version, status in decided.items():
-        try:
-            client.set_model_version_tag(ledger.problem, version, STATUS, status)
-        except MlflowException as error:
-            if not absent(error):
-                raise translated(error, f"version {version} of {ledger.problem}") from error
+    return {
+        version: {METRICS: metrics_tag(metrics), **({STATUS: decided[version]} if version in decided else {})}
+        for version, metrics in ledger.versions().items()
+    }
 
 
 def _set(client: MlflowClient, problem: str, alias: str, target: str | None) -> bool:

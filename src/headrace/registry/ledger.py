@@ -6,13 +6,15 @@ database per problem (`core.database`).
   change    append-only: every promotion and rollback, in order. The champion is what the last one left.
   version   what is known about a version: metrics, and whether a rollback barred it.
   alias     what was last written to MLflow per alias, and what is being written: see `registry.aliases`.
+  identity  a random name, by which its copy in MLflow is known to be its own: see `registry.recovery`.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +31,10 @@ CREATE TABLE IF NOT EXISTS version (
 CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), version TEXT);
 CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
 """
+#: Not in the schema above, by whose last table a file is known to have them all: ledgers of before have none.
+_IDENTITY = (
+    "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +63,13 @@ class Ledger:
 
     def __init__(self, root: Path, problem: str) -> None:
         self.problem = problem
-        self._database = Database(path=root / "ledger" / f"{problem}.db", schema=_SCHEMA, last="alias", anew=True)
+        self._database = Database(
+            path=root / "ledger" / f"{problem}.db",
+            schema=_SCHEMA,
+            last="alias",
+            fix="remove it: the next run makes it again from its copy in MLflow",
+            anew=True,
+        )
 
     @property
     def path(self) -> Path:
@@ -102,6 +114,14 @@ class Ledger:
         """Rolled-back versions, with the reason: a gate may not promote them again by itself."""
         with self._database.read() as database:
             return dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
+
+    def identity(self) -> str | None:
+        """The random name of this ledger; None before its first change, and in ledgers of before until their next."""
+        with self._database.read() as database:
+            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'identity'").fetchone():
+                return None
+            row = database.execute("SELECT id FROM identity").fetchone()
+            return row[0] if row else None
 
     # -- changing
 
@@ -172,6 +192,41 @@ class Ledger:
         with self._database.write() as database:
             _merge_metrics(database, str(version), metrics)
 
+    # -- what registry.recovery needs
+
+    def adopt(
+        self,
+        identity: str,
+        changes: Sequence[Record],
+        metrics: Mapping[str, Mapping[str, float]],
+        *,
+        challenger: str | None = None,
+    ) -> Record:
+        """Append changes that another copy of this ledger knows, oldest first, and what it knows of versions.
+
+        All in one step: who is barred and who could be restored is afterwards as it was there. The champion then.
+        """
+        with self._database.write() as database:
+            database.execute(_IDENTITY)
+            database.execute("INSERT OR REPLACE INTO identity VALUES (1, ?)", (identity,))
+            for version, known in metrics.items():
+                _merge_metrics(database, version, known)
+            for record in changes:
+                _merge_metrics(database, record.version, {})
+                barred = record.previous if record.action == "rollback" else None
+                database.execute("UPDATE version SET barred = NULL WHERE version = ?", (record.version,))
+                if barred is not None:
+                    _merge_metrics(database, barred, {})
+                    database.execute("UPDATE version SET barred = ? WHERE version = ?", (record.reason, barred))
+                database.execute(
+                    "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)",
+                    (record.sequence, record.action, record.version, record.previous, record.reason, record.at_us),
+                )
+            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (challenger,))
+            champion = _champion(database)
+        assert champion is not None
+        return champion
+
     # -- what registry.aliases needs
 
     def alias_state(self, name: str) -> AliasState:
@@ -237,6 +292,8 @@ def _record_change(
     reason: str,
     at_us: int,
 ) -> Record:
+    database.execute(_IDENTITY)
+    database.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (uuid.uuid4().hex,))
     database.execute(
         "INSERT INTO change (action, version, previous, reason, at_us) VALUES (?, ?, ?, ?, ?)",
         (action, version, previous, reason, at_us),

@@ -14,7 +14,7 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,12 +57,14 @@ def register(
     run_id: str,
     tags: Mapping[str, str] | None = None,
     artifacts: Sequence[Path] = (),
+    taken: Collection[str] = (),
 ) -> str:
     """Register a bundle as a version of the model called like the problem; the version it is, new or known.
 
     metrics and tags become tags of the version; artifacts (plots) go to the run it came from. A registration that was
     killed is finished by the next. A number that names another bundle here is passed over: MLflow was emptied, or is
     another one, and the ledger's champion or a rolled-back version must not get new contents under its old number.
+    taken: the numbers that the ledger knows, which a new version gets only where this very bundle had it.
     Raises CorruptError when the bundle does not match its manifest.
     """
     key = bundle_key(folder)
@@ -76,7 +78,7 @@ def register(
             model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
             marks = {KEY: key, **_tags(metrics), **(tags or {})}
             version = _create_version(client, problem, model, run_id, marks)
-            while not _is_free(root, problem, version, key):
+            while not _is_free(root, problem, version, key, taken):
                 client.delete_model_version(problem, version)  # MLflow never gives its number again
                 version = _create_version(client, problem, model, run_id, marks)
         _keep(root, problem, version, key, folder)
@@ -253,8 +255,9 @@ def _kept_key(root: Path, problem: str, version: str) -> str | None:
         return None
 
 
-def _is_free(root: Path, problem: str, version: str, key: str) -> bool:
-    return _kept_key(root, problem, version) in (None, key)
+def _is_free(root: Path, problem: str, version: str, key: str, taken: Collection[str] = ()) -> bool:
+    kept = _kept_key(root, problem, version)
+    return kept == key or (kept is None and version not in taken)
 
 
 def _whole(copy: Path, key: str) -> bool:

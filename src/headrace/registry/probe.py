@@ -37,11 +37,11 @@ def version(tracking_uri: str, problem: str, number: str) -> Mapping[str, Any] |
     return None if found is None else dict(found["model_version"])
 
 
-def aliases(tracking_uri: str, problem: str) -> dict[str, str]:
-    """Alias -> version of a registered model; empty where there is no such model."""
-    found = _ask(tracking_uri, "/registered-models/get", name=problem)
-    listed = (found or {}).get("registered_model", {}).get("aliases", [])
-    return {item["alias"]: str(item["version"]) for item in listed}
+def registered_model(tracking_uri: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
+    """A registered model's aliases (alias -> version) and tags; empty where there is no such model."""
+    model = (_ask(tracking_uri, "/registered-models/get", name=problem) or {}).get("registered_model", {})
+    aliases = {item["alias"]: str(item["version"]) for item in model.get("aliases", [])}
+    return aliases, {item["key"]: str(item["value"]) for item in model.get("tags", [])}
 
 
 def _ask(tracking_uri: str, path: str, **parameters: str) -> Mapping[str, Any] | None:

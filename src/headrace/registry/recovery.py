@@ -1,0 +1,165 @@
+"""The ledger compared with its copy in MLflow: a lost ledger is made again, one of another installation is refused.
+
+The copy is tags of the registered model, not of its versions: a version that is deleted would take its tags with it.
+
+    headrace.ledger              which ledger it is (`Ledger.identity`)
+    headrace.change.<sequence>   one change of champion, as JSON: action, version, previous, reason, at_us
+
+and of each version `headrace.metrics`, what the ledger knows of it. `registry.aliases.mirror` writes them after the
+ledger, so the copy is never ahead of its own ledger. Who is barred follows from the changes.
+
+    ledger        copy            what is done
+    ahead, same   behind, none    nothing: the next mirroring writes what is missing
+    none, behind  ahead           the missing changes are taken from the copy, and a line says so
+    none          none, but a     ConflictError: the versions were decided about, and nobody knows how
+                  champion is there
+    another       -               ConflictError: of another installation, or the two went different ways
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.errors import ConflictError
+from headrace.registry.client import STATUS, absent, connect, quoted, translated
+from headrace.registry.ledger import Ledger, Record
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+_log = logging.getLogger(__name__)
+
+IDENTITY = "headrace.ledger"
+CHANGE = "headrace.change."
+METRICS = "headrace.metrics"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copy:
+    """What MLflow says of a ledger. changes: by sequence, without metrics. aliases: alias -> version."""
+
+    identity: str | None = None
+    changes: Mapping[int, Record] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+def tags_of(ledger: Ledger) -> dict[str, str]:
+    """The copy of a ledger as tags of its registered model; empty before the first change."""
+    identity = ledger.identity()
+    if identity is None:
+        return {}
+    return {IDENTITY: identity, **{f"{CHANGE}{record.sequence:06}": _text(record) for record in ledger.history()}}
+
+
+def metrics_tag(metrics: Mapping[str, float]) -> str:
+    """What the ledger knows of a version, as the value of its tag METRICS."""
+    return json.dumps(metrics, sort_keys=True)
+
+
+def recover(root: Path, problem: str, tracking_uri: str, *, by_hand: bool = False) -> None:
+    """Bring a ledger that was lost, or is a restored older one, up to what MLflow knows, and say so in the log.
+
+    by_hand: a person is about to say who is champion, so it is no matter that MLflow does not. Raises ConflictError
+    where ledger and MLflow contradict each other, or MLflow does not say enough.
+    """
+    client = connect(tracking_uri)
+    copy = _read(client, problem)
+    if copy is None:  # no such registered model: nothing was registered, or MLflow was emptied
+        return
+    ledger = Ledger(root, problem)
+    own = {record.sequence: record for record in ledger.history()}
+    if not copy.changes:
+        if not own and not by_hand:
+            _check_nothing_was_decided(client, problem, copy)
+        return
+    _check_same(ledger, own, copy)
+    missing = [record for sequence, record in sorted(copy.changes.items()) if sequence > max(own, default=0)]
+    if missing:
+        metrics = _metrics(client, problem)
+        champion = ledger.adopt(copy.identity or "", missing, metrics, challenger=copy.aliases.get("challenger"))
+        what = f"lacked {len(missing)} of {len(copy.changes)} changes" if own else "was lost"
+        _log.warning(
+            "the ledger of %s %s and was made again from MLflow: version %s is champion",
+            problem,
+            what,
+            champion.version,
+        )
+
+
+def _read(client: MlflowClient, problem: str) -> Copy | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        model = client.get_registered_model(problem)
+    except MlflowException as error:
+        if absent(error):
+            return None
+        raise translated(error, f"MLflow, {problem}") from error
+    tags = {str(name): str(value) for name, value in model.tags.items()}
+    changes = (_change(name, value) for name, value in tags.items() if name.startswith(CHANGE))
+    return Copy(
+        identity=tags.get(IDENTITY),
+        changes={record.sequence: record for record in changes},
+        aliases={name: str(version) for name, version in model.aliases.items()},
+    )
+
+
+def _text(record: Record) -> str:
+    plain = {name: getattr(record, name) for name in ("action", "version", "previous", "reason", "at_us")}
+    return json.dumps(plain, sort_keys=True)
+
+
+def _change(name: str, value: str) -> Record:
+    try:
+        fields: dict[str, Any] = json.loads(value)
+        return Record(sequence=int(name.removeprefix(CHANGE)), **fields)
+    except (ValueError, TypeError):
+        raise ConflictError(
+            "this tag is not a change of champion as it was written",
+            where=f"MLflow, {name}",
+            found=[value[:80]],
+            fix="restore a backup, or delete the tag and say who is champion: `headrace promote VERSION`",
+        ) from None
+
+
+def _check_same(ledger: Ledger, own: Mapping[int, Record], copy: Copy) -> None:
+    """The two tell the same history as far as both go."""
+    both = own.keys() & copy.changes.keys()
+    differs = [sequence for sequence in sorted(both) if _text(own[sequence]) != _text(copy.changes[sequence])]
+    other = own and ledger.identity() not in (None, copy.identity)
+    if differs or other:
+        at = f", from change {differs[0]} on" if differs else ""
+        raise ConflictError(
+            f"the ledger here and the model in MLflow tell different histories{at}",
+            where=f"ledger {ledger.problem}",
+            found=[f"champion here: {own[max(own)].version}", f"in MLflow: {copy.changes[max(copy.changes)].version}"],
+            fix=f"another installation uses this MLflow and name: use others; or remove {ledger.path} to follow MLflow",
+        )
+
+
+def _check_nothing_was_decided(client: MlflowClient, problem: str, copy: Copy) -> None:
+    marked = ((str(one.version), one.tags.get(STATUS)) for one in _versions(client, problem))
+    decided = [version for version, status in marked if status in ("passed", "rolled_back")]
+    champion = copy.aliases.get("champion")
+    if champion is not None or decided:
+        raise ConflictError(
+            "there is no ledger, and MLflow does not say how its versions became what they are",
+            where=f"ledger {problem}",
+            found=[f"@champion is version {champion}"] if champion else [f"version {one}" for one in decided],
+            fix="restore ledger/ from a backup, or say who is champion: `headrace promote VERSION`",
+        )
+
+
+def _metrics(client: MlflowClient, problem: str) -> dict[str, dict[str, float]]:
+    """Version -> what the ledger knew of it; of versions that were deleted nothing is left."""
+    tags = {str(one.version): one.tags.get(METRICS) for one in _versions(client, problem)}
+    return {version: json.loads(text) for version, text in tags.items() if text}
+
+
+def _versions(client: MlflowClient, problem: str) -> list[Any]:
+    return list(client.search_model_versions(f"name = {quoted(problem)}"))
