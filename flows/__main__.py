@@ -18,13 +18,17 @@ from flows.temporary import temporary_server
 from headrace.cli.lifecycle import answers, project_folder
 from headrace.cli.services import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.core.home import open_home, owner_only
 from headrace.core.machine import of_the_machine
+from headrace.core.redact import print_redacted
 from headrace.core.settings import Settings, settings
 from headrace.problems.catalogue import load_problem
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 refused or failed, 3 done but a batch was quarantined on the way, 130 interrupted."""
+    owner_only()
+    sys.excepthook = print_redacted
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.command == "deploy":
@@ -67,6 +71,7 @@ def point_prefect(chosen: Settings, api: str | None) -> None:
         raise UnavailableError(
             "the Prefect server does not answer", where=api, fix="start it, or unset PREFECT_API_URL"
         )
+    open_home(chosen.root)
     home = chosen.root / "prefect"
     home.mkdir(parents=True, exist_ok=True)  # Prefect makes no parents, and then its server never comes up
     os.environ["PREFECT_HOME"] = str(home)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -34,10 +35,18 @@ def headrace(*arguments: str, home: Path) -> Outcome:
     """Run a command with its state in `home`."""
     out, err = io.StringIO(), io.StringIO()
     options = () if arguments[0] in STATELESS else ("--home", str(home))
-    with patch.object(sys, "argv", ["headrace", *arguments, *options]), redirect_stdout(out), redirect_stderr(err):
+    umask = os.umask(0o077)
+    with (
+        patch.object(sys, "argv", ["headrace", *arguments, *options]),
+        patch.object(sys, "excepthook", sys.excepthook),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
         try:
             main()
             code = 0
         except SystemExit as exit_:
             code = int(exit_.code or 0)
+        finally:
+            os.umask(umask)  # this process is a test's, not the command's
     return Outcome(code=code, out=out.getvalue(), err=err.getvalue())

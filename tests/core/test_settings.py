@@ -60,3 +60,19 @@ def test_sizes_are_read_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_no_size_is_one_clear_error(text: str) -> None:
     with pytest.raises(DeclarationError, match=r"^--max-memory: .* is no size\. write it as 2GB"):
         byte_size(text, where="--max-memory")
+
+
+@pytest.mark.parametrize("address", ["slack://tokenA/tokenB/hunter22", "mailtos://me:hunter22@example.org", "hunter22"])
+def test_a_wrong_block_is_not_shown_for_it_may_be_an_address(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("HEADRACE_ALERT_BLOCK", f"{address}!")
+    with pytest.raises(DeclarationError, match=r"^setting HEADRACE_ALERT_BLOCK: ") as caught:
+        settings()
+    assert "hunter22" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_a_wrong_setting_is_shown_without_the_secrets_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_MLFLOW_PORT", "http://me:hunter22@host:5000")
+    with pytest.raises(DeclarationError, match=r"HEADRACE_MLFLOW_PORT: .*found: http://\*\*\*@host:5000") as caught:
+        settings()
+    assert "hunter22" not in str(caught.value)

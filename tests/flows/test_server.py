@@ -67,6 +67,14 @@ def test_a_schedule_fires_and_its_runs_succeed(prefect_server: Settings) -> None
             client.delete_deployment(identifier)
 
 
+def test_what_servers_write_is_their_owners_only(prefect_server: Settings) -> None:
+    written = [path for name in ("mlflow", "prefect") for path in (prefect_server.root / name).rglob("*")]
+    logs = [path for path in (prefect_server.root / "run").iterdir() if path.suffix == ".log"]
+    assert {"mlflow.db", "prefect.db"} <= {path.name for path in written}
+    assert logs
+    assert [path for path in written if path.is_file() and path.stat().st_mode & 0o077] == []
+
+
 def test_registering_again_changes_nothing_and_keeps_a_pause(prefect_server: Settings) -> None:
     quiet = Deployment(**{**vars(TICK), "name": "quiet", "interval_s": 86_400})
     first = register([quiet], ROOT)

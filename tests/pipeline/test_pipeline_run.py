@@ -187,22 +187,11 @@ def test_a_deleted_study_is_logged_again(copy: Shop) -> None:
     assert shop.versions() == ["1"]
 
 
-def test_a_deleted_ledger_is_decided_again(copy: Shop) -> None:
-    shop = copy
-    for path in (shop.home / "ledger").iterdir():
-        path.unlink()
-    report = shop.finish()
-    assert "promote" in worked(report)
-    assert report.champion["version"] == "1"
-    assert shop.versions() == ["1"]
-
-
 def test_a_rolled_back_version_is_not_promoted_when_it_is_judged_anew(copy: Shop) -> None:
     shop = copy
-    for folder in (shop.home / "ledger", shop.home / "stages" / "shop" / "promote"):
-        shutil.rmtree(folder)
+    shutil.rmtree(shop.home / "stages" / "shop" / "promote")
     ledger = Ledger(shop.home, "shop")
-    ledger.promote("0", None, "the one before", {}, at_us=0)
+    ledger.promote("0", "1", "the one before", {}, at_us=0)
     ledger.promote("1", "0", "the gate", {}, at_us=1)
     ledger.rollback(at_us=2, reason="angry customers")
     outcome = shop.run().outputs("promote")

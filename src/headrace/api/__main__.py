@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import cast
 
 from headrace.core.errors import HeadraceError, UnavailableError
+from headrace.core.home import open_home, owner_only
+from headrace.core.redact import print_redacted
 from headrace.core.settings import settings
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -35,6 +37,8 @@ def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and serve; 1 with one clear line where that cannot be."""
+    owner_only()
+    sys.excepthook = print_redacted
     try:
         given = _given(arguments)
         problem = load_problem(given.problem)
@@ -64,6 +68,7 @@ def _serve(problem: Problem, host: str, port: int) -> None:
     from headrace.serving.predictor import Policy
 
     chosen = settings()
+    open_home(chosen.root)
     app = create_app(
         chosen.root,
         problem,

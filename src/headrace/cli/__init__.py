@@ -182,13 +182,42 @@ def down(home: HomeOption = None) -> None:
     stop(home)
 
 
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(help="the archive to write, as in backup.tar.gz; none is overwritten")],
+    without_caches: Annotated[
+        bool, typer.Option("--without-caches", help="leave out what a run makes again: stages' outputs")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Write everything of the home into one file, consistent while services run."""
+    from headrace.cli.backup import back_up
+
+    back_up(file, home, without_caches=without_caches)
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="an archive that `headrace backup` wrote")],
+    home: HomeOption = None,
+) -> None:
+    """Make a new home from a backup, here or at another path; a home that holds anything is refused."""
+    from headrace.cli.backup import restore_home
+
+    restore_home(file, home)
+
+
 def main() -> None:
     """Entry point: a refusal is one line on standard error and exit code 1 (130 after Ctrl-C), never a traceback.
 
     So is what the machine refuses: a full disk, a read-only folder.
     """
     from headrace.core.errors import HeadraceError
+    from headrace.core.home import owner_only
+    from headrace.core.redact import print_redacted
 
+    owner_only()
+    sys.excepthook = print_redacted
     try:
         app()
     except HeadraceError as error:

@@ -163,13 +163,18 @@ def project_folder() -> Path:
 
 
 def _record(root: Path, started: Iterable[Started]) -> None:
-    write_kept(_path(root), {"services": [asdict(one) for one in started]})
+    named = [asdict(one) for one in started]
+    write_kept(_path(root), {"home": str(root.absolute()), "services": named})
 
 
 def recorded(root: Path) -> list[Started]:
-    """What `services.json` names, whether it still runs or not."""
+    """What `services.json` names, whether it still runs or not. In a copy of a home it names the services of the
+    home that was copied: a copy uses none of them, and stops none."""
     try:
         record = read_kept(_path(root))
+        home = Path(record.get("home", root))
+        if home.exists() and not home.samefile(root):
+            return []
         return [Started(**fields) for fields in record["services"]]
     except NotFoundError:
         return []

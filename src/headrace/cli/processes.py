@@ -19,6 +19,8 @@ import psutil
 
 #: The variable that carries the mark of a `make up` into everything it starts.
 MARK = "HEADRACE_SERVICES_MARK"
+#: The umask of what is started: its files in the home are their owner's only.
+_OWNER_ONLY = 0o077
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mappi
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=_OWNER_ONLY,
         )
     # Left running on purpose: without this, Popen warns about it when it is collected.
     process.returncode = 0
@@ -66,6 +69,7 @@ def complete(command: Sequence[str], *, mark: str, log: Path, env: Mapping[str, 
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=_OWNER_ONLY,
                 check=False,
             ).returncode
             == 0

@@ -17,8 +17,11 @@ from rich.table import Table
 
 from headrace.cli.lifecycle import Address, Service, running, start_services, stop_services
 from headrace.core.database import require_sound
+from headrace.core.home import open_home
 from headrace.core.hosts import LOOPBACK, reachable
+from headrace.core.redact import redact
 from headrace.core.settings import QUIET, Settings, settings
+from headrace.registry.relocation import relocate
 
 __all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "running", "tracking_uri", "up"]
 
@@ -35,15 +38,19 @@ _DATABASES = {
 def up(problem: str = "flights", home: Path | None = None) -> None:
     """Start what is not running, wait until each answers, and print where."""
     chosen = _settings(home)
+    open_home(chosen.root)
     for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect", chosen.root / "evidently"):
         folder.mkdir(parents=True, exist_ok=True)
     for path, fix in _DATABASES.items():
         require_sound(chosen.root / path, fix)
+    relocate(chosen.root / "mlflow" / "mlflow.db")  # before the server reads it
     console = Console()
     with console.status("starting services"):
         started = start_services(chosen.root, local_services(chosen, problem), host=chosen.host)
     named = {"Prefect": chosen.prefect_api_url, "MLflow": chosen.mlflow_tracking_uri}
-    theirs = [Address(name=name, url=url, state="yours, not started here") for name, url in named.items() if url]
+    theirs = [
+        Address(name=name, url=redact(url), state="yours, not started here") for name, url in named.items() if url
+    ]
     console.print(_table([*theirs, *started]))
     if all(address.state != "started" for address in started):
         console.print("Everything was up already. `make down` stops it.")
@@ -80,9 +87,9 @@ def tracking_uri(settings: Settings) -> str:
 
 
 def addresses(settings: Settings) -> dict[str, str]:
-    """What can be opened in a browser now: name -> address."""
+    """What can be opened in a browser now: name -> address. Not to be called: credentials are masked."""
     named = {"MLflow": settings.mlflow_tracking_uri, "Prefect": settings.prefect_api_url}
-    theirs = {name: url.removesuffix("/api") for name, url in named.items() if url and url.startswith("http")}
+    theirs = {name: redact(url.removesuffix("/api")) for name, url in named.items() if url and url.startswith("http")}
     return {**running(settings.root), **theirs}
 
 

@@ -45,16 +45,23 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
     }
 
 
+def _why_none(root: Path, name: str) -> str:
+    if any((root / "registry" / name / "versions").glob("*.json")) and not Ledger(root, name).path.exists():
+        return "the ledger is gone: run again, and it is made anew from MLflow"
+    return "none yet: run `make run-pipeline`"
+
+
 def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
     """Print it for people or for machines."""
-    found = gather(reference, settings_of(home).root)
+    root = settings_of(home).root
+    found = gather(reference, root)
     if as_json:
         print(json.dumps(found, indent=2))
         return
     console = Console()
     table = Table(show_header=False, title=found["problem"])
     champion = found["champion"]
-    table.add_row("champion", f"version {champion['version']}" if champion else "none yet: run `make run-pipeline`")
+    table.add_row("champion", f"version {champion['version']}" if champion else _why_none(root, found["problem"]))
     for metric, value in (champion["metrics"] if champion else {}).items():
         table.add_row(
             f"  {metric}", f"{value:,.0f}" if metric.endswith(("predictions", "labelled")) else f"{value:.4f}"

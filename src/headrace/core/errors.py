@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from headrace.core.redact import redact
+
 
 class HeadraceError(Exception):
     """Anything Headrace refuses, with the facts as attributes.
 
     what: the fault in one clause. where: file, table, column or setting it was found in.
     found: what else was there (names that do exist, values seen). fix: what to do about it.
+    Passwords and tokens of addresses are masked in all of them.
     """
 
     #: Of a command that ends with it.
@@ -25,10 +28,10 @@ class HeadraceError(Exception):
         fix: str = "",
         **facts: Any,
     ) -> None:
-        self.what = what
-        self.where = where
-        self.found = tuple(found)
-        self.fix = fix
+        self.what = redact(what)
+        self.where = redact(where)
+        self.found = tuple(redact(item) if isinstance(item, str) else item for item in found)
+        self.fix = redact(fix)
         self.facts = facts
         super().__init__(self._message())
 

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import DeclarationError
 from headrace.core.hosts import allowed_hosts
+from headrace.core.redact import redact
 
 #: Set before any dependency is imported: nothing that Headrace starts reports home, and it shares the machine.
 QUIET = {
@@ -25,6 +26,9 @@ QUIET = {
     "EVIDENTLY_DISABLE_TELEMETRY": "1",
     "GIT_PYTHON_REFRESH": "quiet",
 }
+
+#: Settings whose value is never shown, not even when it is wrong.
+_SECRET = ("alert_url", "alert_block")
 
 
 class Settings(BaseSettings):
@@ -105,6 +109,8 @@ def settings() -> Settings:
         wrong = error.errors(include_url=False)[0]
         name = str(wrong["loc"][0])
         variable = name if name.isupper() else f"HEADRACE_{name.upper()}"
+        # Whoever mixes the two up puts an address with its secrets where the name of a block should be.
+        found = [] if name in _SECRET else [redact(str(wrong["input"]))]
         raise DeclarationError(
-            wrong["msg"], where=f"setting {variable}", found=[wrong["input"]], fix="correct it, or unset it"
+            wrong["msg"], where=f"setting {variable}", found=found, fix="correct it, or unset it"
         ) from None

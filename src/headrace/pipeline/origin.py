@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from headrace.core.errors import ConflictError, NotFoundError
-from headrace.core.fingerprint import canonical
+from headrace.core.fingerprint import canonical, fingerprint
 from headrace.core.kept import read_kept, write_kept
 from headrace.pipeline.context import Context
 from headrace.problems.files import FileSource
@@ -53,7 +53,9 @@ def _sources(context: Context) -> dict[str, dict[str, str]]:
     """Table -> where its rows come from, and a digest of them."""
     found = {}
     for table in context.problem.entity_set.tables:
-        digest = str(canonical(table.source))
+        known = canonical(table.source)
+        # A source that gives no digest of its own is known by its fields, which may hold a password.
+        digest = known if isinstance(known, str) else fingerprint(known)
         place = str(table.source.path.absolute()) if isinstance(table.source, FileSource) else digest
         found[table.name] = {"place": place, "digest": digest}
     return found

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace.core.errors import DeclarationError, HeadraceError
+from headrace.core.home import open_home
 from headrace.core.kept import write_kept
 from headrace.pipeline import features, ingest, production, release, training
 from headrace.pipeline.context import Context
@@ -130,6 +131,7 @@ def open_run(reference: str, root: Path, *, tracking_uri: str = "", **options: A
     options: until_us, trials, seed, workers, max_memory (see Context); trials left out means the problem's own number.
     """
     problem = load_problem(reference)
+    open_home(root.absolute())
     chosen = {name: value for name, value in options.items() if value is not None}
     context = Context(
         problem=problem,

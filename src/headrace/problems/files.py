@@ -37,7 +37,14 @@ class FileSource:
 
 
 def as_source(source: str | Path | Source, folder: Path | None = None) -> Source:
-    """The source itself, or the file it names; a relative path is taken from `folder`."""
+    """The source itself, or the file it names; a relative path is taken from `folder`. DataError for an address."""
+    if isinstance(source, str) and "://" in source:
+        raise DataError(
+            "an address is no file",
+            where=f"source {source}",
+            found=FORMATS,
+            fix="export it to a file, or give an object with read() that asks the database",
+        )
     if isinstance(source, str | Path):
         return FileSource((folder or Path()) / source)
     return source

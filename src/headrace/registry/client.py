@@ -7,14 +7,17 @@ store `sqlite:///<root>/mlflow/mlflow.db`, whose artifacts lie in `artifacts` be
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock
 
 from headrace.core.database import require_sound
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
+from headrace.registry.relocation import relocate
 
 if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
@@ -41,16 +44,29 @@ def connect(tracking_uri: str) -> MlflowClient:
     mlflow_settings.MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR.set(False)  # type: ignore[no-untyped-call]
     store = embedded_store(tracking_uri)
     if store is None:
-        return MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        address = without_credentials(tracking_uri)
+        return MlflowClient(tracking_uri=address, registry_uri=address)
     store.parent.mkdir(parents=True, exist_ok=True)
     require_sound(store, _LOST)
     # Two processes that both find an empty database would both migrate it, and one would fail.
     with FileLock(store.with_name(f".{store.name}.lock")), warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        relocate(store)
         client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
         client.search_registered_models(max_results=1)
         client.search_experiments(max_results=1)
     return client
+
+
+def without_credentials(tracking_uri: str) -> str:
+    """A server's address without `user:password@`, which MLflow is given by its own variables instead: its errors and
+    logs repeat the address."""
+    parts = urlsplit(tracking_uri)
+    if parts.username is None:
+        return tracking_uri
+    os.environ["MLFLOW_TRACKING_USERNAME"] = unquote(parts.username)
+    os.environ["MLFLOW_TRACKING_PASSWORD"] = unquote(parts.password or "")
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def embedded_store(tracking_uri: str) -> Path | None:

@@ -32,9 +32,7 @@ CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_
 CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
 """
 #: Not in the schema above, by whose last table a file is known to have them all: ledgers of before have none.
-_IDENTITY = (
-    "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
-)
+_IDENTITY = "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,7 +27,16 @@ from headrace.core.manifest import check_manifest
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
 from headrace.registry.carried import model_code
-from headrace.registry.client import KEY, STATUS, absent, connect, experiment_id, quoted, translated
+from headrace.registry.client import (
+    KEY,
+    STATUS,
+    absent,
+    connect,
+    experiment_id,
+    quoted,
+    translated,
+    without_credentials,
+)
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.definitions import Definition
 
@@ -210,8 +219,9 @@ def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, 
     import mlflow.artifacts
 
     location = client.get_model_version_download_uri(problem, version)
+    address = without_credentials(tracking_uri)
     fetched = mlflow.artifacts.download_artifacts(
-        artifact_uri=location, dst_path=str(target), tracking_uri=tracking_uri, registry_uri=tracking_uri
+        artifact_uri=location, dst_path=str(target), tracking_uri=address, registry_uri=address
     )
     return next(path.parent for path in Path(fetched).rglob("manifest.json"))
 

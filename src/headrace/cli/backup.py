@@ -1,0 +1,61 @@
+"""`headrace backup` and `headrace restore`: a home as one file, and back.
+
+The order in which a home is copied: see `core.archive`. What refers comes before what it is referred to.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from headrace.cli.paths import settings_of
+from headrace.core.archive import Summary, pack, unpack
+from headrace.core.errors import NotFoundError
+from headrace.core.home import open_home
+from headrace.registry.relocation import relocate
+
+_ORDER = (
+    "stages",  # a finished stage refers to everything; what is missing when it is looked at again is made again
+    "runs",
+    "reports",
+    "evidently",
+    "quality",
+    "outbox",  # decisions about versions and windows
+    "predictions",  # made by versions, up to the clock
+    "ledger",  # versions in MLflow; changes that it lacks then are taken from MLflow's copy
+    "store",  # what is published and up to which tick, then the databases that hold it; all at ticks before the clock
+    "store/registry.db",
+    "store/online.db",
+    "lake",  # the clock, then the batches that it says have come
+    "registry",
+    "mlflow/mlflow.db",  # locations of artifacts
+    "mlflow",
+    "prefect",
+)
+#: Of the processes that run now, not of what they know.
+_OF_PROCESSES = ("run",)
+#: What a run makes again. registry/ is small, and which number names which bundle is not made again.
+_CACHES = ("stages",)
+
+
+def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:
+    """Archive the home."""
+    root = settings_of(home).root
+    if not root.is_dir() or not any(root.iterdir()):
+        raise NotFoundError(
+            "there is nothing to back up", where=str(root), fix="name the home: --home or HEADRACE_HOME"
+        )
+    out = (*_OF_PROCESSES, *(_CACHES if without_caches else ()))
+    _tell("backed up", pack(root, file, order=_ORDER, leave_out=out), root, file)
+
+
+def restore_home(file: Path, home: Path | None) -> None:
+    """Make the home from an archive. MLflow's locations name the new place at once."""
+    root = settings_of(home).root
+    summary = unpack(file, root)
+    open_home(root)
+    relocate(root / "mlflow" / "mlflow.db")
+    _tell("restored", summary, file, root)
+
+
+def _tell(what: str, summary: Summary, source: Path, target: Path) -> None:
+    print(f"{what}: {summary.files:,} files, {summary.size / 1e6:,.1f} MB, from {source} to {target}")

@@ -1,0 +1,288 @@
+"""A folder as one file, consistent while services write in it; and back again.
+
+The archive is a .tar.gz of the files, and at its end a manifest of their sha256 sums. What is written while it is made:
+
+- A SQLite file is copied by SQLite's own online backup: one state of it, with its write-ahead log, as of one instant.
+- Every other file is written once and renamed into place, so what is opened is whole, or it is appended to, and its
+  reader drops a last line that was cut.
+- Files refer to each other: a ledger to MLflow's versions, a version to its artifacts, the clock to batches. A writer
+  writes what is referred to first. So what refers is copied first, and what it refers to, never removed, is there
+  when its turn comes. The other way round an archive could name what it does not hold.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import sqlite3
+import tarfile
+import tempfile
+import uuid
+import zlib
+from collections.abc import Iterator, Sequence, Set
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+from headrace.core.errors import ConflictError, CorruptError, HeadraceError, NotFoundError, UnavailableError
+from headrace.core.files import staged_folder, sync_folder
+
+MANIFEST = "headrace-backup.json"
+_FORMAT = 1
+_SQLITE = b"SQLite format 3\0"
+#: Of SQLite files their logs are in the copy already; locks and unfinished files are of running processes.
+_LEFT_OUT = (".lock", ".tmp", "-wal", "-shm", "-journal")
+_DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """What an archive holds. size: bytes of all its files, unpacked."""
+
+    files: int
+    size: int
+
+
+@dataclass(kw_only=True)
+class _Packed:
+    """sums: path -> sha256 and size. links: path -> the one that is the same file, archived under that name."""
+
+    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    inodes: dict[tuple[int, int], str] = field(default_factory=dict)
+
+
+def pack(folder: Path, archive: Path, *, order: Sequence[str], leave_out: Sequence[str] = ()) -> Summary:
+    """Write a folder into a new archive, in one step.
+
+    order: relative paths, what refers before what it is referred to; whatever is below none of them comes first.
+    leave_out: relative paths that are not archived. Raises ConflictError where the archive is there already,
+    CorruptError where a database of the folder is damaged.
+    """
+    if archive.exists():
+        raise ConflictError("there is such a file already", where=str(archive), fix="name another: none is overwritten")
+    if archive.absolute().is_relative_to(folder.absolute()):
+        raise ConflictError("lies in what is archived", where=str(archive), fix="name a file elsewhere")
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    temporary = archive.with_name(f".{archive.name}.{uuid.uuid4().hex}.tmp")
+    packed = _Packed()
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
+                for path in _in_order(folder, order, leave_out):
+                    _add(tar, folder, path, packed, work=archive.parent)
+                manifest = {"format": _FORMAT, "files": packed.sums, "links": packed.links}
+                _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(archive)
+        sync_folder(archive.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _summary(packed.sums)
+
+
+def unpack(archive: Path, folder: Path) -> Summary:
+    """Make a folder from an archive, in one step, every file compared with its sum first.
+
+    Raises ConflictError where the folder holds anything, CorruptError where the archive is damaged or names places
+    outside of the folder, NotFoundError where there is none. Nothing is left behind then.
+    """
+    if not archive.is_file():
+        raise NotFoundError("no such file", where=str(archive))
+    if folder.exists() and any(folder.iterdir()):
+        raise ConflictError(
+            "is not empty", where=str(folder), fix="stop what runs there, and restore to a new folder (HEADRACE_HOME)"
+        )
+    with staged_folder(folder) as staging:
+        staging.chmod(0o700)
+        try:
+            sums = _extract(archive, staging)
+        except HeadraceError:
+            raise
+        except _DAMAGED as error:
+            if isinstance(error, OSError) and error.errno is not None:  # of the disk; gzip's own have no number
+                raise UnavailableError(f"cannot be restored ({error.strerror})", where=str(folder)) from None
+            reason = str(error).split("\n")[0] or type(error).__name__
+            raise CorruptError(f"is no whole archive ({reason})", where=str(archive), fix="use another one") from None
+    return _summary(sums)
+
+
+def _summary(sums: dict[str, dict[str, Any]]) -> Summary:
+    return Summary(files=len(sums), size=sum(int(one["size"]) for one in sums.values()))
+
+
+# -- packing
+
+
+def _in_order(folder: Path, order: Sequence[str], leave_out: Sequence[str]) -> Iterator[Path]:
+    """Files, in the order to copy them: what is in no part of the order first, then part by part."""
+    out = {folder / one for one in leave_out}
+    parts = {folder / one for one in order}
+    yield from _files(folder, out | parts)
+    for part in order:
+        here = folder / part
+        if here.is_dir():
+            yield from _files(here, out | (parts - {here}))
+        elif here.is_file():
+            yield here
+
+
+def _files(folder: Path, out: Set[Path]) -> Iterator[Path]:
+    """Files below a folder. A state file refers to the database beside it, and both to what lies below, so that is the
+    order; and what lies below is listed only when its turn comes, so what came meanwhile is there."""
+    yield from sorted(
+        (path for path in _listed(folder, out) if path.is_file()), key=lambda path: (_is_sqlite(path), path)
+    )
+    for inner in [path for path in _listed(folder, out) if path.is_dir()]:
+        yield from _files(inner, out)
+
+
+def _listed(folder: Path, out: Set[Path]) -> list[Path]:
+    try:
+        found = sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    return [path for path in found if path not in out and not path.name.endswith(_LEFT_OUT)]
+
+
+def _is_sqlite(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
+def _add(tar: tarfile.TarFile, folder: Path, path: Path, packed: _Packed, *, work: Path) -> None:
+    name = path.relative_to(folder).as_posix()
+    if _is_sqlite(path):
+        with tempfile.TemporaryDirectory(dir=work) as temporary:
+            _add_file(tar, name, _snapshot(path, Path(temporary) / "copy.db"), packed)
+        return
+    try:
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino)
+        if stat.st_nlink > 1 and key in packed.inodes:
+            packed.links[name] = packed.inodes[key]
+            return
+        _add_file(tar, name, path, packed)
+        packed.inodes[key] = name
+    except FileNotFoundError:  # replaced, or removed as no longer needed, since the folder was listed
+        return
+
+
+def _snapshot(path: Path, copy: Path) -> Path:
+    """One state of a database that others may be writing."""
+    try:
+        with (
+            # For writing where that can be: a reader alone would leave the log's files behind.
+            closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30.0)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
+            source.backup(target)
+            found = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        raise CorruptError(f"cannot be copied ({error})", where=str(path), fix="see that it is whole") from None
+    if found != "ok":
+        raise CorruptError(f"is damaged ({found.splitlines()[-1]})", where=str(path), fix="restore an earlier backup")
+    return copy
+
+
+def _add_file(tar: tarfile.TarFile, name: str, path: Path, packed: _Packed) -> None:
+    with path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        member = tarfile.TarInfo(name)
+        member.size, member.mtime, member.mode = stat.st_size, int(stat.st_mtime), 0o600
+        reader = _Hashing(file)
+        tar.addfile(member, reader)  # as many bytes as there were: what is appended meanwhile is of later
+        packed.sums[name] = {"sha256": reader.digest.hexdigest(), "size": member.size}
+
+
+def _add_bytes(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode = len(data), 0o600
+    tar.addfile(member, io.BytesIO(data))
+
+
+class _Hashing(io.RawIOBase):
+    """A file that sums up what is read from it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        self.digest.update(data)
+        return data
+
+
+# -- unpacking
+
+
+def _extract(archive: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    manifest: dict[str, Any] | None = None
+    found: dict[str, dict[str, Any]] = {}
+    with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+        for member in tar:
+            _check_member(member, archive)
+            content = tar.extractfile(member)
+            assert content is not None  # a regular file has some
+            if member.name == MANIFEST:
+                manifest = json.loads(content.read())
+            else:
+                found[member.name] = _write(content, folder / member.name)
+        while stream.read(1 << 20):  # to its end, where the sum of all of it is compared
+            pass
+    if manifest is None:
+        raise CorruptError("has no manifest: it was cut, or is no backup of Headrace", where=str(archive))
+    if manifest["format"] != _FORMAT:
+        raise CorruptError(f"is of format {manifest['format']!r}", where=str(archive), found=[_FORMAT])
+    odd = sorted(
+        name for name in found.keys() | manifest["files"].keys() if found.get(name) != manifest["files"].get(name)
+    )
+    if odd:
+        raise CorruptError("its files differ from its manifest", where=str(archive), found=odd, fix="use another one")
+    for name, same in manifest["links"].items():
+        _link(folder, name, same)
+    return found
+
+
+def _check_member(member: tarfile.TarInfo, archive: Path) -> None:
+    """Archives of ours hold plain files below the folder, and nothing else."""
+    if not member.isreg() or not _is_below(member.name):
+        raise CorruptError(
+            "names what no backup holds: a link, or a place outside of the home",
+            where=str(archive),
+            found=[member.name],
+            fix="it is none of `headrace backup`: do not trust it",
+        )
+
+
+def _is_below(name: str) -> bool:
+    parts = PurePosixPath(name).parts
+    return bool(parts) and not name.startswith("/") and ".." not in parts and "\\" not in name and "\0" not in name
+
+
+def _write(content: IO[bytes], path: Path) -> dict[str, Any]:
+    """Write one file; its sum and size."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    digest, size = hashlib.sha256(), 0
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        while data := content.read(1 << 20):
+            digest.update(data)
+            size += len(data)
+            file.write(data)
+    return {"sha256": digest.hexdigest(), "size": size}
+
+
+def _link(folder: Path, name: str, same: str) -> None:
+    if not (_is_below(name) and _is_below(same)):
+        raise ValueError(f"a link from {name} to {same}")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.link(folder / same, folder / name)

@@ -1,0 +1,94 @@
+"""MLflow's artifact locations after a home was moved or copied.
+
+MLflow stores where artifacts lie as absolute paths. In a home at another place they name the old place: a run there
+would write into the home that it was copied from, and find no model once that is gone. MLflow has no relative form that
+works both with a server and without: a relative path is made absolute when it is stored, and `mlflow-artifacts:` needs
+the server to be up. So the locations themselves are the record of where the home was, and are rewritten in one
+transaction when they are found to name another place.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+_log = logging.getLogger(__name__)
+
+#: Where MLflow stores locations: (table, column). All of an experiment's begin with the experiment's own.
+_LOCATIONS = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+_FOLDER = "/mlflow/artifacts"
+_BUSY_S = 30.0
+
+
+def relocate(store: Path) -> bool:
+    """Make the locations in a home's MLflow database name the home that it lies in; whether any did not.
+
+    store: `<home>/mlflow/mlflow.db`; a database elsewhere is left alone, and so is what lies outside of any home.
+    """
+    here = store.absolute().parent / "artifacts"
+    if not store.exists() or not str(here).endswith(_FOLDER):
+        return False
+    with closing(sqlite3.connect(store, timeout=_BUSY_S, isolation_level=None)) as database:
+        moved = {prefix: _at(prefix, here) for prefix in _prefixes(database) if not _is(prefix, here)}
+        if not moved:
+            return False
+        database.execute("BEGIN IMMEDIATE")
+        for table, column in _present(database):
+            for old, new in moved.items():
+                database.execute(
+                    f'UPDATE "{table}" SET "{column}" = ? || substr("{column}", ?)'
+                    f' WHERE "{column}" = ? OR substr("{column}", 1, ?) = ?',
+                    (new, len(old) + 1, old, len(old) + 1, f"{old}/"),
+                )
+        database.execute("COMMIT")
+    _log.warning("this home was at %s: MLflow's locations name its new place now", _path(next(iter(moved))).parents[1])
+    return True
+
+
+def _prefixes(database: sqlite3.Connection) -> Iterator[str]:
+    """The artifact folders of homes that experiments lie in, as they are written: a path, or a file: address."""
+    if ("experiments", "artifact_location") not in _present(database):
+        return
+    rows = database.execute("SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location IS NOT NULL")
+    found = (_prefix(str(location)) for (location,) in rows.fetchall())
+    yield from dict.fromkeys(prefix for prefix in found if prefix)
+
+
+def _prefix(location: str) -> str | None:
+    if not location.startswith(("/", "file:///")):
+        return None
+    head, folder, _ = f"{location}/".rpartition(f"{_FOLDER}/")
+    return f"{head}{_FOLDER}" if folder else None
+
+
+def _path(prefix: str) -> Path:
+    return Path(unquote(urlsplit(prefix).path) if prefix.startswith("file:") else prefix)
+
+
+def _is(prefix: str, here: Path) -> bool:
+    """Whether a location is in this home: by its path, or as the same folder by another (a link)."""
+    there = _path(prefix)
+    return there == here or (there.exists() and here.exists() and there.samefile(here))
+
+
+def _at(prefix: str, here: Path) -> str:
+    return here.as_uri() if prefix.startswith("file:") else str(here)
+
+
+def _present(database: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Those of _LOCATIONS that this version of MLflow has."""
+    return [
+        (table, column)
+        for table, column in _LOCATIONS
+        if column in [row[1] for row in database.execute(f'PRAGMA table_info("{table}")')]
+    ]
