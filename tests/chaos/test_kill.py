@@ -62,7 +62,7 @@ def test_the_undisturbed_run_is_worth_comparing_with(undisturbed: Undisturbed) -
     assert outcome["studies"] == [TRIALS]
     assert outcome["changes"] == 1
     assert 20 < len(outcome["predictions"]) < 100  # ten orders a day, five days
-    assert outcome["champion"][1]["feb_auc"] > 0.5
+    assert outcome["champion"][1]["2024-02-10--2024-02-14_auc"] > 0.5
     assert outcome["half-written"] == []
     assert not outcome["online"][0]
 

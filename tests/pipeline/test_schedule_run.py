@@ -73,7 +73,7 @@ def _ask(context: Context, customer: str, *, hours: int) -> None:
 def test_a_champion_lives_through_its_replayed_days(lived: Shop) -> None:
     record = Ledger(lived.home, "shop").champion()
     assert record is not None
-    assert record.metrics["feb_predictions"] > 20
+    assert record.metrics["2024-02-10--2024-02-12_predictions"] > 20
 
 
 def test_what_fell_due_is_predicted_once_per_entity_and_instant(lived: Shop) -> None:

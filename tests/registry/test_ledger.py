@@ -79,10 +79,10 @@ def test_rollback_of_an_empty_ledger_says_so(ledger: Ledger) -> None:
 
 def test_metrics_are_added_later(ledger: Ledger) -> None:
     ledger.promote("1", None, "first", {"auc": 0.78}, 1)
-    ledger.record_metrics("1", {"may_auc": 0.774})
+    ledger.record_metrics("1", {"2013-05_auc": 0.774})
     champion = ledger.champion()
     assert champion is not None
-    assert champion.metrics == {"auc": 0.78, "may_auc": 0.774}
+    assert champion.metrics == {"auc": 0.78, "2013-05_auc": 0.774}
 
 
 def test_challenger_ends_when_promoted(ledger: Ledger) -> None:

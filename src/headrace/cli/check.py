@@ -8,18 +8,22 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import BEFORE_ALL
+from headrace.core.clock import BEFORE_ALL, iso
 from headrace.core.errors import HeadraceError
-from headrace.lake.conform import check_label, conform
+from headrace.evaluate.splits import time_windows
+from headrace.lake.conform import check_label, conform, ignored_columns
+from headrace.lake.feed import known_before
+from headrace.lake.names import check_column_names
 from headrace.pipeline.ingest import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named
 from headrace.synthesis import across
 from headrace.synthesis.columns import ARRIVAL, ORDER, column_kinds
-from headrace.synthesis.enumerate import every_definition
-from headrace.synthesis.labels import label_values, require_two_values
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.enumerate import Offer, offer
+from headrace.synthesis.joins import check_joins
+from headrace.synthesis.labels import require_two_values
+from headrace.synthesis.spine import build_spine, check_cutoff
 
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
@@ -33,10 +37,11 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
             rows = table.source.read()
             if table.name == problem.spine.table:
                 check_label(problem, rows)
-            tables[table.name] = conform(table, rows, allow_empty=False)
+            check_column_names(problem, table, rows.column_names)
+            tables[table.name] = conform(table, rows, ignored=ignored_columns(problem, table), allow_empty=False)
         except HeadraceError as error:
             found.append(str(error))
-    found += _columns(problem, tables) or [*_foreknown(problem), *_label(problem, tables)]
+    found += _columns(problem, tables) or _unread(problem, tables) or [*_foreknown(problem), *_label(problem, tables)]
     return found, tables
 
 
@@ -68,24 +73,63 @@ def _foreknown(problem: Problem) -> list[str]:
 
 
 def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """What keeps the label from being learnt: it cannot be read, nowhere has a value, or is the same everywhere."""
+    """What keeps the label from being learnt: it cannot be read, has too few values, or is the same everywhere."""
+    if any(name not in tables for name in problem.history_tables):
+        return []  # a source that cannot be read is told already
+    start = problem.feed.start_us if problem.feed is not None else None
     try:
-        if isinstance(problem.label_expression, HorizonLabel):
-            _horizon(problem, tables)
-        elif problem.spine.table in tables:
-            values = label_values(problem, tables[problem.spine.table])
-            require_two_values(problem, values[~np.isnan(values)])
+        _teach(problem, {name: tables[name] for name in problem.history_tables}, start)
     except HeadraceError as error:
-        return [str(error)]
+        return [str(error) if start is None else f"{error} that is of what was known before the feed, {iso(start)}."]
     return []
 
 
-def _horizon(problem: Problem, tables: Mapping[str, pa.Table]) -> None:
-    """Raises for a label with a horizon that has no value, or one only, by the end of what the sources tell."""
-    if len(tables) == len(problem.entity_set.tables):  # a source that cannot be read is told already
-        until = history_end(problem, {name: tables[name] for name in problem.history_tables})
-        spine = build_spine(problem, _Read(tables), end_us=until, now_us=until)
-        require_two_values(problem, spine["label"].drop_null().to_numpy())
+def _teach(problem: Problem, tables: Mapping[str, pa.Table], start_us: int | None) -> None:
+    """Raises where the training rows, as a first run would find them, are too few or of one class."""
+    if start_us is not None:
+        tables = {name: known_before(problem.entity_set.table(name), rows, start_us) for name, rows in tables.items()}
+    until = history_end(problem, tables) if start_us is None else start_us
+    spine = build_spine(problem, _Read(tables), end_us=until, now_us=until)
+    mature = spine.filter(spine["mature"])
+    labels = mature["label"].to_numpy()
+    require_two_values(problem, labels)
+    binary = problem.label_expression.binary
+    time_windows(
+        mature["cutoff"].to_numpy(), mature["label_known"].to_numpy(), until, labels=labels if binary else None
+    )
+
+
+def _unread(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """Bounds and roles of columns that are not there, a cutoff that is no time, keys that cannot be compared."""
+    found = [
+        f"{table.name}: {field}: no column {column!r}. found: {', '.join(tables[table.name].column_names)}."
+        for table in problem.entity_set.tables
+        for field, named in (("bounds", table.bounds), ("roles", table.roles))
+        for column in named
+        if table.name in tables and column not in tables[table.name].column_names
+    ]
+    try:
+        if problem.spine.table in tables:
+            check_cutoff(problem, tables[problem.spine.table].schema)
+        if len(tables) == len(problem.entity_set.tables):
+            check_joins(problem, _Read(tables))
+    except HeadraceError as error:
+        found.append(str(error))
+    return found
+
+
+def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """What is odd, but can be done."""
+    found = list(check_joins(problem, _Read(tables)))
+    if problem.feed is not None:
+        end = history_end(problem, {name: tables[name] for name in problem.history_tables})
+        if end <= problem.feed.start_us:
+            found.append(
+                f"the feed starts at {iso(problem.feed.start_us)} and the sources end before: nothing is replayed"
+            )
+        elif end <= problem.feed.end_us - problem.feed.step_us:
+            found.append(f"the feed ends at {iso(problem.feed.end_us)} and the sources at {iso(end)}: steps are empty")
+    return found
 
 
 class _Read:
@@ -101,12 +145,11 @@ class _Read:
         return rows.append_column(ARRIVAL, come).append_column(ORDER, order)
 
 
-def _offered(problem: Problem, tables: Mapping[str, pa.Table]) -> str:
+def _offered(problem: Problem, tables: Mapping[str, pa.Table], found: Offer) -> str:
     """How many features would be tried, what the cap cuts, and what the paths that go up and down again would cost."""
     schemas, rows = {name: table.schema for name, table in tables.items()}, _Read(tables)
-    every, cap = len(every_definition(problem, schemas, rows)), problem.max_candidates
-    said = f"{min(every, cap)} candidate features"
-    said += f" ({every - cap} more are cut by max_candidates={cap})" if every > cap else ""
+    said = f"{len(found.definitions)} candidate features"
+    said += f" ({found.cut} more are cut by max_candidates={problem.max_candidates})" if found.cut else ""
     up_and_down = across.across_definitions(problem, column_kinds(problem, schemas), rows)
     left = [item for item in up_and_down if not item.offered]
     if up_and_down:
@@ -129,7 +172,10 @@ def check_problem(reference: str) -> None:
         print(f"fault: {fault}")
     if found:
         sys.exit(1)
-    offered = _offered(problem, tables)
+    offered = offer(problem, {name: table.schema for name, table in tables.items()}, _Read(tables))
+    told = _offered(problem, tables, offered)
     for name, table in tables.items():
         print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
-    print(f"{problem.name}: nothing wrong; {offered}")
+    for warning in (*_warnings(problem, tables), *offered.warnings):
+        print(f"warning: {warning}")
+    print(f"{problem.name}: nothing wrong; {told}")

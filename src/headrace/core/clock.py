@@ -63,6 +63,26 @@ def iso(instant_us: int) -> str:
     return from_us(instant_us).isoformat().replace("+00:00", "Z")
 
 
+def window_name(start_us: int, end_us: int) -> str:
+    """A name for [start, end), for people and file systems, that no other window has.
+
+    `2013-05` for a calendar month, `2013-05-09` for a day, `2013-05-09--2014-02-01` for days, the last one included,
+    and `2013-05-09T0600--2013-05-09T1830` in UTC for any other; seconds and microseconds where there are some.
+    """
+    start, end = from_us(start_us), from_us(end_us)
+    if start_us % DAY or end_us % DAY:
+        return f"{_compact(start)}--{_compact(end)}"
+    if start.day == end.day == 1 and (end.year - start.year) * 12 + end.month - start.month == 1:
+        return f"{start:%Y-%m}"
+    last = from_us(end_us - DAY)
+    return f"{start:%Y-%m-%d}" if last == start else f"{start:%Y-%m-%d}--{last:%Y-%m-%d}"
+
+
+def _compact(instant: datetime) -> str:
+    fine = "%S.%f" if instant.microsecond else "%S" if instant.second else ""
+    return f"{instant:%Y-%m-%dT%H%M{fine}}"
+
+
 def floor_to_tick(instant_us: int, tick_us: int) -> int:
     """The last tick at or before an instant; ticks are counted from the epoch."""
     return instant_us - instant_us % tick_us

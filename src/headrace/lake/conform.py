@@ -32,20 +32,28 @@ def conform(
     *,
     expected: pa.Schema | None = None,
     required: Iterable[str] = (),
+    ignored: Iterable[str] = (),
     allow_empty: bool = True,
 ) -> pa.Table:
     """The rows of a declared table with kept types only.
 
     expected: the schema that earlier batches have, for columns to be read as before. required: columns besides the
-    declaration's own that must be there. A column of a nested type is refused, or left out if its role is `ignore`.
+    declaration's own that must be there. ignored: columns that nothing reads, besides those whose role is `ignore`:
+    what cannot be kept of them is empty, and nobody hears of it.
     """
+    required = tuple(required)
     _check_columns(table, rows, required)
     if rows.num_rows == 0 and not allow_empty:
         raise DataError("the table has no rows", where=table.name, fix="check its source: at least one row is needed")
+    read = {*table.keys, *table.time_columns, *table.known_at, *required}
+    silent = {*ignored, *(name for name, role in table.roles.items() if role == "ignore")} - read
+    for name in table.keys:
+        _check_decimals(f"{table.name}.{name}", rows.column(name))
     columns = {
-        name: _column(table, name, rows.column(name), expected)
+        name: _ignored(table, name, rows.column(name), expected)
+        if name in silent
+        else _column(table, name, rows.column(name), expected)
         for name in rows.column_names
-        if table.roles.get(name) != "ignore" or not pa.types.is_nested(rows.schema.field(name).type)
     }
     conformed = pa.table(columns)
     _check_keys(table, conformed)
@@ -61,6 +69,14 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
     if isinstance(label, HorizonLabel) and label.table == table_name:
         names += label.columns  # `until` is declared with its known time, and so required anyway
     return tuple(name for name in dict.fromkeys(names) if name)
+
+
+def ignored_columns(problem: Problem, table: Table) -> tuple[str, ...]:
+    """Columns of a table that the problem ignores, or the table itself, and that nothing else of it reads."""
+    read = {*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name)}
+    names = [name.partition(".")[2] for name in problem.ignore if name.partition(".")[0] == table.name]
+    names += [name for name, role in table.roles.items() if role == "ignore"]
+    return tuple(name for name in dict.fromkeys(names) if name not in read)
 
 
 def check_label(problem: Problem, rows: pa.Table) -> pa.Table:
@@ -98,6 +114,18 @@ def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> Non
         )
 
 
+def _ignored(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> pa.ChunkedArray:
+    """A column that nothing reads: all null where it cannot be kept, alone or beside what earlier batches have."""
+    empty = pa.chunked_array([pa.nulls(len(column))])
+    try:
+        kept = _column(table, name, column, expected)
+    except DataError:
+        return empty
+    before = expected.field(name).type if expected is not None and name in expected.names else kept.type
+    fits = kept.type == before or pa.types.is_null(before) or {kept.type, before} <= {pa.int64(), pa.float64()}
+    return kept if fits else empty
+
+
 def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> pa.ChunkedArray:
     where = f"{table.name}.{name}"
     if pa.types.is_dictionary(column.type):
@@ -112,6 +140,14 @@ def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schem
     if pa.types.is_floating(column.type):
         column = _finite(where, column)
     return column
+
+
+def _check_decimals(where: str, column: pa.ChunkedArray) -> None:
+    """DataError for a key of decimals some of which become the same number in 64 bits."""
+    if pa.types.is_decimal(column.type):
+        distinct = pc.unique(column)
+        if len(pc.unique(distinct.cast(pa.float64()))) < len(distinct):
+            raise DataError("a key of more digits than a number holds", where=where, fix="write the column as text")
 
 
 def _kept(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:

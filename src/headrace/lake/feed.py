@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.lake import known
-from headrace.lake.conform import ARRIVAL, TIMESTAMP, check_label, conform
+from headrace.lake.conform import ARRIVAL, TIMESTAMP, check_label, conform, ignored_columns
+from headrace.lake.names import check_column_names
 from headrace.problems.files import as_source
 from headrace.schema import Problem, Table
 
@@ -35,7 +36,7 @@ def bootstrap(problem: Problem) -> dict[str, pa.Table]:
     if feed is None:
         return tables
     return {
-        table.name: known_before(table, conform(table, tables[table.name]), feed.start_us)
+        table.name: known_before(table, _conformed(problem, table, tables[table.name]), feed.start_us)
         for table in problem.entity_set.tables
     }
 
@@ -43,7 +44,7 @@ def bootstrap(problem: Problem) -> dict[str, pa.Table]:
 def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
     """Messages of [from_us, to_us) by table, with `_arrival`, in the order they came; tables without any are absent."""
     found = {
-        table.name: messages(table, conform(table, _source(problem, table)), from_us, to_us)
+        table.name: messages(table, _conformed(problem, table, _source(problem, table)), from_us, to_us)
         for table in problem.entity_set.tables
         if table.time is not None
     }
@@ -80,6 +81,11 @@ def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table
     together = pa.concat_tables(parts).combine_chunks()
     arrival = together.column(ARRIVAL).cast(pa.int64()).to_numpy()
     return together.take(pa.array(np.argsort(arrival, kind="stable")))
+
+
+def _conformed(problem: Problem, table: Table, rows: pa.Table) -> pa.Table:
+    check_column_names(problem, table, rows.column_names)
+    return conform(table, rows, ignored=ignored_columns(problem, table))
 
 
 def _source(problem: Problem, table: Table) -> pa.Table:

@@ -25,8 +25,9 @@ from headrace.schema import Problem
 from headrace.synthesis.carry import carry_over
 from headrace.synthesis.definitions import Definition, from_json, stored, to_json
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
+from headrace.synthesis.enumerate import offer
 from headrace.synthesis.finish import finish
+from headrace.synthesis.joins import check_joins
 from headrace.synthesis.labels import require_two_values
 from headrace.synthesis.select import select
 from headrace.synthesis.spine import build_spine
@@ -69,10 +70,12 @@ def content_digest(table: pa.Table) -> str:
 def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     problem, snapshot = context.problem, snapshot_of(context, needs["ingest"])
     until = needs["ingest"].facts["until_us"]
+    lonely = check_joins(problem, snapshot)
     spine = build_spine(problem, snapshot, end_us=until, now_us=until)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
-    definitions = enumerate_definitions(problem, schemas(problem, snapshot), snapshot)
+    offered = offer(problem, schemas(problem, snapshot), snapshot)
+    definitions, warnings = offered.definitions, (*lonely, *offered.warnings)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)
     del spine
     parquet.write(training, folder / "spine.parquet")
@@ -83,6 +86,7 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
         "rows": training.num_rows,
         "censored": censored,
         "candidates": len(definitions),
+        "warnings": list(warnings),
         "spine_digest": content_digest(training.select(["cutoff", "label"])),
     }
 

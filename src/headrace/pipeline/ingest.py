@@ -12,7 +12,8 @@ import pyarrow as pa
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.lake import feed, known
-from headrace.lake.conform import TIMESTAMP, conform, required_columns
+from headrace.lake.conform import TIMESTAMP, conform, ignored_columns, required_columns
+from headrace.lake.names import check_column_names
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.mending import mend_lake
@@ -48,14 +49,17 @@ def ingest(
 def _ingest_table(
     lake: Lake, problem: Problem, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool
 ) -> Ingested:
+    ignored = ignored_columns(problem, table)
     try:
+        check_column_names(problem, table, rows.column_names)
         required = required_columns(problem, table.name)
-        conformed = conform(table, rows, expected=lake.schema(table.name), required=required)
+        conformed = conform(table, rows, expected=lake.schema(table.name), required=required, ignored=ignored)
     except DataError as error:
         return _quarantine(
             lake, table, rows, [{"expectation": "conforms to its declaration", "reason": str(error)}], arrival_us
         )
-    verdict = validate_batch(table, conformed, lake.root / "quality" / problem.name)
+    looked_at = conformed.select([name for name in conformed.column_names if name not in ignored])
+    verdict = validate_batch(table, looked_at, lake.root / "quality" / problem.name)
     if not verdict.success:
         return _quarantine(lake, table, conformed, verdict.reasons, arrival_us)
     batch = lake.append(table, conformed, arrival_us=arrival_us, bootstrap=bootstrap)
@@ -141,7 +145,9 @@ def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
     """The last instant that the sources tell of: what is new in them arrived then, just before the clock's new now."""
     declared = {name: problem.entity_set.table(name) for name in problem.history_tables}
     rows = {
-        name: conform(table, batches[name], required=required_columns(problem, name))
+        name: conform(
+            table, batches[name], required=required_columns(problem, name), ignored=ignored_columns(problem, table)
+        )
         for name, table in declared.items()
     }
     return history_end(problem, rows) - 1

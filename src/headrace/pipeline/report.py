@@ -76,7 +76,7 @@ def summarise(
         champion=champion,
         addresses=addresses,
         decision=_decision_line(done["promote"].facts),
-        notes=tuple(done["promote"].facts["proposals"]),
+        notes=(*done["synthesise"].facts["warnings"], *done["promote"].facts["proposals"]),
         quarantined=tuple(done["ingest"].facts["quarantined"]),
         artifacts=tuple(_artifacts(context, done, addresses)),
         study=str(done["search"].folder / STUDY_REPORT),
@@ -84,7 +84,7 @@ def summarise(
 
 
 def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[str, str]) -> list[Artifact]:
-    name = context.problem.name.replace("_", "-")
+    name = context.problem.name.lower().replace("_", "-")
     decision = done["promote"].facts
     found = [
         Artifact(

@@ -32,7 +32,7 @@ class FileSource:
         return _digest(path, mtime_ns, size)
 
     def read(self) -> pa.Table:
-        """All rows. Raises DataError for a missing, unreadable or unsupported file and for times without a zone."""
+        """All rows. Raises DataError for a missing, unreadable or unsupported file."""
         return _read(*_stamp(self.path))
 
 
@@ -59,11 +59,9 @@ def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> p
     if not path.exists():
         raise DataError("no such file", where=str(path), found=_neighbours(path), fix="check the table's source")
     try:
-        rows = _parse(path, types or {})
+        return _parse(path, types or {})
     except (pa.ArrowInvalid, OSError) as error:
         raise DataError(f"cannot be read: {_first_line(error)}", where=str(path), fix="correct the file") from None
-    _refuse_naive(path, rows)
-    return rows
 
 
 def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
@@ -77,12 +75,6 @@ def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
         )
         return pyarrow.csv.read_csv(path, convert_options=options)
     raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
-
-
-def _refuse_naive(path: Path, rows: pa.Table) -> None:
-    for field in rows.schema:
-        if pa.types.is_timestamp(field.type) and field.type.tz is None:
-            raise DataError(**naive(field.name, str(path)))
 
 
 def naive(column: str, where: str) -> dict[str, str]:

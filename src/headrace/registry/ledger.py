@@ -186,7 +186,7 @@ class Ledger:
             database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_text(version),))
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
-        """Add to what is known about a version (`may_auc` is only known after May)."""
+        """Add to what is known about a version (`2013-05_auc` is only known after May)."""
         with self._database.write() as database:
             _merge_metrics(database, str(version), metrics)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.core.errors import DeclarationError
+from headrace.core.names import LONGEST_COLUMN, check_name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,6 @@ class Entity:
     parent: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise DeclarationError(f"{self.name!r} cannot name an entity", fix="use letters, digits and underscores")
+        check_name(self.name, "an entity", LONGEST_COLUMN)
         if not self.join_keys:
             raise DeclarationError("an entity needs a join key", where=self.name)

@@ -47,6 +47,10 @@ class EntitySet:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", tuple(self.tables))
         object.__setattr__(self, "relationships", tuple(self.relationships))
+        for kind, items in ((Table, self.tables), (Relationship, self.relationships)):
+            for item in items:
+                if not isinstance(item, kind):
+                    raise DeclarationError(f"{item!r} is no {kind.__name__}", where="entity set")
         names = [table.name for table in self.tables]
         for name in names:
             if names.count(name) > 1:

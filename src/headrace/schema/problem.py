@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import UnionType
 from typing import Literal
 
 from headrace.core.clock import parse_duration, to_us
 from headrace.core.errors import DeclarationError
+from headrace.core.names import LONGEST_PROBLEM, check_name
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
@@ -86,8 +88,16 @@ class Replay:
     steps: int = 31
 
     def __post_init__(self) -> None:
-        to_us(self.start)
-        parse_duration(self.step)
+        try:
+            self.start_us, self.step_us  # noqa: B018  validates both
+        except (ValueError, TypeError, AttributeError):
+            raise DeclarationError(
+                f"start={self.start!r} is no instant",
+                where="feed",
+                fix='write it as "2024-02-01" or "2024-02-01T06:00:00Z"',
+            ) from None
+        if not isinstance(self.steps, int) or self.steps < 0:
+            raise DeclarationError(f"steps={self.steps!r}", where="feed", fix="give how many steps are lived through")
 
     @property
     def start_us(self) -> int:
@@ -96,6 +106,11 @@ class Replay:
     @property
     def step_us(self) -> int:
         return parse_duration(self.step)
+
+    @property
+    def end_us(self) -> int:
+        """Where the main job's replay ends."""
+        return self.start_us + self.steps * self.step_us
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,9 +163,15 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name in _TUPLES:
+            if isinstance(getattr(self, name), str):
+                raise DeclarationError(
+                    f"{name}={getattr(self, name)!r} is one text",
+                    where=str(self.name),
+                    fix="give a list, with brackets",
+                )
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not self.name.isidentifier():
-            raise DeclarationError(f"{self.name!r} cannot name a problem", fix="use letters, digits and underscores")
+        check_name(self.name, "a problem", LONGEST_PROBLEM, ascii_only=True)
+        self._check_types()
         if self.metric not in METRICS:
             raise DeclarationError(f"no metric {self.metric!r}", where=self.name, found=METRICS)
         for name in ("trials", "search_seconds", "trial_seconds", "trial_memory_mb"):
@@ -177,6 +198,30 @@ class Problem:
         names = [entity.name for entity in self.all_entities]
         if len(set(names)) < len(names):
             raise DeclarationError("two entities share a name", where=self.name, found=names)
+
+    def _check_types(self) -> None:
+        """What Python itself does not check, and what would be found out much later, or by a traceback."""
+        wanted: dict[str, tuple[type | UnionType, str]] = {
+            "entity_set": (EntitySet, "EntitySet(tables=[...])"),
+            "spine": (EachRow | Every, 'each_row("orders", cutoff="placed")'),
+            "feed": (Replay | None, 'Replay(start="2024-02-01")'),
+            "monitoring": (Monitoring, 'Monitoring(window="7d")'),
+            "label": (str, "a text"),
+            "margin": (int | float, "a number"),
+            "depth": (int, "a whole number"),
+            "trials": (int, "a whole number"),
+            "max_features": (int, "a whole number"),
+            "max_candidates": (int, "a whole number"),
+        }
+        for name, (kind, example) in wanted.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise DeclarationError(f"{name}={value!r}", where=self.name, fix=f"give {example}")
+        for name in ("search_seconds", "trial_seconds", "trial_memory_mb"):
+            if not isinstance(getattr(self, name), int | float | None):
+                raise DeclarationError(f"{name}={getattr(self, name)!r}", where=self.name, fix="give a number")
+        if self.max_features < 1:
+            raise DeclarationError(f"max_features={self.max_features} leaves no feature", where=self.name)
 
     def _check_schedule(self, spine: Every) -> None:
         where = f"{self.name}: spine every {spine.step}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
+from headrace.core.names import LONGEST_TABLE, check_name
 from headrace.schema.expressions import TimeExpression
 
 if TYPE_CHECKING:
@@ -53,10 +55,11 @@ class Table:
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier():
-            raise DeclarationError(f"{self.name!r} cannot name a table", fix="use letters, digits and underscores")
+        check_name(self.name, "a table", LONGEST_TABLE)
         if not self.keys:
             raise DeclarationError("a table needs a key", where=self.name, fix="name the columns that tell rows apart")
+        if len(set(self.keys)) < len(self.keys):
+            raise DeclarationError("a column stands in the key twice", where=self.name, found=self.keys)
         if self.time is None and (self.known or self.known_at):
             raise DeclarationError(
                 "known times on a table without time", where=self.name, fix="declare its event time: time='...'"
@@ -64,6 +67,8 @@ class Table:
         for column, role in self.roles.items():
             if role not in ROLES:
                 raise DeclarationError(f"{role!r} is no role", where=f"{self.name}.{column}", found=ROLES)
+        for column, limits in self.bounds.items():
+            _check_bounds(f"{self.name}.{column}", limits)
         for text in (self.known, *self.known_at.values()):
             if text is not None:
                 TimeExpression.parse(text)
@@ -92,3 +97,17 @@ class Table:
         expressions = [self.row_known, *(TimeExpression.parse(text) for text in self.known_at.values())]
         names = [self.time, *(expression.column for expression in expressions if expression is not None)]
         return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def _check_bounds(where: str, limits: object) -> None:
+    """DeclarationError unless limits are (low, high), numbers or None, one of them at least, the low one not above."""
+    fix = "write (low, high), with None for no limit on one side"
+    if not isinstance(limits, tuple | list) or len(limits) != 2:
+        raise DeclarationError(f"bounds of {limits!r}", where=where, fix=fix)
+    numbers = [limit for limit in limits if limit is not None]
+    if not all(isinstance(limit, int | float) and math.isfinite(limit) for limit in numbers):
+        raise DeclarationError(f"bounds that are no numbers: {limits!r}", where=where, fix=fix)
+    if not numbers:
+        raise DeclarationError("bounds without a limit", where=where, fix="give one, or leave the column out of bounds")
+    if len(numbers) == 2 and numbers[0] > numbers[1]:
+        raise DeclarationError(f"nothing is between {numbers[0]} and {numbers[1]}", where=where, fix=fix)

@@ -17,6 +17,7 @@ What is offered, and how many, is decided here and nowhere else:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -36,7 +37,7 @@ from headrace.synthesis.combine import row_transforms, stored_transforms
 from headrace.synthesis.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform
 from headrace.synthesis.engine import Tables
 from headrace.synthesis.interesting import with_interesting_values
-from headrace.synthesis.offered import check_names, wanted
+from headrace.synthesis.offered import check_names, idle_patterns, wanted
 from headrace.synthesis.requested import requested_definitions
 from headrace.synthesis.stacked import stacked_definitions
 from headrace.synthesis.stacking import depth, relative
@@ -57,6 +58,15 @@ _EVERY_LOOKBACK = ("mean", "percent_true", "count")
 _TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """The candidates of a problem. cut: how many more there are beyond `max_candidates`. warnings: for people."""
+
+    definitions: tuple[Definition, ...]
+    cut: int
+    warnings: tuple[str, ...]
+
+
 def enumerate_definitions(
     problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
 ) -> tuple[Definition, ...]:
@@ -64,16 +74,41 @@ def enumerate_definitions(
 
     schemas: the Arrow schema of every table. tables: their rows, from which interesting values and the cost of going
     up and down again are told; without them neither is offered. Raises DeclarationError where a column's name collides
-    with the derived label's, where the declaration names what is not there or does not fit, and where a pattern of
-    `include` or `exclude` fits no candidate.
+    with the derived label's, where the declaration names what is not there or does not fit, and where `include`
+    and `exclude` leave nothing.
     """
-    return tuple(every_definition(problem, schemas, tables)[: problem.max_candidates])
+    return offer(problem, schemas, tables).definitions
 
 
-def every_definition(
-    problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
-) -> list[Definition]:
-    """What `enumerate_definitions` cuts."""
+def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None) -> Offer:
+    """What `enumerate_definitions` gives, with how many there would be without the cap, and warnings."""
+    candidates = _candidates(problem, schemas, tables)
+    every = _first_of_each_slug(sorted(wanted(problem, candidates), key=_tier))
+    return Offer(
+        definitions=tuple(every[: problem.max_candidates]),
+        cut=max(0, len(every) - problem.max_candidates),
+        warnings=(*idle_patterns(problem, candidates), *_alike(schemas)),
+    )
+
+
+def _alike(schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
+    """A warning for columns of a table whose features would share a name in the model."""
+    told = []
+    for table, schema in schemas.items():
+        by_slug: dict[str, list[str]] = {}
+        for name in schema.names:
+            by_slug.setdefault(RowColumn(column=name, kind="numeric").slug, []).append(name)
+        for first, *others in by_slug.values():
+            if others:
+                alike = ", ".join(repr(name) for name in others)
+                told.append(
+                    f"{table}: {alike} has no features of its own: it differs from {first!r} by case or signs only"
+                )
+    return tuple(told)
+
+
+def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None) -> list[Definition]:
+    """Everything that could be offered, each once, before the problem's patterns."""
     if problem.spine.table in schemas:
         check_label_name(problem, schemas[problem.spine.table])
     kinds = column_kinds(problem, schemas)
@@ -98,7 +133,7 @@ def every_definition(
         *stacked_definitions(problem, kinds),
         *(item.definition for item in _across(problem, kinds, tables) if item.offered),
     ]
-    return _first_of_each_slug(sorted(wanted(problem, dict.fromkeys(candidates)), key=_tier))
+    return list(dict.fromkeys(candidates))
 
 
 def _across(problem: Problem, kinds: Kinds, tables: Tables | None) -> tuple[Across, ...]:

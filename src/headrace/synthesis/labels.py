@@ -64,7 +64,7 @@ def require_two_values(problem: Problem, known: Floats) -> None:
 
 def _holds(column: pa.Array, operator: str, value: object, where: str) -> Floats:
     text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-    if text != isinstance(value, str):
+    if text != isinstance(value, str) or pa.types.is_temporal(column.type):
         raise DataError(
             f"a column of type {column.type} cannot be compared with {value!r}",
             where=where,

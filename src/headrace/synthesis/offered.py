@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from headrace.core.errors import DeclarationError
 from headrace.schema import Problem
@@ -44,24 +45,46 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
             )
 
 
-def wanted(problem: Problem, definitions: Iterable[Definition]) -> list[Definition]:
-    """Those whose names fit `include` (if there is one) and not `exclude`. A pattern that fits nothing is refused."""
-    found = list(definitions)
-    names = [definition.name for definition in found]
-    for field, patterns in (("include", problem.include), ("exclude", problem.exclude)):
-        for pattern in patterns:
-            if not any(_fits(pattern, name) for name in names):
-                raise DeclarationError(
-                    f"{field}: no candidate feature fits {pattern!r}",
-                    where=problem.name,
-                    fix="a pattern is held against a whole name, as in '*.MEAN(*)'",
-                )
-    return [
+def wanted(problem: Problem, definitions: Sequence[Definition]) -> list[Definition]:
+    """Those whose names fit `include` (if there is one) and not `exclude`. DeclarationError where none does."""
+    found = [
         definition
-        for definition in found
+        for definition in definitions
         if (not problem.include or any(_fits(pattern, definition.name) for pattern in problem.include))
         and not any(_fits(pattern, definition.name) for pattern in problem.exclude)
     ]
+    if not found and (problem.include or problem.exclude):
+        raise DeclarationError(
+            "include and exclude leave no candidate feature",
+            where=problem.name,
+            found=idle_patterns(problem, definitions) or (*problem.include, *problem.exclude),
+            fix="a pattern is held against a whole name, as in '*.MEAN(*)'",
+        )
+    return found
+
+
+def idle_patterns(problem: Problem, definitions: Sequence[Definition]) -> tuple[str, ...]:
+    """A warning for each pattern of `include` and `exclude` that fits no candidate, with the names nearest to it."""
+    names = [definition.name for definition in definitions]
+    return tuple(
+        _idle(field, pattern, names)
+        for field, patterns in (("include", problem.include), ("exclude", problem.exclude))
+        for pattern in patterns
+        if not any(_fits(pattern, name) for name in names)
+    )
+
+
+def _idle(field: str, pattern: str, names: list[str]) -> str:
+    """Near is by the whole name, or else by what stands between the signs of the pattern."""
+    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.6)
+    words = [word.lower() for word in re.findall(r"\w+", pattern)]
+    near = near or sorted(names, key=lambda name: -_likeness(words, name))[:3]
+    return f"{field}: no candidate feature fits {pattern!r}. near it: {', '.join(near)}"
+
+
+def _likeness(words: list[str], name: str) -> float:
+    parts = [part.lower() for part in re.findall(r"\w+", name)]
+    return sum(max((difflib.SequenceMatcher(None, word, part).ratio() for part in parts), default=0) for word in words)
 
 
 def _fits(pattern: str, name: str) -> bool:

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.core.errors import DataError
 from headrace.schema import DUE, Every, HorizonLabel, Problem
 from headrace.synthesis.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
 from headrace.synthesis.engine import Tables
@@ -38,6 +39,7 @@ def build_spine(
         return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us)
     table = problem.spine_table
     rows = snapshot.table(table.name)
+    check_cutoff(problem, rows.schema)
     cutoffs = expression_instants(table, problem.cutoff, rows)
     keys, _ = encode_rows([plain(rows[column]) for column in table.keys])
     order = _numpy(rows, ORDER)
@@ -55,6 +57,17 @@ def build_spine(
         by_key, known_by_key = _labels(problem, rows, keys, order, now_us)
         label, label_known = by_key[keys[chosen]], known_by_key[keys[chosen]]
     return _assemble(problem, rows, chosen, cutoffs[chosen], label, label_known, now_us)
+
+
+def check_cutoff(problem: Problem, schema: pa.Schema) -> None:
+    """DataError unless the column that the cutoff is read from holds times. schema: of the spine's table."""
+    kind = schema.field(problem.cutoff.column).type
+    if not pa.types.is_timestamp(kind):
+        raise DataError(
+            f"the cutoff is no time: the column holds {kind}",
+            where=f"{problem.spine.table}.{problem.cutoff.column}",
+            fix="name a column of times, with their zone",
+        )
 
 
 def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:

@@ -1,0 +1,27 @@
+"""How long names may be: folders, files, MLflow's and Feast's tables hold 255 bytes, and join several names in one."""
+
+from __future__ import annotations
+
+from headrace.core.errors import DeclarationError
+
+#: Bytes in UTF-8. A view is called PROBLEM__ENTITY, a Feast entity PROBLEM__COLUMN, a feature by several of them.
+LONGEST_PROBLEM, LONGEST_TABLE, LONGEST_COLUMN = 60, 100, 150
+
+
+def is_overlong(name: str, most: int) -> bool:
+    """Whether a name takes more than so many bytes."""
+    return len(name.encode("utf-8", "replace")) > most
+
+
+def check_name(name: object, of: str, most: int, *, ascii_only: bool = False) -> None:
+    """DeclarationError unless a name is letters, digits and underscores, and not too long.
+
+    of: what it names, "a problem". ascii_only: pages and addresses of services have the name too.
+    """
+    letters = "letters a to z, digits" if ascii_only else "letters, digits"
+    if not isinstance(name, str) or not name.isidentifier() or (ascii_only and not name.isascii()):
+        raise DeclarationError(f"{name!r} cannot name {of}", fix=f"use {letters} and underscores")
+    if is_overlong(name, most):
+        raise DeclarationError(
+            f"{name[:40]!r}... cannot name {of}: it has {len(name.encode())} bytes", fix=f"use at most {most}"
+        )
