@@ -140,7 +140,6 @@ ODD = (
         says=("'20.2.2024' is no instant",)),
     Odd(name="a feed that starts before the data", change=field('feed=Replay(start="2020-02-10")'),
         says=("no row has a mature label", "2020-02-10")),
-    Odd(name="too few rows", change=orders(lambda rows: rows.slice(0, 30)), says=("time windows", "load more history")),
     Odd(name="keys that are dates and texts", change=keys(pa.date32(), pa.string()),
         says=("customers.customer_id", "timestamp", "orders.customer_id", "string")),
     Odd(name="keys that are whole numbers and texts", change=keys(pa.int64(), pa.string())),
@@ -154,6 +153,7 @@ ODD = (
     Odd(name="column with a slash", change=with_column("a/b")),
     Odd(name="column in unicode", change=with_column("größe_日本 €")),
     Odd(name="key that is a time", change=declared('key="order_id"', 'key=("customer_id", "placed")')),
+    Odd(name="a lookback beyond 64 bits", change=declared('"7d")', '"999999999d")'), says=("a thousand years",)),
     Odd(name="lookback longer than the data", change=declared('"7d")', '"9000d")')),
     Odd(name="tick longer than the lookbacks", change=declared('tick="15min"', 'tick="30d"')),
 )  # fmt: skip
@@ -178,6 +178,7 @@ def test_check_takes_it_or_says_what_is_wrong_in_one_line(odd: Odd, tmp_path: Pa
         (field('include=["*.MEAN(*)", "*amuont*"]'), ("include: no candidate feature fits '*amuont*'", "amount")),
         (with_column("Amount"), ("orders: 'Amount'", "'amount' by case")),
         (keys(pa.string(), pa.date32()), ("no row of orders finds its row in customers",)),
+        (orders(lambda rows: rows.slice(0, 30)), ("a run will stop", "time windows", "load more history")),
         (field('feed=Replay(start="2025-02-10")'), ("the feed starts at 2025-02-10", "nothing is replayed")),
         (field('feed=Replay(start="2024-02-20", steps=90)'), ("the feed ends at", "steps are empty")),
     ],

@@ -73,30 +73,48 @@ def _foreknown(problem: Problem) -> list[str]:
 
 
 def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """What keeps the label from being learnt: it cannot be read, has too few values, or is the same everywhere."""
-    if any(name not in tables for name in problem.history_tables):
+    """What keeps the label from being learnt: it cannot be read, has no value, or is the same everywhere."""
+    horizon = isinstance(problem.label_expression, HorizonLabel)
+    needed = len(tables) == len(problem.entity_set.tables) if horizon else problem.spine.table in tables
+    if not needed:
         return []  # a source that cannot be read is told already
-    start = problem.feed.start_us if problem.feed is not None else None
     try:
-        _teach(problem, {name: tables[name] for name in problem.history_tables}, start)
+        require_two_values(problem, _mature(problem, tables)["label"].to_numpy())
     except HeadraceError as error:
-        return [str(error) if start is None else f"{error} that is of what was known before the feed, {iso(start)}."]
+        feed = problem.feed
+        return [
+            str(error) if feed is None else f"{error} that is of what was known before the feed, {iso(feed.start_us)}."
+        ]
     return []
 
 
-def _teach(problem: Problem, tables: Mapping[str, pa.Table], start_us: int | None) -> None:
-    """Raises where the training rows, as a first run would find them, are too few or of one class."""
-    if start_us is not None:
-        tables = {name: known_before(problem.entity_set.table(name), rows, start_us) for name, rows in tables.items()}
-    until = history_end(problem, tables) if start_us is None else start_us
+def _mature(problem: Problem, tables: Mapping[str, pa.Table]) -> pa.Table:
+    """The training rows that a first run would find."""
+    if problem.feed is not None:
+        start = problem.feed.start_us
+        tables = {name: known_before(problem.entity_set.table(name), rows, start) for name, rows in tables.items()}
+    until = _history_end(problem, tables)
     spine = build_spine(problem, _Read(tables), end_us=until, now_us=until)
-    mature = spine.filter(spine["mature"])
-    labels = mature["label"].to_numpy()
-    require_two_values(problem, labels)
-    binary = problem.label_expression.binary
-    time_windows(
-        mature["cutoff"].to_numpy(), mature["label_known"].to_numpy(), until, labels=labels if binary else None
-    )
+    return spine.filter(spine["mature"])
+
+
+def _history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
+    """When a first run trains: where the feed starts, else where the sources end."""
+    if problem.feed is not None:
+        return problem.feed.start_us
+    return history_end(problem, {name: tables[name] for name in problem.history_tables})
+
+
+def _too_few(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """A warning where the rows do not suffice for the windows of train, tune and gate: a run would stop there."""
+    mature = _mature(problem, tables)
+    labels = mature["label"].to_numpy() if problem.label_expression.binary else None
+    cutoffs, known = mature["cutoff"].to_numpy(), mature["label_known"].to_numpy()
+    try:
+        time_windows(cutoffs, known, _history_end(problem, tables), labels=labels)
+    except HeadraceError as error:
+        return [f"a run will stop: {error}"]
+    return []
 
 
 def _unread(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
@@ -120,7 +138,7 @@ def _unread(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """What is odd, but can be done."""
-    found = list(check_joins(problem, _Read(tables)))
+    found = [*check_joins(problem, _Read(tables)), *_too_few(problem, tables)]
     if problem.feed is not None:
         end = history_end(problem, {name: tables[name] for name in problem.history_tables})
         if end <= problem.feed.start_us:

@@ -20,6 +20,9 @@ WEEK = 7 * DAY
 BEFORE_ALL = -(2**62)
 NEVER = 2**62
 
+#: Of a duration: sums of instants and durations stay far below 64 bits.
+LONGEST = 365_250 * DAY
+
 _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|min|h|d|w)\s*$")
 
@@ -31,7 +34,10 @@ def parse_duration(text: str) -> int:
         raise DeclarationError(
             f"{text!r} is not a duration", fix=f"write a positive number and one of {', '.join(_UNITS)}, as in '7d'"
         )
-    return int(match.group(1)) * _UNITS[match.group(2)]
+    duration_us = int(match.group(1)) * _UNITS[match.group(2)]
+    if duration_us > LONGEST:
+        raise DeclarationError(f"{text!r} is longer than a thousand years", fix="write a shorter one")
+    return duration_us
 
 
 def format_duration(duration_us: int) -> str:

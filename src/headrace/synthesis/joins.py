@@ -18,6 +18,8 @@ def check_joins(problem: Problem, tables: Tables) -> tuple[str, ...]:
 def _lonely(item: Relationship, tables: Tables) -> str:
     parents = plain(tables.table(item.parent_table)[item.parent_column])
     children = plain(tables.table(item.child_table)[item.child_column])
+    if not len(parents):  # its first load was refused, which is told elsewhere
+        return ""
     try:
         found = KeyColumn(parents).find(children)
     except DataError:
