@@ -80,7 +80,8 @@ def test_naive_times_name_the_column_and_the_fix() -> None:
 def test_naive_times_in_a_csv(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("id,at\n1,2024-01-01 10:00:00\n")
-    assert "events.at: the times in column 'at' have no time zone" in refusal(read_source(path))
+    table = Table(name="events", key="id", time="at", source="-")
+    assert "events.at: the times in column 'at' have no time zone" in refusal(read_source(path), table)
 
 
 def test_times_as_texts() -> None:
