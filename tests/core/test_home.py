@@ -58,6 +58,13 @@ def test_an_existing_one_is_closed_once(tmp_path: Path) -> None:
     assert _modes(home)["lake/shop/rows.parquet"] == 0o644
 
 
+def test_a_home_behind_a_link_is_closed(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "lake").mkdir(parents=True)
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    open_home(tmp_path / "home")
+    assert _modes(tmp_path / "disk") == {".": 0o700, "lake": 0o700}
+
+
 def test_a_folder_that_holds_other_things_stays_open(tmp_path: Path) -> None:
     (tmp_path / "lake").mkdir()
     (tmp_path / "my_project.py").touch()

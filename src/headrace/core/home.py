@@ -36,6 +36,7 @@ def open_home(root: Path) -> None:
     """
     if not root.exists():
         root.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+    root = root.resolve()  # of a link, what it points at is closed
     entries = {path.name: path for path in root.iterdir()}
     # The umask of a process that uses Headrace as a library is its own: its folders are closed when they are next met.
     wide = [entries[name] for name in FOLDERS if name in entries and _is_wide(entries[name])]
