@@ -147,3 +147,23 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
     made.path.mkdir()
     with pytest.raises(HeadraceError, match=r"shop\.db"):
         versions(made)
+
+
+@pytest.mark.parametrize("suffix", ["-wal", "-shm"])
+def test_a_spoilt_log_or_index_beside_the_file_changes_nothing(database: Database, suffix: str) -> None:
+    database.path.with_name(f"{database.path.name}{suffix}").write_bytes(b"\xff" * 8192)
+    assert versions(database) == ["7", "8"]
+    add(database, "9")
+    assert versions(database) == ["7", "8", "9"]
+
+
+def test_the_log_of_another_file_is_never_taken_for_its_own(database: Database, tmp_path: Path) -> None:
+    other = Database(path=tmp_path / "other" / "shop.db", schema=SCHEMA, last="version")
+    add(other, "1")
+    with other.read():  # keeps its log from being folded into it
+        add(other, "2")
+        left = other.path.with_name("shop.db-wal").read_bytes()
+    assert left
+    database.path.with_name("shop.db-wal").write_bytes(left)
+    with pytest.raises(CorruptError, match="another home or problem"):
+        versions(database)

@@ -5,7 +5,8 @@ A change is there whole and for good, or not at all, whoever else is writing.
 Every transaction counts up the file's serial number (SQLite's user_version) and ends with a sha256 of all rows, in the
 table `seal`. A process compares them once for each serial number that it meets, after SQLite's own check: a bit that
 flipped in a version's number or in a decision is found before anybody acts on it. The last serial number is noted
-beside the file, as `.NAME.serial`, so that a file that was lost, or is older than the last one written, is noticed.
+beside the file, as `.NAME.serial`, with a random name of the file: one that was lost, is older than the last one
+written, or is of another home (SQLite takes any log that it finds beside a file for the file's own) is noticed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -44,6 +46,14 @@ _SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (on
 _COMPARED: dict[tuple[Path, int, int], int] = {}
 #: File -> device, inode, size and time of its last change when SQLite last found it sound.
 _SOUND: dict[Path, tuple[int, int, int, int]] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Note:
+    """What is noted beside a file. line: a random name of this file, that its seal holds too."""
+
+    serial: int
+    line: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +90,13 @@ class Database:
                 try:
                     self._compare(connection)
                     yield connection
-                    serial = self._seal(connection)
+                    written = self._seal(connection)
                 except BaseException:
                     if connection.in_transaction:  # a full disk ends it by itself
                         connection.execute("ROLLBACK")
                     raise
                 connection.execute("COMMIT")
-            self._note(serial)
+            self._note(written)
 
     def _open(self, path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, uri=path.startswith("file:"))
@@ -117,11 +127,13 @@ class Database:
         serial, file = _serial(connection), self._file()
         if file is None or _COMPARED.get(file) == serial:
             return
-        if serial < self._noted() and not (serial == 0 and self.anew):
+        noted = self._noted()
+        if serial < noted.serial and not (serial == 0 and self.anew):
             raise self._corrupt("is older than what was last written")
         try:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            same = found == "ok" and (not serial or _sealed(connection) == self._digest(connection, serial))
+            line, sum_ = _sealed(connection)
+            same = found == "ok" and (not serial or sum_ == self._digest(connection, serial, line))
         except sqlite3.DatabaseError as error:
             if isinstance(ours := failure(error, self.path, self.fix), HeadraceError):
                 raise ours from error
@@ -129,19 +141,24 @@ class Database:
         if not same:
             why = "its checksum differs" if found == "ok" else " ".join(found.split())[:120]
             raise self._corrupt(f"is damaged ({why})")
+        if serial and noted.line not in ("", line):
+            raise self._corrupt("is of another home or problem, or its -wal is")
         _COMPARED[file] = serial
 
-    def _seal(self, connection: sqlite3.Connection) -> int:
-        """Count up the serial number and write the sum of all rows; returns the number."""
-        serial = max(_serial(connection), self._noted()) + 1
+    def _seal(self, connection: sqlite3.Connection) -> _Note:
+        """Count up the serial number and write the sum of all rows; returns what to note."""
+        noted = self._noted()
+        serial = max(_serial(connection), noted.serial) + 1
         connection.execute(_SEAL)
+        line = _sealed(connection)[0] or noted.line or uuid.uuid4().hex[:12]
         connection.execute(f"PRAGMA user_version = {serial:d}")
-        connection.execute("INSERT OR REPLACE INTO seal VALUES (1, ?)", (self._digest(connection, serial),))
-        return serial
+        seal = f"{line}:{self._digest(connection, serial, line)}"
+        connection.execute("INSERT OR REPLACE INTO seal VALUES (1, ?)", (seal,))
+        return _Note(serial=serial, line=line)
 
-    def _digest(self, connection: sqlite3.Connection, serial: int) -> str:
+    def _digest(self, connection: sqlite3.Connection, serial: int, line: str) -> str:
         names = connection.execute(_TABLES)
-        digest = hashlib.sha256(f"{self.path.name} {self.last} {serial}".encode())
+        digest = hashlib.sha256(f"{self.path.name} {self.last} {serial} {line}".encode())
         for name, declared in names.fetchall():
             digest.update(declared.encode())
             for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid'):
@@ -158,7 +175,7 @@ class Database:
     def _require_there(self) -> None:
         """A file that was written before must be there, and hold something."""
         size = self.path.stat().st_size if self.path.exists() else None
-        if size or self.anew or not self._noted():
+        if size or self.anew or not self._noted().serial:
             return
         raise self._corrupt("is gone" if size is None else "is empty")
 
@@ -174,18 +191,21 @@ class Database:
     def _note_path(self) -> Path:
         return self.path.with_name(f".{self.path.name}.serial")
 
-    def _noted(self) -> int:
-        """The serial number that was last written; 0 where no note tells."""
+    def _noted(self) -> _Note:
+        """What was last written; serial number 0 where no note tells."""
         try:
-            number, sum_ = self._note_path.read_text().split()
-            return int(number) if sum_ == _sum(int(number)) else 0
+            serial, line, sum_ = self._note_path.read_text().split()
+            if sum_ == _sum(serial, line):
+                return _Note(serial=int(serial), line=line)
         except (OSError, ValueError):
-            return 0
+            pass
+        return _Note(serial=0, line="")
 
-    def _note(self, serial: int) -> None:
+    def _note(self, written: _Note) -> None:
         # The change itself is committed: that the note cannot be written is no failure of it.
+        serial, line = str(written.serial), written.line
         with contextlib.suppress(OSError):
-            write_bytes(self._note_path, f"{serial} {_sum(serial)}\n".encode())
+            write_bytes(self._note_path, f"{serial} {line} {_sum(serial, line)}\n".encode())
 
 
 def require_sound(path: Path, fix: str) -> None:
@@ -256,13 +276,14 @@ def _serial(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _sealed(connection: sqlite3.Connection) -> str | None:
-    try:
-        row = connection.execute("SELECT sha256 FROM seal").fetchone()
-    except sqlite3.OperationalError:
-        return None
-    return str(row[0]) if row else None
+def _sealed(connection: sqlite3.Connection) -> tuple[str, str]:
+    """The line and the sum of the seal; empty where there is none."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seal'").fetchone():
+        return "", ""
+    row = connection.execute("SELECT sha256 FROM seal").fetchone()
+    line, _, sum_ = str(row[0] if row else "").rpartition(":")
+    return line, sum_
 
 
-def _sum(serial: int) -> str:
-    return fingerprint(serial)[:16]
+def _sum(serial: str, line: str) -> str:
+    return fingerprint([serial, line])[:16]
