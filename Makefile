@@ -14,6 +14,11 @@ PROBLEM ?= flights
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# Feast's command in feature_repo/, on the home folder that is set.
+FEAST := ../$(BIN)/feast
+ifneq ($(HEADRACE_HOME),)
+FEAST := HEADRACE_HOME=$(abspath $(HEADRACE_HOME)) ../$(BIN)/feast -f home.yaml
+endif
 STAMP := $(VENV)/.installed
 # The peers that searches are measured against live apart from what runs in production.
 BENCH_VENV := .venv-bench
@@ -53,10 +58,10 @@ serve: $(STAMP) ## The prediction API in the foreground
 	@$(BIN)/python -m headrace.api --problem $(PROBLEM)
 
 plan: $(STAMP) ## What `make apply` would change in the feature store (feast plan)
-	@cd feature_repo && ../$(BIN)/feast plan
+	@cd feature_repo && $(FEAST) plan
 
 apply: $(STAMP) ## Apply the published definitions to the feature store (feast apply)
-	@cd feature_repo && ../$(BIN)/feast apply
+	@cd feature_repo && $(FEAST) apply
 
 drift-demo: $(STAMP) ## The whole loop live on a replayed feed, May into July, in ten minutes (QUICK=1, FRESH=1)
 	@$(BIN)/python -m flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
@@ -86,6 +91,9 @@ test-chaos: chaos ## The same as `make chaos`
 security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
 	@echo "report: security-report/report.html"
+
+feast-conformance: $(STAMP) ## Feast's universal online tests against our online store and its SQLite (FEAST_SOURCE=a checkout of Feast)
+	@$(BIN)/python -m tests.conformance.universal $(if $(FEAST_SOURCE),--source $(FEAST_SOURCE))
 
 bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own work
 	@$(BIN)/python -m benchmarks.bench_pipeline
@@ -182,5 +190,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
 	plan apply clean lock doctor

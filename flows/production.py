@@ -26,6 +26,8 @@ def advance(problem: str = "flights") -> int:
     report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: production.advance(context))()
     publish([Artifact(key=f"{_key(report.problem)}-advance", kind="table", data=report.rows())])
     log.info("%d predictions, %d batches refused", report.scored, len(report.refused))
+    if report.note:
+        log.warning("%s", report.note)
     return report.scored
 
 
@@ -42,7 +44,11 @@ def score(problem: str = "flights") -> int:
 def materialise(problem: str = "flights") -> None:
     """Bring the online store up to the production clock's last tick; an emptied one is filled again."""
     run = PipelineRun(context_of(problem, None))
-    task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(lambda: run.run_stage("materialise"))()
+    stage = task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(
+        lambda: run.run_stage("materialise")
+    )()
+    if not stage.cached and stage.outputs["note"]:
+        log.warning("%s", stage.outputs["note"])
 
 
 def _key(problem: str) -> str:

@@ -19,7 +19,7 @@ from headrace.store.published import read_published
 from headrace.store.repo import open_store
 from headrace.synthesis.definitions import stored
 from headrace.synthesis.engines.local import LocalEngine
-from tests.store.world import BOATS, START, World, aggregates, features, stored_features
+from tests.store.world import BOATS, START, World, aggregates, features, set_clock, stored_features
 
 TICK = START + 12 * DAY
 REQUESTS = [
@@ -142,8 +142,7 @@ def test_a_new_service_is_seen_by_an_open_reader(ready: World) -> None:
 
 
 def test_never_past_the_clock_and_never_back(ready: World) -> None:
-    lake = Lake(ready.root, ready.problem.name)
-    lake.advance_clock(TICK + 90 * MINUTE)
+    set_clock(ready, TICK + 90 * MINUTE)
     materialise(ready.root, ready.problem, TICK + 30 * DAY)
     assert {mark.tick_us for mark in watermarks(ready.root, ready.problem).values()} == {TICK + HOUR}
     materialise(ready.root, ready.problem, START)
@@ -153,7 +152,7 @@ def test_never_past_the_clock_and_never_back(ready: World) -> None:
 def test_a_watermark_in_the_future_blocks_nothing(world: World) -> None:
     publish(world.root, world.problem, features(), "all")
     materialise(world.root, world.problem, START + 300 * DAY)
-    Lake(world.root, world.problem.name).advance_clock(TICK)
+    set_clock(world, TICK)
     materialise(world.root, world.problem, TICK)
     assert {mark.tick_us for mark in watermarks(world.root, world.problem).values()} == {TICK}
 

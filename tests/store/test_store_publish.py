@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 from feast.data_source import DataSource
 
 from headrace.core.errors import ConflictError, DataError
@@ -21,7 +18,6 @@ from headrace.store.source import SynthesisSource
 from headrace.synthesis.definitions import Direct, stored
 from tests.store.world import START, World, aggregates, features, make_world, stored_features
 
-REPO = Path(__file__).parents[2] / "feature_repo"
 TICK = START + 5 * 24 * 3_600_000_000
 
 
@@ -156,38 +152,8 @@ def test_objects_carry_display_names_and_ticks(published_world: World) -> None:
     assert sum(len(item.features) for item in views.values()) == len(stored(features()))
 
 
-@pytest.fixture
-def feast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Feast's command in a copy of feature_repo beside the test's home folder."""
-    from feast.cli.cli import cli
-
-    repo = tmp_path / "feature_repo"
-    shutil.copytree(REPO, repo, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.chdir(repo)
-    monkeypatch.delenv("HEADRACE_HOME", raising=False)
-    monkeypatch.setattr(sys, "path", [str(repo), *sys.path])
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-
-    def run(*arguments: str) -> str:
-        sys.modules.pop("definitions", None)
-        result = CliRunner().invoke(cli, ["--chdir", str(repo), *arguments], catch_exceptions=False)
-        assert result.exit_code == 0, result.output
-        return result.output
-
-    yield run
-    sys.modules.pop("definitions", None)
-
-
 def test_feast_plan_works_before_anything_is_published(feast: Callable[..., str]) -> None:
     assert "harbour" not in feast("plan")
-
-
-def test_feast_refuses_to_look_at_another_home(
-    tmp_path: Path, feast: Callable[..., str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "elsewhere"))
-    with pytest.raises(AssertionError, match=r"HEADRACE_HOME is .*elsewhere, feature_store\.yaml names .*\.headrace"):
-        feast("plan")
 
 
 def test_feast_plan_and_apply_find_nothing_to_change(world: World, feast: Callable[..., str]) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.core.clock import DAY, HOUR, to_us
+from headrace.core.clock import DAY, HOUR, iso, to_us
+from headrace.core.kept import write_kept
 from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
@@ -106,8 +107,13 @@ def stays(n: int = 400, seed: int = 0) -> pa.Table:
     )
 
 
+def set_clock(world: World, now_us: int) -> None:
+    """The production clock at an instant, earlier ones too: a lake's own clock never goes back."""
+    write_kept(world.root / "lake" / world.problem.name / "clock.json", {"now": iso(now_us), "now_us": now_us})
+
+
 def make_world(folder: Path, name: str = "harbour") -> World:
-    """Write the problem's files and load them as history."""
+    """Write the problem's files, load them as history, and let a year pass."""
     home = folder / name
     home.mkdir(parents=True)
     boats = {
@@ -122,4 +128,5 @@ def make_world(folder: Path, name: str = "harbour") -> World:
     lake = Lake(folder / ".headrace", name)
     for table in problem.entity_set.tables:
         lake.append(table, table.source.read(), arrival_us=START, bootstrap=True)  # type: ignore[union-attr]
+    lake.advance_clock(START + 400 * DAY)
     return World(root=folder / ".headrace", problem=problem, path=home / "problem.py")

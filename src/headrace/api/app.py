@@ -41,6 +41,7 @@ from headrace.serving.predictor import Policy
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.readiness import ReadinessCheck
 from headrace.serving.service import Service, open_service
+from headrace.store.online import AheadError
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -122,8 +123,16 @@ def _predictions(service: Service, queue: PredictionQueue) -> APIRouter:
     )
 
     async def answers(rows: Sequence[dict[str, Any]]) -> list[Prediction]:
-        call = service.predictor.check(rows, now_us=service.now())
-        return [Prediction.of(answer) for answer in await asyncio.wrap_future(queue.submit(call))]
+        now_us = service.now()
+        try:
+            found = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=now_us)))
+        except AheadError:
+            later_us = service.now()
+            if later_us <= now_us:
+                raise
+            # the clock and the online store moved on while the call waited
+            found = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=later_us)))
+        return [Prediction.of(answer) for answer in found]
 
     @router.post("/predict", summary="Predict one row")
     async def predict(row: Annotated[Row, Body()]) -> Prediction:

@@ -96,6 +96,8 @@ def advance_problem(problem: str, steps: int, home: Path | None) -> None:
         report = advance(context)
         refused = refused or bool(report.refused)
         print(f"{iso(report.to_us)}: {sum(item.rows for item in report.ingested)} rows, {report.scored} predictions")
+        if report.note:
+            print(f"  note: {report.note}")
         for outcome in report.refused:
             print(f"  quarantined {outcome.table}: {'; '.join(outcome.reasons)}")
     if refused:

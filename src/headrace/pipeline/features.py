@@ -169,13 +169,15 @@ def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
 
 def _published(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.store.published import read_published, registry_is_sound
+    from headrace.store.published import read_published
+    from headrace.store.registered import is_registered
 
     try:
         published = read_published(context.root, context.problem.name)
     except (NotFoundError, CorruptError):
         return False
-    return facts["service"] in published.services and registry_is_sound(context.root)
+    service = facts["service"]
+    return service in published.services and is_registered(context.root, context.problem.name, service)
 
 
 PUBLISH = Stage(

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class AdvanceReport:
-    """One move of the production clock."""
+    """One move of the production clock. note: what was mended on the way; empty where nothing was."""
 
     problem: str
     from_us: int
@@ -47,6 +47,7 @@ class AdvanceReport:
     ingested: tuple[Ingested, ...]
     scored: int
     materialised: Mapping[str, int]
+    note: str = ""
 
     @property
     def refused(self) -> tuple[Ingested, ...]:
@@ -88,11 +89,12 @@ def feed_step(context: Context) -> tuple[int, int, tuple[Ingested, ...]]:
 
 def advance(context: Context) -> AdvanceReport:
     """One step of production: ingest, score what fell due, refresh the online store."""
-    from headrace.store.materialise import materialise
+    from headrace.store.materialise import ahead_note, materialise
 
     start, end, outcomes = feed_step(context)
     scored = score_due(context)
     tick = floor_to_tick(end, context.problem.tick_us)
+    note = ahead_note(context.root, context.problem)
     return AdvanceReport(
         problem=context.problem.name,
         from_us=start,
@@ -100,6 +102,7 @@ def advance(context: Context) -> AdvanceReport:
         ingested=outcomes,
         scored=scored,
         materialised=materialise(context.root, context.problem, tick),
+        note=note,
     )
 
 

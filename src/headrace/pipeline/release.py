@@ -213,9 +213,10 @@ PROMOTE = Stage(
 
 
 def _materialise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    from headrace.store.materialise import materialise
+    from headrace.store.materialise import ahead_note, materialise
 
-    return {"tick_us": current_tick(context), "rows": materialise(context.root, context.problem, current_tick(context))}
+    note, tick = ahead_note(context.root, context.problem), current_tick(context)
+    return {"tick_us": tick, "rows": materialise(context.root, context.problem, tick), "note": note}
 
 
 def current_tick(context: Context) -> int:
@@ -226,11 +227,9 @@ def current_tick(context: Context) -> int:
 
 
 def _materialised(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.store.materialise import online_is_empty, watermarks
+    from headrace.store.materialise import online_is_current
 
-    ticks = [mark.tick_us for mark in watermarks(context.root, context.problem).values()]
-    fresh = bool(ticks) and min(ticks) >= current_tick(context)
-    return fresh and not online_is_empty(context.root, context.problem)
+    return online_is_current(context.root, context.problem, current_tick(context))
 
 
 MATERIALISE = Stage(

@@ -76,11 +76,21 @@ def summarise(
         champion=champion,
         addresses=addresses,
         decision=_decision_line(done["promote"].facts),
-        notes=(*done["synthesise"].facts["warnings"], *done["promote"].facts["proposals"]),
+        notes=(
+            *done["synthesise"].facts["warnings"],
+            *done["promote"].facts["proposals"],
+            *_mended(done, stages),
+        ),
         quarantined=tuple(done["ingest"].facts["quarantined"]),
         artifacts=tuple(_artifacts(context, done, addresses)),
         study=str(done["search"].folder / STUDY_REPORT),
     )
+
+
+def _mended(done: Mapping[str, Done], stages: Sequence[StageReport]) -> list[str]:
+    """What this run mended in the online store; a cached stage's facts are of an earlier run."""
+    ran = [stage for stage in stages if stage.name == "materialise" and not stage.cached]
+    return [note for _ in ran if (note := done["materialise"].facts["note"])]
 
 
 def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[str, str]) -> list[Artifact]:

@@ -21,8 +21,9 @@ from headrace.core.errors import DataError
 from headrace.store.embedded import HeadraceOnlineStore
 from headrace.store.offline import ComputedJob
 from headrace.store.published import layout
+from headrace.store.repo import writing
 from headrace.store.rows import Watermark
-from headrace.store.source import TIMESTAMP, SynthesisSource
+from headrace.store.source import TIMESTAMP, SynthesisSource, root_of
 
 
 class HeadraceComputeEngineConfig(FeastConfigBaseModel):
@@ -57,6 +58,11 @@ class HeadraceComputeEngine(ComputeEngine):
             raise DataError(
                 "only synthesised views can be materialised", where=view.name, found=[type(source).__name__]
             )
+        with writing(root_of(self.repo_config)):  # Feast's own command may run beside ours
+            self._write_view(task, source)
+
+    def _write_view(self, task: MaterializationTask, source: SynthesisSource) -> None:
+        view = task.feature_view
         slugs = [field.name for field in view.features]
         job = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,

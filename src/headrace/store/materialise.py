@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.core.clock import floor_to_tick, from_us
-from headrace.core.errors import ConflictError
+from headrace.core.clock import floor_to_tick, from_us, iso
+from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.files import write_json
 from headrace.lake.store import Lake
 from headrace.schema import Problem
@@ -38,11 +38,34 @@ def online_is_empty(root: Path, problem: Problem) -> bool:
     )
 
 
+def ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
+    """View -> its last refresh, for the views whose refresh lies beyond the production clock.
+
+    Feast's own commands could write such ticks before the store refused them, and a clock may have been set back.
+    """
+    clock = Lake(root, problem.name).clock()
+    marks = watermarks(root, problem)
+    return {name: mark for name, mark in marks.items() if clock is not None and mark.tick_us > clock}
+
+
+def ahead_note(root: Path, problem: Problem) -> str:
+    """What to say of the views that are beyond the clock before `materialise` brings them back; empty without any."""
+    found = ahead(root, problem)
+    views = ", ".join(f"{name} at {iso(mark.tick_us)}" for name, mark in found.items())
+    return f"the online store was beyond the production clock ({views}) and was written anew" if found else ""
+
+
+def online_is_current(root: Path, problem: Problem, tick_us: int) -> bool:
+    """Whether `materialise` to this tick would find nothing to write: each view whole, at its tick, of this history."""
+    return not _stale(root, problem, tick_us)[1]
+
+
 def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
     """Bring every view of a problem to the tick at or before `tick_us`; returns view -> rows.
 
-    Never past the production clock, and never back: a view that is further on is brought to where it was. What is
-    there already is not written again. Raises NotFoundError before anything is published.
+    Never past the production clock, and never back: a view that is further on is brought to where it was, but one that
+    is beyond the clock is brought back to it. What is there already is not written again. Raises NotFoundError before
+    anything is published or loaded.
     """
     root = root.absolute()
     if _stale(root, problem, tick_us)[1]:
@@ -55,6 +78,8 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Through Feast, one process at a time; whoever waited finds the work done."""
+    from headrace.store.intervals import mend_intervals
+    from headrace.store.registered import register_missing
     from headrace.store.repo import open_store, writing
 
     with writing(root):
@@ -62,11 +87,14 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
         target, stale = _stale(root, problem, tick_us)
         if not stale:
             return
-        open_store(root).materialize(
+        store = open_store(root)
+        register_missing(store, read_published(root, problem.name))
+        store.materialize(
             start_date=from_us(target - problem.tick_us),
             end_date=from_us(target),
             feature_views=[view.name for view in stale],
         )
+        mend_intervals(store, [view.name for view in stale], target)
         if left := _stale(root, problem, tick_us)[1]:
             raise ConflictError(
                 "the views or their history changed while they were materialised",
@@ -79,11 +107,11 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
 def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]:
     """The tick to bring the views to, and those that are not there yet."""
     published, lake, rows = read_published(root, problem.name), Lake(root, problem.name), online_rows(root)
-    target, history, marks = (
-        _target(published, rows, tick_us, lake.clock()),
-        lake.snapshot().fingerprint,
-        rows.watermarks(),
-    )
+    clock = lake.clock()
+    if clock is None:
+        fix = f"run `headrace run {problem.name}` first"
+        raise NotFoundError("nothing was loaded yet", where=problem.name, fix=fix)
+    target, history, marks = _target(published, rows, tick_us, clock), lake.snapshot().fingerprint, rows.watermarks()
 
     sound = rows.is_sound()
 
@@ -99,12 +127,11 @@ def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]
     return target, [view for view in published.views if not current(view)]
 
 
-def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int | None) -> int:
+def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -> int:
     """The tick to write: clamped to the clock; a watermark beyond the clock is an error of the past and is ignored."""
-    limit = tick_us if clock_us is None else clock_us
     marks = rows.watermarks()
     reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
-    wanted = max([min(tick_us, limit), *(tick for tick in reached if tick <= limit)])
+    wanted = max([min(tick_us, clock_us), *(tick for tick in reached if tick <= clock_us)])
     return floor_to_tick(wanted, published.tick_us)
 
 

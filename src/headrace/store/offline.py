@@ -25,6 +25,7 @@ from headrace.core.clock import floor_to_tick, from_us, to_us
 from headrace.core.errors import DataError
 from headrace.store.history import STORED_TYPES, compute_at, current_snapshot, entity_rows, problem_of, stored_keys
 from headrace.store.published import KEY_TYPES, Published, View
+from headrace.store.refuse import require_reached
 from headrace.store.source import TIMESTAMP, SynthesisSource, root_of
 
 
@@ -127,9 +128,11 @@ class HeadraceOfflineStore(OfflineStore):
         """Every entity key known before the tick at `end_date`, with its values at that tick.
 
         start_date is not looked at: a value in force at the tick may have become known at any time before.
+        Raises StoreError for a tick that the production clock has not reached.
         """
         published, view = _published_view(config, data_source)
         tick_us = floor_to_tick(to_us(end_date), published.tick_us)
+        require_reached(root_of(config), published.problem, tick_us)
         snapshot = current_snapshot(root_of(config), published.problem)
         problem = problem_of(published)
 

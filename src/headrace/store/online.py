@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from headrace.core.errors import DataError
+from headrace.core.clock import iso
+from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.keys import read_value, value_text
 from headrace.schema import Problem
 from headrace.store.materialise import online_rows
@@ -21,7 +22,7 @@ from headrace.store.rows import Ask, Found, Watermark
 from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.primitives import aggregation
 
-Status = Literal["FRESH", "STALE", "MISSING"]
+Status = Literal["FRESH", "STALE", "MISSING", "AHEAD"]
 
 #: A view is stale when its age reaches this many ticks: one for the tick it waits for, one for the refresh itself.
 STALE_AFTER_TICKS = 2
@@ -31,7 +32,8 @@ STALE_AFTER_TICKS = 2
 class Age:
     """How old one view's values are for one key. MISSING: nothing has come of the key, or the view was never written.
 
-    tick_us: the view's last refresh, known even where the key is missing. age_us: now minus that tick, >= 0.
+    AHEAD: the view's last refresh lies after now; such values are never served. tick_us: the view's last refresh, known
+    even where the key is missing. age_us: now minus that tick, negative where it is ahead.
     """
 
     status: Status
@@ -87,6 +89,10 @@ class _State:
     services: dict[str, list[_Part]]
 
 
+class AheadError(UnavailableError):
+    """The online store holds values of a later instant than the one that is asked for."""
+
+
 class OnlineStore:
     """Reads the features of any published service; a service published later is seen at the next read."""
 
@@ -101,7 +107,7 @@ class OnlineStore:
         """Stored features for requests that carry the problem's join keys (None: no such entity), in their order.
 
         All values come from one state of the file. Raises NotFoundError for an unknown service, DataError for a
-        request without a join key or with one of the wrong type.
+        request without a join key or with one of the wrong type, AheadError where a view was refreshed after `now_us`.
         """
         published, parts = self._service(service)
         asks = [
@@ -117,6 +123,7 @@ class OnlineStore:
             _Answer(part, ask, answer, self._age(answer.watermark, now_us))
             for part, ask, answer in zip(parts, asks, self._rows.read(asks), strict=True)
         ]
+        self._refuse_ahead(found, now_us)
         return [_row(found, at) for at in range(len(keys))]
 
     def key_types(self) -> Mapping[str, KeyType]:
@@ -132,8 +139,24 @@ class OnlineStore:
     def _age(self, watermark: Watermark | None, now_us: int) -> Age:
         if watermark is None:
             return Age(status="MISSING", tick_us=None, age_us=None)
-        age = max(0, now_us - watermark.tick_us)
-        return Age(status="FRESH" if age < self._stale_after_us else "STALE", tick_us=watermark.tick_us, age_us=age)
+        age = now_us - watermark.tick_us
+        status: Status = "AHEAD" if age < 0 else "FRESH" if age < self._stale_after_us else "STALE"
+        return Age(status=status, tick_us=watermark.tick_us, age_us=age)
+
+    def _refuse_ahead(self, found: Sequence[_Answer], now_us: int) -> None:
+        """Raise AheadError: what was known only later, or never, must not be predicted from, whatever the policy."""
+        ahead = [
+            f"{answer.ask.view} at {iso(answer.age.tick_us)}"
+            for answer in found
+            if answer.age.status == "AHEAD" and answer.age.tick_us is not None
+        ]
+        if ahead:
+            raise AheadError(
+                f"the online store is ahead of the production clock, which is at {iso(now_us)}",
+                where=self._problem,
+                found=ahead,
+                fix=f"run `headrace run {self._problem}`, which writes it anew",
+            )
 
     def _service(self, name: str) -> tuple[Published, list[_Part]]:
         """A service as now published; worked out once for each state of published.json."""

@@ -12,8 +12,8 @@ from headrace.lake.store import Snapshot
 from headrace.schema import Problem
 from headrace.store.history import current_snapshot, key_type
 from headrace.store.materialise import online_rows
-from headrace.store.objects import feast_objects
 from headrace.store.published import KeyType, Published, read_published, service_name, write_published
+from headrace.store.registered import register
 from headrace.store.repo import open_store, writing
 from headrace.synthesis.definitions import Definition
 
@@ -46,7 +46,7 @@ def publish(
             views=before.views if before else (),
         )
         after = start.with_service(problem, service, definitions)
-        open_store(root).apply(feast_objects(after), skip_feature_view_validation=True)
+        register(open_store(root), after)
         if after != before:
             write_published(root, after)
     return after
@@ -70,7 +70,7 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
         for service in store.list_feature_services(tags={"problem": problem.name}):
             if service.name not in kept:
                 store.delete_feature_service(service.name)
-        store.apply(feast_objects(after), skip_feature_view_validation=True)
+        register(store, after)
         for view in store.list_feature_views(tags={"problem": problem.name}):
             if view.name not in {item.name for item in after.views}:
                 store.delete_feature_view(view.name)

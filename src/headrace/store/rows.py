@@ -5,7 +5,8 @@ table: key columns, a column per feature, written whole in one transaction toget
 the values and the tick of one refresh, never a mixture, and a writer that is killed leaves the last refresh standing.
 
 Feature columns have no declared type: SQLite would turn -0.0 in a REAL column into 0. Names are quoted with backticks,
-for a name in double quotes that does not exist silently becomes a string.
+for a name in double quotes that does not exist silently becomes a string. A row that was pushed by itself has its own
+event time (us) in the column EVENT; null there means the view's last refresh.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _WATERMARKS = (
     "CREATE TABLE IF NOT EXISTS headrace_watermarks "
     "(view TEXT PRIMARY KEY, tick_us INTEGER, rows INTEGER, layout TEXT, history TEXT)"
 )
+#: A row's own event time. It can be read like a feature's column.
+EVENT = "row event_us"
 _READ_MARKS = "SELECT view, tick_us, rows, layout, history FROM headrace_watermarks"
 
 
@@ -75,6 +78,16 @@ def _key(name: str) -> str:
     return _quoted(f"key {name}")
 
 
+def _insert(view: str, join_keys: Sequence[str], columns: Sequence[str]) -> str:
+    names = ",".join([*map(_key, join_keys), *map(_quoted, columns)])
+    marks = ",".join("?" * (len(join_keys) + len(columns)))
+    return f"INSERT INTO {_quoted(view)} ({names}) VALUES ({marks})"
+
+
+def _columns(connection: sqlite3.Connection, view: str) -> set[str]:
+    return {row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(view)})")}
+
+
 class RowStore:
     """The online rows of every problem, in one file. Safe to share between threads; each has its own connection."""
 
@@ -98,10 +111,10 @@ class RowStore:
         with self._writing() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {table}")
             self._create(connection, watermark.view, join_keys, columns)
-            marks = ",".join("?" * (len(join_keys) + len(columns)))
+            insert = _insert(watermark.view, join_keys, columns)
             for batch in batches:
                 values = zip(*(batch[name].to_pylist() for name in (*join_keys, *columns)), strict=True)
-                connection.executemany(f"INSERT INTO {table} VALUES ({marks})", values)
+                connection.executemany(insert, values)
                 rows += batch.num_rows
             connection.execute(
                 "INSERT OR REPLACE INTO headrace_watermarks VALUES (?,?,?,?,?)",
@@ -112,20 +125,28 @@ class RowStore:
     def upsert(
         self, view: str, join_keys: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> None:
-        """Put single rows [join keys, columns] into a view, as a Feast push does; its watermark stays."""
+        """Put single rows [join keys, columns] into a view, as a Feast push does; its watermark stays.
+
+        A column of the view that is not among these keeps what it holds. Name EVENT among them to give rows a time.
+        """
         with self._writing() as connection:
-            self._create(connection, view, join_keys, columns)
-            names = ",".join([*map(_key, join_keys), *map(_quoted, columns)])
-            marks = ",".join("?" * (len(join_keys) + len(columns)))
+            self._create(connection, view, join_keys, [name for name in columns if name != EVENT])
             keys = ",".join(map(_key, join_keys))
             sets = ",".join(f"{_quoted(name)}=excluded.{_quoted(name)}" for name in columns)
-            insert = f"INSERT INTO {_quoted(view)} ({names}) VALUES ({marks})"
+            insert = _insert(view, join_keys, columns)
             connection.executemany(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {sets}", rows)
 
-    def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
-        """Make a view's empty table if there is none; one that exists is left alone until its next refresh."""
+    def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str], *, grow: bool = False) -> None:
+        """Make a view's empty table if there is none; one that exists is left alone until its next refresh.
+
+        grow: columns that the table lacks are added, without values. For views that have no refresh.
+        """
         with self._writing() as connection:
             self._create(connection, view, join_keys, columns)
+            present = _columns(connection, view)
+            for name in columns if grow else ():
+                if name not in present:
+                    connection.execute(f"ALTER TABLE {_quoted(view)} ADD COLUMN {_quoted(name)}")
 
     def drop(self, view: str) -> None:
         """Forget a view."""
@@ -201,7 +222,11 @@ class RowStore:
         keys = ",".join(f"{_key(name)} NOT NULL" for name in join_keys)
         features = "".join(f",{_quoted(name)}" for name in columns)
         primary = ",".join(map(_key, join_keys))
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(view)} ({keys}{features}, PRIMARY KEY ({primary}))")
+        event = f",{_quoted(EVENT)}"
+        table = f"{keys}{features}{event}, PRIMARY KEY ({primary})"
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(view)} ({table})")
+        if EVENT not in _columns(connection, view):  # a table of an earlier version
+            connection.execute(f"ALTER TABLE {_quoted(view)} ADD COLUMN {_quoted(EVENT)}")
 
     def _corrupt(self) -> CorruptError:
         fix = "delete it (and its -wal and -shm): the next materialisation writes it anew"

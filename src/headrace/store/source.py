@@ -14,6 +14,7 @@ from feast.value_type import ValueType
 
 from headrace.store.history import STORED_TYPES
 from headrace.store.published import KEY_TYPES, Published, View, read_published
+from headrace.store.refuse import require_home
 
 #: The column that carries a feature row's tick, and an entity row's cutoff.
 TIMESTAMP = "event_timestamp"
@@ -86,7 +87,11 @@ class SynthesisSource(DataSource):
         return [*keys, *((item.slug, str(STORED_TYPES[item.kind])) for item in view.definitions)]
 
     def published(self, config: RepoConfig) -> tuple[Published, View]:
-        """What is published for the source's problem in the home folder that the configuration names, and its view."""
+        """What is published for the source's problem in the home folder that the configuration names, and its view.
+
+        Raises StoreError where that is another home folder than the one that is set.
+        """
+        require_home(root_of(config), config.repo_path)
         published = read_published(root_of(config), self.problem)
         return published, published.view(self.name)
 

@@ -1,0 +1,69 @@
+"""How a Feast value lies in a cell of the online file, and comes back the same.
+
+A value of a plain type is SQLite's own number or text; every other value (lists, sets, maps, bytes, JSON, a NaN, a
+value of another type than the field's) is its protobuf, serialised. No plain type is stored as bytes, so bytes are a
+protobuf.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from feast.protos.feast.types.Value_pb2 import Value as ValueProto
+from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String, UnixTimestamp
+
+Cell = float | int | str | bytes | None
+
+#: Field type -> the protobuf's member that holds its values.
+_PLAIN: dict[FeastType, str] = {
+    Float64: "double_val",
+    Float32: "float_val",
+    Int64: "int64_val",
+    Int32: "int32_val",
+    Bool: "bool_val",
+    String: "string_val",
+    UnixTimestamp: "unix_timestamp_val",
+}
+
+
+def to_cell(value: ValueProto, dtype: FeastType) -> Cell:
+    """What to store for a value of a field; None where there is no value."""
+    member = value.WhichOneof("val")
+    if member is None:
+        return None
+    plain: Cell = getattr(value, member)
+    if member != _PLAIN.get(dtype) or _is_nan(plain):  # SQLite would keep a NaN as null
+        serialised: bytes = value.SerializeToString()
+        return serialised
+    return plain
+
+
+def to_plain_cell(value: ValueProto, dtype: FeastType) -> Cell:
+    """The same for a view that is read without Feast: a NaN is no value. Raises TypeError for another type's value."""
+    member = value.WhichOneof("val")
+    if member is None or member == "null_val":
+        return None
+    plain: Cell = getattr(value, member)
+    if member != _PLAIN.get(dtype):
+        raise TypeError(f"a value of type {member.removesuffix('_val')} in a column of {dtype}")
+    return None if _is_nan(plain) else plain
+
+
+def _is_nan(plain: object) -> bool:
+    return isinstance(plain, float) and math.isnan(plain)
+
+
+def from_cell(dtype: FeastType) -> Callable[[Cell], ValueProto]:
+    """The function that makes a field's value from its cell."""
+    member = _PLAIN.get(dtype)
+
+    def make(cell: Cell) -> ValueProto:
+        value = ValueProto()
+        if isinstance(cell, bytes):
+            value.ParseFromString(cell)
+        elif cell is not None and member is not None:
+            setattr(value, member, bool(cell) if member == "bool_val" else cell)
+        return value
+
+    return make

@@ -1,0 +1,58 @@
+"""Feast's registry of a home folder: whether it has what is published, and bringing back what was taken from it."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from headrace.store.published import Published, registry_is_sound, registry_path, service_name
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+
+def is_registered(root: Path, problem: str, service: str) -> bool:
+    """Whether a service is in a sound registry. Quick: SQLite only, for importing Feast takes seconds."""
+    if not registry_is_sound(root):
+        return False
+    try:
+        with closing(sqlite3.connect(f"{registry_path(root).as_uri()}?mode=ro", uri=True)) as connection:
+            query = "SELECT count(*) FROM feature_services WHERE feature_service_name = ?"
+            return bool(connection.execute(query, (service_name(problem, service),)).fetchone()[0])
+    except sqlite3.DatabaseError:  # a file without tables
+        return False
+
+
+def register(store: FeatureStore, published: Published) -> None:
+    """Apply all objects of a problem. The caller holds the writer's lock."""
+    from headrace.store.objects import feast_objects
+
+    _forget_history(store, {view.name for view in published.views} - _views(store, published))
+    store.apply(feast_objects(published), skip_feature_view_validation=True)
+
+
+def register_missing(store: FeatureStore, published: Published) -> None:
+    """Apply them where the registry lacks a view or a service (after `feast teardown`)."""
+    services = {item.name for item in store.list_feature_services(tags={"problem": published.problem})}
+    wanted = {service_name(published.problem, name) for name in published.services}
+    if not (wanted <= services and {view.name for view in published.views} <= _views(store, published)):
+        register(store, published)
+
+
+def _views(store: FeatureStore, published: Published) -> set[str]:
+    return {view.name for view in store.list_feature_views(tags={"problem": published.problem})}
+
+
+def _forget_history(store: FeatureStore, names: set[str]) -> None:
+    """Delete the version histories of views that are gone: `feast teardown` leaves them, and Feast then fails to make
+    the views again ("UNIQUE constraint failed")."""
+    from feast.infra.registry.sql import SqlRegistry, feature_view_version_history
+    from sqlalchemy import delete
+
+    if names and isinstance(store.registry, SqlRegistry):
+        table = feature_view_version_history
+        chosen = (table.c.project_id == store.project, table.c.feature_view_name.in_(names))
+        with store.registry.write_engine.begin() as connection:
+            connection.execute(delete(table).where(*chosen))
