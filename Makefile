@@ -113,6 +113,9 @@ study-example: $(BENCH_STAMP) ## The article's example: fifty trials beside the 
 bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
 	@$(BENCH) -m benchmarks.surrogate.build
 
+bench-small: $(STAMP) ## Champions of small tables, old rule and new, beside LightGBM as it comes (QUICK=1: minutes; resumes)
+	@$(BIN)/python -m benchmarks.bench_small
+
 bench-dfs: $(STAMP) $(PEERS) ## Deep Feature Synthesis beside featuretools, getML, fastdfs, DuckDB and floors (QUICK=1: five minutes)
 	@$(BIN)/python -m benchmarks.bench_dfs
 
@@ -190,5 +193,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving parity-goldens \
+.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 from benchmarks.surrogate.sources import SOURCES
 from headrace.core.files import read_json
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import time_windows
+from headrace.evaluate.splits import Fold, time_windows
 from headrace.models.design import Design, Encoder
-from headrace.models.families.lightgbm import MAX_ROUNDS, PATIENCE
-from headrace.models.objective import Split
+from headrace.models.families.lightgbm import MAX_ROUNDS
+from headrace.models.rounds import PATIENCE
 from headrace.models.space import Config
 
 
@@ -30,7 +30,7 @@ class Case:
     name: str
     design: Design
     label: np.ndarray
-    split: Split
+    split: Fold
     metric: str
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY, HOUR, NEVER
 from headrace.core.errors import DataError
-from headrace.evaluate.splits import time_windows
+from headrace.evaluate.splits import time_folds, time_windows
 
 
 def _rows(n: int, days: int, delay_us: int = 3 * HOUR) -> tuple[np.ndarray, np.ndarray]:
@@ -99,3 +99,51 @@ def test_one_class_in_a_window_is_refused() -> None:
     labels[-80:] = 0.0
     with pytest.raises(DataError, match="one class only in the gate window"):
         time_windows(cutoffs, known, 16_000 * DAY, labels=labels)
+
+
+@given(n=st.integers(200, 900), days=st.integers(12, 90), delay_h=st.integers(1, 60), seed=st.integers(0, 10_000))
+def test_folds_never_learn_from_what_was_not_known(n: int, days: int, delay_h: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    cutoffs = rng.integers(0, days * DAY, n)
+    known = cutoffs + rng.integers(0, delay_h * HOUR, n)
+    try:
+        windows = time_windows(cutoffs, known, days * DAY)
+    except DataError:
+        return
+    folds = time_folds(cutoffs, known, windows)
+    assert folds[-1] == (windows.train, windows.tune)
+    ends = [*(int(cutoffs[judged].min()) for _, judged in folds[1:]), windows.gate_start_us]
+    for (taught, judged), end in zip(folds, ends, strict=True):
+        assert known[taught].max() < cutoffs[judged].min()
+        assert cutoffs[judged].max() < end
+        assert known[judged].max() < windows.gate_start_us
+    sizes = [len(taught) for taught, _ in folds]
+    assert sizes == sorted(sizes)
+
+
+def test_a_small_problem_has_four_folds_and_a_large_one_one() -> None:
+    for n, count in ((2_000, 4), (15_000, 4), (25_000, 2), (80_000, 1)):
+        cutoffs, known = _rows(n, 100)
+        windows = time_windows(cutoffs, known, 16_000 * DAY)
+        folds = time_folds(cutoffs, known, windows)
+        assert len(folds) == count
+        tuned = [len(judged) for _, judged in folds]
+        assert max(tuned) < 1.2 * min(tuned)
+        assert len(folds[0][0]) > 0.27 * n
+
+
+def test_a_fold_of_one_class_is_left_out() -> None:
+    cutoffs, known = _rows(2_000, 100)
+    labels = (np.arange(2_000) % 3 == 0).astype(float)
+    labels[1_180:1_520] = 0.0
+    windows = time_windows(cutoffs, known, 16_000 * DAY)
+    assert len(time_folds(cutoffs, known, windows)) == 4
+    assert len(time_folds(cutoffs, known, windows, labels=labels)) == 3
+
+
+def test_larger_shares_are_larger_windows() -> None:
+    cutoffs, known = _rows(2_000, 100)
+    windows = time_windows(cutoffs, known, 16_000 * DAY, tune_share=0.3, gate_share=0.2)
+    assert abs(len(windows.gate) / 2_000 - 0.2) < 0.02
+    assert abs(len(windows.tune) / 2_000 - 0.3) < 0.02
+    assert len(time_folds(cutoffs, known, windows)) == 1, "one before it would learn from less than a third"

@@ -17,8 +17,8 @@ from headrace.core.manifest import write_manifest
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle, manifest_digest, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.explain import explain
-from headrace.models.families import warm_start
-from headrace.models.objective import fit_final
+from headrace.models.families import split_config, warm_start
+from headrace.models.recipe import Recipe, fit_recipe
 from headrace.synthesis.definitions import RowColumn
 from tests.models import examples
 
@@ -28,7 +28,9 @@ TABLE = examples.matrix()
 def _bundle(family: int = 0) -> Bundle:
     encoder = Encoder.fit(TABLE)
     config = warm_start()[family]
-    fitted = fit_final(config, encoder.encode(TABLE), examples.binary(TABLE), metric="auc", rounds=20, threads=1)
+    kind, own = split_config(config)
+    recipe = Recipe(family=kind.name, config=own, rounds=20, rows=600)
+    fitted = fit_recipe(recipe, encoder.encode(TABLE), examples.binary(TABLE), metric="auc", threads=1)
     kinds = {name: "categorical" if name == "carrier" else "numeric" for name in TABLE.column_names}
     return Bundle(
         problem="toy",

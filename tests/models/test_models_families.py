@@ -10,7 +10,16 @@ import pytest
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS, Metric
-from headrace.models.families import FAMILIES, Family, Fitted, family_named, split_config, study_space, warm_start
+from headrace.models.families import (
+    FAMILIES,
+    Family,
+    Fitted,
+    Learner,
+    family_named,
+    split_config,
+    study_space,
+    warm_start,
+)
 from headrace.models.families.lightgbm import FittedLightGBM, LightGBM
 from headrace.search.space import Space, problems_of, sample
 from tests.models import examples
@@ -35,9 +44,14 @@ def _label(metric: Metric) -> np.ndarray:
 
 
 def _fit(family: Family, metric: Metric, **more: object) -> Fitted:
+    options = {"rounds": 60, **more}
+    return family.fit(DESIGN.rows(TRAIN), _label(metric)[TRAIN], family.default(), metric=metric, **options)  # type: ignore[arg-type]
+
+
+def _learner(family: Family, metric: Metric, **more: object) -> Learner:
     y = _label(metric)
-    options = {"valid": (DESIGN.rows(VALID), y[VALID]), **more}
-    return family.fit(DESIGN.rows(TRAIN), y[TRAIN], family.default(), metric=metric, **options)  # type: ignore[arg-type]
+    valid = (DESIGN.rows(VALID), y[VALID])
+    return family.learner(DESIGN.rows(TRAIN), y[TRAIN], valid, family.default(), metric=metric, **more)  # type: ignore[arg-type]
 
 
 def test_learns(family: Family, metric: Metric) -> None:
@@ -56,9 +70,9 @@ def test_of_a_number_it_learns_what_the_metric_asks_for(family: Family) -> None:
     """Noise that is seldom, large and positive moves the mean, not the median."""
     y = examples.number(TABLE) + np.where(np.random.default_rng(0).random(600) < 0.1, 20.0, 0.0)
     fitted = {
-        name: family.fit(
-            DESIGN.rows(TRAIN), y[TRAIN], family.default(), metric=METRICS[name], valid=(DESIGN.rows(VALID), y[VALID])
-        ).predict(DESIGN.rows(VALID))
+        name: family.fit(DESIGN.rows(TRAIN), y[TRAIN], family.default(), metric=METRICS[name], rounds=60).predict(
+            DESIGN.rows(VALID)
+        )
         for name in ("rmse", "mae")
     }
     assert METRICS["mae"].value(y[VALID], fitted["mae"]) < 0.95 * METRICS["mae"].value(y[VALID], fitted["rmse"])
@@ -98,7 +112,7 @@ def test_a_row_alone_is_predicted_as_among_others(family: Family, metric: Metric
 
 
 def test_rounds_can_be_fixed(family: Family, metric: Metric) -> None:
-    fitted = _fit(family, metric, valid=None, rounds=7)
+    fitted = _fit(family, metric, rounds=7)
     assert fitted.rounds in (7, None)
 
 
@@ -112,13 +126,30 @@ def test_default_is_in_the_space_and_random_configs_fit(family: Family, metric: 
         assert np.isfinite(fitted.predict(DESIGN)).all()
 
 
-def test_reports_on_the_way(family: Family, metric: Metric) -> None:
-    reported: list[tuple[int, float]] = []
-    fitted = _fit(family, metric, report=lambda rounds, loss: reported.append((rounds, loss)))
-    assert [rounds for rounds, _ in reported] == list(range(1, len(reported) + 1))
-    best = min(loss for _, loss in reported)
-    final = metric.loss(_label(metric)[VALID], fitted.predict(DESIGN.rows(VALID)))
-    assert final == pytest.approx(best, rel=1e-6)
+def test_a_learner_tells_the_loss_of_what_it_has_learnt(family: Family, metric: Metric) -> None:
+    learner = _learner(family, metric, seed=3)
+    losses = [loss for loss in (learner.step() for _ in range(12)) if loss is not None]
+    assert len(losses) == (1 if family.rounds_at(family.default(), 1.0) is None else 12)
+    for rounds in (1, 8, len(losses)):
+        fitted = learner.fitted(rounds)
+        told = losses[min(rounds, len(losses)) - 1]
+        assert metric.loss(_label(metric)[VALID], fitted.predict(DESIGN.rows(VALID))) == pytest.approx(told, rel=1e-6)
+        again = _fit(family, metric, seed=3, rounds=rounds)
+        np.testing.assert_allclose(again.predict(DESIGN), fitted.predict(DESIGN), rtol=1e-9)
+
+
+def test_a_learner_ends(family: Family) -> None:
+    learner = _learner(family, METRICS["rmse"])
+    assert sum(1 for _ in range(400) if learner.step() is not None) == (1 if family.name == "linear" else 300)
+
+
+def test_slower_steps_learn_as_much_in_more_rounds(family: Family) -> None:
+    config = family.default()
+    slow = family.slower(config, 3.0)
+    if family.rounds_at(config, 1.0) is None:
+        assert slow == config
+    else:
+        assert family.rounds_at(slow, 1.0) == pytest.approx(3 * (family.rounds_at(config, 1.0) or 0), abs=2)
 
 
 def test_contributions_sum_to_the_raw_output(family: Family, metric: Metric) -> None:
@@ -175,7 +206,8 @@ def test_unseen_codes_do_not_break_a_linear_model() -> None:
 
 def test_warm_start_covers_the_families_and_is_in_the_study_space() -> None:
     assert all(problems_of(study_space(), config) == [] for config in warm_start())
-    assert [config["family"] for config in warm_start()] == list(FAMILIES)
+    assert [config["family"] for config in warm_start()][: len(FAMILIES)] == list(FAMILIES)
+    assert len(warm_start()) == sum(1 + len(family.others()) for family in FAMILIES.values())
     family, own = split_config(warm_start()[0])
     assert (family.name, own) == ("lightgbm", family.default())
     assert isinstance(study_space(), Space)

@@ -33,7 +33,8 @@ class _Listener(Unwatched):
 
 
 def _objective(folder: Path, **more: object) -> TrialObjective:
-    splits = more.pop("splits", None) or examples.windows(3000)
+    windows = examples.windows(3000)
+    splits = more.pop("splits", None) or [(windows.train, windows.tune)]
     digest = prepare(folder, DESIGN, LABEL, splits)  # type: ignore[arg-type]
     return TrialObjective(folder=folder, digest=digest, metric="auc", seed=0, **more)  # type: ignore[arg-type]
 
@@ -83,7 +84,7 @@ def test_data_is_binned_once_for_all_trials(tmp_path: Path, monkeypatch: pytest.
         objective({**default, "lightgbm.num_leaves": leaves, "lightgbm.min_data_in_leaf": leaves})
     rows = len(examples.windows(3000).train)
     assert binned.count(rows) == 1
-    module._splits.cache_clear()  # as another process would begin
+    module._folds.cache_clear()  # as another process would begin
     objective(default)
     assert binned.count(rows) == 1, "it reads the file of the first"
 
@@ -93,14 +94,18 @@ def test_data_is_binned_once_for_all_trials(tmp_path: Path, monkeypatch: pytest.
 def test_kept_data_gives_the_same_bits(name: str, metric: str, tmp_path: Path) -> None:
     family, rows = FAMILIES[name], np.arange(0, 2000, 2)
     valid = (DESIGN.rows(np.arange(2000, 3000)), LABEL[2000:])
-    options = {"metric": METRICS[metric], "valid": valid, "seed": 1}
     train = DESIGN.rows(np.arange(2000)), LABEL[:2000]
     kept = Kept(tmp_path)
+
+    def learnt(part: np.ndarray | None, of: Kept | None) -> np.ndarray:
+        learner = family.learner(*train, valid, family.default(), metric=METRICS[metric], seed=1, rows=part, kept=of)
+        losses = [learner.step() for _ in range(8)]
+        return np.append(learner.fitted(8).predict(DESIGN), [loss or 0.0 for loss in losses])
+
     for part in (None, rows):
-        fresh = family.fit(*train, family.default(), rows=part, **options)  # type: ignore[arg-type]
-        twice = [family.fit(*train, family.default(), rows=part, kept=kept, **options) for _ in range(2)]  # type: ignore[arg-type]
-        for again in twice:
-            np.testing.assert_array_equal(again.predict(DESIGN), fresh.predict(DESIGN))
+        fresh = learnt(part, None)
+        for again in (learnt(part, kept), learnt(part, kept)):
+            np.testing.assert_array_equal(again, fresh)
 
 
 def test_folds_partition_the_rows_and_deal_the_classes_out() -> None:

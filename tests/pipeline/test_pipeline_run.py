@@ -18,6 +18,7 @@ from headrace.core.kept import forget_kept
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.runner import STAGES, PipelineRun
+from headrace.pipeline.stage import stage_key
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty
@@ -73,6 +74,14 @@ def test_only_what_depends_on_a_parameter_runs_again(copy: Shop) -> None:
     other = shop.run(seed=1)
     assert other.run_stage("synthesise").cached
     assert not other.run_stage("select").cached
+
+
+def test_another_share_trains_anew_and_synthesises_nothing(ran: Shop) -> None:
+    """By the stages' keys alone: of what an option changes, all that comes after it is another."""
+    context = ran.run().context
+    larger = replace(context, problem=replace(context.problem, tune_share=0.25))
+    changed = {stage.name for stage in STAGES if stage_key(stage, context, {}) != stage_key(stage, larger, {})}
+    assert changed == {"select", "search", "evaluate", "refit"}
 
 
 def test_another_margin_trains_nothing_anew(copy: Shop) -> None:

@@ -79,8 +79,8 @@ def decide(
     _, old = metric.checked(label, against)
     days, groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))
     new_value, old_value = metric.value(y, new), metric.value(y, old)
-    difference = metric.sign * (new_value - old_value)
-    low, high = _interval(metric, y, new, old, groups, seed, resamples)
+    difference, drawn = differences(metric, y, new, old, cutoffs_us, seed=seed, resamples=resamples)
+    low, high = interval(drawn)
     promote, reason = _verdict(change, metric, new_value, old_value, difference, low, margin)
     return GateDecision(
         promote=promote,
@@ -112,14 +112,23 @@ def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
     return days, by_day.astype(np.int64)
 
 
-def _interval(
-    metric: Metric, y: Floats, new: Floats, old: Floats, groups: Groups, seed: int, resamples: int
-) -> tuple[float, float]:
+def differences(
+    metric: Metric, label: Floats, new: Floats, old: Floats, cutoffs_us: Groups, *, seed: int, resamples: int
+) -> tuple[float, Floats]:
+    """(new minus old, positive is better; the same on each resample of the days [resamples], NaN where one cannot be
+    measured)."""
+    groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))[1]
     count = int(groups.max()) + 1
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     weights = draws.astype(np.float64)
-    differences = metric.sign * (metric.resampled(y, new, groups, weights) - metric.resampled(y, old, groups, weights))
-    measured = differences[np.isfinite(differences)]
+    one = metric.sign * (metric.value(label, new) - metric.value(label, old))
+    resampled = (metric.resampled(label, predicted, groups, weights) for predicted in (new, old))
+    return one, metric.sign * np.subtract(*resampled)
+
+
+def interval(drawn: Floats) -> tuple[float, float]:
+    """The 90 % interval of resampled differences."""
+    measured = drawn[np.isfinite(drawn)]
     if not len(measured):
         return -np.inf, np.inf
     low, high = np.quantile(measured, [0.05, 0.95])

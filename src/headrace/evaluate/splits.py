@@ -14,12 +14,23 @@ from numpy.typing import NDArray
 from headrace.core.clock import DAY, iso
 from headrace.core.errors import DataError
 
+#: Of matured rows, the newest last.
+TUNE_SHARE, GATE_SHARE = 0.15, 0.10
 Rows = NDArray[np.int64]
+#: (rows to learn from, rows to measure on)
+Fold = tuple[Rows, Rows]
 
 #: Fewer whole days than this and windows are cut at single cutoffs instead of at midnight (UTC).
 _MIN_DAYS = 10
 #: Fewer rows than this in a window measure nothing.
 _MIN_ROWS = 10
+#: At most so many folds, while they and their training rows come to no more than so many rows in all.
+_MOST_FOLDS = 4
+_MOST_ROWS = 60_000
+#: The first fold learns from this share of the rows before the gate at least.
+_FIRST_SHARE = 1 / 3
+#: A window starts at a midnight, so its share is met to within this.
+_ROUGHLY = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +72,8 @@ def time_windows(
     now_us: int,
     *,
     labels: NDArray[np.float64] | None = None,
-    gate_share: float = 0.10,
-    tune_share: float = 0.15,
+    gate_share: float = GATE_SHARE,
+    tune_share: float = TUNE_SHARE,
 ) -> Windows:
     """Cut rows [n] into windows: the gate is about the last `gate_share` of matured rows, tune the share before it.
 
@@ -99,11 +110,51 @@ def time_windows(
     return windows
 
 
-def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[int, int]:
-    """(tune start, gate start): at midnights where there are enough days, else at single cutoffs."""
+def time_folds(
+    cutoffs_us: Rows, label_known_us: Rows, windows: Windows, *, labels: NDArray[np.float64] | None = None
+) -> tuple[Fold, ...]:
+    """Expanding folds of the rows before the gate, oldest first: the last one is (train, tune), and those before it
+    measure on as many rows each, which lie just before.
+
+    Each fold learns from the rows whose label was known before its validation rows begin. One tune window of a small
+    problem is a matter of luck; that of a large one is not, and costs: above `_MOST_ROWS` / 2 rows there is one fold.
+    labels: of a binary label; a fold of one class is left out.
+    """
+    rows = taught_before(cutoffs_us, label_known_us, windows.gate_start_us)
+    cutoffs, known = np.asarray(cutoffs_us, np.int64)[rows], np.asarray(label_known_us, np.int64)[rows]
+    starts, counts = _instants(cutoffs)
+    rows_before = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    found, end = [(windows.train, windows.tune)], windows.tune_start_us
+    for _ in range(min(_MOST_FOLDS, _MOST_ROWS // len(rows)) - 1):
+        at = int(np.argmin(np.abs(rows_before - ((cutoffs < end).sum() - len(windows.tune)))))
+        start = int(starts[at])
+        if start >= end or rows_before[at] < (_FIRST_SHARE - _ROUGHLY) * len(rows):
+            break
+        fold = rows[(cutoffs < start) & (known < start)], rows[(cutoffs >= start) & (cutoffs < end)]
+        if all(len(part) >= _MIN_ROWS and (labels is None or len(np.unique(labels[part])) > 1) for part in fold):
+            found.insert(0, fold)
+        end = start
+    return tuple(found)
+
+
+def taught_before(cutoffs_us: Rows, label_known_us: Rows, instant_us: int) -> Rows:
+    """The rows whose label was known before an instant."""
+    return np.flatnonzero((np.asarray(cutoffs_us) < instant_us) & (np.asarray(label_known_us) < instant_us))
+
+
+def _instants(cutoffs: Rows) -> tuple[Rows, NDArray[np.int64]]:
+    """Where a window may start, and how many rows lie from there to the next: midnights where there are enough days,
+    else single cutoffs.
+    """
     starts, counts = np.unique(cutoffs - cutoffs % DAY, return_counts=True)
     if len(starts) < _MIN_DAYS:
         starts, counts = np.unique(cutoffs, return_counts=True)
+    return starts, counts
+
+
+def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[int, int]:
+    """(tune start, gate start): at midnights where there are enough days, else at single cutoffs."""
+    starts, counts = _instants(cutoffs)
     if len(starts) < 3:
         raise DataError(
             f"only {len(starts)} different cutoff times, too few for train, tune and gate windows",

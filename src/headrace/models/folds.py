@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from headrace.core.errors import DataError, DeclarationError
+from headrace.evaluate.splits import Fold
 from headrace.models.families.protocol import Label
-from headrace.models.objective import Split
 
 
-def folds(label: Label, count: int, *, seed: int = 0) -> tuple[Split, ...]:
-    """`count` splits of rows [n], shuffled by the seed; two classes are dealt out evenly (stratified).
+def folds(label: Label, count: int, *, seed: int = 0) -> tuple[Fold, ...]:
+    """`count` folds of rows [n], shuffled by the seed; two classes are dealt out evenly (stratified).
 
     Raises DataError where there are fewer rows, or rows of a class, than folds.
     """

@@ -118,7 +118,14 @@ def windows_of(context: Context, needs: Needs) -> Windows:
         spine["label_known"].to_numpy(),
         needs["ingest"].facts["until_us"],
         labels=spine["label"].to_numpy() if context.problem.label_expression.binary else None,
+        tune_share=context.problem.tune_share,
+        gate_share=context.problem.gate_share,
     )
+
+
+def shares_of(context: Context) -> list[float]:
+    """What the windows depend on besides the rows: a parameter of each stage that reads them."""
+    return [context.problem.tune_share, context.problem.gate_share]
 
 
 def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
@@ -149,7 +156,11 @@ SELECT = Stage(
     run=_select,
     needs=("ingest", "synthesise"),
     code=("headrace.synthesis", "headrace.evaluate.splits"),
-    parameters=lambda context: {"max_features": context.problem.max_features, "seed": context.seed},
+    parameters=lambda context: {
+        "max_features": context.problem.max_features,
+        "seed": context.seed,
+        "shares": shares_of(context),
+    },
 )
 
 

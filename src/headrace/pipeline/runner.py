@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.home import open_home
 from headrace.core.kept import write_kept
-from headrace.pipeline import features, ingest, production, release, training
+from headrace.pipeline import features, fitting, ingest, production, release, training
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import RunReport, summarise
 from headrace.pipeline.stage import DamagedStage, Done, Stage, StageReport, run
@@ -30,8 +30,8 @@ STAGES: tuple[Stage, ...] = (
     features.TRAINING_SET,
     training.SEARCH,
     training.TRACK,
-    training.EVALUATE,
-    training.REFIT,
+    fitting.EVALUATE,
+    fitting.REFIT,
     release.REGISTER,
     release.PROMOTE,
     production.REPLAY,

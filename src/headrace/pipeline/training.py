@@ -1,4 +1,4 @@
-"""Search, log, judge on the gate window, refit on everything: from a training set to a model bundle."""
+"""The training set in memory, the search for a configuration, and the study in MLflow."""
 
 from __future__ import annotations
 
@@ -13,20 +13,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.core.clock import SECOND
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import Windows
-from headrace.lake.keys import key_json
-from headrace.lake.keys import row_keys as keys_of
-from headrace.models.bundle import Bundle, reference_profile
+from headrace.evaluate.splits import Fold, Windows, taught_before, time_folds
 from headrace.models.design import Design, Encoder
-from headrace.models.explain import explain
 from headrace.models.families import split_config, study_space, warm_start
-from headrace.models.objective import TrialObjective, fit_final, fit_stopped, prepare
+from headrace.models.objective import TrialObjective, prepare
 from headrace.models.space import Config, Space
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import read_definitions, windows_of
+from headrace.pipeline.features import shares_of, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
 from headrace.search.budget import Limits
 from headrace.search.plots import plot_history, plot_importances
@@ -35,10 +30,11 @@ from headrace.search.racing import Racing
 from headrace.search.report import write_report
 from headrace.search.searchers import searcher_named
 from headrace.search.space import problems_of
-from headrace.search.study import StudyInterrupted, run_study
+from headrace.search.study import StudyInterrupted, incumbent, run_study
 from headrace.search.trial import Trial
 
-_CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
+#: What a model depends on.
+CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
 #: What a search leaves for people, in its stage's folder.
 STUDY_REPORT = "report.html"
 _FIGURES = ("history.png", "importances.png")
@@ -46,7 +42,11 @@ _FIGURES = ("history.png", "importances.png")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """The training rows in memory: matrix [n, d] by slug, its design, label [n], cutoffs [n], and the windows."""
+    """The training rows in memory: matrix [n, d] by slug, its design, label [n], cutoffs [n], and the windows.
+
+    folds: of the rows before the gate, the last one is (train, tune). before_gate: all that could be learnt from when
+    the gate window begins.
+    """
 
     matrix: pa.Table
     encoder: Encoder
@@ -54,30 +54,38 @@ class TrainingSet:
     label: NDArray[np.float64]
     cutoffs: NDArray[np.int64]
     windows: Windows
+    folds: tuple[Fold, ...]
+    before_gate: NDArray[np.int64]
 
 
-def _training_set(context: Context, needs: Needs) -> TrainingSet:
+def load_training_set(context: Context, needs: Needs) -> TrainingSet:
+    """Read what the training-set stage has written, with the windows and folds of its rows."""
     table = parquet.read(needs["training-set"].path("training.parquet"))
-    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=["cutoff"])
+    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=["cutoff", "label_known"])
     matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix)
+    label, windows = table["label"].to_numpy(), windows_of(context, needs)
+    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
+    classes = label if context.problem.label_expression.binary else None
     return TrainingSet(
         matrix=matrix,
         encoder=encoder,
         design=encoder.encode(matrix),
-        label=table["label"].to_numpy(),
-        cutoffs=spine["cutoff"].to_numpy(),
-        windows=windows_of(context, needs),
+        label=label,
+        cutoffs=cutoffs,
+        windows=windows,
+        folds=time_folds(cutoffs, known, windows, labels=classes),
+        before_gate=taught_before(cutoffs, known, windows.gate_start_us),
     )
 
 
 def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """A study on train and tune. Its journal lies beside the stage's folder, so a killed search goes on.
+    """A study on the folds before the gate. Its journal lies beside the stage's folder, so a killed search goes on.
 
     Raises StudyInterrupted on Ctrl-C: a search that was not finished is nobody's input.
     """
-    data, problem = _training_set(context, needs), context.problem
-    digest = prepare(folder / "data", data.design, data.label, data.windows)
+    data, problem = load_training_set(context, needs), context.problem
+    digest = prepare(folder / "data", data.design, data.label, data.folds)
     objective = TrialObjective(
         folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.5,)
     )
@@ -118,6 +126,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     return {
         "key": result.key,
         "config": result.best.config,
+        "fallback": _fallback(result.trials, result.best, len(first)),
         "rounds": result.best.info.get("rounds"),
         "value": value,
         "trials": len(result.trials),
@@ -126,6 +135,12 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         "importances": importances,
         "windows": data.windows.describe(),
     }
+
+
+def _fallback(trials: tuple[Trial, ...], best: Trial, first: int) -> Config | None:
+    """The best of the configs that the study began with, which what it has found must beat; None where it is that."""
+    known = incumbent([trial for trial in trials if trial.number < first])
+    return None if known is None or known.number == best.number else known.config
 
 
 def _recipes(selected: Done) -> tuple[Space, tuple[Config, ...]]:
@@ -176,7 +191,7 @@ SEARCH = Stage(
     name="search",
     run=_search,
     needs=("ingest", "synthesise", "select", "training-set"),
-    code=_CODE,
+    code=CODE,
     parameters=lambda context: {
         "trials": context.trials,
         "seed": context.seed,
@@ -184,6 +199,7 @@ SEARCH = Stage(
         "searcher": context.problem.searcher,
         "seconds": context.problem.search_seconds,
         "limits": [context.problem.trial_seconds, context.problem.trial_memory_mb],
+        "shares": shares_of(context),
     },
 )
 
@@ -230,106 +246,4 @@ TRACK = Stage(
     code=("headrace.registry.tracking",),
     parameters=lambda context: {"server": context.store_identity},
     standing=_tracked,
-)
-
-
-def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The winner on the gate window: fitted on the whole train window, stopped early on tune. Fixes the rounds."""
-    data, searched = _training_set(context, needs), needs["search"]
-    windows = data.windows
-    fitted = fit_stopped(
-        searched.facts["config"],
-        data.design,
-        data.label,
-        windows,
-        metric=context.problem.metric,
-        seed=context.seed,
-        threads=context.workers,
-    )
-    predicted = fitted.predict(data.design.rows(windows.gate), threads=context.workers)
-    label = data.label[windows.gate]
-    gate = {
-        "row": windows.gate,
-        "key": row_keys(context, needs, windows.gate),
-        "cutoff": data.cutoffs[windows.gate],
-        "label": label,
-        "prediction": predicted,
-    }
-    parquet.write(pa.table(gate), folder / "gate.parquet")
-    metrics = {
-        f"gate_{name}": metric.value(label, predicted)
-        for name, metric in METRICS.items()
-        if metric.binary == context.problem.label_expression.binary
-    }
-    return {
-        "metrics": {f"tune_{context.problem.metric}": searched.facts["value"], **metrics},
-        "baseline": float(METRICS[context.problem.metric].constant(data.label[windows.train])),
-        "rounds": fitted.rounds,
-        "windows": windows.describe(),
-    }
-
-
-def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
-    """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
-    names = list(context.problem.spine_table.keys)
-    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
-    return [key_json(key) for key in keys_of(spine, names)]
-
-
-EVALUATE = Stage(name="evaluate", run=_evaluate, needs=("ingest", "synthesise", "training-set", "search"), code=_CODE)
-
-
-def _refit(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The bundle: the winner fitted on every mature row, with its explanation and its reference profile."""
-    data, searched = _training_set(context, needs), needs["search"]
-    problem, config = context.problem, searched.facts["config"]
-    fitted = fit_final(
-        config,
-        data.design,
-        data.label,
-        metric=problem.metric,
-        rounds=needs["evaluate"].facts["rounds"],
-        seed=context.seed,
-        threads=context.workers,
-    )
-    definitions = read_definitions(needs["select"].path("definitions.json"))
-    predicted = fitted.predict(data.design, threads=context.workers)
-    names = {item.slug: item.name for item in definitions}
-    unit = "log-odds" if problem.label_expression.binary else problem.label_expression.column
-    explanation = explain(fitted, data.design, names, folder / "shap_summary.png", seed=context.seed, unit=unit)
-    write_json(folder / "shap.json", list(explanation.table))
-    bundle = Bundle(
-        problem=problem.name,
-        service=needs["select"].facts["service"],
-        definitions=definitions,
-        encoder=data.encoder,
-        family=split_config(config)[0].name,
-        fitted=fitted,
-        config=config,
-        metric=problem.metric,
-        metrics=needs["evaluate"].facts["metrics"],
-        windows={**data.windows.describe(), "trained_until_us": needs["ingest"].facts["until_us"]},
-        lead_time=_lead_time(context, needs),
-        facts={"train_set_sha": needs["training-set"].facts["sha256"], "rows": len(data.label)},
-        reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
-        gate=parquet.read(needs["evaluate"].path("gate.parquet")).drop_columns(["row"]),
-    )
-    return {"bundle": bundle.save(folder / "bundle"), "family": bundle.family, "rows": len(data.label)}
-
-
-def _lead_time(context: Context, needs: Needs) -> dict[str, float]:
-    """The middle 98 % of (event time - cutoff) in seconds: a request outside it is unlike what was learnt from."""
-    time = context.problem.spine_table.time
-    assert time is not None  # a Problem without it cannot be declared
-    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=[time, "cutoff"])
-    span = spine[time].cast(pa.int64()).to_numpy() - spine["cutoff"].to_numpy()
-    low, high = np.quantile(span / SECOND, [0.01, 0.99])
-    return {"low_s": float(low), "high_s": float(high)}
-
-
-REFIT = Stage(
-    name="refit",
-    run=_refit,
-    needs=("ingest", "synthesise", "select", "training-set", "search", "evaluate"),
-    code=_CODE,
 )

@@ -21,6 +21,8 @@ from headrace.schema.table import Table
 
 _BINARY = ("auc", "average_precision", "log_loss", "brier")
 METRICS = (*_BINARY, "rmse", "mae")
+#: What the tune and gate windows may take of the rows together.
+MOST_JUDGED = 0.6
 #: Values of `where` that are chosen from the data.
 AUTO: Literal["auto"] = "auto"
 _TUPLES = ("lookbacks", "entities", "ignore", "groupby", "primitives", "seed_features", "include", "exclude")
@@ -128,6 +130,8 @@ class Problem:
     trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
     trial_seconds, trial_memory_mb: wall clock and memory of each trial. searcher: who proposes configurations (a name
     in `headrace.search.searchers`). margin: how much worse than the champion a refresh may be (in the metric).
+    tune_share, gate_share: of the rows with a label, the newest gate_share judge what is promoted, and the tune_share
+    before them what is chosen; the rest, and the tune rows in the end, teach.
     monitoring: how production is watched.
     """
 
@@ -158,6 +162,8 @@ class Problem:
     trial_memory_mb: float | None = None
     searcher: str = "auto"
     margin: float = 0.002
+    tune_share: float = 0.15
+    gate_share: float = 0.10
     monitoring: Monitoring = field(default_factory=Monitoring)
     path: Path | None = field(default=None, compare=False)
 
@@ -178,6 +184,7 @@ class Problem:
             limit = getattr(self, name)
             if limit is not None and not limit > 0:
                 raise DeclarationError(f"{name}={limit} lets no trial run", where=self.name, fix="give more than zero")
+        self._check_shares()
         self._check_synthesis()
         self.tick_us, self.lookbacks_us  # noqa: B018  validates both
         if (self.metric in _BINARY) != self.label_expression.binary:
@@ -222,6 +229,20 @@ class Problem:
                 raise DeclarationError(f"{name}={getattr(self, name)!r}", where=self.name, fix="give a number")
         if self.max_features < 1:
             raise DeclarationError(f"max_features={self.max_features} leaves no feature", where=self.name)
+
+    def _check_shares(self) -> None:
+        for name in ("tune_share", "gate_share"):
+            share = getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
+                raise DeclarationError(
+                    f"{name}={share!r} is no share of the rows", where=self.name, fix="give a number between 0 and 1"
+                )
+        if self.tune_share + self.gate_share > MOST_JUDGED:
+            raise DeclarationError(
+                f"tune_share={self.tune_share} and gate_share={self.gate_share} leave too few rows to learn from",
+                where=self.name,
+                fix=f"give shares that add up to {MOST_JUDGED} at most",
+            )
 
     def _check_schedule(self, spine: Every) -> None:
         where = f"{self.name}: spine every {spine.step}"

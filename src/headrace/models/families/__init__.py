@@ -8,12 +8,12 @@ from typing import Any
 from headrace.core.errors import NotFoundError
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.families.linear import Linear
-from headrace.models.families.protocol import Family, Fitted
+from headrace.models.families.protocol import Family, Fitted, Learner
 from headrace.models.space import Choice, Config, Space
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (LightGBM(), Linear())}
 
-__all__ = ["FAMILIES", "Family", "Fitted", "family_named", "split_config", "study_space", "warm_start"]
+__all__ = ["FAMILIES", "Family", "Fitted", "Learner", "family_named", "split_config", "study_space", "warm_start"]
 
 
 def study_space(families: Iterable[str] = FAMILIES) -> Space:
@@ -22,10 +22,13 @@ def study_space(families: Iterable[str] = FAMILIES) -> Space:
 
 
 def warm_start(families: Iterable[str] = FAMILIES) -> tuple[Config, ...]:
-    """Configs that a study tries first: each family's default, the strongest family first."""
+    """Configs that a study tries first: each family's default, the strongest family first, then the others."""
+    asked = [(name, family_named(name)) for name in families]
+    defaults = [(name, family.default()) for name, family in asked]
+    others = [(name, config) for name, family in asked for config in family.others()]
     return tuple(
-        {"family": name, **{f"{name}.{key}": value for key, value in family_named(name).default().items()}}
-        for name in families
+        {"family": name, **{f"{name}.{key}": value for key, value in config.items()}}
+        for name, config in (*defaults, *others)
     )
 
 

@@ -1,4 +1,4 @@
-"""LightGBM (Ke et al., 2017) through its Booster API: text model files, early-stopped rounds, same bits every run.
+"""LightGBM (Ke et al., 2017) through its Booster API: text model files, round by round, same bits every run.
 
 Binning costs as much as dozens of rounds. In a study the rows are binned once for each `max_bin`, by whichever process
 comes first; the others read its file, every trial trains on the same Dataset, and a part of the rows is cut out of it.
@@ -20,7 +20,7 @@ from headrace.core.errors import CorruptError
 from headrace.core.openmp import ensure_openmp
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
-from headrace.models.families.protocol import Label, Report, Rows
+from headrace.models.families.protocol import Label, Rows
 from headrace.models.space import Categorical, Config, Float, Integer, Space
 
 if TYPE_CHECKING:
@@ -30,9 +30,8 @@ if TYPE_CHECKING:
 
 ensure_openmp()  # here, before the first of the imports of LightGBM below
 
-#: Rounds are found by early stopping. With a learning rate of .04 or more, more than this is seldom of use.
+#: With a learning rate of .04 or more, more rounds than this are seldom of use.
 MAX_ROUNDS = 300
-PATIENCE = 20
 #: Learning rates beyond this say little about small ones.
 _COARSEST = 0.5
 _FILE = "model.txt"
@@ -63,7 +62,8 @@ class FittedLightGBM:
 
     @property
     def rounds(self) -> int | None:
-        return int(self.trained.current_iteration()) if self.best is None else self.best
+        done = int(self.trained.current_iteration())
+        return done if self.best is None else min(self.best, done)
 
     def predict(self, design: Design, *, threads: int = 1) -> Predictions:
         used = threads if len(design) >= _ROWS_PER_THREAD else 1
@@ -111,6 +111,19 @@ class LightGBM:
             "max_bin": 63,
         }
 
+    def others(self) -> tuple[Config, ...]:
+        """LightGBM's own default, as near as the space has it: where columns are few, each tree needs all of them."""
+        plain: Config = {
+            "learning_rate": 0.1,
+            "num_leaves": 31,
+            "min_data_in_leaf": 20,
+            "feature_fraction": 1.0,
+            "bagging_fraction": 1.0,
+            "lambda_l2": 1e-3,
+            "max_bin": 127,
+        }
+        return (plain,)
+
     def fit(
         self,
         design: Design,
@@ -118,27 +131,38 @@ class LightGBM:
         config: Mapping[str, Any],
         *,
         metric: Metric,
-        valid: tuple[Design, Label] | None = None,
         rounds: int | None = None,
         seed: int = 0,
         threads: int = 1,
-        report: Report | None = None,
+    ) -> FittedLightGBM:
+        import lightgbm
+
+        parameters = self._parameters(config, metric, len(design), seed, threads)
+        booster = lightgbm.Booster(parameters, _binned(design, label, _binning(parameters)))
+        for _ in range(rounds or MAX_ROUNDS):
+            booster.update()
+        return FittedLightGBM(booster, booster.current_iteration())
+
+    def learner(
+        self,
+        design: Design,
+        label: Label,
+        valid: tuple[Design, Label],
+        config: Mapping[str, Any],
+        *,
+        metric: Metric,
+        seed: int = 0,
+        threads: int = 1,
         rows: Rows | None = None,
         kept: Kept | None = None,
-    ) -> FittedLightGBM:
+    ) -> _Boosting:
         import lightgbm
 
         parameters = self._parameters(config, metric, len(design) if rows is None else len(rows), seed, threads)
         train, check = _datasets(design, label, valid, parameters, rows, kept)
         booster = lightgbm.Booster(parameters, train)
-        if check is None:
-            for _ in range(rounds or MAX_ROUNDS):
-                booster.update()
-            best = booster.current_iteration()
-        else:
-            booster.add_valid(check, "valid")
-            best = _stopped_early(booster, metric, rounds or MAX_ROUNDS, report)
-        return FittedLightGBM(booster, best)
+        booster.add_valid(check, "valid")
+        return _Boosting(booster, metric)
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
         """progress: the sum of the learning rates so far; 1 has closed 63 % of what single steps of 1 would."""
@@ -147,6 +171,9 @@ class LightGBM:
     def coarse(self, config: Mapping[str, Any]) -> Config:
         rate = float(config["learning_rate"])
         return {**config, "learning_rate": max(rate, min(3 * rate, _COARSEST))}
+
+    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
+        return {**config, "learning_rate": float(config["learning_rate"]) / factor}
 
     def load(self, folder: Path) -> FittedLightGBM:
         import lightgbm
@@ -183,29 +210,48 @@ def _objective(metric: Metric) -> str:
     return "regression_l1" if metric.name == "mae" else "regression"
 
 
+@dataclass(frozen=True)
+class _Boosting:
+    """A booster with validation rows."""
+
+    booster: lightgbm.Booster
+    metric: Metric
+
+    def step(self) -> float | None:
+        if self.booster.current_iteration() >= MAX_ROUNDS:
+            return None
+        self.booster.update()  # without effect where no leaf can be split any more
+        return _loss(self.booster, self.metric)
+
+    def fitted(self, rounds: int) -> FittedLightGBM:
+        return FittedLightGBM(self.booster, rounds)
+
+
 #: The parameters that decide how rows are binned; data that agrees in them serves any config.
-_BINNING = ("max_bin", "feature_pre_filter", "seed", "num_threads", "verbosity")
+_BINNED_BY = ("max_bin", "feature_pre_filter", "seed", "num_threads", "verbosity")
+
+
+def _binning(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in _BINNED_BY}
 
 
 def _datasets(
     design: Design,
     label: Label,
-    valid: tuple[Design, Label] | None,
+    valid: tuple[Design, Label],
     parameters: Mapping[str, Any],
     rows: Rows | None,
     kept: Kept | None,
-) -> tuple[lightgbm.Dataset, lightgbm.Dataset | None]:
+) -> tuple[lightgbm.Dataset, lightgbm.Dataset]:
     """(training rows, validation rows) with the same bins. rows: of the design, all where None."""
-    binning = {name: parameters[name] for name in _BINNING}
+    binning = _binning(parameters)
     if kept is None:
         train = _binned(design, label, binning)
-        check = _binned(*valid, binning, reference=train) if valid is not None else None
+        check = _binned(*valid, binning, reference=train)
         return (train if rows is None else _part(train, rows)), check
     name = "lightgbm-" + "-".join(str(parameters[key]) for key in ("max_bin", "seed"))
     train = whole = kept.once(name, lambda: _filed(design, label, binning, name, kept))
-    check = None
-    if valid is not None:
-        check = kept.once(f"{name} valid", lambda: _binned(*valid, binning, reference=whole))
+    check = kept.once(f"{name} valid", lambda: _binned(*valid, binning, reference=whole))
     if rows is not None:
         some = rows
         train = kept.once(f"{name} {len(some)}", lambda: _part(whole, some))
@@ -236,21 +282,6 @@ def _filed(design: Design, label: Label, binning: Mapping[str, Any], name: str, 
 
 def _part(whole: lightgbm.Dataset, rows: Rows) -> lightgbm.Dataset:
     return whole.subset(rows.tolist()).construct()
-
-
-def _stopped_early(booster: lightgbm.Booster, metric: Metric, most: int, report: Report | None) -> int:
-    """Boost until the loss on the validation rows has not fallen for PATIENCE rounds; the best number of rounds."""
-    best, least = 0, math.inf
-    for done in range(1, most + 1):
-        exhausted = booster.update()
-        loss = _loss(booster, metric)
-        if loss < least:
-            best, least = done, loss
-        if report is not None:
-            report(done, loss)
-        if exhausted or done - best >= PATIENCE:
-            break
-    return best or int(booster.current_iteration())
 
 
 def _loss(booster: lightgbm.Booster, metric: Metric) -> float:

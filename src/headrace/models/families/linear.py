@@ -7,8 +7,9 @@ tames heavy tails), category codes one-hot. Stored by skops; what types a file m
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from headrace.core.errors import CorruptError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
-from headrace.models.families.protocol import Label, Report, Rows
+from headrace.models.families.protocol import Label, Rows
 from headrace.models.space import Categorical, Config, Float, Space
 
 if TYPE_CHECKING:
@@ -63,6 +64,23 @@ class FittedLinear:
         skops.io.dump(self.pipeline, folder / _FILE)
 
 
+class _LinearLearner:
+    """All is learnt in the first round."""
+
+    def __init__(self, fit: Callable[[], FittedLinear], valid: tuple[Design, Label], metric: Metric) -> None:
+        self._fit, self._valid, self._metric = fit, valid, metric
+        self._fitted: FittedLinear | None = None
+
+    def step(self) -> float | None:
+        if self._fitted is not None:
+            return None
+        self._fitted = self._fit()
+        return self._metric.loss(self._valid[1], self._fitted.predict(self._valid[0]))
+
+    def fitted(self, rounds: int) -> FittedLinear:
+        return self._fitted if self._fitted is not None else self._fit()
+
+
 class Linear:
     """Logistic, ridge or Huber regression."""
 
@@ -79,6 +97,9 @@ class Linear:
     def default(self) -> Config:
         return {"strength": 0.05, "scale": "quantile"}
 
+    def others(self) -> tuple[Config, ...]:
+        return ()
+
     def fit(
         self,
         design: Design,
@@ -86,21 +107,15 @@ class Linear:
         config: Mapping[str, Any],
         *,
         metric: Metric,
-        valid: tuple[Design, Label] | None = None,
         rounds: int | None = None,
         seed: int = 0,
         threads: int = 1,
-        report: Report | None = None,
-        rows: Rows | None = None,
-        kept: Kept | None = None,
     ) -> FittedLinear:
         """strength: the inverse of regularisation (scikit-learn's C), per row for ridge and Huber's."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.pipeline import Pipeline
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        if rows is not None:
-            design, label = design.rows(rows), label[rows]
         model = _model(metric, float(config["strength"]), seed)
         pipeline = Pipeline([("prepare", _preparation(design, str(config["scale"]), seed)), ("model", model)])
         unit = _Unit.of(label) if metric.name == "mae" else _Unit()
@@ -111,15 +126,33 @@ class Linear:
             if metric.name == "mae":
                 unit.give_back(model)
                 model.intercept_ += np.median(label - pipeline.predict(design.X))
-        fitted = FittedLinear(pipeline)
-        if report is not None and valid is not None:
-            report(1, metric.loss(valid[1], fitted.predict(valid[0])))
-        return fitted
+        return FittedLinear(pipeline)
+
+    def learner(
+        self,
+        design: Design,
+        label: Label,
+        valid: tuple[Design, Label],
+        config: Mapping[str, Any],
+        *,
+        metric: Metric,
+        seed: int = 0,
+        threads: int = 1,
+        rows: Rows | None = None,
+        kept: Kept | None = None,
+    ) -> _LinearLearner:
+        taught = (design, label) if rows is None else (design.rows(rows), label[rows])
+        return _LinearLearner(
+            partial(self.fit, *taught, config, metric=metric, seed=seed, threads=threads), valid, metric
+        )
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
         return None
 
     def coarse(self, config: Mapping[str, Any]) -> Config:
+        return dict(config)
+
+    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
         return dict(config)
 
     def load(self, folder: Path) -> FittedLinear:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 Label = NDArray[np.float64]
 #: Indices of rows.
 Rows = NDArray[np.int64]
-
-#: Called during a fit with (rounds done, loss on the validation rows so far; lower is better).
-Report = Callable[[int, float], None]
 
 
 class Fitted(Protocol):
@@ -40,6 +37,16 @@ class Fitted(Protocol):
         """Write files of a safe format into an existing folder."""
 
 
+class Learner(Protocol):
+    """A model that learns round by round, measured on validation rows."""
+
+    def step(self) -> float | None:
+        """Learn one more round; the loss on the validation rows after it (lower is better). None: all is learnt."""
+
+    def fitted(self, rounds: int) -> Fitted:
+        """The model as it was after so many rounds."""
+
+
 class Family(Protocol):
     """A kind of model. metric.binary tells whether to learn a probability or a number.
 
@@ -51,10 +58,13 @@ class Family(Protocol):
         """Its name in the catalogue."""
 
     def space(self) -> Space:
-        """What a study explores. Rounds are never in it: early stopping finds them."""
+        """What a study explores. Rounds are never in it: `models.rounds` finds them."""
 
     def default(self) -> Config:
         """A config of that space that is known to do well."""
+
+    def others(self) -> tuple[Config, ...]:
+        """Further configs of that space that a study tries first, where the default is not right for all problems."""
 
     def fit(
         self,
@@ -63,19 +73,29 @@ class Family(Protocol):
         config: Mapping[str, Any],
         *,
         metric: Metric,
-        valid: tuple[Design, Label] | None = None,
         rounds: int | None = None,
         seed: int = 0,
         threads: int = 1,
-        report: Report | None = None,
+    ) -> Fitted:
+        """Learn `rounds` rounds; None: as many as the family learns at most."""
+
+    def learner(
+        self,
+        design: Design,
+        label: Label,
+        valid: tuple[Design, Label],
+        config: Mapping[str, Any],
+        *,
+        metric: Metric,
+        seed: int = 0,
+        threads: int = 1,
         rows: Rows | None = None,
         kept: Kept | None = None,
-    ) -> Fitted:
-        """Learn. valid: stop early on these rows, after at most `rounds`; without it, exactly `rounds` rounds.
+    ) -> Learner:
+        """What learns from the design and is measured on `valid`; a family without rounds learns all in the first.
 
-        report: called at least once where there is `valid`; the least loss that it was told is that of what is
-        returned. rows: learn from these of the design only. kept: of this design and valid, where they are fitted again
-        and again; the result is the same with and without it.
+        rows: learn from these of the design only. kept: of this design and valid, where they are learnt from again and
+        again; the result is the same with and without it. What is fitted after n rounds is what `fit` makes of n.
         """
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
@@ -86,6 +106,12 @@ class Family(Protocol):
 
     def coarse(self, config: Mapping[str, Any]) -> Config:
         """The config in fewer and larger steps: cheaper to fit, and for telling configs apart nearly as good.
+
+        Itself where the family has no steps.
+        """
+
+    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
+        """The config in steps that are `factor` times smaller, so that it learns as much in so many times more rounds.
 
         Itself where the family has no steps.
         """
