@@ -21,7 +21,7 @@ from tests.tiny_problem import write_tiny_problem
 
 pytestmark = pytest.mark.chaos
 
-FLIPS = 3
+FLIPS = 2
 
 
 @pytest.fixture(scope="module")
