@@ -32,12 +32,12 @@ VARIABLES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("variable", VARIABLES)
 @pytest.mark.attack("a flow run is started with the job variable {variable}", target="work pool")
 def test_no_job_variable_is_taken(target: Target, variable: str, record_property: Any) -> None:
-    before = state(target)
+    before = state(target, "prefect")
     body = {"name": "hostile", "job_variables": VARIABLES[variable]}
     answer = prefect(target, "POST", f"/deployments/{deployment(target)}/create_flow_run", body)
     record_property("observed", f"{answer.status_code} {answer.text[:120]}")
     assert answer.status_code == 422
-    assert state(target) == before
+    assert state(target, "prefect") == before
 
 
 @pytest.mark.attack("a flow run that waits is given a command", target="work pool")
@@ -55,11 +55,11 @@ def test_a_run_that_waits_takes_none(target: Target) -> None:
 
 @pytest.mark.attack("an automation would start a deployment with a command", target="work pool")
 def test_an_automation_hands_on_no_command(target: Target) -> None:
-    hostile, before = REQUESTS["an automation that starts a deployment"], state(target)
+    hostile, before = REQUESTS["an automation that starts a deployment"], state(target, "prefect")
     (action,) = hostile.body["actions"]
     action = {**action, "deployment_id": deployment(target), "job_variables": {"command": "touch x"}}
     assert prefect(target, "POST", "/automations/", {**hostile.body, "actions": [action]}).status_code == 422
-    assert state(target) == before
+    assert state(target, "prefect") == before
 
 
 @pytest.mark.long
