@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.security.browser import hostile_site
 from tests.security.requests_of_pages import REQUESTS
 from tests.security.state import state
 from tests.security.talking import BEACON, FORM, FRAME, SOCKET, XHR, fetched
@@ -18,6 +19,8 @@ from tests.security.target import Target
 pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
 
 RECORDED = next(iter(REQUESTS))
+#: The first request of each service.
+FIRST = tuple({one.service: name for name, one in reversed(REQUESTS.items())}.values())
 PLAIN = "text/plain"
 PLAIN_SENDERS = {"a form": FORM, "XMLHttpRequest": XHR, "a beacon": BEACON}
 READABLE = {
@@ -36,8 +39,7 @@ EVENT = (
 def chosen(*methods: str) -> list[Any]:
     """What is asked for by these methods; one request a service is tried by QUICK=1."""
     found = {name: one for name, one in REQUESTS.items() if one.method in methods}
-    first = {one.service: name for name, one in reversed(found.items())}
-    return [pytest.param(name, marks=[] if name in first.values() else pytest.mark.long) for name in found]
+    return [pytest.param(name, marks=[] if name in FIRST else pytest.mark.long) for name in found]
 
 
 @pytest.mark.parametrize("asks_for", chosen("POST", "PATCH", "DELETE"))
@@ -65,6 +67,27 @@ def test_what_needs_no_preflight_is_refused(
     path, body = hostile.filled(target, tmp_path / "canary")
     seen = fetched(foreign_page, target.url(hostile.service, path), method="POST", body=body, mode="no-cors")
     record_property("observed", f"{hostile.service}: {seen}")
+    assert state(target, hostile.service) == before
+
+
+@pytest.mark.parametrize("asks_for", FIRST)
+@pytest.mark.attack("a page at another port of localhost asks for {asks_for}", target="all")
+def test_another_port_is_another_origin(
+    target: Target, browser: Any, tmp_path: Path, asks_for: str, record_property: Any
+) -> None:
+    """Such as a page that shows hostile data: it is of the same site, and may send what needs no preflight."""
+    hostile = REQUESTS[asks_for]
+    before = state(target, hostile.service)
+    path, body = hostile.filled(target, tmp_path / "canary")
+    url = target.url(hostile.service, path, host="localhost")
+    with hostile_site() as port:
+        browser.get(f"http://localhost:{port}/")
+        json_body = {"content-type": "application/json"}
+        seen = [
+            fetched(browser, url, method=hostile.method, body=body, mode="no-cors"),
+            fetched(browser, url, method=hostile.method, body=body, headers=json_body),
+        ]
+    record_property("observed", f"{hostile.service}: {' / '.join(seen)}")
     assert state(target, hostile.service) == before
 
 

@@ -213,6 +213,7 @@ def _mlflow_command(settings: Settings) -> tuple[str, ...]:
         *(sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
         *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
         *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
+        *("--app-name", "headrace"),
         *("--allowed-hosts", ",".join((*settings.hosts, *hosts))),
         *("--cors-allowed-origins", ",".join(one for one in origins if "[" not in one)),
     )

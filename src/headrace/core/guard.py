@@ -26,19 +26,26 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _REFUSED = "refused: this request comes from a web page of another origin\n"
 
 
-def guarded(app: ASGIApp, hosts: Iterable[str]) -> ASGIApp:
-    """An application behind both checks. hosts: as `core.hosts.allowed_hosts` returns them."""
-    return TrustedHostMiddleware(NoForeignPages(app), allowed_hosts=list(hosts), www_redirect=False)
+def guarded(app: ASGIApp, hosts: Iterable[str], *, frames: bool = False) -> ASGIApp:
+    """An application behind both checks.
+
+    Args:
+        app: Any ASGI application.
+        hosts: As `core.hosts.allowed_hosts` returns them.
+        frames: Whether the application says itself who may frame its pages.
+    """
+    return TrustedHostMiddleware(NoForeignPages(app, frames=frames), allowed_hosts=list(hosts), www_redirect=False)
 
 
 class NoForeignPages:
     """ASGI middleware that refuses what a page of another origin sends, and lets none frame the answer.
 
-    refusal: answers such a request, with 403.
+    refusal: answers such a request, with 403. frames: whether the application says itself who may frame its answers.
     """
 
-    def __init__(self, app: ASGIApp, refusal: ASGIApp | None = None) -> None:
+    def __init__(self, app: ASGIApp, refusal: ASGIApp | None = None, *, frames: bool = False) -> None:
         self.app = app
+        self.frames = frames
         self.refusal = refusal or PlainTextResponse(_REFUSED, status_code=403)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +54,7 @@ class NoForeignPages:
         elif _is_foreign(scope):
             await self.refusal(scope, receive, send)
         else:
-            await self.app(scope, receive, _without_frames(send))
+            await self.app(scope, receive, send if self.frames else _without_frames(send))
 
 
 def _is_foreign(scope: Scope) -> bool:
