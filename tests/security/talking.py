@@ -9,9 +9,10 @@ import httpx
 from headrace.cli.services import csrf_headers
 from tests.security.target import Target
 
-#: fetch(), as a script of the page sends it: what the page learns, as one line.
+#: fetch(), as a script of the page sends it: what the page learns, as one line. Bytes go without a content type.
 FETCH = """
-const [url, options, done] = arguments;
+const [url, options, bytes, done] = arguments;
+if (bytes) options.body = new TextEncoder().encode(options.body);
 fetch(url, options).then(
     async answer => done(answer.type + " " + answer.status + " " + (await answer.text()).slice(0, 80)),
     error => done(String(error)));
@@ -62,10 +63,12 @@ document.body.append(frame);
 """
 
 
-def fetched(page: Any, url: str, *, method: str = "GET", body: str | None = None, **options: Any) -> str:
+def fetched(
+    page: Any, url: str, *, method: str = "GET", body: str | None = None, as_bytes: bool = False, **options: Any
+) -> str:
     """What the script of a page learns from fetch()."""
     chosen = {"method": method, **options} if body is None else {"method": method, "body": body, **options}
-    return str(page.execute_async_script(FETCH, url, chosen))
+    return str(page.execute_async_script(FETCH, url, chosen, as_bytes))
 
 
 def prefect(target: Target, method: str, path: str, body: object = None) -> httpx.Response:

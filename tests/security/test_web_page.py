@@ -58,14 +58,17 @@ def test_what_needs_a_preflight_is_not_sent(
 
 
 @pytest.mark.parametrize("asks_for", chosen("POST"))
-@pytest.mark.attack("fetch() of text, which needs no preflight, asks for {asks_for}", target="all")
+@pytest.mark.parametrize("kind", ["text", "bytes of no type"])
+@pytest.mark.attack("fetch() of {kind}, which needs no preflight, asks for {asks_for}", target="all")
 def test_what_needs_no_preflight_is_refused(
-    target: Target, foreign_page: Any, tmp_path: Path, asks_for: str, record_property: Any
+    target: Target, foreign_page: Any, tmp_path: Path, asks_for: str, kind: str, record_property: Any
 ) -> None:
+    """Prefect takes a body without a content type for JSON."""
     hostile = REQUESTS[asks_for]
     before = state(target, hostile.service)
     path, body = hostile.filled(target, tmp_path / "canary")
-    seen = fetched(foreign_page, target.url(hostile.service, path), method="POST", body=body, mode="no-cors")
+    url = target.url(hostile.service, path)
+    seen = fetched(foreign_page, url, method="POST", body=body, mode="no-cors", as_bytes=kind != "text")
     record_property("observed", f"{hostile.service}: {seen}")
     assert state(target, hostile.service) == before
 
@@ -84,7 +87,7 @@ def test_another_port_is_another_origin(
         browser.get(f"http://localhost:{port}/")
         json_body = {"content-type": "application/json"}
         seen = [
-            fetched(browser, url, method=hostile.method, body=body, mode="no-cors"),
+            fetched(browser, url, method=hostile.method, body=body, mode="no-cors", as_bytes=True),
             fetched(browser, url, method=hostile.method, body=body, headers=json_body),
         ]
     record_property("observed", f"{hostile.service}: {' / '.join(seen)}")
