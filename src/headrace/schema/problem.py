@@ -237,7 +237,7 @@ class Problem:
                 raise DeclarationError(
                     f"{name}={share!r} is no share of the rows", where=self.name, fix="give a number between 0 and 1"
                 )
-        if self.tune_share + self.gate_share > MOST_JUDGED:
+        if round(self.tune_share + self.gate_share, 9) > MOST_JUDGED:  # .4 and .2 are .6
             raise DeclarationError(
                 f"tune_share={self.tune_share} and gate_share={self.gate_share} leave too few rows to learn from",
                 where=self.name,
