@@ -95,12 +95,13 @@ def test_a_file_of_another_problem_is_refused(database: Database, tmp_path: Path
         versions(database)
 
 
-def test_a_lost_file_may_be_begun_anew(tmp_path: Path) -> None:
+def test_a_lost_file_may_be_begun_anew_and_that_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version", anew=True)
     add(made, "7")
     add(made, "8")
     made.path.unlink()
     assert versions(made) == []
+    assert "shop.db is gone, and reads as a new one" in caplog.text
     add(made, "1")
     _COMPARED.clear()
     assert versions(made) == ["1"]

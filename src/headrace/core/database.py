@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import sqlite3
 import uuid
@@ -24,6 +25,8 @@ from pathlib import Path
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.files import write_bytes
 from headrace.core.fingerprint import fingerprint
+
+_log = logging.getLogger(__name__)
 
 _BUSY_S = 30.0
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -44,6 +47,8 @@ _SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (on
 
 #: File (and which one stood there: device, inode) -> the serial number that was last compared with its seal.
 _COMPARED: dict[tuple[Path, int, int], int] = {}
+#: Lost files that were told of in this process.
+_MISSED: set[Path] = set()
 #: File -> device, inode, size and time of its last change when SQLite last found it sound.
 _SOUND: dict[Path, tuple[int, int, int, int]] = {}
 
@@ -175,9 +180,14 @@ class Database:
     def _require_there(self) -> None:
         """A file that was written before must be there, and hold something."""
         size = self.path.stat().st_size if self.path.exists() else None
-        if size or self.anew or not self._noted().serial:
+        if size or not self._noted().serial:
             return
-        raise self._corrupt("is gone" if size is None else "is empty")
+        what = "is gone" if size is None else "is empty"
+        if not self.anew:
+            raise self._corrupt(what)
+        if self.path not in _MISSED:
+            _log.warning("%s %s, and reads as a new one: %s", self.path, what, self.fix)
+            _MISSED.add(self.path)
 
     def _corrupt(self, what: str) -> CorruptError:
         fix = (

@@ -36,7 +36,7 @@ def main() -> None:
                 if cell.verdict != "unaffected":
                     print(f"{cell.kind} | {damage} | {cell.reader} | {cell.verdict} | {cell.detail}", flush=True)
             print(f"    {kind.name} {damage} {time.monotonic() - started:.1f} s", flush=True)
-    (folder / "cells.json").write_text(json.dumps([asdict(cell) for cell in cells], indent=1))
+            (folder / "cells.json").write_text(json.dumps([asdict(cell) for cell in cells], indent=1))
 
 
 if __name__ == "__main__":

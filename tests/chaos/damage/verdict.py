@@ -14,7 +14,7 @@ from tests.chaos.damage.case import Seen
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
-MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database"})
+MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger"})
 
 #: Figures of time, which differ from run to run.
 _TIMES = re.compile(r"\d+\.\d+")
