@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -159,3 +161,45 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         store.read([ask(("p",))])
     with pytest.raises(CorruptError, match=r"online\.db.*delete it"):
         store.replace(mark(), ["a"], ["x"], [])
+
+
+def changed_on_disk(store: RowStore, statement: str) -> None:
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute(statement)
+
+
+def test_a_value_that_changed_on_disk_is_never_served(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    columns = [f"x{number}" for number in range(250)]  # more than a function of SQL takes
+    rows = table(a=["p", "q"], **{name: [1.5, None] for name in columns})
+    store.replace(mark(), ["a"], columns, [rows])
+    assert store.sums_hold("v")
+    [found] = store.read([ask(("p",), ("q",), columns=("x0", "x249"))])
+    assert found.rows == [(1.5, 1.5), (None, None)]
+    changed_on_disk(store, "UPDATE v SET x120 = 1.25 WHERE `key a` = 'p'")
+    with pytest.raises(CorruptError, match="the online store is damaged"):
+        store.read([ask(("p",), columns=("x0",))])
+    [found] = store.read([ask(("q",), columns=("x0",))])
+    assert found.rows == [(None,)]
+    assert not store.sums_hold("v")
+    store.replace(mark(), ["a"], columns, [rows])
+    assert store.sums_hold("v")
+
+
+def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    store.upsert("v", ["a"], ["x"], [("p", 2.5), ("q", 3)])
+    store.ensure("v", ["a"], ["x", "y"], grow=True)
+    [found] = store.read([ask(("p",), ("q",), columns=("x", "y"))])
+    assert found.rows == [(2.5, None), (3, None)]
+    assert store.sums_hold("v")
+
+
+def test_rows_of_before_have_no_checksum_and_are_read(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    changed_on_disk(store, "ALTER TABLE v DROP COLUMN `row sum`")
+    [found] = store.read([ask(("p",))])
+    assert found.rows == [(1.5,)]
+    assert store.sums_hold("v")

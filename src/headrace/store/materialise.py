@@ -7,6 +7,7 @@ Feast's intervals are only a mirror: `feast apply` can wipe them, and one end in
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from headrace.core.clock import floor_to_tick, from_us, iso
@@ -16,6 +17,8 @@ from headrace.lake.store import Lake
 from headrace.schema import Problem
 from headrace.store.published import Published, View, layout, read_published
 from headrace.store.rows import RowStore, Watermark
+
+_log = logging.getLogger(__name__)
 
 
 def online_rows(root: Path) -> RowStore:
@@ -87,6 +90,9 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
         target, stale = _stale(root, problem, tick_us)
         if not stale:
             return
+        for view in stale:
+            if not online_rows(root).sums_hold(view.name):
+                _log.warning("rows of view %s are damaged in the online store: they are written anew", view.name)
         store = open_store(root)
         register_missing(store, read_published(root, problem.name))
         store.materialize(
@@ -136,4 +142,5 @@ def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -
 
 
 def _whole(view: View, mark: Watermark | None, rows: RowStore) -> bool:
-    return mark is not None and mark.layout == layout(view) and mark.rows == rows.count(view.name)
+    same = mark is not None and mark.layout == layout(view) and mark.rows == rows.count(view.name)
+    return same and rows.sums_hold(view.name)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,6 +34,13 @@ _WATERMARKS = (
     "CREATE TABLE IF NOT EXISTS headrace_watermarks "
     "(view TEXT PRIMARY KEY, tick_us INTEGER, rows INTEGER, layout TEXT, history TEXT)"
 )
+#: A checksum of all other columns of a row, null in rows of before: a value that changed on disk is never served.
+_SUM = "row sum"
+#: SQL's name for `_sum_of`.
+_SUM_OF = "headrace_sum"
+_ARGUMENTS = 100
+#: Rows of a view up to which `is_current`'s caller has every checksum compared; more take too long for a look.
+_FEW_ROWS = 200_000
 #: A row's own event time. It can be read like a feature's column.
 EVENT = "row event_us"
 _READ_MARKS = "SELECT view, tick_us, rows, layout, history FROM headrace_watermarks"
@@ -84,8 +92,29 @@ def _insert(view: str, join_keys: Sequence[str], columns: Sequence[str]) -> str:
     return f"INSERT INTO {_quoted(view)} ({names}) VALUES ({marks})"
 
 
-def _columns(connection: sqlite3.Connection, view: str) -> set[str]:
-    return {row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(view)})")}
+def _columns(connection: sqlite3.Connection, view: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({_quoted(view)})")]
+
+
+def _sum_of(*values: Any) -> int:
+    """The checksum of a row's values, as SQLite holds them."""
+    return zlib.crc32(repr(values).encode())
+
+
+def _sum_sql(connection: sqlite3.Connection, view: str) -> str:
+    """The checksum of a view's row as an SQL expression. A function of SQL takes 127 values at most, so that of many
+    columns is made of parts."""
+    columns = [_quoted(name) for name in _columns(connection, view) if name != _SUM]
+    expression = ""
+    for at in range(0, len(columns), _ARGUMENTS):
+        expression = f"{_SUM_OF}({','.join([expression, *columns[at : at + _ARGUMENTS]][not expression :])})"
+    return expression
+
+
+def _fill_sums(connection: sqlite3.Connection, view: str) -> None:
+    """Write the checksums of rows that have none."""
+    table, own = _quoted(view), _quoted(_SUM)
+    connection.execute(f"UPDATE {table} SET {own} = {_sum_sql(connection, view)} WHERE {own} IS NULL")
 
 
 class RowStore:
@@ -116,6 +145,7 @@ class RowStore:
                 values = zip(*(batch[name].to_pylist() for name in (*join_keys, *columns)), strict=True)
                 connection.executemany(insert, values)
                 rows += batch.num_rows
+            _fill_sums(connection, watermark.view)
             connection.execute(
                 "INSERT OR REPLACE INTO headrace_watermarks VALUES (?,?,?,?,?)",
                 (watermark.view, watermark.tick_us, rows, watermark.layout, watermark.history),
@@ -132,9 +162,10 @@ class RowStore:
         with self._writing() as connection:
             self._create(connection, view, join_keys, [name for name in columns if name != EVENT])
             keys = ",".join(map(_key, join_keys))
-            sets = ",".join(f"{_quoted(name)}=excluded.{_quoted(name)}" for name in columns)
+            sets = ",".join(f"{_quoted(name)}=excluded.{_quoted(name)}" for name in (*columns, _SUM))
             insert = _insert(view, join_keys, columns)
             connection.executemany(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {sets}", rows)
+            _fill_sums(connection, view)
 
     def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str], *, grow: bool = False) -> None:
         """Make a view's empty table if there is none; one that exists is left alone until its next refresh.
@@ -147,6 +178,8 @@ class RowStore:
             for name in columns if grow else ():
                 if name not in present:
                     connection.execute(f"ALTER TABLE {_quoted(view)} ADD COLUMN {_quoted(name)}")
+                    connection.execute(f"UPDATE {_quoted(view)} SET {_quoted(_SUM)} = NULL")
+            _fill_sums(connection, view)
 
     def drop(self, view: str) -> None:
         """Forget a view."""
@@ -189,6 +222,19 @@ class RowStore:
         except sqlite3.DatabaseError:
             return 0
 
+    def sums_hold(self, view: str) -> bool:
+        """Whether every row of a view is as it was written; True without a look where there are very many."""
+        connection = self._reader()
+        if connection is None or self.count(view) > _FEW_ROWS:
+            return True
+        try:
+            if _SUM not in _columns(connection, view):
+                return True
+            differ = f"{_quoted(_SUM)} <> {_sum_sql(connection, view)}"
+            return connection.execute(f"SELECT 1 FROM {_quoted(view)} WHERE {differ} LIMIT 1").fetchone() is None
+        except sqlite3.DatabaseError:
+            return False
+
     def read(self, asks: Sequence[Ask]) -> list[Found]:
         """Rows of several views, all from one state of the file. Raises CorruptError or UnavailableError."""
         try:
@@ -202,20 +248,34 @@ class RowStore:
             raise self._unreadable(error) from error
 
     def _read_view(self, connection: sqlite3.Connection, ask: Ask) -> Found:
-        columns = ",".join(map(_quoted, ask.columns)) or "1"
         where = " AND ".join(f"{_key(name)}=?" for name in ask.join_keys)
-        statement = f"SELECT {columns} FROM {_quoted(ask.view)} WHERE {where}"
         try:
+            columns = ",".join((*map(_quoted, ask.columns), self._holds(connection, ask.view)))
+            statement = f"SELECT {columns} FROM {_quoted(ask.view)} WHERE {where}"
             mark = connection.execute(f"{_READ_MARKS} WHERE view = ?", (ask.view,)).fetchone()
             seen: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}
             for key in ask.keys:
                 if key not in seen:
-                    seen[key] = None if None in key else connection.execute(statement, key).fetchone()
+                    row = None if None in key else connection.execute(statement, key).fetchone()
+                    if row is not None and row[-1] == 0:
+                        raise self._corrupt()
+                    seen[key] = None if row is None else row[:-1] or (1,)
         except sqlite3.OperationalError as error:
             if "no such" not in str(error):
                 raise
             return Found(watermark=None, rows=[None] * len(ask.keys))
         return Found(watermark=None if mark is None else _watermark(mark), rows=[seen[key] for key in ask.keys])
+
+    def _holds(self, connection: sqlite3.Connection, view: str) -> str:
+        """SQL for whether a row is as it was written (0, 1, or null in rows of before); worked out once for each state
+        of the file's tables."""
+        (version,) = connection.execute("PRAGMA schema_version").fetchone()
+        known: dict[tuple[int, str], str] = self._local.holds
+        if (version, view) not in known:
+            names = _columns(connection, view)
+            sums = _SUM in names or not names
+            known[version, view] = f"{_quoted(_SUM)} = {_sum_sql(connection, view)}" if sums else "NULL"
+        return known[version, view]
 
     @staticmethod
     def _create(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
@@ -223,10 +283,12 @@ class RowStore:
         features = "".join(f",{_quoted(name)}" for name in columns)
         primary = ",".join(map(_key, join_keys))
         event = f",{_quoted(EVENT)}"
-        table = f"{keys}{features}{event}, PRIMARY KEY ({primary})"
+        table = f"{keys}{features}{event},{_quoted(_SUM)}, PRIMARY KEY ({primary})"
         connection.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(view)} ({table})")
-        if EVENT not in _columns(connection, view):  # a table of an earlier version
-            connection.execute(f"ALTER TABLE {_quoted(view)} ADD COLUMN {_quoted(EVENT)}")
+        present = _columns(connection, view)
+        for name in (EVENT, _SUM):
+            if name not in present:  # a table of an earlier version
+                connection.execute(f"ALTER TABLE {_quoted(view)} ADD COLUMN {_quoted(name)}")
 
     def _corrupt(self) -> CorruptError:
         fix = "delete it (and its -wal and -shm): the next materialisation writes it anew"
@@ -244,6 +306,7 @@ class RowStore:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=NORMAL")
+            connection.create_function(_SUM_OF, -1, _sum_of, deterministic=True)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(_WATERMARKS)
             yield connection
@@ -268,7 +331,8 @@ class RowStore:
             self._forget_reader()
             uri = f"{self.path.absolute().as_uri()}?mode=ro"
             self._local.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
-            self._local.identity = identity
+            self._local.connection.create_function(_SUM_OF, -1, _sum_of, deterministic=True)
+            self._local.identity, self._local.holds = identity, {}
         connection: sqlite3.Connection = self._local.connection
         return connection
 
