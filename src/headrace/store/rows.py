@@ -272,9 +272,8 @@ class RowStore:
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
         known: dict[tuple[int, str], str] = self._local.holds
         if (version, view) not in known:
-            names = _columns(connection, view)
-            sums = _SUM in names or not names
-            known[version, view] = f"{_quoted(_SUM)} = {_sum_sql(connection, view)}" if sums else "NULL"
+            has_sums = _SUM in _columns(connection, view)
+            known[version, view] = f"{_quoted(_SUM)} = {_sum_sql(connection, view)}" if has_sums else "NULL"
         return known[version, view]
 
     @staticmethod
