@@ -126,6 +126,8 @@ def _in_order(folder: Path, order: Sequence[str], leave_out: Sequence[str]) -> I
     yield from _files(folder, out | parts)
     for part in order:
         here = folder / part
+        if any(here.is_relative_to(one) for one in out):
+            continue
         if here.is_dir():
             yield from _files(here, out | (parts - {here}))
         elif here.is_file():
