@@ -44,7 +44,11 @@ HELD = {
 }
 
 
-@pytest.mark.parametrize("what", HELD)
+#: The rest is left out of `make security QUICK=1`.
+SHORT = ("heads that never end", "bodies of 2 MB that never end")
+
+
+@pytest.mark.parametrize("what", [pytest.param(what, marks=[] if what in SHORT else pytest.mark.long) for what in HELD])
 @pytest.mark.attack("200 connections hold {what}", target="prediction API")
 def test_connections_that_are_held(target: Target, what: str, record_property: Any) -> None:
     opening, trickle = HELD[what]

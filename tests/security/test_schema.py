@@ -13,26 +13,20 @@ from tests.security.target import Target
 
 pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
 
-SECONDS = 60
+SECONDS = 40
 
 
-@pytest.mark.parametrize(
-    ("checks", "what"),
-    [
-        ("not_a_server_error", "to be answered with a status of 500 and above"),
-        ("response_schema_conformance", "to be answered in another form than the schema says"),
-    ],
-)
-@pytest.mark.attack("schemathesis looks for a request {what}", target="prediction API")
+@pytest.mark.attack("requests from the schema, to be answered with 500 or in an unknown form", target="prediction API")
 def test_no_request_breaks_the_schema(
-    target: Target, security_tools: Path, tmp_path: Path, checks: str, what: str, record_property: Any
+    target: Target, security_tools: Path, tmp_path: Path, record_property: Any
 ) -> None:
     command = [
         str(security_tools / "st"), "run", target.url("api", "/openapi.json"), "--phases", "examples,coverage,fuzzing",
-        "--checks", checks, "--max-examples", "100", "--max-time", str(SECONDS), "--seed", "7",
-        "--request-timeout", "30", "--suppress-health-check", "all", "--max-failures", "5", "--no-color",
+        "--checks", "not_a_server_error,response_schema_conformance", "--max-examples", "100",
+        "--max-time", str(SECONDS), "--seed", "7", "--request-timeout", "30", "--suppress-health-check", "all",
+        "--max-failures", "5", "--no-color",
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS * 3, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=SECONDS * 5, check=False)
     counted = re.search(r"(\d[\d,]*) generated", done.stdout)
     record_property("observed", f"{counted.group(1)} requests" if counted else done.stdout[-200:])
     assert done.returncode == 0, done.stdout[-4000:]
