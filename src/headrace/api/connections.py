@@ -6,8 +6,9 @@ headers of any length. Its `limit_concurrency` counts such connections: whoever 
 
 - a head has `head_s` seconds and `head_bytes` bytes, a request `request_s` seconds, an answer `answer_s` to be read;
 - beyond `connections` the connection that has waited longest for its client makes room for the new one;
-- the system holds `receive_bytes` that were not read yet, for all that it holds is read at once; and a connection that
-  has sent `pipelined` requests before the answer to its first one ends.
+- the system holds few bytes that were not read yet, for all that it holds of all connections is read at once: a
+  connection has its part of `receive_bytes` when it is made, as many as are open then;
+- a connection that has sent `pipelined` requests before the answer to its first one ends.
 """
 
 from __future__ import annotations
@@ -21,17 +22,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from headrace.api.errors import failure
 
+#: Bytes that one connection's part is never below and never above.
+_LEAST_PART, _LARGEST_PART = 16 * 1024, 128 * 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Of one connection, but for `connections`, their number."""
+    """Of one connection, but for `connections`, their number, and `receive_bytes`, of all of them."""
 
     head_s: float = 10.0
     head_bytes: int = 32 * 1024
     request_s: float = 30.0
     answer_s: float = 30.0
     connections: int = 500
-    receive_bytes: int = 16 * 1024
+    receive_bytes: int = 2 * 1024 * 1024
     pipelined: int = 16
 
 
@@ -49,8 +53,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = True
         self._head_bytes = 0
-        opened = transport.get_extra_info("socket")
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.limits.receive_bytes)
+        part = min(max(self.limits.receive_bytes // len(self.connections), _LEAST_PART), _LARGEST_PART)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, part)
         if len(self.connections) > self.limits.connections:
             oldest = next(iter(self.waiting), self)
             oldest.waiting.pop(oldest, None)
