@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.features import finished_matrix
 from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
+
+_log = logging.getLogger(__name__)
 
 #: Gate rows that neither model learnt from: with fewer, no comparison.
 _FEWEST = 50
@@ -189,7 +192,8 @@ def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     # A lost ledger, and a crash between ledger and alias, are mended here.
     if not agrees(context.root, name, context.tracking_uri):
         recover(context.root, name, context.tracking_uri)
-        mirror(context.root, name, context.tracking_uri)
+        for proposal in mirror(context.root, name, context.tracking_uri):
+            _log.warning("%s: %s", name, proposal)
     ledger = Ledger(context.root, name)
     champion = ledger.champion()
     if not facts["promoted"]:

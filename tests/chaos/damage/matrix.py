@@ -52,7 +52,8 @@ class Matrix:
             seen = self.read()
             damaged = seen.pop("damaged", Seen(result={}))
             for reader, one in seen.items():
-                verdict, detail = judge(one, whole[reader], damaged, kind.name)
+                before = seen["run"] if reader == "advance" and seen["run"].result else damaged
+                verdict, detail = judge(one, whole[reader], before, kind.name)
                 yield Cell(kind=kind.name, damage=damage, case=number, reader=reader, verdict=verdict, detail=detail)
             if damage == "flipped bit" and number + 1 >= kind.flips:
                 return

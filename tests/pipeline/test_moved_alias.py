@@ -1,0 +1,27 @@
+"""An alias that was moved in MLflow, or went back with an older copy of its database, is said by every run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from headrace.pipeline.release import _promoted
+from headrace.registry import aliases, recovery
+from headrace.registry.aliases import Proposal
+from headrace.registry.ledger import Ledger
+
+
+def test_a_cached_promotion_says_what_mlflow_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger(tmp_path, "p").promote("2", None, "first", {}, at_us=1)
+    moved = Proposal(alias="champion", wanted="2", actual="1")
+    monkeypatch.setattr(aliases, "agrees", lambda *_: False)
+    monkeypatch.setattr(aliases, "mirror", lambda *_: (moved,))
+    monkeypatch.setattr(recovery, "recover", lambda *_: None)
+    context: Any = SimpleNamespace(root=tmp_path, problem=SimpleNamespace(name="p"), tracking_uri="")
+    assert _promoted(context, {"promoted": True, "version": "2"})
+    assert "somebody moved @champion to version 1; the ledger says version 2" in caplog.text
