@@ -47,6 +47,13 @@ def flip_the_schema(path: Path) -> None:
     path.write_bytes(data.replace(b"at_us INTEGER", b"at_ur INTEGER"))
 
 
+def spoil_the_schema(path: Path) -> None:
+    """A word of the table's declaration holds a byte that is no text, which SQLite's message repeats."""
+    data = path.read_bytes()
+    assert data.count(b"at_us INTEGER)") == 1
+    path.write_bytes(data.replace(b"at_us INTEGER)", b"at_us INTEGER\xe5"))
+
+
 def spoil_a_text(path: Path) -> None:
     """A row that says 7 holds a byte that is no text."""
     path.write_bytes(path.read_bytes().replace(b"7{}", b"\xb7{}"))
@@ -56,6 +63,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "flipped": (flip_the_version, "checksum differs"),
     "flipped schema": (flip_the_schema, "is damaged"),
     "flipped to no text": (spoil_a_text, "is damaged"),
+    "schema flipped to no text": (spoil_the_schema, "is damaged"),
     "truncated": (lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]), "is damaged"),
     "spoilt page": (lambda path: path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 8192), "is damaged"),
     "empty": (lambda path: path.write_bytes(b""), "is empty"),

@@ -139,8 +139,9 @@ class Database:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             line, sum_ = _sealed(connection)
             same = found == "ok" and (not serial or sum_ == self._digest(connection, serial, line))
-        except sqlite3.DatabaseError as error:
-            if isinstance(ours := failure(error, self.path, self.fix), HeadraceError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            ours = failure(error, self.path, self.fix) if isinstance(error, sqlite3.Error) else None
+            if ours is not None:
                 raise ours from error
             found, same = str(error), False  # a name or a text in it that is none any more
         if not same:
@@ -257,6 +258,8 @@ def translated(path: Path, fix: str) -> Iterator[None]:
         if (ours := failure(error, path, fix)) is None:
             raise
         raise ours from error
+    except UnicodeDecodeError as error:  # of SQLite's message about a name that is no text any more
+        raise CorruptError("is damaged (a name in it is no text)", where=str(path), fix=fix) from error
     except PermissionError as error:
         raise UnavailableError(
             f"cannot be used ({error.strerror})", where=str(error.filename or path), fix=_UNUSABLE[sqlite3.SQLITE_PERM]

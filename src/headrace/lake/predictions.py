@@ -169,7 +169,7 @@ class PredictionLog:
         with self._lock:
             try:
                 yield self._connection()
-            except (sqlite3.DatabaseError, OSError) as error:
+            except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
                 self._close()
                 raise _failure(error, self.path) from error
 

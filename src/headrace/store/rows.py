@@ -208,7 +208,7 @@ class RowStore:
             return {}
         try:
             found = connection.execute(_READ_MARKS).fetchall()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return {}
         return {row[0]: _watermark(row) for row in found}
 
@@ -219,7 +219,7 @@ class RowStore:
             return 0
         try:
             return int(connection.execute(f"SELECT count(*) FROM {_quoted(view)}").fetchone()[0])
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return 0
 
     def sums_hold(self, view: str) -> bool:
@@ -232,7 +232,7 @@ class RowStore:
                 return True
             differ = f"{_quoted(_SUM)} <> {_sum_sql(connection, view)}"
             return connection.execute(f"SELECT 1 FROM {_quoted(view)} WHERE {differ} LIMIT 1").fetchone() is None
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
 
     def read(self, asks: Sequence[Ask]) -> list[Found]:
@@ -243,7 +243,7 @@ class RowStore:
                 return [Found(watermark=None, rows=[None] * len(ask.keys)) for ask in asks]
             with _one_state(connection):
                 return [self._read_view(connection, ask) for ask in asks]
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
             self._forget_reader()
             raise self._unreadable(error) from error
 
@@ -294,7 +294,8 @@ class RowStore:
         return CorruptError("the online store is damaged", where=str(self.path), fix=fix)
 
     def _unreadable(self, error: Exception) -> HeadraceError:
-        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        if damaged or isinstance(error, UnicodeDecodeError):
             return self._corrupt()
         return UnavailableError(f"the online store cannot be read: {_why(error)}", where=str(self.path))
 
