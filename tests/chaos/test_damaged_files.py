@@ -19,7 +19,7 @@ from tests.pipeline.shop import Shop
 from tests.pipeline.test_pipeline_damage import results, run_again
 from tests.tiny_problem import write_tiny_problem
 
-pytestmark = pytest.mark.chaos
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
 FLIPS = 2
 
