@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.errors import CorruptError
@@ -152,3 +153,11 @@ def test_a_damaged_refusal_is_kept_again(lake: Lake) -> None:
     flip(folder / "rows.parquet", 400)
     assert lake.quarantine(THINGS, things(0), arrival_us=1, reasons=reasons) == folder
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == whole
+
+
+def test_rows_of_another_table_are_not_taken_for_a_batch(lake: Lake) -> None:
+    """They lack the key: which is said by the library in its own words."""
+    pq.write_table(pa.table({"customer_id": ["c1"]}), middle(lake) / "rows.parquet")
+    (one,) = lost(lake)
+    assert not restore(lake, one)
+    assert restore(lake, one, THINGS, things(50))

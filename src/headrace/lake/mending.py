@@ -96,5 +96,5 @@ def _digest(rows: pa.Table, one: Lost) -> str:
     assert one.facts is not None
     try:
         return content(rows, one.facts["keys"], one.table, one.facts["source"]).digest
-    except KeyError:  # without a key's column
+    except (KeyError, pa.ArrowInvalid):  # without a key's column
         return ""
