@@ -116,7 +116,7 @@ def test_a_poisoned_store_is_not_served_and_the_next_run_mends_it(
     assert refused.status_code == 503
     assert "ahead of the production clock" in refused.json()["error"]["what"]
     assert client.post("/predict/batch", json={"rows": [ROW]}).status_code == 503
-    assert "beyond the production clock, not served" in str(gather(str(shop.path), shop.home)["online"])
+    assert "beyond the production clock, not served" in str(gather(str(shop.path), shop.home)["fault"])
     ready = client.get("/readyz")
     assert (ready.status_code, views(ready)) == (503, {"AHEAD"})
     assert "note: the online store was beyond the production clock (shop__" in run(shop)

@@ -19,13 +19,13 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
-from headrace.store.materialise import ahead, online_is_empty, watermarks
+from headrace.store.materialise import ahead
 
 _log = logging.getLogger(__name__)
 
 
 def gather(reference: str, root: Path) -> dict[str, Any]:
-    """{problem, champion: {version, metrics}, last_run: {seconds, stages}, clock, online, addresses}; null: none."""
+    """{problem, champion: {version, metrics}, last_run: {seconds, stages}, clock, fault, addresses}; null: none."""
     problem = load_problem(reference)
     name = problem.name
     record = Ledger(root, name).champion()
@@ -44,7 +44,7 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
         else None,
         "last_run": {key: last_run[key] for key in ("seconds", "stages")} if last_run else None,
         "clock": iso(clock) if clock is not None else None,
-        "online": _online(root, problem),
+        "fault": _fault(root, problem),
         "addresses": running(root),
     }
 
@@ -55,20 +55,13 @@ def _why_none(root: Path, name: str) -> str:
     return "none yet: run `make run-pipeline`"
 
 
-def _online(root: Path, problem: Problem) -> str | None:
-    """The online store in a few words; None before anything is published, or where that cannot be read."""
+def _fault(root: Path, problem: Problem) -> str | None:
+    """Why the online store is not served, where it is ahead of the clock; other faults are found where it is read."""
     try:
-        marks = watermarks(root, problem)
-        if ahead(root, problem):
-            return "beyond the production clock, not served: run `headrace run`"
-        if online_is_empty(root, problem):
-            return "empty or incomplete: run `headrace run`"
-    except NotFoundError:
+        found = ahead(root, problem)
+    except (NotFoundError, CorruptError):
         return None
-    except CorruptError as error:
-        _log.warning("%s", error)
-        return None
-    return f"as of {iso(min(mark.tick_us for mark in marks.values()))}" if marks else None
+    return "online store beyond the production clock, not served: run `headrace run`" if found else None
 
 
 def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
@@ -87,7 +80,8 @@ def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
             f"  {metric}", f"{value:,.0f}" if metric.endswith(("predictions", "labelled")) else f"{value:.4f}"
         )
     table.add_row("clock", found["clock"] or "not started")
-    table.add_row("online store", found["online"] or "nothing published yet")
+    if found["fault"]:
+        table.add_row("fault", found["fault"])
     if found["last_run"]:
         table.add_row("last run", f"{found['last_run']['seconds']:.1f} s")
         for stage in found["last_run"]["stages"]:
