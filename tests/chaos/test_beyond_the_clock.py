@@ -61,10 +61,15 @@ def serving(client: TestClient) -> bool:
     return client.get("/readyz").json()["serving"] is not None
 
 
+def environment(shop: Shop) -> dict[str, str]:
+    """Of the test's own processes. As many workers as in `Shop`: another number is another search."""
+    own = {"HEADRACE_HOME": str(shop.home), "HEADRACE_WORKERS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return os.environ | own
+
+
 def command(shop: Shop, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"HEADRACE_HOME": str(shop.home), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, *arguments], cwd=folder, env=environment(shop), capture_output=True, text=True, check=False
     )
 
 
@@ -150,9 +155,8 @@ def test_two_processes_that_materialise_at_once_leave_one_whole_store(shop: Shop
     assert clock is not None
     end = from_us(clock).isoformat(timespec="seconds")
     call = ["-W", "ignore", "-c", FEAST, "-f", "home.yaml", "materialize-incremental", end]
-    environment = os.environ | {"HEADRACE_HOME": str(shop.home), "PYTHONDONTWRITEBYTECODE": "1"}
     started = [
-        subprocess.Popen([sys.executable, *call], cwd=REPO, env=environment, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, *call], cwd=REPO, env=environment(shop), stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     errors = [process.communicate()[1] for process in started]
