@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 from headrace.cli.processes import wait_until
+from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
 from tests.security.talking import deployment, prefect
 from tests.security.target import Target
 
@@ -48,3 +51,23 @@ def schedules(target: Target) -> list[bool]:
     """Whether each schedule of a deployment is active."""
     found = prefect(target, "GET", f"/deployments/{deployment(target)}").json()
     return [schedule["active"] for schedule in found["schedules"]]
+
+
+def test_an_event_of_a_programs_starts_a_retrain(target: Target) -> None:
+    """By Prefect's client, over the WebSocket that pages cannot open; its automation creates the run."""
+    event = {
+        "event": RETRAIN_EVENT,
+        "resource": {"prefect.resource.id": resource_of("shop")},
+        "payload": {"decision": "none-such"},
+    }
+    before = retrains(target)
+    code = f"from prefect.events import emit_event; emit_event(**{event!r})"
+    env = {**target.env, "PREFECT_API_URL": target.url("prefect", "/api"), "PREFECT_HOME": str(target.home / "prefect")}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, timeout=120)
+    assert wait_until(lambda: retrains(target) > before, timeout_s=60, pause_s=1)
+
+
+def retrains(target: Target) -> int:
+    """Runs of the retrain's deployment."""
+    chosen = {"deployments": {"name": {"any_": ["shop-retrain"]}}}
+    return int(prefect(target, "POST", "/flow_runs/count", chosen).json())
