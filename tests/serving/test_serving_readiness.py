@@ -31,6 +31,12 @@ def damage_store(app: Served) -> None:
     online_rows(app.log.path.parents[1]).path.write_bytes(b"no database at all" * 300)
 
 
+def replace_store(app: Served) -> None:
+    path = online_rows(app.log.path.parents[1]).path
+    path.unlink()
+    path.mkdir()
+
+
 def remove_folder(app: Served) -> None:
     folder = app.log.path.parent
     for file in folder.iterdir():
@@ -45,6 +51,7 @@ def remove_folder(app: Served) -> None:
         (damage_log, "the prediction log is damaged"),
         (remove_folder, "the prediction log cannot be used: "),
         (damage_store, "the online store is damaged"),
+        (replace_store, "the online store cannot be read: "),
     ],
 )
 def test_not_ready_while_predictions_are_refused(tmp_path: Path, fault: object, obstacle: str) -> None:
@@ -52,6 +59,7 @@ def test_not_ready_while_predictions_are_refused(tmp_path: Path, fault: object, 
         assert (app.client.get("/readyz").status_code, refused(app)) == (200, "")
         fault(app)  # type: ignore[operator]
         assert refused(app)
+        assert str(tmp_path) not in app.client.post("/predict", json=dict(ROW)).text
         answer = app.client.get("/readyz")
         assert answer.status_code == 503
         found = answer.json()

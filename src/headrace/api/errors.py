@@ -83,6 +83,8 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
         return _damaged(request, error)
     for kind, (status, code) in _STATUS.items():
         if isinstance(error, kind):
+            if "/" in error.where:  # a file of ours
+                return failure(status, code, error.what, fix=_incident(request, error))
             return failure(status, code, error.what, where=error.where, found=error.found, fix=error.fix)
     return await _unexpected(request, error)
 
