@@ -76,9 +76,10 @@ def test_only_what_depends_on_a_parameter_runs_again(copy: Shop) -> None:
     assert not other.run_stage("select").cached
 
 
-def test_another_share_trains_anew_and_synthesises_nothing(ran: Shop) -> None:
+def test_another_share_trains_anew_and_synthesises_nothing(tmp_path: Path) -> None:
     """By the stages' keys alone: of what an option changes, all that comes after it is another."""
-    context = ran.run().context
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    context = shop.run().context
     larger = replace(context, problem=replace(context.problem, tune_share=0.25))
     changed = {stage.name for stage in STAGES if stage_key(stage, context, {}) != stage_key(stage, larger, {})}
     assert changed == {"select", "search", "evaluate", "refit"}
