@@ -10,11 +10,13 @@ from typing import Any
 from tests.chaos.damage.case import Seen
 
 #: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on. flagged: the
-#: answer says that its features are MISSING or STALE.
+#: answer says that its features are MISSING or STALE, or `status` that the online store is to be filled.
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
 MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger"})
+
+_TO_DO = "empty or incomplete: run `headrace run`"
 
 #: Figures of time, which differ from run to run.
 _TIMES = re.compile(r"\d+\.\d+")
@@ -48,7 +50,7 @@ def judge(seen: Seen, whole: Seen, damaged: Seen, kind: str) -> tuple[str, str]:
     differing = _differing(seen.result, whole.result, damaged.result)
     if differing:
         detail = f"{'; '.join(differing)} | said: {news}"
-        if list(seen.result.get("ages", {}).values()) not in ([], ["FRESH"]):
+        if list(seen.result.get("ages", {}).values()) not in ([], ["FRESH"]) or _TO_DO in news:
             return "flagged", detail
         return ("lost" if news and kind in MAY_LOSE else "changed"), detail
     return ("mended", news) if news else ("unaffected", "")
@@ -63,10 +65,17 @@ def _news(seen: Seen, whole: Seen) -> str:
 
 def _differing(now: Mapping[str, Any], then: Mapping[str, Any], damaged: Mapping[str, Any]) -> list[str]:
     """The parts of a result that the reader has made otherwise."""
-    left = {name for name in damaged if damaged[name] == now.get(name)}
+    left = {
+        name for name in damaged if damaged[name] == now.get(name) or (_is_lost(damaged[name]) and not now.get(name))
+    }
     return [
         f"{name}: {_difference(now[name], then[name])}" for name in then if now[name] != then[name] and name not in left
     ]
+
+
+def _is_lost(part: Any) -> bool:
+    """Whether a part could not be read after the damage: an empty one in its place is as lost."""
+    return isinstance(part, str) and part.startswith("unreadable")
 
 
 def _difference(now: Any, then: Any) -> str:
