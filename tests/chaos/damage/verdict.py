@@ -10,13 +10,14 @@ from typing import Any
 from tests.chaos.damage.case import Seen
 
 #: What may come of a damage. lost: what was in the file is gone, which is said, and the rest goes on. flagged: the
-#: answer says that its features are MISSING or STALE, or `status` that the online store is to be filled.
+#: answer says that its features are MISSING or STALE, or `status` that the online store is not.
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
 MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger"})
 
-_TO_DO = "empty or incomplete: run `headrace run`"
+#: `headrace status` says how far the online store is.
+_ONLINE = '"online": '
 
 #: Figures of time, which differ from run to run.
 _TIMES = re.compile(r"\d+\.\d+")
@@ -50,7 +51,7 @@ def judge(seen: Seen, whole: Seen, damaged: Seen, kind: str) -> tuple[str, str]:
     differing = _differing(seen.result, whole.result, damaged.result)
     if differing:
         detail = f"{'; '.join(differing)} | said: {news}"
-        if list(seen.result.get("ages", {}).values()) not in ([], ["FRESH"]) or _TO_DO in news:
+        if list(seen.result.get("ages", {}).values()) not in ([], ["FRESH"]) or _ONLINE in news:
             return "flagged", detail
         return ("lost" if news and kind in MAY_LOSE else "changed"), detail
     return ("mended", news) if news else ("unaffected", "")
