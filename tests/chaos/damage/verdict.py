@@ -13,8 +13,9 @@ from tests.chaos.damage.case import Seen
 #: answer says that its features are MISSING or STALE, or `status` that the online store is not.
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
-#: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without.
-MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger"})
+#: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without. Of all stages
+#: at once it is the promotion of the first version: judged again, it becomes @challenger beside the champion.
+MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger", "stages: facts", "stages: manifests"})
 
 #: `headrace status` says how far the online store is.
 _ONLINE = '"online": '
