@@ -47,8 +47,11 @@ class Matrix:
         for number, work in enumerate(DAMAGES[damage]):
             whole = self.undamaged
             self.prepared.restore()
-            for path in self._victims(kind):
-                work(self.prepared.home / path, self._other(kind, path))
+            victims = {path: self._other(kind, path) for path in self._victims(kind)}
+            if damage == "other version" and not any(victims.values()):
+                return  # there is none
+            for path, other in victims.items():
+                work(self.prepared.home / path, other or self.prepared.whole / path)
             seen = self.read()
             damaged = seen.pop("damaged", Seen(result={}))
             for reader, one in seen.items():
@@ -63,7 +66,7 @@ class Matrix:
         found = kind.of(self.prepared.files())
         return found[-1:] if kind.last else found
 
-    def _other(self, kind: Kind, path: str) -> Path:
+    def _other(self, kind: Kind, path: str) -> Path | None:
         """Another version: the file as it was earlier, else a file of its kind and name, else of its kind."""
         own = (self.prepared.whole / path).read_bytes()
         others = [item for item in kind.of(self.prepared.files()) if item != path]
@@ -72,7 +75,7 @@ class Matrix:
         for other in candidates:
             if other.exists() and other.read_bytes() != own:
                 return other
-        return self.prepared.whole / path
+        return None
 
     def read(self, readers: Sequence[str] = READERS) -> dict[str, Seen]:
         """Readers on the home as it is now, in a fresh process."""
