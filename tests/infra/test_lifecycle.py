@@ -14,7 +14,7 @@ import pytest
 from headrace.cli import lifecycle, processes
 from headrace.cli.lifecycle import Service, recorded, running, start_services, stop_services
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.core.kept import forget_kept, read_kept, write_kept
+from headrace.core.replicas import read_replicas, remove_replicas, write_replicas
 from tests.cli.command import headrace
 
 
@@ -118,10 +118,10 @@ def test_down_spares_a_process_that_was_given_the_pid(root: Path) -> None:
     """A record whose pid now belongs to somebody else: another start time, so not ours."""
     start_services(root, (web("first"),))
     path = root / "run" / "services.json"
-    record = read_kept(path)
+    record = read_replicas(path)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         forged = {**record["services"][0], "name": "forged", "pid": stranger.pid, "mark": "another"}
-        write_kept(path, {"services": [*record["services"], forged]})
+        write_replicas(path, {"services": [*record["services"], forged]})
         assert stop_services(root) == ["first"]
         assert stranger.poll() is None
         stranger.communicate(b"\n")
@@ -146,18 +146,18 @@ def test_down_reaches_children_that_left_the_session(root: Path) -> None:
 
 def test_a_spoilt_record_is_named(root: Path) -> None:
     path = root / "run" / "services.json"
-    write_kept(path, {"services": [{"pid": 1}]})
+    write_replicas(path, {"services": [{"pid": 1}]})
     with pytest.raises(CorruptError, match=r"services\.json"):
         recorded(root)
-    forget_kept(path)
+    remove_replicas(path)
 
 
 def test_a_service_is_known_by_its_mark_when_the_wall_clock_was_set(root: Path) -> None:
     """Start times are reckoned from the wall clock: an hour later they are all an hour off."""
     start_services(root, (web("first"),))
     path = root / "run" / "services.json"
-    record = read_kept(path)
-    write_kept(path, {"services": [{**one, "created": one["created"] - 3600} for one in record["services"]]})
+    record = read_replicas(path)
+    write_replicas(path, {"services": [{**one, "created": one["created"] - 3600} for one in record["services"]]})
     (moved,) = recorded(root)
     assert processes.is_alive(moved)
     assert stop_services(root) == ["first"]

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.errors import CorruptError
-from headrace.core.kept import copy_of
+from headrace.core.replicas import copy_of
 from headrace.lake.batch import DamagedBatch
 from headrace.lake.index import INDEX
 from headrace.lake.mending import lost, restore

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from headrace.core.kept import read_kept
+from headrace.core.replicas import read_replicas
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.runner import PipelineRun, open_run, run_all
 from headrace.registry.client import connect
@@ -47,7 +47,7 @@ class Shop:
 
     def last_run(self) -> Mapping[str, Any]:
         """last_run.json."""
-        found: Mapping[str, Any] = read_kept(self.home / "runs" / "shop" / "last_run.json")
+        found: Mapping[str, Any] = read_replicas(self.home / "runs" / "shop" / "last_run.json")
         return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.cli import main
-from headrace.core.kept import forget_kept
+from headrace.core.replicas import remove_replicas
 from headrace.lake.batch import DamagedBatch
 from headrace.lake.store import Lake
 from headrace.pipeline.mending import mend_lake
@@ -41,7 +41,7 @@ def shop(fed: Shop, tmp_path: Path) -> Shop:
     """That shop copied, to change."""
     shutil.copytree(fed.path.parent, tmp_path / "problem")
     shutil.copytree(fed.home, tmp_path / "home")
-    forget_kept(tmp_path / "home" / "lake" / "shop" / "origin.json")
+    remove_replicas(tmp_path / "home" / "lake" / "shop" / "origin.json")
     return Shop(path=tmp_path / "problem" / "problem.py", home=tmp_path / "home")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace.core.kept import write_kept
+from headrace.core.replicas import write_replicas
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.pipeline.production import _scored_until
 from headrace.registry.ledger import Record
@@ -28,7 +28,7 @@ def test_scoring_begins_again_where_training_ended(tmp_path: Path, left: int, ca
     assert _scored_until(context, CHAMPION) == 10
     log = PredictionLog(tmp_path, "p")
     log.append([scored(0), scored(1)])
-    write_kept(tmp_path / "predictions" / "p.scored.json", {"until_us": 50, "rows": 2})
+    write_replicas(tmp_path / "predictions" / "p.scored.json", {"until_us": 50, "rows": 2})
     assert _scored_until(context, CHAMPION) == 50
     assert not caplog.text
     log.close()

@@ -14,7 +14,7 @@ import pytest
 from headrace.core.clock import NEVER
 from headrace.core.errors import ConflictError, DataError, DeclarationError
 from headrace.core.files import read_json
-from headrace.core.kept import forget_kept
+from headrace.core.replicas import remove_replicas
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.runner import STAGES, PipelineRun
@@ -149,7 +149,7 @@ def test_two_homes_make_the_same_training_set(ran: Shop, tmp_path: Path) -> None
 
 
 def test_two_runs_at_once_do_the_work_once(tmp_path: Path) -> None:
-    shop = Shop(path=write_tiny_problem(tmp_path / "problem", orders=300), home=tmp_path / "home")
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
     done: dict[int, list[str]] = {}
     start = threading.Barrier(2)
 
@@ -229,7 +229,7 @@ def test_a_champion_is_not_measured_on_what_it_learnt_from(turned: Shop) -> None
 def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:
     shop = copy
     before = shop.run().outputs("training-set")["sha256"]
-    forget_kept(shop.home / "lake" / "shop" / "clock.json")
+    remove_replicas(shop.home / "lake" / "shop" / "clock.json")
     again = shop.run()
     assert not again.run_stage("ingest").cached
     assert again.outputs("training-set")["sha256"] == before

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.core.clock import DAY, HOUR, MINUTE, from_us
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
-from headrace.core.kept import copy_of
+from headrace.core.replicas import copy_of
 from headrace.store.materialise import ahead_note, materialise, online_is_current, watermarks
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish

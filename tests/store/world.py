@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.core.clock import DAY, HOUR, iso, to_us
-from headrace.core.kept import write_kept
+from headrace.core.replicas import write_replicas
 from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
@@ -109,7 +109,7 @@ def stays(n: int = 400, seed: int = 0) -> pa.Table:
 
 def set_clock(world: World, now_us: int) -> None:
     """The production clock at an instant, earlier ones too: a lake's own clock never goes back."""
-    write_kept(world.root / "lake" / world.problem.name / "clock.json", {"now": iso(now_us), "now_us": now_us})
+    write_replicas(world.root / "lake" / world.problem.name / "clock.json", {"now": iso(now_us), "now_us": now_us})
 
 
 def make_world(folder: Path, name: str = "harbour") -> World:

@@ -18,7 +18,7 @@ from filelock import FileLock
 from headrace.cli import processes
 from headrace.cli.processes import Started
 from headrace.core.errors import CorruptError, NotFoundError, UnavailableError
-from headrace.core.kept import forget_kept, read_kept, write_kept
+from headrace.core.replicas import read_replicas, remove_replicas, write_replicas
 
 #: How long a service may take to its first answer, s. Prefect's server migrates its database first.
 START_TIMEOUT_S = 150.0
@@ -140,7 +140,7 @@ def stop_services(root: Path) -> list[str]:
         stopped = [one.name for one in standing if processes.is_alive(one)]
         for one in reversed(standing):
             processes.stop([one])
-        forget_kept(_path(root))
+        remove_replicas(_path(root))
     return stopped
 
 
@@ -164,14 +164,14 @@ def project_folder() -> Path:
 
 def _record(root: Path, started: Iterable[Started]) -> None:
     named = [asdict(one) for one in started]
-    write_kept(_path(root), {"home": str(root.absolute()), "services": named})
+    write_replicas(_path(root), {"home": str(root.absolute()), "services": named})
 
 
 def recorded(root: Path) -> list[Started]:
     """What `services.json` names, whether it still runs or not. In a copy of a home it names the services of the
     home that was copied: a copy uses none of them, and stops none."""
     try:
-        record = read_kept(_path(root))
+        record = read_replicas(_path(root))
         home = Path(record.get("home", root))
         if home.exists() and not home.samefile(root):
             return []

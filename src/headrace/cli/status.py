@@ -14,7 +14,7 @@ from headrace.cli.paths import settings_of
 from headrace.cli.services import running
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.kept import read_kept
+from headrace.core.replicas import read_replicas
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
@@ -30,7 +30,7 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
     name = problem.name
     record = Ledger(root, name).champion()
     try:
-        last_run = read_kept(root / "runs" / name / "last_run.json")
+        last_run = read_replicas(root / "runs" / name / "last_run.json")
     except NotFoundError:
         last_run = None
     except CorruptError as error:  # the next run writes it anew

@@ -1,6 +1,6 @@
 """Which batches a table has, so that one that is gone is missed, and its facts are not lost with it.
 
-    tables/<table>/batches.json         every batch's facts by id, kept twice (core.kept)
+    tables/<table>/batches.json         every batch's facts by id, kept twice (core.replicas)
     given-up/<table>/<batch>            a folder of a batch's name: a person has said to go on without that batch
 
 A batch is committed by its folder, and noted afterwards: one that is there and not noted is as good as the others.
@@ -14,8 +14,8 @@ from typing import Any
 
 from headrace.core.errors import NotFoundError
 from headrace.core.fingerprint import canonical
-from headrace.core.kept import copy_of, read_kept, write_kept
 from headrace.core.manifest import Stamp, settled
+from headrace.core.replicas import copy_of, read_replicas, write_replicas
 
 INDEX = "batches.json"
 
@@ -33,7 +33,7 @@ def noted(home: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         stamps = None, None
     try:
-        found: Mapping[str, Any] = read_kept(path)["batches"]
+        found: Mapping[str, Any] = read_replicas(path)["batches"]
     except NotFoundError:
         return {}
     if None not in stamps:
@@ -44,7 +44,7 @@ def noted(home: Path) -> Mapping[str, Any]:
 def note(home: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
     """Write down all batches of a table. The caller holds the table's lock."""
     if noted(home) != (now := canonical(facts)):
-        write_kept(home / INDEX, {"batches": now})
+        write_replicas(home / INDEX, {"batches": now})
 
 
 def given_up(folder: Path, table: str) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """The production clock of one problem: the instant up to which its data have come. It never goes back.
 
-clock.json is kept twice with a checksum (`core.kept`), so that a clock that is damaged, lost or of an earlier day is
+clock.json is written twice with a checksum (`core.replicas`): a clock that is damaged, lost or of an earlier day is
 noticed and mended. The clock is read for every prediction: a file that did not change is not read again.
 """
 
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.kept import copy_of, read_kept, write_kept
+from headrace.core.replicas import copy_of, read_replicas, write_replicas
 
 _Stamp = tuple[int, int, int]
 
@@ -28,7 +28,7 @@ def read(folder: Path) -> int | None:
     if known is not None and known[0] == stamps:
         return known[1]
     try:
-        value = read_kept(path)
+        value = read_replicas(path)
     except NotFoundError:
         return None
     try:
@@ -47,7 +47,7 @@ def advance(folder: Path, to_us: int) -> int:
         now = read(folder)
         if now is not None and now >= to_us:
             return now
-        write_kept(folder / "clock.json", {"now": iso(to_us), "now_us": to_us})
+        write_replicas(folder / "clock.json", {"now": iso(to_us), "now_us": to_us})
     return to_us
 
 

@@ -3,7 +3,7 @@
     lake/<problem>/tables/<table>/<sequence>-<digest>/     batches
     lake/<problem>/tables/<table>/batches.json             which of them there are (see index.py)
     lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
-    lake/<problem>/clock.json                              the production clock, kept twice (core.kept)
+    lake/<problem>/clock.json                              the production clock, kept twice (core.replicas)
 
 Nothing is ever overwritten. A row whose key has come before is a version of it, known from its arrival; which rows
 really are versions is decided on reading (see snapshot.py), so an append costs the same however much lies there.

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.fingerprint import canonical, fingerprint
-from headrace.core.kept import read_kept, write_kept
+from headrace.core.replicas import read_replicas, write_replicas
 from headrace.pipeline.context import Context
 from headrace.problems.files import FileSource
 
@@ -31,7 +31,7 @@ def claim(context: Context) -> None:
 def _note(context: Context, path: Path) -> None:
     found = _sources(context)
     try:
-        held = read_kept(path)
+        held = read_replicas(path)
     except NotFoundError:
         held = None
     if held is not None and held["reference"] != context.reference and not _gone(held["reference"]):
@@ -46,7 +46,7 @@ def _note(context: Context, path: Path) -> None:
             )
     noted = {"reference": context.reference, "sources": found}
     if noted != held:
-        write_kept(path, noted)
+        write_replicas(path, noted)
 
 
 def _sources(context: Context) -> dict[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from headrace.core.clock import floor_to_tick, iso, window_name
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.fingerprint import fingerprint
-from headrace.core.kept import read_kept, write_kept
+from headrace.core.replicas import read_replicas, write_replicas
 from headrace.evaluate.metrics import METRICS
 from headrace.lake import feed
 from headrace.lake.keys import row_keys
@@ -123,7 +123,7 @@ def score_due(context: Context) -> int:
             return 0
         count = score_window(context, record, since, now, now)
         rows = PredictionLog(root, problem.name).scored()
-        write_kept(_scored_path(context), {"until_us": now, "rows": rows})
+        write_replicas(_scored_path(context), {"until_us": now, "rows": rows})
     return count
 
 
@@ -145,7 +145,7 @@ def _scored_path(context: Context) -> Path:
 def _scored_until(context: Context, record: Record) -> int:
     """Where the last scoring ended; at first, and where its rows are gone from the log, where training ended."""
     try:
-        last = read_kept(_scored_path(context))
+        last = read_replicas(_scored_path(context))
     except NotFoundError:
         return record.at_us
     log, expected = PredictionLog(context.root, context.problem.name), int(last.get("rows", 0))

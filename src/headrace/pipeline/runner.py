@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.home import open_home
-from headrace.core.kept import write_kept
+from headrace.core.replicas import write_replicas
 from headrace.pipeline import features, fitting, ingest, production, release, training
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import RunReport, summarise
@@ -116,7 +116,7 @@ class PipelineRun:
     def finish(self, addresses: Mapping[str, str] | None = None) -> RunReport:
         """Write last_run.json and hand back what people want to see."""
         report = self._mending(lambda: self._summary(addresses or {}))
-        write_kept(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
+        write_replicas(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
         return report
 
     def _summary(self, addresses: Mapping[str, str]) -> RunReport:

@@ -22,8 +22,8 @@ from filelock import FileLock
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import staged_folder
-from headrace.core.kept import read_kept, write_kept
 from headrace.core.manifest import check_manifest
+from headrace.core.replicas import read_replicas, write_replicas
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
 from headrace.registry.carried import model_code
@@ -242,7 +242,7 @@ def _keep(root: Path, problem: str, version: str, key: str, folder: Path) -> Pat
     note = _home(root, problem) / "versions" / f"{version}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(note.with_name(".lock")):
-        write_kept(note, {"key": key})
+        write_replicas(note, {"key": key})
     return copy
 
 
@@ -260,7 +260,7 @@ def _kept(root: Path, problem: str, version: str) -> Path | None:
 def _kept_key(root: Path, problem: str, version: str) -> str | None:
     """The bundle that a version's number names here; None where it names none."""
     try:
-        return str(read_kept(_home(root, problem) / "versions" / f"{version}.json")["key"])
+        return str(read_replicas(_home(root, problem) / "versions" / f"{version}.json")["key"])
     except (NotFoundError, CorruptError):
         return None
 

@@ -1,7 +1,7 @@
 """What is published for a problem: services (a list of definitions each) and the views that hold their stored features.
 
 store/<problem>/published.json is written last and in one step, so a service named in it is in Feast's registry too. It
-is kept twice with a checksum (`core.kept`).
+is written twice with a checksum (`core.replicas`).
 No Feast here: serving reads this file.
 """
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 from headrace.core.database import require_sound
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
-from headrace.core.kept import copy_of, read_kept, write_kept
+from headrace.core.replicas import copy_of, read_replicas, write_replicas
 from headrace.schema import Problem
 from headrace.synthesis.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
@@ -140,7 +140,7 @@ def path_of(root: Path, problem: str) -> Path:
 def read_published(root: Path, problem: str) -> Published:
     """What is published for a problem. Raises NotFoundError before the first publication, CorruptError where it is
     lost."""
-    data = read_kept(path_of(root, problem))
+    data = read_replicas(path_of(root, problem))
     if data.get("problem") != problem:
         fix = "bring it and its copy back from a backup, or delete both and run again"
         raise CorruptError(f"is not of {problem!r}", where=str(path_of(root, problem)), found=list(data)[:3], fix=fix)
@@ -164,7 +164,7 @@ def read_published(root: Path, problem: str) -> Published:
 
 def write_published(root: Path, published: Published) -> None:
     """Replace a problem's published definitions in one step."""
-    write_kept(
+    write_replicas(
         path_of(root, published.problem),
         {
             "problem": published.problem,

@@ -43,17 +43,17 @@ class _Version:
 
 
 def copy_of(path: Path) -> Path:
-    """Where the copy of a kept file stands."""
+    """Where the copy of a file stands."""
     return path.with_name(f".{path.name}.copy")
 
 
 def exists(path: Path) -> bool:
-    """Whether a kept file was ever written: it or its copy is there."""
+    """Whether a file was ever written: it or its copy is there."""
     return path.exists() or copy_of(path).exists()
 
 
-def write_kept(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a kept file and its copy. One writer at a time: the caller holds a lock."""
+def write_replicas(path: Path, value: Mapping[str, Any]) -> None:
+    """Replace a file and its copy. One writer at a time: the caller holds a lock."""
     found = [version for version in (_version(path), _version(copy_of(path))) if isinstance(version, _Version)]
     line = next((version.line for version in found if version.line), uuid.uuid4().hex[:12])
     data = _sealed(value, max((version.serial for version in found), default=0) + 1, line)
@@ -61,8 +61,8 @@ def write_kept(path: Path, value: Mapping[str, Any]) -> None:
     write_bytes(copy_of(path), data)
 
 
-def read_kept(path: Path) -> dict[str, Any]:
-    """The value of a kept file; what can be mended is mended, and logged.
+def read_replicas(path: Path) -> dict[str, Any]:
+    """The value of a file; what can be mended is mended, and logged.
 
     Raises NotFoundError where it was never written, CorruptError where nobody can tell what it held.
     """
@@ -85,8 +85,8 @@ def read_kept(path: Path) -> dict[str, Any]:
     raise CorruptError(f"{own or 'is gone'}, and so is its copy", where=str(path), found=[copy_of(path).name], fix=fix)
 
 
-def forget_kept(path: Path) -> None:
-    """Remove a kept file and its copy."""
+def remove_replicas(path: Path) -> None:
+    """Remove a file and its copy."""
     copy_of(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
