@@ -16,12 +16,12 @@ from tests.pipeline.shop import Shop, worked
 def test_a_refused_version_stays_refused_and_a_barred_one_barred(
     copy: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = copy.finish(seed=1)
+    refused = copy.finish(seed=3)  # worse than the champion by its estimate, too
     assert "version 2 was not promoted" in refused.decision
     ledger = Ledger(copy.home, "shop")
     before = (ledger.history(), ledger.identity(), ledger.versions(), ledger.challenger())
     shutil.rmtree(copy.home / "ledger")
-    again = copy.finish(seed=1)
+    again = copy.finish(seed=3)
     assert (again.champion["version"], worked(again)) == ("1", [])
     assert "the ledger of shop was lost and was made again from MLflow" in caplog.text
     assert (ledger.history(), ledger.identity(), ledger.versions(), ledger.challenger()) == before
@@ -32,7 +32,7 @@ def test_a_refused_version_stays_refused_and_a_barred_one_barred(
     roll_back(str(copy.path), copy.home)
     shutil.rmtree(copy.home / "ledger")
     connect(copy.tracking_uri).delete_model_version("shop", "2")
-    report = copy.finish(seed=1)
+    report = copy.finish(seed=3)
     assert report.champion["version"] == "1"
     assert "version 2 was rolled back" in report.decision
 

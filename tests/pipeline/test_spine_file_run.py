@@ -129,7 +129,7 @@ def test_a_key_that_holds_a_time_finds_its_labels_those_known_at_the_replays_end
     record = Ledger(asked.home, "shop").champion()
     assert record is not None
     measured = {name.removeprefix("2024-02-10--2024-02-15_"): value for name, value in record.metrics.items()}
-    assert quality(context, "1", to_us(FEED), end, end).items() <= measured.items()
+    assert quality(context, "1", to_us(FEED), end + 1, end).items() <= measured.items()
     assert (measured["predictions"], measured["labelled"]) == (len(lived), len(over))
     assert measured["auc"] > 0.7
     with PredictionLog(asked.home, "shop") as log:
@@ -145,11 +145,11 @@ def test_a_key_that_holds_a_time_is_monitored_and_counts_once_however_it_is_writ
     end = _clock(shop)
     who, at = min(_lived(shop), key=lambda ask: ask[1])
     before = look(shop.run(trials=1).context).decision
-    service = _service(shop, end - 1)
+    service = _service(shop, end)
     elsewhere = at.astimezone(timezone(timedelta(hours=1))).isoformat()
-    (answer,) = service.predictor.predict([{"customer_id": who, "asked": elsewhere}], now_us=end - 1)
+    (answer,) = service.predictor.predict([{"customer_id": who, "asked": elsewhere}], now_us=end)
     service.log.close()
-    window = current_window(shop.run(trials=1).context, "1", {}, to_us(FEED), end, end)
+    window = current_window(shop.run(trials=1).context, "1", {}, to_us(FEED), end + 1, end)
     assert window.table.num_rows == before.rows
     place = list(window.table["_prediction"].to_pylist()).index(answer.probability)
     assert window.table["_label"][place].as_py() is not None
