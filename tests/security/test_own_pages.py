@@ -33,14 +33,18 @@ def test_a_page_shows_what_it_asks_its_server_for(target: Target, browser: Any, 
     assert wait_until(lambda: text in browser.execute_script(shown), timeout_s=90), browser.execute_script(shown)[:500]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
 def test_prefects_page_pauses_a_schedule(target: Target, browser: Any, host: str) -> None:
     """What a page of Prefect's sends when its switch is clicked is let in."""
     switch = "document.querySelector('[role=switch]')"
+    page = target.url("prefect", f"/deployments/deployment/{deployment(target)}", host=host)
     before = schedules(target)
-    browser.get(target.url("prefect", f"/deployments/deployment/{deployment(target)}", host=host))
-    assert wait_until(lambda: browser.execute_script(f"return {switch} !== null"), timeout_s=90)
-    for _ in range(3):  # a server that is too busy refuses (503), and the page does not ask again
+    for _ in range(
+        3
+    ):  # a server that is too busy refuses (503): then the page shows what is not so, until it is read again
+        browser.get(page)
+        assert wait_until(lambda: browser.execute_script(f"return {switch} !== null"), timeout_s=90)
         browser.execute_script(f"{switch}.click()")
         if wait_until(lambda: schedules(target) != before, timeout_s=20):
             return
@@ -53,6 +57,7 @@ def schedules(target: Target) -> list[bool]:
     return [schedule["active"] for schedule in found["schedules"]]
 
 
+@pytest.mark.long
 def test_an_event_of_a_programs_starts_a_retrain(target: Target) -> None:
     """By Prefect's client, over the WebSocket that pages cannot open; its automation creates the run."""
     event = {
