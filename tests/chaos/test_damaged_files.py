@@ -27,7 +27,7 @@ FLIPS = 2
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     folder = tmp_path_factory.mktemp("damaged")
-    shop = Shop(path=write_tiny_problem(folder / "problem", orders=300), home=folder / "home")
+    shop = Shop(path=write_tiny_problem(folder / "problem"), home=folder / "home")
     shop.finish()
     return shop
 
