@@ -51,8 +51,8 @@ _OLD_PATIENCE = 20
 PEER = {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20, "seed": 0, "num_threads": 1, "verbosity": -1}
 #: What is compared, in the order of the report.
 OLD, NEW, FOUND, DEFAULT = "old rule", "new rule", "new rule without the choice", "headrace's default"
-#: Rounds times (rows of the refit / rows of the folds) to a power, besides .5, which is the rule.
-GROWN = {"rounds as on the folds": 0.0, "rounds times rows": 1.0}
+#: What was tried: rounds times (rows of the refit / rows of the folds) to a power.
+GROWN = {"rounds times the root of rows": 0.5, "rounds times rows": 1.0}
 PEERS = {"LightGBM, 100 trees": 100, "LightGBM, 300 trees": 300}
 
 Floats = NDArray[np.float64]

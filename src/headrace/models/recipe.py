@@ -1,7 +1,7 @@
 """A study's configuration with its rounds: found on folds, then fitted on whatever rows it may learn from by now.
 
-More rows carry more rounds: those of the folds grow with the square root of the rows (GROWTH). Measured on small tables
-by `make bench-small`.
+Rounds stay what they were on the folds. More of them for more rows were tried: they are worth nothing on small tables
+(`make bench-small`), and cost on the flights (ADR 20).
 """
 
 from __future__ import annotations
@@ -18,9 +18,6 @@ from headrace.models.families.protocol import Fitted, Label, Learner, Rows
 from headrace.models.rounds import learnt
 from headrace.models.space import Config
 
-#: Rounds grow with rows to this power.
-GROWTH = 0.5
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -33,10 +30,6 @@ class Recipe:
     config: Config
     rounds: int | None
     rows: float
-
-    def rounds_for(self, rows: int) -> int | None:
-        """Rounds of a fit on so many rows; no fewer than on the folds."""
-        return None if self.rounds is None else round(self.rounds * max(1.0, rows / self.rows) ** GROWTH)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -101,7 +94,7 @@ def fit_recipe(
     seed: int = 0,
     threads: int = 2,
 ) -> Fitted:
-    """Fit a recipe on all the rows that it may learn from by now, with rounds for as many; nothing stops it early."""
+    """Fit a recipe on all the rows that it may learn from by now; nothing stops it early."""
     y = require_finite(label, "label")
     if rows is not None:
         design, y = design.rows(rows), y[rows]
@@ -110,7 +103,7 @@ def fit_recipe(
         y,
         recipe.config,
         metric=METRICS[metric],
-        rounds=recipe.rounds_for(len(design)),
+        rounds=recipe.rounds,
         seed=seed,
         threads=threads,
     )
