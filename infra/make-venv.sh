@@ -2,7 +2,7 @@
 # Make a virtual environment from the newest fitting Python of this machine: make-venv.sh FOLDER [PYTHON]
 set -euo pipefail
 folder=$1
-# Newest first, of those that the locks were tried on; then whatever the machine calls Python.
+# Newest first. CI runs 3.11; on 3.12 and 3.13 parts were tried, on 3.14 the lock was resolved only.
 candidates=(${2:-python3.14 python3.13 python3.12 python3.11 python3 python})
 
 without_venv=""
