@@ -35,7 +35,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --gener
 ##@ The two commands
 
 run-pipeline: $(STAMP) ## Raw tables to a served model: ingest, synthesise, store, search, register, serve
-	@$(BIN)/python -m flows run $(PROBLEM)
+	@$(BIN)/python -m headrace.flows run $(PROBLEM)
 
 test: $(STAMP) ## The fast suite (what CI runs)
 	@$(BIN)/python -m pytest
@@ -52,7 +52,7 @@ status: $(STAMP) ## Champion, last run, production clock
 	@$(BIN)/headrace status $(PROBLEM)
 
 deploy: $(STAMP) ## Register the flows' schedules on the Prefect server that is up
-	@$(BIN)/python -m flows deploy $(PROBLEM)
+	@$(BIN)/python -m headrace.flows deploy $(PROBLEM)
 
 serve: $(STAMP) ## The prediction API in the foreground
 	@$(BIN)/python -m headrace.api --problem $(PROBLEM)
@@ -64,7 +64,7 @@ apply: $(STAMP) ## Apply the published definitions to the feature store (feast a
 	@cd feature_repo && $(FEAST) apply
 
 drift-demo: $(STAMP) ## The whole loop live on a replayed feed, May into July, in ten minutes (QUICK=1, FRESH=1)
-	@$(BIN)/python -m flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
+	@$(BIN)/python -m headrace.flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
 
 ##@ Working on Headrace
 
@@ -145,7 +145,7 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
-	@$(BIN)/python -m flows.deployments --write
+	@$(BIN)/python -m headrace.flows.deployments --write
 
 doctor: $(STAMP) ## Is this installation sound: interpreter, packages, problem, state
 	@$(BIN)/python --version

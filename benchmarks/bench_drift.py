@@ -32,7 +32,7 @@ from benchmarks.results import Goal, Row, publish
 from headrace.core.clock import DAY
 from headrace.core.fingerprint import fingerprint
 from headrace.models.bundle import CUTOFF
-from headrace.monitor.evidence import WindowEvidence, window_evidence
+from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from tests.monitor.still_world import features, lived, planted, timed, window
 
 COMMAND = "make bench-drift"

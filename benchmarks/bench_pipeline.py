@@ -63,8 +63,8 @@ def main() -> None:
     options = ("--trials", "4") if quick else ()
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        first = timed(home, "-m", "flows", "run", "flights", *options)
-        second = timed(home, "-m", "flows", "run", "flights", *options)
+        first = timed(home, "-m", "headrace.flows", "run", "flights", *options)
+        second = timed(home, "-m", "headrace.flows", "run", "flights", *options)
         plain = timed(home, "-m", "headrace.cli", "run", "flights", *options)
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
     rows = [

@@ -30,9 +30,9 @@ from benchmarks.study_flights import ROUNDS, UNTUNED
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.models.design import Design
-from headrace.synthesis import importance
-from headrace.synthesis import select as selection
-from headrace.synthesis.select import Selection, cost_of, select
+from headrace.synthesis.selection import importance
+from headrace.synthesis.selection import select as selection
+from headrace.synthesis.selection.select import Selection, cost_of, select
 
 COMMAND = "make bench-selection"
 TITLE = "What selection keeps, and what that costs"

@@ -23,11 +23,11 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.models.design import Design, Encoder
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Definition
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.language.definitions import Definition
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import build_spine
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -34,7 +34,7 @@ from headrace.models.figures import saved_axes
 from headrace.models.space import Config
 from headrace.search.searchers import searcher_named
 from headrace.search.space import Float, Integer, Space
-from headrace.search.study import run_study
+from headrace.search.study.study import run_study
 from headrace.search.trial import Trial
 
 COMMAND = "make study-example"

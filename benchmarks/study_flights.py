@@ -32,12 +32,12 @@ from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.design import Design, Encoder
 from headrace.problems.flights import problem
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Transform
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.select import select
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.selection.select import select
+from headrace.synthesis.spine.build import build_spine
 
 COMMAND = "make study-flights"
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "study-flights.png"

@@ -1,7 +1,7 @@
-"""`python -m flows run [PROBLEM]` and `python -m flows deploy [PROBLEM ...]`.
+"""`python -m headrace.flows run [PROBLEM]` and `python -m headrace.flows deploy [PROBLEM ...]`.
 
 `run` reports to the Prefect server that answers: the one that PREFECT_API_URL names, or the one of `make up`. Without
-one it starts a server for the length of the run (`flows.temporary`).
+one it starts a server for the length of the run (`headrace.flows.temporary`).
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from flows.deployments import for_references, triggers_for
-from flows.temporary import temporary_server
-from headrace.cli.lifecycle import answers, project_folder
-from headrace.cli.services import prefect_api
+from headrace.app.addresses import prefect_api
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.core.home import open_home, owner_only
 from headrace.core.machine import of_the_machine
 from headrace.core.redact import print_redacted
 from headrace.core.settings import Settings, settings
+from headrace.flows.deployments import for_references, triggers_for
+from headrace.flows.temporary import temporary_server
 from headrace.problems.catalogue import load_problem
+from headrace.services.lifecycle import answers, project_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m flows", description="Headrace's flows, run by Prefect.")
+    parser = argparse.ArgumentParser(prog="python -m headrace.flows", description="Headrace's flows, run by Prefect.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the main job now")
     run.add_argument("problem", nargs="?", default="flights", help="a built-in problem, or the path of a problem file")
@@ -84,8 +84,8 @@ def point_prefect(chosen: Settings, api: str | None) -> None:
 def _run(chosen: argparse.Namespace) -> int:
     load_problem(chosen.problem)  # what is wrong with it is said before a server is started
     point_prefect(settings(), prefect_api(settings()) or temporary_server(settings()))
-    from flows.pipeline import pipeline
     from headrace.cli.run import show_report
+    from headrace.flows.pipeline import pipeline
 
     _print_progress()
     report = pipeline(problem=chosen.problem, trials=chosen.trials, seed=chosen.seed)
@@ -99,8 +99,8 @@ def _deploy(problems: Sequence[str], *, scheduled: bool) -> int:
         deployments = tuple(replace(one, cron=None, interval_s=None) for one in deployments)
     triggers = [trigger for problem in problems for trigger in triggers_for(load_problem(problem))]
     point_prefect(settings(), prefect_api(settings()))
-    from flows.automations import ensure
-    from flows.register import register
+    from headrace.flows.automations import ensure
+    from headrace.flows.register import register
 
     register(deployments, project_folder())
     ensure(triggers)

@@ -7,11 +7,11 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from flows.blocks import addresses_in
-from headrace.cli.paths import wall_us
+from headrace.app.context import wall_us
 from headrace.core.settings import Settings, settings
-from headrace.monitor.alerts import Delivered, deliver
-from headrace.monitor.outbox import Outbox
+from headrace.flows.blocks import addresses_in
+from headrace.monitor.alerts.delivery import Delivered, deliver
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 
 log = logging.getLogger("headrace.flows")

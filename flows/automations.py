@@ -13,7 +13,7 @@ from prefect.automations import AutomationCore, EventTrigger, Posture
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.events.actions import RunDeployment
 
-from flows.deployments import Trigger
+from headrace.flows.deployments import Trigger
 
 
 def ensure(triggers: Iterable[Trigger]) -> None:

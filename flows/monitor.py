@@ -13,13 +13,13 @@ from prefect.cache_policies import NO_CACHE
 from prefect.deployments import run_deployment
 from prefect.events import emit_event
 
-from flows.alerts import send_alerts
-from flows.artifacts import publish
-from flows.deployments import retrain_name
-from headrace.cli.paths import context_of, wall_us
-from headrace.cli.services import addresses
+from headrace.app.addresses import addresses
+from headrace.app.context import context_of, wall_us
 from headrace.core.settings import settings
-from headrace.monitor.outbox import Outbox
+from headrace.flows.alerts import send_alerts
+from headrace.flows.artifacts import publish
+from headrace.flows.deployments import retrain_name
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.monitoring import RETRAIN_EVENT, MonitorReport, draw, link, monitor_window, resource_of
 
 log = logging.getLogger("headrace.flows")

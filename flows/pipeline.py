@@ -11,9 +11,9 @@ import logging
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import publish
-from headrace.cli.services import addresses, tracking_uri
+from headrace.app.addresses import addresses, tracking_uri
 from headrace.core.settings import settings
+from headrace.flows.artifacts import publish
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.runner import PipelineRun, open_run
 from headrace.pipeline.stage import StageReport

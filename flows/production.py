@@ -7,8 +7,8 @@ import logging
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.artifacts import publish
-from headrace.cli.paths import context_of
+from headrace.app.context import context_of
+from headrace.flows.artifacts import publish
 from headrace.pipeline import production
 from headrace.pipeline.report import Artifact
 from headrace.pipeline.runner import PipelineRun

@@ -16,8 +16,8 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.runner.storage import LocalStorage
 
-from flows.deployments import Deployment
-from headrace.cli.services import WORK_POOL
+from headrace.flows.deployments import Deployment
+from headrace.services.local import WORK_POOL
 
 #: What a run in our work pool may choose: nothing. Prefect's own template of a process pool takes the command, its
 #: environment and its folder from whoever starts a run; our deployments need none of them.

@@ -7,10 +7,10 @@ import logging
 from prefect import flow
 from prefect.runtime import flow_run
 
-from flows.alerts import send_alerts
-from flows.artifacts import publish
-from flows.pipeline import run_as_tasks
-from headrace.cli.paths import context_of, wall_us
+from headrace.app.context import context_of, wall_us
+from headrace.flows.alerts import send_alerts
+from headrace.flows.artifacts import publish
+from headrace.flows.pipeline import run_as_tasks
 from headrace.pipeline import retraining
 
 log = logging.getLogger("headrace.flows")

@@ -1,4 +1,4 @@
-"""`python -m flows.server`: Prefect's server behind `headrace.core.guard`, as `make up` and a lone run start it.
+"""`python -m headrace.flows.server`: Prefect's server behind `headrace.core.guard`, as `make up` starts it.
 
 `prefect server start` runs the same application without a check of the Host header, and lets any web page open its
 WebSockets, over which events come in that start flows.
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     chosen = settings()
-    parser = argparse.ArgumentParser(prog="python -m flows.server", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m headrace.flows.server", description=main.__doc__)
     parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
     parser.add_argument("--port", type=int, default=chosen.prefect_port, help="HEADRACE_PREFECT_PORT")
     parser.add_argument("--parent", type=int, help="a temporary server without pages, which ends with this process")

@@ -2,7 +2,7 @@
 
 Prefect starts such a server by itself (its ephemeral mode), but bare: on a port that any web page can reach, and on the
 database that the worker of `make up` takes its runs from. This one is on the same database, so that the run shows in
-the same pages later, and behind the checks of `flows.server`.
+the same pages later, and behind the checks of `headrace.flows.server`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import socket
 import sys
 import uuid
 
-from headrace.cli import processes
-from headrace.cli.lifecycle import answers, project_folder
-from headrace.cli.services import prefect_server_env
 from headrace.core.errors import UnavailableError
 from headrace.core.settings import QUIET, Settings
+from headrace.services import processes
+from headrace.services.lifecycle import answers, project_folder
+from headrace.services.local import prefect_server_env
 
 _HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
@@ -34,7 +34,17 @@ def temporary_server(chosen: Settings) -> str:
     port, log = _free_port(), chosen.root / "run" / "temporary-prefect.log"
     log.unlink(missing_ok=True)
     started = processes.spawn(
-        (sys.executable, "-m", "flows.server", "--host", _HOST, "--port", str(port), "--parent", str(os.getpid())),
+        (
+            sys.executable,
+            "-m",
+            "headrace.flows.server",
+            "--host",
+            _HOST,
+            "--port",
+            str(port),
+            "--parent",
+            str(os.getpid()),
+        ),
         name="temporary Prefect server",
         mark=uuid.uuid4().hex,
         log=log,

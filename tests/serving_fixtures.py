@@ -16,8 +16,8 @@ from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.store.materialise import online_rows
 from headrace.store.published import Published, layout, view_name, write_published
 from headrace.store.rows import Watermark
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Transform
-from headrace.synthesis.finish import finish
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
+from headrace.synthesis.primitives.finish import finish
 
 NOW = to_us("2024-03-01T12:00:00Z")
 TICK = 15 * MINUTE

@@ -13,9 +13,9 @@ from protocol import clock, folder, report
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
-from headrace.synthesis.columns import column_kinds
-from headrace.synthesis.compat import featuretools_matrix, parse
 from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.featuretools import featuretools_matrix, parse
+from headrace.synthesis.language.columns import column_kinds
 
 PROBLEM = Problem(
     name="depth",

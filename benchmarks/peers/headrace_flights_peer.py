@@ -12,10 +12,10 @@ from protocol import clock, folder, report
 from headrace.core.clock import BEFORE_ALL, DAY, HOUR, to_us
 from headrace.lake.store import Lake
 from headrace.problems.flights import problem
-from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.language.definitions import Aggregate
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import build_spine
 
 ENTITIES = {
     "origin": ("origin",),

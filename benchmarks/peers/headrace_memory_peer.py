@@ -17,10 +17,10 @@ from protocol import clock, folder, report
 from headrace.core.errors import DataError
 from headrace.core.memory import give_back, resident_bytes
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Definition
-from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.written import write_matrix
+from headrace.synthesis.language.definitions import Definition
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.matrix.written import write_matrix
 
 Case = tuple[Problem, Sequence[Definition], pa.Table, Tables]
 
@@ -40,8 +40,8 @@ def depth() -> Case:
     from depth_world import FEATURES
     from headrace_depth_peer import PROBLEM, Snapshot
 
-    from headrace.synthesis.columns import column_kinds
-    from headrace.synthesis.compat import parse
+    from headrace.synthesis.featuretools import parse
+    from headrace.synthesis.language.columns import column_kinds
 
     snapshot = Snapshot()
     asked = pq.read_table(folder() / "asked.parquet", columns=["row", "customer_id", "cutoff"])

@@ -12,8 +12,8 @@ from protocol import clock, features, folder, report
 
 from headrace.core.clock import BEFORE_ALL, SECOND
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
-from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.language.definitions import Aggregate
 
 _TIME = pa.timestamp("us", tz="UTC")
 PROBLEM = Problem(

@@ -27,8 +27,8 @@ from benchmarks.surrogate.table import FOLDER, learnt
 from benchmarks.surrogate.train import MAX_ROUNDS, PATIENCE, train
 from headrace.core.files import write_bytes
 from headrace.core.fingerprint import fingerprint
-from headrace.search.journal import Journal
 from headrace.search.space import Config, every_parameter
+from headrace.search.study.journal import Journal
 from headrace.search.trial import Trial
 
 JOURNALS = Path(".headrace") / "bench" / "surrogate"

@@ -1,4 +1,4 @@
-"""`python -m flows.demo` (make drift-demo): production lived through in minutes, with every part of the loop live."""
+"""`python -m headrace.flows.demo` (make drift-demo): months of production in minutes, the whole loop live."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.__main__ import point_prefect
-from flows.demo.installation import Installation, everything_up, installation
-from flows.demo.telling import Telling
-from headrace.cli.services import prefect_api
+from headrace.app.addresses import prefect_api
 from headrace.core.clock import DAY, from_us
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.settings import settings
+from headrace.flows.__main__ import point_prefect
+from headrace.flows.demo.installation import Installation, everything_up, installation
+from headrace.flows.demo.telling import Telling
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m flows.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m headrace.flows.demo", description=__doc__)
     parser.add_argument("problem", nargs="?", default=str(_PROBLEM), help="the path of a problem with a feed")
     parser.add_argument("--home", type=Path, default=Path(".headrace-demo"), help="the demo's own state folder")
     parser.add_argument("--days", type=int, help="of the feed to live through")
@@ -68,7 +68,7 @@ def _demo(chosen: argparse.Namespace, telling: Telling) -> int:
 
 
 def _emptied(where: Installation) -> Installation:
-    from headrace.cli.lifecycle import stop_services
+    from headrace.services.lifecycle import stop_services
 
     stop_services(where.home)
     shutil.rmtree(where.home)
@@ -82,14 +82,14 @@ def _live(where: Installation, until_us: int, every: int, telling: Telling) -> N
             telling.say(f"  {name:<10} {where.url(name)}")
         telling.say(f"  {'alerts':<10} {receiver.url}")
         point_prefect(settings(), prefect_api(settings()))
-        from flows.demo.days import live
+        from headrace.flows.demo.days import live
 
         live(where.reference, where.url("api"), until_us=until_us, every=every, telling=telling)
         telling.say(f"{from_us(until_us):%d %B}: the demo ends, the services are stopped", "bold")
 
 
 def _show(where: Installation, problem: Problem, telling: Telling) -> None:
-    from headrace.cli.paths import context_of
+    from headrace.app.context import context_of
     from headrace.replay.picture import draw
     from headrace.replay.story import story
 

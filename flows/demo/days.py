@@ -12,16 +12,16 @@ from typing import Any
 import httpx
 from prefect import flow
 
-from flows.demo.telling import Telling
-from flows.monitor import monitor, reconcile
-from flows.pipeline import run_as_tasks
-from flows.production import advance
 from headrace.api.examples import example_row
-from headrace.cli.paths import context_of, wall_us
+from headrace.app.context import context_of, wall_us
 from headrace.core.clock import DAY
 from headrace.core.errors import UnavailableError
+from headrace.flows.demo.telling import Telling
+from headrace.flows.monitor import monitor, reconcile
+from headrace.flows.pipeline import run_as_tasks
+from headrace.flows.production import advance
 from headrace.lake.store import Lake
-from headrace.monitor.outbox import Entry, Outbox
+from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.production import feed_step
 from headrace.pipeline.retraining import RETRAIN_STAGES, ask_by_hand

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from flows.demo.receiver import Receiver, receiving
-from headrace.cli.lifecycle import Service, recorded, start_services, stop_services
-from headrace.cli.processes import is_alive, port_is_taken
-from headrace.cli.services import local_services
 from headrace.core.errors import NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.settings import Settings, settings
+from headrace.flows.demo.receiver import Receiver, receiving
+from headrace.services.lifecycle import Service, recorded, start_services, stop_services
+from headrace.services.local import local_services
+from headrace.services.processes import is_alive, port_is_taken
 
 _HOST = "127.0.0.1"
 _NAMES = ("prefect", "mlflow", "evidently", "api", "receiver")
@@ -52,7 +52,7 @@ class Installation:
     def services(self, receiver: Receiver) -> list[Service]:
         """Those of `make up`, told whom to alert; no schedule is live, because the demo makes the days itself."""
         told = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-        deploy = (sys.executable, "-m", "flows", "deploy", "--without-schedules", self.reference)
+        deploy = (sys.executable, "-m", "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
             replace(one, env={**one.env, **told}, prepare=deploy if one.prepare else ())
             for one in local_services(self.settings, self.reference)

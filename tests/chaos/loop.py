@@ -18,16 +18,16 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.events import Event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.automations import ensure
-from flows.demo.receiver import Receiver, receiving
-from flows.deployments import for_references, triggers_for
-from flows.register import register
-from headrace.cli.lifecycle import Service, recorded, start_services, stop_services
-from headrace.cli.processes import wait_until
-from headrace.cli.services import csrf_headers, local_services
 from headrace.core.settings import Settings
+from headrace.flows.automations import ensure
+from headrace.flows.demo.receiver import Receiver, receiving
+from headrace.flows.deployments import for_references, triggers_for
+from headrace.flows.register import register
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
+from headrace.services.lifecycle import Service, recorded, start_services, stop_services
+from headrace.services.local import csrf_headers, local_services
+from headrace.services.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 240.0
@@ -118,7 +118,7 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
         for name in ("mlflow/artifacts", "prefect", "evidently"):
             (root / name).mkdir(parents=True, exist_ok=True)
         extra = {"PREFECT_WORKER_QUERY_SECONDS": "1", "HEADRACE_ALERT_URL": receiver.url}
-        deploy = (sys.executable, "-m", "flows", "deploy", "--without-schedules", str(problems[0]))
+        deploy = (sys.executable, "-m", "headrace.flows", "deploy", "--without-schedules", str(problems[0]))
         services = tuple(
             replace(one, env={**one.env, **extra}, prepare=deploy if one.prepare else ())
             for one in local_services(chosen, str(problems[0]))

@@ -15,10 +15,10 @@ import pytest
 
 from headrace.api.__main__ import production_clock
 from headrace.api.app import create_app
-from headrace.cli.processes import wait_until
 from headrace.cli.status import gather
 from headrace.core.clock import from_us
 from headrace.lake.store import Lake
+from headrace.services.processes import wait_until
 from headrace.store import offline
 from headrace.store.materialise import watermarks
 from headrace.store.repo import open_store

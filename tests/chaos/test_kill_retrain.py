@@ -16,13 +16,13 @@ os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-")
 
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-import flows.retrain
-from headrace.cli.lifecycle import start_services, stop_services
-from headrace.cli.services import local_services
 from headrace.core.settings import Settings, settings
-from headrace.monitor.outbox import Entry, Outbox
+from headrace.flows import retrain as module
+from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.retraining import RETRAIN_STAGES, retrain
 from headrace.registry.ledger import Ledger
+from headrace.services.lifecycle import start_services, stop_services
+from headrace.services.local import local_services
 from tests.chaos.killing import begun, killed_at
 from tests.chaos.loop import ROOT, free_ports
 from tests.pipeline.shop import Shop
@@ -31,7 +31,7 @@ from tests.pipeline.turned import wall_us
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 STAGES = [stage.name for stage in RETRAIN_STAGES]
-FLOW = "import sys; from flows.retrain import retrain; retrain(problem=sys.argv[1], decision=sys.argv[2])"
+FLOW = "import sys; from headrace.flows.retrain import retrain; retrain(problem=sys.argv[1], decision=sys.argv[2])"
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,14 @@ def test_a_killed_flow_is_finished_once_by_another(
     (owed,) = Outbox(shop.home, "shop").owed(wall_us())
     monkeypatch.setenv("HEADRACE_HOME", str(shop.home))
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
-    monkeypatch.setattr(flows.retrain, "wall_us", wall_us)
+    monkeypatch.setattr(module, "wall_us", wall_us)
     flow = ("-c", FLOW, str(shop.path), owed.decision.id)
     assert killed_at(begun(stage), shop.home, flow, folder=ROOT)
     undone(shop, owed)
     settings.cache_clear()
     try:
         with temporary_settings({PREFECT_API_URL: prefect_api}):
-            assert flows.retrain.retrain(problem=str(shop.path), decision=owed.decision.id) == "promoted"
+            assert module.retrain(problem=str(shop.path), decision=owed.decision.id) == "promoted"
     finally:
         settings.cache_clear()
     done_once(shop, owed)

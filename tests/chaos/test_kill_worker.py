@@ -11,9 +11,9 @@ import pytest
 # Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
 os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
 
-from headrace.cli.processes import wait_until
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
+from headrace.services.processes import wait_until
 from tests.chaos.killing import begun
 from tests.chaos.loop import PATIENCE_S, installed
 from tests.pipeline.shop import Shop

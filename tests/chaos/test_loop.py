@@ -15,14 +15,14 @@ os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-")
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
-from flows.automations import ensure
-from flows.deployments import triggers_for
-from headrace.cli.processes import wait_until
-from headrace.monitor.outbox import Outbox
+from headrace.flows.automations import ensure
+from headrace.flows.deployments import triggers_for
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import load_problem
 from headrace.registry.client import connect
 from headrace.registry.links import REPORT
+from headrace.services.processes import wait_until
 from tests.chaos.loop import PATIENCE_S, Installation, installed
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_mistaught, write_turned

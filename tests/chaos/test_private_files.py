@@ -18,7 +18,7 @@ pytestmark = pytest.mark.chaos
 def test_every_file_of_a_home_is_its_owners(tmp_path: Path) -> None:
     problem, home = write_tiny_problem(tmp_path / "problem", replayed_days=3), tmp_path / "home"
     commands = (
-        ("-m", "flows", "run", str(problem)),
+        ("-m", "headrace.flows", "run", str(problem)),
         ("-m", "headrace.cli", "advance", str(problem), "--steps", "3"),
         ("-m", "headrace.cli", "monitor", str(problem)),
         ("-m", "headrace.cli", "backup", str(tmp_path / "backup.tar.gz")),

@@ -10,10 +10,10 @@ import pytest
 
 from headrace.core.clock import DAY
 from headrace.core.settings import Settings, settings
-from headrace.monitor.announce import announce
-from headrace.monitor.decision import Finding, Window
-from headrace.monitor.outbox import Outbox
-from headrace.monitor.policy import decide
+from headrace.monitor.outbox.announce import announce
+from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.policy.decision import Finding, Window
+from headrace.monitor.policy.policy import decide
 from tests.cli.command import headrace
 
 

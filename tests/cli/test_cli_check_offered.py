@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.synthesis import across
+from headrace.synthesis.candidates import across
 from tests.cli.command import headrace
 from tests.tiny_problem import write_tiny_problem
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from mlflow.server.security_utils import is_allowed_host_header, should_block_cors_request
 
-from headrace.cli.lifecycle import Service
-from headrace.cli.services import local_services
 from headrace.core.settings import Settings
+from headrace.services.lifecycle import Service
+from headrace.services.local import local_services
 
 
 def started(tmp_path: Path, **fields: object) -> dict[str, Service]:

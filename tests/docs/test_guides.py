@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from flows.deployments import deployments_for
 from headrace.api.__main__ import production_clock
 from headrace.api.app import create_app
 from headrace.core.settings import Settings, settings
+from headrace.flows.deployments import deployments_for
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem, Table
-from headrace.synthesis.columns import known_at_cutoff
+from headrace.synthesis.language.columns import known_at_cutoff
 from tests.cli.command import headrace
 from tests.docs.blocks import ROOT, Reader, blocks, commands, request
 

@@ -13,9 +13,9 @@ import pytest
 # Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="headrace-tests-")
 
-from headrace.cli.lifecycle import start_services, stop_services
-from headrace.cli.services import local_services
 from headrace.core.settings import QUIET, Settings
+from headrace.services.lifecycle import start_services, stop_services
+from headrace.services.local import local_services
 
 os.environ.update(QUIET)
 

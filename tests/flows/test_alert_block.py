@@ -11,14 +11,14 @@ from prefect.blocks.core import Block
 from prefect.blocks.notifications import SlackWebhook
 from prefect.blocks.system import Secret
 
-from flows import alerts as module
-from flows.alerts import receivers, send_alerts
-from flows.blocks import addresses_in
-from flows.demo.receiver import receiving
 from headrace.core.settings import Settings
-from headrace.monitor.alerts import queue, queued
-from headrace.monitor.message import Alert
-from headrace.monitor.outbox import Outbox
+from headrace.flows import alerts as module
+from headrace.flows.alerts import receivers, send_alerts
+from headrace.flows.blocks import addresses_in
+from headrace.flows.demo.receiver import receiving
+from headrace.monitor.alerts.delivery import queue, queued
+from headrace.monitor.outbox.message import Alert
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from tests.flows.test_deployments import problem
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows.demo.__main__ import main
-from flows.demo.installation import installation
-from flows.demo.receiver import Receiver, receiving
+from headrace.flows.demo.__main__ import main
+from headrace.flows.demo.installation import installation
+from headrace.flows.demo.receiver import Receiver, receiving
 from tests.tiny_problem import write_tiny_problem
 
 

@@ -10,7 +10,7 @@ from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 
-from flows.deployments import Deployment, as_yaml, deployments_for, for_references, main, triggers_for
+from headrace.flows.deployments import Deployment, as_yaml, deployments_for, for_references, main, triggers_for
 from headrace.problems.catalogue import CATALOGUE
 from headrace.schema import EntitySet, Problem, Replay, Table, each_row
 

@@ -19,12 +19,12 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun
 
-from flows import pipeline as module
-from headrace.cli.processes import wait_until
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
+from headrace.flows import pipeline as module
 from headrace.pipeline.report import Artifact, RunReport
 from headrace.pipeline.stage import StageReport
+from headrace.services.processes import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 

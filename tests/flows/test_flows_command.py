@@ -1,4 +1,4 @@
-"""`python -m flows` as people and `make` call it: exit codes, one line for an error, the table at the end."""
+"""`python -m headrace.flows` as people and `make` call it: exit codes, one line for an error, the table at the end."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from headrace.cli.services import csrf_headers
 from headrace.core.settings import Settings
+from headrace.services.local import csrf_headers
 from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def flows(*arguments: str, home: Path, **env: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW", "HEADRACE"))}
     return subprocess.run(
-        [sys.executable, "-m", "flows", *arguments],
+        [sys.executable, "-m", "headrace.flows", *arguments],
         cwd=ROOT,
         env={**kept, "HEADRACE_HOME": str(home), **env},
         capture_output=True,

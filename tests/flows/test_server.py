@@ -9,11 +9,11 @@ import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 
-from flows.deployments import Deployment
-from flows.register import register
-from headrace.cli.lifecycle import recorded, running
-from headrace.cli.processes import is_alive, wait_until
 from headrace.core.settings import Settings
+from headrace.flows.deployments import Deployment
+from headrace.flows.register import register
+from headrace.services.lifecycle import recorded, running
+from headrace.services.processes import is_alive, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 

@@ -13,14 +13,14 @@ import prefect
 import pytest
 from prefect.workers.process import ProcessJobConfiguration
 
-from flows import server
-from flows.register import JOB_TEMPLATE
+from headrace.flows import server
+from headrace.flows.register import JOB_TEMPLATE
 from tests import asgi
 
 
 @pytest.fixture(scope="module")
 def app() -> Any:
-    """The application that `python -m flows.server` hands to uvicorn."""
+    """The application that `python -m headrace.flows.server` hands to uvicorn."""
     given: list[Any] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("uvicorn.run", lambda app, **options: given.extend([app, options]))

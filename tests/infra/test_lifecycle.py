@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace.cli import lifecycle, processes
-from headrace.cli.lifecycle import Service, recorded, running, start_services, stop_services
 from headrace.core.errors import CorruptError, UnavailableError
 from headrace.core.replicas import read_replicas, remove_replicas, write_replicas
+from headrace.services import lifecycle, processes
+from headrace.services.lifecycle import Service, recorded, running, start_services, stop_services
 from tests.cli.command import headrace
 
 

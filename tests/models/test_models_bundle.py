@@ -19,7 +19,7 @@ from headrace.models.design import Encoder
 from headrace.models.explain import explain
 from headrace.models.families import split_config, warm_start
 from headrace.models.recipe import Recipe, fit_recipe
-from headrace.synthesis.definitions import RowColumn
+from headrace.synthesis.language.definitions import RowColumn
 from tests.models import examples
 
 TABLE = examples.matrix()

@@ -15,7 +15,7 @@ from headrace.models.families import split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.recipe import Recipe, fit_recipe, settle
 from headrace.search.searchers import SEARCHERS
-from headrace.search.study import run_study
+from headrace.search.study.study import run_study
 from tests.models import examples
 
 TABLE = examples.matrix()

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from headrace.monitor.samples import Pair
-from headrace.monitor.tests import DECIDING, MISSING, TESTS
+from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS
+from headrace.monitor.drift_tests.samples import Pair
 
 Maker = Callable[[np.random.Generator, int], np.ndarray]
 

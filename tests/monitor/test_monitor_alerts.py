@@ -14,12 +14,12 @@ from filelock import FileLock
 
 from headrace.core.clock import DAY, HOUR, MINUTE
 from headrace.core.errors import DeclarationError
-from headrace.monitor.alerts import Delivered, check_addresses, deliver, queued
-from headrace.monitor.announce import announce, conclude
-from headrace.monitor.decision import Decision, Finding, Window
-from headrace.monitor.message import of_decision, of_outcome
-from headrace.monitor.outbox import Outbox
-from headrace.monitor.policy import Policy, decide
+from headrace.monitor.alerts.delivery import Delivered, check_addresses, deliver, queued
+from headrace.monitor.outbox.announce import announce, conclude
+from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.policy.decision import Decision, Finding, Window
+from headrace.monitor.policy.policy import Policy, decide
 
 FINDINGS = (
     Finding(name="auc", about="quality", test="bootstrap", effect=0.061),

@@ -7,9 +7,9 @@ import pytest
 
 from headrace.core.clock import DAY
 from headrace.models.bundle import CUTOFF
-from headrace.monitor.blocks import Blocks, luck
-from headrace.monitor.columns import column_evidence
-from headrace.monitor.evidence import WindowEvidence, window_evidence
+from headrace.monitor.evidence.columns import column_evidence
+from headrace.monitor.evidence.variance import Blocks, luck
+from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from tests.monitor.still_world import features, lived, planted
 
 KINDS = features(3, 2)

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from headrace.models.bundle import LABEL, PREDICTION
-from headrace.monitor.calibration import adjusted
-from headrace.monitor.columns import column_evidence
-from headrace.monitor.evidence import WindowEvidence, persistence, window_evidence
+from headrace.monitor.drift_tests.calibration import adjusted
+from headrace.monitor.evidence.columns import column_evidence
+from headrace.monitor.evidence.window import WindowEvidence, persistence, window_evidence
 from tests.monitor.still_world import features, planted, window
 
 KINDS = features(6, 4)

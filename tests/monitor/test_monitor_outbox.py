@@ -12,12 +12,12 @@ import pytest
 
 from headrace.core.clock import DAY, SECOND
 from headrace.core.errors import ConflictError, NotFoundError
-from headrace.monitor.alerts import queued
-from headrace.monitor.decision import Decision, Finding, Past, Window
-from headrace.monitor.lease import held
-from headrace.monitor.message import of_decision, of_outcome
-from headrace.monitor.outbox import MAX_ATTEMPTS, Claim, Outbox
-from headrace.monitor.policy import decide, escalation
+from headrace.monitor.alerts.delivery import queued
+from headrace.monitor.outbox.lease import held
+from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.outbox.outbox import MAX_ATTEMPTS, Claim, Outbox
+from headrace.monitor.policy.decision import Decision, Finding, Past, Window
+from headrace.monitor.policy.policy import decide, escalation
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
 
@@ -173,7 +173,7 @@ def test_the_heartbeat_keeps_a_short_lease(outbox: Outbox) -> None:
 _EVENT = """
 import json, sys
 from pathlib import Path
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.outbox.outbox import Outbox
 outbox = Outbox(Path(sys.argv[1]), "flights")
 print("ready", flush=True)
 sys.stdin.readline()

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
 from headrace.core.clock import DAY
-from headrace.monitor.performance import performance
+from headrace.monitor.evidence.performance import performance
 
 
 def _rows(rng: np.random.Generator, n: int, signal: float = 1.5) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
-from headrace.monitor.decision import Decision, Finding, Outcome, Past, Window
-from headrace.monitor.policy import Policy, by_hand, decide, escalation, ranked
+from headrace.monitor.policy.decision import Decision, Finding, Outcome, Past, Window
+from headrace.monitor.policy.policy import Policy, by_hand, decide, escalation, ranked
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
 SLOW = Finding(name="dep_delay", effect=0.3, floor=0.1, p_value=1e-6)

@@ -14,16 +14,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.cli.lifecycle import start_services, stop_services
-from headrace.cli.processes import wait_until
-from headrace.cli.services import local_services
 from headrace.core.clock import DAY
 from headrace.core.settings import Settings
-from headrace.monitor import report
-from headrace.monitor.columns import ColumnEvidence
-from headrace.monitor.decision import Decision, Window
-from headrace.monitor.evidence import WindowEvidence
-from headrace.monitor.policy import decide
+from headrace.monitor.evidence.columns import ColumnEvidence
+from headrace.monitor.evidence.window import WindowEvidence
+from headrace.monitor.policy.decision import Decision, Window
+from headrace.monitor.policy.policy import decide
+from headrace.monitor.report.page import page as report
+from headrace.services.lifecycle import start_services, stop_services
+from headrace.services.local import local_services
+from headrace.services.processes import wait_until
 
 KINDS = {
     "MEAN(flights.dep_delay, 7d)": "numeric",

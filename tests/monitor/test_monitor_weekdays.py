@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY, HOUR
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
-from headrace.monitor.evidence import WindowEvidence, window_evidence
-from headrace.monitor.weekdays import same_weekdays, spacing_us, times_covered
+from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us, times_covered
+from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 
 KINDS = {"busy": "numeric", "carrier": "categorical", "steady": "numeric"}
 DAYS = 120

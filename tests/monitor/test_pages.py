@@ -15,7 +15,7 @@ from tests import asgi
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The application that `python -m headrace.monitor.pages` hands to uvicorn."""
+    """The application that `python -m headrace.monitor.report.server` hands to uvicorn."""
 
     given: list[Any] = []
     monkeypatch.setenv("HEADRACE_HOME", str(tmp_path))
@@ -24,7 +24,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     settings.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Evidently's own
-        from headrace.monitor.pages import main
+        from headrace.monitor.report.server import main
 
         main(["--port", "4321"])
     settings.cache_clear()

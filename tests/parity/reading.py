@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from headrace.core.clock import BEFORE_ALL, parse_duration, to_us
 from headrace.core.errors import DeclarationError
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
-from headrace.synthesis.columns import column_kinds
-from headrace.synthesis.compat import Feature, featuretools_matrix, parse
-from headrace.synthesis.engine import Engine
 from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.featuretools import Feature, featuretools_matrix, parse
+from headrace.synthesis.language.columns import column_kinds
+from headrace.synthesis.language.engine import Engine
 from tests.parity.worlds import WORLDS
 
 FOLDER = Path(__file__).parent / "goldens"

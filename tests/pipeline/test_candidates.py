@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.pipeline.candidates import ONE, Candidates, write_carried
-from headrace.synthesis.carry import Carried, Past
-from headrace.synthesis.written import COMPRESSION
+from headrace.synthesis.matrix.incremental import Carried, Past
+from headrace.synthesis.matrix.written import COMPRESSION
 
 
 def matrix(rows: np.ndarray) -> pa.Table:

@@ -17,8 +17,8 @@ from headrace.store.materialise import materialise
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.training import training_features
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, leaves, stored
-from headrace.synthesis.stacking import relative
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, leaves, stored
+from headrace.synthesis.language.inputs import relative
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live
 from tests.tiny_problem import write_tiny_problem

@@ -16,14 +16,14 @@ from headrace.core.files import write_bytes
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
-from headrace.monitor.outbox import Outbox
-from headrace.monitor.report import page_file, page_path
+from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.report.page import page_file, page_path
 from headrace.pipeline.monitoring import Looked, link, monitor_window
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT
 from headrace.schema import Monitoring
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look, wall_us
 

@@ -14,11 +14,11 @@ import pytest
 from headrace.core.errors import NotFoundError
 from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
-from headrace.monitor import report as pages
-from headrace.monitor.message import of_decision
+from headrace.monitor.outbox.message import of_decision
+from headrace.monitor.report.page import page as pages
 from headrace.pipeline import window
 from headrace.pipeline.monitoring import draw
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli import lifecycle, processes, services
 from headrace.cli.backup import back_up, restore_home
 from headrace.core.clock import to_us
 from headrace.core.errors import ConflictError
@@ -17,6 +16,8 @@ from headrace.core.settings import Settings
 from headrace.lake.store import Lake
 from headrace.pipeline.production import advance
 from headrace.problems.catalogue import load_problem
+from headrace.services import lifecycle, processes
+from headrace.services import local as services
 from headrace.serving.service import open_service
 from headrace.store.online import Age
 from tests.infra.test_lifecycle import web

@@ -14,8 +14,8 @@ from headrace.core.files import read_json
 from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake
-from headrace.monitor.alerts import queued
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.alerts.delivery import queued
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline import release
 from headrace.pipeline.features import read_definitions
 from headrace.pipeline.retraining import RETRAIN_STAGES, RetrainReport, ask_by_hand, retrain, walk_stages

@@ -16,7 +16,7 @@ from headrace.pipeline.production import quality
 from headrace.pipeline.window import current_window
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look
 from tests.tiny_problem import write_tiny_problem

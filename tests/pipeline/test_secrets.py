@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from headrace.cli import services
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
 from headrace.pipeline.runner import open_run
 from headrace.problems.catalogue import load_problem
+from headrace.services import local as services
 from tests.tiny_problem import write_tiny_problem
 
 SECRET = "hunter22"

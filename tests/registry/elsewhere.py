@@ -18,7 +18,7 @@ from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.families import family_named
 from headrace.registry import models
-from headrace.synthesis.definitions import RowColumn
+from headrace.synthesis.language.definitions import RowColumn
 
 #: Loads the models named on the command line, in order, and prints what each predicts for its reference rows.
 SCRIPT = """

@@ -23,7 +23,7 @@ from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.models import bundle_key, download, register, version_exists
 from headrace.registry.tracking import log_study
-from headrace.synthesis.definitions import RowColumn
+from headrace.synthesis.language.definitions import RowColumn
 
 DEFINITIONS = (RowColumn(column="amount", kind="numeric"), RowColumn(column="channel", kind="categorical"))
 

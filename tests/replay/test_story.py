@@ -10,7 +10,7 @@ import pytest
 
 from headrace.core.clock import DAY, to_us
 from headrace.evaluate.metrics import METRICS
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.replay.picture import draw, mark_of
 from headrace.replay.story import Scored, Story, story

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from headrace.core.errors import DeclarationError, HeadraceError
-from headrace.search.budget import Budget, Limits
-from headrace.search.evaluate import OUT_OF_TIME, Task, evaluate
 from headrace.search.searchers.random import RandomSearcher
 from headrace.search.space import Config
-from headrace.search.study import run_study
-from headrace.search.workers import Processes
+from headrace.search.study.budget import Budget, Limits
+from headrace.search.study.evaluation import OUT_OF_TIME, Task, evaluate
+from headrace.search.study.study import run_study
+from headrace.search.study.workers import Processes
 from tests.search.objectives import Bowl, Climb, Misbehaving, NeverArrives
 from tests.search.synthetic import SPACE, study
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from headrace.core.errors import ConflictError
-from headrace.search.journal import Journal
+from headrace.search.study.journal import Journal
 from headrace.search.trial import Trial
 
 

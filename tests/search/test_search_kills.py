@@ -14,8 +14,8 @@ import pytest
 
 from headrace.registry.client import connect
 from headrace.registry.tracking import TRIAL, log_study
-from headrace.search.racing import Racing
-from headrace.search.study import StudyResult
+from headrace.search.study.racing import Racing
+from headrace.search.study.study import StudyResult
 from tests.search.objectives import Climb
 from tests.search.synthetic import study
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headrace.search.plots import importances, plot_history, plot_importances
+from headrace.search.report.plots import importances, plot_history, plot_importances
 from headrace.search.space import Choice, Float, Integer, Space, sample
 from headrace.search.trial import Trial
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.evaluate.metrics import METRICS
-from headrace.search.progress import Progress
+from headrace.search.study.progress import Progress
 from headrace.search.trial import Trial
 
 

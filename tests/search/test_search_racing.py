@@ -13,8 +13,8 @@ import pytest
 from scipy import stats
 
 from headrace.core.errors import DeclarationError
-from headrace.search.evaluate import Task, evaluate
-from headrace.search.racing import Bound, Bounds, Racing
+from headrace.search.study.evaluation import Task, evaluate
+from headrace.search.study.racing import Bound, Bounds, Racing
 from headrace.search.trial import Trial
 from tests.search.objectives import Climb
 from tests.search.synthetic import study

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from headrace.evaluate.metrics import METRICS
-from headrace.search.charts import parallel, slices, spent, survival
-from headrace.search.report import write_report
+from headrace.search.report.charts import parallel, slices, spent, survival
+from headrace.search.report.page import write_report
 from headrace.search.space import Categorical, Choice, Float, Integer, Space, sample
 from headrace.search.trial import Trial
 

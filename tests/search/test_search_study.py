@@ -16,9 +16,9 @@ import pytest
 
 from headrace.core.errors import ConflictError, HeadraceError
 from headrace.models.space import Config
-from headrace.search.evaluate import Task, evaluate
-from headrace.search.racing import Racing
-from headrace.search.study import StudyResult, run_study
+from headrace.search.study.evaluation import Task, evaluate
+from headrace.search.study.racing import Racing
+from headrace.search.study.study import StudyResult, run_study
 from headrace.search.trial import Trial
 from tests.search.objectives import Bowl
 from tests.search.synthetic import SPACE, study

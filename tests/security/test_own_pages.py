@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.processes import wait_until
 from headrace.pipeline.monitoring import RETRAIN_EVENT, resource_of
+from headrace.services.processes import wait_until
 from tests.security.talking import deployment, prefect
 from tests.security.target import Target
 

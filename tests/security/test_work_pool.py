@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from headrace.cli.processes import wait_until
+from headrace.services.processes import wait_until
 from tests.security.requests_of_pages import REQUESTS
 from tests.security.state import state
 from tests.security.talking import deployment, prefect

@@ -15,7 +15,7 @@ from headrace.store.publish import publish, retire
 from headrace.store.published import Published, View, path_of, read_published
 from headrace.store.repo import PROJECT, open_store
 from headrace.store.source import SynthesisSource
-from headrace.synthesis.definitions import Direct, stored
+from headrace.synthesis.language.definitions import Direct, stored
 from tests.store.world import START, World, aggregates, features, make_world, stored_features
 
 TICK = START + 5 * 24 * 3_600_000_000

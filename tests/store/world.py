@@ -14,7 +14,7 @@ from headrace.core.replicas import write_replicas
 from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Stored, Transform, stored
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Stored, Transform, stored
 
 DECLARATION = """\
 from headrace.schema import Entity, EntitySet, Problem, Relationship, Table, each_row

@@ -20,10 +20,10 @@ import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, HOUR
 from headrace.core.memory import Watch, give_back, resident_bytes
-from headrace.synthesis import written
-from headrace.synthesis.definitions import Aggregate
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.engines.outofcore import OutOfCore
+from headrace.synthesis.engines.memory.outofcore import OutOfCore
+from headrace.synthesis.language.definitions import Aggregate
+from headrace.synthesis.matrix.matrix import written
 from tests.synthesis import synthesis_levels
 from tests.synthesis.synthesis_world import COLUMNS, START, TIME, problem
 

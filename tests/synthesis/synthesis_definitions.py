@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace.synthesis.definitions import Aggregate, Direct, Stored
+from headrace.synthesis.language.definitions import Aggregate, Direct, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from tests.synthesis.synthesis_world import problem
 

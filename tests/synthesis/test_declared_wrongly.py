@@ -13,8 +13,8 @@ from headrace.core.clock import HOUR
 from headrace.core.errors import DataError, DeclarationError
 from headrace.lake.conform import conform
 from headrace.schema import EntitySet, Relationship, Table
-from headrace.synthesis.definitions import Aggregate, Condition, Direct, Grouped, RowColumn, Transform
 from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.language.definitions import Aggregate, Condition, Direct, Grouped, RowColumn, Transform
 from tests.synthesis.synthesis_definitions import one
 from tests.synthesis.synthesis_world import World, problem, queries
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.oracle import Oracle
+from headrace.synthesis.oracle.oracle import Oracle
 from tests.synthesis.synthesis_definitions import EVERYTHING, one
 from tests.synthesis.synthesis_random import Draw, corrected, order, random_queries, random_world
 from tests.synthesis.synthesis_world import World, at, problem, queries, us

@@ -16,12 +16,12 @@ from headrace.core.errors import DeclarationError
 from headrace.schema import Problem, every
 from headrace.schema.expressions import LabelExpression
 from headrace.schema.horizon import parse_label
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.horizon import horizon_labels
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.oracle import Oracle
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.oracle.oracle import Oracle
+from headrace.synthesis.spine.build import build_spine
+from headrace.synthesis.spine.horizon import horizon_labels
 from tests.synthesis.synthesis_random import random_world
 from tests.synthesis.synthesis_world import TIME, World, at, problem, us
 

@@ -22,11 +22,11 @@ from headrace.lake import known
 from headrace.lake.conform import conform
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem, Table
-from headrace.synthesis.columns import ARRIVAL, ORDER
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import SPINE_COLUMNS, build_spine
+from headrace.synthesis.language.columns import ARRIVAL, ORDER
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import SPINE_COLUMNS, build_spine
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from headrace.core.errors import DataError
 from headrace.core.memory import resident_bytes
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Definition, RowColumn, Transform
-from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.engines.need import Need
-from headrace.synthesis.engines.outofcore import Room
-from headrace.synthesis.engines.parts import Parts
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.written import write_matrix, write_parts
+from headrace.synthesis.engines.memory.estimate import Need
+from headrace.synthesis.engines.memory.outofcore import Room
+from headrace.synthesis.engines.memory.parts import Parts
+from headrace.synthesis.language.definitions import Definition, RowColumn, Transform
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.matrix.written import write_matrix, write_parts
 from tests.synthesis import synthesis_levels, synthesis_world
 from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import random_levels, random_requests

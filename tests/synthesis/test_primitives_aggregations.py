@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from headrace.core.clock import DAY, HOUR, NEVER
-from headrace.synthesis.definitions import Aggregate, from_json, to_json
-from headrace.synthesis.engines.families import FAMILIES, Entries, answers
-from headrace.synthesis.oracle_primitives import PRIMITIVES, answer
+from headrace.synthesis.language.definitions import Aggregate, from_json, to_json
+from headrace.synthesis.language.values import Ints
+from headrace.synthesis.oracle.aggregations import PRIMITIVES, answer
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation
-from headrace.synthesis.values import Ints
+from headrace.synthesis.primitives.kernels import FAMILIES, Entries, answers
 
 EVERY = pytest.mark.parametrize("primitive", AGGREGATIONS.values(), ids=list(AGGREGATIONS))
 CASES = [(p, kind) for p in AGGREGATIONS.values() for kind in (*p.inputs, *(("rows",) if p.rows else ()))]

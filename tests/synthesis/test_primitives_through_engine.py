@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import HOUR
-from headrace.synthesis.definitions import Aggregate, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.oracle import Oracle
+from headrace.synthesis.language.definitions import Aggregate, Kind, RowColumn, Stored, Transform
+from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation, TransformPrimitive
 from tests.synthesis.synthesis_random import random_queries, random_world
 from tests.synthesis.synthesis_world import problem

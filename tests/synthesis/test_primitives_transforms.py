@@ -11,10 +11,10 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.clock import DAY, HOUR, to_us
-from headrace.synthesis.definitions import RowColumn, Transform, from_json, to_json
-from headrace.synthesis.finish import finish
+from headrace.synthesis.language.definitions import RowColumn, Transform, from_json, to_json
+from headrace.synthesis.language.values import arrow_type
 from headrace.synthesis.primitives import TRANSFORMS, TransformPrimitive
-from headrace.synthesis.values import arrow_type
+from headrace.synthesis.primitives.finish import finish
 
 EVERY = pytest.mark.parametrize("primitive", TRANSFORMS.values(), ids=list(TRANSFORMS))
 CASES = [(p, kinds) for p in TRANSFORMS.values() for kinds in p.inputs]

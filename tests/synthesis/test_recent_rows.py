@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import BEFORE_ALL, DAY, HOUR
-from headrace.synthesis.definitions import Aggregate, Stored
-from headrace.synthesis.engines import LocalEngine, recent
+from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.engines.scan import lookback_range as recent
+from headrace.synthesis.language.definitions import Aggregate, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from tests.synthesis.synthesis_definitions import EVERYTHING, one
 from tests.synthesis.synthesis_random import random_queries, random_world

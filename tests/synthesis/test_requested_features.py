@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from headrace.core.errors import DeclarationError
 from headrace.schema import Problem, Table
-from headrace.synthesis import across
-from headrace.synthesis.across import across_definitions
-from headrace.synthesis.columns import column_kinds
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, Transform, from_json, stored, to_json
+from headrace.synthesis.candidates import across
+from headrace.synthesis.candidates.across import across_definitions
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
+from headrace.synthesis.candidates.interesting import frequent, with_interesting_values
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.interesting import frequent, with_interesting_values
-from headrace.synthesis.oracle import Oracle
+from headrace.synthesis.language.columns import column_kinds
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform, from_json, stored, to_json
+from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS
 from tests.synthesis import synthesis_levels as levels
 from tests.synthesis.synthesis_random import Draw, random_queries, random_world

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import HOUR
-from headrace.synthesis.definitions import Aggregate, Condition, Direct, Grouped, RowColumn, Stored, Transform
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.oracle import Oracle
+from headrace.synthesis.language.definitions import Aggregate, Condition, Direct, Grouped, RowColumn, Stored, Transform
+from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS
-from headrace.synthesis.running import RUNNING
+from headrace.synthesis.primitives.running import RUNNING
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
 from tests.synthesis.synthesis_random import Draw
 from tests.synthesis.synthesis_world import at, us

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.oracle import Oracle
-from headrace.synthesis.stacking import depth, relative
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
+from headrace.synthesis.language.inputs import depth, relative
+from headrace.synthesis.oracle.oracle import Oracle
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
 from tests.synthesis.synthesis_random import Draw
 from tests.synthesis.test_stacked_against_oracle import assert_close

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import BEFORE_ALL, HOUR
 from headrace.schema import Problem
-from headrace.synthesis.carry import Past, carry_over, touched
-from headrace.synthesis.definitions import Aggregate, Definition, Grouped, RowColumn, Transform
-from headrace.synthesis.engine import Tables
-from headrace.synthesis.engines import LocalEngine, recent
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.engines.scan import lookback_range as recent
+from headrace.synthesis.language.definitions import Aggregate, Definition, Grouped, RowColumn, Transform
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.matrix.incremental import Past, carry_over, touched
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import build_spine
 from tests.synthesis import synthesis_levels, synthesis_world
 from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import Levels, random_levels

@@ -11,8 +11,9 @@ import pytest
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
 from headrace.schema import Table
-from headrace.synthesis.columns import column_kinds, known_at_cutoff
-from headrace.synthesis.definitions import (
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
+from headrace.synthesis.language.columns import column_kinds, known_at_cutoff
+from headrace.synthesis.language.definitions import (
     Aggregate,
     Condition,
     Direct,
@@ -23,8 +24,7 @@ from headrace.synthesis.definitions import (
     stored,
     to_json,
 )
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.plan import make_plan
+from headrace.synthesis.planning.plan import make_plan
 from tests.synthesis.synthesis_world import World, problem
 
 SCHEMAS = World({}).schemas

@@ -11,8 +11,8 @@ import pytest
 
 from headrace.core.clock import HOUR, NEVER, to_us
 from headrace.core.errors import DataError
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, RowColumn, Transform
-from headrace.synthesis.finish import finish
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
+from headrace.synthesis.primitives.finish import finish
 
 WHEN = RowColumn(column="at", kind="time")
 NUMBER = RowColumn(column="x", kind="numeric")

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import BEFORE_ALL, HOUR
-from headrace.synthesis.definitions import Aggregate, Definition, RowColumn
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.late import LateReport, late_report
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.oracle import Oracle
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.language.definitions import Aggregate, Definition, RowColumn
+from headrace.synthesis.matrix.late import LateReport, late_report
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.oracle.oracle import Oracle
+from headrace.synthesis.spine.build import build_spine
 from tests.synthesis.synthesis_random import random_world
 from tests.synthesis.synthesis_world import World, at, problem, us
 

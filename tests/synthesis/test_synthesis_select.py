@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.errors import DataError
-from headrace.synthesis.definitions import Aggregate, Condition, Definition, Direct, Grouped, RowColumn
-from headrace.synthesis.select import Selection, cost_of, select
+from headrace.synthesis.language.definitions import Aggregate, Condition, Definition, Direct, Grouped, RowColumn
+from headrace.synthesis.selection.select import Selection, cost_of, select
 
 ROWS = 3000
 RNG = np.random.default_rng(0)

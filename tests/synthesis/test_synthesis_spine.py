@@ -10,11 +10,11 @@ import pytest
 from headrace.core.clock import NEVER
 from headrace.core.errors import DataError
 from headrace.schema import Problem
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.entities import entity_keys
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.history.entities import entity_keys
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import build_spine
 from tests.synthesis.synthesis_random import random_world
 from tests.synthesis.synthesis_world import COLUMNS, World, at, problem, us
 

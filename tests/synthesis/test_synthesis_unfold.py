@@ -9,11 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
-from headrace.synthesis.definitions import Aggregate, Condition, Definition, Direct, RowColumn, Stored, Transform
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.unfold import Node, unfold
-from headrace.synthesis.words import words
+from headrace.synthesis.explanation.description import words
+from headrace.synthesis.explanation.unfold import Node, unfold
+from headrace.synthesis.language.definitions import (
+    Aggregate,
+    Condition,
+    Definition,
+    Direct,
+    RowColumn,
+    Stored,
+    Transform,
+)
+from headrace.synthesis.matrix.matrix import feature_matrix
 from tests.synthesis.synthesis_levels import Levels, problem, random_levels, random_requests
 from tests.synthesis.synthesis_world import at, us
 

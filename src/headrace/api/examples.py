@@ -14,7 +14,7 @@ from headrace.lake.batch import load
 from headrace.lake.store import Lake
 from headrace.schema import Every, Problem, Table, TimeExpression
 from headrace.serving.request import Needs
-from headrace.synthesis.columns import known_at_cutoff
+from headrace.synthesis.language.columns import known_at_cutoff
 
 _PLACEHOLDERS: dict[str, Any] = {
     "numeric": 1.0,

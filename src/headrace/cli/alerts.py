@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.paths import settings_of, wall_us
+from headrace.app.context import settings_of, wall_us
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError, UnavailableError
-from headrace.monitor.alerts import check_addresses, deliver, queued
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.alerts.delivery import check_addresses, deliver, queued
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.problems.catalogue import load_problem
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.cli.paths import settings_of
+from headrace.app.context import settings_of
 from headrace.core.archive import Summary, pack, unpack
 from headrace.core.errors import NotFoundError
 from headrace.core.home import open_home

@@ -18,12 +18,12 @@ from headrace.pipeline.ingest import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named
-from headrace.synthesis import across
-from headrace.synthesis.columns import ARRIVAL, ORDER, column_kinds
-from headrace.synthesis.enumerate import Offer, offer
-from headrace.synthesis.joins import check_joins
-from headrace.synthesis.labels import require_two_values
-from headrace.synthesis.spine import build_spine, check_cutoff
+from headrace.synthesis.candidates import across
+from headrace.synthesis.candidates.enumerate import Offer, offer
+from headrace.synthesis.history.joins import check_joins
+from headrace.synthesis.history.labels import require_two_values
+from headrace.synthesis.language.columns import ARRIVAL, ORDER, column_kinds
+from headrace.synthesis.spine.build import build_spine, check_cutoff
 
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:

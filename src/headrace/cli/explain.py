@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from headrace.cli.paths import settings_of
+from headrace.app.context import settings_of
 from headrace.core.clock import floor_to_tick, iso, to_us
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.lake.keys import Key, KeyValue, key_value, read_logged, read_value, row_keys, value_text
@@ -27,13 +27,13 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import DUE, Problem
 from headrace.store.published import read_published
-from headrace.synthesis.definitions import Definition, row_columns
-from headrace.synthesis.engine import Tables
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.matrix import feature_matrix
-from headrace.synthesis.spine import build_spine, spine_key_types
-from headrace.synthesis.unfold import Node, UsedRow, unfold
+from headrace.synthesis.explanation.unfold import Node, UsedRow, unfold
+from headrace.synthesis.language.definitions import Definition, row_columns
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.spine.build import build_spine, spine_key_types
 
 
 class Asked(NamedTuple):

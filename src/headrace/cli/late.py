@@ -14,7 +14,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.paths import context_of
+from headrace.app.context import context_of
 from headrace.core import parquet
 from headrace.core.clock import iso, parse_duration, to_us
 from headrace.core.errors import DeclarationError, NotFoundError
@@ -25,11 +25,11 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.features import schemas
 from headrace.pipeline.release import champion_bundle
 from headrace.registry.ledger import Ledger
-from headrace.synthesis.definitions import Definition
+from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.enumerate import enumerate_definitions
-from headrace.synthesis.late import LateReport, late_report
-from headrace.synthesis.words import duration_words
+from headrace.synthesis.explanation.description import duration_words
+from headrace.synthesis.language.definitions import Definition
+from headrace.synthesis.matrix.late import LateReport, late_report
 
 _ROWS_SHOWN = 10
 

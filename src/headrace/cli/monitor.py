@@ -10,11 +10,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.paths import context_of, settings_of, wall_us
-from headrace.cli.services import addresses
+from headrace.app.addresses import addresses
+from headrace.app.context import context_of, settings_of, wall_us
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError
-from headrace.monitor.outbox import Outbox
+from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring import MonitorReport, draw, monitor_window
 from headrace.pipeline.retraining import RetrainReport, ask_by_hand, retrain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from headrace.cli.paths import context_of
+from headrace.app.context import context_of
 from headrace.core.errors import NotFoundError
 from headrace.lake.store import Lake
 from headrace.registry.aliases import mirror

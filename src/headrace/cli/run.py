@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from headrace.cli.paths import context_of, settings_of
-from headrace.cli.services import addresses as service_addresses
-from headrace.cli.services import tracking_uri
+from headrace.app.addresses import addresses as service_addresses
+from headrace.app.addresses import tracking_uri
+from headrace.app.context import context_of, settings_of
 from headrace.core.clock import iso
 from headrace.core.settings import byte_size
 from headrace.pipeline.production import advance

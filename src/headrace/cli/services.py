@@ -1,32 +1,19 @@
-"""The services of a local installation, and the commands that start and stop them.
-
-Prefect server, MLflow, Evidently's pages, a worker whose schedules are live, and the prediction API. A Prefect or
-MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is started here.
-"""
+"""`headrace up` and `headrace down`: start the services of a local installation, and stop them again."""
 
 from __future__ import annotations
 
-import sys
-import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.lifecycle import Address, Service, running, start_services, stop_services
+from headrace.app.context import settings_of
 from headrace.core.database import require_sound
 from headrace.core.home import open_home
-from headrace.core.hosts import LOOPBACK, reachable
 from headrace.core.redact import redact
-from headrace.core.settings import QUIET, Settings, settings
 from headrace.registry.relocation import relocate
-
-__all__ = ["WORK_POOL", "addresses", "down", "local_services", "prefect_api", "running", "tracking_uri", "up"]
-
-WORK_POOL = "headrace"
-WORKER = "headrace-local"
+from headrace.services.lifecycle import Address, start_services, stop_services
+from headrace.services.local import local_services
 
 #: Databases of servers, below the home, and what to do about one that is damaged: they would only end with a traceback.
 _DATABASES = {
@@ -37,7 +24,7 @@ _DATABASES = {
 
 def up(problem: str = "flights", home: Path | None = None) -> None:
     """Start what is not running, wait until each answers, and print where."""
-    chosen = _settings(home)
+    chosen = settings_of(home)
     open_home(chosen.root)
     for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect", chosen.root / "evidently"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,12 +45,8 @@ def up(problem: str = "flights", home: Path | None = None) -> None:
 
 def down(home: Path | None = None) -> None:
     """Stop exactly what `up` started."""
-    stopped = stop_services(_settings(home).root)
+    stopped = stop_services(settings_of(home).root)
     Console().print(f"stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
-
-
-def _settings(home: Path | None) -> Settings:
-    return settings() if home is None else settings().model_copy(update={"home": home})
 
 
 def _table(found: list[Address]) -> Table:
@@ -71,170 +54,3 @@ def _table(found: list[Address]) -> Table:
     for address in found:
         table.add_row(address.name, address.url or "-", address.state)
     return table
-
-
-def prefect_api(settings: Settings) -> str | None:
-    """The Prefect API that runs should report to: the user's, else ours where it answers."""
-    if settings.prefect_api_url:
-        return settings.prefect_api_url.rstrip("/")
-    ours = running(settings.root).get("Prefect")
-    return f"{ours}/api" if ours else None
-
-
-def tracking_uri(settings: Settings) -> str:
-    """The MLflow tracking URI: the user's, else our server where it answers, else the embedded store."""
-    return settings.mlflow_tracking_uri or running(settings.root).get("MLflow") or settings.mlflow_store
-
-
-def addresses(settings: Settings) -> dict[str, str]:
-    """What can be opened in a browser now: name -> address. Not to be called: credentials are masked."""
-    named = {"MLflow": settings.mlflow_tracking_uri, "Prefect": settings.prefect_api_url}
-    theirs = {name: redact(url.removesuffix("/api")) for name, url in named.items() if url and url.startswith("http")}
-    return {**running(settings.root), **theirs}
-
-
-def local_services(settings: Settings, problem: str = "flights") -> tuple[Service, ...]:
-    """The services of a local installation, in the order they are started."""
-    python, root, host = sys.executable, settings.root, settings.host
-    name = reachable(host)
-    mlflow_url, api_url = f"http://{name}:{settings.mlflow_port}", f"http://{name}:{settings.api_port}"
-    prefect_url = f"http://{name}:{settings.prefect_port}"
-    since = datetime.now(UTC)
-    prefect_api_url = (settings.prefect_api_url or f"{prefect_url}/api").rstrip("/")
-    ours = {
-        **QUIET,
-        "HEADRACE_HOME": str(root),
-        "HEADRACE_HOST": host,
-        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts or "",
-        "HEADRACE_API_PORT": str(settings.api_port),
-        "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
-        "PREFECT_HOME": str(root / "prefect"),
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
-    }
-    clients = {
-        **ours,
-        "PREFECT_API_URL": prefect_api_url,
-        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri or mlflow_url,
-    }
-    prefect = Service(
-        name="Prefect",
-        command=(python, "-m", "flows.server", "--host", host, "--port", str(settings.prefect_port)),
-        env={**ours, **prefect_server_env(settings)},
-        url=prefect_url,
-        probe=f"{prefect_url}/api/health",
-        port=settings.prefect_port,
-        setting="HEADRACE_PREFECT_PORT",
-    )
-    mlflow = Service(
-        name="MLflow",
-        command=_mlflow_command(settings),
-        env={**ours, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        url=mlflow_url,
-        probe=f"{mlflow_url}/health",
-        port=settings.mlflow_port,
-        setting="HEADRACE_MLFLOW_PORT",
-    )
-    api = Service(
-        name="API",
-        command=(python, "-m", "headrace.api", "--problem", problem),
-        env=clients,
-        url=api_url,
-        probe=f"{api_url}/healthz",
-        port=settings.api_port,
-        setting="HEADRACE_API_PORT",
-        after=() if settings.mlflow_tracking_uri else ("MLflow",),
-    )
-    evidently_url = f"http://{name}:{settings.evidently_port}"
-    evidently = Service(
-        name="Evidently",
-        command=(python, "-m", "headrace.monitor.pages", "--host", host, "--port", str(settings.evidently_port)),
-        env=ours,
-        url=evidently_url,
-        probe=f"{evidently_url}/api/version",
-        port=settings.evidently_port,
-        setting="HEADRACE_EVIDENTLY_PORT",
-    )
-    worker = Service(
-        name="worker",
-        command=(
-            python,
-            "-m",
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            WORK_POOL,
-            "--type",
-            "process",
-            "--name",
-            WORKER,
-        ),
-        env=clients,
-        after=() if settings.prefect_api_url else ("Prefect",),
-        prepare=(python, "-m", "flows", "deploy", problem),
-        ready=lambda: _worker_is_online(prefect_api_url, since),
-    )
-    chosen = [prefect, mlflow, evidently, api, worker]
-    named = {"Prefect": settings.prefect_api_url, "MLflow": settings.mlflow_tracking_uri}
-    return tuple(service for service in chosen if not named.get(service.name))
-
-
-def prefect_server_env(settings: Settings, port: int | None = None) -> dict[str, str]:
-    """What a Prefect server of ours is started with. port: where it listens, else the setting's."""
-    return {
-        # The address is relative: pages ask the server that they came from, by whatever name it was opened.
-        "PREFECT_SERVER_UI_API_URL": "/api",
-        # No other page may read an answer (the default is any), and what changes something carries a token, too.
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(_origins(settings, port or settings.prefect_port)),
-        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-        # Or a server that ends while a deployment runs forgets who has its only place, and gives it to nobody else.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
-    }
-
-
-def _origins(settings: Settings, port: int) -> tuple[str, ...]:
-    """The origins of a service's own pages: by its names, and behind a proxy on the usual ports."""
-    extra = [host for host in settings.hosts if host not in LOOPBACK and host != "*"]
-    return (
-        *(f"http://{host}:{port}" for host in (*LOOPBACK, *extra)),
-        *(f"{scheme}://{host}" for host in extra for scheme in ("http", "https")),
-    )
-
-
-def _mlflow_command(settings: Settings) -> tuple[str, ...]:
-    # Artifacts are plain paths, not proxied through the server: a run logged with the server up can be read, and its
-    # model loaded, when it is down again.
-    # Hosts: MLflow's own defaults let in `10.evil.example`, which looks to it like a private address. With a port an
-    # entry is a pattern, where a bracket has to be quoted; in an
-    # origin it would make a pattern, too, and loopback origins are let in anyway.
-    origins = _origins(settings, settings.mlflow_port)
-    hosts = [f"{host.replace('[', '[[]')}:*" for host in settings.hosts if host != "*"]
-    return (
-        *(sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
-        *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
-        *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
-        *("--app-name", "headrace"),
-        *("--allowed-hosts", ",".join((*settings.hosts, *hosts))),
-        *("--cors-allowed-origins", ",".join(one for one in origins if "[" not in one)),
-    )
-
-
-def csrf_headers(client: httpx.Client, prefect_api_url: str) -> dict[str, str]:
-    """What a request that changes something carries to a Prefect server; its own clients do so by themselves."""
-    name = uuid.uuid4().hex  # a token ends when another one is given to its name
-    told = client.get(f"{prefect_api_url}/csrf-token", params={"client": name}).json()
-    # A server without that protection says so, and looks at no token.
-    return {"prefect-csrf-client": name, "prefect-csrf-token": told.get("token", "")}
-
-
-def _worker_is_online(prefect_api_url: str, since: datetime) -> bool:
-    """Whether our worker has reported after `since`: the server calls one that was stopped online for 90 s more."""
-    try:
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
-            workers = f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter"
-            answer = client.post(workers, json={}, headers=csrf_headers(client, prefect_api_url))
-            answer.raise_for_status()
-            beats = [one["last_heartbeat_time"] for one in answer.json() if one["name"] == WORKER]
-    except (httpx.HTTPError, ValueError):
-        return False
-    return any(datetime.fromisoformat(beat) >= since for beat in beats if beat)

@@ -10,8 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from headrace.cli.paths import settings_of
-from headrace.cli.services import running
+from headrace.app.context import settings_of
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.replicas import read_replicas
@@ -19,6 +18,7 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
+from headrace.services.lifecycle import running
 from headrace.store.materialise import ahead
 
 _log = logging.getLogger(__name__)

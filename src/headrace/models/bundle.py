@@ -26,8 +26,8 @@ from headrace.core.manifest import Manifest, check_manifest, write_manifest
 from headrace.models.design import Encoder, Predictions
 from headrace.models.families import family_named
 from headrace.models.families.protocol import Fitted
-from headrace.synthesis.definitions import Definition, from_json, to_json
-from headrace.synthesis.finish import finish
+from headrace.synthesis.language.definitions import Definition, from_json, to_json
+from headrace.synthesis.primitives.finish import finish
 
 _FORMAT = 1
 _REFERENCE, _GATE = "reference.parquet", "gate.parquet"

@@ -20,10 +20,10 @@ import pyarrow as pa
 from headrace.core import parquet
 from headrace.core.files import read_json, write_json
 from headrace.core.manifest import link_file
-from headrace.synthesis.carry import Carried
-from headrace.synthesis.laid import laid, laid_table
-from headrace.synthesis.values import Ints, as_array
-from headrace.synthesis.written import COMPRESSION
+from headrace.synthesis.language.values import Ints, as_array
+from headrace.synthesis.matrix.incremental import Carried
+from headrace.synthesis.matrix.laid import laid, laid_table
+from headrace.synthesis.matrix.written import COMPRESSION
 
 ONE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
 

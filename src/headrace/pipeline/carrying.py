@@ -20,8 +20,8 @@ from headrace.lake.store import Snapshot
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, load
-from headrace.synthesis.carry import Past
-from headrace.synthesis.definitions import from_json
+from headrace.synthesis.language.definitions import from_json
+from headrace.synthesis.matrix.incremental import Past
 
 SEEN = "lake.json"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from headrace.schema import Problem
-from headrace.search.budget import Budget
-from headrace.synthesis.requested import check_primitives
+from headrace.search.study.budget import Budget
+from headrace.synthesis.candidates.requested import check_primitives
 
 _log = logging.getLogger(__name__)
 

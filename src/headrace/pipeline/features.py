@@ -22,16 +22,16 @@ from headrace.pipeline.carrying import find_past, leave_record
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, Needs, Stage
 from headrace.schema import Problem
-from headrace.synthesis.carry import carry_over
-from headrace.synthesis.definitions import Definition, from_json, stored, to_json
+from headrace.synthesis.candidates.enumerate import offer
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.enumerate import offer
-from headrace.synthesis.finish import finish
-from headrace.synthesis.joins import check_joins
-from headrace.synthesis.labels import require_two_values
-from headrace.synthesis.select import select
-from headrace.synthesis.spine import build_spine
-from headrace.synthesis.written import fits, write_matrix
+from headrace.synthesis.history.joins import check_joins
+from headrace.synthesis.history.labels import require_two_values
+from headrace.synthesis.language.definitions import Definition, from_json, stored, to_json
+from headrace.synthesis.matrix.incremental import carry_over
+from headrace.synthesis.matrix.written import fits, write_matrix
+from headrace.synthesis.primitives.finish import finish
+from headrace.synthesis.selection.select import select
+from headrace.synthesis.spine.build import build_spine
 
 _SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
 

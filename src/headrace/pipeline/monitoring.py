@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import floor_to_tick, iso
 from headrace.lake.store import Lake
-from headrace.monitor.announce import announce
-from headrace.monitor.decision import Decision, Window
-from headrace.monitor.evidence import WindowEvidence
-from headrace.monitor.outbox import Outbox
-from headrace.monitor.policy import Policy, decide
+from headrace.monitor.evidence.window import WindowEvidence
+from headrace.monitor.outbox.announce import announce
+from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.policy.decision import Decision, Window
+from headrace.monitor.policy.policy import Policy, decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
 from headrace.pipeline.window import Current, Held, current_window, held_to, judge, of_weekdays
 from headrace.registry.ledger import Ledger
 
 if TYPE_CHECKING:
-    from headrace.monitor.report import Page
+    from headrace.monitor.report.page import Page
 
 #: What a retrain is asked for with, and of which resource.
 RETRAIN_EVENT = "headrace.drift.retrain"
@@ -188,7 +188,7 @@ def _decide(
 
 def _links(context: Context, decision: Decision, addresses: Mapping[str, str]) -> dict[str, str]:
     """Of the services, and of the report where one will be drawn: its page, and its file for when no page is served."""
-    from headrace.monitor.report import page_file, page_path
+    from headrace.monitor.report.page import page_file, page_path
 
     if not decision.drifted:
         return dict(addresses)
@@ -198,7 +198,7 @@ def _links(context: Context, decision: Decision, addresses: Mapping[str, str]) -
 
 def draw(context: Context, report: MonitorReport) -> Page | None:
     """Render what drifted, once per decision; None where nothing did, or where it is there already."""
-    from headrace.monitor.report import page_file, render
+    from headrace.monitor.report.page import page_file, render
 
     decision, looked = report.decision, report.looked
     if looked is None or looked.held.table is None or not decision.drifted:
@@ -222,7 +222,7 @@ def link(context: Context, report: MonitorReport) -> bool:
 
     Done again it is done. Not by `headrace monitor`: MLflow's client alone takes longer than a look.
     """
-    from headrace.monitor.report import page_file
+    from headrace.monitor.report.page import page_file
     from headrace.registry.links import link_report
 
     decision = report.decision

@@ -31,8 +31,8 @@ from headrace.pipeline.origin import claim
 from headrace.pipeline.release import champion_bundle
 from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
-from headrace.synthesis.definitions import row_columns, stored
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.language.definitions import row_columns, stored
+from headrace.synthesis.spine.build import build_spine
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import SELECT, read_definitions
 from headrace.pipeline.stage import Needs
-from headrace.synthesis.definitions import to_json
+from headrace.synthesis.language.definitions import to_json
 
 
 def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:

@@ -15,11 +15,11 @@ from typing import Literal
 from headrace.core.clock import floor_to_tick
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.lake.store import Lake
-from headrace.monitor.announce import announce, conclude
-from headrace.monitor.decision import Decision, Outcome
-from headrace.monitor.lease import held
-from headrace.monitor.outbox import Claim, Entry, Outbox
-from headrace.monitor.policy import Policy, by_hand
+from headrace.monitor.outbox.announce import announce, conclude
+from headrace.monitor.outbox.lease import held
+from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
+from headrace.monitor.policy.decision import Decision, Outcome
+from headrace.monitor.policy.policy import Policy, by_hand
 from headrace.pipeline import production, refresh, release
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact

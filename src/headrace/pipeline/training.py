@@ -23,14 +23,14 @@ from headrace.models.space import Config, Space
 from headrace.pipeline.context import Context
 from headrace.pipeline.features import shares_of, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
-from headrace.search.budget import Limits
-from headrace.search.plots import plot_history, plot_importances
-from headrace.search.progress import Progress
-from headrace.search.racing import Racing
-from headrace.search.report import write_report
+from headrace.search.report.page import write_report
+from headrace.search.report.plots import plot_history, plot_importances
 from headrace.search.searchers import searcher_named
 from headrace.search.space import problems_of
-from headrace.search.study import StudyInterrupted, incumbent, run_study
+from headrace.search.study.budget import Limits
+from headrace.search.study.progress import Progress
+from headrace.search.study.racing import Racing
+from headrace.search.study.study import StudyInterrupted, incumbent, run_study
 from headrace.search.trial import Trial
 
 #: What a model depends on.

@@ -16,16 +16,16 @@ from headrace.lake.keys import Key, read_logged, read_value, row_keys, value_tex
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
-from headrace.monitor.columns import MIN_ROWS
-from headrace.monitor.evidence import WindowEvidence, window_evidence
-from headrace.monitor.weekdays import same_weekdays, spacing_us
+from headrace.monitor.evidence.columns import MIN_ROWS
+from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
+from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.pipeline.context import Context
 from headrace.pipeline.release import champion_bundle
 from headrace.registry.ledger import Record
 from headrace.schema import Every, Problem
-from headrace.synthesis.definitions import Aggregate, Definition, Transform
-from headrace.synthesis.primitives.calendar import CALENDAR
-from headrace.synthesis.spine import build_spine, labels_at, spine_key_types
+from headrace.synthesis.language.definitions import Aggregate, Definition, Transform
+from headrace.synthesis.primitives.transforms.calendar import CALENDAR
+from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types
 
 #: Fields of an instant say when it is. `time_since` says how the world is.
 _CALENDAR = frozenset(primitive.name for primitive in CALENDAR) - {"time_since"}

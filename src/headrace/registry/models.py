@@ -38,7 +38,7 @@ from headrace.registry.client import (
     without_credentials,
 )
 from headrace.registry.tracking import log_artifacts
-from headrace.synthesis.definitions import Definition
+from headrace.synthesis.language.definitions import Definition
 
 _log = logging.getLogger(__name__)
 

@@ -16,10 +16,10 @@ from headrace.core.clock import DAY
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.monitor.outbox import Entry, Outbox
+from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.context import Context
 from headrace.registry.ledger import Ledger
-from headrace.synthesis.spine import build_spine
+from headrace.synthesis.spine.build import build_spine
 
 #: Fewer labelled rows than this are no measurement of a day or of a window.
 _FEWEST = 30

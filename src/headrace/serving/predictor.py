@@ -29,7 +29,7 @@ from headrace.serving.follow import Loaded
 from headrace.serving.request import ARROW_TYPES, Asked, Needs, check_row, columns_of
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
-from headrace.synthesis.definitions import stored
+from headrace.synthesis.language.definitions import stored
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle

@@ -19,7 +19,7 @@ from headrace.core.errors import DataError
 from headrace.lake.keys import KeyValue, key_value, read_value
 from headrace.schema import Problem
 from headrace.store.published import LAKE_TYPES, KeyType
-from headrace.synthesis.definitions import Definition, Kind, row_columns
+from headrace.synthesis.language.definitions import Definition, Kind, row_columns
 
 #: Characters of a key or a category, and of a text.
 LONGEST_NAME = 10_000

@@ -19,11 +19,11 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.store.published import KEY_TYPES, LAKE_TYPES, KeyType, Published, View
-from headrace.synthesis.columns import clock_of
-from headrace.synthesis.definitions import Aggregate, Kind, Stored
 from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.known import effective_known
-from headrace.synthesis.values import as_array
+from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.language.columns import clock_of
+from headrace.synthesis.language.definitions import Aggregate, Kind, Stored
+from headrace.synthesis.language.values import as_array
 
 #: Keys computed and written at a time when a view is materialised: bounds memory, not accuracy.
 KEYS_PER_CHUNK = 50_000

@@ -13,7 +13,7 @@ from feast.value_type import ValueType
 from headrace.core.clock import format_duration
 from headrace.store.published import Published, View, service_name
 from headrace.store.source import SynthesisSource
-from headrace.synthesis.definitions import Kind
+from headrace.synthesis.language.definitions import Kind
 
 #: The same as history.STORED_TYPES, in Feast's words.
 FIELD_TYPES: Mapping[Kind, FeastType] = {

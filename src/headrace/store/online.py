@@ -19,7 +19,7 @@ from headrace.schema import Problem
 from headrace.store.materialise import online_rows
 from headrace.store.published import LAKE_TYPES, KeyType, Published, View, path_of, read_published
 from headrace.store.rows import Ask, Found, Watermark
-from headrace.synthesis.definitions import Aggregate
+from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.primitives import aggregation
 
 Status = Literal["FRESH", "STALE", "MISSING", "AHEAD"]

@@ -15,7 +15,7 @@ from headrace.store.materialise import online_rows
 from headrace.store.published import KeyType, Published, read_published, service_name, write_published
 from headrace.store.registered import register
 from headrace.store.repo import open_store, writing
-from headrace.synthesis.definitions import Definition
+from headrace.synthesis.language.definitions import Definition
 
 _log = logging.getLogger(__name__)
 

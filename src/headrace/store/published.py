@@ -19,7 +19,7 @@ from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.replicas import copy_of, read_replicas, write_replicas
 from headrace.schema import Problem
-from headrace.synthesis.definitions import Definition, Direct, Stored, from_json, stored, to_json
+from headrace.synthesis.language.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
 #: What a join key is in the lake. The store keeps whole numbers as numbers and all others as texts (`lake.keys`).
 KeyType = Literal["string", "int64", "float64", "boolean", "time"]

@@ -12,7 +12,7 @@ from headrace.schema import Problem
 from headrace.store.published import read_published, service_name
 from headrace.store.repo import open_store
 from headrace.store.source import TIMESTAMP
-from headrace.synthesis.definitions import stored
+from headrace.synthesis.language.definitions import stored
 
 _ROW = "headrace_row"
 

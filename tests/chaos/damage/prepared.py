@@ -12,13 +12,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from headrace.cli.lifecycle import _record
-from headrace.cli.processes import Started
 from headrace.core.clock import BEFORE_ALL
 from headrace.pipeline.ingest import ingest
 from headrace.pipeline.monitoring import draw, link
 from headrace.pipeline.retraining import retrain
 from headrace.problems.catalogue import load_problem
+from headrace.services.lifecycle import _record
+from headrace.services.processes import Started
 from tests.chaos.damage.case import serve
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_turned

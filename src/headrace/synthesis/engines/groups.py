@@ -7,11 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from headrace.synthesis.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Stored, leaves
-from headrace.synthesis.engines.held import Held
-from headrace.synthesis.engines.keys import plain
-from headrace.synthesis.engines.moving import moving_values
-from headrace.synthesis.engines.recent import (
+from headrace.synthesis.engines.scan.constant import still_values
+from headrace.synthesis.engines.scan.lookback_range import (
     far,
     lasts,
     longest_window,
@@ -22,14 +19,17 @@ from headrace.synthesis.engines.recent import (
     those,
     with_versions,
 )
-from headrace.synthesis.engines.rows import Rows, Sources
-from headrace.synthesis.engines.running import running_values
-from headrace.synthesis.engines.sorting import Queries, sort_group, sort_queries
-from headrace.synthesis.engines.windows import still_values
-from headrace.synthesis.finish import finish
-from headrace.synthesis.plan import ColumnWork, Group, Output, make_plan, moves
-from headrace.synthesis.stacking import join_columns, moving
-from headrace.synthesis.values import Ints, as_array
+from headrace.synthesis.engines.scan.sorting import Queries, sort_group, sort_queries
+from headrace.synthesis.engines.stacked.running import running_values
+from headrace.synthesis.engines.stacked.time_varying import moving_values
+from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.history.keys import plain
+from headrace.synthesis.history.rows import Rows, Sources
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Stored, leaves
+from headrace.synthesis.language.inputs import join_columns, moving
+from headrace.synthesis.language.values import Ints, as_array
+from headrace.synthesis.planning.plan import ColumnWork, Group, Output, make_plan, moves
+from headrace.synthesis.primitives.finish import finish
 
 
 def group_values(

@@ -21,14 +21,14 @@ import pyarrow as pa
 
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.synthesis.declared import check_definitions
-from headrace.synthesis.definitions import Stored
-from headrace.synthesis.engine import Tables
 from headrace.synthesis.engines.groups import group_values
-from headrace.synthesis.engines.keys import plain
-from headrace.synthesis.engines.rows import Sources
-from headrace.synthesis.plan import Group, make_plan
-from headrace.synthesis.values import Ints
+from headrace.synthesis.history.keys import plain
+from headrace.synthesis.history.rows import Sources
+from headrace.synthesis.language.definitions import Stored
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.values import Ints
+from headrace.synthesis.planning.checks import check_definitions
+from headrace.synthesis.planning.plan import Group, make_plan
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from headrace.core.errors import DeclarationError
 from headrace.synthesis.primitives.aggregation import Aggregation
-from headrace.synthesis.primitives.arithmetic import ARITHMETIC
-from headrace.synthesis.primitives.calendar import CALENDAR
-from headrace.synthesis.primitives.categories import CATEGORIES
-from headrace.synthesis.primitives.compare import COMPARE
-from headrace.synthesis.primitives.days import DAYS
-from headrace.synthesis.primitives.decay import DECAY
-from headrace.synthesis.primitives.elapsed import ELAPSED
-from headrace.synthesis.primitives.extremes import EXTREMES
-from headrace.synthesis.primitives.gaps import GAPS
-from headrace.synthesis.primitives.moments import MOMENTS
-from headrace.synthesis.primitives.numeric import NUMERIC
-from headrace.synthesis.primitives.order import BEYOND, ORDER
-from headrace.synthesis.primitives.place import PLACE
-from headrace.synthesis.primitives.positions import POSITIONS
-from headrace.synthesis.primitives.steps import STEPS
-from headrace.synthesis.primitives.text import TEXTS
+from headrace.synthesis.primitives.aggregations.categories import CATEGORIES
+from headrace.synthesis.primitives.aggregations.days import DAYS
+from headrace.synthesis.primitives.aggregations.decay import DECAY
+from headrace.synthesis.primitives.aggregations.extremes import EXTREMES
+from headrace.synthesis.primitives.aggregations.gaps import GAPS
+from headrace.synthesis.primitives.aggregations.moments import MOMENTS
+from headrace.synthesis.primitives.aggregations.order import BEYOND, ORDER
+from headrace.synthesis.primitives.aggregations.positions import POSITIONS
+from headrace.synthesis.primitives.aggregations.steps import STEPS
+from headrace.synthesis.primitives.aggregations.trend import TREND
+from headrace.synthesis.primitives.aggregations.truths import TRUTHS
 from headrace.synthesis.primitives.transform import TransformPrimitive, by_name
-from headrace.synthesis.primitives.trend import TREND
-from headrace.synthesis.primitives.truths import TRUTHS
+from headrace.synthesis.primitives.transforms.arithmetic import ARITHMETIC
+from headrace.synthesis.primitives.transforms.calendar import CALENDAR
+from headrace.synthesis.primitives.transforms.compare import COMPARE
+from headrace.synthesis.primitives.transforms.elapsed import ELAPSED
+from headrace.synthesis.primitives.transforms.numeric import NUMERIC
+from headrace.synthesis.primitives.transforms.place import PLACE
+from headrace.synthesis.primitives.transforms.text import TEXTS
 
 AGGREGATIONS: dict[str, Aggregation] = {
     primitive.name: primitive

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from headrace.synthesis.definitions import Kind
+from headrace.synthesis.language.definitions import Kind
 
 NUMBER: tuple[Kind, ...] = ("numeric",)
 TRUTH: tuple[Kind, ...] = ("boolean",)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS
-from headrace.synthesis.running import RUNNING
+from headrace.synthesis.primitives.running import RUNNING
 
 BEGIN, END = "<!-- catalogue: made by headrace.synthesis.primitives.page -->", "<!-- end of the catalogue -->"
 

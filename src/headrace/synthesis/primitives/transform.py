@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.definitions import Kind
-from headrace.synthesis.values import Floats, Ints
+from headrace.synthesis.language.definitions import Kind
+from headrace.synthesis.language.values import Floats, Ints
 
 NUMBER: tuple[Kind, ...] = ("numeric",)
 NUMBERS: tuple[Kind, ...] = ("numeric", "numeric")

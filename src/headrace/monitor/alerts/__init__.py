@@ -1,0 +1,1 @@
+"""Alert delivery through Apprise: channels, retries, digests."""

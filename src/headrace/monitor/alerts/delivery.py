@@ -1,0 +1,159 @@
+"""Alerts on their way out, through Apprise: Slack, e-mail, webhooks, and a hundred more by their address.
+
+Addresses are the operator's (HEADRACE_ALERT_URL, or a Prefect block), never a problem file's, a client's or a
+message's: whoever sets one makes this machine call it, private networks included. Redirects are not followed, so a
+receiver cannot send us on to another address, and what is kept about a try holds no address.
+
+A delivery that fails stays in the outbox and is tried again, after pauses that double from a minute to six hours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from headrace.core.errors import DeclarationError
+from headrace.monitor.outbox import deliveries
+from headrace.monitor.outbox.deliveries import Queued
+from headrace.monitor.outbox.message import Alert
+from headrace.monitor.outbox.outbox import Outbox
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivered:
+    """One round of deliveries: ids that arrived everywhere, ids that did not with why, and how many wait."""
+
+    sent: tuple[str, ...] = ()
+    failed: tuple[tuple[str, str], ...] = ()
+    waiting: int = 0
+
+
+def queue(outbox: Outbox, alert: Alert, *, now_us: int) -> None:
+    """Put a message on its way; the same id again changes nothing."""
+    with outbox.write() as database:
+        deliveries.add(database, alert, now_us)
+
+
+def queued(outbox: Outbox) -> tuple[Queued, ...]:
+    """Every message, oldest first, with its state."""
+    with outbox.read() as database:
+        return deliveries.messages(database)
+
+
+def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> Delivered:
+    """Send what is due to every address that has not had it. Never raises for a receiver that fails.
+
+    at_once: also what would be tried later. One process delivers at a time; who comes second leaves it to the first.
+    Without an address everything waits. Raises DeclarationError for an address that Apprise does not know.
+    """
+    open_ones = [message for message in queued(outbox) if message.delivered_us is None]
+    if not open_ones or not urls:
+        return Delivered(waiting=len(open_ones))
+    receivers = {_digest(url): _receiver(url) for url in urls}
+    sent, failed, waiting = [], [], 0
+    with _alone(outbox) as ours:
+        for message in queued(outbox) if ours else ():
+            if message.delivered_us is not None:
+                continue
+            if not message.due(now_us) and not at_once:
+                waiting += 1
+                continue
+            error = _send(outbox, message.alert, receivers, now_us)
+            with outbox.write() as database:
+                deliveries.tried(database, message.alert.id, error, now_us)
+            if error is None:
+                sent.append(message.alert.id)
+            else:
+                failed.append((message.alert.id, error))
+    return Delivered(sent=tuple(sent), failed=tuple(failed), waiting=waiting)
+
+
+def check_addresses(urls: Sequence[str]) -> tuple[str, ...]:
+    """The addresses as they may be shown, secrets masked. DeclarationError for one that Apprise does not know."""
+    return tuple(_receiver(url)[0].url(privacy=True) for url in urls)
+
+
+def _send(outbox: Outbox, alert: Alert, receivers: dict[str, Any], now_us: int) -> str | None:
+    """What went wrong, None where every receiver has the message now."""
+    errors = []
+    for receiver, channel in receivers.items():
+        with outbox.read() as database:
+            if deliveries.has(database, alert.id, receiver):
+                continue
+        error = _notify(channel, alert)
+        if error is None:
+            with outbox.write() as database:
+                deliveries.took(database, alert.id, receiver, now_us)
+        else:
+            errors.append(error)
+    return "; ".join(errors) or None
+
+
+def _notify(channel: Any, alert: Alert) -> str | None:
+    apprise = _apprise()
+    service = str(channel[0].service_name)
+    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as captured:
+        try:
+            taken = channel.notify(
+                body=alert.body,
+                title=alert.title,
+                notify_type=apprise.NotifyType(alert.level),
+                body_format=apprise.NotifyFormat.TEXT,
+            )
+        except Exception as error:
+            # Whatever a channel of a hundred does, the message stays ours to try again.
+            return f"{service}: {type(error).__name__}"
+        told = str(captured.getvalue())
+    # First line only, and short: what a server answers is no text of ours.
+    first = next(iter(told.strip().splitlines()), "not taken, no reason told")
+    return None if taken else f"{service}: {first[:200]}"
+
+
+@cache
+def _apprise() -> Any:
+    with warnings.catch_warnings():
+        # Its e-mail plugin asks for a module that Python is about to drop. Plugins are loaded by the first address.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import apprise
+
+        apprise.Apprise().add("json://localhost")
+    return apprise
+
+
+def _receiver(url: str) -> Any:
+    apprise = _apprise()
+    channel = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Headrace", http_redirects=False))
+    if not channel.add(url):
+        scheme = url.partition("://")[0] if "://" in url else ""
+        raise DeclarationError(
+            "an alert address is not one that Apprise knows" + (f" (it begins with {scheme}://)" if scheme else ""),
+            where="HEADRACE_ALERT_URL",
+            fix="write it as in https://appriseit.com/services: slack://..., mailtos://..., jsons://host/path",
+        )
+    return channel
+
+
+def _digest(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _alone(outbox: Outbox) -> Iterator[bool]:
+    lock = FileLock(outbox.path.with_suffix(".deliver.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""Evidence of one monitored window: drift scores with p-values, performance, data quality."""

@@ -1,0 +1,50 @@
+"""Decisions and outcomes put into the outbox together with what people are told about them, in one step each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
+from headrace.monitor.policy.decision import Decision, Outcome, Past
+from headrace.monitor.policy.policy import Policy, escalation
+
+
+def announce(outbox: Outbox, decision: Decision, *, now_us: int, links: Mapping[str, str] | None = None) -> Entry:
+    """Write a decision with its links and its message. The same id again changes nothing, and tells nobody again."""
+    linked = replace(decision, links={**decision.links, **(links or {})})
+    return outbox.put(linked, now_us=now_us, alert=of_decision(linked))
+
+
+def conclude(
+    outbox: Outbox,
+    claim: Claim,
+    outcome: Outcome,
+    reason: str,
+    *,
+    now_us: int,
+    at_us: int,
+    version: str | None = None,
+    policy: Policy | None = None,
+    links: Mapping[str, str] | None = None,
+) -> Entry:
+    """Finish a retrain: its outcome, the message about it, and the escalation where it was the last straw.
+
+    now_us: wall clock. at_us: production clock. Finished already changes nothing; ConflictError for a lost claim.
+    """
+    decision = claim.decision
+    others = [entry for entry in outbox.history() if entry.decision.id != decision.id]
+    ended = Past(decision=decision, outcome=outcome, outcome_reason=reason)
+    then = escalation(decision, [*others, ended], policy)
+    message = of_outcome(decision, outcome, reason, version=version, at_us=at_us, links=links)
+    alarm = of_decision(then, links) if then else None
+    return outbox.finish(
+        claim,
+        outcome,
+        reason,
+        now_us=now_us,
+        version=version,
+        alerts=(message,) if alarm is None else (message, alarm),
+        then=then,
+    )

@@ -1,0 +1,139 @@
+"""What people are told: composed from a decision, and from what became of it. Plain text and Markdown, no transport."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from headrace.core.clock import iso
+from headrace.monitor.policy.decision import Decision, Finding, Outcome
+from headrace.monitor.policy.policy import ranked
+
+Level = Literal["info", "success", "warning", "failure"]
+_SHOWN = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """One message. id: the same for the same message, however often it is composed. at_us: production clock."""
+
+    id: str
+    decision_id: str
+    title: str
+    body: str
+    level: Level = "warning"
+    at_us: int = 0
+    links: Mapping[str, str] = field(default_factory=dict)
+
+
+def of_decision(decision: Decision, links: Mapping[str, str] | None = None) -> Alert | None:
+    """The message of a decision: what drifted, how much, what it cost, links. None where there is nothing to tell."""
+    if decision.kind == "nothing":
+        return None
+    links = {**decision.links, **(links or {})}
+    if decision.escalated:
+        headline, level = "retraining does not help, a person is needed", "failure"
+    elif decision.kind == "retrain":
+        headline, level = "retraining", "warning"
+    else:
+        headline, level = "look at this", "warning"
+    lines = [
+        decision.reason + ".",
+        "",
+        f"Window: {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of"
+        f" {_version(decision.champion)}; {decision.mature:,} labels matured, {decision.censored:,} are overdue.",
+        _cost(decision),
+        *_findings(decision.drifted),
+        *_links(links),
+        f"Decision {decision.id}.",
+    ]
+    return Alert(
+        id=f"{decision.id}:{decision.kind}",
+        decision_id=decision.id,
+        title=f"Headrace {decision.problem}: {headline}",
+        body="\n".join(lines),
+        level=level,  # type: ignore[arg-type]
+        at_us=decision.end_us,
+        links=links,
+    )
+
+
+def of_outcome(
+    decision: Decision,
+    outcome: Outcome,
+    reason: str,
+    *,
+    version: str | None = None,
+    at_us: int,
+    links: Mapping[str, str] | None = None,
+) -> Alert:
+    """The message of a finished retrain: promoted, refused or failed, and why."""
+    levels: dict[Outcome, Level] = {
+        "promoted": "success",
+        "refused": "warning",
+        "not comparable": "warning",
+        "superseded": "info",
+    }
+    became: dict[Outcome, str] = {
+        "promoted": f"{_version(version)} is champion",
+        "refused": "the challenger was refused",
+        "not comparable": "the challenger cannot be compared yet",
+        "superseded": "the retrain is not needed any more",
+    }
+    links = {**decision.links, **(links or {})}
+    lines = [
+        f"{reason}.",
+        "",
+        f"The retrain answered: {decision.reason}.",
+        f"Champion before: {_version(decision.champion)}.",
+        *_links(links),
+        f"Decision {decision.id}.",
+    ]
+    return Alert(
+        id=f"{decision.id}:{outcome}",
+        decision_id=decision.id,
+        title=f"Headrace {decision.problem}: {became.get(outcome, 'the retrain failed')}",
+        body="\n".join(lines),
+        level=levels.get(outcome, "failure"),
+        at_us=at_us,
+        links=links,
+    )
+
+
+def _cost(decision: Decision) -> str:
+    if not decision.costs:
+        return "Cost: not known yet, too few labels have matured."
+    return "Cost on matured labels: " + ", ".join(
+        f"{name} {abs(drop):.3g} {'worse' if drop > 0 else 'better'}" for name, drop in decision.costs.items()
+    )
+
+
+def _findings(findings: tuple[Finding, ...]) -> list[str]:
+    if not findings:
+        return []
+    found = ranked(findings)
+    lines = ["", f"What drifted ({len(found)}), the costliest first:", *(f"- {_line(one)}" for one in found[:_SHOWN])]
+    return [*lines, f"- and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else lines
+
+
+def _line(finding: Finding) -> str:
+    if finding.about == "quality":
+        return f"{finding.name}: worse by {finding.effect:.3g}"
+    name = finding.name if finding.about == "feature" else f"the {finding.about}s"
+    parts = [f"{finding.test} {finding.effect:.3g}"]
+    if finding.floor:
+        parts.append(f"{finding.severity:.1f} times what matters")
+    if finding.weight is not None:
+        parts.append(f"{finding.weight:.1%} of the model's importance")
+    if finding.note:
+        parts.append(finding.note)
+    return f"{name}: {', '.join(parts)}"
+
+
+def _links(links: Mapping[str, str]) -> list[str]:
+    return ["", *(f"{name}: {address}" for name, address in links.items())] if links else [""]
+
+
+def _version(version: str | None) -> str:
+    return "no version" if version is None else f"version {version}"

@@ -1,0 +1,298 @@
+"""The policy: what is to be done about a window's evidence, and why. A pure function of evidence and history.
+
+  nothing    no drift; or not yet confirmed; or people were told already; or a retrain is on its way
+  alert      people should look: a broken column, a slight drift, or a retrain that is wanted and not allowed
+  retrain    quality dropped on matured labels; or predictions, labels or enough features drifted, confirmed in k of
+             the last n windows (a window that was not measured takes no place among the n)
+
+A column that is gone or empty is a fault of the feed: people are told at once, and it is never a reason to retrain,
+which would teach the fault. A retrain that is wanted is held back by one that is still open, by the cooldown (doubled
+for each retrain in a row that did not help), by the budget, and by escalation: after `escalate_after` retrains in a
+row without a better model, people are told, and the next try waits for `pause_us`. All times are on the production
+clock, and a window's end is when it is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from headrace.core.clock import DAY, format_duration, iso
+from headrace.core.errors import DeclarationError
+from headrace.monitor.policy.decision import Decision, Finding, Past, Window, decision_id
+
+#: Outcomes that say that retraining does not help. "not comparable" says nothing: the next try waits no longer.
+UNHELPFUL = frozenset({"refused", "failed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Policy:
+    """How much evidence is enough, and how often it may cost a training.
+
+    k, n: windows with drift, of the last n. retrain_share: of the judged features, from which drift of features alone
+    is worth a training. budget: retrains begun in any budget_period_us. repeat_us: the same is not told again before.
+    """
+
+    k: int = 2
+    n: int = 3
+    retrain_share: float = 0.1
+    cooldown_us: int = 7 * DAY
+    budget: int = 3
+    budget_period_us: int = 28 * DAY
+    escalate_after: int = 2
+    pause_us: int = 28 * DAY
+    repeat_us: int = 7 * DAY
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.k <= self.n:
+            raise DeclarationError(f"k = {self.k} of n = {self.n} windows", where="policy", fix="choose 1 <= k <= n")
+        if self.budget < 1 or self.escalate_after < 1 or not 0 <= self.retrain_share <= 1:
+            raise DeclarationError(
+                "budget, escalate_after and retrain_share must be at least 1, 1 and within 0 .. 1", where="policy"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wish:
+    """What the evidence alone asks for. topics: what it is about, so that it is not told twice."""
+
+    retrain: bool
+    reasons: tuple[str, ...]
+    topics: tuple[str, ...]
+    confirmed: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Obstacle:
+    """Why a retrain that is wanted does not begin. silent: it is on its way, so nobody need look."""
+
+    topic: str
+    reason: str
+    silent: bool = False
+    escalated: bool = False
+
+
+def decide(window: Window, history: Sequence[Past] = (), policy: Policy | None = None) -> Decision:
+    """The decision about a window, given what was decided before (in any order; this window's own is ignored)."""
+    policy = policy or Policy()
+    past = _before(window, history)
+    if window.champion is None:
+        return _decision(window, "nothing", "there is no champion to watch yet")
+    if not window.measured:
+        note = "; ".join((window.outcome, *window.notes))
+        blind = _Wish(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
+        return _tell(window, blind, past, policy) if window.blind else _decision(window, "nothing", note)
+    wish = _wish(window, past, policy)
+    if not wish.reasons:
+        return _decision(window, "nothing", _quiet(window, past, policy))
+    if not wish.retrain:
+        return _tell(window, wish, past, policy)
+    obstacle = _obstacle(window, past, policy)
+    if obstacle is None:
+        return _decision(window, "retrain", "; ".join(wish.reasons), wish)
+    return _tell(window, wish, past, policy, obstacle)
+
+
+def escalation(decision: Decision, history: Sequence[Past], policy: Policy | None = None) -> Decision | None:
+    """What to tell people once a retrain has ended without a better model; None while it is not the last straw.
+
+    history: with the outcome of `decision`. It has an id of its own, the same however often it is asked for.
+    """
+    policy = policy or Policy()
+    unhelpful = _unhelpful(sorted(history, key=_when))
+    if len(unhelpful) < policy.escalate_after or unhelpful[-1].decision.id != decision.id:
+        return None
+    return Decision(
+        **{
+            **decision.__dict__,
+            "id": decision_id(decision.problem, decision.start_us, decision.end_us, decision.champion, "escalation"),
+            "kind": "alert",
+            "reason": _helpless(unhelpful, policy),
+            "measured": False,
+            "topics": ("escalation",),
+            "escalated": True,
+        }
+    )
+
+
+def by_hand(problem: str, champion: str | None, at_us: int, reason: str, *, reselect: bool = False) -> Decision:
+    """A retrain that a person asks for: no policy holds it back. The same person's second click is the same id."""
+    return Decision(
+        id=decision_id(problem, at_us, at_us, champion, "by hand, features anew" if reselect else "by hand"),
+        problem=problem,
+        kind="retrain",
+        reason=reason,
+        start_us=at_us,
+        end_us=at_us,
+        champion=champion,
+        measured=False,
+        reselect=reselect,
+    )
+
+
+def confirmed(window: Window, past: Sequence[Past], policy: Policy) -> tuple[str, ...]:
+    """Topics (`feature:dep_delay`) of this window that its champion saw in k of the last n measured windows."""
+    earlier = [one.decision for one in past if one.decision.champion == window.champion and one.decision.measured]
+    last = [decision.drifted for decision in earlier if decision.end_us < window.end_us][-(policy.n - 1) :]
+    seen = [{finding.topic for finding in findings} for findings in (last if policy.n > 1 else [])]
+    now = [finding.topic for finding in window.findings if not finding.broken]
+    return tuple(topic for topic in now if 1 + sum(topic in topics for topics in seen) >= policy.k)
+
+
+def _wish(window: Window, past: Sequence[Past], policy: Policy) -> _Wish:
+    lasting = confirmed(window, past, policy)
+    reasons, topics, retrain = [], [], False
+    for finding in window.findings:
+        if finding.broken:
+            reasons.append(f"{finding.name} is broken: {finding.note}")
+            topics.append(f"broken:{finding.name}")
+        elif finding.about == "quality":
+            reasons.append(f"{finding.name} is worse by {finding.effect:.3g} on matured labels")
+            topics.append(finding.topic)
+            retrain = True
+        elif finding.about in ("prediction", "label") and finding.topic in lasting:
+            reasons.append(f"the distribution of {finding.about}s drifted ({_k_of_n(policy)})")
+            topics.append(finding.topic)
+            retrain = True
+    features = [finding for finding in window.findings if finding.about == "feature" and finding.topic in lasting]
+    if features:
+        share = len(features) / window.judged if window.judged else 0.0
+        names = _few([finding.name for finding in features])
+        reasons.append(f"{len(features)} of {window.judged} features drifted ({_k_of_n(policy)}): {names}")
+        topics += [finding.topic for finding in features]
+        retrain = retrain or share >= policy.retrain_share
+    return _Wish(retrain=retrain, reasons=tuple(reasons), topics=tuple(topics), confirmed=lasting)
+
+
+def _obstacle(window: Window, past: Sequence[Past], policy: Policy) -> _Obstacle | None:
+    retrains = [one for one in past if one.decision.kind == "retrain" and one.outcome != "superseded"]
+    pending = [one.decision for one in retrains if one.outcome is None]
+    if pending:
+        reason = f"retrain {pending[-1].id} of {iso(pending[-1].end_us)} is not finished yet"
+        return _Obstacle(topic="pending", reason=reason, silent=True)
+    if not retrains:
+        return None
+    since = window.end_us - retrains[-1].decision.end_us
+    unhelpful = _unhelpful(past)
+    if len(unhelpful) >= policy.escalate_after and since < policy.pause_us:
+        return _Obstacle(topic="escalation", reason=_helpless(unhelpful, policy), escalated=True)
+    cooldown = policy.cooldown_us * 2 ** min(len(unhelpful), 10)
+    if len(unhelpful) < policy.escalate_after and since < cooldown:
+        last = retrains[-1]
+        text = f"the last retrain, {iso(last.decision.end_us)}, was {last.outcome}"
+        return _Obstacle(topic="cooldown", reason=f"{text}; the cooldown is {format_duration(cooldown)}")
+    begun = sum(one.decision.end_us > window.end_us - policy.budget_period_us for one in retrains)
+    if begun >= policy.budget:
+        reason = f"the budget of {policy.budget} retrains in {format_duration(policy.budget_period_us)} is spent"
+        return _Obstacle(topic="budget", reason=reason)
+    return None
+
+
+def _tell(
+    window: Window, wish: _Wish, past: Sequence[Past], policy: Policy, obstacle: _Obstacle | None = None
+) -> Decision:
+    """An alert, unless its topics were all told within `repeat_us` to whoever watches this champion."""
+    topics, reason = wish.topics, "; ".join(wish.reasons)
+    if obstacle is not None:
+        topics, reason = (*topics, obstacle.topic), f"{reason}. No retrain: {obstacle.reason}"
+    recent = [
+        one.decision
+        for one in past
+        if one.decision.kind != "nothing"
+        and one.decision.champion == window.champion
+        and window.end_us - one.decision.end_us < policy.repeat_us
+    ]
+    told = {topic for decision in recent for topic in decision.topics}
+    if (obstacle and obstacle.silent) or set(topics) <= told:
+        suffix = "" if obstacle and obstacle.silent else ". Told already"
+        return _decision(window, "nothing", reason + suffix, wish, topics=())
+    escalated = obstacle is not None and obstacle.escalated
+    return _decision(window, "alert", reason, wish, topics=topics, escalated=escalated)
+
+
+def _decision(
+    window: Window,
+    kind: str,
+    reason: str,
+    wish: _Wish | None = None,
+    *,
+    topics: tuple[str, ...] | None = None,
+    escalated: bool = False,
+) -> Decision:
+    return Decision(
+        id=decision_id(window.problem, window.start_us, window.end_us, window.champion),
+        problem=window.problem,
+        kind=kind,  # type: ignore[arg-type]
+        reason=reason,
+        start_us=window.start_us,
+        end_us=window.end_us,
+        champion=window.champion,
+        measured=window.measured,
+        drifted=window.findings,
+        confirmed=wish.confirmed if wish else (),
+        topics=topics if topics is not None else (wish.topics if wish else ()),
+        costs=window.costs,
+        rows=window.rows,
+        mature=window.mature,
+        censored=window.censored,
+        escalated=escalated,
+    )
+
+
+def _quiet(window: Window, past: Sequence[Past], policy: Policy) -> str:
+    waiting = [finding.name for finding in window.findings]
+    if waiting:
+        return f"{_few(waiting)} drifted, but not in {_k_of_n(policy)} yet"
+    labels = "" if window.mature else "; no labels have matured yet, so quality is not known"
+    return f"no drift in {window.judged} features and {window.rows:,} predictions{labels}"
+
+
+def _unhelpful(past: Sequence[Past]) -> list[Past]:
+    """The finished retrains since the last promotion, oldest first."""
+    found: list[Past] = []
+    for one in past:
+        if one.decision.kind == "retrain" and one.outcome == "promoted":
+            found.clear()
+        elif one.decision.kind == "retrain" and one.outcome in UNHELPFUL:
+            found.append(one)
+    return found
+
+
+def _helpless(unhelpful: Sequence[Past], policy: Policy) -> str:
+    why = unhelpful[-1].outcome_reason or str(unhelpful[-1].outcome)
+    count = f"{len(unhelpful)} retrains in a row" if len(unhelpful) > 1 else "the retrain"
+    pause = format_duration(policy.pause_us)
+    return f"retraining did not help: {count} brought no better model (last: {why}). Next try after {pause}, or by hand"
+
+
+def _before(window: Window, history: Sequence[Past]) -> list[Past]:
+    own = decision_id(window.problem, window.start_us, window.end_us, window.champion)
+    return sorted(
+        (one for one in history if one.decision.id != own and one.decision.end_us <= window.end_us), key=_when
+    )
+
+
+def _when(one: Past) -> tuple[int, str]:
+    return one.decision.end_us, one.decision.id
+
+
+def _k_of_n(policy: Policy) -> str:
+    return f"{policy.k} of {policy.n} windows"
+
+
+def _few(names: Sequence[str], most: int = 3) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def ranked(findings: Sequence[Finding]) -> list[Finding]:
+    """The costliest first: measured loss, then what is broken, then importance for the model times severity."""
+    return sorted(
+        findings,
+        key=lambda finding: (
+            finding.about != "quality",
+            not finding.broken,
+            -(finding.weight or 0.0) * finding.severity,
+            -finding.severity,
+        ),
+    )

@@ -1,0 +1,1 @@
+"""The drift report: HTML pages drawn by Evidently, and the server that shows them."""

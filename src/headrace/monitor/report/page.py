@@ -1,0 +1,226 @@
+"""The report of a window: Evidently's pages, for people (`monitor.rendering` is what knows Evidently's API).
+
+Evidently computes the score of an explicit test per column and draws the distributions; whether a column has drifted is
+the window's evidence's to say (`monitor.evidence`). Its own rule looks at the reference's size only, and on small
+windows calls almost every column drifted; here it never decides, nor shows.
+
+What is drawn is bounded, for a column costs Evidently a tenth of a second and more: at most 2,000 rows of each side,
+30 categories, and 20 columns: predictions, labels, then what drifted, then what the model leans on most. The HTML is
+one file that needs no network; the same run goes into the workspace that `evidently ui` serves. Both are named after
+the decision, so a window that is looked at again replaces its report. Of each problem the last KEPT reports stay.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.clock import from_us, iso
+from headrace.core.files import write_bytes
+from headrace.models.bundle import LABEL, PREDICTION
+from headrace.monitor.evidence.columns import ColumnEvidence, as_numbers
+from headrace.monitor.evidence.window import WindowEvidence
+from headrace.monitor.policy.decision import Decision
+from headrace.monitor.report.rendering import METHODS, Column, draw
+
+MAX_ROWS, MAX_COLUMNS, MAX_CATEGORIES = 2_000, 20, 30
+KEPT = 60
+_DEFAULT = {"numeric": "ks", "categorical": "js"}
+_OTHER = "(other)"
+_NAMESPACE = uuid.UUID("8f0d5c0e-5f0b-4f6b-9a49-0f3f3a4b6a11")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """A rendered report. path: below the address of Evidently's UI. left_out: columns that could not be drawn, why."""
+
+    html: Path
+    path: str
+    rows: tuple[int, int]
+    columns: int
+    left_out: Mapping[str, str]
+
+
+def workspace_folder(root: Path) -> Path:
+    """Where the workspace is that `evidently ui` serves."""
+    return root / "evidently"
+
+
+def page_path(decision: Decision) -> str:
+    """Where the UI will show the report of a decision: known before it is rendered, so that alerts can link to it."""
+    return f"/projects/{_project_id(decision.problem)}/reports/{_run_id(decision)}"
+
+
+def page_file(root: Path, decision: Decision) -> Path:
+    """Where the HTML of a decision is."""
+    return root / "reports" / decision.problem / f"{decision.id}.html"
+
+
+def render(
+    reference: pa.Table,
+    current: pa.Table,
+    kinds: Mapping[str, str],
+    *,
+    evidence: WindowEvidence,
+    decision: Decision,
+    root: Path,
+    importance: Mapping[str, float] | None = None,
+    seed: int = 0,
+) -> Page | None:
+    """Draw a window: an HTML file, and a run in the workspace. None where there is nothing to draw.
+
+    Tables and kinds as `window_evidence` took them; `_prediction` and `_label` are drawn where both sides have them.
+    importance: a column's share of what the model goes by.
+    """
+    sides = [_sample(table, seed) for table in (reference, current)]
+    chosen, left_out = _columns(sides[0], sides[1], kinds, _ranked(evidence, importance or {}))
+    if not chosen:
+        return None
+    categories = {name: _categories(sides, name) for name, kind in chosen.items() if kind == "categorical"}
+    found = _found(evidence)
+    drawn = draw(
+        [_frame(table, chosen, categories) for table in sides],
+        [
+            Column(name, kind, _test(found.get(name, (False, ""))[1], kind), found.get(name, (False, ""))[0])
+            for name, kind in chosen.items()
+        ],
+        heading=f"{decision.kind}: {decision.reason}",
+        name=f"{decision.kind}: {iso(decision.start_us)} to {iso(decision.end_us)}",
+        at=from_us(decision.end_us),
+        facts={"decision": decision.id, "champion": str(decision.champion)},
+    )
+    html = page_file(root, decision)
+    drawn.add_to(workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision))
+    write_bytes(html, drawn.html())  # last: where the file is, the run is in the workspace too
+    _prune(root, decision.problem)
+    return Page(
+        html=html,
+        path=page_path(decision),
+        rows=(sides[0].num_rows, sides[1].num_rows),
+        columns=len(chosen),
+        left_out=left_out,
+    )
+
+
+def _prune(root: Path, problem: str) -> None:
+    """Remove all but the last KEPT reports. The run goes first: after a kill between the two the file is there."""
+    drawn = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    project = workspace_folder(root) / str(_project_id(problem))
+    for old in drawn[:-KEPT]:
+        (project / "snapshots" / f"{_run_of(problem, old.stem)}.json").unlink(missing_ok=True)
+        old.unlink(missing_ok=True)
+
+
+def _sample(table: pa.Table, seed: int) -> pa.Table:
+    """At most MAX_ROWS rows, one from each of as many equal stretches: rows come in time order, so all days stay."""
+    if table.num_rows <= MAX_ROWS:
+        return table
+    edges = np.linspace(0, table.num_rows, MAX_ROWS + 1).astype(np.int64)
+    return table.take(pa.array(np.random.default_rng(seed).integers(edges[:-1], edges[1:])))
+
+
+def _ranked(evidence: WindowEvidence, importance: Mapping[str, float]) -> list[str]:
+    """What drifted, in the order that people are told of it (policy.ranked), then the rest, what matters most first."""
+
+    def place(column: ColumnEvidence) -> tuple[bool, float, float]:
+        weight = importance.get(column.name, 0.0)
+        return not column.drifted, -weight * (column.severity if column.drifted else 1.0), -column.severity
+
+    return [column.name for column in sorted(evidence.columns, key=place)]
+
+
+def _columns(
+    reference: pa.Table, current: pa.Table, kinds: Mapping[str, str], ranked: Sequence[str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """name -> numeric or categorical of what is drawn, in the order of `ranked`; name -> why of what is not."""
+    label_kind = "categorical" if _is_binary(reference) else "numeric"
+    wanted = {PREDICTION: "numeric", LABEL: label_kind, **{name: kinds[name] for name in ranked if name in kinds}}
+    chosen: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for name, kind in wanted.items():
+        taken = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)
+        sides = (("reference", reference), ("window", current))
+        gone = [side for side, table in sides if not _has_values(table, name, kind)]
+        if taken is None:
+            left_out[name] = f"columns of kind {kind} are not drawn"
+        elif gone:
+            left_out[name] = f"no values in the {' and the '.join(gone)}"
+        elif len(chosen) >= MAX_COLUMNS:
+            left_out[name] = f"only {MAX_COLUMNS} columns are drawn"
+        else:
+            chosen[name] = taken
+    return chosen, left_out
+
+
+def _has_values(table: pa.Table, name: str, kind: str) -> bool:
+    if name not in table.column_names:
+        return False
+    if kind == "numeric":  # texts where numbers were are none
+        numbers = as_numbers(table[name])
+        return numbers is not None and bool(np.isfinite(numbers).any())
+    return bool(pc.sum(pc.is_finite(_floats(table, name))).as_py() or 0)
+
+
+def _floats(table: pa.Table, name: str) -> pa.ChunkedArray:
+    """Numbers as float64; of anything else only whether it is there."""
+    column = table[name]
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        return column.cast(pa.float64())
+    return pc.if_else(pc.is_valid(column), pa.scalar(1.0), pa.scalar(None, pa.float64()))
+
+
+def _is_binary(table: pa.Table) -> bool:
+    return LABEL in table.column_names and set(pc.unique(table[LABEL]).to_pylist()) <= {0.0, 1.0, None}
+
+
+def _found(evidence: WindowEvidence) -> dict[str, tuple[bool, str]]:
+    """Column -> has it drifted, and by which test."""
+    whole = [(PREDICTION, evidence.prediction), (LABEL, evidence.label)]
+    named = [*((column.name, column) for column in evidence.columns), *whole]
+    return {name: (found.drifted, found.test) for name, found in named if found is not None}
+
+
+def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, list[str]]) -> Any:
+    """A pandas frame: float64 with NaN, and text with rare categories in one."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for name, kind in chosen.items():
+        if kind == "numeric":
+            columns[name] = as_numbers(table[name])
+        else:
+            kept = set(categories[name])
+            texts = [None if value is None else str(value) for value in table[name].to_pylist()]
+            columns[name] = [text if text is None or text in kept else _OTHER for text in texts]
+    return pd.DataFrame(columns).replace([np.inf, -np.inf], np.nan)
+
+
+def _categories(sides: list[pa.Table], name: str) -> list[str]:
+    """The most frequent categories of both sides together."""
+    values = [str(value) for table in sides for value in table[name].to_pylist() if value is not None]
+    names, counts = np.unique(np.array(values), return_counts=True)
+    return [str(text) for text in names[np.argsort(-counts, kind="stable")][: MAX_CATEGORIES - 1]]
+
+
+def _test(found: str, kind: str) -> str:
+    """The test that is shown: the evidence's, where it is one of Evidently's for that kind."""
+    return found if kind in METHODS.get(found, ("", frozenset()))[1] else _DEFAULT[kind]
+
+
+def _project_id(problem: str) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, problem)
+
+
+def _run_id(decision: Decision) -> uuid.UUID:
+    return _run_of(decision.problem, decision.id)
+
+
+def _run_of(problem: str, decision_id: str) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, f"{problem}/{decision_id}")

@@ -1,0 +1,37 @@
+"""`python -m headrace.monitor.report.server`: Evidently's pages behind `headrace.core.guard`.
+
+`evidently ui` serves the same application without a check of the Host header or of who sends a request. Headrace
+writes the workspace as files, so nobody needs to write through the pages: the secret that Evidently asks writers for is
+random, unless EVIDENTLY_SECRET names one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+from collections.abc import Sequence
+
+import uvicorn
+from evidently.ui.service.app import create_app, get_config
+from evidently.ui.service.storage.common import EVIDENTLY_SECRET_ENV
+
+from headrace.core.guard import guarded
+from headrace.core.settings import settings
+from headrace.monitor.report.page import workspace_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Serve until told to stop."""
+    chosen = settings()
+    parser = argparse.ArgumentParser(prog="python -m headrace.monitor.report.server", description=main.__doc__)
+    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=chosen.evidently_port, help="HEADRACE_EVIDENTLY_PORT")
+    given = parser.parse_args(arguments)
+    os.environ.setdefault(EVIDENTLY_SECRET_ENV, secrets.token_urlsafe())
+    config = get_config(host=given.host, port=given.port, workspace=str(workspace_folder(chosen.root)))
+    uvicorn.run(guarded(create_app(config), chosen.hosts), host=given.host, port=given.port)
+
+
+if __name__ == "__main__":
+    main()

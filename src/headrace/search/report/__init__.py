@@ -1,0 +1,1 @@
+"""The report of a study: charts, importances and one HTML page."""

@@ -1,0 +1,134 @@
+"""The report of a study: one HTML page with plots that answer to the mouse, and needs no network.
+
+plotly.js stands in the page once (about 4.5 MB), everything else is small. The same trials give the same bytes.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.files import write_bytes
+from headrace.evaluate.metrics import Metric
+from headrace.search.report.charts import history, importance, parallel, racing, slices, spent
+from headrace.search.space import Space
+from headrace.search.study.study import incumbent
+from headrace.search.trial import Trial
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+_STYLE = """
+body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1200px;margin:2rem auto;padding:0 1.5rem}
+h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 0}p{margin:.2rem 0;color:#555}
+table{border-collapse:collapse;margin-top:.6rem;font-size:13px}td,th{padding:.25rem .8rem;text-align:left;
+border-bottom:1px solid #ddd}td.wide{white-space:pre-wrap;word-break:break-word}
+"""
+_SHOWN_FAILURES = 20
+
+
+def write_report(
+    space: Space,
+    trials: Sequence[Trial],
+    path: Path,
+    *,
+    metric: Metric,
+    title: str,
+    importances: Mapping[str, float],
+) -> Path:
+    """Write the page. importances: of `plots.importances`. Parts that a study has nothing for say so."""
+    sections: list[tuple[str, str, Figure | None]] = [
+        ("History", "Each trial in the order of asking; the line is the incumbent.", history(trials, metric)),
+        (
+            "Incumbent over CPU time",
+            "CPU seconds that trials took, added up. A trial whose process died counts with its seconds on the clock.",
+            spent(trials, metric),
+        ),
+        (
+            "Parallel coordinates",
+            "A line for each trial with a loss. Drag along an axis to keep only the lines that pass there.",
+            parallel(space, trials, metric),
+        ),
+        (
+            "Importance",
+            "Share of what a random forest knows about the loss that is lost when a parameter is shuffled.",
+            importance(importances),
+        ),
+        ("Slices", "Each parameter against the metric, where it is active.", slices(space, trials, metric)),
+        (
+            "Racing",
+            "Trials that went on after each rung, and those that were stopped there.",
+            racing(trials),
+        ),
+    ]
+    body = [f"<h1>{html.escape(title)}</h1>", _summary(trials, metric)]
+    first = True
+    for number, (heading, about, figure) in enumerate(sections):
+        body.append(f"<h2>{heading}</h2><p>{about}</p>")
+        if figure is None:
+            body.append("<p><em>Nothing to show in this study.</em></p>")
+            continue
+        body.append(_embedded(figure, f"plot-{number}", script=first))
+        first = False
+    body += [_incumbent(trials), _failures(trials)]
+    page = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
+        f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
+    )
+    write_bytes(path, page.encode())
+    return path
+
+
+def _embedded(figure: Figure, name: str, *, script: bool) -> str:
+    """A figure as HTML under a fixed id; plotly.js comes with the first one."""
+    return str(
+        figure.to_html(
+            full_html=False, include_plotlyjs=script, div_id=name, config={"displaylogo": False, "responsive": True}
+        )
+    )
+
+
+def _summary(trials: Sequence[Trial], metric: Metric) -> str:
+    counts = {status: sum(trial.status == status for trial in trials) for status in ("ok", "stopped", "failed")}
+    words = [
+        f"{len(trials)} trials",
+        f"{counts['ok']} tried in full",
+        f"{counts['stopped']} stopped",
+        f"{counts['failed']} failed",
+        f"{sum(trial.seconds for trial in trials):.1f} s in trials",
+    ]
+    best = incumbent(trials)
+    if best is not None and best.loss is not None:
+        words.append(f"best {html.escape(metric.name)} {-metric.sign * best.loss:.5g} (trial {best.number})")
+    return f"<p>{', '.join(words)}</p>"
+
+
+def _incumbent(trials: Sequence[Trial]) -> str:
+    best = incumbent(trials)
+    if best is None:
+        return ""
+    rows = {**best.config, **{name: value for name, value in best.info.items() if name != "rungs"}}
+    return f"<h2>The incumbent: trial {best.number}</h2>{_table(('', 'value'), [*rows.items()])}"
+
+
+def _failures(trials: Sequence[Trial]) -> str:
+    failed = [trial for trial in trials if trial.status == "failed"]
+    if not failed:
+        return ""
+    lines = [(trial.number, (trial.error.strip().splitlines() or [""])[-1]) for trial in failed[:_SHOWN_FAILURES]]
+    more = f"<p>and {len(failed) - len(lines)} more</p>" if len(failed) > len(lines) else ""
+    return f"<h2>Failures</h2>{_table(('trial', 'why'), lines)}{more}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    top = "".join(f"<th>{html.escape(cell)}</th>" for cell in head)
+    lines = "".join(
+        "<tr>" + "".join(f'<td class="wide">{html.escape(_text(cell))}</td>' for cell in row) + "</tr>" for row in rows
+    )
+    return f"<table><tr>{top}</tr>{lines}</table>"
+
+
+def _text(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,1 @@
+"""Local services: start them, watch them, stop them."""

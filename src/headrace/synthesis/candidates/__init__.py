@@ -1,0 +1,1 @@
+"""Candidate definitions, enumerated from a schema or requested by name."""

@@ -1,0 +1,214 @@
+"""Every definition worth computing, read off the schema: depth one down each relationship, transforms, then deeper.
+
+What is offered, and how many, is decided here and nowhere else:
+
+* An *outcome* (a column seen after its own row's cutoff, the label among them) and a column of another child table
+  get a mean (or share, or count) over every lookback, and the costlier primitives over the middle and the longest one.
+* A column that a row *gives* at its cutoff says little in aggregate: the longest lookback only, fewer primitives.
+* `sum` is mean x count, so it is offered over the longest lookback only. `count` and `last_time` are offered once per
+  clock, for columns that are seen together are counted together.
+* The share of true labels is also offered over all history.
+* What a problem asks for by name (`primitives`, `seed_features`) is made by `requested`.
+* Deeper features (`depth`, `where`, `groupby` of the problem) are made by `stacked`, and by `across` where they go up
+  and down again. They come after all flat ones.
+* Candidates are ranked by what usually pays (`_TIERS`), and cut at the problem's `max_candidates`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from headrace.schema import Entity, Problem, Table
+from headrace.synthesis.candidates.across import Across, across_definitions
+from headrace.synthesis.candidates.filters import check_names, idle_patterns, wanted
+from headrace.synthesis.candidates.interesting import with_interesting_values
+from headrace.synthesis.candidates.requested import requested_definitions
+from headrace.synthesis.candidates.stacked import stacked_definitions
+from headrace.synthesis.candidates.transforms import row_transforms, stored_transforms
+from headrace.synthesis.language.columns import (
+    FEATURE_KINDS,
+    Kinds,
+    aggregated_columns,
+    aggregated_tables,
+    check_label_name,
+    clock_of,
+    column_kinds,
+    known_at_cutoff,
+)
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.inputs import depth, relative
+
+_BY_KIND: dict[str, tuple[str, ...]] = {
+    "row": (),
+    "numeric": ("mean", "std", "max", "min", "skew", "sum", "last"),
+    "boolean": ("percent_true", "last"),
+    "categorical": ("num_unique", "mode", "last"),
+}
+_GIVEN: dict[str, tuple[str, ...]] = {
+    "row": (),
+    "numeric": ("mean",),
+    "boolean": ("percent_true",),
+    "categorical": ("num_unique", "mode"),
+}
+_EVERY_LOOKBACK = ("mean", "percent_true", "count")
+_TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """The candidates of a problem. cut: how many more there are beyond `max_candidates`. warnings: for people."""
+
+    definitions: tuple[Definition, ...]
+    cut: int
+    warnings: tuple[str, ...]
+
+
+def enumerate_definitions(
+    problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
+) -> tuple[Definition, ...]:
+    """All candidate definitions of a problem, best tiers first, at most `max_candidates`, each once.
+
+    schemas: the Arrow schema of every table. tables: their rows, from which interesting values and the cost of going
+    up and down again are told; without them neither is offered. Raises DeclarationError where a column's name collides
+    with the derived label's, where the declaration names what is not there or does not fit, and where `include`
+    and `exclude` leave nothing.
+    """
+    return offer(problem, schemas, tables).definitions
+
+
+def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None) -> Offer:
+    """What `enumerate_definitions` gives, with how many there would be without the cap, and warnings."""
+    candidates = _candidates(problem, schemas, tables)
+    every = _first_of_each_slug(sorted(wanted(problem, candidates), key=_tier))
+    return Offer(
+        definitions=tuple(every[: problem.max_candidates]),
+        cut=max(0, len(every) - problem.max_candidates),
+        warnings=(*idle_patterns(problem, candidates), *_alike(schemas)),
+    )
+
+
+def _alike(schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
+    """A warning for columns of a table whose features would share a name in the model."""
+    told = []
+    for table, schema in schemas.items():
+        by_slug: dict[str, list[str]] = {}
+        for name in schema.names:
+            by_slug.setdefault(RowColumn(column=name, kind="numeric").slug, []).append(name)
+        for first, *others in by_slug.values():
+            if others:
+                alike = ", ".join(repr(name) for name in others)
+                told.append(
+                    f"{table}: {alike} has no features of its own: it differs from {first!r} by case or signs only"
+                )
+    return tuple(told)
+
+
+def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None) -> list[Definition]:
+    """Everything that could be offered, each once, before the problem's patterns."""
+    if problem.spine.table in schemas:
+        check_label_name(problem, schemas[problem.spine.table])
+    kinds = column_kinds(problem, schemas)
+    check_names(problem, kinds)
+    if tables is not None:
+        problem = with_interesting_values(problem, kinds, tables)
+    rows = tuple(_row_columns(problem, kinds))
+    direct = tuple(_direct(problem, kinds))
+    aggregates = tuple(
+        item
+        for entity in problem.all_entities
+        for table, keys in aggregated_tables(problem, entity)
+        for item in _over_table(problem, entity, table, keys, kinds)
+    )
+    candidates: list[Definition] = [
+        *(item for item in rows if item.kind != "time"),
+        *direct,
+        *row_transforms(rows),
+        *stored_transforms(problem, direct, aggregates),
+        *(item for item in aggregates if item.kind != "time"),
+        *requested_definitions(problem, kinds),
+        *stacked_definitions(problem, kinds),
+        *(item.definition for item in _across(problem, kinds, tables) if item.offered),
+    ]
+    return list(dict.fromkeys(candidates))
+
+
+def _across(problem: Problem, kinds: Kinds, tables: Tables | None) -> tuple[Across, ...]:
+    return () if tables is None else across_definitions(problem, kinds, tables)
+
+
+def _tier(definition: Definition) -> tuple[int, int]:
+    """Flat before conditions before what is stacked, the less deep first; then what usually pays."""
+    stacked = isinstance(definition, Direct | Aggregate) and bool(relative(definition))
+    primitive = definition.primitive if isinstance(definition, Aggregate | Transform) else ""
+    return (depth(definition) if stacked else 0, _TIERS.get(primitive, 0))
+
+
+def _first_of_each_slug(definitions: list[Definition]) -> list[Definition]:
+    """Two names can fold into one slug (`a.B` and `a_b`): the first keeps it."""
+    return list({definition.slug: definition for definition in reversed(definitions)}.values())[::-1]
+
+
+def _row_columns(problem: Problem, kinds: Kinds) -> Iterator[RowColumn]:
+    for (table, column), kind in kinds.items():
+        if table == problem.spine.table and known_at_cutoff(problem, column):
+            if kind in FEATURE_KINDS:
+                yield RowColumn(column=column, kind=FEATURE_KINDS[kind])
+            elif kind == "time":
+                yield RowColumn(column=column, kind="time")
+
+
+def _direct(problem: Problem, kinds: Kinds) -> Iterator[Direct]:
+    for entity in problem.all_entities:
+        if entity.parent is None:
+            continue
+        for (table, column), kind in kinds.items():
+            if table == entity.parent[0] and kind in FEATURE_KINDS and column != entity.parent[1]:
+                yield Direct(entity=entity.name, table=table, column=column, kind=FEATURE_KINDS[kind])
+
+
+def _over_table(
+    problem: Problem, entity: Entity, table: Table, keys: tuple[str, ...], kinds: Kinds
+) -> Iterator[Aggregate]:
+    """Aggregates of one entity over one table."""
+
+    def aggregate(column: str, primitive: str, lookback_us: int | None, kind: Kind) -> Aggregate:
+        return Aggregate(
+            entity=entity.name,
+            table=table.name,
+            keys=keys,
+            column=column,
+            primitive=primitive,
+            lookback_us=lookback_us,
+            kind=kind,
+        )
+
+    lookbacks = problem.lookbacks_us if table.row_known is not None else ()
+    clocks: set[tuple[str, ...]] = set()
+    columns: list[tuple[str, str]] = [("", "row"), *aggregated_columns(problem, table, keys, kinds)]
+    for column, kind in columns:
+        given = table == problem.spine_table and all(known_at_cutoff(problem, name) for name in (*keys, column) if name)
+        clock = clock_of(problem, table, (*keys, *((column,) if column else ())))
+        primitives = list((_GIVEN if given else _BY_KIND)[kind])
+        if clock not in clocks:
+            clocks.add(clock)
+            primitives += ["count"] if given or not lookbacks else ["count", "last_time"]
+        for primitive in primitives:
+            result: Kind = FEATURE_KINDS[kind] if primitive in ("mode", "last") else "numeric"
+            for lookback_us in _spans(primitive, given, lookbacks):
+                yield aggregate(column, primitive, lookback_us, "time" if primitive == "last_time" else result)
+
+
+def _spans(primitive: str, given: bool, lookbacks: tuple[int, ...]) -> tuple[int | None, ...]:
+    """The lookbacks that a primitive is offered over; None is all history."""
+    if not lookbacks or primitive in ("last", "last_time"):
+        return (None,)
+    if given or primitive == "sum":
+        return (max(lookbacks),)
+    if primitive not in _EVERY_LOOKBACK:
+        ordered = sorted(lookbacks)
+        return tuple(dict.fromkeys((ordered[len(ordered) // 2], ordered[-1])))
+    return (*lookbacks, None) if primitive == "percent_true" else lookbacks

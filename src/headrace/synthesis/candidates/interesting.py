@@ -1,0 +1,64 @@
+"""Interesting values: which conditions `where="auto"` stands for.
+
+Of a column of categories or truths (the keys of its table aside) with at most MOST_VALUES different values: the MOST
+most frequent ones, of which each is at least RARE of all that are there; of equally frequent ones those first by name.
+Counted over every row of the snapshot that training sees, whatever its label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from headrace.schema import Problem
+from headrace.schema.problem import AUTO
+from headrace.synthesis.language.columns import Kinds, aggregated_tables
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.values import as_array, categories, numbers, texts
+
+MOST_VALUES, MOST, RARE = 50, 3, 0.05
+
+
+def with_interesting_values(problem: Problem, kinds: Kinds, tables: Tables) -> Problem:
+    """The problem with each "auto" of its `where` replaced by values."""
+    if problem.where == AUTO:
+        wanted = list(_columns(problem, kinds))
+    else:
+        assert not isinstance(problem.where, str)
+        wanted = [name for name, values in problem.where.items() if values == AUTO]
+    if not wanted:
+        return problem if problem.where != AUTO else replace(problem, where={})
+    found = {name: frequent(tables, name, kinds) for name in wanted}
+    given = {} if isinstance(problem.where, str) else problem.where
+    where = {name: found.get(name, values) for name, values in (given or found).items()}
+    return replace(problem, where={name: values for name, values in where.items() if values})
+
+
+def _columns(problem: Problem, kinds: Kinds) -> Iterator[str]:
+    tables = [table for entity in problem.all_entities for table, _ in aggregated_tables(problem, entity)]
+    for table in dict.fromkeys(item.name for item in tables):
+        for (where, column), kind in kinds.items():
+            own = column in problem.entity_set.table(table).keys
+            if where == table and kind in ("categorical", "boolean") and not own:
+                yield f"{table}.{column}"
+
+
+def frequent(tables: Tables, name: str, kinds: Kinds) -> tuple[str | float, ...]:
+    """The interesting values of a column, the most frequent first; none where there are too many different ones."""
+    table, column = name.split(".")
+    values = as_array(tables.table(table)[column])
+    names: list[str | float]
+    if kinds[table, column] == "categorical":
+        codes, sorted_names = categories(texts(values))
+        names, codes = sorted_names.to_pylist(), codes[codes >= 0]
+    else:
+        told = numbers(values)
+        distinct, codes = np.unique(told[~np.isnan(told)], return_inverse=True)
+        names, codes = distinct.tolist(), codes.reshape(-1)
+    if len(names) > MOST_VALUES or not len(codes):
+        return ()
+    counts = np.bincount(codes, minlength=len(names))
+    best = np.argsort(-counts, kind="stable")[:MOST]
+    return tuple(names[index] for index in best if counts[index] >= RARE * len(codes))

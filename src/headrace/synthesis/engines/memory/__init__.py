@@ -1,0 +1,1 @@
+"""Synthesis below a memory limit: estimate, split by key, spill to disk."""

@@ -1,0 +1,1 @@
+"""Aggregations over values that change with time: aggregates, parents, groups, running values."""

@@ -1,0 +1,226 @@
+"""A feature's value at one row, unfolded: the value at each node, and the raw rows that it was computed from.
+
+The rows are those of the oracle (`oracle.Truth`), as known at the tick: which counted, which did not and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.schema import Problem, Table
+from headrace.synthesis.explanation.description import words
+from headrace.synthesis.history.keys import plain
+from headrace.synthesis.language.columns import ARRIVAL, ORDER
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.inputs import hops, is_still, join_columns, moving, relative, used_columns
+from headrace.synthesis.oracle.oracle import Judged, Row, Truth
+from headrace.synthesis.primitives.finish import finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedRow:
+    """A raw row of an aggregate. at_us: since when it counts (or is known). why: it did not count; empty: it did.
+
+    value: what was aggregated of it. row: its columns. children: what is relative to it, unfolded.
+    """
+
+    at_us: int
+    why: str
+    value: Any
+    row: Row
+    children: tuple[Node, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A definition at a row: its value there, what it is made from, and the raw rows.
+
+    counted, left_out: how many rows there were of each; `rows` are the latest of them. reads: the rows' columns that
+    matter to it, the keys first.
+    """
+
+    name: str
+    kind: Kind
+    words: str
+    value: Any
+    children: tuple[Node, ...] = ()
+    rows: tuple[UsedRow, ...] = ()
+    counted: int = 0
+    left_out: int = 0
+    reads: tuple[str, ...] = ()
+
+
+def unfold(
+    problem: Problem, definition: Definition, query: Row, tick_us: int, snapshot: Tables, *, most: int = 20
+) -> Node:
+    """The tree of a definition at a row of the spine.
+
+    query: the join keys and the row's own columns. most: how many rows that counted, and that did not, are shown of
+    each aggregate. The whole history is walked in plain Python where a feature is stacked.
+    """
+    return _Unfolding(problem, snapshot, tick_us, most).root(definition, query)
+
+
+class _Unfolding:
+    def __init__(self, problem: Problem, snapshot: Tables, tick_us: int, most: int) -> None:
+        self._problem = problem
+        self._snapshot = snapshot
+        self._tick_us = tick_us
+        self._most = most
+        self._whole = Truth(problem, snapshot)
+
+    def root(self, definition: Definition, query: Row) -> Node:
+        if isinstance(definition, Transform):
+            children = tuple(self.root(item, query) for item in definition.inputs)
+            return Node(
+                name=definition.name,
+                kind=definition.kind,
+                words=words(definition),
+                value=self._finished(definition, query),
+                children=children,
+            )
+        if isinstance(definition, Direct | Aggregate):
+            node = self._stored(definition, self._key(definition, query), "this")
+            return _with_value(node, self._finished(definition, query))
+        return Node(
+            name=definition.name, kind=definition.kind, words=words(definition), value=self._finished(definition, query)
+        )
+
+    def _key(self, definition: Stored, query: Row) -> tuple[Any, ...]:
+        return tuple(query[name] for name in self._problem.entity(definition.entity).join_keys)
+
+    def _finished(self, definition: Definition, query: Row) -> Any:
+        """As a model sees it."""
+        found: dict[str, list[Any]] = {}
+        given: dict[str, list[Any]] = {}
+        self._gather(definition, query, found, given)
+        at = np.array([self._tick_us], dtype=np.int64)
+        return finish([definition], found, given, at, at)[definition.slug][0].as_py()
+
+    def _gather(self, definition: Definition, query: Row, found: dict[str, Any], given: dict[str, Any]) -> None:
+        if isinstance(definition, Transform):
+            for item in definition.inputs:
+                self._gather(item, query, found, given)
+        elif isinstance(definition, RowColumn):
+            given[definition.column] = [query[definition.column]]
+        elif isinstance(definition, Direct | Aggregate):
+            key = self._key(definition, query)
+            found[definition.slug] = [self._truth(definition, key).stored(definition, key, self._tick_us)]
+
+    def _truth(self, definition: Stored, key: tuple[Any, ...]) -> Truth:
+        """One that knows the whole history, or where that is enough only the rows that ever named the entity."""
+        still = is_still(definition) if isinstance(definition, Aggregate) else not moving(relative(definition))
+        if not still or None in key:
+            return self._whole
+        table = self._problem.entity_set.table(definition.table)
+        keys = definition.keys if isinstance(definition, Aggregate) else table.keys
+        return Truth(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
+
+    def _stored(self, definition: Stored, key: tuple[Any, ...], whose: str) -> Node:
+        truth, table = self._truth(definition, key), self._problem.entity_set.table(definition.table)
+        value = truth.stored(definition, key, self._tick_us)
+        said = words(definition, whose=whose)
+        if None in key:
+            return Node(name=definition.name, kind=definition.kind, words=said, value=value)
+        if isinstance(definition, Direct):
+            held = truth.parent_row(definition, key, self._tick_us)
+            if held is None:
+                return Node(name=definition.name, kind=definition.kind, words=said, value=value)
+            below = () if definition.value is None else (self._inner(table, definition.value, held.row),)
+            row = UsedRow(at_us=held.since_us, why="", value=value, row=_plain(held.row))
+            return Node(
+                name=definition.name,
+                kind=definition.kind,
+                words=said,
+                value=value,
+                children=below,
+                rows=(row,),
+                counted=1,
+                reads=_reads(table, used_columns(definition, table.keys)),
+            )
+        judged = truth.judged(definition, key, self._tick_us)
+        used = [item for item in judged if not item.why]
+        idle = [item for item in judged if item.why]
+        unseen = truth.unseen(definition, key, self._tick_us)
+        later = [
+            UsedRow(at_us=known, why="not known before the tick", value=None, row=_plain(row)) for known, row in unseen
+        ]
+        shown = [self._used(definition, table, item) for item in _last(used, self._most)]
+        beside = [
+            UsedRow(at_us=item.at_us, why=item.why, value=None, row=_plain(item.held.row))
+            for item in _last(idle, self._most)
+        ]
+        return Node(
+            name=definition.name,
+            kind=definition.kind,
+            words=said,
+            value=value,
+            rows=tuple(sorted((*beside, *shown, *later[: self._most]), key=lambda row: row.at_us)),
+            counted=len(used),
+            left_out=len(idle) + len(unseen),
+            reads=_reads(table, used_columns(definition, definition.keys)),
+        )
+
+    def _used(self, definition: Aggregate, table: Table, item: Judged) -> UsedRow:
+        inside = [below for below in relative(definition) if not isinstance(below, RowColumn)]
+        children = tuple(self._inner(table, below, item.held.row) for below in inside)
+        return UsedRow(at_us=item.at_us, why="", value=item.value, row=_plain(item.held.row), children=children)
+
+    def _inner(self, table: Table, definition: Definition, row: Row) -> Node:
+        """A definition relative to a row of a table."""
+        if isinstance(definition, Direct | Aggregate):
+            return self._stored(definition, tuple(row[name] for name in join_columns(definition.entity)), "its")
+        value = self._whole.value(table, definition, row, self._tick_us)
+        below = definition.inputs if isinstance(definition, Transform) else ()
+        children = tuple(self._inner(table, item, row) for item in below)
+        return Node(
+            name=definition.name,
+            kind=definition.kind,
+            words=words(definition, whose="its"),
+            value=value,
+            children=children,
+        )
+
+
+class _Narrow:
+    """A snapshot of which one table keeps only the rows of which any version has these values, all versions of them."""
+
+    def __init__(self, snapshot: Tables, table: Table, wanted: Mapping[str, Any]) -> None:
+        self._snapshot = snapshot
+        self._table = table
+        self._wanted = wanted
+
+    def table(self, name: str) -> pa.Table:
+        rows = self._snapshot.table(name)
+        if name != self._table.name:
+            return rows
+        mine = rows
+        for column, value in self._wanted.items():
+            values = plain(mine[hops(column)[0]])
+            mine = mine.filter(pc.is_in(values, value_set=pa.array([value]).cast(values.type)))
+        for column in self._table.keys:  # of a composite key a few rows too many: they do no harm
+            rows = rows.filter(pc.is_in(plain(rows[column]), value_set=plain(mine[column])))
+        return rows
+
+
+def _reads(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*table.keys, *columns, *([table.time] if table.time else []))))
+
+
+def _plain(row: Row) -> Row:
+    return {name: value for name, value in row.items() if name not in (ARRIVAL, ORDER)}
+
+
+def _last(items: list[Judged], most: int) -> list[Judged]:
+    return items[max(len(items) - most, 0) :]
+
+
+def _with_value(node: Node, value: Any) -> Node:
+    return Node(**{**vars(node), "value": value})

@@ -1,0 +1,1 @@
+"""Tables as histories: columns with known times, keys, row versions, labels."""

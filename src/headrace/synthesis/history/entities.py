@@ -1,0 +1,28 @@
+"""Which entities exist: the distinct join keys seen before a tick."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.schema import Problem
+from headrace.synthesis.history.keys import encode_rows, plain
+from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.language.columns import clock_of
+from headrace.synthesis.language.engine import Tables
+
+
+def entity_keys(problem: Problem, entity: str, snapshot: Tables, tick_us: int) -> pa.Table:
+    """All distinct keys of an entity that the spine's table was known to carry before a tick, no null among them.
+
+    Columns are the entity's join keys; rows are in first-appended order.
+    """
+    table = problem.entity_set.table(problem.carrier)
+    join_keys = problem.entity(entity).join_keys
+    rows = snapshot.table(table.name)
+    known = effective_known(table, clock_of(problem, table, join_keys), rows)
+    rows = rows.select(join_keys).filter(pa.array(known < tick_us))
+    columns = {name: plain(rows[name]) for name in join_keys}
+    codes, _ = encode_rows(list(columns.values()))
+    distinct, first = np.unique(codes, return_index=True)
+    return pa.table(columns).take(pa.array(np.sort(first[distinct >= 0])))

@@ -1,0 +1,237 @@
+"""One table of a snapshot as numpy, each derived array made once and shared by all groups and threads."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.clock import NEVER
+from headrace.core.errors import DataError
+from headrace.schema import Problem
+from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.history.keys import KeyCodes, KeyColumn, are_distinct, encode_rows, plain
+from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.history.labels import label_values
+from headrace.synthesis.history.versions import standing_versions
+from headrace.synthesis.language.columns import ORDER, clock_of, is_text, label_column
+from headrace.synthesis.language.definitions import Definition, RowColumn, leaves
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.values import (
+    Flags,
+    Floats,
+    Ints,
+    as_array,
+    categories,
+    instants,
+    numbers,
+    texts,
+)
+from headrace.synthesis.primitives.finish import finish
+
+T = TypeVar("T")
+
+
+class Rows:
+    """A table's rows, versions and all. Arrays are in the table's row order unless they say otherwise."""
+
+    def __init__(self, problem: Problem, name: str, data: pa.Table) -> None:
+        self.table = problem.entity_set.table(name)
+        self.data = data
+        self.size = data.num_rows
+        self.problem = problem
+        self._made: dict[Any, Any] = {}
+        self._lock = threading.RLock()
+
+    def once(self, key: Any, make: Callable[[], T]) -> T:
+        """A derived value, made when it is first asked for."""
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make()
+            result: T = self._made[key]
+            return result
+
+    def latest(self, key: Any, stamp: Any, make: Callable[[], T]) -> T:
+        """A derived value that is made anew when its stamp is another; the one before it is let go."""
+        with self._lock:
+            kept = self._made.get(key)
+            if kept is None or kept[0] != stamp:
+                kept = self._made[key] = (stamp, make())
+            result: T = kept[1]
+            return result
+
+    def raw(self, column: str) -> pa.Array:
+        """A column as it is, or the derived label."""
+        return self.once(("raw", column), lambda: self._raw(column))
+
+    def _raw(self, column: str) -> pa.Array:
+        if self.table.name == self.problem.spine.table and column == label_column(self.problem):
+            return pa.array(label_values(self.problem, self.data), from_pandas=True)
+        if column not in self.data.column_names:
+            raise DataError(f"no column {column!r}", where=self.table.name, found=self.data.column_names)
+        values = as_array(self.data[column])
+        return texts(values) if self.table.roles.get(column) == "categorical" else values
+
+    @property
+    def order(self) -> Ints:
+        """When a row was appended, as a rank without gaps [n]."""
+
+        def make() -> Ints:
+            order = self._appended()
+            rank = np.empty(len(order), dtype=np.int64)
+            rank[np.argsort(order, kind="stable")] = np.arange(len(order))
+            return rank
+
+        return self.once("order", make)
+
+    def _appended(self) -> Ints:
+        return np.asarray(as_array(self.data[ORDER]).to_numpy(zero_copy_only=False))
+
+    def known(self, clock: tuple[str, ...]) -> Ints:
+        """Effective known time of each row on a clock."""
+        return self.once(("known", clock), lambda: effective_known(self.table, clock, self.data))
+
+    def by_known(self, clock: tuple[str, ...]) -> Ints:
+        """Row numbers by (known time, order), those that are never known left out."""
+
+        def make() -> Ints:
+            known = self.known(clock)
+            ordered = np.lexsort((self.order, known))
+            return ordered[: int(np.searchsorted(known[ordered], NEVER))]
+
+        return self.once(("by_known", clock), make)
+
+    def standing(self, clock: tuple[str, ...]) -> Ints:
+        """Row numbers of versions that count at some instant on a clock."""
+        return self.once(("standing", clock), lambda: standing_versions(self.versions(), self.known(clock), self.order))
+
+    def event(self) -> Ints:
+        """Event time of each row."""
+        return self.once("event", self._event)
+
+    def _event(self) -> Ints:
+        if self.table.time is None:
+            raise DataError("a lookback on event time needs one", where=self.table.name, fix="declare time=")
+        return instants(self.data[self.table.time])
+
+    def held(self, column: str) -> Held:
+        """A column's values."""
+        return self.once(("held", column), lambda: Held.of(self.raw(column)))
+
+    def still(self, definition: Definition) -> Held:
+        """A definition that reads nothing but the row: a column, or a transform of columns."""
+        if isinstance(definition, RowColumn):
+            return self.held(definition.column)
+
+        def make() -> Held:
+            ticks = np.zeros(self.size, dtype=np.int64)
+            given = {leaf.column: self.raw(leaf.column) for leaf in leaves(definition) if isinstance(leaf, RowColumn)}
+            return Held.of(as_array(finish([definition], {}, given, ticks, ticks)[definition.slug]), definition.kind)
+
+        return self.once(("still", definition), make)
+
+    def said(self, columns: tuple[str, ...], on_event: bool) -> Ints:
+        """int64 [n], equal where two rows say the same in these columns, and of their event where it matters."""
+
+        def make() -> Ints:
+            parts = [self.identity(column) for column in columns] + ([self.event()] if on_event else [])
+            if not parts:
+                return np.zeros(self.size, dtype=np.int64)
+            said = parts[0]
+            for part in parts[1:]:
+                one, other = (np.unique(item, return_inverse=True)[1].reshape(-1) for item in (said, part))
+                said = one.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
+            return said
+
+        return self.once(("said", columns, on_event), make)
+
+    def numbers(self, column: str) -> Floats:
+        """A column as float64, NaN where missing."""
+        return self.once(("numbers", column), lambda: numbers(self.raw(column)))
+
+    def categories(self, column: str) -> tuple[Ints, pa.Array]:
+        """A column as codes and sorted categories."""
+        return self.once(("categories", column), lambda: categories(self.raw(column)))
+
+    def identity(self, column: str) -> Ints:
+        """int64 [n], equal exactly where two values are (missing equals missing)."""
+
+        def make() -> Ints:
+            raw = self.raw(column)
+            if is_text(raw.type):
+                return self.categories(column)[0]
+            if pa.types.is_timestamp(raw.type) or pa.types.is_date(raw.type):
+                return instants(raw)
+            if pa.types.is_integer(raw.type):  # exact, where a key has more digits than a float64
+                return encode_rows([raw])[0]
+            values: Floats = self.numbers(column) + 0.0
+            return values.view(np.int64)
+
+        return self.once(("identity", column), make)
+
+    def filled(self, column: str) -> Flags:
+        """Where a column is not null [n]."""
+        return self.once(
+            ("filled", column), lambda: np.asarray(self.raw(column).is_valid().to_numpy(zero_copy_only=False))
+        )
+
+    def key_versions(self, column: str) -> tuple[Ints, Ints, Ints, Ints]:
+        """Versions that count for a column: the key's code [n]; known, row by (key, known), and each code's start.
+
+        Returned as codes [n], known [k], start [codes + 1], row [k].
+        """
+
+        def make() -> tuple[Ints, Ints, Ints, Ints]:
+            codes, many = encode_rows([plain(self.raw(key)) for key in self.table.keys])
+            clock = clock_of(self.problem, self.table, (*self.table.keys, column))
+            row = standing_versions(codes, self.known(clock), self.order)
+            return codes, self.known(clock)[row], np.searchsorted(codes[row], np.arange(many + 1)), row
+
+        return self.once(("key_versions", column), make)
+
+    def key_codes(self, columns: tuple[str, ...]) -> Ints:
+        """A key's codes [n], -1 where one of its columns is null."""
+        return self.keys(columns).codes
+
+    def keys(self, columns: tuple[str, ...]) -> KeyCodes:
+        """Some columns as a key, in which others can be found."""
+
+        def column(name: str) -> KeyColumn:
+            return self.once(("key column", name), lambda: KeyColumn(self.raw(name)))
+
+        return self.once(("key", columns), lambda: KeyCodes([column(name) for name in columns]))
+
+    def versions(self) -> Ints | None:
+        """The code of each row's key, -1 where the row is its key's only version; None if all are."""
+
+        def make() -> Ints | None:
+            if not self.size:
+                return None
+            keys = [self.raw(column) for column in self.table.keys]
+            if are_distinct(keys):
+                return None
+            codes, count = encode_rows(keys)
+            many = np.bincount(codes[codes >= 0], minlength=count) > 1
+            return np.where((codes >= 0) & many[codes], codes, -1) if many.any() else None
+
+        return self.once("versions", make)
+
+
+class Sources:
+    """A snapshot's tables as rows, each made once."""
+
+    def __init__(self, problem: Problem, snapshot: Tables) -> None:
+        self.problem = problem
+        self._snapshot = snapshot
+        self._rows: dict[str, Rows] = {}
+        self._lock = threading.Lock()
+
+    def rows(self, name: str) -> Rows:
+        """The rows of a table."""
+        with self._lock:
+            if name not in self._rows:
+                self._rows[name] = Rows(self.problem, name, self._snapshot.table(name))
+            return self._rows[name]

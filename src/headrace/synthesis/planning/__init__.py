@@ -1,0 +1,1 @@
+"""From definitions to a plan: checked, then grouped by table, key and clock."""

@@ -1,0 +1,1 @@
+"""Aggregation primitives, one file a family."""

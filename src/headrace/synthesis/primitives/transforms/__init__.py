@@ -1,0 +1,1 @@
+"""Transform primitives, one file a family."""

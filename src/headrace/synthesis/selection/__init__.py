@@ -1,0 +1,1 @@
+"""Feature selection: which candidates are worth computing, with the reason for each."""

@@ -1,0 +1,256 @@
+"""Selection: synthesis over-produces; this prunes, and writes down why each feature went or stayed.
+
+In order: mostly null, constant, duplicate, too many categories, leaking (alone it all but tells the label), correlated
+with a cheaper one, no better than noise (LightGBM gain against permuted copies, after Kursa and Rudnicki, 2010), and
+past the number asked for. Everything is a function of the matrix, the label and the seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.errors import DataError
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, Transform
+from headrace.synthesis.language.inputs import moving, relative
+from headrace.synthesis.language.values import Floats, Ints, categories, numbers
+from headrace.synthesis.primitives import aggregation, transform
+from headrace.synthesis.selection.importance import gains_against_noise
+
+MOST_NULL = 0.98
+MOST_CATEGORIES = 255
+#: AUC of one feature alone (or its nulls) for a condition; |rank correlation| for a number.
+LEAKING_AUC, LEAKING_RANK = 0.98, 0.9999
+CORRELATED = 0.995
+#: Rows looked at: for leaks and correlation, and for importance. What 100,000 rows of the flights choose is worth .005
+#: AUC more in the months after than what 20,000 choose (make study-flights).
+_FEW_ROWS, _MORE_ROWS = 10_000, 100_000
+#: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
+_SECONDS_PER_VALUE = 1e-7
+#: What a level more costs (docs/adr, retraction streams), in means.
+_STACKED = 2.0
+
+
+class Matrix(Protocol):
+    """Columns by slug, looked at one by one: a table, or a file that is larger than memory."""
+
+    @property
+    def num_rows(self) -> int: ...
+
+    def __getitem__(self, slug: str, /) -> pa.ChunkedArray: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """kept: best first. ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share,
+    cost_s (estimated seconds to compute it for the rows given, on one core), contribution (share of gain)."""
+
+    kept: tuple[Definition, ...]
+    ledger: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Candidate:
+    definition: Definition
+    values: Floats  # of the sampled rows: numbers, or codes of categories; NaN = missing
+    cost: float
+
+    @property
+    def categorical(self) -> bool:
+        return self.definition.kind == "categorical"
+
+
+def select(
+    matrix: Matrix,
+    label: Any,
+    definitions: Sequence[Definition],
+    *,
+    max_features: int,
+    seed: int,
+    threads: int,
+    rows: Ints | None = None,
+) -> Selection:
+    """The features worth keeping. matrix: a column per definition by slug; label: float64 [n] without nulls.
+
+    Two distinct label values make it a condition (AUC, binary gain), more a number. rows: indices of the rows whose
+    labels may be looked at (all, if not given): what judges a model later must not choose its features.
+    Raises DataError where nothing is worth keeping: no model could be taught.
+    """
+    target = numbers(label)
+    if len(target) != matrix.num_rows or not len(target) or np.isnan(target).any():
+        raise DataError(
+            f"{len(target)} labels ({int(np.isnan(target).sum())} null) for {matrix.num_rows} rows", where="selection"
+        )
+    rng = np.random.default_rng(seed)
+    sample = np.sort(rng.permutation(len(target) if rows is None else rows)[:_MORE_ROWS])
+    few = np.sort(rng.permutation(len(sample))[:_FEW_ROWS])
+    reasons = dict(_refused(matrix, definitions))
+    candidates = list(_sampled(matrix, [item for item in definitions if item not in reasons], sample, reasons))
+    reasons.update(_leaking(candidates, target[sample][few], few))
+    candidates = [item for item in candidates if item.definition not in reasons]
+    reasons.update(_correlated(candidates, few))
+    candidates = [item for item in candidates if item.definition not in reasons]
+    gains = _gains(candidates, target[sample], seed, threads, reasons)
+    ranked = sorted((item for item in gains if item not in reasons), key=lambda item: -gains[item])
+    reasons.update(dict.fromkeys(ranked[max_features:], f"past the best {max_features}"))
+    kept = tuple(ranked[:max_features])
+    if not kept:
+        raise _nothing_kept(reasons)
+    return Selection(kept=kept, ledger=[_entry(matrix, item, reasons, gains) for item in definitions])
+
+
+def _nothing_kept(reasons: dict[Definition, str]) -> DataError:
+    counts = Counter(reasons.values())
+    return DataError(
+        f"none of {len(reasons)} candidate features is worth keeping",
+        where="selection",
+        found=[f"{reason}: {count}" for reason, count in counts.most_common(5)],
+        fix="give more history, other tables or lookbacks, or a deeper synthesis (depth, where, primitives)",
+    )
+
+
+def cost_of(definition: Definition) -> float:
+    """What a value costs to compute, in means."""
+    if isinstance(definition, Transform):
+        return transform(definition.primitive).cost + sum(cost_of(item) for item in definition.inputs)
+    if isinstance(definition, Grouped):
+        return 1.0
+    if not isinstance(definition, Direct | Aggregate):
+        return 0.0
+    own = aggregation(definition.primitive).cost if isinstance(definition, Aggregate) else 0.2
+    return own + sum(cost_of(item) + (_STACKED if moving([item]) else 0.0) for item in relative(definition))
+
+
+def _entry(
+    matrix: Matrix, definition: Definition, reasons: dict[Definition, str], gains: dict[Definition, float]
+) -> dict[str, Any]:
+    total = sum(gains.values()) or 1.0
+    return {
+        "feature": definition.name,
+        "slug": definition.slug,
+        "kept": definition not in reasons,
+        "reason": reasons.get(definition, "kept"),
+        "null_share": matrix[definition.slug].null_count / max(matrix.num_rows, 1),
+        "cost_s": cost_of(definition) * _SECONDS_PER_VALUE * matrix.num_rows,
+        "contribution": gains.get(definition, 0.0) / total,
+    }
+
+
+def _refused(matrix: Matrix, definitions: Sequence[Definition]) -> Iterator[tuple[Definition, str]]:
+    """What a look at the column alone refuses."""
+    for definition in definitions:
+        column = matrix[definition.slug]
+        if column.null_count > MOST_NULL * matrix.num_rows:
+            yield definition, "mostly null"
+            continue
+        extremes = pc.min_max(column)
+        if column.null_count == 0 and extremes["min"] == extremes["max"]:
+            yield definition, "constant"
+
+
+def _sampled(
+    matrix: Matrix, definitions: Sequence[Definition], sample: Ints, reasons: dict[Definition, str]
+) -> Iterator[_Candidate]:
+    """Sampled values; exact duplicates of an earlier (or cheaper) column and long lists of categories are refused."""
+    seen: dict[int, list[Definition]] = {}
+    rows = pa.array(sample)
+    for definition in sorted(definitions, key=cost_of):
+        values = _values(matrix[definition.slug].take(rows), definition)
+        if definition.kind == "categorical" and np.nanmax(values, initial=0) >= MOST_CATEGORIES:
+            reasons[definition] = f"more than {MOST_CATEGORIES} categories"
+            continue
+        alike = seen.setdefault(hash(values.tobytes()), [])
+        twin = next((item for item in alike if matrix[item.slug].equals(matrix[definition.slug])), None)
+        if twin is not None:
+            reasons[definition] = f"duplicate of {twin.name}"
+            continue
+        alike.append(definition)
+        yield _Candidate(definition=definition, values=values, cost=cost_of(definition))
+
+
+def _values(column: pa.ChunkedArray, definition: Definition) -> Floats:
+    if definition.kind == "categorical":
+        codes = categories(column)[0]
+        return np.where(codes < 0, np.nan, codes.astype(np.float64))
+    return numbers(column)
+
+
+def _leaking(candidates: Sequence[_Candidate], target: Floats, few: Ints) -> Iterator[tuple[Definition, str]]:
+    binary = len(np.unique(target)) <= 2
+    for item in candidates:
+        if item.categorical:
+            continue
+        values = item.values[few]
+        null = np.isnan(values)
+        strength = max(
+            _strength(part, target[rows], binary) for part, rows in ((values[~null], ~null), (null, null | True))
+        )
+        # A leak that only some rows carry is told by few of them: at least 50 of them must agree.
+        if strength > (LEAKING_AUC if binary else LEAKING_RANK) and (~null).sum() >= 50:
+            yield item.definition, f"leaks the label: alone it reaches {strength:.4f}"
+
+
+def _strength(values: Any, target: Floats, binary: bool) -> float:
+    """AUC (either direction) of values for a binary target; |Spearman correlation| for a number; 0 if undefined."""
+    if len(np.unique(target)) < 2 or (values == values[:1]).all():
+        return 0.0
+    ranks = _ranks(np.asarray(values, dtype=np.float64))
+    if binary:
+        true = target == target.max()
+        positives, negatives = int(true.sum()), int((~true).sum())
+        if min(positives, negatives) < 10:
+            return 0.0
+        auc = (ranks[true].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+        return float(max(auc, 1 - auc))
+    return float(abs(np.corrcoef(ranks, _ranks(target))[0, 1]))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 1, ties share their mean."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse.reshape(-1)], dtype=np.float64)
+
+
+def _correlated(candidates: Sequence[_Candidate], few: Ints) -> Iterator[tuple[Definition, str]]:
+    """Of two numbers that move as one, the dearer goes; candidates come cheapest first."""
+    numeric = [item for item in candidates if not item.categorical]
+    if len(numeric) < 2:
+        return
+    columns = np.stack([item.values[few] for item in numeric])
+    with np.errstate(invalid="ignore"):
+        null: npt.NDArray[np.bool_] = np.asarray(np.isnan(columns))
+        there = np.maximum((~null).sum(axis=1), 1)
+        means = np.where(null, 0.0, columns).sum(axis=1) / there
+        centred = np.where(null, 0.0, columns - means[:, None])
+        size = np.sqrt((centred**2).sum(axis=1))
+        unit = centred / np.where(size > 0, size, 1.0)[:, None]
+    together = np.abs(unit @ unit.T) > CORRELATED
+    kept: list[int] = []
+    for i in range(len(numeric)):
+        twin = next((j for j in kept if together[i, j] and (null[i] == null[j]).mean() > CORRELATED), None)
+        if twin is None:
+            kept.append(i)
+        else:
+            yield numeric[i].definition, f"correlated with {numeric[twin].definition.name}"
+
+
+def _gains(
+    candidates: Sequence[_Candidate], target: Floats, seed: int, threads: int, reasons: dict[Definition, str]
+) -> dict[Definition, float]:
+    if not candidates:
+        return {}
+    values = np.stack([item.values for item in candidates], axis=1)
+    categorical = np.array([item.categorical for item in candidates])
+    gains, noise = gains_against_noise(values, categorical, target, seed=seed, threads=threads)
+    for item, gain in zip(candidates, gains, strict=True):
+        if gain <= noise:
+            reasons[item.definition] = "no better than noise"
+    return {item.definition: float(gain) for item, gain in zip(candidates, gains, strict=True)}

@@ -1,0 +1,178 @@
+"""The spine: one row per prediction, with its cutoff, tick, what the row itself gives at the cutoff, and its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.core.errors import DataError
+from headrace.schema import DUE, Every, HorizonLabel, Problem
+from headrace.synthesis.history.keys import encode_rows, plain
+from headrace.synthesis.history.known_time import effective_known, expression_instants
+from headrace.synthesis.history.labels import label_values
+from headrace.synthesis.history.versions import assertions, standing_versions
+from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
+from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.values import Flags, Floats, Ints, as_array
+from headrace.synthesis.spine.horizon import horizon_labels
+
+#: Columns that a spine adds to those of its table.
+SPINE_COLUMNS = ("cutoff", "tick", "label", "label_known", "mature", "censored")
+
+
+def build_spine(
+    problem: Problem, snapshot: Tables, *, start_us: int | None = None, end_us: int | None = None, now_us: int
+) -> pa.Table:
+    """Rows with start <= cutoff < end, sorted by (cutoff, order of append), each key once.
+
+    Columns: the key, the join keys and every column surely known at the cutoff, from the version of the row that was
+    the latest to arrive before its own cutoff; then `cutoff` and `tick` (int64 us), `label` (float64, null unless
+    known by `now_us`), `label_known` (int64 us; NEVER where no version tells one), `mature`, and `censored`: the
+    cutoff has passed, the label has not come.
+    """
+    if isinstance(problem.spine, Every):
+        return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us)
+    table = problem.spine_table
+    rows = snapshot.table(table.name)
+    check_cutoff(problem, rows.schema)
+    cutoffs = expression_instants(table, problem.cutoff, rows)
+    keys, _ = encode_rows([plain(rows[column]) for column in table.keys])
+    order = _numpy(rows, ORDER)
+    chosen = _version_at_cutoff(keys, _numpy(rows, ARRIVAL), order, cutoffs)
+    at = cutoffs[chosen]
+    wanted = at < min(end_us if end_us is not None else NEVER, NEVER)
+    if start_us is not None:
+        wanted &= at >= start_us
+    chosen = chosen[wanted]
+    chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
+    if isinstance(problem.label_expression, HorizonLabel):
+        joins = rows.select(list(problem.join_keys)).take(pa.array(chosen))
+        label, label_known = horizon_labels(problem, snapshot, joins, cutoffs[chosen], now_us)
+    else:
+        by_key, known_by_key = _labels(problem, rows, keys, order, now_us)
+        label, label_known = by_key[keys[chosen]], known_by_key[keys[chosen]]
+    return _assemble(problem, rows, chosen, cutoffs[chosen], label, label_known, now_us)
+
+
+def check_cutoff(problem: Problem, schema: pa.Schema) -> None:
+    """DataError unless the column that the cutoff is read from holds times. schema: of the spine's table."""
+    kind = schema.field(problem.cutoff.column).type
+    if not pa.types.is_timestamp(kind):
+        raise DataError(
+            f"the cutoff is no time: the column holds {kind}",
+            where=f"{problem.spine.table}.{problem.cutoff.column}",
+            fix="name a column of times, with their zone",
+        )
+
+
+def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:
+    """The types of the spine's key columns; of a schedule those of its entity, and int64 us for the instant."""
+    if isinstance(problem.spine, Every):
+        links = snapshot.table(problem.spine.active)[problem.schedule_link(problem.spine)]
+        return [plain(links).type, pa.int64()]
+    schema = snapshot.table(problem.spine.table).schema
+    return [schema.field(name).type for name in problem.spine_table.keys]
+
+
+def labels_at(problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int) -> pa.Table:
+    """A scheduled problem's spine at any cutoffs [n], in their order: what was asked between times has a label too."""
+    label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us)
+    columns = {**{name: keys[name] for name in problem.join_keys}, DUE: pa.array(cutoffs)}
+    return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
+
+
+def _scheduled(
+    problem: Problem, spine: Every, snapshot: Tables, start_us: int | None, end_us: int | None, now_us: int
+) -> pa.Table:
+    """Every entity at every multiple of the step before which it was active; sorted by (cutoff, key)."""
+    key, link = problem.spine_table.keys[0], problem.schedule_link(spine)
+    table, rows = problem.entity_set.table(spine.active), snapshot.table(spine.active)
+    known = effective_known(table, clock_of(problem, table, (*table.keys, link)), rows)
+    values = plain(rows[link])
+    codes, _ = encode_rows([values])
+    come = (known <= now_us) & (codes >= 0)
+    codes, known, first = codes[come], known[come], known[come] // spine.step_us + 1
+    last = (known + spine.within_us) // spine.step_us
+    steps = np.maximum(last - first + 1, 0)
+    who = np.repeat(codes, steps)
+    at = np.repeat(first, steps) + np.arange(len(who)) - np.repeat(np.cumsum(steps) - steps, steps)
+    pairs = np.unique(np.column_stack([at * spine.step_us, who]), axis=0)
+    until = now_us if end_us is None else min(now_us, end_us - 1)
+    pairs = pairs[(pairs[:, 0] <= until) & (pairs[:, 0] >= (start_us if start_us is not None else BEFORE_ALL))]
+    encoded = values.dictionary_encode()
+    keys = pa.table({key: encoded.dictionary.take(pa.array(pairs[:, 1]))})
+    order = np.lexsort((_rank(keys[key]), pairs[:, 0]))
+    return labels_at(problem, snapshot, keys.take(pa.array(order)), pairs[order, 0], now_us)
+
+
+def _rank(values: pa.ChunkedArray) -> Ints:
+    return np.array(pc.rank(as_array(values), sort_keys="ascending").to_numpy(), dtype=np.int64)
+
+
+def _numpy(rows: pa.Table, column: str) -> Ints:
+    return np.array(as_array(rows[column]).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _version_at_cutoff(keys: Ints, arrival: Ints, order: Ints, cutoffs: Ints) -> Ints:
+    """Per key the row of its latest version that arrived before its own cutoff; else of its earliest."""
+    before = arrival < cutoffs
+    rank = np.where(before, order, -1 - order)
+    rows = np.lexsort((rank, before, keys))
+    rows = rows[keys[rows] >= 0]
+    last = np.ones(len(rows), dtype=np.bool_)
+    last[:-1] = keys[rows[1:]] != keys[rows[:-1]]
+    return rows[last]
+
+
+def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: int) -> tuple[Floats, Ints]:
+    """Per key code: the label as known at `now_us` (NaN if not), and when it becomes known (NEVER if nothing says)."""
+    values = label_values(problem, rows)
+    clock = clock_of(problem, problem.spine_table, (problem.label_expression.column,))
+    known = effective_known(problem.spine_table, clock, rows)
+    standing = standing_versions(keys, known, order)
+    starts, _ = assertions(keys, standing, known, np.zeros_like(keys), (values + 0.0).view(np.int64))
+    count = int(keys.max(initial=-1)) + 1
+    label = np.full(count, np.nan)
+    label_known = np.full(count, NEVER, dtype=np.int64)
+    held = np.flatnonzero(starts & (keys >= 0))
+    held = held[np.lexsort((known[held], keys[held]))]
+    come = held[known[held] <= now_us]
+    ahead = held[known[held] > now_us][::-1]
+    for part in (ahead, come):  # later writes win: the first one ahead, then the last one that has come
+        label[keys[part]] = values[part]
+        label_known[keys[part]] = known[part]
+    label_known[np.isnan(label)] = NEVER
+    label[label_known > now_us] = np.nan
+    return label, label_known
+
+
+def _assemble(
+    problem: Problem, rows: pa.Table, chosen: Ints, cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
+) -> pa.Table:
+    names = [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]
+    given = set(problem.spine_table.keys) | set(problem.join_keys)
+    given |= {name for name in names if known_at_cutoff(problem, name)}
+    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in given}
+    return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
+
+
+def _with_labels(
+    problem: Problem, columns: Mapping[str, Any], cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
+) -> pa.Table:
+    mature: Flags = ~np.isnan(label)
+    return pa.table(
+        {
+            **columns,
+            "cutoff": pa.array(cutoffs),
+            "tick": pa.array(cutoffs - cutoffs % problem.tick_us),
+            "label": pa.array(label, from_pandas=True),
+            "label_known": pa.array(label_known),
+            "mature": pa.array(mature),
+            "censored": pa.array(~mature & (cutoffs <= now_us)),
+        }
+    )

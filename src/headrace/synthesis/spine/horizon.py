@@ -1,0 +1,182 @@
+"""Labels with a horizon: an aggregation over what happens in [cutoff, cutoff + horizon), by the engine of the features.
+
+The engine sees, of each row of the label's table, the version that stands at `now`, known at its event time. A
+lookback of one horizon before the horizon's end is then just the label's period.
+
+A label is mature when its horizon has passed, when what happened last in it would have been known (a table whose rows
+are known a day late delays it by a day), and when nothing that lies in it is still to come: an order whose refund
+is not settled keeps all labels that count refunds waiting. It is never mature earlier, though it may be certain
+earlier: the rows nearest to now would else all be true. For the same reason there is none at all where the entity was
+not watched to the horizon's end (`until`), even if something happened before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
+from headrace.core.errors import DataError, DeclarationError
+from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table, TimeExpression
+from headrace.schema.expressions import OPERATORS
+from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.history.keys import encode_rows, plain
+from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
+from headrace.synthesis.language.definitions import Aggregate, Condition, Kind, RowColumn
+from headrace.synthesis.language.engine import Engine, Tables
+from headrace.synthesis.language.values import Floats, Ints, as_array, instants, numbers
+from headrace.synthesis.primitives import AGGREGATIONS, Aggregation, aggregation
+
+#: When what a row tells was known, as the engine sees it: a column like others.
+_KNOWN = "_known"
+_KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
+
+
+def horizon_labels(
+    problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine | None = None
+) -> tuple[Floats, Ints]:
+    """Labels [n] as known at `now_us` (NaN if not), and when they become known [n] (NEVER if nothing says).
+
+    keys [n]: the join keys of the label's entity.
+    """
+    label = problem.label_expression
+    assert isinstance(label, HorizonLabel)
+    entity, columns = problem.label_entity(label)
+    table = problem.entity_set.table(label.table)
+    assert table.time is not None  # a Problem without it cannot be declared
+    _check(label, snapshot.table(label.table).schema)
+    clock = clock_of(problem, table, (*columns, table.time, *label.columns))
+    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
+    asked = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
+    told = _Told(snapshot, table.name, rows)
+    bare = _at_event_time(problem, table)
+    value = _aggregate(bare, label, entity.name, columns, told)
+    wait = Aggregate(**{**vars(value), "column": _KNOWN, "primitive": "max", "kind": "numeric", "where": None})
+    found = (engine or LocalEngine()).compute(bare, [value, wait], asked, told)
+    values, last = (numbers(as_array(found[item.slug])) for item in (value, wait))
+    empty = aggregation(label.primitive).empty
+    values = values if empty is None else np.where(np.isnan(values), empty, values)
+    values = np.where(_null_keys(asked, entity.join_keys), np.nan, values)
+    if label.until is not None:
+        watched = _watched_until(problem, label.until, entity, snapshot, keys[entity.join_keys[0]], now_us)
+        values = np.where(cutoffs + label.horizon_us > watched, np.nan, values)
+    known = cutoffs + label.horizon_us + _delay(table, clock)
+    known = np.maximum(known, np.where(np.isnan(last), BEFORE_ALL, last).astype(np.int64))
+    known[np.isnan(values)] = NEVER
+    if label.operator:
+        values = np.where(np.isnan(values), np.nan, OPERATORS[label.operator](values, label.value))
+    return np.where(known <= now_us, values, np.nan), known
+
+
+class _Told:
+    """A snapshot in which one table is another."""
+
+    def __init__(self, snapshot: Tables, name: str, rows: pa.Table) -> None:
+        self._snapshot, self._name, self._rows = snapshot, name, rows
+
+    def table(self, name: str) -> pa.Table:
+        return self._rows if name == self._name else self._snapshot.table(name)
+
+
+def _standing(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.Table, now_us: int) -> pa.Table:
+    """The last version of each row that has come by `now_us`, with when all that the label reads of it was known."""
+    seen = effective_known(table, clock_of(problem, table, table.keys), rows) <= now_us
+    codes, _ = encode_rows([plain(rows[name]) for name in table.keys])
+    order = np.asarray(as_array(rows[ORDER]).to_numpy(zero_copy_only=False), dtype=np.int64)
+    place = np.flatnonzero(seen & (codes >= 0))
+    place = place[np.lexsort((order[place], codes[place]))]
+    last = np.append(codes[place][1:] != codes[place][:-1], True)[: len(place)]
+    place = place[last]
+    known = effective_known(table, clock, rows)[place]
+    standing = rows.take(pa.array(place))
+    at = standing.column_names.index(ARRIVAL)
+    standing = standing.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
+    return standing.append_column(_KNOWN, pa.array(known))
+
+
+def _watched_until(
+    problem: Problem, column: str, entity: Entity, snapshot: Tables, keys: pa.ChunkedArray, now_us: int
+) -> Ints:
+    """How long the entity of each key [n] is watched, as known by now; NEVER where nothing says that it ended."""
+    assert entity.parent is not None  # a label's entity has a table
+    table = problem.entity_set.table(entity.parent[0])
+    clock = clock_of(problem, table, (*table.keys, column))
+    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
+    rows = rows.filter(pc.less_equal(rows[_KNOWN], now_us))
+    place = pc.index_in(plain(keys), value_set=plain(rows[entity.parent[1]]))
+    return instants(rows[column].take(place))
+
+
+def _at_event_time(problem: Problem, table: Table) -> Problem:
+    """The same problem, where the label's table is known at its event time."""
+    bare = replace(table, known=None, known_at={}, resolution=None)
+    tables = tuple(bare if item.name == table.name else item for item in problem.entity_set.tables)
+    return replace(problem, entity_set=EntitySet(tables=tables, relationships=problem.entity_set.relationships))
+
+
+def _check(label: HorizonLabel, schema: pa.Schema) -> None:
+    """Raises DeclarationError where the primitive gives no number, DataError where it cannot read the column."""
+    primitive = aggregation(label.primitive)
+    numbers_only = [item.name for item in AGGREGATIONS.values() if _gives_a_number(item)]
+    if label.primitive not in numbers_only:
+        raise DeclarationError(f"{label.primitive!r} gives no number to predict", where="label", found=numbers_only)
+    for column in label.columns:
+        if column not in schema.names:
+            raise DataError(f"no label column {column!r}", where=label.table, found=schema.names)
+    if not label.of and not primitive.rows:
+        raise DataError(
+            f"{label.primitive} needs a column",
+            where=label.table,
+            fix=f'write {label.primitive}("{label.table}.column")',
+        )
+    kind = schema.field(label.of).type if label.of else pa.int64()
+    of = "categorical" if is_text(kind) else "time" if pa.types.is_temporal(kind) else "numeric"
+    if of != "numeric" and (of not in primitive.inputs or primitive.result is None):  # None: the column's own kind
+        raise DataError(
+            f"{label.primitive} of a column of type {kind}",
+            where=f"{label.table}.{label.of}",
+            fix="name a column of numbers",
+        )
+
+
+def _gives_a_number(primitive: Aggregation) -> bool:
+    return primitive.result not in ("categorical", "time") and primitive.outputs == 1 and primitive.finish is None
+
+
+def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], told: Tables) -> Aggregate:
+    kinds = column_kinds(bare, {item.name: told.table(item.name).schema for item in bare.entity_set.tables})
+    where = label.where
+    return Aggregate(
+        entity=entity,
+        table=label.table,
+        keys=keys,
+        column=label.of,
+        primitive=label.primitive,
+        lookback_us=label.horizon_us,
+        kind="numeric",
+        where=None
+        if where is None
+        else Condition(
+            on=RowColumn(column=where.column, kind=_KINDS.get(kinds[label.table, where.column], "categorical")),
+            operator=where.operator,  # type: ignore[arg-type]
+            value=float(where.value) if isinstance(where.value, bool) else where.value,  # type: ignore[arg-type]
+        ),
+    )
+
+
+def _delay(table: Table, clock: tuple[str, ...]) -> int:
+    """How long after its event a row is known, where that is declared (us)."""
+    told = [TimeExpression.parse(text) for text in clock]
+    late = max((item.offset_us for item in told if item.column == table.time), default=0)
+    return max(0, late) + (parse_duration(table.resolution) if table.resolution else 0)
+
+
+def _null_keys(asked: pa.Table, names: tuple[str, ...]) -> Floats:
+    null = np.zeros(asked.num_rows, dtype=np.bool_)
+    for name in names:
+        null |= as_array(asked[name]).is_null().to_numpy(zero_copy_only=False)
+    return np.asarray(null)
