@@ -1,8 +1,8 @@
 """Deployments, generated per problem from one source.
 
 `deployments_for` says what there is, as values. From it come `prefect.yaml`
-(`python -m headrace.flows.deployments --write`, for `prefect deploy --all` and whoever reads it) and the registration on
-a running server, idempotent by name (`python -m headrace.flows deploy`, and `make up`).
+(`python -m headrace.flows.deployments --write`, for `prefect deploy --all` and whoever reads it) and the registration
+on a running server, idempotent by name (`python -m headrace.flows deploy`, and `make up`).
 """
 
 from __future__ import annotations

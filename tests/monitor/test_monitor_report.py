@@ -20,7 +20,7 @@ from headrace.monitor.evidence.columns import ColumnEvidence
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import decide
-from headrace.monitor.report.page import page as report
+from headrace.monitor.report import page as report
 from headrace.services.lifecycle import start_services, stop_services
 from headrace.services.local import local_services
 from headrace.services.processes import wait_until

@@ -15,7 +15,7 @@ from headrace.core.errors import NotFoundError
 from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
 from headrace.monitor.outbox.message import of_decision
-from headrace.monitor.report.page import page as pages
+from headrace.monitor.report import page as pages
 from headrace.pipeline import window
 from headrace.pipeline.monitoring import draw
 from headrace.synthesis.spine.build import build_spine

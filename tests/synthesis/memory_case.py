@@ -23,7 +23,7 @@ from headrace.core.memory import Watch, give_back, resident_bytes
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.engines.memory.outofcore import OutOfCore
 from headrace.synthesis.language.definitions import Aggregate
-from headrace.synthesis.matrix.matrix import written
+from headrace.synthesis.matrix import written
 from tests.synthesis import synthesis_levels
 from tests.synthesis.synthesis_world import COLUMNS, START, TIME, problem
 
