@@ -26,6 +26,7 @@ BENCH_STAMP := $(BENCH_VENV)/.installed
 BENCH := $(BENCH_VENV)/bin/python
 # What attacks and audits is no part of Headrace.
 SECURITY_STAMP := .venv-security/.installed
+DOCS_STAMP := .venv-docs/.installed
 # A registered model is loaded where MLflow is, and Headrace is not.
 MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
@@ -81,6 +82,12 @@ types: $(STAMP) ## mypy --strict
 
 contracts: $(STAMP) ## Which room may import which
 	@$(BIN)/lint-imports
+
+docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation site in site/ and check its links
+	@mkdir -p build/docs
+	@$(BIN)/python -m typer headrace.cli utils docs --name headrace --title Command --output build/docs/command.md >/dev/null
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+	@echo "site: site/index.html"
 
 chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage every kind of file, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
@@ -143,6 +150,7 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
+	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m headrace.flows.deployments --write
@@ -154,7 +162,7 @@ doctor: $(STAMP) ## Is this installation sound: interpreter, packages, problem, 
 	@$(BIN)/headrace status $(PROBLEM)
 
 clean: ## Remove caches and build leftovers; data in .headrace and .venv stay
-	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
+	@rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	@find src flows tests benchmarks feature_repo -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## This list
@@ -182,6 +190,11 @@ $(SECURITY_STAMP): $(STAMP) requirements/security.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
 	@touch $@
 
+$(DOCS_STAMP): $(STAMP) requirements/docs.lock
+	@[ -x .venv-docs/bin/python ] || $(BIN)/python -m venv --without-pip .venv-docs
+	@$(UV) pip sync --quiet --require-hashes --python .venv-docs/bin/python requirements/docs.lock
+	@touch $@
+
 $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@[ -x .venv-model/bin/python ] || $(BIN)/python -m venv --without-pip .venv-model
 	@$(UV) pip sync --quiet --require-hashes --python .venv-model/bin/python requirements/model-env.lock
@@ -193,5 +206,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: docs study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

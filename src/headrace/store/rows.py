@@ -59,7 +59,7 @@ class Watermark:
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """Rows to read from one view: keys [n][join keys, in join_keys' order]."""
+    """Rows to read from one view: one tuple of `keys` a row, its values in the order of `join_keys`."""
 
     view: str
     join_keys: tuple[str, ...]
