@@ -21,12 +21,12 @@ from benchmarks.results import Row, publish
 from headrace.core.clock import BEFORE_ALL, parse_duration, to_us
 from headrace.core.files import read_json
 from headrace.lake import feed
-from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import SYNTHESISE
-from headrace.pipeline.ingest import ingest
-from headrace.pipeline.runner import open_run
+from headrace.pipeline.production.intake import ingest
 from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stages.candidate_matrix import Candidates
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.walker import open_run
 
 COMMAND = "make bench-incremental"
 LENGTHS = ("1h", "1d", "7d", "28d")

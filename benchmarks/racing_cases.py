@@ -53,7 +53,7 @@ def case_named(name: str) -> Case:
 
 def _pipeline() -> Case:
     """The flights' training set as `make run-pipeline` makes it, with its train and tune windows."""
-    from headrace.pipeline.runner import open_run
+    from headrace.pipeline.walker import open_run
 
     run = open_run("flights", Path(".headrace/bench-racing"))
     table = pq.read_table(run.folder("training-set") / "training.parquet")

@@ -20,7 +20,14 @@ from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline.monitoring import RETRAIN_EVENT, MonitorReport, draw, link, monitor_window, resource_of
+from headrace.pipeline.operations.monitoring import (
+    RETRAIN_EVENT,
+    MonitorReport,
+    draw,
+    link,
+    monitor_window,
+    resource_of,
+)
 
 log = logging.getLogger("headrace.flows")
 

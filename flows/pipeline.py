@@ -15,8 +15,8 @@ from headrace.app.addresses import addresses, tracking_uri
 from headrace.core.settings import settings
 from headrace.flows.artifacts import publish
 from headrace.pipeline.report import RunReport
-from headrace.pipeline.runner import PipelineRun, open_run
 from headrace.pipeline.stage import StageReport
+from headrace.pipeline.walker import PipelineRun, open_run
 
 log = logging.getLogger("headrace.flows")
 

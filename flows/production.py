@@ -9,9 +9,10 @@ from prefect.cache_policies import NO_CACHE
 
 from headrace.app.context import context_of
 from headrace.flows.artifacts import publish
-from headrace.pipeline import production
+from headrace.pipeline.operations.advance import advance as advance_once
+from headrace.pipeline.production.scoring import score_due
 from headrace.pipeline.report import Artifact
-from headrace.pipeline.runner import PipelineRun
+from headrace.pipeline.walker import PipelineRun
 
 log = logging.getLogger("headrace.flows")
 
@@ -23,7 +24,7 @@ def advance(problem: str = "flights") -> int:
     Returns the number of predictions made.
     """
     context = context_of(problem, None)
-    report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: production.advance(context))()
+    report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: advance_once(context))()
     publish([Artifact(key=f"{_key(report.problem)}-advance", kind="table", data=report.rows())])
     log.info("%d predictions, %d batches refused", report.scored, len(report.refused))
     if report.note:
@@ -35,7 +36,7 @@ def advance(problem: str = "flights") -> int:
 def score(problem: str = "flights") -> int:
     """Predict the rows whose cutoff fell due since the last time. Returns how many."""
     context = context_of(problem, None)
-    count = task(name="score", cache_policy=NO_CACHE, persist_result=False)(lambda: production.score_due(context))()
+    count = task(name="score", cache_policy=NO_CACHE, persist_result=False)(lambda: score_due(context))()
     log.info("%d predictions", count)
     return count
 

@@ -11,7 +11,7 @@ from headrace.app.context import context_of, wall_us
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.pipeline import run_as_tasks
-from headrace.pipeline import retraining
+from headrace.pipeline.operations import retraining
 
 log = logging.getLogger("headrace.flows")
 

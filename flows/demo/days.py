@@ -22,10 +22,11 @@ from headrace.flows.pipeline import run_as_tasks
 from headrace.flows.production import advance
 from headrace.lake.store import Lake
 from headrace.monitor.outbox.outbox import Entry, Outbox
+from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
-from headrace.pipeline.production import feed_step
-from headrace.pipeline.retraining import RETRAIN_STAGES, ask_by_hand
-from headrace.pipeline.runner import PipelineRun
+from headrace.pipeline.operations.retraining import ask_by_hand
+from headrace.pipeline.production.feed import feed_step
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
 from headrace.replay.story import story
 

@@ -17,7 +17,7 @@ import psutil
 
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.runner import PipelineRun, open_run, run_all
+from headrace.pipeline.walker import PipelineRun, open_run, run_all
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty, watermarks

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headrace.pipeline.runner import STAGES
+from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.stage import Stage
 from tests.pipeline.shop import Shop
 from tests.pipeline.test_pipeline_damage import results, run_again

@@ -19,7 +19,8 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from headrace.core.settings import Settings, settings
 from headrace.flows import retrain as module
 from headrace.monitor.outbox.outbox import Entry, Outbox
-from headrace.pipeline.retraining import RETRAIN_STAGES, retrain
+from headrace.pipeline.catalogue import RETRAIN_STAGES
+from headrace.pipeline.operations.retraining import retrain
 from headrace.registry.ledger import Ledger
 from headrace.services.lifecycle import start_services, stop_services
 from headrace.services.local import local_services

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.core.replicas import read_replicas
 from headrace.pipeline.report import RunReport
-from headrace.pipeline.runner import PipelineRun, open_run, run_all
+from headrace.pipeline.walker import PipelineRun, open_run, run_all
 from headrace.registry.client import connect
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.pipeline.candidates import ONE, Candidates, write_carried
+from headrace.pipeline.stages.candidate_matrix import ONE, Candidates, write_carried
 from headrace.synthesis.matrix.incremental import Carried, Past
 from headrace.synthesis.matrix.written import COMPRESSION
 

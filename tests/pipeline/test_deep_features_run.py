@@ -11,7 +11,7 @@ from headrace.core.clock import MINUTE, iso
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import finished_matrix, read_definitions
+from headrace.pipeline.production.feature_matrix import finished_matrix, read_definitions
 from headrace.serving.service import open_service
 from headrace.store.materialise import materialise
 from headrace.store.online import OnlineStore

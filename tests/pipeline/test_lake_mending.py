@@ -11,8 +11,8 @@ from headrace.cli import main
 from headrace.core.replicas import remove_replicas
 from headrace.lake.batch import DamagedBatch
 from headrace.lake.store import Lake
-from headrace.pipeline.mending import mend_lake
-from headrace.pipeline.production import feed_step
+from headrace.pipeline.production.feed import feed_step
+from headrace.pipeline.production.lake_mending import mend_lake
 from tests.pipeline.shop import Shop
 from tests.pipeline.test_pipeline_damage import truncated
 from tests.tiny_problem import write_tiny_problem

@@ -15,9 +15,10 @@ from headrace.core.memory import resident_bytes
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import SELECT, SYNTHESISE
-from headrace.pipeline.runner import open_run
 from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.walker import open_run
 from headrace.schema.table import Source
 from tests.tiny_problem import write_tiny_problem
 

@@ -16,8 +16,8 @@ from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
 from headrace.monitor.outbox.message import of_decision
 from headrace.monitor.report import page as pages
-from headrace.pipeline import window
-from headrace.pipeline.monitoring import draw
+from headrace.pipeline.operations import window
+from headrace.pipeline.operations.monitoring import draw
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace.pipeline.release import _promoted
+from headrace.pipeline.stages.promote import _promoted
 from headrace.registry import aliases, recovery
 from headrace.registry.aliases import Proposal
 from headrace.registry.ledger import Ledger

@@ -14,7 +14,7 @@ from headrace.core.errors import ConflictError
 from headrace.core.fingerprint import file_digest
 from headrace.core.settings import Settings
 from headrace.lake.store import Lake
-from headrace.pipeline.production import advance
+from headrace.pipeline.operations.advance import advance
 from headrace.problems.catalogue import load_problem
 from headrace.services import lifecycle, processes
 from headrace.services import local as services

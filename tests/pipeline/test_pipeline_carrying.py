@@ -13,11 +13,11 @@ from headrace.core.files import read_json, write_json
 from headrace.core.manifest import write_manifest
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
-from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import SYNTHESISE
-from headrace.pipeline.runner import open_run
 from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stages.candidate_matrix import Candidates
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.walker import open_run
 from headrace.schema.table import Source
 from tests.tiny_problem import write_tiny_problem
 

@@ -17,10 +17,10 @@ from headrace.core.fingerprint import fingerprint
 from headrace.core.manifest import write_manifest
 from headrace.lake.store import Lake
 from headrace.pipeline import stage as stage_module
-from headrace.pipeline.carrying import find_past
-from headrace.pipeline.features import _SYNTHESIS
-from headrace.pipeline.runner import PipelineRun, run_all
 from headrace.pipeline.stage import Done, Stage
+from headrace.pipeline.stages.earlier_synthesis import find_past
+from headrace.pipeline.stages.synthesise import _SYNTHESIS
+from headrace.pipeline.walker import PipelineRun, run_all
 from tests.pipeline.shop import Shop, worked
 
 Damage = Callable[[Path], None]

@@ -17,8 +17,9 @@ from headrace.core.files import read_json
 from headrace.core.replicas import remove_replicas
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.runner import STAGES, PipelineRun
+from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.stage import stage_key
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from headrace.core.clock import to_us
 from headrace.lake.store import Lake
-from headrace.pipeline.production import _replay
+from headrace.pipeline.stages.replay import _replay
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of
 from tests.tiny_problem import write_tiny_problem

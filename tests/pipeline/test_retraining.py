@@ -16,10 +16,12 @@ from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake
 from headrace.monitor.alerts.delivery import queued
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline import release
-from headrace.pipeline.features import read_definitions
-from headrace.pipeline.retraining import RETRAIN_STAGES, RetrainReport, ask_by_hand, retrain, walk_stages
-from headrace.pipeline.runner import PipelineRun
+from headrace.pipeline.catalogue import RETRAIN_STAGES
+from headrace.pipeline.operations.retraining import RetrainReport, ask_by_hand, retrain, walk_stages
+from headrace.pipeline.production.champion import champion_bundle
+from headrace.pipeline.production.feature_matrix import read_definitions
+from headrace.pipeline.stages import promote
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger, Record
 from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop
@@ -59,7 +61,7 @@ def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: 
     assert champion is not None
     assert champion.version == "2"
     assert "refresh within the margin" in champion.reason  # left to itself, the search here takes another family
-    bundles = [release.champion_bundle(context_of(turned), one) for one in Ledger(turned.home, "shop").history()]
+    bundles = [champion_bundle(context_of(turned), one) for one in Ledger(turned.home, "shop").history()]
     assert len({(one.family, one.service) for one in bundles}) == 1
     assert turned.versions() == ["1", "2"]
     assert not online_is_empty(turned.home, context_of(turned).problem)  # what it reads is there
@@ -73,7 +75,7 @@ def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_
     standing: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = context_of(standing)
-    monkeypatch.setattr(release, "_gate", lambda *_: _worse())
+    monkeypatch.setattr(promote, "_gate", lambda *_: _worse())
     first = done(standing, ask_by_hand(context, "a whim", now_us=wall_us()).id)
     live(context, 1)
     second = done(standing, ask_by_hand(context, "another whim", now_us=wall_us()).id)
@@ -91,10 +93,10 @@ def test_a_retrain_keeps_the_features_and_family_of_the_champion_unless_it_is_as
 ) -> None:
     context = context_of(standing)
     until = Lake(standing.home, "shop").clock()
-    before = release.champion_bundle(context, _champion(standing))
+    before = champion_bundle(context, _champion(standing))
     refresh = replace(context, until_us=until, recipe_of="1")
     kept = PipelineRun(refresh, RETRAIN_STAGES)
-    monkeypatch.setattr("headrace.pipeline.features.select", _never)
+    monkeypatch.setattr("headrace.pipeline.stages.select.select", _never)
     assert kept.run_stage("select").outputs["service"] == before.service
     assert read_definitions(kept.folder("select") / "definitions.json") == before.definitions
     tried = [trial["config"] for trial in read_json(kept.folder("search") / "trials.json")]

@@ -12,8 +12,8 @@ from headrace.core.clock import DAY, HOUR, SECOND
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.production import quality
-from headrace.pipeline.window import current_window
+from headrace.pipeline.operations.window import current_window
+from headrace.pipeline.production.quality import quality
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service
 from headrace.synthesis.spine.build import build_spine

@@ -9,7 +9,7 @@ import pytest
 
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
-from headrace.pipeline.runner import open_run
+from headrace.pipeline.walker import open_run
 from headrace.problems.catalogue import load_problem
 from headrace.services import local as services
 from tests.tiny_problem import write_tiny_problem

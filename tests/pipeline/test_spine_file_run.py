@@ -15,8 +15,8 @@ from headrace.core.clock import DAY, to_us
 from headrace.core.errors import DataError
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.production import quality
-from headrace.pipeline.window import current_window
+from headrace.pipeline.operations.window import current_window
+from headrace.pipeline.production.quality import quality
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import Service, open_service
 from tests.cli.command import headrace

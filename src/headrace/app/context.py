@@ -9,7 +9,7 @@ from headrace.app.addresses import tracking_uri
 from headrace.core.clock import to_us
 from headrace.core.settings import Settings, settings
 from headrace.pipeline.context import Context
-from headrace.pipeline.runner import open_run
+from headrace.pipeline.walker import open_run
 
 
 def settings_of(home: Path | None) -> Settings:

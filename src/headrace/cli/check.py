@@ -14,7 +14,7 @@ from headrace.evaluate.splits import time_windows
 from headrace.lake.conform import check_label, conform, ignored_columns
 from headrace.lake.feed import known_before
 from headrace.lake.names import check_column_names
-from headrace.pipeline.ingest import history_end
+from headrace.pipeline.production.intake import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.search.searchers import searcher_named

@@ -22,8 +22,8 @@ from headrace.core.files import staged_folder
 from headrace.lake.keys import key_value
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import schemas
-from headrace.pipeline.release import champion_bundle
+from headrace.pipeline.production.champion import champion_bundle
+from headrace.pipeline.production.feature_matrix import schemas
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import LocalEngine

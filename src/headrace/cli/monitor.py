@@ -16,9 +16,9 @@ from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.monitoring import MonitorReport, draw, monitor_window
-from headrace.pipeline.retraining import RetrainReport, ask_by_hand, retrain
-from headrace.pipeline.runner import PipelineRun
+from headrace.pipeline.operations.monitoring import MonitorReport, draw, monitor_window
+from headrace.pipeline.operations.retraining import RetrainReport, ask_by_hand, retrain
+from headrace.pipeline.walker import PipelineRun
 
 
 def monitor_problem(problem: str, home: Path | None) -> None:

@@ -15,9 +15,9 @@ from headrace.app.addresses import tracking_uri
 from headrace.app.context import context_of, settings_of
 from headrace.core.clock import iso
 from headrace.core.settings import byte_size
-from headrace.pipeline.production import advance
+from headrace.pipeline.operations.advance import advance
 from headrace.pipeline.report import RunReport
-from headrace.pipeline.runner import open_run
+from headrace.pipeline.walker import open_run
 
 
 def run_problem(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from headrace.core.files import read_json
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, StageReport
-from headrace.pipeline.training import STUDY_REPORT
+from headrace.pipeline.stages.search import STUDY_REPORT
 
 
 @dataclass(frozen=True, kw_only=True)

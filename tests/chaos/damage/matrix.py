@@ -21,7 +21,7 @@ _PATIENCE_S = 240
 #: Imported once, before the processes of the cases are forked.
 _PRELOAD = [
     "headrace.cli.run", "headrace.cli.status", "headrace.cli.alerts", "headrace.cli.monitor", "headrace.api.app",
-    "headrace.pipeline.runner", "headrace.quality.check", "great_expectations", "mlflow.tracking",
+    "headrace.pipeline.walker", "headrace.quality.check", "great_expectations", "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store", "feast",
     "headrace.store.repo", "headrace.store.offline", "headrace.store.compute", "headrace.store.embedded", "lightgbm",
     "shap", "starlette.testclient", "tests.chaos.damage.case",

@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
-from headrace.pipeline.ingest import ingest
-from headrace.pipeline.monitoring import draw, link
-from headrace.pipeline.retraining import retrain
+from headrace.pipeline.operations.monitoring import draw, link
+from headrace.pipeline.operations.retraining import retrain
+from headrace.pipeline.production.intake import ingest
 from headrace.problems.catalogue import load_problem
 from headrace.services.lifecycle import _record
 from headrace.services.processes import Started

@@ -1,28 +1,20 @@
-"""The training set in memory, the search for a configuration, and the study in MLflow."""
+"""The stage `search`: search for a model configuration on the folds before the gate window."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from headrace.core import parquet
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import Fold, Windows, taught_before, time_folds
-from headrace.models.design import Design, Encoder
 from headrace.models.families import split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.space import Config, Space
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import shares_of, windows_of
 from headrace.pipeline.stage import Done, Needs, Stage, journal_path
+from headrace.pipeline.stages.inputs import load_training_set, shares_of
 from headrace.search.report.page import write_report
 from headrace.search.report.plots import plot_history, plot_importances
 from headrace.search.searchers import searcher_named
@@ -35,48 +27,13 @@ from headrace.search.trial import Trial
 
 #: What a model depends on.
 CODE = ("headrace.models", "headrace.evaluate", "headrace.search")
+
+
 #: What a search leaves for people, in its stage's folder.
 STUDY_REPORT = "report.html"
+
+
 _FIGURES = ("history.png", "importances.png")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingSet:
-    """The training rows in memory: matrix [n, d] by slug, its design, label [n], cutoffs [n], and the windows.
-
-    folds: of the rows before the gate, the last one is (train, tune). before_gate: all that could be learnt from when
-    the gate window begins.
-    """
-
-    matrix: pa.Table
-    encoder: Encoder
-    design: Design
-    label: NDArray[np.float64]
-    cutoffs: NDArray[np.int64]
-    windows: Windows
-    folds: tuple[Fold, ...]
-    before_gate: NDArray[np.int64]
-
-
-def load_training_set(context: Context, needs: Needs) -> TrainingSet:
-    """Read what the training-set stage has written, with the windows and folds of its rows."""
-    table = parquet.read(needs["training-set"].path("training.parquet"))
-    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=["cutoff", "label_known"])
-    matrix = table.drop_columns(["label"])
-    encoder = Encoder.fit(matrix)
-    label, windows = table["label"].to_numpy(), windows_of(context, needs)
-    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
-    classes = label if context.problem.label_expression.binary else None
-    return TrainingSet(
-        matrix=matrix,
-        encoder=encoder,
-        design=encoder.encode(matrix),
-        label=label,
-        cutoffs=cutoffs,
-        windows=windows,
-        folds=time_folds(cutoffs, known, windows, labels=classes),
-        before_gate=taught_before(cutoffs, known, windows.gate_start_us),
-    )
 
 
 def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
@@ -207,43 +164,3 @@ SEARCH = Stage(
 def trials_of(searched: Done) -> tuple[Trial, ...]:
     """The trials of a finished search."""
     return tuple(Trial.from_json(item) for item in read_json(searched.path("trials.json")))
-
-
-def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The study in MLflow: a parent run, a child per trial, the plots."""
-    from headrace.registry.tracking import experiment_of, log_study
-
-    searched = needs["search"]
-    run_id = log_study(
-        context.tracking_uri,
-        context.problem.name,
-        key=_study_name(context, needs),
-        study_name=f"study {searched.facts['key'][:8]}",
-        trials=trials_of(searched),
-        params={"searcher": context.problem.searcher, "trials": searched.facts["trials"], "seed": context.seed},
-        metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
-        tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
-        artifacts=[searched.path(name) for name in (STUDY_REPORT, *_FIGURES, "leaderboard.json")],
-    )
-    return {"run_id": run_id, "experiment_id": experiment_of(context.tracking_uri, context.problem.name)}
-
-
-def _study_name(context: Context, needs: Needs) -> str:
-    # The study's key leaves the budget out: a longer search of the same study is another run for people.
-    return f"{needs['search'].facts['key']}-{needs['search'].facts['trials']}"
-
-
-def _tracked(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.registry.tracking import run_exists
-
-    return run_exists(context.tracking_uri, facts["run_id"])
-
-
-TRACK = Stage(
-    name="track",
-    run=_track,
-    needs=("search", "training-set"),
-    code=("headrace.registry.tracking",),
-    parameters=lambda context: {"server": context.store_identity},
-    standing=_tracked,
-)

@@ -1,4 +1,4 @@
-"""Register the bundle, decide on promotion, fill the online store: the stages with effects outside our folder."""
+"""The stage `promote`: compare the new version with the champion on the gate window and promote or refuse it."""
 
 from __future__ import annotations
 
@@ -12,59 +12,26 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.core.clock import floor_to_tick
-from headrace.core.errors import NotFoundError
 from headrace.core.files import write_json
 from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
-from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import finished_matrix
+from headrace.pipeline.production.champion import champion_bundle
+from headrace.pipeline.production.feature_matrix import finished_matrix
 from headrace.pipeline.stage import Needs, Stage
 from headrace.registry.ledger import Ledger, Record
 
 _log = logging.getLogger(__name__)
 
+
 #: Gate rows that neither model learnt from: with fewer, no comparison.
 _FEWEST = 50
+
+
 _NOT_COMPARABLE = (
     f"not comparable: fewer than {_FEWEST} rows that neither model learnt from. Wait for newer labels, "
     "or promote by hand with `headrace promote`"
-)
-
-
-def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    from headrace.registry.models import register
-
-    refit, evaluated = needs["refit"], needs["evaluate"]
-    version = register(
-        refit.path("bundle"),
-        problem=context.problem.name,
-        metrics=evaluated.facts["metrics"],
-        tracking_uri=context.tracking_uri,
-        root=context.root,
-        run_id=needs["track"].facts["run_id"],
-        tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
-        artifacts=[refit.path("shap_summary.png")],
-        taken=Ledger(context.root, context.problem.name).versions(),
-    )
-    return {"version": str(version)}
-
-
-def _registered(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.registry.models import version_exists
-
-    return version_exists(context.problem.name, facts["version"], context.tracking_uri)
-
-
-REGISTER = Stage(
-    name="register",
-    run=_register,
-    needs=("refit", "evaluate", "track", "training-set", "select"),
-    code=("headrace.registry.models", "headrace.registry.carried", "headrace.registry.pyfunc"),
-    parameters=lambda context: {"store": context.store_identity},
-    standing=_registered,
 )
 
 
@@ -168,21 +135,6 @@ def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: 
     return predictions
 
 
-def champion_bundle(context: Context, champion: Record) -> Bundle:
-    """The champion's bundle, from the registry, its manifest checked."""
-    from headrace.registry.models import download
-
-    name = context.problem.name
-    try:
-        return Bundle.load(download(name, champion.version, context.tracking_uri, context.root))
-    except NotFoundError:
-        raise NotFoundError(
-            f"the champion, version {champion.version}, is neither in MLflow nor in registry/{name}/ any more",
-            where=f"ledger {name}",
-            fix="restore a backup, or put another version in its place: `headrace promote VERSION`",
-        ) from None
-
-
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
     from headrace.registry.aliases import agrees, mirror
@@ -213,33 +165,4 @@ PROMOTE = Stage(
     ),
     parameters=lambda context: {"margin": context.problem.margin},
     standing=_promoted,
-)
-
-
-def _materialise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    from headrace.store.materialise import ahead_note, materialise
-
-    note, tick = ahead_note(context.root, context.problem), current_tick(context)
-    return {"tick_us": tick, "rows": materialise(context.root, context.problem, tick), "note": note}
-
-
-def current_tick(context: Context) -> int:
-    """The last tick on the problem's production clock."""
-    clock = Lake(context.root, context.problem.name).clock()
-    assert clock is not None  # ingest sets it
-    return floor_to_tick(clock, context.problem.tick_us)
-
-
-def _materialised(context: Context, facts: Mapping[str, Any]) -> bool:
-    from headrace.store.materialise import online_is_current
-
-    return online_is_current(context.root, context.problem, current_tick(context))
-
-
-MATERIALISE = Stage(
-    name="materialise",
-    run=_materialise,
-    needs=("publish", "promote", "replay"),
-    code=("headrace.store",),
-    standing=_materialised,
 )

@@ -20,7 +20,7 @@ from headrace.monitor.evidence.columns import MIN_ROWS
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.pipeline.context import Context
-from headrace.pipeline.release import champion_bundle
+from headrace.pipeline.production.champion import champion_bundle
 from headrace.registry.ledger import Record
 from headrace.schema import Every, Problem
 from headrace.synthesis.language.definitions import Aggregate, Definition, Transform

@@ -20,26 +20,13 @@ from headrace.monitor.outbox.lease import held
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import Policy, by_hand
-from headrace.pipeline import production, refresh, release
+from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
-from headrace.pipeline.runner import STAGES, PipelineRun
-from headrace.pipeline.stage import Stage
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
 
 Walk = Callable[[PipelineRun], None]
-
-
-def _stages() -> tuple[Stage, ...]:
-    """The main job without its replay, which is history by now; the online store is filled before the promotion."""
-    left_out = (production.REPLAY.name, release.MATERIALISE.name)
-    instead = {refresh.KEEP.name: refresh.KEEP}
-    kept = [instead.get(stage.name, stage) for stage in STAGES if stage.name not in left_out]
-    at = kept.index(release.PROMOTE)
-    return (*kept[:at], replace(release.MATERIALISE, needs=("publish", "register")), *kept[at:])
-
-
-RETRAIN_STAGES = _stages()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,9 @@ from headrace.core.errors import NotFoundError
 from headrace.core.files import write_json
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.pipeline.features import SELECT, read_definitions
+from headrace.pipeline.production.feature_matrix import read_definitions
 from headrace.pipeline.stage import Needs
+from headrace.pipeline.stages.select import SELECT
 from headrace.synthesis.language.definitions import to_json
 
 
@@ -50,10 +51,10 @@ def _bundle_kept(context: Context) -> Bundle | None:
     return Bundle.load(folder)
 
 
-KEEP = replace(
+REFRESH = replace(
     SELECT,
     run=_keep,
-    code=(*SELECT.code, "headrace.pipeline.features"),
+    code=(*SELECT.code, "headrace.pipeline.stages.select"),
     parameters=lambda context: {
         **SELECT.parameters(context),
         "recipe_of": context.recipe_of,

@@ -21,8 +21,8 @@ from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import Policy, decide
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations.window import Current, Held, current_window, held_to, judge, of_weekdays
 from headrace.pipeline.report import Artifact
-from headrace.pipeline.window import Current, Held, current_window, held_to, judge, of_weekdays
 from headrace.registry.ledger import Ledger
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from headrace.core.errors import CorruptError
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import code_version, fingerprint
 from headrace.lake.store import Snapshot
-from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Done, load
+from headrace.pipeline.stages.candidate_matrix import Candidates
 from headrace.synthesis.language.definitions import from_json
 from headrace.synthesis.matrix.incremental import Past
 

@@ -14,29 +14,13 @@ from typing import Any, TypeVar
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.home import open_home
 from headrace.core.replicas import write_replicas
-from headrace.pipeline import features, fitting, ingest, production, release, training
+from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import RunReport, summarise
 from headrace.pipeline.stage import DamagedStage, Done, Stage, StageReport, run
 from headrace.problems.catalogue import load_problem
 
 _Result = TypeVar("_Result")
-
-STAGES: tuple[Stage, ...] = (
-    ingest.STAGE,
-    features.SYNTHESISE,
-    features.SELECT,
-    features.PUBLISH,
-    features.TRAINING_SET,
-    training.SEARCH,
-    training.TRACK,
-    fitting.EVALUATE,
-    fitting.REFIT,
-    release.REGISTER,
-    release.PROMOTE,
-    production.REPLAY,
-    release.MATERIALISE,
-)
 
 
 class PipelineRun:

@@ -1,0 +1,54 @@
+"""The stages of the main job and of a retrain, in the order they run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headrace.pipeline.stage import Stage
+from headrace.pipeline.stages.evaluate import EVALUATE
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.materialise import MATERIALISE
+from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.stages.publish import PUBLISH
+from headrace.pipeline.stages.refit import REFIT
+from headrace.pipeline.stages.refresh import REFRESH
+from headrace.pipeline.stages.register import REGISTER
+from headrace.pipeline.stages.replay import REPLAY
+from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.track import TRACK
+from headrace.pipeline.stages.training_set import TRAINING_SET
+
+STAGES: tuple[Stage, ...] = (
+    INGEST,
+    SYNTHESISE,
+    SELECT,
+    PUBLISH,
+    TRAINING_SET,
+    SEARCH,
+    TRACK,
+    EVALUATE,
+    REFIT,
+    REGISTER,
+    PROMOTE,
+    REPLAY,
+    MATERIALISE,
+)
+
+#: The main job without its replay. The champion's features take the place of a selection, and the online store is
+#: filled before the promotion: the features are there when the API follows the new champion.
+RETRAIN_STAGES: tuple[Stage, ...] = (
+    INGEST,
+    SYNTHESISE,
+    REFRESH,
+    PUBLISH,
+    TRAINING_SET,
+    SEARCH,
+    TRACK,
+    EVALUATE,
+    REFIT,
+    REGISTER,
+    replace(MATERIALISE, needs=("publish", "register")),
+    PROMOTE,
+)

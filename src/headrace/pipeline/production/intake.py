@@ -1,0 +1,80 @@
+"""Bring batches of rows into the lake: conform, validate, append; a batch that fails goes to quarantine whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.core.errors import DataError
+from headrace.lake import known
+from headrace.lake.conform import conform, ignored_columns, required_columns
+from headrace.lake.names import check_column_names
+from headrace.lake.store import Lake
+from headrace.quality.check import validate_batch
+from headrace.schema import Problem, Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """What became of one table's batch."""
+
+    table: str
+    rows: int
+    batch: str
+    quarantined: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+def ingest(
+    problem: Problem, root: Path, batches: Mapping[str, pa.Table], *, arrival_us: int, bootstrap: bool = False
+) -> tuple[Ingested, ...]:
+    """Bring one batch per table into the lake. Never raises for bad rows: the outcome says what was refused and why."""
+    lake = Lake(root, problem.name)
+    return tuple(
+        _ingest_table(lake, problem, problem.entity_set.table(name), rows, arrival_us=arrival_us, bootstrap=bootstrap)
+        for name, rows in batches.items()
+        if rows.num_rows or bootstrap  # nothing new for a table is no batch; an empty first load is a fault
+    )
+
+
+def _ingest_table(
+    lake: Lake, problem: Problem, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool
+) -> Ingested:
+    ignored = ignored_columns(problem, table)
+    try:
+        check_column_names(problem, table, rows.column_names)
+        required = required_columns(problem, table.name)
+        conformed = conform(table, rows, expected=lake.schema(table.name), required=required, ignored=ignored)
+    except DataError as error:
+        return _quarantine(
+            lake, table, rows, [{"expectation": "conforms to its declaration", "reason": str(error)}], arrival_us
+        )
+    looked_at = conformed.select([name for name in conformed.column_names if name not in ignored])
+    verdict = validate_batch(table, looked_at, lake.root / "quality" / problem.name)
+    if not verdict.success:
+        return _quarantine(lake, table, conformed, verdict.reasons, arrival_us)
+    batch = lake.append(table, conformed, arrival_us=arrival_us, bootstrap=bootstrap)
+    return Ingested(table=table.name, rows=batch.rows, batch=batch.id)
+
+
+def _quarantine(lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str, Any]], arrival_us: int) -> Ingested:
+    path = lake.quarantine(table, rows, arrival_us=arrival_us, reasons=reasons)
+    said = tuple(str(reason.get("reason", reason)) for reason in reasons)
+    return Ingested(table=table.name, rows=rows.num_rows, batch="", quarantined=str(path), reasons=said)
+
+
+def history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
+    """The first instant at which everything in these tables was known (us): the production clock of a problem without
+    a feed, which knows no later time than its data do."""
+    found = [BEFORE_ALL]
+    for name, rows in tables.items():
+        table = problem.entity_set.table(name)
+        instants = [known.row_known(table, rows)]
+        instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
+        found += [int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants]
+    return max(found) + 1

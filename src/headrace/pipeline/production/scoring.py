@@ -1,0 +1,121 @@
+"""Predict the spine rows whose cutoff falls due, and log the predictions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
+
+from headrace.core.clock import iso
+from headrace.core.errors import NotFoundError
+from headrace.core.fingerprint import fingerprint
+from headrace.core.replicas import read_replicas, write_replicas
+from headrace.lake.keys import row_keys
+from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.lake.store import Lake
+from headrace.models.bundle import Bundle
+from headrace.pipeline.context import Context
+from headrace.pipeline.production.champion import champion_bundle
+from headrace.pipeline.production.feature_matrix import finished_matrix
+from headrace.registry.ledger import Ledger, Record
+from headrace.synthesis.language.definitions import row_columns, stored
+from headrace.synthesis.spine.build import build_spine
+
+_log = logging.getLogger(__name__)
+
+
+def score_due(context: Context) -> int:
+    """Predict the spine rows whose cutoff fell due since the last time; how many. Twice at once predicts once.
+
+    Features are read at each cutoff's own tick, as the online store held them then. A prediction's id is made of its
+    row and the model version, so a repeat after a kill writes nothing twice.
+    """
+    problem, root = context.problem, context.root
+    record = Ledger(root, problem.name).champion()
+    if record is None:
+        return 0
+    with FileLock(root / "predictions" / f".{problem.name}.score.lock"):
+        now = Lake(root, problem.name).clock()
+        since = _scored_until(context, record)
+        if now is None or now <= since:
+            return 0
+        count = score_window(context, record, since, now, now)
+        rows = PredictionLog(root, problem.name).scored()
+        write_replicas(_scored_path(context), {"until_us": now, "rows": rows})
+    return count
+
+
+def score_window(context: Context, record: Record, since_us: int, until_us: int, now_us: int) -> int:
+    """Predict and log every spine row with cutoff in [since, until) by one version; how many rows there were."""
+    problem, root = context.problem, context.root
+    snapshot = Lake(root, problem.name).snapshot()
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us)
+    if spine.num_rows:
+        bundle = champion_bundle(context, record)
+        PredictionLog(root, problem.name).append(_predict(context, bundle, record.version, spine, made_us=now_us))
+    return int(spine.num_rows)
+
+
+def _scored_path(context: Context) -> Path:
+    return context.root / "predictions" / f"{context.problem.name}.scored.json"
+
+
+def _scored_until(context: Context, record: Record) -> int:
+    """Where the last scoring ended; at first, and where its rows are gone from the log, where training ended."""
+    try:
+        last = read_replicas(_scored_path(context))
+    except NotFoundError:
+        return record.at_us
+    log, expected = PredictionLog(context.root, context.problem.name), int(last.get("rows", 0))
+    if (found := log.scored()) < expected:
+        _log.warning(
+            "%s holds %d of %d scored predictions: it was lost, or an older one is in its place. What fell due since "
+            "%s is predicted again; answers of the API that are not in it are lost",
+            *(log.path, found, expected, iso(record.at_us)),
+        )
+        return record.at_us
+    return int(last["until_us"])
+
+
+def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *, made_us: int) -> Sequence[Prediction]:
+    problem = context.problem
+    matrix = finished_matrix(context, bundle.service, bundle.definitions, spine)
+    probability = bundle.predict(matrix)
+    keys = row_keys(spine, problem.spine_table.keys)
+    joins = row_keys(spine, problem.join_keys)
+    requested = [item.column for item in row_columns(bundle.definitions) if item.column in spine.column_names]
+    requests = spine.select(list(dict.fromkeys(requested))).to_pylist()
+    features = _plain(matrix)
+    views = sorted({item.entity for item in stored(bundle.definitions)})
+    ticks, cutoffs = spine["tick"].to_pylist(), spine["cutoff"].to_pylist()
+    return [
+        Prediction(
+            id=fingerprint({"row": keys[i], "version": version})[:32],
+            cutoff_us=cutoffs[i],
+            made_us=made_us,
+            model_version=version,
+            join_keys=dict(zip(problem.join_keys, joins[i], strict=True)),
+            request={name: str(value) for name, value in requests[i].items()},
+            features=features[i],
+            ticks=dict.fromkeys(views, ticks[i]),
+            statuses=dict.fromkeys(views, "FRESH"),
+            probability=float(probability[i]),
+            source="score",
+            row_key=keys[i],
+        )
+        for i in range(spine.num_rows)
+    ]
+
+
+def _plain(matrix: pa.Table) -> list[dict[str, float | str | None]]:
+    """Rows as the log keeps them: a missing feature is None, never NaN."""
+    columns = [
+        pc.if_else(pc.is_finite(column), column, None) if pa.types.is_floating(column.type) else column
+        for column in matrix.columns
+    ]
+    rows: list[dict[str, float | str | None]] = pa.table(columns, names=matrix.column_names).to_pylist()
+    return rows
