@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.app.addresses import tracking_uri
 from headrace.cli.backup import back_up, restore_home
 from headrace.core.clock import to_us
 from headrace.core.errors import ConflictError
@@ -17,7 +18,6 @@ from headrace.lake.store import Lake
 from headrace.pipeline.operations.advance import advance
 from headrace.problems.catalogue import load_problem
 from headrace.services import lifecycle, processes
-from headrace.services import local as services
 from headrace.serving.service import open_service
 from headrace.store.online import Age
 from tests.infra.test_lifecycle import web
@@ -108,7 +108,7 @@ def test_a_copy_does_not_use_the_services_of_the_home_that_was_copied(tmp_path: 
         (started,) = lifecycle.recorded(home)
         shutil.copytree(home, copy)
         assert lifecycle.running(copy) == {}
-        assert services.tracking_uri(Settings(home=copy, MLFLOW_TRACKING_URI=None)).startswith("sqlite:")  # type: ignore[call-arg]
+        assert tracking_uri(Settings(home=copy, MLFLOW_TRACKING_URI=None)).startswith("sqlite:")  # type: ignore[call-arg]
         assert lifecycle.stop_services(copy) == []
         assert processes.is_alive(started)
         assert lifecycle.running(home) == {"MLflow": started.url}

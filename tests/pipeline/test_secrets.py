@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from headrace.app.addresses import addresses
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
 from headrace.pipeline.walker import open_run
 from headrace.problems.catalogue import load_problem
-from headrace.services import local as services
 from tests.tiny_problem import write_tiny_problem
 
 SECRET = "hunter22"
@@ -65,7 +65,7 @@ def test_addresses_of_servers_are_shown_without_their_passwords(tmp_path: Path) 
         MLFLOW_TRACKING_URI=f"https://me:{SECRET}@mlflow.example.org",  # type: ignore[call-arg]
         PREFECT_API_URL=f"https://me:{SECRET}@prefect.example.org/api",  # type: ignore[call-arg]
     )
-    assert services.addresses(chosen) == {
+    assert addresses(chosen) == {
         "MLflow": "https://***@mlflow.example.org",
         "Prefect": "https://***@prefect.example.org",
     }
