@@ -89,6 +89,9 @@ docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation site in site/ and check 
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 	@echo "site: site/index.html"
 
+drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/rooms.svg
+	@$(BIN)/python infra/drawing.py docs/images/rooms.svg
+
 chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage every kind of file, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
 	@sed -n '/damage matrix: begin/,/damage matrix: end/p' docs/reliability.md
@@ -206,5 +209,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: docs study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
