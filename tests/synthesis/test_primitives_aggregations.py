@@ -17,9 +17,10 @@ import pytest
 from headrace.core.clock import DAY, HOUR, NEVER
 from headrace.synthesis.language.definitions import Aggregate, from_json, to_json
 from headrace.synthesis.language.values import Ints
-from headrace.synthesis.oracle.aggregations import PRIMITIVES, answer
+from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS, answer
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation
-from headrace.synthesis.primitives.kernels import FAMILIES, Entries, answers
+from headrace.synthesis.primitives.catalogue import aggregate
+from headrace.synthesis.primitives.entries import Entries
 
 EVERY = pytest.mark.parametrize("primitive", AGGREGATIONS.values(), ids=list(AGGREGATIONS))
 CASES = [(p, kind) for p in AGGREGATIONS.values() for kind in (*p.inputs, *(("rows",) if p.rows else ()))]
@@ -100,7 +101,7 @@ def _windows(size: int, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
 
 def said(primitive: Aggregation, case: Case) -> list[Any]:
     """The family's answers as the twin writes them."""
-    found = answers(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
+    found = aggregate(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
     kind = primitive.result
     if kind == "time" or (kind is None and case.entries.instant is not None):
         return [None if value == NEVER else int(value) for value in found]
@@ -136,12 +137,12 @@ def test_a_query_is_answered_by_its_own_entries_alone(primitive: Aggregation, ki
     """Alone, or among others; with later entries, or without: the same bits."""
     for seed in (1, 2, 3):
         case = random_case(kind, seed)
-        together = answers(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
+        together = aggregate(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
         for query in range(len(case.lo)):
             key = case.entries.key[case.lo[query]] if case.lo[query] < len(case.entries.key) else -1
             until = max(case.hi[query], int(np.searchsorted(case.entries.key, key)))
             early = case.entries.take(np.arange(until), case.entries.key[:until])
-            alone = answers(early, case.lo[[query]], case.hi[[query]], [primitive.name])[primitive.name]
+            alone = aggregate(early, case.lo[[query]], case.hi[[query]], [primitive.name])[primitive.name]
             assert np.array_equal(alone[0], together[query], equal_nan=True)
 
 
@@ -149,8 +150,8 @@ def test_a_query_is_answered_by_its_own_entries_alone(primitive: Aggregation, ki
 def test_other_primitives_beside_it_change_no_bit(primitive: Aggregation, kind: str) -> None:
     case = random_case(kind, 5)
     beside = [p.name for p in AGGREGATIONS.values() if kind in p.inputs or (kind == "rows" and p.rows)]
-    alone = answers(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
-    among = answers(case.entries, case.lo, case.hi, beside)[primitive.name]
+    alone = aggregate(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
+    among = aggregate(case.entries, case.lo, case.hi, beside)[primitive.name]
     assert np.array_equal(alone, among, equal_nan=True)
 
 
@@ -181,9 +182,8 @@ def test_one_row_and_ties(primitive: Aggregation, kind: str) -> None:
 
 @EVERY
 def test_the_catalogue_is_whole(primitive: Aggregation) -> None:
-    assert primitive.name in FAMILIES
-    assert primitive.name in PRIMITIVES
-    assert primitive.says
+    assert primitive.name in AGGREGATION_TWINS
+    assert primitive.description
     assert primitive.cost > 0
     assert primitive.inputs
     assert primitive.finish is None or primitive.finish in TRANSFORMS
@@ -207,7 +207,7 @@ def test_a_definition_survives_json(primitive: Aggregation) -> None:
 
 
 def test_nothing_is_computed_that_no_one_declared() -> None:
-    assert set(FAMILIES) == set(PRIMITIVES) == set(AGGREGATIONS)
+    assert set(AGGREGATION_TWINS) == set(AGGREGATIONS)
     assert len(AGGREGATIONS) >= 40
 
 

@@ -204,7 +204,7 @@ def test_a_row_is_finished_by_itself(primitive: TransformPrimitive, kinds: Any) 
 
 @EVERY
 def test_the_catalogue_is_whole(primitive: TransformPrimitive) -> None:
-    assert primitive.says
+    assert primitive.description
     assert primitive.cost > 0
     inputs = tuple(RowColumn(column=f"x{i}", kind=kind) for i, kind in enumerate(primitive.inputs[0]))
     definition = Transform(primitive=primitive.name, inputs=inputs, kind=primitive.result)

@@ -174,7 +174,7 @@ def _of_seed(problem: Problem, name: str, seed: Transform) -> Iterator[Definitio
 def _moves(definition: Definition) -> bool:
     """Whether a transform changes with time alone: aggregated, it would change between two refreshes of a store."""
     return isinstance(definition, Transform) and (
-        transform(definition.primitive).moves or any(map(_moves, definition.inputs))
+        transform(definition.primitive).uses_tick or any(map(_moves, definition.inputs))
     )
 
 

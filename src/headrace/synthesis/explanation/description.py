@@ -21,9 +21,9 @@ def words(definition: Definition, *, whose: str = "this") -> str:
     if isinstance(definition, Aggregate):
         return _aggregate(definition, whose)
     if isinstance(definition, Grouped):
-        by, says = " and ".join(definition.keys), running(definition.primitive).says
+        by, says = " and ".join(definition.keys), running(definition.primitive).description
         return f"of {words(definition.value, whose='its')} among {definition.table} of its {by} up to it: {says}"
-    says = transform(definition.primitive).says
+    says = transform(definition.primitive).description
     inputs = zip("abcdefgh", definition.inputs, strict=False)
     return f"{says}; " + "; ".join(f"{letter} is {words(item, whose=whose)}" for letter, item in inputs)
 

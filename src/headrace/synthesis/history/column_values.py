@@ -15,7 +15,7 @@ from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.language.columns import is_text
 from headrace.synthesis.language.definitions import Condition
 from headrace.synthesis.language.values import Flags, Floats, Ints, categories, instants, numbers, to_arrow
-from headrace.synthesis.primitives.kernels import Entries
+from headrace.synthesis.primitives.entries import Entries
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What each aggregation says, in plain Python: the twin that the engine's families are held against.
 
 A function of what is held, oldest first: [(instant it counts from, value or None), ...]. Exact where it can be
-(fractions); None is missing. One function a primitive, one line in `PRIMITIVES`.
+(fractions); None is missing. One function a primitive, one line in `AGGREGATION_TWINS`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SECOND, _DAY = 1_000_000, 86_400_000_000
 
 def answer(primitive: str, told: Told) -> Any:
     """The value of a primitive; a list where it has several outputs."""
-    return PRIMITIVES[primitive](told)
+    return AGGREGATION_TWINS[primitive](told)
 
 
 def _values(told: Told) -> list[Any]:
@@ -244,7 +244,7 @@ def _trend(told: Told) -> float | None:
     return float(together / spread) if spread else None
 
 
-PRIMITIVES: dict[str, Callable[[Told], Any]] = {
+AGGREGATION_TWINS: dict[str, Callable[[Told], Any]] = {
     "sum": _of_values(lambda x: float(_total(x))),
     "mean": _of_some(_mean),
     "std": _of_values(_std),

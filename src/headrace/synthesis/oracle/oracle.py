@@ -35,8 +35,8 @@ from headrace.synthesis.language.definitions import (
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import grouped_columns, hops, join_columns, used_columns, value_of
 from headrace.synthesis.oracle.aggregations import answer
+from headrace.synthesis.oracle.running import RUNNING_TWINS
 from headrace.synthesis.primitives.finish import finish
-from headrace.synthesis.primitives.running import running
 
 Row = Mapping[str, Any]
 _TYPES = {"categorical": pa.string(), "time": pa.int64()}
@@ -183,7 +183,7 @@ class Truth:
         key = [mine.row[name] for name in definition.keys]
         group = [item for item in held if [item.row[name] for name in definition.keys] == key and item[:2] <= mine[:2]]
         told = [(item.since_us, self.value(table, definition.value, item.row, tick)) for item in group]
-        return None if None in key else running(definition.primitive).twin(told)
+        return None if None in key else RUNNING_TWINS[definition.primitive](told)
 
     def _versions(self, table: Table) -> list[Row]:
         if table.name not in self._rows:

@@ -128,7 +128,7 @@ def moves(definition: Definition) -> bool:
     """Whether a definition changes with time alone."""
     if not isinstance(definition, Transform):
         return False
-    return transform(definition.primitive).moves or any(moves(item) for item in definition.inputs)
+    return transform(definition.primitive).uses_tick or any(moves(item) for item in definition.inputs)
 
 
 def fans_out(problem: Problem, table: str, definition: Definition) -> bool:

@@ -1,4 +1,4 @@
-"""What a family computes over: the entries of one column, and the positions that each query sees of them."""
+"""The input of an aggregation kernel: the entries of one column, and the range of them inside each query's lookback."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ T = TypeVar("T")
 class Entries:
     """Entries [n] of one column, sorted by (key, anchor, order of appending), nulls among them.
 
-    key: entity code, never falling. anchor: the instant that an entry counts from (known time, or event time where the
-    lookback runs on it). At most one of number (NaN missing), code (-1 missing; the rank of its category) and instant
-    (NEVER missing) holds the values; none does where rows themselves are counted. categories: how many codes there are.
+    Attributes:
+        key: entity code [n], ascending.
+        anchor: the instant of each entry in us [n]: known time, or event time where lookbacks are on event time.
+        number: values [n], NaN missing. At most one of number, code and instant is given, none where rows themselves
+            are counted.
+        code: ranks of categories [n], -1 missing.
+        instant: instants in us [n], NEVER missing.
+        categories: how many codes there are.
     """
 
     key: Ints
@@ -31,7 +36,7 @@ class Entries:
     code: Ints | None = None
     instant: Ints | None = None
     categories: int = 0
-    _made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def take(self, entries: Ints, key: Ints) -> Entries:
         """Some entries under new keys."""
@@ -48,16 +53,16 @@ class Entries:
             categories=self.categories,
         )
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
-        """A derived array, made when it is first asked for; every lookback shares it."""
-        if name not in self._made:
-            self._made[name] = make()
-        result: T = self._made[name]
+    def cached(self, name: str, compute: Callable[[], T]) -> T:
+        """A derived value by name, computed at its first use and shared by all lookbacks."""
+        if name not in self._cache:
+            self._cache[name] = compute()
+        result: T = self._cache[name]
         return result
 
     @cached_property
-    def present(self) -> Flags:
-        """Where the value is not null [n]; a row itself always is."""
+    def is_valid(self) -> Flags:
+        """Where the value is not null [n]; true everywhere where rows themselves are counted."""
         if self.number is not None:
             return np.asarray(~np.isnan(self.number))
         if self.code is not None:
@@ -67,32 +72,32 @@ class Entries:
         return np.ones(len(self.key), dtype=np.bool_)
 
     @property
-    def filled(self) -> Entries:
-        """The entries whose value is not null; these themselves if none is."""
-        return self if self._some_filled is None else self._some_filled
+    def valid(self) -> Entries:
+        """The entries whose value is not null; `self` if none is null."""
+        return self if self._without_nulls is None else self._without_nulls
 
     @cached_property
-    def _some_filled(self) -> Entries | None:
-        """None for these themselves: a cache that held them would be a cycle, and what they hold would outlive them."""
-        if self.present.all():
+    def _without_nulls(self) -> Entries | None:
+        """None for `self`: a reference to itself would be a cycle, and its arrays would be freed late."""
+        if self.is_valid.all():
             return None
-        kept = np.flatnonzero(self.present)
-        return self.take(kept, self.key[kept])
+        positions = np.flatnonzero(self.is_valid)
+        return self.take(positions, self.key[positions])
 
     @cached_property
-    def present_before(self) -> Ints:
+    def valid_before(self) -> Ints:
         """How many values that are not null come before each position [n + 1]."""
-        return np.concatenate([[0], np.cumsum(self.present)])
+        return np.concatenate([[0], np.cumsum(self.is_valid)])
 
     @property
     def values(self) -> npt.NDArray[Any]:
-        """Whatever holds the values [n]; ones where rows are counted."""
-        held = (item for item in (self.number, self.code, self.instant) if item is not None)
-        return next(held, np.ones(len(self.key)))
+        """The values [n], as numbers, codes or instants; ones where rows are counted."""
+        arrays = (item for item in (self.number, self.code, self.instant) if item is not None)
+        return next(arrays, np.ones(len(self.key)))
 
     @property
     def missing(self) -> Any:
-        """What stands for a missing value among them."""
+        """The missing value among them: NaN, -1 or NEVER."""
         return np.float64(np.nan) if self.instant is None and self.code is None else np.int64(self._absent)
 
     @property
@@ -101,7 +106,7 @@ class Entries:
 
     @cached_property
     def start(self) -> Ints:
-        """Where the entries of each entry's key begin [n]."""
+        """Position of the first entry of each entry's key [n]."""
         at = np.arange(len(self.key))
         if len(at):
             at[1:][self.key[1:] == self.key[:-1]] = 0
@@ -125,67 +130,78 @@ class Entries:
         return None if self.code is not None else self._ranked[1]
 
     @property
-    def kinds(self) -> int:
+    def n_codes(self) -> int:
         """How many codes there are."""
         return self.categories if self.code is not None else len(self._ranked[1])
 
     @cached_property
     def _ranked(self) -> tuple[Ints, Floats]:
         levels, rank = np.unique(self.x + 0.0, return_inverse=True)
-        there = levels[~np.isnan(levels)]
-        return np.where(rank < len(there), rank, -1).astype(np.int64), there
+        known = levels[~np.isnan(levels)]
+        return np.where(rank < len(known), rank, -1).astype(np.int64), known
 
     def category(self, code: Ints) -> npt.NDArray[Any]:
-        """Codes [...] as what the column holds: themselves, or the numbers that they stand for."""
+        """Codes [...] as values of the column: themselves, or the numbers that they stand for."""
         levels = self.levels
         return code if levels is None else np.concatenate([levels, [np.nan]])[code]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What is asked of entries: positions lo <= i < hi [m] among all, low <= i < high among the filled ones.
+class LookbackRanges:
+    """The range of entries inside each query's lookback, as positions.
 
-    Each query's positions are of one key, and neither end ever falls from one query to the next. mid: a place in each
-    window from which sums run to either side (see `moments`); where none is given, its start.
+    A range's positions are of one key, and neither end decreases from one query to the next. Positions among all
+    entries are `lo_all <= i < hi_all`; positions among the entries that are not null (`valid`) are `lo <= i < hi`.
+
+    Attributes:
+        entries: the entries, nulls among them.
+        lo_all: first position of each range [m].
+        hi_all: end of each range [m].
+        mid_all: a border inside each range [m], from which sums are added up to either side (see `sums`); None: lo_all.
     """
 
     entries: Entries
-    lo: Ints
-    hi: Ints
-    mid: Ints | None = None
+    lo_all: Ints
+    hi_all: Ints
+    mid_all: Ints | None = None
+
+    @property
+    def valid(self) -> Entries:
+        """The entries whose value is not null."""
+        return self.entries.valid
 
     @cached_property
-    def low(self) -> Ints:
-        return self.lo if self.entries.filled is self.entries else self.entries.present_before[self.lo]
+    def lo(self) -> Ints:
+        """First position of each range among the valid entries [m]."""
+        return self._among_valid(self.lo_all)
 
     @cached_property
-    def high(self) -> Ints:
-        return self.hi if self.entries.filled is self.entries else self.entries.present_before[self.hi]
+    def hi(self) -> Ints:
+        """End of each range among the valid entries [m]."""
+        return self._among_valid(self.hi_all)
 
     @cached_property
-    def middle(self) -> Ints:
-        if self.mid is None:
-            return self.low
-        return self.mid if self.entries.filled is self.entries else self.entries.present_before[self.mid]
+    def mid(self) -> Ints:
+        """Border of each range among the valid entries [m]."""
+        return self.lo if self.mid_all is None else self._among_valid(self.mid_all)
+
+    def _among_valid(self, position: Ints) -> Ints:
+        return position if self.entries.valid is self.entries else self.entries.valid_before[position]
 
     @cached_property
     def steps(self) -> tuple[Ints, Ints, Ints]:
-        """The same among the steps from one filled entry to the next: a step stands where it ends."""
-        low = np.minimum(self.low + 1, self.high)
-        return low, np.clip(self.middle + 1, low, self.high), self.high
-
-    @property
-    def filled(self) -> Entries:
-        return self.entries.filled
+        """lo, mid, hi among the steps between neighbouring valid entries; a step has the position of its end."""
+        lo = np.minimum(self.lo + 1, self.hi)
+        return lo, np.clip(self.mid + 1, lo, self.hi), self.hi
 
     @property
     def size(self) -> int:
-        """How many queries."""
-        return len(self.lo)
+        """How many ranges (queries) there are."""
+        return len(self.lo_all)
 
 
-def gather(values: npt.NDArray[Any], at: Ints, there: Flags, missing: Any) -> npt.NDArray[Any]:
-    """values[at] where there is something, else missing."""
+def take_where(values: npt.NDArray[Any], at: Ints, where: Flags, missing: Any) -> npt.NDArray[Any]:
+    """values[at] where a flag is set, else the missing value [m]."""
     if not len(values):
         return np.full(len(at), missing)
-    return np.where(there, values[np.where(there, at, 0)], missing)
+    return np.where(where, values[np.where(where, at, 0)], missing)

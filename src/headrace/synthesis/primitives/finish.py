@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from headrace.core.errors import DataError
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 from headrace.synthesis.language.values import Ints, as_array, instants, numbers, texts, to_arrow
-from headrace.synthesis.primitives import aggregation, transform
+from headrace.synthesis.primitives.catalogue import aggregation, transform
 
 
 def finish(

@@ -17,15 +17,15 @@ def catalogue() -> str:
     aggregations = [
         (
             f"`{item.name}`" + (f", {item.outputs} outputs" if item.outputs > 1 else ""),
-            item.says,
+            item.description,
             ", ".join((*item.inputs, *(("row",) if item.rows else ()))),
             item.finish or "",
         )
         for item in AGGREGATIONS.values()
     ]
-    running = [(f"`{item.name}`", item.says, ", ".join(item.inputs)) for item in RUNNING.values()]
+    running = [(f"`{item.name}`", item.description, ", ".join(item.inputs)) for item in RUNNING.values()]
     transforms = [
-        (f"`{item.name}`", item.says, "; ".join(", ".join(kinds) for kinds in item.inputs))
+        (f"`{item.name}`", item.description, "; ".join(", ".join(kinds) for kinds in item.inputs))
         for item in TRANSFORMS.values()
     ]
     return "\n\n".join(

@@ -18,7 +18,8 @@ from headrace.synthesis.history.rows import Rows
 from headrace.synthesis.history.versions import assertions
 from headrace.synthesis.language.values import Ints
 from headrace.synthesis.planning.plan import ColumnWork, Output
-from headrace.synthesis.primitives.kernels import Entries, answers
+from headrace.synthesis.primitives.catalogue import aggregate
+from headrace.synthesis.primitives.entries import Entries
 
 
 def still_values(
@@ -47,7 +48,7 @@ def _by_known(
     for lookback_us, same in by_lookback(outputs).items():
         names = tuple(dict.fromkeys(output.primitive for output in same))
         lo, mid, hi = (told.at(place) for place in find_bounds(sort, queries, lookback_us))
-        found = answers(held, lo, hi, names, mid)
+        found = aggregate(held, lo, hi, names, mid)
         again = _superseded(told.until, lo, hi, queries)
         if len(again) and cut:
             yield from ((output, None) for output in same if output.primitive in WORN)

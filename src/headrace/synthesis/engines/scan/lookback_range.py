@@ -20,11 +20,8 @@ from headrace.synthesis.history.rows import Rows
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.values import Flags, Ints
 from headrace.synthesis.planning.plan import ColumnWork, Output
-from headrace.synthesis.primitives.aggregations.decay import DECAY
-from headrace.synthesis.primitives.aggregations.trend import TREND
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 
-#: Primitives whose sums run from a key's first entry.
-_FROM_THE_FIRST = frozenset(primitive.name for family in (DECAY, TREND) for primitive in family)
 #: What is the same of all history as of any part of its end that has one.
 _LASTING = frozenset({"last", "last_time"})
 #: A part that would keep more than this share of the rows is not made.
@@ -121,7 +118,11 @@ def those(works: Sequence[ColumnWork], wanted: Callable[[Output], bool]) -> Iter
 
 
 def _bounded(output: Output) -> bool:
-    return output.on == "known" and output.lookback_us is not None and output.primitive not in _FROM_THE_FIRST
+    return (
+        output.on == "known"
+        and output.lookback_us is not None
+        and CATALOGUE.families[output.primitive].reads_only_lookback
+    )
 
 
 def lasts(output: Output) -> bool:

@@ -20,7 +20,8 @@ from headrace.synthesis.engines.scan import sums, sweeps
 from headrace.synthesis.engines.scan.sorting import Queries
 from headrace.synthesis.language.values import Ints
 from headrace.synthesis.primitives import aggregation
-from headrace.synthesis.primitives.kernels import Entries, answers
+from headrace.synthesis.primitives.catalogue import aggregate
+from headrace.synthesis.primitives.entries import Entries
 
 #: Live entries that are written out at a time; those of one query are not parted.
 LIVE_AT_ONCE = 1_000_000
@@ -131,7 +132,7 @@ def stream_answers(
         for _, size, live in live_entries(stream, done):
             high = np.cumsum(size)
             some = stream.entries.take(live, np.repeat(np.arange(len(size)), size))
-            for name, values in answers(some, high - size, high, others).items():
+            for name, values in aggregate(some, high - size, high, others).items():
                 parts[name].append(values)
         found.update({name: np.concatenate(part) for name, part in parts.items()})
     return {name: found[name] for name in names}
@@ -157,7 +158,7 @@ def _sweep(stream: Stream, done: Operations, names: Sequence[str]) -> dict[str, 
         return found
     totals = np.zeros((many, 3), dtype=np.int64)
     true = entries.number == 1.0 if entries.number is not None else np.zeros(len(entries.key), dtype=np.bool_)
-    sweeps.totals(*asked, entries.present, true, totals)
+    sweeps.totals(*asked, entries.is_valid, true, totals)
     if _MOMENTS.keys() & set(names):
         x = entries.x
         same = stream.once("same", lambda: np.unique(x, return_inverse=True)[1].reshape(-1).astype(np.int64))
@@ -170,12 +171,12 @@ def _sweep(stream: Stream, done: Operations, names: Sequence[str]) -> dict[str, 
         found.update({name: table[:, at] for name, at in _EXTREMES.items()})
     if {"num_unique", "mode"} & set(names):
         number, mode = np.full(many, np.nan), np.full(many, -1, dtype=np.int64)
-        sweeps.distinct(*asked, entries.codes, max(entries.kinds, 1), "mode" in names, number, mode)
+        sweeps.distinct(*asked, entries.codes, max(entries.n_codes, 1), "mode" in names, number, mode)
         found.update(num_unique=number, mode=entries.category(mode))
     found["count"] = totals[:, 1].astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         found["percent_true"] = totals[:, 2] / totals[:, 0]
-    for name, wanted in (("last", np.ones(len(entries.key), dtype=np.bool_)), ("last_time", entries.present)):
+    for name, wanted in (("last", np.ones(len(entries.key), dtype=np.bool_)), ("last_time", entries.is_valid)):
         if name in names:
             at = np.empty(many, dtype=np.int64)
             sweeps.last(*asked, *placed, wanted, at)

@@ -6,14 +6,11 @@ something else from then on: only the next one, or for what accumulates all of t
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from headrace.core.clock import NEVER, SECOND
+from headrace.core.clock import NEVER
 from headrace.synthesis.engines.stacked.steps import standing
 from headrace.synthesis.history.column_values import Held
 from headrace.synthesis.history.keys import encode_rows, plain
@@ -23,11 +20,7 @@ from headrace.synthesis.language.columns import clock_of
 from headrace.synthesis.language.definitions import Grouped
 from headrace.synthesis.language.inputs import grouped_columns
 from headrace.synthesis.language.values import Floats, Ints
-from headrace.synthesis.primitives.double_double import add
-from headrace.synthesis.primitives.running import RUNNING
-
-_PREVIOUS, _DIFFERENCE, _SINCE, _COUNT, _SUM, _MEAN, _MAX, _MIN = range(8)
-_NAMES = tuple(RUNNING)
+from headrace.synthesis.primitives.running import RUNNING, running_changes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,75 +98,6 @@ def _walk(row: Ints, group: Ints, known: Ints, until: Ints, x: Floats, primitive
     place = np.concatenate([going, places])
     after = np.repeat([0, 1], [len(going), len(places)])
     order = np.lexsort((place, after, time, group[row[place]]))
-    kind, nothing = _NAMES.index(primitive), np.empty(0, dtype=np.int64)
-    told = (ops[order], time[order], group[row], came, x[row], kind)
-    many = _run(*told, nothing, nothing, np.empty(0))
-    entry, since, value = np.empty(many, dtype=np.int64), np.empty(many, dtype=np.int64), np.empty(many)
-    _run(*told, entry, since, value)
+    entry, since, value = running_changes(ops[order], time[order], group[row], came, x[row], primitive)
     by_entry = np.argsort(entry, kind="stable")
     return entry[by_entry], since[by_entry], value[by_entry]
-
-
-@njit(cache=True, nogil=True)
-def _run(ops: Any, time: Any, group: Any, came: Any, x: Any, kind: int, entry: Any, since: Any, value: Any) -> int:
-    """Write what is said of each entry from when on; returns how many times. With `entry` empty it only counts."""
-    n = len(x)
-    after, ahead = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
-    state = np.zeros((n, 6))
-    tail = before = -1
-    written = 0
-    for o in range(len(ops)):
-        i = ops[o] if ops[o] >= 0 else ~ops[o]
-        if group[i] != before:
-            before, tail = group[i], -1
-        if ops[o] >= 0:
-            ahead[i], after[i] = tail, -1
-            if tail >= 0:
-                after[tail] = i
-            tail = i
-            first = i
-        else:
-            left, first = ahead[i], after[i]
-            if left >= 0:
-                after[left] = first
-            if first >= 0:
-                ahead[first] = left
-            else:
-                tail = left
-        while first >= 0:
-            said = _say(first, ahead[first], came, x, kind, state)
-            if len(entry):
-                entry[written], since[written], value[written] = first, time[o], said
-            written += 1
-            first = after[first] if kind >= _COUNT else -1
-    return written
-
-
-@njit(cache=True, nogil=True)
-def _say(i: int, left: int, came: Any, x: Any, kind: int, state: Any) -> Any:
-    """What is said of entry i, the one before it being `left`. state: rows, values, their sum (two parts), max, min."""
-    if kind < _COUNT:
-        if left < 0:
-            return math.nan
-        if kind == _SINCE:
-            return (came[i] - came[left]) / SECOND
-        return x[left] if kind == _PREVIOUS else x[i] - x[left]
-    if left >= 0:
-        state[i] = state[left]
-    else:
-        state[i] = 0.0
-        state[i, 4], state[i, 5] = -math.inf, math.inf
-    state[i, 0] += 1.0
-    if kind == _COUNT:
-        return float(state[i, 0])
-    if math.isnan(x[i]):
-        return math.nan
-    state[i, 1] += 1.0
-    state[i, 2], state[i, 3] = add(state[i, 2], state[i, 3], x[i], 0.0)
-    state[i, 4], state[i, 5] = max(state[i, 4], x[i]), min(state[i, 5], x[i])
-    if kind == _MAX:
-        return float(state[i, 4])
-    if kind == _MIN:
-        return float(state[i, 5])
-    total = state[i, 2] + state[i, 3]
-    return float(total) if kind == _SUM else float(total / state[i, 1])

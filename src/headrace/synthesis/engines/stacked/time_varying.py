@@ -32,7 +32,7 @@ from headrace.synthesis.language.definitions import Aggregate, Definition, Direc
 from headrace.synthesis.language.inputs import Hop, hops, join_columns, moving, relative, used_columns
 from headrace.synthesis.language.values import Flags, Ints
 from headrace.synthesis.planning.plan import ColumnWork, Group, Output, as_aggregate, fans_out, make_plan
-from headrace.synthesis.primitives.kernels import answers
+from headrace.synthesis.primitives.catalogue import aggregate
 
 _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 
@@ -265,7 +265,7 @@ class _Batch:
                 entries = entries_of(values, place, query[place], stream.entries.anchor[live][place])
                 for output in same:
                     parts[output.slug].append(
-                        said(output, answers(entries, low, high, names)[output.primitive], values)
+                        said(output, aggregate(entries, low, high, names)[output.primitive], values)
                     )
             for output in same:
                 yield output, Held.joined(parts[output.slug])

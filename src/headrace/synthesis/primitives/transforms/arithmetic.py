@@ -22,10 +22,9 @@ def _difference(inputs: list[Any], _ticks_us: Ints) -> Floats:
 ARITHMETIC = (
     TransformPrimitive(
         name="difference",
-        says="a - b; of instants in seconds",
+        description="a - b; of instants in seconds",
         inputs=(NUMBERS, TIMES),
         compute=_difference,
-        tier=0,
     ),
     of_numbers("sum", "a + b", np.add, (NUMBERS,)),
     of_numbers("product", "a * b", np.multiply, (NUMBERS,)),

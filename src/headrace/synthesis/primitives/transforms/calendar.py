@@ -117,22 +117,22 @@ def _working(at: Ints) -> npt.NDArray[Any]:
 
 
 def _cyclic() -> Iterator[TransformPrimitive]:
-    for name, (says, share) in _CIRCLES.items():
+    for name, (description, share) in _CIRCLES.items():
         for curve, function in (("sine", np.sin), ("cosine", np.cos)):
             yield of_instants(
                 f"{name}_{curve}",
-                f"{curve} of {says} of a, a full circle each",
+                f"{curve} of {description} of a, a full circle each",
                 lambda at, share=share, function=function: function(2 * np.pi * share(at)),
                 cost=0.3,
             )
 
 
 CALENDAR = (
-    *(of_instants(name, says, read, tier=0) for name, (says, read) in _NUMBERS.items()),
-    *(of_instants(name, says, read, result="boolean", tier=0) for name, (says, read) in _TRUTHS.items()),
+    *(of_instants(name, description, read) for name, (description, read) in _NUMBERS.items()),
+    *(of_instants(name, description, read, result="boolean") for name, (description, read) in _TRUTHS.items()),
     TransformPrimitive(
         name="part_of_day",
-        says=f"{', '.join(_PARTS_OF_DAY)}: a quarter of the day of a each, from midnight",
+        description=f"{', '.join(_PARTS_OF_DAY)}: a quarter of the day of a each, from midnight",
         inputs=(TIME,),
         compute=_part_of_day,
         result="categorical",

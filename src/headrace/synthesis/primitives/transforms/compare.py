@@ -33,16 +33,18 @@ def _ordered(name: str, sign: str, holds: Callable[[Any, Any], Any]) -> Transfor
         return np.where(gone, np.nan, np.asarray(holds(*inputs), dtype=np.float64))
 
     return TransformPrimitive(
-        name=name, says=f"whether a {sign} b", inputs=(NUMBERS, TIMES), compute=compute, result="boolean"
+        name=name, description=f"whether a {sign} b", inputs=(NUMBERS, TIMES), compute=compute, result="boolean"
     )
 
 
-def _same(name: str, says: str, *, alike: bool) -> TransformPrimitive:
+def _same(name: str, description: str, *, alike: bool) -> TransformPrimitive:
     def compute(inputs: list[Any], _ticks_us: Ints) -> Floats:
         equal = pc.equal(*inputs).cast("int8").cast("float64").to_numpy(zero_copy_only=False)
         return np.asarray(equal if alike else 1.0 - equal, dtype=np.float64)
 
-    return TransformPrimitive(name=name, says=says, inputs=(_CATEGORIES,), compute=compute, result="boolean", cost=0.5)
+    return TransformPrimitive(
+        name=name, description=description, inputs=(_CATEGORIES,), compute=compute, result="boolean", cost=0.5
+    )
 
 
 def _is_null(inputs: list[Any], _ticks_us: Ints) -> Floats:
@@ -63,7 +65,7 @@ COMPARE = (
     of_numbers("not", "whether not a", lambda a: a == 0, (("boolean",),), result="boolean"),
     TransformPrimitive(
         name="is_null",
-        says="whether a is missing",
+        description="whether a is missing",
         inputs=tuple((kind,) for kind in _KINDS),
         compute=_is_null,
         result="boolean",

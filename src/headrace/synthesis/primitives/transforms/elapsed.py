@@ -20,18 +20,15 @@ def _decay(life: str) -> TransformPrimitive:
 
     return TransformPrimitive(
         name=f"decay_{life}",
-        says=f"what is left at the tick of a, as of b, with a half life of {life}",
+        description=f"what is left at the tick of a, as of b, with a half life of {life}",
         inputs=(("numeric", "time"),),
         compute=compute,
-        moves=True,
-        tier=0,
+        uses_tick=True,
     )
 
 
 ELAPSED = (
-    of_instants(
-        "time_since", "seconds from a to the tick", lambda at, tick: (tick - at) / SECOND, at_tick=True, tier=0
-    ),
+    of_instants("time_since", "seconds from a to the tick", lambda at, tick: (tick - at) / SECOND, at_tick=True),
     of_instants("hours_since", "hours from a to the tick", lambda at, tick: (tick - at) / HOUR, at_tick=True),
     of_instants("days_since", "days from a to the tick", lambda at, tick: (tick - at) / DAY, at_tick=True),
     of_instants(

@@ -7,9 +7,9 @@ import numpy as np
 from headrace.synthesis.primitives.transform import of_numbers
 
 NUMERIC = (
-    of_numbers("log", "log(1 + a), of a >= 0", lambda a: np.log1p(np.where(a >= 0, a, np.nan)), tier=2),
+    of_numbers("log", "log(1 + a), of a >= 0", lambda a: np.log1p(np.where(a >= 0, a, np.nan))),
     of_numbers("signed_log", "log(1 + |a|) with the sign of a", lambda a: np.sign(a) * np.log1p(np.abs(a))),
-    of_numbers("square_root", "root of a, of a >= 0", np.sqrt, tier=2),
+    of_numbers("square_root", "root of a, of a >= 0", np.sqrt),
     of_numbers("cube_root", "cube root of a", np.cbrt),
     of_numbers("square", "a * a", np.square),
     of_numbers("exponential", "e^a", np.exp),

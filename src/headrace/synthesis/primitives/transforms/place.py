@@ -40,9 +40,7 @@ def _same(a: Floats, b: Floats, c: Floats, d: Floats) -> npt.NDArray[np.bool_]:
 
 
 PLACE = (
-    of_numbers(
-        "haversine", "km from (a, b) to (c, d) along the great circle", _haversine, (_TWO_PLACES,), cost=1.0, tier=0
-    ),
+    of_numbers("haversine", "km from (a, b) to (c, d) along the great circle", _haversine, (_TWO_PLACES,), cost=1.0),
     of_numbers(
         "manhattan", "km from (a, b) to (c, d) along a meridian and a parallel", _manhattan, (_TWO_PLACES,), cost=2.0
     ),

@@ -21,13 +21,15 @@ _LONGITUDE = rf"^\s*\(?\s*{_NUMBER}\s*,\s*(?P<found>{_NUMBER})\s*\)?\s*$"
 
 
 def _of_text(
-    name: str, says: str, read: Callable[[pa.Array], Any], inputs: Any = (TEXT,), result: Any = "numeric"
+    name: str, description: str, read: Callable[[pa.Array], Any], inputs: Any = (TEXT,), result: Any = "numeric"
 ) -> TransformPrimitive:
     def compute(given: list[pa.Array], _ticks_us: Ints) -> Any:
         found = read(given[0])
         return found if result == "categorical" else numbers(found)
 
-    return TransformPrimitive(name=name, says=says, inputs=inputs, compute=compute, result=result, cost=3.0)
+    return TransformPrimitive(
+        name=name, description=description, inputs=inputs, compute=compute, result=result, cost=3.0
+    )
 
 
 def _count(pattern: str) -> Callable[[pa.Array], pa.Array]:

@@ -1,0 +1,80 @@
+"""A family of aggregations from outside: one object, then engines, oracle and enumeration know it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from headrace.core.errors import DeclarationError
+from headrace.synthesis.candidates.requested import requested_definitions
+from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.extensions import register
+from headrace.synthesis.language.definitions import Aggregate
+from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
+from headrace.synthesis.oracle.oracle import Oracle
+from headrace.synthesis.primitives.aggregation import NUMBER, Aggregation, AggregationFamily, Observations
+from headrace.synthesis.primitives.aggregations.sums import range_sums
+from headrace.synthesis.primitives.catalogue import AGGREGATIONS, CATALOGUE
+from headrace.synthesis.primitives.entries import LookbackRanges
+from tests.synthesis.synthesis_definitions import one
+from tests.synthesis.synthesis_random import random_queries, random_world
+from tests.synthesis.synthesis_world import problem
+from tests.synthesis.test_stacked_against_oracle import assert_close
+
+
+def _kernel(ranges: LookbackRanges, names: frozenset[str]) -> dict[str, Any]:
+    squares = np.square(ranges.valid.x)
+    return dict.fromkeys(names, range_sums(squares, ranges.lo, ranges.mid, ranges.hi)[1])
+
+
+def _twin(observations: Observations) -> float | None:
+    values = [value for _, value in observations if value is not None]
+    return sum(value * value for value in values) / len(values) if values else None
+
+
+MEAN_SQUARE = Aggregation(name="mean_square", description="the mean of their squares", inputs=NUMBER, twin=_twin)
+FAMILY = AggregationFamily(name="squares", aggregations=(MEAN_SQUARE,), kernel=_kernel)
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    register(FAMILY)
+    yield
+    for by_name in (CATALOGUE.aggregations, CATALOGUE.families, AGGREGATION_TWINS):
+        by_name.pop("mean_square")  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("registered")
+def test_engine_and_oracle_agree_on_it() -> None:
+    definitions = [
+        one("customer", "orders", ("customer",), "amount", "mean_square", span) for span in (None, 3_600_000)
+    ]
+    snapshot, keys = random_world(3), random_queries(3, most=8)
+    ours = LocalEngine().compute(problem, definitions, keys, snapshot)
+    assert_close(ours, Oracle().compute(problem, definitions, keys, snapshot))
+    assert ours[definitions[0].slug].null_count < ours.num_rows
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_problem_can_request_it() -> None:
+    kinds = {("orders", "amount"): "numeric"}
+    requested = requested_definitions(replace(problem, primitives=("mean_square",)), kinds)
+    assert {item.primitive for item in requested if isinstance(item, Aggregate)} == {"mean_square"}
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_same_family_again_changes_nothing_and_another_of_its_name_is_refused() -> None:
+    register(FAMILY)
+    with pytest.raises(DeclarationError, match="another aggregation primitive 'mean_square'"):
+        register(replace(FAMILY, name="others"))
+    assert CATALOGUE.families["mean_square"] is FAMILY
+
+
+def test_without_a_twin_it_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="mean_square without a twin"):
+        register(replace(FAMILY, aggregations=(replace(MEAN_SQUARE, twin=None),)))
+    assert "mean_square" not in AGGREGATIONS
