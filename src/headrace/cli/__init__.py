@@ -1,4 +1,4 @@
-"""The `headrace` command. Only names and help live here; each command loads what it needs when it runs."""
+"""The `headrace` command: its subcommands, options and help. A subcommand imports its code when it runs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="From relational, time-stamped tables to a model in production, kept fresh.",
+    help="From relational, time-stamped tables to a model in production that stays up to date.",
 )
 
-ProblemArgument = Annotated[str, typer.Argument(help="a built-in problem, or the path of a problem file")]
-HomeOption = Annotated[Path | None, typer.Option("--home", help="state folder (default .headrace, or HEADRACE_HOME)")]
+ProblemArgument = Annotated[str, typer.Argument(help="name of a built-in problem, or path of a problem file")]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
+]
 
 
 @app.command()
 def run(
     problem: ProblemArgument = "flights",
-    trials: Annotated[int | None, typer.Option(help="size of the search")] = None,
-    seed: Annotated[int | None, typer.Option(help="seed of the search and the selection")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="what synthesis may hold of memory, such as 2GB")] = None,
+    trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
+    seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
     home: HomeOption = None,
 ) -> None:
-    """Do the whole main job without an orchestrator: ingest to deployed model."""
+    """Run every stage of the main job without Prefect, from raw tables to a served model."""
     from headrace.cli.run import run_problem
 
     run_problem(problem, home, trials=trials, seed=seed, max_memory=max_memory)
@@ -39,7 +41,7 @@ def run(
 
 @app.command()
 def check(problem: ProblemArgument = "flights") -> None:
-    """Say what is wrong with a problem before anything runs."""
+    """Check a problem's declaration and its sources; list every fault before anything runs."""
     from headrace.cli.check import check_problem
 
     check_problem(problem)
@@ -48,7 +50,7 @@ def check(problem: ProblemArgument = "flights") -> None:
 @app.command()
 def status(
     problem: ProblemArgument = "flights",
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     home: HomeOption = None,
 ) -> None:
     """Show the champion, the last run and the production clock."""
@@ -59,12 +61,12 @@ def status(
 
 @app.command()
 def promote(
-    version: Annotated[str, typer.Argument(help="a registered model version")],
-    problem: Annotated[str, typer.Option(help="the problem's name or file")] = "flights",
-    reason: Annotated[str, typer.Option(help="why, for the ledger")] = "promoted by hand",
+    version: Annotated[str, typer.Argument(help="number of a registered model version")],
+    problem: Annotated[str, typer.Option(help="name of a built-in problem, or path of a problem file")] = "flights",
+    reason: Annotated[str, typer.Option(help="reason to record in the ledger")] = "promoted by hand",
     home: HomeOption = None,
 ) -> None:
-    """Make a registered version the champion by hand."""
+    """Make a registered model version the champion."""
     from headrace.cli.release import promote_version
 
     promote_version(problem, version, reason, home)
@@ -72,10 +74,10 @@ def promote(
 
 @app.command()
 def rollback(
-    problem: Annotated[str, typer.Option(help="the problem's name or file")] = "flights",
+    problem: Annotated[str, typer.Option(help="name of a built-in problem, or path of a problem file")] = "flights",
     home: HomeOption = None,
 ) -> None:
-    """Bring the previous champion back; the present one is barred from returning by itself."""
+    """Make the previous champion the champion again, and bar the present one from automatic promotion."""
     from headrace.cli.release import roll_back
 
     roll_back(problem, home)
@@ -84,10 +86,10 @@ def rollback(
 @app.command()
 def advance(
     problem: ProblemArgument = "flights",
-    steps: Annotated[int, typer.Option(min=1, help="how many steps of the feed")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="number of steps of the feed")] = 1,
     home: HomeOption = None,
 ) -> None:
-    """Move a replayed problem's production clock: ingest, score what fell due, refresh the online store."""
+    """Advance a replayed problem: ingest the next batch, predict the rows that are due, refresh the online store."""
     from headrace.cli.run import advance_problem
 
     advance_problem(problem, steps, home)
@@ -95,7 +97,7 @@ def advance(
 
 @app.command()
 def monitor(problem: ProblemArgument = "flights", home: HomeOption = None) -> None:
-    """Look at the last window of production: what drifted, how good it was, and what is to be done."""
+    """Evaluate the last window of production: test for drift, measure quality, and decide whether to retrain."""
     from headrace.cli.monitor import monitor_problem
 
     monitor_problem(problem, home)
@@ -105,13 +107,13 @@ def monitor(problem: ProblemArgument = "flights", home: HomeOption = None) -> No
 def retrain(
     problem: ProblemArgument = "flights",
     decision: Annotated[
-        str | None, typer.Option(help="a decision's id; left out: what is owed, or one by hand")
+        str | None, typer.Option(help="id of a decision (default: the open decision, else a new one)")
     ] = None,
-    reason: Annotated[str, typer.Option(help="why, where it is by hand")] = "asked for by hand",
-    reselect: Annotated[bool, typer.Option("--reselect", help="by hand, with features and family chosen anew")] = False,
+    reason: Annotated[str, typer.Option(help="reason to record for a new decision")] = "asked for by hand",
+    reselect: Annotated[bool, typer.Option("--reselect", help="select features and model family again")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Train the champion's features on the history until now; promote the challenger unless it is worse."""
+    """Train the champion's features on the history until now, and promote the new version if the gate accepts it."""
     from headrace.cli.monitor import retrain_problem
 
     retrain_problem(problem, decision, reason, home, reselect=reselect)
@@ -120,11 +122,11 @@ def retrain(
 @app.command()
 def alerts(
     problem: ProblemArgument = "flights",
-    retry: Annotated[bool, typer.Option("--retry", help="send what has not arrived yet, now")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="send undelivered alerts now")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Show what drift monitoring decided and told, and what did not get through."""
+    """Show the decisions of drift monitoring, the alerts sent, and failed deliveries."""
     from headrace.cli.alerts import show_alerts
 
     show_alerts(problem, home, retry=retry, as_json=as_json)
@@ -133,15 +135,19 @@ def alerts(
 @app.command(name="explain-feature")
 def explain_feature(
     problem: ProblemArgument,
-    feature: Annotated[str, typer.Argument(help="a feature's name, or its column in the training set")],
-    given: Annotated[list[str] | None, typer.Argument(help="with --at: entity=value, as in tailnum=N14228")] = None,
-    row: Annotated[str | None, typer.Option(help="key of the row (columns of a composite key by commas)")] = None,
-    at: Annotated[str | None, typer.Option(help="a cutoff, as in 2013-05-01T12:00:00Z, in place of a row")] = None,
-    most: Annotated[int, typer.Option(min=0, help="how many raw rows of each aggregate are shown")] = 20,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    feature: Annotated[str, typer.Argument(help="name of a feature, or its column in the training set")],
+    given: Annotated[
+        list[str] | None, typer.Argument(help="with --at: an entity's key, such as tailnum=N14228")
+    ] = None,
+    row: Annotated[
+        str | None, typer.Option(help="key of a spine row (values of a composite key separated by commas)")
+    ] = None,
+    at: Annotated[str | None, typer.Option(help="a cutoff such as 2013-05-01T12:00:00Z, instead of a row")] = None,
+    most: Annotated[int, typer.Option(min=0, help="number of raw rows to show for each aggregation")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Unfold a feature at one row: its value, what it is made from, the raw rows and which of them counted."""
+    """Explain a feature's value at one row: its inputs, and the raw rows that were included or excluded."""
     from headrace.cli.explain import explain_feature as explain
 
     explain(problem, feature, given or (), home, row=row, at=at, most=most, as_json=as_json)
@@ -150,13 +156,13 @@ def explain_feature(
 @app.command()
 def late(
     problem: ProblemArgument = "flights",
-    since: Annotated[str | None, typer.Option(help="only what arrived from this instant on")] = None,
-    grace: Annotated[str | None, typer.Option(help="what came no later than this was in time, as in 1h")] = None,
-    out: Annotated[Path | None, typer.Option(help="a new folder for the changed rows, as Parquet")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    since: Annotated[str | None, typer.Option(help="only rows that arrived at or after this instant")] = None,
+    grace: Annotated[str | None, typer.Option(help="delay that does not count as late, such as 1h")] = None,
+    out: Annotated[Path | None, typer.Option(help="new folder to write the changed rows to, as Parquet")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Say which past training rows would have been different had late and corrected data been known in time."""
+    """List the past training rows that late or corrected data would have changed, and by how much."""
     from headrace.cli.late import show_late
 
     show_late(problem, home, since=since, grace=grace, out=out, as_json=as_json)
@@ -167,7 +173,7 @@ def up(
     problem: ProblemArgument = "flights",
     home: HomeOption = None,
 ) -> None:
-    """Start the Prefect server, MLflow, a worker with live schedules and the prediction API in the background."""
+    """Start the Prefect server, MLflow, a worker with schedules, and the prediction API in the background."""
     from headrace.cli.services import up as start
 
     # Services run in the checkout's folder: a problem's file is found from there only by its whole path.
@@ -176,7 +182,7 @@ def up(
 
 @app.command()
 def down(home: HomeOption = None) -> None:
-    """Stop exactly what `up` started."""
+    """Stop the services that `up` started."""
     from headrace.cli.services import down as stop
 
     stop(home)
@@ -184,13 +190,15 @@ def down(home: HomeOption = None) -> None:
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="the archive to write, as in backup.tar.gz; none is overwritten")],
+    file: Annotated[
+        Path, typer.Argument(help="archive to write, such as backup.tar.gz; an existing file is not overwritten")
+    ],
     without_caches: Annotated[
-        bool, typer.Option("--without-caches", help="leave out what a run makes again: stages' outputs")
+        bool, typer.Option("--without-caches", help="omit outputs of stages, which a run recomputes")
     ] = False,
     home: HomeOption = None,
 ) -> None:
-    """Write everything of the home into one file, consistent while services run."""
+    """Write the state folder into one archive; services may keep running."""
     from headrace.cli.backup import back_up
 
     back_up(file, home, without_caches=without_caches)
@@ -198,10 +206,10 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(help="an archive that `headrace backup` wrote")],
+    file: Annotated[Path, typer.Argument(help="archive that `headrace backup` wrote")],
     home: HomeOption = None,
 ) -> None:
-    """Make a new home from a backup, here or at another path; a home that holds anything is refused."""
+    """Create a state folder from a backup; a folder that is not empty is refused."""
     from headrace.cli.backup import restore_home
 
     restore_home(file, home)
