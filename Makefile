@@ -35,55 +35,55 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --gener
 
 ##@ The two commands
 
-run-pipeline: $(STAMP) ## Raw tables to a served model: ingest, synthesise, store, search, register, serve
+run-pipeline: $(STAMP) ## Run the main job: raw tables to a served model
 	@$(BIN)/python -m headrace.flows run $(PROBLEM)
 
-test: $(STAMP) ## The fast suite (what CI runs)
+test: $(STAMP) ## Run the fast tests (as CI does)
 	@$(BIN)/python -m pytest
 
 ##@ Production on this machine
 
-up: $(STAMP) ## Start Prefect, MLflow, the worker and the prediction API; print their addresses
+up: $(STAMP) ## Start Prefect, MLflow, a worker and the prediction API; print their addresses
 	@$(BIN)/headrace up $(PROBLEM)
 
-down: $(STAMP) ## Stop exactly what `make up` started
+down: $(STAMP) ## Stop the services that `make up` started
 	@$(BIN)/headrace down
 
-status: $(STAMP) ## Champion, last run, production clock
+status: $(STAMP) ## Show the champion, the last run and the production clock
 	@$(BIN)/headrace status $(PROBLEM)
 
-deploy: $(STAMP) ## Register the flows' schedules on the Prefect server that is up
+deploy: $(STAMP) ## Register the flows' schedules on the running Prefect server
 	@$(BIN)/python -m headrace.flows deploy $(PROBLEM)
 
-serve: $(STAMP) ## The prediction API in the foreground
+serve: $(STAMP) ## Run the prediction API in the foreground
 	@$(BIN)/python -m headrace.api --problem $(PROBLEM)
 
-plan: $(STAMP) ## What `make apply` would change in the feature store (feast plan)
+plan: $(STAMP) ## Show what `make apply` would change in the feature store (feast plan)
 	@cd feature_repo && $(FEAST) plan
 
 apply: $(STAMP) ## Apply the published definitions to the feature store (feast apply)
 	@cd feature_repo && $(FEAST) apply
 
-drift-demo: $(STAMP) ## The whole loop live on a replayed feed, May into July, in ten minutes (QUICK=1, FRESH=1)
+drift-demo: $(STAMP) ## Demonstrate monitoring and retraining on a replayed feed, in ten minutes (QUICK=1, FRESH=1)
 	@$(BIN)/python -m headrace.flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
 
 ##@ Working on Headrace
 
-setup: $(STAMP) ## Make .venv from the hashed lock (every other target does so by itself)
+setup: $(STAMP) ## Create .venv from the hashed lock (other targets do this when needed)
 
-lint: $(STAMP) style types contracts ## All that is checked without running: style, types, import contracts
+lint: $(STAMP) style types contracts ## Run all static checks: style, types, import contracts
 
-style: $(STAMP) ## ruff: rules and formatting
+style: $(STAMP) ## Check rules and formatting with ruff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: $(STAMP) ## mypy --strict
+types: $(STAMP) ## Check types with mypy --strict
 	@$(BIN)/mypy
 
-contracts: $(STAMP) ## Which room may import which
+contracts: $(STAMP) ## Check the import contracts between rooms
 	@$(BIN)/lint-imports
 
-docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation site in site/ and check its links
+docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation in site/ and check its links
 	@mkdir -p build/docs
 	@$(BIN)/python -m typer headrace.cli utils docs --name headrace --title Command --output build/docs/command.md >/dev/null
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
@@ -92,62 +92,62 @@ docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation site in site/ and check 
 drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/rooms.svg
 	@$(BIN)/python infra/drawing.py docs/images/rooms.svg
 
-chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage every kind of file, fill the disk; write the table of docs/reliability.md
+chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage files, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
 	@sed -n '/damage matrix: begin/,/damage matrix: end/p' docs/reliability.md
 
-test-chaos: chaos ## The same as `make chaos`
+test-chaos: chaos ## Same as `make chaos`
 
 security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
 	@echo "report: security-report/report.html"
 
-feast-conformance: $(STAMP) ## Feast's universal online tests against our online store and its SQLite (FEAST_SOURCE=a checkout of Feast)
+feast-conformance: $(STAMP) ## Run Feast's universal online tests on our online store and on SQLite (FEAST_SOURCE=a checkout)
 	@$(BIN)/python -m tests.conformance.universal $(if $(FEAST_SOURCE),--source $(FEAST_SOURCE))
 
-bench-pipeline: $(STAMP) ## Overhead of the pipeline outside the stages' own work
+bench-pipeline: $(STAMP) ## Measure the pipeline's overhead outside the stages' own work
 	@$(BIN)/python -m benchmarks.bench_pipeline
 
-bench-drift: $(STAMP) ## False alarms, detection of planted shifts, and speed of the drift evidence
+bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests
 	@$(BIN)/python -m benchmarks.bench_drift
 
-bench-racing: $(BENCH_STAMP) ## CPU that racing saves on live training, and studies beside Hyperopt by hand (QUICK=1: minutes)
+bench-racing: $(BENCH_STAMP) ## Measure the CPU time that racing saves, and compare studies with Hyperopt (QUICK=1: minutes)
 	@$(BENCH) -m benchmarks.bench_racing
 
-bench-search: $(BENCH_STAMP) ## Searchers beside Hyperopt, Optuna and SMAC3 on tables of real trainings (QUICK=1: minutes)
+bench-search: $(BENCH_STAMP) ## Compare the searchers with Hyperopt, Optuna and SMAC3 on real trainings (QUICK=1: minutes)
 	@$(BENCH) -m benchmarks.bench_search
 
-study-example: $(BENCH_STAMP) ## The article's example: fifty trials beside the whole grid of 600 (QUICK=1, SEEDS=3; resumes)
+study-example: $(BENCH_STAMP) ## Compare fifty trials with the complete grid of 600 (QUICK=1, SEEDS=3; resumes)
 	@$(BENCH) -m benchmarks.study_example
 
-bench-tables: $(BENCH_STAMP) ## Evaluate the surrogate benchmark's configurations again (hours; resumes where it was)
+bench-tables: $(BENCH_STAMP) ## Evaluate the configurations of the surrogate benchmark again (hours; resumes)
 	@$(BENCH) -m benchmarks.surrogate.build
 
-bench-small: $(STAMP) ## Champions of small tables, old rule and new, beside LightGBM as it comes (QUICK=1: minutes; resumes)
+bench-small: $(STAMP) ## Compare champions of small tables, old rule and new, with LightGBM's defaults (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_small
 
-bench-dfs: $(STAMP) $(PEERS) ## Deep Feature Synthesis beside featuretools, getML, fastdfs, DuckDB and floors (QUICK=1: five minutes)
+bench-dfs: $(STAMP) $(PEERS) ## Compare feature synthesis with featuretools, getML, fastdfs and DuckDB (QUICK=1: five minutes)
 	@$(BIN)/python -m benchmarks.bench_dfs
 
-bench-memory: $(STAMP) ## Synthesis below a memory limit beside none: processor seconds, peak memory (QUICK=1)
+bench-memory: $(STAMP) ## Measure time and peak memory of synthesis with and without a memory limit (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_memory
 
-bench-incremental: $(STAMP) ## What a new batch costs: candidates carried over against computed anew (QUICK=1)
+bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
-bench-serving: $(STAMP) ## The prediction API under load: 1 and 16 connections, batches, beside a floor (QUICK=1: minutes)
+bench-serving: $(STAMP) ## Measure the prediction API under load, with a lower bound (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
-bench-selection: $(STAMP) ## What selection keeps, beside all candidates and other ways to choose (QUICK=1: minutes)
+bench-selection: $(STAMP) ## Compare feature selection with all candidates and with other methods (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_selection
 
-parity-goldens: $(STAMP) .venv-featuretools/.installed ## Values that featuretools itself computes, for tests/parity
+parity-goldens: $(STAMP) .venv-featuretools/.installed ## Compute reference values with featuretools for tests/parity
 	@$(BIN)/python -m tests.parity.make_goldens
 
-study-flights: $(STAMP) ## No history, history by hand, history synthesised: AUC by month on the flights
+study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand-made, synthesised features
 	@$(BIN)/python -m benchmarks.study_flights
 
-lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints.txt
+lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
@@ -158,20 +158,20 @@ lock: $(STAMP) ## Compile the hashed locks anew, within requirements/constraints
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m headrace.flows.deployments --write
 
-doctor: $(STAMP) ## Is this installation sound: interpreter, packages, problem, state
+doctor: $(STAMP) ## Check this installation: interpreter, packages, problem, state
 	@$(BIN)/python --version
 	@$(UV) pip check --python $(BIN)/python
 	@$(BIN)/headrace check $(PROBLEM)
 	@$(BIN)/headrace status $(PROBLEM)
 
-clean: ## Remove caches and build leftovers; data in .headrace and .venv stay
+clean: ## Remove caches and build leftovers; keep .headrace and .venv
 	@rm -rf build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache src/*.egg-info
 	@find src flows tests benchmarks feature_repo -name __pycache__ -type d -prune -exec rm -rf {} +
 
-help: ## This list
+help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "; print "make TARGET [PROBLEM=flights]"} \
 		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
-		/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / {printf "  %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is written last, so an interrupted install is taken up again. uv comes by pip, pinned and hashed.
 $(STAMP): requirements/uv.lock requirements/dev.lock pyproject.toml
