@@ -27,9 +27,9 @@ from benchmarks.racing_cases import AsUsersWriteIt, case_named, plain_loss
 from benchmarks.results import Goal, Row, publish, show
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.objective import TrialObjective, prepare
+from headrace.schema import Racing
 from headrace.search.searchers import searcher_named
 from headrace.search.space import Choice, Space
-from headrace.search.study.racing import Racing
 from headrace.search.study.study import run_study
 from headrace.search.trial import Trial
 

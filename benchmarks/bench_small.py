@@ -33,8 +33,8 @@ from headrace.models.families import FAMILIES, split_config, study_space, warm_s
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.recipe import Recipe, Settled, fit_recipe, settle
 from headrace.models.space import Config
+from headrace.schema import Racing
 from headrace.search.searchers import searcher_named
-from headrace.search.study.racing import Racing
 from headrace.search.study.study import incumbent, run_study
 from headrace.search.trial import Trial
 

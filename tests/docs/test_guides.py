@@ -20,7 +20,7 @@ from headrace.core.settings import Settings, settings
 from headrace.flows.deployments import deployments_for
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
-from headrace.schema import Problem, Table
+from headrace.schema import Monitoring, Policy, Problem, Table
 from headrace.synthesis.language.columns import known_at_cutoff
 from tests.cli.command import headrace
 from tests.docs.blocks import ROOT, Reader, blocks, commands, request
@@ -181,10 +181,18 @@ def test_a_fault_is_told_as_the_guide_says(
     assert told.removesuffix(" ...").strip("`") in error
 
 
-@pytest.mark.parametrize(("declared", "at"), [(Table, 0), (Problem, len(dataclasses.fields(Table)))])
-def test_every_field_of_a_declaration_is_explained(declared: type[Any], at: int) -> None:
-    names = [field.name for field in dataclasses.fields(declared) if field.name != "path"]
-    told = first_cells(OWN, "field")[at : at + len(names)]
+@pytest.mark.parametrize(
+    ("declared", "head", "at"),
+    [
+        (Table, "field", 0),
+        (Problem, "field", len(dataclasses.fields(Table))),
+        (Monitoring, "field of Monitoring", 0),
+        (Policy, "field of Policy", 0),
+    ],
+)
+def test_every_field_of_a_declaration_is_explained(declared: type[Any], head: str, at: int) -> None:
+    names = [field.name for field in dataclasses.fields(declared) if field.name not in ("path", "handed")]
+    told = first_cells(OWN, head)[at : at + len(names)]
     assert sorted(told) == sorted(f"`{name}`" for name in names)
 
 

@@ -19,7 +19,8 @@ from headrace.monitor.outbox.announce import announce, conclude
 from headrace.monitor.outbox.message import of_decision, of_outcome
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Decision, Finding, Window
-from headrace.monitor.policy.policy import Policy, decide
+from headrace.monitor.policy.policy import decide
+from headrace.schema import Policy
 
 FINDINGS = (
     Finding(name="auc", about="quality", test="bootstrap", effect=0.061),

@@ -68,7 +68,7 @@ def test_a_shift_below_the_floor_is_significant_and_does_not_count() -> None:
     assert found.significant
     assert not found.drifted
     assert found.severity < 1
-    assert column_evidence("x", "numeric", before, after, floor=0.2).drifted
+    assert column_evidence("x", "numeric", before, after, floors={"ks": 0.02, "psi": 0.02}).drifted
 
 
 def test_calendar_features_are_no_evidence() -> None:

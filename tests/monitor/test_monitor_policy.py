@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
 from headrace.monitor.policy.decision import Decision, Finding, Outcome, Past, Window
-from headrace.monitor.policy.policy import Policy, by_hand, decide, escalation, ranked
+from headrace.monitor.policy.policy import by_hand, decide, escalation, ranked
+from headrace.schema import Policy
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
 SLOW = Finding(name="dep_delay", effect=0.3, floor=0.1, p_value=1e-6)
@@ -131,7 +132,7 @@ def test_cooldown_is_told_and_doubles_with_each_retrain_that_did_not_help() -> N
 
 
 def test_budget() -> None:
-    policy = Policy(budget=2, budget_period_us=28 * DAY)
+    policy = Policy(budget=2, budget_period="28d")
     history = [past(decide(window(day, AUC, champion=str(day))), "promoted") for day in (7, 14)]
     spent = decide(window(21, AUC, champion="14"), history, policy)
     assert spent.kind == "alert"

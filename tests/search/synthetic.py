@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from headrace.schema import Racing
 from headrace.search.searchers import SEARCHERS
 from headrace.search.space import Choice, Float, Integer, Space
 from headrace.search.study.evaluation import Objective
-from headrace.search.study.racing import Racing
 from headrace.search.study.study import StudyResult, run_study
 from tests.search.objectives import Bowl, Climb, Misbehaving
 

@@ -14,7 +14,7 @@ import pytest
 
 from headrace.registry.client import connect
 from headrace.registry.tracking import TRIAL, log_study
-from headrace.search.study.racing import Racing
+from headrace.schema import Racing
 from headrace.search.study.study import StudyResult
 from tests.search.objectives import Climb
 from tests.search.synthetic import study

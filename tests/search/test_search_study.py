@@ -16,8 +16,8 @@ import pytest
 
 from headrace.core.errors import ConflictError, HeadraceError
 from headrace.models.space import Config
+from headrace.schema import Racing
 from headrace.search.study.evaluation import Task, evaluate
-from headrace.search.study.racing import Racing
 from headrace.search.study.study import StudyResult, run_study
 from headrace.search.trial import Trial
 from tests.search.objectives import Bowl

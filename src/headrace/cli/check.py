@@ -14,10 +14,10 @@ from headrace.evaluate.splits import time_windows
 from headrace.lake.conform import check_label, conform, ignored_columns
 from headrace.lake.feed import known_before
 from headrace.lake.names import check_column_names
+from headrace.pipeline.extensions import check_extensions
 from headrace.pipeline.production.intake import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
-from headrace.search.searchers import searcher_named
 from headrace.synthesis.candidates import across
 from headrace.synthesis.candidates.enumerate import Offer, offer
 from headrace.synthesis.history.joins import check_joins
@@ -184,7 +184,7 @@ def _offered(problem: Problem, tables: Mapping[str, pa.Table], found: Offer) -> 
 def check_problem(reference: str) -> None:
     """Print the verdict; exit code 1 when there is a fault."""
     problem = load_problem(reference)
-    searcher_named(problem.searcher)
+    check_extensions(problem)
     found, tables = faults(problem)
     for fault in found:
         print(f"fault: {fault}")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import DeclarationError
+from headrace.core.extensions import Handed
 from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.evaluate.metrics import METRICS, Metric, require_finite
@@ -29,6 +30,7 @@ from headrace.models.kept import Kept
 from headrace.models.rounds import Learnt, boosted, learnt
 from headrace.models.space import Config
 from headrace.models.watch import Unwatched, Watch
+from headrace.problems.catalogue import restore
 
 #: Rungs of a fit on all rows, as progress (see Family.rounds_at).
 _PROGRESS = (1.6, 3.2)
@@ -42,7 +44,8 @@ class TrialObjective:
 
     folder, digest: of `prepare`. row_cap: at most so many train rows a fold; what wins on a small part of them need not
     win on all (docs/search.md). shares: parts of them to be fitted on first, as rungs of a race (see _Trial.try_part);
-    none where nobody races. threads: of one trial (1 beside other workers).
+    none where nobody races. threads: of one trial (1 beside other workers). handed:
+    the problem's own families, which a worker process has to find.
     """
 
     folder: Path
@@ -52,6 +55,7 @@ class TrialObjective:
     row_cap: int = 100_000
     shares: tuple[float, ...] = ()
     threads: int = 1
+    handed: tuple[Handed, ...] = ()
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -75,6 +79,7 @@ class TrialObjective:
 
     def raced(self, config: Config, watch: Watch) -> Mapping[str, Any]:
         """{"loss": lower is better, "value": the metric, "rounds": boosting rounds or None, "train_rows"}."""
+        restore(self.handed)
         metric = METRICS[self.metric]
         family, own = split_config(config)
         folds = _folds(self)

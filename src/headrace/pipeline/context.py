@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.pipeline.extensions import check_extensions
 from headrace.schema import Problem
 from headrace.search.study.budget import Budget
 from headrace.synthesis.candidates.requested import check_primitives
@@ -43,6 +44,7 @@ class Context:
 
     def __post_init__(self) -> None:
         Budget(trials=self.trials)  # a search that does nothing is refused before the stages that lead to it have run
+        check_extensions(self.problem)
         check_primitives(self.problem)
 
     @property

@@ -30,8 +30,8 @@ from headrace.schema import Problem
 
 #: What of a problem only some stages read. They name it in their parameters: another margin trains nothing anew.
 OPTIONS = (
-    "feed", "gate_share", "margin", "max_features", "monitoring", "searcher", "search_seconds", "trial_memory_mb",
-    "trial_seconds", "trials", "tune_share",
+    "families", "feed", "gate_share", "margin", "max_features", "monitoring", "policy", "racing", "searcher",
+    "search_seconds", "trial_memory_mb", "trial_seconds", "trials", "tune_share",
 )  # fmt: skip
 
 

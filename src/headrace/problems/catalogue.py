@@ -9,13 +9,14 @@ import hashlib
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from headrace.core.errors import DeclarationError, HeadraceError, NotFoundError
+from headrace.core.extensions import Handed, hand_over, is_known
 from headrace.problems.files import as_source
 from headrace.schema import Problem
 
@@ -27,10 +28,15 @@ CATALOGUE = {
 
 
 def load_problem(reference: str | Path) -> Problem:
-    """The problem of that name, or the one that a Python file declares as `problem = Problem(...)`.
+    """Load a problem, and make the objects that it hands over known to this process.
 
-    Raises NotFoundError for an unknown name or file, DeclarationError (with file and line) for a file that fails or
-    declares no problem. Paths to sources in a file are taken from the file's folder.
+    Args:
+        reference: a name of `CATALOGUE`, or the path of a Python file that declares `problem = Problem(...)`. Paths to
+            sources in a file are taken from the file's folder.
+
+    Raises:
+        NotFoundError: for an unknown name or file.
+        DeclarationError: for a file that fails or declares no problem, with file and line.
     """
     text = str(reference)
     if text in CATALOGUE:
@@ -43,6 +49,13 @@ def load_problem(reference: str | Path) -> Problem:
     if not path.is_file():
         raise NotFoundError("no such problem file", where=text, found=sorted(CATALOGUE), fix="check the path")
     return _from_file(path.resolve())
+
+
+def restore(handed: Iterable[Handed]) -> None:
+    """In another process, make known what a problem hands over: the objects of a file by loading it, once."""
+    for path in dict.fromkeys(one.file for one in handed if one.file is not None and not is_known(one)):
+        load_problem(path)
+    hand_over(one for one in handed if one.file is None)
 
 
 def _built_in(target: str) -> Problem:
@@ -63,7 +76,9 @@ def _from_file(path: Path) -> Problem:
             fix="declare `problem = Problem(...)` at the top level of the file",
         )
     tables = tuple(replace(table, source=as_source(table.source, path.parent)) for table in problem.entity_set.tables)
-    return replace(problem, path=path, entity_set=replace(problem.entity_set, tables=tables))
+    loaded = replace(problem, path=path, entity_set=replace(problem.entity_set, tables=tables))
+    hand_over(loaded.extensions)
+    return loaded
 
 
 def _execute(path: Path) -> ModuleType:

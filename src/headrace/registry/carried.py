@@ -67,7 +67,7 @@ class Code:
 
         Another family's libraries count only where its module imports them at once.
         """
-        others = {type(one).__module__ for one in FAMILIES.values()} - {type(family_named(family)).__module__}
+        others = {type(one).__module__ for one in FAMILIES.built_in.values()} - {type(family_named(family)).__module__}
         roots = {
             found.module.split(".")[0]
             for module, source in self.modules.items()

@@ -3,9 +3,13 @@
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet, Relationship
 from headrace.schema.expressions import LabelExpression, TimeExpression
+from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel
 from headrace.schema.monitoring import Monitoring
-from headrace.schema.problem import DUE, EachRow, Every, Problem, Replay, each_row, every
+from headrace.schema.policy import Policy
+from headrace.schema.problem import Problem
+from headrace.schema.racing import Racing
+from headrace.schema.spine import DUE, EachRow, Every, each_row, every
 from headrace.schema.table import Source, Table
 
 __all__ = [
@@ -17,7 +21,9 @@ __all__ = [
     "HorizonLabel",
     "LabelExpression",
     "Monitoring",
+    "Policy",
     "Problem",
+    "Racing",
     "Relationship",
     "Replay",
     "Source",

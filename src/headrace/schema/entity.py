@@ -10,9 +10,12 @@ from headrace.core.names import LONGEST_COLUMN, check_name
 
 @dataclass(frozen=True, kw_only=True)
 class Entity:
-    """A name and its join keys: columns of the spine's table, one or several (a composite key).
+    """A name and its join keys.
 
-    parent: the table that the single join key points to, and its key column there, if any.
+    Args:
+        name: how definitions and Feast call it.
+        join_keys: columns of the spine's table, one or several (a composite key).
+        parent: the table that the single join key points to, and its key column there, if any.
     """
 
     name: str

@@ -51,8 +51,8 @@ class HorizonLabel:
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns of the table that the label reads."""
-        found = [self.of, self.where.column if self.where is not None else ""]
-        return tuple(name for name in dict.fromkeys(found) if name)
+        columns = [self.of, self.where.column if self.where is not None else ""]
+        return tuple(name for name in dict.fromkeys(columns) if name)
 
 
 def parse_label(text: str) -> LabelExpression | HorizonLabel:
@@ -71,23 +71,27 @@ def parse_label(text: str) -> LabelExpression | HorizonLabel:
         value, parsed = float(constant), parsed.left
     if not isinstance(parsed, ast.Call) or not isinstance(parsed.func, ast.Name) or len(parsed.args) != 1:
         raise _wrong(text)
-    given = {item.arg: item.value for item in parsed.keywords}
-    said = {name: item.value for name, item in given.items() if isinstance(item, ast.Constant)}
-    told = parsed.args[0].value if isinstance(parsed.args[0], ast.Constant) else None
-    if not isinstance(told, str) or "horizon" not in said or set(given) - {"horizon", "where", "by", "until"}:
+    arguments = {item.arg: item.value for item in parsed.keywords}
+    constants = {name: item.value for name, item in arguments.items() if isinstance(item, ast.Constant)}
+    target = parsed.args[0].value if isinstance(parsed.args[0], ast.Constant) else None
+    if (
+        not isinstance(target, str)
+        or "horizon" not in constants
+        or set(arguments) - {"horizon", "where", "by", "until"}
+    ):
         raise _wrong(text)
-    if len(said) < len(given) or not all(isinstance(item, str) for item in said.values()):
+    if len(constants) < len(arguments) or not all(isinstance(item, str) for item in constants.values()):
         raise _wrong(text)
-    table, _, column = told.partition(".")
-    where = said.get("where")
+    table, _, column = target.partition(".")
+    where = constants.get("where")
     return HorizonLabel(
         primitive=parsed.func.id,
         table=table,
         of=column,
-        horizon_us=parse_duration(str(said["horizon"])),
+        horizon_us=parse_duration(str(constants["horizon"])),
         where=_condition(str(where)) if where is not None else None,
-        by=str(said["by"]) if "by" in said else None,
-        until=str(said["until"]) if "until" in said else None,
+        by=str(constants["by"]) if "by" in constants else None,
+        until=str(constants["until"]) if "until" in constants else None,
         operator=sign,
         value=value,
     )

@@ -1,138 +1,80 @@
-"""A problem: what to predict, from which tables, at which instants, and how fresh."""
+"""A problem: what to predict, from which tables, at which instants, and how the model is kept fresh."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import UnionType
-from typing import Literal
+from typing import Any, Literal
 
-from headrace.core.clock import parse_duration, to_us
+from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
-from headrace.core.names import LONGEST_PROBLEM, check_name
+from headrace.core.extensions import Handed, name_of, names_of
+from headrace.schema.checks import CHECKS
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
+from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel, parse_label
 from headrace.schema.monitoring import Monitoring
+from headrace.schema.policy import Policy
+from headrace.schema.racing import Racing
+from headrace.schema.spine import DUE, EachRow, Every
 from headrace.schema.table import Table
 
-_BINARY = ("auc", "average_precision", "log_loss", "brier")
-METRICS = (*_BINARY, "rmse", "mae")
-#: What the tune and gate windows may take of the rows together.
-MOST_JUDGED = 0.6
 #: Values of `where` that are chosen from the data.
 AUTO: Literal["auto"] = "auto"
-_TUPLES = ("lookbacks", "entities", "ignore", "groupby", "primitives", "seed_features", "include", "exclude")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EachRow:
-    """A spine of one row per row of a table; its cutoff is a time expression over that row."""
-
-    table: str
-    cutoff: str
-
-
-def each_row(table: str, *, cutoff: str) -> EachRow:
-    """Predict once for every row of a table, at the instant `cutoff`."""
-    return EachRow(table=table, cutoff=cutoff)
-
-
-#: The column of a scheduled spine that holds its cutoffs (int64 us); with the entity's key it names a row.
-DUE = "due"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Every:
-    """A spine on a schedule: at every whole multiple of `step` since 1970, each entity that was active.
-
-    entity: the table that holds the entities, by its one key column. active: the table of which a row of that entity
-    must have become known in [cutoff - within, cutoff).
-    """
-
-    step: str
-    entity: str
-    active: str
-    within: str
-
-    @property
-    def table(self) -> str:
-        """What the rows of this spine are called. No table of that name lies in the lake."""
-        return f"{self.entity}_every_{self.step}"
-
-    @property
-    def step_us(self) -> int:
-        return parse_duration(self.step)
-
-    @property
-    def within_us(self) -> int:
-        return parse_duration(self.within)
-
-
-def every(step: str, entity: str, *, active: str, within: str | None = None) -> Every:
-    """Predict on a schedule, for each entity with a row of `active` in the time `within` before (one step at least)."""
-    return Every(step=step, entity=entity, active=active, within=within if within is not None else step)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replay:
-    """A feed replayed from history: rows up to `start` are the bootstrap load, then one batch per `step`.
-
-    The production clock of a replayed problem starts at `start` and each scheduled ingest moves it by one step.
-    steps: how many steps the main job replays after deployment, to measure the model in production.
-    """
-
-    start: str
-    step: str = "1d"
-    steps: int = 31
-
-    def __post_init__(self) -> None:
-        try:
-            self.start_us, self.step_us  # noqa: B018  validates both
-        except (ValueError, TypeError, AttributeError):
-            raise DeclarationError(
-                f"start={self.start!r} is no instant",
-                where="feed",
-                fix='write it as "2024-02-01" or "2024-02-01T06:00:00Z"',
-            ) from None
-        if not isinstance(self.steps, int) or self.steps < 0:
-            raise DeclarationError(f"steps={self.steps!r}", where="feed", fix="give how many steps are lived through")
-
-    @property
-    def start_us(self) -> int:
-        return to_us(self.start)
-
-    @property
-    def step_us(self) -> int:
-        return parse_duration(self.step)
-
-    @property
-    def end_us(self) -> int:
-        """Where the main job's replay ends."""
-        return self.start_us + self.steps * self.step_us
+_TUPLES = ("lookbacks", "entities", "ignore", "groupby", "seed_features", "include", "exclude")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Everything a user writes. Validated once, here; what needs the data is checked by `headrace check`.
+    """Everything a user declares. Validated once, here; what needs the data is checked by `headrace check`.
 
-    entities: composite entities; one entity per relationship into the spine's table comes by itself, named after
-    its column. ignore: "table.column" patterns that are never features.
-    depth: how many levels a feature may stack, 1 to 3. where: "table.column" -> values that aggregates are
-    restricted to, or "auto" for frequent ones (of a column, or alone: of all). groupby: "table.column"s, by each of
-    which rows get running values (it needs depth 2). primitives: names of those offered besides the usual ones.
-    seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)". include,
-    exclude: patterns of feature names (* and ?): only these, none of those. max_candidates: how many features are
-    tried. max_features: how many selection may keep.
-    trials: size of the search. search_seconds: wall clock of the search (one that the clock ends is not reproducible).
-    trial_seconds, trial_memory_mb: wall clock and memory of each trial. searcher: who proposes configurations (a name
-    in `headrace.search.searchers`). margin: how much worse than the champion a refresh may be (in the metric).
-    tune_share, gate_share: of the rows with a label, the newest gate_share judge what is promoted, and the tune_share
-    before them what is chosen; the rest, and the tune rows in the end, teach.
-    monitoring: how production is watched.
+    A searcher, families, primitives, an engine, drift tests and alert channels may be names, or objects of the user's
+    own (docs/extending.md): a field then holds the object's name, and `handed` the object.
+
+    Args:
+        name: what everything of the problem is called in the lake, Feast, MLflow and Prefect.
+        entity_set: tables and relationships.
+        spine: the rows to predict and their cutoffs.
+        label: a condition on a column, a column, or a definition with a horizon.
+        metric: what the search, the gate and monitoring go by.
+        lookbacks: history lengths of aggregations.
+        tick: period at which features are refreshed.
+        entities: composite entities; one entity per relationship into the spine's table is implied, named after its
+            column.
+        ignore: "table.column" patterns that are never features.
+        depth: how many levels a feature may stack, 1 to 3.
+        where: "table.column" -> values that aggregates are restricted to, or "auto" for frequent ones (of a column,
+            or alone: of all).
+        groupby: "table.column"s, by each of which rows get running values; from depth 2.
+        primitives: primitives that are offered besides the usual ones.
+        seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)".
+        include: patterns of feature names (* and ?): only these.
+        exclude: patterns of feature names: none of these.
+        max_candidates: how many features are computed before selection.
+        feed: history that is replayed as production.
+        max_features: how many features selection may keep.
+        engine: what computes stored features.
+        families: model families that are searched; none named: every built-in one.
+        searcher: what proposes configurations.
+        racing: when a trial that is behind is stopped; None: never.
+        trials: size of the search.
+        search_seconds: wall clock of the search, s (one that the clock ends is not reproducible).
+        trial_seconds: wall clock of each trial, s.
+        trial_memory_mb: memory of each trial, MB.
+        margin: how much worse than the champion a refresh may be, in the metric.
+        tune_share: share of the rows with a label, those before the gate's, that chooses a configuration.
+        gate_share: share of the rows with a label, the newest, that judges what is promoted.
+        monitoring: how production is watched.
+        policy: what is done about drift.
+        path: the file that declares the problem.
+        handed: objects of the user's own that the fields above name.
+
+    Raises:
+        DeclarationError: for a value that cannot be used, or two that do not fit together.
     """
 
     name: str
@@ -149,23 +91,28 @@ class Problem:
         default_factory=dict
     )
     groupby: tuple[str, ...] = ()
-    primitives: tuple[str, ...] = ()
+    primitives: tuple[Any, ...] = ()
     seed_features: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     max_candidates: int = 1000
     feed: Replay | None = None
     max_features: int = 120
+    engine: Any = "local"
+    families: tuple[Any, ...] = ()
+    searcher: Any = "auto"
+    racing: Racing | None = field(default_factory=Racing)
     trials: int = 16
     search_seconds: float | None = None
     trial_seconds: float | None = None
     trial_memory_mb: float | None = None
-    searcher: str = "auto"
     margin: float = 0.002
     tune_share: float = 0.15
     gate_share: float = 0.10
     monitoring: Monitoring = field(default_factory=Monitoring)
+    policy: Policy = field(default_factory=Policy)
     path: Path | None = field(default=None, compare=False)
+    handed: tuple[Handed, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in _TUPLES:
@@ -176,155 +123,46 @@ class Problem:
                     fix="give a list, with brackets",
                 )
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        check_name(self.name, "a problem", LONGEST_PROBLEM, ascii_only=True)
-        self._check_types()
-        if self.metric not in METRICS:
-            raise DeclarationError(f"no metric {self.metric!r}", where=self.name, found=METRICS)
-        for name in ("trials", "search_seconds", "trial_seconds", "trial_memory_mb"):
-            limit = getattr(self, name)
-            if limit is not None and not limit > 0:
-                raise DeclarationError(f"{name}={limit} lets no trial run", where=self.name, fix="give more than zero")
-        self._check_shares()
-        self._check_synthesis()
-        self.tick_us, self.lookbacks_us  # noqa: B018  validates both
-        if (self.metric in _BINARY) != self.label_expression.binary:
-            kind = "true or false" if self.label_expression.binary else "a number"
-            raise DeclarationError(
-                f"metric {self.metric!r} does not measure a label that is {kind}",
-                where=self.name,
-                found=[name for name in METRICS if (name in _BINARY) == self.label_expression.binary],
-                fix="name one of these metrics, or write the label as a condition, as in 'arr_delay >= 15'",
-            )
-        if isinstance(self.spine, Every):
-            self._check_schedule(self.spine)
-        elif self.spine_table.time is None:
-            raise DeclarationError("the spine's table has no time", where=f"{self.name}.{self.spine.table}")
-        self.cutoff  # noqa: B018  validates it
-        if isinstance(self.label_expression, HorizonLabel):
-            self._check_horizon(self.label_expression)
-        names = [entity.name for entity in self.all_entities]
-        if len(set(names)) < len(names):
-            raise DeclarationError("two entities share a name", where=self.name, found=names)
+        names_of(self, "primitives", "primitive", where=str(self.name))
+        names_of(self, "families", "family", where=str(self.name))
+        name_of(self, "searcher", "searcher", where=str(self.name))
+        name_of(self, "engine", "engine", where=str(self.name))
+        for check in CHECKS:
+            check(self)
 
-    def _check_types(self) -> None:
-        """What Python itself does not check, and what would be found out much later, or by a traceback."""
-        wanted: dict[str, tuple[type | UnionType, str]] = {
-            "entity_set": (EntitySet, "EntitySet(tables=[...])"),
-            "spine": (EachRow | Every, 'each_row("orders", cutoff="placed")'),
-            "feed": (Replay | None, 'Replay(start="2024-02-01")'),
-            "monitoring": (Monitoring, 'Monitoring(window="7d")'),
-            "label": (str, "a text"),
-            "margin": (int | float, "a number"),
-            "depth": (int, "a whole number"),
-            "trials": (int, "a whole number"),
-            "max_features": (int, "a whole number"),
-            "max_candidates": (int, "a whole number"),
-        }
-        for name, (kind, example) in wanted.items():
-            value = getattr(self, name)
-            if not isinstance(value, kind) or isinstance(value, bool):
-                raise DeclarationError(f"{name}={value!r}", where=self.name, fix=f"give {example}")
-        for name in ("search_seconds", "trial_seconds", "trial_memory_mb"):
-            if not isinstance(getattr(self, name), int | float | None):
-                raise DeclarationError(f"{name}={getattr(self, name)!r}", where=self.name, fix="give a number")
-        if self.max_features < 1:
-            raise DeclarationError(f"max_features={self.max_features} leaves no feature", where=self.name)
+    @property
+    def extensions(self) -> tuple[Handed, ...]:
+        """Every object of the user's own that the problem hands over, with the problem's file."""
+        return tuple(replace(one, file=self.path) for one in (*self.handed, *self.monitoring.handed))
 
-    def _check_shares(self) -> None:
-        for name in ("tune_share", "gate_share"):
-            share = getattr(self, name)
-            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-                raise DeclarationError(
-                    f"{name}={share!r} is no share of the rows", where=self.name, fix="give a number between 0 and 1"
-                )
-        if round(self.tune_share + self.gate_share, 9) > MOST_JUDGED:  # .4 and .2 are .6
-            raise DeclarationError(
-                f"tune_share={self.tune_share} and gate_share={self.gate_share} leave too few rows to learn from",
-                where=self.name,
-                fix=f"give shares that add up to {MOST_JUDGED} at most",
-            )
-
-    def _check_schedule(self, spine: Every) -> None:
-        where = f"{self.name}: spine every {spine.step}"
-        spine.step_us, spine.within_us  # noqa: B018  validates both
-        keys, active = self.entity_set.table(spine.entity).keys, self.entity_set.table(spine.active)
-        if len(keys) != 1 or keys == (DUE,):
-            raise DeclarationError(f"a schedule needs one key column, not called {DUE!r}", where=where, found=keys)
-        if active.time is None or self._link(spine.entity, spine.active) is None:
-            raise DeclarationError(
-                f"{spine.active} does not tell when one of {spine.entity} was active",
-                where=where,
-                fix=f"name a table with a time and a relationship from {spine.entity}.{keys[0]}",
-            )
-        if not isinstance(self.label_expression, HorizonLabel):
-            raise DeclarationError(
-                f"a scheduled row has no column {self.label_expression.column!r}",
-                where=where,
-                fix='write the label with a horizon, as in count("orders", horizon="30d") > 0',
-            )
-
-    def _check_horizon(self, label: HorizonLabel) -> None:
-        if self.entity_set.table(label.table).time is None:
-            raise DeclarationError(
-                "a label with a horizon over a table without time",
-                where=f"{self.name}.{label.table}",
-                fix="declare time=",
-            )
-        parent = self.label_entity(label)[0].parent
-        assert parent is not None  # what a label is about has a table
-        if label.until is not None and label.until not in self.entity_set.table(parent[0]).known_at:
-            raise DeclarationError(
-                f"until={label.until!r} is not declared as known later than its row",
-                where=f"{self.name}.{parent[0]}",
-                fix=f'declare known_at={{"{label.until}": "{label.until}"}}, so that no feature sees it before',
-            )
-
-    def _link(self, parent: str, child: str) -> str | None:
-        """The column of a table that points to a parent."""
-        found = [r.child_column for r in self.entity_set.children(parent) if r.child_table == child]
-        return found[0] if found else None
+    def link(self, parent: str, child: str) -> str | None:
+        """The column of a table that points to a parent; None where no relationship does."""
+        columns = [r.child_column for r in self.entity_set.children(parent) if r.child_table == child]
+        return columns[0] if columns else None
 
     def schedule_link(self, spine: Every) -> str:
         """The column by which a row of a schedule's active table names its entity."""
-        link = self._link(spine.entity, spine.active)
+        link = self.link(spine.entity, spine.active)
         assert link is not None  # checked at declaration
         return link
 
     def label_entity(self, label: HorizonLabel) -> tuple[Entity, tuple[str, ...]]:
         """The entity that a label with a horizon is about, and the columns of its table that hold the join keys."""
-        found = [
+        candidates = [
             (entity, (link,))
             for entity in self.all_entities
             if entity.parent is not None
             and label.by in (None, entity.name)
-            and (link := self._link(entity.parent[0], label.table)) is not None
+            and (link := self.link(entity.parent[0], label.table)) is not None
         ]
-        if len(found) != 1:
+        if len(candidates) != 1:
             raise DeclarationError(
-                f"{len(found)} entities have rows in {label.table!r}" + (f" by {label.by!r}" if label.by else ""),
+                f"{len(candidates)} entities have rows in {label.table!r}" + (f" by {label.by!r}" if label.by else ""),
                 where=f"{self.name}: label",
-                found=[entity.name for entity, _ in found] or [entity.name for entity in self.all_entities],
+                found=[entity.name for entity, _ in candidates] or [entity.name for entity in self.all_entities],
                 fix='declare the relationship, or name the entity: by="customer_id"',
             )
-        return found[0]
-
-    def _check_synthesis(self) -> None:
-        if self.depth not in (1, 2, 3):
-            raise DeclarationError(f"depth={self.depth} is not from 1 to 3", where=self.name)
-        if self.max_candidates < 1:
-            raise DeclarationError(f"max_candidates={self.max_candidates} leaves no feature", where=self.name)
-        if self.groupby and self.depth < 2:
-            raise DeclarationError("groupby without depth", where=self.name, fix="declare depth=2: they are aggregated")
-        where = {} if self.where == AUTO else self.where
-        if isinstance(where, str):
-            raise DeclarationError(f"where={where!r}", where=self.name, fix='give columns and their values, or "auto"')
-        for name in (*where, *self.groupby):
-            if name.count(".") != 1:
-                raise DeclarationError(f"{name!r} is not table.column", where=self.name)
-            self.entity_set.table(name.split(".")[0])
-        for name, values in where.items():
-            if values != AUTO and (isinstance(values, str) or not values):
-                raise DeclarationError(f"where={name!r} needs a list of values", where=self.name, found=[values])
+        return candidates[0]
 
     @property
     def spine_table(self) -> Table:
@@ -361,11 +199,11 @@ class Problem:
     def history_tables(self) -> tuple[str, ...]:
         """The tables without which no row can be predicted or judged."""
         label = self.label_expression
-        found = [self.spine.entity, self.spine.active] if isinstance(self.spine, Every) else [self.spine.table]
+        tables = [self.spine.entity, self.spine.active] if isinstance(self.spine, Every) else [self.spine.table]
         if isinstance(label, HorizonLabel):
             parent = self.label_entity(label)[0].parent if label.until is not None else None
-            found += [label.table, *([parent[0]] if parent is not None else [])]
-        return tuple(dict.fromkeys(found))
+            tables += [label.table, *([parent[0]] if parent is not None else [])]
+        return tuple(dict.fromkeys(tables))
 
     @property
     def tick_us(self) -> int:

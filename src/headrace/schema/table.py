@@ -35,13 +35,19 @@ class Source(Protocol):
 class Table:
     """A declared table.
 
-    key: column or columns that name a row. time: its event time column, None for a table without time.
-    known: when a row could first be seen (a time expression), the event time if not given.
-    known_at: column -> time expression, for columns that are seen later than their row.
-    resolution: "1d" where times are bare dates: such a value is known at the end of its day.
-    source: a CSV or Parquet path (relative to the problem's file) or a Source.
-    roles: column -> role, where the type alone would tell it wrongly. required: columns a batch must carry
-    besides key and times; others that are declared nowhere are taken as they come.
+    Args:
+        name: how relationships and the spine call it.
+        key: column or columns that name a row; a later row with the same key is a new version of it.
+        source: a CSV or Parquet path (relative to the problem's file) or a Source.
+        time: the event time column, None for a table without time.
+        known: when a row could first be seen (a time expression); None: at its event time.
+        known_at: column -> time expression, for columns that are seen later than their row.
+        resolution: "1d" where times are bare dates: such a value is known at the end of its day.
+        roles: column -> role, where the column's type misleads.
+        bounds: column -> (low, high), None for no limit on one side; a batch with a value outside is quarantined.
+
+    Raises:
+        DeclarationError: for a value that cannot be used.
     """
 
     name: str

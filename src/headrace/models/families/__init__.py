@@ -1,27 +1,30 @@
-"""The catalogue of model families. A new one is a file here and a line below, and inherits the conformance suite."""
+"""The catalogue of model families: built-in ones, those of installed packages, those that a problem hands over.
+
+A new built-in one is a file here and a line below. Each passes `headrace.testing.families`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headrace.core.errors import NotFoundError
+from headrace.core.extensions import Catalogue
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.families.linear import Linear
 from headrace.models.families.protocol import Family, Fitted, Learner
 from headrace.models.space import Choice, Config, Space
 
-FAMILIES: dict[str, Family] = {family.name: family for family in (LightGBM(), Linear())}
+FAMILIES: Catalogue[Family] = Catalogue("family", {family.name: family for family in (LightGBM(), Linear())})
 
 __all__ = ["FAMILIES", "Family", "Fitted", "Learner", "family_named", "split_config", "study_space", "warm_start"]
 
 
-def study_space(families: Iterable[str] = FAMILIES) -> Space:
-    """One space over these families (all by default): which one, and only then its own parameters."""
+def study_space(families: Iterable[str] = FAMILIES.built_in) -> Space:
+    """One space over these families (the built-in ones by default): which one, and only then its own parameters."""
     return Space({"family": Choice({name: family_named(name).space() for name in families})})
 
 
-def warm_start(families: Iterable[str] = FAMILIES) -> tuple[Config, ...]:
+def warm_start(families: Iterable[str] = FAMILIES.built_in) -> tuple[Config, ...]:
     """Configs that a study tries first: each family's default, the strongest family first, then the others."""
     asked = [(name, family_named(name)) for name in families]
     defaults = [(name, family.default()) for name, family in asked]
@@ -33,11 +36,12 @@ def warm_start(families: Iterable[str] = FAMILIES) -> tuple[Config, ...]:
 
 
 def family_named(name: str) -> Family:
-    """A family of the catalogue."""
-    try:
-        return FAMILIES[name]
-    except KeyError:
-        raise NotFoundError(f"no model family {name!r}", where="models.families", found=FAMILIES) from None
+    """The family of that name.
+
+    Raises:
+        DeclarationError: for an unknown name.
+    """
+    return FAMILIES.named(name, where="models.families")
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[Family, Config]:

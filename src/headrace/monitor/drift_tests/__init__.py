@@ -1,7 +1,11 @@
-"""The catalogue of drift tests. A new one is a file here and a line below, and inherits the calibration suite."""
+"""The catalogue of drift tests: built-in ones, those of installed packages, those that a problem hands over.
+
+A new built-in one is a file here and a line below. Each passes `headrace.testing.drift_tests`.
+"""
 
 from __future__ import annotations
 
+from headrace.core.extensions import Catalogue
 from headrace.monitor.drift_tests.js import JS
 from headrace.monitor.drift_tests.kl import KL
 from headrace.monitor.drift_tests.ks import KS
@@ -11,7 +15,7 @@ from headrace.monitor.drift_tests.psi import PSI
 from headrace.monitor.drift_tests.samples import Kind
 from headrace.monitor.drift_tests.wasserstein import WASSERSTEIN
 
-TESTS: dict[str, DriftTest] = {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN)}
+TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN)})
 
 #: The tests that decide, unless others are asked for: KS sees shifts best, PSI changes of spread and shape.
 DECIDING: dict[Kind, tuple[str, ...]] = {"numeric": ("ks", "psi"), "categorical": ("js",)}

@@ -49,22 +49,22 @@ class ColumnEvidence:
         """The effect in multiples of its floor: comparable between columns and tests."""
         return self.effect / self.floor if self.floor else 0.0
 
-    def judged(self, alpha: float, floor: float = 1.0) -> ColumnEvidence:
+    def judged(self, alpha: float, floors: Mapping[str, float] | None = None) -> ColumnEvidence:
         """The same evidence at another significance level, such as false-discovery control finds for all columns."""
-        count = len(self.measures)
+        count, floors = len(self.measures), {name: _test(name).floor for name in self.measures} | dict(floors or {})
         passed = {
             name: measure
             for name, measure in self.measures.items()
-            if measure.p_value * count <= alpha and measure.effect >= floor * _test(name).floor
+            if measure.p_value * count <= alpha and measure.effect >= floors[name]
         }
         found = passed or self.measures
-        test = min(found, key=lambda name: (found[name].p_value, -found[name].effect / _test(name).floor), default="")
+        test = min(found, key=lambda name: (found[name].p_value, -found[name].effect / floors[name]), default="")
         return ColumnEvidence(
             **{
                 **self.__dict__,
                 "test": test,
                 "effect": found[test].effect if test else 0.0,
-                "floor": floor * _test(test).floor if test else 0.0,
+                "floor": floors[test] if test else 0.0,
                 "significant": self.p_value <= alpha,
                 "drifted": bool(passed),
             }
@@ -84,7 +84,7 @@ def column_evidence(
     *,
     tests: Sequence[str] | None = None,
     alpha: float = 0.01,
-    floor: float = 1.0,
+    floors: Mapping[str, float] | None = None,
     blocks: Blocks | None = None,
     scatter: Any = None,
     memory_us: int = 0,
@@ -93,7 +93,8 @@ def column_evidence(
     """Compare two samples (Arrow or numpy, null or NaN is missing); None where the column is not there.
 
     kind: numeric, categorical or boolean. tests: names that decide together (default: DECIDING of the kind; those that
-    cannot take the kind are left out, and the missing share always decides too). floor multiplies the tests' floors.
+    cannot take the kind are left out, and the missing share always decides too). floors: test -> from
+    which effect on a difference matters, where that is not the test's own floor.
     blocks: of the reference's rows, None where rows are taken as independent; of `scatter` (numbers) where that is
     given: other rows, whose blocks scatter as the reference's would. memory_us: how far the feature looks back.
     """
@@ -111,16 +112,26 @@ def column_evidence(
     facts: dict[str, Any] = {"name": name, "kind": kind, "n_reference": n, "n_current": m}
     if min(rows) < MIN_ROWS:
         return ColumnEvidence(**facts, note=note or f"too few rows to judge: {rows[0]} and {rows[1]}")
-    deciding = [TESTS[test] for test in (tests or DECIDING[taken]) if taken in TESTS[test].kinds]
+    deciding = [TESTS[test] for test in _deciding(tests, taken) if taken in TESTS[test].kinds]
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
     if blocks is not None and measures and n and m:
         measures, few = _by_window(measures, pair, blocks, scatter, memory_us / blocks.length_us)
         note = note or few
-    taking = [test for test in TESTS.values() if taken in test.kinds and test.name not in measures] if n and m else []
+    taking = (
+        [test for test in TESTS.built_in.values() if taken in test.kinds and test.name not in measures]
+        if n and m
+        else []
+    )
     scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in taking}
     p_value = min([1.0, *(len(measures) * measure.p_value for measure in measures.values())])
     found = ColumnEvidence(**facts, scores=scores, p_value=p_value, measures=measures, note=note or _note(taken, pair))
-    return found.judged(alpha, floor)
+    return found.judged(alpha, floors)
+
+
+def _deciding(tests: Sequence[str] | None, kind: Kind) -> Sequence[str]:
+    """The named tests where one of them takes the kind; else the built-in choice for it."""
+    takes = tests is not None and any(kind in TESTS[test].kinds for test in tests)
+    return tests if takes and tests is not None else DECIDING[kind]
 
 
 def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str, Measure]:

@@ -89,12 +89,14 @@ def performance(
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: Groups | None = None,
     metric: str = "auc",
+    margin: float | None = None,
     alpha: float = 0.002,
     seed: int = 0,
 ) -> Performance:
     """Quality of predictions [n] whose labels [n] are known (NaN: not yet), against the reference's.
 
-    metric: the problem's own, always among those that are measured.
+    metric: the problem's own, always among those that are measured. margin: how much worse it must be to count;
+    None, and for the other metrics: as `MARGINS` says.
 
     The reference is rows (their luck counts too) or metrics by name, taken as exact; with neither, nothing can drop.
     """
@@ -113,7 +115,10 @@ def performance(
     current = _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed)
     reference = _reference(reference_label, reference_prediction, reference_cutoffs_us, binary, seed)
     names = _names(y, metric)
-    metrics = {name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha) for name in names}
+    margins = MARGINS if margin is None else MARGINS | {metric: margin}
+    metrics = {
+        name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha, margins) for name in names
+    }
     worse = [name for name, found in metrics.items() if found.dropped]
     return Performance(metrics=metrics, dropped=bool(worse), note=_note(y, binary, worse, current), **facts)
 
@@ -151,7 +156,13 @@ def _reference(
 
 
 def _measured(
-    name: str, current: _Side, reference: _Side | None, metrics: Mapping[str, float], tests: int, alpha: float
+    name: str,
+    current: _Side,
+    reference: _Side | None,
+    metrics: Mapping[str, float],
+    tests: int,
+    alpha: float,
+    margins: Mapping[str, float],
 ) -> Measured:
     value, draws = current.metric(name)
     draws = draws[np.isfinite(draws)]
@@ -168,7 +179,7 @@ def _measured(
     if reference is not None and others is not None:
         sides.append(_spread(others[np.isfinite(others)], reference))
     p_value = _p_value(drop, sides)
-    margin = MARGINS[name] * (abs(before) if name in _RELATIVE else 1.0)
+    margin = margins[name] * (abs(before) if name in _RELATIVE else 1.0)
     dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
     return Measured(value=value, low=low, high=high, reference=before, drop=drop, p_value=p_value, dropped=dropped)
 

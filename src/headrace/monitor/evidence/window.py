@@ -93,7 +93,8 @@ def window_evidence(
     exclude: Collection[str] = frozenset(),
     fdr: float = 0.01,
     tests: Sequence[str] | None = None,
-    floor: float = 1.0,
+    floors: Mapping[str, float] | None = None,
+    margin: float | None = None,
     unseen: pa.Table | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: NDArray[np.int64] | None = None,
@@ -112,7 +113,9 @@ def window_evidence(
     (by name; taken as exact), else to the reference's own. cutoffs_us [rows of current]: days are what the
     quality's bootstrap draws. length_us: of the window; with it and `_cutoff` in the reference no feature is surer than
     the scatter of such windows allows (`monitor.blocks`), else rows are taken as independent. memory_us: feature -> its
-    lookback. metric: the problem's. censored: counted by the caller, who knows the spine.
+    lookback. metric: the problem's; margin: how much worse it must be to count, None: as `performance.MARGINS` says.
+    tests, floors, fdr: names of the drift tests that decide, test -> floor, and the false-discovery rate. censored:
+    counted by the caller, who knows the spine.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
     if outcome := _in_the_way(facts["reference_rows"], facts["rows"]):
@@ -121,7 +124,7 @@ def window_evidence(
     assert current is not None
 
     blocks, memory = _blocks(reference, length_us), memory_us or {}
-    options: dict[str, Any] = {"tests": tests, "floor": floor, "blocks": blocks, "seed": seed}
+    options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
     found = [
         column_evidence(
             name, kind, _column(reference, name), _column(current, name), memory_us=memory.get(name, 0), **options
@@ -129,7 +132,7 @@ def window_evidence(
         for name, kind in kinds.items()
         if name not in exclude
     ]
-    columns, drifted, share = _features(found, fdr * _FEATURES, floor)
+    columns, drifted, share = _features(found, fdr * _FEATURES, floors)
     seen = _column(reference, PREDICTION)
     before, scatter = (seen, None) if unseen is None else (_column(unseen, PREDICTION), seen)
     prediction = _distribution(
@@ -139,11 +142,11 @@ def window_evidence(
     known, those = _labelled(reference, blocks)
     label = _distribution(
         LABEL, "categorical" if METRICS[metric].binary else "numeric", known, current,
-        alpha=fdr * _LABEL, floor=floor, blocks=those, seed=seed,
+        alpha=fdr * _LABEL, floors=floors, blocks=those, seed=seed,
     )  # fmt: skip
     if unseen is None and reference_metrics is None:
         unseen = reference
-    quality = _quality(unseen, current, reference_metrics, cutoffs_us, metric, fdr * _PERFORMANCE, seed)
+    quality = _quality(unseen, current, reference_metrics, cutoffs_us, metric, margin, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
         columns=columns,
@@ -216,12 +219,12 @@ def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: 
 
 
 def _features(
-    found: Sequence[ColumnEvidence], fdr: float, floor: float
+    found: Sequence[ColumnEvidence], fdr: float, floors: Mapping[str, float] | None
 ) -> tuple[tuple[ColumnEvidence, ...], tuple[str, ...], float]:
     """Columns judged together; a column that could not be measured takes no part in the correction."""
     tested = [column.p_value for column in found if column.measures]
     threshold = adjusted(np.array(tested), fdr)
-    judged = sorted((column.judged(threshold, floor) for column in found), key=lambda column: -column.severity)
+    judged = sorted((column.judged(threshold, floors) for column in found), key=lambda column: -column.severity)
     drifted = tuple(column.name for column in judged if column.drifted)
     return tuple(judged), drifted, len(drifted) / len(tested) if tested else 0.0
 
@@ -239,6 +242,7 @@ def _quality(
     metrics: Mapping[str, float] | None,
     cutoffs_us: NDArray[np.int64] | None,
     metric: str,
+    margin: float | None,
     alpha: float,
     seed: int,
 ) -> Performance | None:
@@ -259,6 +263,7 @@ def _quality(
         reference_metrics=metrics,
         cutoffs_us=cutoffs_us,
         metric=metric,
+        margin=margin,
         alpha=alpha,
         seed=seed,
     )

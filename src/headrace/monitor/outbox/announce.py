@@ -8,7 +8,8 @@ from dataclasses import replace
 from headrace.monitor.outbox.message import of_decision, of_outcome
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome, Past
-from headrace.monitor.policy.policy import Policy, escalation
+from headrace.monitor.policy.policy import escalation
+from headrace.schema import Policy
 
 
 def announce(outbox: Outbox, decision: Decision, *, now_us: int, links: Mapping[str, str] | None = None) -> Entry:

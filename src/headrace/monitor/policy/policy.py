@@ -17,39 +17,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from headrace.core.clock import DAY, format_duration, iso
-from headrace.core.errors import DeclarationError
+from headrace.core.clock import format_duration, iso
 from headrace.monitor.policy.decision import Decision, Finding, Past, Window, decision_id
+from headrace.schema import Policy
 
 #: Outcomes that say that retraining does not help. "not comparable" says nothing: the next try waits no longer.
 UNHELPFUL = frozenset({"refused", "failed"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Policy:
-    """How much evidence is enough, and how often it may cost a training.
-
-    k, n: windows with drift, of the last n. retrain_share: of the judged features, from which drift of features alone
-    is worth a training. budget: retrains begun in any budget_period_us. repeat_us: the same is not told again before.
-    """
-
-    k: int = 2
-    n: int = 3
-    retrain_share: float = 0.1
-    cooldown_us: int = 7 * DAY
-    budget: int = 3
-    budget_period_us: int = 28 * DAY
-    escalate_after: int = 2
-    pause_us: int = 28 * DAY
-    repeat_us: int = 7 * DAY
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.k <= self.n:
-            raise DeclarationError(f"k = {self.k} of n = {self.n} windows", where="policy", fix="choose 1 <= k <= n")
-        if self.budget < 1 or self.escalate_after < 1 or not 0 <= self.retrain_share <= 1:
-            raise DeclarationError(
-                "budget, escalate_after and retrain_share must be at least 1, 1 and within 0 .. 1", where="policy"
-            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Decision, Window
-from headrace.monitor.policy.policy import Policy, decide
+from headrace.monitor.policy.policy import decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.window import Current, Held, current_window, held_to, judge, of_weekdays
 from headrace.pipeline.report import Artifact
@@ -128,12 +128,11 @@ def monitor_window(
     context: Context,
     *,
     now_us: int,
-    policy: Policy | None = None,
     links: Mapping[str, str] | None = None,
 ) -> MonitorReport:
     """Look at the last window and decide. now_us: wall clock, for the outbox. links: service -> address, for people.
 
-    Which window, and what it is held to, is the problem's `monitoring`.
+    Which window, and what it is compared with, is the problem's `monitoring`; what follows from it is its `policy`.
     No champion, an empty window, no labels yet, a lost reference: each is a decision with its reason, never an error.
     """
     name, clock = context.problem.name, Lake(context.root, context.problem.name).clock() or 0
@@ -159,21 +158,20 @@ def monitor_window(
     )
     if held.problems:
         window = replace(window, notes=(*window.notes, *held.problems))
-    return _decide(context, window, looked, policy, now_us, links or {})
+    return _decide(context, window, looked, now_us, links or {})
 
 
 def _decide(
     context: Context,
     window: Window,
     looked: Looked,
-    policy: Policy | None,
     now_us: int,
     links: Mapping[str, str],
 ) -> MonitorReport:
     """Decide, and write it down before anybody is told."""
     outbox = Outbox(context.root, window.problem)
     history = outbox.history()
-    decision = decide(window, history, policy)
+    decision = decide(window, history, context.problem.policy)
     if decision.kind == "nothing" and not decision.measured:
         return MonitorReport(problem=window.problem, decision=decision, looked=looked)
     entry = announce(outbox, decision, now_us=now_us, links=_links(context, decision, links))

@@ -19,12 +19,13 @@ from headrace.monitor.outbox.announce import announce, conclude
 from headrace.monitor.outbox.lease import held
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome
-from headrace.monitor.policy.policy import Policy, by_hand
+from headrace.monitor.policy.policy import by_hand
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
+from headrace.schema import Policy
 
 Walk = Callable[[PipelineRun], None]
 
@@ -80,7 +81,6 @@ def retrain(
     *,
     holder: str,
     now_us: Callable[[], int],
-    policy: Policy | None = None,
     walk: Walk = walk_stages,
 ) -> RetrainReport:
     """Do a retrain that the outbox owes; ten calls at once do it once. holder: who does it, the same when tried again.
@@ -96,7 +96,7 @@ def retrain(
     try:
         with held(outbox, claim, now_us):
             ended = _train(context, claim.decision, walk)
-        return _finish(outbox, claim, ended, policy, now_us())
+        return _finish(outbox, claim, ended, context.problem.policy, now_us())
     except BaseException as error:
         outbox.release(claim, f"{type(error).__name__}: {error}", now_us=now_us())
         raise
@@ -139,7 +139,7 @@ def _newer_champion(context: Context, decision: Decision) -> str | None:
     return record.version if later and record is not None else None
 
 
-def _finish(outbox: Outbox, claim: Claim, ended: _Ended, policy: Policy | None, now_us: int) -> RetrainReport:
+def _finish(outbox: Outbox, claim: Claim, ended: _Ended, policy: Policy, now_us: int) -> RetrainReport:
     """The outcome, its message and, after one refusal too many, the escalation: in one step."""
     decision = claim.decision
     known = {entry.decision.id for entry in outbox.history()}

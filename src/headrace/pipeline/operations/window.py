@@ -209,7 +209,8 @@ def _importance(bundle: Bundle, reference: pa.Table) -> dict[str, float]:
 
 
 def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> WindowEvidence:
-    """All evidence of a window."""
+    """All evidence of a window, by the problem's drift tests, floors and margin."""
+    watched = problem.monitoring
     return window_evidence(
         held.table,
         current.table,
@@ -221,6 +222,10 @@ def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> W
         length_us=held.spacing_us or current.length_us,
         memory_us=held.memory_us,
         metric=problem.metric,
+        margin=watched.performance_margin,
+        tests=watched.drift_tests,
+        floors=watched.floors,
+        fdr=watched.false_discovery_rate,
         censored=current.censored,
         seed=seed,
     )

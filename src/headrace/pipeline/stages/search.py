@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
-from headrace.models.families import split_config, study_space, warm_start
+from headrace.models.families import FAMILIES, split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.space import Config, Space
 from headrace.pipeline.context import Context
@@ -17,11 +17,10 @@ from headrace.pipeline.stage import Done, Needs, Stage, journal_path
 from headrace.pipeline.stages.inputs import load_training_set, shares_of
 from headrace.search.report.page import write_report
 from headrace.search.report.plots import plot_history, plot_importances
-from headrace.search.searchers import searcher_named
+from headrace.search.searchers import SEARCHERS, searcher_named
 from headrace.search.space import problems_of
 from headrace.search.study.budget import Limits
 from headrace.search.study.progress import Progress
-from headrace.search.study.racing import Racing
 from headrace.search.study.study import StudyInterrupted, incumbent, run_study
 from headrace.search.trial import Trial
 
@@ -44,9 +43,14 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     data, problem = load_training_set(context, needs), context.problem
     digest = prepare(folder / "data", data.design, data.label, data.folds)
     objective = TrialObjective(
-        folder=folder / "data", digest=digest, metric=problem.metric, seed=context.seed, shares=(0.5,)
+        folder=folder / "data",
+        digest=digest,
+        metric=problem.metric,
+        seed=context.seed,
+        shares=(0.5,) if problem.racing else (),
+        handed=problem.extensions,
     )
-    space, first = _recipes(needs["select"])
+    space, first = _recipes(problem.families, needs["select"])
     result = run_study(
         space,
         objective,
@@ -61,7 +65,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         seconds=problem.search_seconds,
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
         isolated=True,
-        racing=Racing(),
+        racing=problem.racing,
     )
     metric = METRICS[problem.metric]
     value = -metric.sign * float(result.best.loss or 0.0)
@@ -100,12 +104,13 @@ def _fallback(trials: tuple[Trial, ...], best: Trial, first: int) -> Config | No
     return None if known is None or known.number == best.number else known.config
 
 
-def _recipes(selected: Done) -> tuple[Space, tuple[Config, ...]]:
+def _recipes(declared: Sequence[str], selected: Done) -> tuple[Space, tuple[Config, ...]]:
     """What is searched and what is tried first. A refresh (pipeline.refresh) stays in the champion's family, and
     begins with the champion's own config, where the family still has it."""
     config = selected.facts.get("config")
     if config is None:
-        return study_space(), warm_start()
+        families = tuple(declared) or tuple(FAMILIES.built_in)
+        return study_space(families), warm_start(families)
     families = (split_config(config)[0].name,)
     space, defaults = study_space(families), warm_start(families)
     known = [config] if not problems_of(space, config) and config not in defaults else []
@@ -154,6 +159,9 @@ SEARCH = Stage(
         "seed": context.seed,
         "workers": context.workers,
         "searcher": context.problem.searcher,
+        "racing": context.problem.racing,
+        "families": {name: FAMILIES.code(name) for name in context.problem.families},
+        "searcher code": SEARCHERS.code(context.problem.searcher),
         "seconds": context.problem.search_seconds,
         "limits": [context.problem.trial_seconds, context.problem.trial_memory_mb],
         "shares": shares_of(context),

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headrace.core.errors import DeclarationError
+from headrace.schema import Racing
 from headrace.search.trial import Trial
 
 #: A rung takes no more than this part of the error, be it the only one: what a rung does not tell is drawn by lot.
@@ -72,38 +72,29 @@ class Bounds:
         return known[-1] if known else latest
 
 
-@dataclass(frozen=True, kw_only=True)
-class Racing:
-    """The rule of the module head. least: so many trials are tried in full before any is stopped at a rung.
+def bounds_of(racing: Racing, trials: Sequence[Trial]) -> Bounds:
+    """The bounds of the next trial, by the rule of the module head.
 
-    An error of 0.4 is above what happens: on real curves 1 to 6 % of winners of 24 are killed, 0 to 17 % of 40, for
-    little loss (docs/search.md).
+    Args:
+        racing: the declared error level, and how many trials are evaluated in full before any is stopped.
+        trials: the finished trials.
+
+    Returns:
+        A bound for each rung that enough of the trials passed; none while too few were evaluated in full.
     """
-
-    error: float = 0.4
-    least: int = 3
-
-    def __post_init__(self) -> None:
-        if not 0 < self.error < 0.5:
-            raise DeclarationError(f"an error of {self.error} is no level of a test", where="racing", fix="0.05, say")
-        if self.least < 3:
-            raise DeclarationError("three trials are the least that show a scatter about a line", where="racing")
-
-    def bounds(self, trials: Sequence[Trial]) -> Bounds:
-        """What the next trial is held to, given the finished ones."""
-        whole = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
-        if len(whole) < self.least:
-            return Bounds()
-        rungs = [trial.info.get("rungs", {}) for trial in whole]
-        final = np.array([trial.loss for trial in whole], dtype=np.float64)
-        level = 1 - self.error / max(_FEWEST, *(len(passed) for passed in rungs))
-        found = {}
-        for name in dict.fromkeys(name for passed in rungs for name in passed):
-            here = np.array([name in passed for passed in rungs])
-            if here.sum() >= self.least:
-                at_rung = np.array([passed[name] for passed in rungs if name in passed])
-                found[name] = _bound(at_rung, final[here], float(final.min()), level)
-        return Bounds(found, self.error)
+    whole = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
+    if len(whole) < racing.least:
+        return Bounds()
+    rungs = [trial.info.get("rungs", {}) for trial in whole]
+    final = np.array([trial.loss for trial in whole], dtype=np.float64)
+    level = 1 - racing.error / max(_FEWEST, *(len(passed) for passed in rungs))
+    by_rung = {}
+    for name in dict.fromkeys(name for passed in rungs for name in passed):
+        here = np.array([name in passed for passed in rungs])
+        if here.sum() >= racing.least:
+            at_rung = np.array([passed[name] for passed in rungs if name in passed])
+            by_rung[name] = _bound(at_rung, final[here], float(final.min()), level)
+    return Bounds(by_rung, racing.error)
 
 
 def _bound(at_rung: np.ndarray, final: np.ndarray, incumbent: float, level: float) -> Bound:

@@ -23,13 +23,14 @@ import numpy as np
 
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.fingerprint import fingerprint
+from headrace.schema import Racing
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.space import Config, Space, problems_of, require_searchable
 from headrace.search.study.budget import Budget, Limits
 from headrace.search.study.evaluation import OUT_OF_TIME, Objective, Task
 from headrace.search.study.interrupts import Interrupts
 from headrace.search.study.journal import Journal
-from headrace.search.study.racing import Bounds, Racing
+from headrace.search.study.racing import Bounds, bounds_of
 from headrace.search.study.workers import Pool, pool_of
 from headrace.search.trial import Trial
 
@@ -186,7 +187,7 @@ class _Loop:
 
     def _task(self, number: int) -> Task:
         history = [self.done[known] for known in sorted(self.done) if known < number or not self.alone]
-        bounds = self.racing.bounds(history) if self.racing is not None else Bounds()
+        bounds = bounds_of(self.racing, history) if self.racing is not None else Bounds()
         return Task(number=number, config=self._config(number, history), deadline=self.deadline, bounds=bounds)
 
     def _config(self, number: int, history: Sequence[Trial]) -> Config:

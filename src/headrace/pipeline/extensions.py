@@ -1,0 +1,24 @@
+"""Check that every extension a problem names can be had: searcher, families, drift tests. For runs and `check`."""
+
+from __future__ import annotations
+
+from headrace.core.extensions import hand_over
+from headrace.models.families import FAMILIES
+from headrace.monitor.drift_tests import MISSING, TESTS
+from headrace.schema import Problem
+from headrace.search.searchers import SEARCHERS
+
+
+def check_extensions(problem: Problem) -> None:
+    """Make a problem's objects known to this process, and look up every name that it gives.
+
+    Raises:
+        DeclarationError: for an unknown name, one that two sources give, or a package that cannot be loaded.
+    """
+    hand_over(problem.extensions)
+    SEARCHERS.named(problem.searcher, where=f"{problem.name}: searcher")
+    for name in problem.families:
+        FAMILIES.named(name, where=f"{problem.name}: families")
+    for name in (*(problem.monitoring.drift_tests or ()), *problem.monitoring.floors):
+        if name != MISSING.name:
+            TESTS.named(name, where=f"{problem.name}: monitoring")

@@ -1,0 +1,159 @@
+"""Check a problem's declaration: what Python does not check itself, and how its fields fit together.
+
+Each check takes the problem and raises one DeclarationError that names the field. `Problem` runs `CHECKS` in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING
+
+from headrace.core.errors import DeclarationError
+from headrace.core.names import LONGEST_PROBLEM, check_name
+from headrace.schema.entity_set import EntitySet
+from headrace.schema.feed import Replay
+from headrace.schema.horizon import HorizonLabel
+from headrace.schema.metrics import BINARY_METRICS, METRICS
+from headrace.schema.monitoring import Monitoring
+from headrace.schema.policy import Policy
+from headrace.schema.racing import Racing
+from headrace.schema.spine import DUE, EachRow, Every
+from headrace.schema.values import check_number, check_whole
+
+if TYPE_CHECKING:
+    from headrace.schema.problem import Problem
+
+#: What the tune and gate windows may take of the rows together.
+MOST_JUDGED = 0.6
+#: Field -> its type, and how one is written.
+_TYPES: Mapping[str, tuple[type | UnionType, str]] = {
+    "entity_set": (EntitySet, "EntitySet(tables=[...])"),
+    "spine": (EachRow | Every, 'each_row("orders", cutoff="placed")'),
+    "feed": (Replay | NoneType, 'Replay(start="2024-02-01")'),
+    "racing": (Racing | NoneType, "Racing(), or None for no racing"),
+    "monitoring": (Monitoring, 'Monitoring(window="7d")'),
+    "policy": (Policy, "Policy(k=2, n=3)"),
+    "label": (str, "a text"),
+}
+
+
+def check_types(problem: Problem) -> None:
+    """Names, types and ranges of single fields."""
+    check_name(problem.name, "a problem", LONGEST_PROBLEM, ascii_only=True)
+    where = problem.name
+    for name, (kind, example) in _TYPES.items():
+        if not isinstance(getattr(problem, name), kind):
+            raise DeclarationError(f"{name}={getattr(problem, name)!r}", where=where, fix=f"give {example}")
+    for name in ("max_features", "max_candidates", "trials"):
+        check_whole(name, getattr(problem, name), where=where, least=1)
+    for name in ("search_seconds", "trial_seconds", "trial_memory_mb"):
+        if getattr(problem, name) is not None:
+            check_number(name, getattr(problem, name), where=where, low=0)
+    check_number("margin", problem.margin, where=where, low=float("-inf"))
+    if isinstance(problem.depth, bool) or problem.depth not in (1, 2, 3):
+        raise DeclarationError(f"depth={problem.depth!r} is not from 1 to 3", where=where)
+    problem.tick_us, problem.lookbacks_us  # noqa: B018  validates both
+
+
+def check_metric(problem: Problem) -> None:
+    """The metric exists and measures this kind of label."""
+    if problem.metric not in METRICS:
+        raise DeclarationError(f"no metric {problem.metric!r}", where=problem.name, found=METRICS)
+    binary = problem.label_expression.binary
+    if (problem.metric in BINARY_METRICS) != binary:
+        raise DeclarationError(
+            f"metric {problem.metric!r} does not measure a label that is {'true or false' if binary else 'a number'}",
+            where=problem.name,
+            found=[name for name in METRICS if (name in BINARY_METRICS) == binary],
+            fix="name one of these metrics, or write the label as a condition, as in 'arr_delay >= 15'",
+        )
+
+
+def check_shares(problem: Problem) -> None:
+    """The tune and gate windows leave rows to learn from."""
+    for name in ("tune_share", "gate_share"):
+        check_number(name, getattr(problem, name), where=problem.name, low=0, high=1)
+    if round(problem.tune_share + problem.gate_share, 9) > MOST_JUDGED:  # .4 and .2 are .6
+        raise DeclarationError(
+            f"tune_share={problem.tune_share} and gate_share={problem.gate_share} leave too few rows to learn from",
+            where=problem.name,
+            fix=f"give shares that add up to {MOST_JUDGED} at most",
+        )
+
+
+def check_synthesis(problem: Problem) -> None:
+    """`where` and `groupby` name columns of declared tables."""
+    if problem.groupby and problem.depth < 2:
+        raise DeclarationError("groupby without depth", where=problem.name, fix="declare depth=2: they are aggregated")
+    where = {} if problem.where == "auto" else problem.where
+    if isinstance(where, str):
+        raise DeclarationError(f"where={where!r}", where=problem.name, fix='give columns and their values, or "auto"')
+    for name in (*where, *problem.groupby):
+        if name.count(".") != 1:
+            raise DeclarationError(f"{name!r} is not table.column", where=problem.name)
+        problem.entity_set.table(name.split(".")[0])
+    for name, values in where.items():
+        if values != "auto" and (isinstance(values, str) or not values):
+            raise DeclarationError(f"where={name!r} needs a list of values", where=problem.name, found=[values])
+
+
+def check_spine(problem: Problem) -> None:
+    """The spine has a time, and a schedule knows when its entities were active."""
+    spine = problem.spine
+    if isinstance(spine, Every):
+        _check_schedule(problem, spine)
+    elif problem.spine_table.time is None:
+        raise DeclarationError("the spine's table has no time", where=f"{problem.name}.{spine.table}")
+    problem.cutoff  # noqa: B018  validates it
+
+
+def _check_schedule(problem: Problem, spine: Every) -> None:
+    where = f"{problem.name}: spine every {spine.step}"
+    spine.step_us, spine.within_us  # noqa: B018  validates both
+    keys, active = problem.entity_set.table(spine.entity).keys, problem.entity_set.table(spine.active)
+    if len(keys) != 1 or keys == (DUE,):
+        raise DeclarationError(f"a schedule needs one key column, not called {DUE!r}", where=where, found=keys)
+    if active.time is None or problem.link(spine.entity, spine.active) is None:
+        raise DeclarationError(
+            f"{spine.active} does not tell when one of {spine.entity} was active",
+            where=where,
+            fix=f"name a table with a time and a relationship from {spine.entity}.{keys[0]}",
+        )
+    if not isinstance(problem.label_expression, HorizonLabel):
+        raise DeclarationError(
+            f"a scheduled row has no column {problem.label_expression.column!r}",
+            where=where,
+            fix='write the label with a horizon, as in count("orders", horizon="30d") > 0',
+        )
+
+
+def check_horizon(problem: Problem) -> None:
+    """A label with a horizon is over a table with time, and about one entity."""
+    label = problem.label_expression
+    if not isinstance(label, HorizonLabel):
+        return
+    if problem.entity_set.table(label.table).time is None:
+        raise DeclarationError(
+            "a label with a horizon over a table without time",
+            where=f"{problem.name}.{label.table}",
+            fix="declare time=",
+        )
+    parent = problem.label_entity(label)[0].parent
+    assert parent is not None  # what a label is about has a table
+    if label.until is not None and label.until not in problem.entity_set.table(parent[0]).known_at:
+        raise DeclarationError(
+            f"until={label.until!r} is not declared as known later than its row",
+            where=f"{problem.name}.{parent[0]}",
+            fix=f'declare known_at={{"{label.until}": "{label.until}"}}, so that no feature sees it before',
+        )
+
+
+def check_entities(problem: Problem) -> None:
+    """Entities have names of their own."""
+    names = [entity.name for entity in problem.all_entities]
+    if len(set(names)) < len(names):
+        raise DeclarationError("two entities share a name", where=problem.name, found=names)
+
+
+CHECKS = (check_types, check_metric, check_shares, check_synthesis, check_spine, check_horizon, check_entities)
