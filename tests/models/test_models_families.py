@@ -214,7 +214,7 @@ def test_warm_start_covers_the_families_and_is_in_the_study_space() -> None:
 
 
 def test_an_unknown_family_is_named() -> None:
-    with pytest.raises(NotFoundError, match=r"no model family 'oracle'.*found: lightgbm, linear"):
+    with pytest.raises(NotFoundError, match=r"no family 'oracle'.*found: lightgbm, linear"):
         family_named("oracle")
 
 

@@ -7,6 +7,7 @@ import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,7 @@ from headrace.pipeline.stage import stage_key
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
+from headrace.schema import Monitoring, Policy
 from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop, worked
 from tests.tiny_problem import write_tiny_problem
@@ -84,6 +86,22 @@ def test_another_share_trains_anew_and_synthesises_nothing(tmp_path: Path) -> No
     larger = replace(context, problem=replace(context.problem, tune_share=0.25))
     changed = {stage.name for stage in STAGES if stage_key(stage, context, {}) != stage_key(stage, larger, {})}
     assert changed == {"select", "search", "evaluate", "refit"}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "changed"),
+    [
+        ({"policy": Policy(k=1, cooldown="1d")}, set()),
+        ({"monitoring": Monitoring(window="14d", drift_tests=("ks",), floors={"ks": 0.2})}, set()),
+        ({"families": ("linear",)}, {"search"}),
+        ({"racing": None}, {"search"}),
+    ],
+)
+def test_a_knob_changes_the_stages_that_read_it(tmp_path: Path, knobs: dict[str, Any], changed: set[str]) -> None:
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
+    context = shop.run().context
+    other = replace(context, problem=replace(context.problem, **knobs))
+    assert {stage.name for stage in STAGES if stage_key(stage, context, {}) != stage_key(stage, other, {})} == changed
 
 
 def test_another_margin_trains_nothing_anew(copy: Shop) -> None:

@@ -24,7 +24,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from headrace.core.errors import DeclarationError
+from headrace.core.errors import DeclarationError, HeadraceError
 
 T = TypeVar("T")
 
@@ -114,11 +114,16 @@ class Catalogue(Mapping[str, T], Generic[T]):
     def __len__(self) -> int:
         return len(list(iter(self)))
 
-    def named(self, name: str, *, where: str = "") -> T:
+    def named(self, name: str, *, where: str = "", unknown: type[HeadraceError] = DeclarationError) -> T:
         """The member of that name.
 
+        Args:
+            name: of a member.
+            where: what names it, for the message.
+            unknown: the error to raise for an unknown name.
+
         Raises:
-            DeclarationError: for an unknown name, one that two sources give, or a package that cannot be loaded.
+            DeclarationError: for a name that two sources give, or a package that cannot be loaded.
         """
         sources = [
             *(["Headrace itself"] if name in self.built_in else []),
@@ -127,7 +132,7 @@ class Catalogue(Mapping[str, T], Generic[T]):
         ]
         label = self.kind.replace("_", " ")
         if not sources:
-            raise DeclarationError(
+            raise unknown(
                 f"no {label} {name!r}",
                 where=where,
                 found=list(self),

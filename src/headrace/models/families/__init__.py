@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from headrace.core.errors import NotFoundError
 from headrace.core.extensions import Catalogue
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.families.linear import Linear
@@ -39,9 +40,9 @@ def family_named(name: str) -> Family:
     """The family of that name.
 
     Raises:
-        DeclarationError: for an unknown name.
+        NotFoundError: for an unknown name.
     """
-    return FAMILIES.named(name, where="models.families")
+    return FAMILIES.named(name, where="models", unknown=NotFoundError)
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[Family, Config]:
