@@ -36,7 +36,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --gener
 ##@ The two commands
 
 run-pipeline: $(STAMP) ## Run the main job: raw tables to a served model
-	@$(BIN)/python -m headrace.flows run $(PROBLEM)
+	@$(BIN)/headrace run --prefect $(PROBLEM)
 
 test: $(STAMP) ## Run the fast tests (as CI does)
 	@$(BIN)/python -m pytest
@@ -53,7 +53,7 @@ status: $(STAMP) ## Show the champion, the last run and the production clock
 	@$(BIN)/headrace status $(PROBLEM)
 
 deploy: $(STAMP) ## Register the flows' schedules on the running Prefect server
-	@$(BIN)/python -m headrace.flows deploy $(PROBLEM)
+	@$(BIN)/headrace deploy $(PROBLEM)
 
 serve: $(STAMP) ## Run the prediction API in the foreground
 	@$(BIN)/python -m headrace.api --problem $(PROBLEM)
@@ -101,6 +101,9 @@ test-chaos: chaos ## Same as `make chaos`
 security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages, rebinding, hostile requests, audit (QUICK=1)
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
 	@echo "report: security-report/report.html"
+
+test-wheel: $(STAMP) ## Install the wheel into an empty environment and run every command in an empty folder
+	@$(BIN)/python -m pytest -m wheel tests/infra
 
 feast-conformance: $(STAMP) ## Run Feast's universal online tests on our online store and on SQLite (FEAST_SOURCE=a checkout)
 	@$(BIN)/python -m tests.conformance.universal $(if $(FEAST_SOURCE),--source $(FEAST_SOURCE))
@@ -156,7 +159,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
 	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
-	@$(BIN)/python -m headrace.flows.deployments --write
+	@$(BIN)/python -m headrace.flows.deployments > prefect.yaml
 
 doctor: $(STAMP) ## Check this installation: interpreter, packages, problem, state
 	@$(BIN)/python --version
@@ -209,5 +212,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

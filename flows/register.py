@@ -27,11 +27,20 @@ JOB_TEMPLATE: dict[str, Any] = {
 }
 
 
-def register(deployments: Sequence[Deployment], folder: Path, *, pool: str = WORK_POOL) -> dict[str, UUID]:
-    """Create or update deployments that run from a checkout, in a process work pool. Ids by deployment name.
+def register(
+    deployments: Sequence[Deployment], folder: Path | None = None, *, pool: str = WORK_POOL
+) -> dict[str, UUID]:
+    """Create or update deployments in a process work pool. A schedule paused in Prefect's pages stays paused.
 
-    A schedule that somebody paused in Prefect's pages stays paused.
+    Args:
+        deployments: What to register; their names are unique on the server.
+        folder: The folder that their runs work in, whose `.env` they read; the current one if left out.
+        pool: Name of the work pool; made if it does not exist.
+
+    Returns:
+        Prefect's ids by name of deployment.
     """
+    folder = folder or Path.cwd()
     with get_client(sync_client=True) as client:
         _ensure_pool(client, pool)
         paused = {deployment.name: _paused_slugs(client, deployment) for deployment in deployments}

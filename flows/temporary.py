@@ -16,7 +16,7 @@ import uuid
 from headrace.core.errors import UnavailableError
 from headrace.core.settings import QUIET, Settings
 from headrace.services import processes
-from headrace.services.lifecycle import answers, project_folder
+from headrace.services.lifecycle import answers
 from headrace.services.local import prefect_server_env
 
 _HOST = "127.0.0.1"
@@ -36,6 +36,7 @@ def temporary_server(chosen: Settings) -> str:
     started = processes.spawn(
         (
             sys.executable,
+            "-P",
             "-m",
             "headrace.flows.server",
             "--host",
@@ -49,7 +50,6 @@ def temporary_server(chosen: Settings) -> str:
         mark=uuid.uuid4().hex,
         log=log,
         env={**QUIET, "PREFECT_HOME": str(chosen.root / "prefect"), **prefect_server_env(chosen, port)},
-        folder=project_folder(),
     )
     atexit.register(processes.stop, [started])
     api = f"http://{_HOST}:{port}/api"

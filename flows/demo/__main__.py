@@ -13,9 +13,9 @@ from headrace.app.addresses import prefect_api
 from headrace.core.clock import DAY, from_us
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.settings import settings
-from headrace.flows.__main__ import point_prefect
 from headrace.flows.demo.installation import Installation, everything_up, installation
 from headrace.flows.demo.telling import Telling
+from headrace.flows.prefect_settings import use_prefect_server
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
@@ -81,7 +81,7 @@ def _live(where: Installation, until_us: int, every: int, telling: Telling) -> N
         for name in ("prefect", "mlflow", "evidently", "api"):
             telling.say(f"  {name:<10} {where.url(name)}")
         telling.say(f"  {'alerts':<10} {receiver.url}")
-        point_prefect(settings(), prefect_api(settings()))
+        use_prefect_server(settings(), prefect_api(settings()))
         from headrace.flows.demo.days import live
 
         live(where.reference, where.url("api"), until_us=until_us, every=every, telling=telling)

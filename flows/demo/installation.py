@@ -52,7 +52,7 @@ class Installation:
     def services(self, receiver: Receiver) -> list[Service]:
         """Those of `make up`, told whom to alert; no schedule is live, because the demo makes the days itself."""
         told = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-        deploy = (sys.executable, "-m", "headrace.flows", "deploy", "--without-schedules", self.reference)
+        deploy = (sys.executable, "-P", "-m", "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
             replace(one, env={**one.env, **told}, prepare=deploy if one.prepare else ())
             for one in local_services(self.settings, self.reference)

@@ -39,3 +39,11 @@ def test_names_and_help_load_nothing_heavy(code: str) -> None:
     modules = loaded(code)
     assert "headrace" in modules
     assert modules & HEAVY == set()
+
+
+def test_windows_is_refused_in_one_line() -> None:
+    code = "import sys, typer; sys.platform = 'win32'; import headrace.cli"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("headrace: runs on Linux and macOS only. On Windows, install it inside WSL")
+    assert done.stderr.count("\n") == 1

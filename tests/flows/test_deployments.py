@@ -69,7 +69,7 @@ def test_prefect_yaml_is_in_step() -> None:
 
 
 def test_the_command_prints_what_it_would_write(capsys: pytest.CaptureFixture[str]) -> None:
-    main([])
+    main()
     assert capsys.readouterr().out == (ROOT / "prefect.yaml").read_text()
 
 
@@ -89,7 +89,7 @@ def test_prefect_reads_prefect_yaml() -> None:
 @pytest.mark.parametrize("deployment", for_references(sorted(CATALOGUE)), ids=lambda one: one.name)
 def test_every_deployment_can_run(deployment: Deployment) -> None:
     """Its entrypoint is a flow of that name, which takes its parameters, on a schedule that Prefect accepts."""
-    flow = load_flow_from_entrypoint(str(ROOT / deployment.entrypoint), use_placeholder_flow=False)
+    flow = load_flow_from_entrypoint(deployment.entrypoint, use_placeholder_flow=False)
     assert flow.name == deployment.flow_name
     flow.validate_parameters(dict(deployment.parameters))
     if deployment.cron is not None:

@@ -57,7 +57,7 @@ def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
 def test_deploying_needs_a_server(tmp_path: Path) -> None:
     done = flows("deploy", home=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("headrace: no Prefect server is up. start one with `make up`")
+    assert done.stderr.startswith("headrace: no Prefect server is up. start one with `headrace up`")
 
 
 @pytest.mark.server

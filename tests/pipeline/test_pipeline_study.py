@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from headrace.cli.run import show_report
+from headrace.app.report import show_report
 from headrace.pipeline.stages.search import STUDY_REPORT
 from headrace.registry.client import connect
 from tests.pipeline.shop import Shop

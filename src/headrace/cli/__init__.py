@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from headrace.core.errors import HeadraceError
+if sys.platform == "win32":  # processes are forked and signalled, files locked and made private, as POSIX has it
+    sys.exit("headrace: runs on Linux and macOS only. On Windows, install it inside WSL (wsl --install).")
 
 app = typer.Typer(
     name="headrace",
@@ -31,9 +31,14 @@ def run(
     trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
     max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
+    prefect: Annotated[bool, typer.Option("--prefect", help="run as a Prefect flow, shown in Prefect's pages")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Run every stage of the main job without Prefect, from raw tables to a served model."""
+    """Run every stage of the main job, from raw tables to a served model."""
+    if prefect:
+        from headrace.cli.flows import run_flow
+
+        run_flow(problem, home, trials=trials, seed=seed, max_memory=max_memory)
     from headrace.cli.run import run_problem
 
     run_problem(problem, home, trials=trials, seed=seed, max_memory=max_memory)
@@ -169,6 +174,20 @@ def late(
 
 
 @app.command()
+def deploy(
+    problems: Annotated[list[str] | None, typer.Argument(help="built-in problems, or paths of problem files")] = None,
+    without_schedules: Annotated[
+        bool, typer.Option("--without-schedules", help="runs start by events and by hand only")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Register the flows of problems, with their schedules, on the Prefect server that is up."""
+    from headrace.cli.flows import deploy_flows
+
+    deploy_flows(problems or ["flights"], home, without_schedules=without_schedules)
+
+
+@app.command()
 def up(
     problem: ProblemArgument = "flights",
     home: HomeOption = None,
@@ -176,7 +195,7 @@ def up(
     """Start the Prefect server, MLflow, a worker with schedules, and the prediction API in the background."""
     from headrace.cli.services import up as start
 
-    # Services run in the checkout's folder: a problem's file is found from there only by its whole path.
+    # A flow runs in a folder of its own: a problem's file is found from there only by its whole path.
     start(str(Path(problem).absolute()) if Path(problem).is_file() else problem, home)
 
 
@@ -216,29 +235,7 @@ def restore(
 
 
 def main() -> None:
-    """Entry point: a refusal is one line on standard error and exit code 1 (130 after Ctrl-C), never a traceback.
+    """Entry point: an expected error is one line on standard error and exit code 1 (130 after Ctrl-C)."""
+    from headrace.core.entry import run_command
 
-    So is what the machine refuses: a full disk, a read-only folder.
-    """
-    from headrace.core.errors import HeadraceError
-    from headrace.core.home import owner_only
-    from headrace.core.redact import print_redacted
-
-    owner_only()
-    sys.excepthook = print_redacted
-    try:
-        app()
-    except HeadraceError as error:
-        _end(error)
-    except Exception as error:
-        from headrace.core.machine import of_the_machine
-
-        refused = of_the_machine(error)
-        if refused is None:
-            raise
-        _end(refused)
-
-
-def _end(error: HeadraceError) -> NoReturn:
-    sys.stderr.write(f"headrace: {error}\n")
-    sys.exit(error.exit_code)
+    run_command(app)

@@ -8,15 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from headrace.app.addresses import addresses as service_addresses
 from headrace.app.addresses import tracking_uri
 from headrace.app.context import context_of, settings_of
+from headrace.app.report import show_report
 from headrace.core.clock import iso
 from headrace.core.settings import byte_size
 from headrace.pipeline.operations.advance import advance
-from headrace.pipeline.report import RunReport
 from headrace.pipeline.walker import open_run
 
 
@@ -58,34 +57,6 @@ def run_problem(
     show_report(report)
     if report.quarantined:
         sys.exit(3)
-
-
-def show_report(report: RunReport, console: Console | None = None) -> None:
-    """The table that every run ends with."""
-    console = console or Console()
-    table = Table(title=f"{report.problem}: {report.seconds:.1f} s")
-    table.add_column("stage")
-    table.add_column("seconds", justify="right")
-    table.add_column("cached or run")
-    for stage, seconds, state in report.table():
-        table.add_row(stage, seconds, state)
-    console.print(table)
-    metrics = report.champion.get("metrics", {})
-    shown = ", ".join(
-        f"{name} {value:.4f}" for name, value in metrics.items() if not name.endswith(("predictions", "labelled"))
-    )
-    console.print(f"champion: version {report.champion.get('version', 'none')}  {shown}", highlight=False)
-    console.print(f"gate: {report.decision}", highlight=False)
-    if report.study:
-        console.print(f"study: {report.study}", highlight=False, soft_wrap=True)
-    for note in report.notes:
-        console.print(f"note: {note}", highlight=False)
-    if not report.addresses:
-        console.print("pages: none is up. `make up` starts Prefect, MLflow and the API, and prints their addresses")
-    for name, url in report.addresses.items():
-        console.print(f"{name}: {url}", highlight=False)
-    for refused in report.quarantined:
-        console.print(f"[red]quarantined[/red] {refused['table']}: {'; '.join(refused['reasons'])} ({refused['path']})")
 
 
 def advance_problem(problem: str, steps: int, home: Path | None) -> None:

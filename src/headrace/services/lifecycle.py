@@ -111,11 +111,11 @@ def _all_or_nothing(root: Path, standing: Mapping[str, Started], begun: Mapping[
 
 
 def _start(root: Path, service: Service) -> Started:
-    log, mark, folder = root / "run" / f"{service.name.lower()}.log", uuid.uuid4().hex, project_folder()
+    log, mark = root / "run" / f"{service.name.lower()}.log", uuid.uuid4().hex
     log.unlink(missing_ok=True)
-    if service.prepare and not processes.complete(service.prepare, mark=mark, log=log, env=service.env, folder=folder):
+    if service.prepare and not processes.complete(service.prepare, mark=mark, log=log, env=service.env):
         raise _failure(service.name, "could not be prepared", log)
-    started = processes.spawn(service.command, name=service.name, mark=mark, log=log, env=service.env, folder=folder)
+    started = processes.spawn(service.command, name=service.name, mark=mark, log=log, env=service.env)
     return replace(started, url=service.url, probe=service.probe)
 
 
@@ -151,15 +151,6 @@ def running(root: Path) -> dict[str, str]:
         for started in recorded(root)
         if started.url and processes.is_alive(started) and answers(started.probe)
     }
-
-
-def project_folder() -> Path:
-    """The checkout that holds flows/: the current folder, else the one that Headrace is installed from."""
-    candidates = [Path.cwd(), Path(__file__).resolve().parents[3]]
-    for folder in candidates:
-        if (folder / "flows" / "deployments.py").is_file():
-            return folder
-    raise NotFoundError("no folder flows/", found=candidates, fix="run this in Headrace's checkout")
 
 
 def _record(root: Path, started: Iterable[Started]) -> None:

@@ -18,11 +18,13 @@ from headrace.services.lifecycle import Service
 
 WORK_POOL = "headrace"
 WORKER = "headrace-local"
+#: How a service is started. -P: no module is taken from the current folder, which is the user's.
+_MODULE = (sys.executable, "-P", "-m")
 
 
 def local_services(settings: Settings, problem: str = "flights") -> tuple[Service, ...]:
     """The services of a local installation, in the order they are started."""
-    python, root, host = sys.executable, settings.root, settings.host
+    root, host = settings.root, settings.host
     name = reachable(host)
     mlflow_url, api_url = f"http://{name}:{settings.mlflow_port}", f"http://{name}:{settings.api_port}"
     prefect_url = f"http://{name}:{settings.prefect_port}"
@@ -45,7 +47,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     }
     prefect = Service(
         name="Prefect",
-        command=(python, "-m", "headrace.flows.server", "--host", host, "--port", str(settings.prefect_port)),
+        command=(*_MODULE, "headrace.flows.server", "--host", host, "--port", str(settings.prefect_port)),
         env={**ours, **prefect_server_env(settings)},
         url=prefect_url,
         probe=f"{prefect_url}/api/health",
@@ -63,7 +65,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     )
     api = Service(
         name="API",
-        command=(python, "-m", "headrace.api", "--problem", problem),
+        command=(*_MODULE, "headrace.api", "--problem", problem),
         env=clients,
         url=api_url,
         probe=f"{api_url}/healthz",
@@ -75,8 +77,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     evidently = Service(
         name="Evidently",
         command=(
-            python,
-            "-m",
+            *_MODULE,
             "headrace.monitor.report.server",
             "--host",
             host,
@@ -92,8 +93,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
     worker = Service(
         name="worker",
         command=(
-            python,
-            "-m",
+            *_MODULE,
             "prefect",
             "worker",
             "start",
@@ -106,7 +106,7 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         ),
         env=clients,
         after=() if settings.prefect_api_url else ("Prefect",),
-        prepare=(python, "-m", "headrace.flows", "deploy", problem),
+        prepare=(*_MODULE, "headrace.flows", "deploy", problem),
         ready=lambda: _worker_is_online(prefect_api_url, since),
     )
     chosen = [prefect, mlflow, evidently, api, worker]
@@ -145,7 +145,7 @@ def _mlflow_command(settings: Settings) -> tuple[str, ...]:
     origins = _origins(settings, settings.mlflow_port)
     hosts = [f"{host.replace('[', '[[]')}:*" for host in settings.hosts if host != "*"]
     return (
-        *(sys.executable, "-m", "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
+        *(*_MODULE, "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
         *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
         *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
         *("--app-name", "headrace"),

@@ -36,13 +36,12 @@ class Started:
     probe: str = ""
 
 
-def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mapping[str, str], folder: Path) -> Started:
+def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mapping[str, str]) -> Started:
     """Start a command in a session of its own, its output appended to a log."""
     with log.open("ab") as output:
         process = subprocess.Popen(
             list(command),
             env=_environment(env, mark),
-            cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -58,14 +57,13 @@ def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mappi
     return Started(name=name, pid=process.pid, created=created, mark=mark, log=str(log))
 
 
-def complete(command: Sequence[str], *, mark: str, log: Path, env: Mapping[str, str], folder: Path) -> bool:
+def complete(command: Sequence[str], *, mark: str, log: Path, env: Mapping[str, str]) -> bool:
     """Run a command to its end, its output appended to a log; whether it succeeded."""
     with log.open("ab") as output:
         return (
             subprocess.run(
                 list(command),
                 env=_environment(env, mark),
-                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
