@@ -28,7 +28,7 @@ from benchmarks.results import Goal, Row, publish, show
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.objective import TrialObjective, prepare
 from headrace.schema import Racing
-from headrace.search.searchers import searcher_named
+from headrace.search.searchers import get_searcher
 from headrace.search.space import Choice, Space
 from headrace.search.study.study import run_study
 from headrace.search.trial import Trial
@@ -87,7 +87,7 @@ def studied(
 
         with suppress(_Enough):
             run_study(
-                SPACE, objective, searcher_named("random" if how == "random" else "auto")(SPACE), seed=seed,
+                SPACE, objective, get_searcher("random" if how == "random" else "auto")(SPACE), seed=seed,
                 trials=trials, journal_path=Path(folder) / "journal", racing=Racing() if how == "raced" else None,
                 warm_start=[] if how == "random" else [DEFAULT], on_trial=tell,
             )  # fmt: skip
@@ -161,7 +161,7 @@ def _speedup() -> float:
             objective = objective_of("diamonds", Path(folder), "shared")
             started = time.perf_counter()
             run_study(
-                SPACE, objective, searcher_named("random")(SPACE), seed=5, trials=SHARED_TRIALS, workers=workers,
+                SPACE, objective, get_searcher("random")(SPACE), seed=5, trials=SHARED_TRIALS, workers=workers,
                 isolated=True, journal_path=Path(folder) / "journal",
             )  # fmt: skip
             spent.append(time.perf_counter() - started)

@@ -23,7 +23,7 @@ from benchmarks.surrogate.players import PEERS, told
 from benchmarks.surrogate.table import TABLES, load_table
 from benchmarks.surrogate.verdict import Duel, Verdict
 from headrace.models.figures import saved_axes
-from headrace.search.searchers import SEARCHERS, searcher_named
+from headrace.search.searchers import SEARCHERS, get_searcher
 from headrace.search.space import sample
 
 COMMAND = "make bench-search"
@@ -73,7 +73,7 @@ def suggestions_ms(name: str, repeats: int = REPEATS) -> list[float]:
     first = [told(table, number, sample(table.space, rng)) for number in range(OBSERVED - 1)]
     means = []
     for _ in range(repeats):
-        searcher, history, spent = searcher_named(name)(table.space), list(first), []
+        searcher, history, spent = get_searcher(name)(table.space), list(first), []
         for number in range(OBSERVED - 1, OBSERVED + ASKED):
             started = time.process_time()
             (config,) = searcher.ask(history, 1, np.random.default_rng([0, number]))

@@ -31,10 +31,10 @@ from headrace.evaluate.splits import Fold, taught_before, time_folds, time_windo
 from headrace.models.design import Design, Encoder
 from headrace.models.families import FAMILIES, split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
-from headrace.models.recipe import Recipe, Settled, fit_recipe, settle
+from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds
 from headrace.models.space import Config
 from headrace.schema import Racing
-from headrace.search.searchers import searcher_named
+from headrace.search.searchers import get_searcher
 from headrace.search.study.study import incumbent, run_study
 from headrace.search.trial import Trial
 
@@ -124,7 +124,7 @@ def _studied(
     """(the best trial, the best of those that it began with)."""
     space = study_space()
     result = run_study(
-        space, objective, searcher_named("auto")(space), seed=case.seed, trials=TRIALS, racing=racing,
+        space, objective, get_searcher("auto")(space), seed=case.seed, trials=TRIALS, racing=racing,
         journal_path=folder / f"{type(objective).__name__}.jsonl", warm_start=first,
     )  # fmt: skip
     return result.best, incumbent(result.trials[: len(first)])
@@ -137,7 +137,7 @@ def old_rule(case: Case, folder: Path) -> Recipe:
     return Recipe(family=family.name, config=own, rounds=rounds, rows=len(case.history))
 
 
-def new_rule(case: Case, folder: Path) -> tuple[Settled, Settled, Choice | None]:
+def new_rule(case: Case, folder: Path) -> tuple[RecipeResult, RecipeResult, Choice | None]:
     """(what was found, the best default, how they compare; None where they are the same)."""
     digest = prepare(folder / "data", case.design, case.label, case.folds)
     objective = TrialObjective(
@@ -145,10 +145,10 @@ def new_rule(case: Case, folder: Path) -> tuple[Settled, Settled, Choice | None]
     )
     best, fallback = _studied(case, objective, Racing(), folder, warm_start())
     options: dict[str, Any] = {"metric": case.table.metric, "seed": case.seed, "threads": 1}
-    found = settle(best.config, case.design, case.label, case.folds, **options)
+    found = fit_rounds(best.config, case.design, case.label, case.folds, **options)
     if fallback is None or fallback.number == best.number:
         return found, found, None
-    default = settle(fallback.config, case.design, case.label, case.folds, **options)
+    default = fit_rounds(fallback.config, case.design, case.label, case.folds, **options)
     judged = [
         Judged(label=case.label[rows], found=one, fallback=two, cutoffs_us=case.cutoffs[rows])
         for (_, rows), one, two in zip(case.folds, found.predicted, default.predicted, strict=True)

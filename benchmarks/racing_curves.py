@@ -18,20 +18,20 @@ from typing import Any
 import numpy as np
 
 from benchmarks.bench_racing import DEFAULT, SPACE, objective_of
-from headrace.models.watch import Unwatched
+from headrace.models.callback import NoCallback
 from headrace.search.space import Config, sample
 
 TABLES = ("pipeline", "flights", "diamonds")
 
 
-class _Recorder(Unwatched):
+class _Recorder(NoCallback):
     """Keeps (loss, CPU s since the trial began) of each rung."""
 
     def __init__(self) -> None:
         self._began = time.process_time()
         self.rungs: dict[str, tuple[float, float]] = {}
 
-    def rung(self, name: str, loss: float) -> None:
+    def on_rung(self, name: str, loss: float) -> None:
         self.rungs[name] = (round(loss, 6), round(self.spent(), 3))
 
     def spent(self) -> float:
@@ -40,7 +40,7 @@ class _Recorder(Unwatched):
 
 def curve(objective: Any, config: Config) -> dict[str, Any]:
     recorder = _Recorder()
-    loss = objective.raced(config, recorder)["loss"]
+    loss = objective.evaluate_rungs(config, recorder)["loss"]
     return {"rungs": recorder.rungs, "loss": round(loss, 6), "seconds": round(recorder.spent(), 3)}
 
 

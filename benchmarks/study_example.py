@@ -32,7 +32,7 @@ from headrace.core.files import read_json, write_bytes, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.models.figures import saved_axes
 from headrace.models.space import Config
-from headrace.search.searchers import searcher_named
+from headrace.search.searchers import get_searcher
 from headrace.search.space import Float, Integer, Space
 from headrace.search.study.study import run_study
 from headrace.search.trial import Trial
@@ -183,7 +183,7 @@ def grid(folder: Path, rates: Sequence[float], depths: Sequence[int]) -> Grid:
 
 def study(folder: Path, player: str, seed: int, trials: int) -> tuple[Trial, ...]:
     return run_study(
-        SPACE, Objective(), searcher_named(player)(SPACE), trials=trials, seed=seed,
+        SPACE, Objective(), get_searcher(player)(SPACE), trials=trials, seed=seed,
         journal_path=folder / f"{player}-{version_of(player)}-{seed}.jsonl",
     ).trials  # fmt: skip
 

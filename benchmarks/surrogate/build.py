@@ -27,7 +27,7 @@ from benchmarks.surrogate.table import FOLDER, learnt
 from benchmarks.surrogate.train import MAX_ROUNDS, PATIENCE, train
 from headrace.core.files import write_bytes
 from headrace.core.fingerprint import fingerprint
-from headrace.search.space import Config, every_parameter
+from headrace.search.space import Config, all_parameters
 from headrace.search.study.journal import Journal
 from headrace.search.trial import Trial
 
@@ -41,7 +41,7 @@ def design(name: str, n: int) -> list[Config]:
     from scipy.stats import qmc
 
     seed = int(fingerprint(name)[:8], 16)
-    points = qmc.Sobol(len(list(every_parameter(SPACE))), rng=seed).random(n)
+    points = qmc.Sobol(len(list(all_parameters(SPACE))), rng=seed).random(n)
     return [config_at(point) for point in points]
 
 
@@ -83,7 +83,7 @@ def stored(path: Path) -> tuple[str, int]:
 
 def store(path: Path, key: str, trials: Sequence[Trial]) -> None:
     """A column per parameter (null where it does not exist), loss, rounds and the seconds of the training."""
-    columns = {name: [trial.config.get(name) for trial in trials] for name, _ in every_parameter(SPACE)}
+    columns = {name: [trial.config.get(name) for trial in trials] for name, _ in all_parameters(SPACE)}
     arrays = {name: pa.array(values) for name, values in columns.items()}
     small = {
         name: array.cast(pa.float32()) if pa.types.is_floating(array.type) else array for name, array in arrays.items()

@@ -23,8 +23,8 @@ import numpy as np
 from benchmarks.surrogate.table import SurrogateTable
 from headrace.core.fingerprint import code_version
 from headrace.models.space import Categorical, Choice, Config, Integer, Space
-from headrace.search.searchers import SEARCHERS, searcher_named
-from headrace.search.space import every_parameter
+from headrace.search.searchers import SEARCHERS, get_searcher
+from headrace.search.space import all_parameters
 from headrace.search.trial import Trial
 
 
@@ -43,7 +43,7 @@ def ours(name: str) -> Player:
     """A searcher of the catalogue, asked for one config at a time as a study with one worker does."""
 
     def play(table: SurrogateTable, seed: int, trials: int) -> Game:
-        searcher, game, history = searcher_named(name)(table.space), Game(), list[Trial]()
+        searcher, game, history = get_searcher(name)(table.space), Game(), list[Trial]()
         for number in range(trials):
             started = time.perf_counter()
             (config,) = searcher.ask(history, 1, np.random.default_rng([seed, number]))
@@ -224,7 +224,7 @@ def smac3_space(space: Space, seed: int) -> Any:
 
 def _from_smac3(space: Space, values: Mapping[str, Any]) -> Config:
     config: Config = {}
-    for key, parameter in every_parameter(space):
+    for key, parameter in all_parameters(space):
         if key in values:
             value = values[key]
             if isinstance(parameter, Categorical):

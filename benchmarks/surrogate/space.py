@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.models.space import Categorical, Choice, Config, Float, Integer, Parameter, Space, Value
-from headrace.search.space import active, clip, every_parameter
+from headrace.search.space import active_parameters, all_parameters, clip
 
 SPACE = Space(
     {
@@ -59,9 +59,9 @@ def config_at(point: Sequence[float]) -> Config:
 
     Floats are rounded to four significant digits, so that what is stored is what was trained.
     """
-    place = dict(zip([key for key, _ in every_parameter(SPACE)], point, strict=True))
+    place = dict(zip([key for key, _ in all_parameters(SPACE)], point, strict=True))
     config: Config = {}
-    while missing := [item for item in active(SPACE, config) if item[0] not in config]:
+    while missing := [item for item in active_parameters(SPACE, config) if item[0] not in config]:
         for key, parameter in missing:
             config[key] = _value_at(key, parameter, place[key])
     return config
@@ -102,7 +102,7 @@ def _columns(family: str) -> tuple[dict[str, tuple[Parameter, int]], int]:
     """(parameter, first column) by key of a family's parameters, and how many columns they have."""
     columns: dict[str, tuple[Parameter, int]] = {}
     at = 0
-    for key, parameter in every_parameter(SPACE):
+    for key, parameter in all_parameters(SPACE):
         if key.startswith(f"{family}."):
             columns[key] = parameter, at
             at += len(parameter.options) if isinstance(parameter, Choice | Categorical) else 1

@@ -232,7 +232,7 @@ def test_a_search_of_no_trials_is_refused_before_anything_is_done(trials: str, t
     problem = write_tiny_problem(tmp_path / "problem", orders=120)
     outcome = headrace("run", str(problem), "--trials", trials, home=tmp_path / "home")
     (error,) = outcome.errors
-    assert (outcome.code, f"a study of {trials} trials does nothing" in error) == (1, True)
+    assert (outcome.code, f"a study needs a positive budget, not {trials} trials" in error) == (1, True)
     assert not (tmp_path / "home" / "stages").exists()
 
 

@@ -15,13 +15,13 @@ from headrace.models.families import (
     Family,
     Fitted,
     Learner,
-    family_named,
+    get_family,
     split_config,
     study_space,
     warm_start,
 )
 from headrace.models.families.lightgbm import FittedLightGBM, LightGBM
-from headrace.search.space import Space, problems_of, sample
+from headrace.search.space import Space, config_errors, sample
 from tests.models import examples
 
 TABLE = examples.matrix()
@@ -117,7 +117,7 @@ def test_rounds_can_be_fixed(family: Family, metric: Metric) -> None:
 
 
 def test_default_is_in_the_space_and_random_configs_fit(family: Family, metric: Metric) -> None:
-    assert problems_of(family.space(), family.default()) == []
+    assert config_errors(family.space(), family.default()) == []
     rng = np.random.default_rng(0)
     y = _label(metric)
     for _ in range(3):
@@ -145,7 +145,7 @@ def test_a_learner_ends(family: Family) -> None:
 
 def test_slower_steps_learn_as_much_in_more_rounds(family: Family) -> None:
     config = family.default()
-    slow = family.slower(config, 3.0)
+    slow = family.with_smaller_steps(config, 3.0)
     if family.rounds_at(config, 1.0) is None:
         assert slow == config
     else:
@@ -205,9 +205,9 @@ def test_unseen_codes_do_not_break_a_linear_model() -> None:
 
 
 def test_warm_start_covers_the_families_and_is_in_the_study_space() -> None:
-    assert all(problems_of(study_space(), config) == [] for config in warm_start())
+    assert all(config_errors(study_space(), config) == [] for config in warm_start())
     assert [config["family"] for config in warm_start()][: len(FAMILIES)] == list(FAMILIES)
-    assert len(warm_start()) == sum(1 + len(family.others()) for family in FAMILIES.values())
+    assert len(warm_start()) == sum(1 + len(family.extra_configs()) for family in FAMILIES.values())
     family, own = split_config(warm_start()[0])
     assert (family.name, own) == ("lightgbm", family.default())
     assert isinstance(study_space(), Space)
@@ -215,7 +215,7 @@ def test_warm_start_covers_the_families_and_is_in_the_study_space() -> None:
 
 def test_an_unknown_family_is_named() -> None:
     with pytest.raises(NotFoundError, match=r"no family 'oracle'.*found: lightgbm, linear"):
-        family_named("oracle")
+        get_family("oracle")
 
 
 def test_one_row_takes_well_under_a_millisecond() -> None:

@@ -13,7 +13,7 @@ from headrace.core.errors import DataError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.families import split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
-from headrace.models.recipe import Recipe, fit_recipe, settle
+from headrace.models.recipe import Recipe, fit_recipe, fit_rounds
 from headrace.search.searchers import SEARCHERS
 from headrace.search.study.study import run_study
 from tests.models import examples
@@ -39,7 +39,7 @@ def _objective(folder: Path, metric: str = "auc", **more: int) -> TrialObjective
 def test_loss_is_the_metric_on_the_tune_window(tmp_path: Path, metric: str, config: dict[str, object]) -> None:
     result = _objective(tmp_path, metric)(config)  # type: ignore[arg-type]
     assert result["loss"] == -METRICS[metric].sign * result["value"]
-    settled = settle(config, DESIGN, _label(metric), FOLDS, metric=metric, threads=1)
+    settled = fit_rounds(config, DESIGN, _label(metric), FOLDS, metric=metric, threads=1)
     on_tune = METRICS[metric].value(_label(metric)[WINDOWS.tune], settled.predicted[0])
     assert on_tune == pytest.approx(result["value"], abs=0.01), "but for the smoothing it is the metric"
     assert result["train_rows"] == len(WINDOWS.train)
@@ -86,7 +86,7 @@ def test_labels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="NaN or infinite"):
         fit_recipe(_recipe(3), DESIGN, label, metric="auc")
     with pytest.raises(DataError, match="NaN or infinite"):
-        settle(TREES, DESIGN, label, FOLDS, metric="auc")
+        fit_rounds(TREES, DESIGN, label, FOLDS, metric="auc")
 
 
 def test_a_study_over_families_in_processes(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_the_final_fit_keeps_its_rounds() -> None:
 
 def test_a_settled_recipe_is_the_trials_when_no_row_was_sampled_away(tmp_path: Path) -> None:
     trial = _objective(tmp_path)(TREES)
-    settled = settle(TREES, DESIGN, _label("auc"), FOLDS, metric="auc", threads=1)
+    settled = fit_rounds(TREES, DESIGN, _label("auc"), FOLDS, metric="auc", threads=1)
     assert (settled.recipe.rounds, settled.loss) == (trial["rounds"], trial["loss"])
     assert settled.recipe.rows == len(WINDOWS.train)
     assert Recipe.from_json(settled.recipe.to_json()) == settled.recipe
@@ -132,6 +132,6 @@ def test_what_is_predicted_on_a_fold_is_of_a_model_that_has_not_seen_it() -> Non
     """A label that is another in each row cannot be predicted, unless it was learnt from."""
     label = np.random.default_rng(3).normal(size=600)
     folds = ((np.arange(200), np.arange(200, 400)), (np.arange(400), np.arange(400, 600)))
-    settled = settle(TREES, DESIGN, label, folds, metric="rmse", threads=1)
+    settled = fit_rounds(TREES, DESIGN, label, folds, metric="rmse", threads=1)
     for (_, rows), predicted in zip(folds, settled.predicted, strict=True):
         assert abs(np.corrcoef(label[rows], predicted)[0, 1]) < 0.25

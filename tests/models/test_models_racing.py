@@ -11,11 +11,11 @@ import pytest
 from headrace.core.errors import DataError, DeclarationError
 from headrace.evaluate.metrics import METRICS
 from headrace.models import objective as module
+from headrace.models.cache import FoldCache
+from headrace.models.callback import NoCallback
 from headrace.models.families import FAMILIES, warm_start
 from headrace.models.folds import folds
-from headrace.models.kept import Kept
 from headrace.models.objective import TrialObjective, prepare
-from headrace.models.watch import Unwatched
 from tests.models import examples
 
 TABLE = examples.matrix(3000)
@@ -23,11 +23,11 @@ DESIGN = examples.design(TABLE)
 LABEL = examples.binary(TABLE)
 
 
-class _Listener(Unwatched):
+class _Listener(NoCallback):
     def __init__(self) -> None:
         self.rungs: dict[str, float] = {}
 
-    def rung(self, name: str, loss: float) -> None:
+    def on_rung(self, name: str, loss: float) -> None:
         assert name not in self.rungs, "a rung is passed once"
         self.rungs[name] = loss
 
@@ -42,14 +42,14 @@ def _objective(folder: Path, **more: object) -> TrialObjective:
 def test_rungs_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LEAST_ROWS", 400)
     heard = _Listener()
-    told = _objective(tmp_path, shares=(0.5,)).raced(warm_start()[0], heard)
+    told = _objective(tmp_path, shares=(0.5,)).evaluate_rungs(warm_start()[0], heard)
     assert list(heard.rungs)[:2] == ["lightgbm, 50% of the rows", "lightgbm, progress 1.6"]
     assert heard.rungs["lightgbm, progress 1.6"] >= told["loss"]
     heard = _Listener()
-    _objective(tmp_path / "b", shares=(0.5,)).raced(warm_start()[1], heard)
+    _objective(tmp_path / "b", shares=(0.5,)).evaluate_rungs(warm_start()[1], heard)
     assert list(heard.rungs) == ["linear, 25% of the rows"]
     heard = _Listener()
-    _objective(tmp_path / "c", shares=(0.1,)).raced(warm_start()[1], heard)
+    _objective(tmp_path / "c", shares=(0.1,)).evaluate_rungs(warm_start()[1], heard)
     assert not heard.rungs, "too few rows tell nothing"
 
 
@@ -57,10 +57,10 @@ def test_rungs_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_coarse_steps_are_fewer_and_the_config_else_the_same(rate: float) -> None:
     family = FAMILIES["lightgbm"]
     config = {**family.default(), "learning_rate": rate}
-    coarse = family.coarse(config)
-    assert coarse["learning_rate"] == pytest.approx({0.04: 0.12, 0.12: 0.36, 0.3: 0.5, 0.7: 0.7}[rate])
-    assert {**coarse, "learning_rate": rate} == config
-    assert FAMILIES["linear"].coarse(FAMILIES["linear"].default()) == FAMILIES["linear"].default()
+    with_coarse_steps = family.with_coarse_steps(config)
+    assert with_coarse_steps["learning_rate"] == pytest.approx({0.04: 0.12, 0.12: 0.36, 0.3: 0.5, 0.7: 0.7}[rate])
+    assert {**with_coarse_steps, "learning_rate": rate} == config
+    assert FAMILIES["linear"].with_coarse_steps(FAMILIES["linear"].default()) == FAMILIES["linear"].default()
 
 
 def test_rungs_do_not_change_the_loss(tmp_path: Path) -> None:
@@ -95,16 +95,16 @@ def test_kept_data_gives_the_same_bits(name: str, metric: str, tmp_path: Path) -
     family, rows = FAMILIES[name], np.arange(0, 2000, 2)
     valid = (DESIGN.rows(np.arange(2000, 3000)), LABEL[2000:])
     train = DESIGN.rows(np.arange(2000)), LABEL[:2000]
-    kept = Kept(tmp_path)
+    cache = FoldCache(tmp_path)
 
-    def learnt(part: np.ndarray | None, of: Kept | None) -> np.ndarray:
-        learner = family.learner(*train, valid, family.default(), metric=METRICS[metric], seed=1, rows=part, kept=of)
+    def learnt(part: np.ndarray | None, of: FoldCache | None) -> np.ndarray:
+        learner = family.learner(*train, valid, family.default(), metric=METRICS[metric], seed=1, rows=part, cache=of)
         losses = [learner.step() for _ in range(8)]
         return np.append(learner.fitted(8).predict(DESIGN), [loss or 0.0 for loss in losses])
 
     for part in (None, rows):
         fresh = learnt(part, None)
-        for again in (learnt(part, kept), learnt(part, kept)):
+        for again in (learnt(part, cache), learnt(part, cache)):
             np.testing.assert_array_equal(again, fresh)
 
 
@@ -121,7 +121,7 @@ def test_folds_partition_the_rows_and_deal_the_classes_out() -> None:
 def test_a_trial_over_folds_is_their_mean_and_tells_each_but_the_last(tmp_path: Path) -> None:
     splits = folds(LABEL, 3)
     heard = _Listener()
-    told = _objective(tmp_path / "all", splits=splits).raced(warm_start()[1], heard)
+    told = _objective(tmp_path / "all", splits=splits).evaluate_rungs(warm_start()[1], heard)
     alone = [_objective(tmp_path / str(k), splits=[split])(warm_start()[1])["loss"] for k, split in enumerate(splits)]
     assert told["loss"] == pytest.approx(np.mean(alone))
     assert heard.rungs["linear, 2 of 3 folds"] == pytest.approx(np.mean(alone[:2]))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from headrace.evaluate.splits import taught_before, time_folds, time_windows
+from headrace.models.callback import NoCallback
 from headrace.models.families import FAMILIES, warm_start
-from headrace.models.recipe import settle
-from headrace.models.rounds import HALF_WIDTH, LEAST_ROUNDS, MOST_SLOWER, PATIENCE, Curve, boosted, learnt
-from headrace.models.watch import Unwatched
+from headrace.models.recipe import fit_rounds
+from headrace.models.rounds import HALF_WIDTH, MAX_STEP_REDUCTION, MIN_ROUNDS, PATIENCE, Curve, boost, find_rounds
 from tests.models import examples
 
 
@@ -23,11 +23,11 @@ class _Scripted:
 
     loss: Callable[[float], float]
     slowness: float = 1.0
-    most: int = 300
+    max_rounds: int = 300
     done: int = 0
 
     def step(self) -> float | None:
-        if self.done >= self.most:
+        if self.done >= self.max_rounds:
             return None
         self.done += 1
         return float(self.loss(self.done / self.slowness))
@@ -37,14 +37,14 @@ class _Scripted:
 
 
 @dataclass
-class _Heard(Unwatched):
+class _Heard(NoCallback):
     rungs: list[tuple[str, float]] = field(default_factory=list)
     ticks: int = 0
 
-    def rung(self, name: str, loss: float) -> None:
+    def on_rung(self, name: str, loss: float) -> None:
         self.rungs.append((name, loss))
 
-    def tick(self, loss: float) -> None:
+    def on_round(self, loss: float) -> None:
         self.ticks += 1
 
 
@@ -52,8 +52,8 @@ def _valley(at: float) -> Callable[[float], float]:
     return lambda rounds: abs(rounds - at) / 100
 
 
-def _curve(losses: Sequence[float], least: int = 1) -> Curve:
-    curve = Curve(least=least)
+def _curve(losses: Sequence[float], min_rounds: int = 1) -> Curve:
+    curve = Curve(min_rounds=min_rounds)
     for loss in losses:
         curve.add(float(loss))
     curve.end()
@@ -72,31 +72,31 @@ def test_one_lucky_round_early_does_not_stop_it() -> None:
     """What early stopping on one window did: round 2 by luck, then nothing better for twenty rounds."""
     losses = [1.0 - 0.001 * r for r in range(200)]
     losses[1] = 0.9
-    learner = _Scripted(lambda rounds: losses[int(rounds) - 1], most=200)
-    curve = boosted([learner])
+    learner = _Scripted(lambda rounds: losses[int(rounds) - 1], max_rounds=200)
+    curve = boost([learner])
     assert curve.best > 190
 
 
 def test_the_mean_of_folds_is_what_counts() -> None:
-    curve = boosted([_Scripted(_valley(40)), _Scripted(_valley(40)), _Scripted(_valley(160))])
+    curve = boost([_Scripted(_valley(40)), _Scripted(_valley(40)), _Scripted(_valley(160))])
     assert 35 <= curve.best <= 45
     assert curve.loss == pytest.approx(np.mean([0, 0, 1.2]), abs=0.05)
 
 
 def test_boosting_ends_when_more_is_of_no_use() -> None:
     learner = _Scripted(_valley(50))
-    assert boosted([learner]).best == 50
+    assert boost([learner]).best == 50
     assert learner.done == 50 + PATIENCE + HALF_WIDTH
 
 
 def test_the_last_round_can_be_the_best() -> None:
-    assert boosted([_Scripted(lambda rounds: -rounds)]).best == 300
-    assert boosted([_Scripted(lambda rounds: -rounds)], most=17).best == 17
+    assert boost([_Scripted(lambda rounds: -rounds)]).best == 300
+    assert boost([_Scripted(lambda rounds: -rounds)], max_rounds=17).best == 17
 
 
 def test_no_fewer_than_asked_for_are_best() -> None:
-    assert boosted([_Scripted(_valley(9))], least=30).best == 30
-    assert _curve([1.0, 2.0, 3.0], least=30).best == 3, "where there are no more, all there are"
+    assert boost([_Scripted(_valley(9))], min_rounds=30).best == 30
+    assert _curve([1.0, 2.0, 3.0], min_rounds=30).best == 3, "where there are no more, all there are"
 
 
 @pytest.mark.parametrize("handful", [2, 9, 29])
@@ -108,28 +108,30 @@ def test_a_handful_of_rounds_becomes_as_much_in_smaller_steps(handful: int) -> N
         started.append(config)
         return [_Scripted(_valley(handful), slowness=0.2 / float(config["learning_rate"]))] * 1
 
-    found = learnt(family, {**family.default(), "learning_rate": 0.2}, start)  # type: ignore[arg-type]
+    found = find_rounds(family, {**family.default(), "learning_rate": 0.2}, start)  # type: ignore[arg-type]
     assert found.rounds is not None
-    assert found.rounds >= LEAST_ROUNDS
-    least = LEAST_ROUNDS / MOST_SLOWER
-    assert float(found.config["learning_rate"]) * found.rounds == pytest.approx(0.2 * max(handful, least), rel=0.35)
+    assert found.rounds >= MIN_ROUNDS
+    min_rounds = MIN_ROUNDS / MAX_STEP_REDUCTION
+    assert float(found.config["learning_rate"]) * found.rounds == pytest.approx(
+        0.2 * max(handful, min_rounds), rel=0.35
+    )
     assert len(started) == 2
     assert {**found.config, "learning_rate": 0.2} == started[0]
 
 
 def test_enough_rounds_are_left_as_they_are() -> None:
     family = FAMILIES["lightgbm"]
-    found = learnt(family, family.default(), lambda config: [_Scripted(_valley(80))])
+    found = find_rounds(family, family.default(), lambda config: [_Scripted(_valley(80))])
     assert (found.config, found.rounds) == (family.default(), 80)
 
 
 def test_what_the_watch_hears() -> None:
     heard = _Heard()
-    boosted([_Scripted(_valley(50))], watch=heard, rungs={8: "early", 32: "later"})
+    boost([_Scripted(_valley(50))], callback=heard, rungs={8: "early", 32: "later"})
     assert [name for name, _ in heard.rungs] == ["early", "later"]
     assert heard.ticks == 50 + PATIENCE + HALF_WIDTH - 2
     heard = _Heard()
-    boosted([_Scripted(lambda rounds, k=k: k, most=1) for k in (1.0, 2.0, 6.0)], watch=heard, by_fold="linear")
+    boost([_Scripted(lambda rounds, k=k: k, max_rounds=1) for k in (1.0, 2.0, 6.0)], callback=heard, by_fold="linear")
     assert heard.rungs == [("linear, 1 of 3 folds", 1.0), ("linear, 2 of 3 folds", 1.5)]
 
 
@@ -145,7 +147,7 @@ def test_a_small_problem_is_not_given_a_handful_of_rounds() -> None:
     assert len(folds) == 4
     design = examples.design(table)
     config = {**warm_start()[0], "lightgbm.learning_rate": 0.2}
-    settled = settle(config, design, label, folds, metric="mae", threads=1)
+    settled = fit_rounds(config, design, label, folds, metric="mae", threads=1)
     assert settled.recipe.rounds is not None
-    assert settled.recipe.rounds >= LEAST_ROUNDS
+    assert settled.recipe.rounds >= MIN_ROUNDS
     assert float(settled.recipe.config["learning_rate"]) < 0.2

@@ -14,9 +14,9 @@ from scipy.spatial.distance import jensenshannon
 from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS
 from headrace.monitor.drift_tests.samples import Pair
 
-Maker = Callable[[np.random.Generator, int], np.ndarray]
+LazySearcher = Callable[[np.random.Generator, int], np.ndarray]
 
-WORLDS: dict[str, Maker] = {
+WORLDS: dict[str, LazySearcher] = {
     "normal": lambda rng, n: rng.normal(size=n),
     "counts": lambda rng, n: rng.poisson(1.0, size=n).astype(float),
     "zeros": lambda rng, n: np.where(rng.random(n) < 0.9, 0.0, rng.lognormal(size=n)),

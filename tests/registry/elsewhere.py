@@ -16,7 +16,7 @@ import pyarrow as pa
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
-from headrace.models.families import family_named
+from headrace.models.families import get_family
 from headrace.registry import models
 from headrace.synthesis.language.definitions import RowColumn
 
@@ -58,7 +58,7 @@ def save(folder: Path, family: str, *, seed: int = 0) -> Saved:
         }
     )
     label = (rng.uniform(size=120) < 0.4).astype(np.float64)
-    encoder, chosen = Encoder.fit(matrix), family_named(family)
+    encoder, chosen = Encoder.fit(matrix), get_family(family)
     design, metric = encoder.encode(matrix), METRICS["auc"]
     fitted = chosen.fit(design, label, chosen.default(), metric=metric, rounds=5, seed=seed, threads=1)
     bundle = Bundle(

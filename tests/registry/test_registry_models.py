@@ -16,7 +16,7 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
-from headrace.models.families import family_named
+from headrace.models.families import get_family
 from headrace.registry.aliases import mirror
 from headrace.registry.carried import model_code
 from headrace.registry.client import connect
@@ -41,7 +41,7 @@ def make_bundle(folder: Path, problem: str, *, seed: int = 0) -> Path:
     )
     label = (rng.uniform(size=200) < 0.4).astype(np.float64)
     encoder = Encoder.fit(matrix)
-    family = family_named("lightgbm")
+    family = get_family("lightgbm")
     fitted = family.fit(
         encoder.encode(matrix), label, family.default(), metric=METRICS["auc"], rounds=5, seed=seed, threads=1
     )

@@ -135,10 +135,11 @@ def test_ambient_state_is_left_alone(tracking_uri: str, problem_name: str) -> No
 def test_a_stopped_trial_shows_as_killed_with_its_rungs(tracking_uri: str, problem_name: str) -> None:
     stopped = Trial(
         number=0, config={"rate": 0.1}, status="stopped", loss=0.5, seconds=1.0, cpu_seconds=0.5,
-        info={"rungs": {"25% of the rows": 0.6, "progress 1.6": 0.55}}, error="lost at rung 'progress 1.6'",
+        info={"rungs": {"25% of the rows": 0.6, "progress 1.6": 0.55}},
+        error="stopped by racing at rung 'progress 1.6'",
     )  # fmt: skip
     parent = log_study(tracking_uri, problem_name, key="stopped", study_name="s", trials=[stopped])
     (run,) = _children(tracking_uri, problem_name, parent)
     assert run.info.status == "KILLED"
     assert run.data.metrics == {"loss": 0.5, "seconds": 1.0, "cpu_seconds": 0.5, "rung 1": 0.6, "rung 2": 0.55}
-    assert run.data.tags["headrace.error"] == "lost at rung 'progress 1.6'"
+    assert run.data.tags["headrace.error"] == "stopped by racing at rung 'progress 1.6'"

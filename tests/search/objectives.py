@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from headrace.models.callback import NoCallback, TrialCallback
 from headrace.models.space import Config
-from headrace.models.watch import Unwatched, Watch
 
 _EATEN: list[Any] = []
 
@@ -80,17 +80,17 @@ class Climb:
         return "climb"
 
     def __call__(self, config: Config) -> Mapping[str, Any]:
-        return self.raced(config, Unwatched())
+        return self.evaluate_rungs(config, NoCallback())
 
-    def raced(self, config: Config, watch: Watch) -> Mapping[str, Any]:
+    def evaluate_rungs(self, config: Config, callback: TrialCallback) -> Mapping[str, Any]:
         end = (float(config["x"]) - 1) ** 2  # type: ignore[arg-type]
         loss = 10.0
         for done in range(1, self.rounds + 1):
             loss = end + (10 - end) * (1 - done / self.rounds)
             sum(range(self.pause))
-            watch.tick(loss)
+            callback.on_round(loss)
             if done * 4 in (self.rounds, 2 * self.rounds):
-                watch.rung(f"round {done}", loss)
+                callback.on_rung(f"round {done}", loss)
         return {"loss": loss, "pid": os.getpid()}
 
 

@@ -17,7 +17,7 @@ from benchmarks.surrogate.players import PEERS, hyperopt, player_named
 from benchmarks.surrogate.space import SPACE, config_at
 from benchmarks.surrogate.verdict import Marks, Verdict, holm
 from headrace.core.errors import NotFoundError
-from headrace.search.space import active, every_parameter, sample
+from headrace.search.space import active_parameters, all_parameters, sample
 
 
 def test_thirteen_tables_are_stored_each_with_enough_trainings() -> None:
@@ -54,9 +54,9 @@ def test_random_search_reaches_its_own_mark_in_half_of_its_runs() -> None:
 
 
 def test_a_point_of_the_cube_is_a_config_with_what_is_active_and_nothing_else() -> None:
-    for point in np.random.default_rng(0).random((100, len(list(every_parameter(SPACE))))):
+    for point in np.random.default_rng(0).random((100, len(list(all_parameters(SPACE))))):
         config = config_at(point)
-        assert set(config) == {key for key, _ in active(SPACE, config)}
+        assert set(config) == {key for key, _ in active_parameters(SPACE, config)}
 
 
 def test_a_game_is_the_same_again_and_read_as_it_was_written(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_hyperopt_is_given_the_same_space() -> None:
     game = hyperopt(Recorded(), 0, 12)  # type: ignore[arg-type]
     assert len(game.losses) == len(asked) == 12
     for config in asked:
-        assert set(config) == {key for key, _ in active(SPACE, config)}  # type: ignore[arg-type]
+        assert set(config) == {key for key, _ in active_parameters(SPACE, config)}  # type: ignore[arg-type]
 
 
 def test_every_searcher_of_the_catalogue_plays() -> None:

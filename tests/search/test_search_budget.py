@@ -17,9 +17,9 @@ from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.search.searchers.random import RandomSearcher
 from headrace.search.space import Config
 from headrace.search.study.budget import Budget, Limits
-from headrace.search.study.evaluation import OUT_OF_TIME, Task, evaluate
+from headrace.search.study.evaluation import OUT_OF_TIME, Task, run_trial
 from headrace.search.study.study import run_study
-from headrace.search.study.workers import Processes
+from headrace.search.study.workers import ProcessPool
 from tests.search.objectives import Bowl, Climb, Misbehaving, NeverArrives
 from tests.search.synthetic import SPACE, study
 
@@ -38,7 +38,7 @@ def test_trials_that_misbehave_are_recorded_failures_and_the_study_goes_on(tmp_p
         result.trials[1:5],
         (
             "longer than 0.5 s and was killed",
-            "out of memory: it held .* more than 400 MB|longer than",
+            "out of memory: the trial used .* more than 400 MB|longer than",
             r"the worker process died \(exit code 7\)",
             r"the worker process died \(killed by SIGSEGV\)",
         ),
@@ -51,7 +51,7 @@ def test_trials_that_misbehave_are_recorded_failures_and_the_study_goes_on(tmp_p
 
 
 def test_memory_that_one_trial_holds_is_limited(tmp_path: Path) -> None:
-    with pytest.raises(HeadraceError, match=r"all 1 trials failed.*out of memory: it held .* more than 300 MB"):
+    with pytest.raises(HeadraceError, match=r"all 1 trials failed.*out of memory: the trial used .* more than 300 MB"):
         study(
             tmp_path / "j", Misbehaving({2.0: "eat"}), trials=1, workers=1, limits=Limits(memory_mb=300),
             warm_start=_at(2.0),
@@ -81,13 +81,13 @@ def test_with_no_whole_trial_the_best_is_what_the_deadline_cut(tmp_path: Path) -
     assert result.trials == ()
     assert result.best.status == "stopped"
     assert result.best.loss is not None
-    with pytest.raises(HeadraceError, match="no trial ended in the time given"):
+    with pytest.raises(HeadraceError, match="no trial finished within the time budget"):
         study(tmp_path / "k", Misbehaving({2.0: "hang"}), seconds=0.1, workers=1, warm_start=_at(2.0))
 
 
 def test_the_deadline_is_noticed_at_a_round() -> None:
     ticks = iter(range(100))
-    trial = evaluate(Climb(), Task(number=0, config=_at(1.0)[0], deadline=4.0), clock=lambda: float(next(ticks)))
+    trial = run_trial(Climb(), Task(number=0, config=_at(1.0)[0], deadline=4.0), clock=lambda: float(next(ticks)))
     assert (trial.status, trial.error) == ("stopped", OUT_OF_TIME)
 
 
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_with_the_best_so_far(tmp_path: Path, workers: int) -> None:
 
 
 def test_a_worker_that_died_idle_is_replaced() -> None:
-    pool = Processes(Bowl(), 1, Limits())
+    pool = ProcessPool(Bowl(), 1, Limits())
     try:
         for number in range(2):
             pool.start(Task(number=number, config=_at(1.0)[0]))
@@ -136,11 +136,11 @@ def test_a_worker_that_died_idle_is_replaced() -> None:
     ("make", "message"),
     [
         (lambda: Budget(), "without a budget never ends"),
-        (lambda: Budget(trials=0), "a study of 0 trials does nothing"),
-        (lambda: Budget(trials=3, seconds=0), "a study of 0 seconds does nothing"),
+        (lambda: Budget(trials=0), "a study needs a positive budget, not 0 trials"),
+        (lambda: Budget(trials=3, seconds=0), "a study needs a positive budget, not 0 seconds"),
         (lambda: Budget(seconds=float("nan")), "does nothing"),
-        (lambda: Limits(memory_mb=-5), "a limit of -5 MB for a trial lets none start"),
-        (lambda: Limits(seconds=0), "a limit of 0 seconds for a trial lets none end"),
+        (lambda: Limits(memory_mb=-5), "the limit of a trial must be positive, not -5 MB"),
+        (lambda: Limits(seconds=0), "the limit of a trial must be positive, not 0 seconds"),
     ],
 )
 def test_budgets_that_allow_nothing_are_refused(make: object, message: str) -> None:

@@ -9,8 +9,12 @@ import pytest
 from scipy.integrate import quad
 
 from headrace.search.searchers.gaussian_process import Posterior, fit, log_marginal, matern
-from headrace.search.searchers.gp import last_fit
-from headrace.search.searchers.improvement import log_expected_improvement, log_h, with_slopes
+from headrace.search.searchers.gp import fit_size
+from headrace.search.searchers.improvement import (
+    log_expected_improvement,
+    log_expected_improvement_with_gradient,
+    log_h,
+)
 
 OWNER = np.array([0, 1, 1, 2])
 
@@ -117,7 +121,9 @@ def test_slopes_of_log_expected_improvement_are_those_of_finite_differences() ->
         def value(m: float, v: float, best: float = best) -> float:
             return log_expected_improvement(np.array([m]), np.array([v]), best).item()
 
-        log, by_mean, by_variance = (part.item() for part in with_slopes(np.array([mean]), np.array([variance]), best))
+        log, by_mean, by_variance = (
+            part.item() for part in log_expected_improvement_with_gradient(np.array([mean]), np.array([variance]), best)
+        )
         assert log == pytest.approx(value(mean, variance))
         assert by_mean == pytest.approx((value(mean + 1e-6, variance) - value(mean - 1e-6, variance)) / 2e-6, rel=1e-4)
         change = (value(mean, variance + 1e-6) - value(mean, variance - 1e-6)) / 2e-6
@@ -125,7 +131,7 @@ def test_slopes_of_log_expected_improvement_are_those_of_finite_differences() ->
 
 
 def test_length_scales_are_fitted_again_with_each_tenth_more() -> None:
-    fits = [last_fit(n) for n in range(1, 501)]
+    fits = [fit_size(n) for n in range(1, 501)]
     assert all(at <= n for n, at in enumerate(fits, start=1))
     assert fits == sorted(fits)
     assert fits[:20] == list(range(1, 21))

@@ -30,4 +30,4 @@ def test_the_clock_may_end_it_first() -> None:
     now[0] = 10.0
     assert progress.add(_trial("ok", 2.5)) == "1 trials, best rmse 2.5000, about 20 s left"
     now[0] = 99.0
-    assert progress.seconds_left() == 0.0
+    assert progress.remaining_s() == 0.0

@@ -14,8 +14,8 @@ from scipy import stats
 
 from headrace.core.errors import DeclarationError
 from headrace.schema import Racing
-from headrace.search.study.evaluation import Task, evaluate
-from headrace.search.study.racing import Bound, Bounds, bounds_of
+from headrace.search.study.evaluation import Task, run_trial
+from headrace.search.study.racing import Bound, Bounds, racing_bounds
 from headrace.search.trial import Trial
 from tests.search.objectives import Climb
 from tests.search.synthetic import study
@@ -34,9 +34,9 @@ def test_the_bound_by_hand() -> None:
     A rung takes a third of the error.
     """
     trials = [_trial(i, i + 1.0, half=2 * (i + 1.0) + 0.5) for i in range(4)]
-    bound = bounds_of(Racing(error=0.15), trials).of["half"]
+    bound = racing_bounds(Racing(error=0.15), trials).by_rung["half"]
     assert bound.stop_above == pytest.approx(2.5 + 2.353363 * np.sqrt(20 / 9) * np.sqrt(1.7), rel=1e-6)
-    assert [bound.end(loss) for loss in (2.5, 8.5, 10.5)] == pytest.approx([1, 4, 5])
+    assert [bound.expected_final_loss(loss) for loss in (2.5, 8.5, 10.5)] == pytest.approx([1, 4, 5])
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -47,40 +47,40 @@ def test_the_line_is_that_of_scipy(seed: int) -> None:
     final = rng.normal(size=12)
     at_rung = 3 * final + rng.normal(size=12)
     trials = [_trial(i, float(y), half=float(x)) for i, (x, y) in enumerate(zip(at_rung, final, strict=True))]
-    bound = bounds_of(Racing(error=0.15), trials).of["half"]
+    bound = racing_bounds(Racing(error=0.15), trials).by_rung["half"]
     there, back = linregress(final, at_rung), linregress(at_rung, final)
     scatter = np.sum((at_rung - there.intercept - there.slope * final) ** 2) + at_rung.var(ddof=1)
     h = 1 / 12 + (final.min() - final.mean()) ** 2 / np.sum((final - final.mean()) ** 2)
     margin = stats.t.ppf(0.95, 11) * np.sqrt(scatter / 11 * (1 + h))
     assert bound.stop_above == pytest.approx(there.intercept + there.slope * final.min() + margin)
-    assert bound.end(0.7) == pytest.approx(back.intercept + back.slope * 0.7)
+    assert bound.expected_final_loss(0.7) == pytest.approx(back.intercept + back.slope * 0.7)
 
 
 def test_a_rung_that_tells_nothing_stops_what_is_far_from_all() -> None:
     """Worse there and better in the end: the line is level, and a trial is expected to end like the others."""
     trials = [_trial(i, float(i), half=-float(i)) for i in range(6)]
-    bounds = bounds_of(Racing(), trials)
-    assert not bounds.lost("half", -1.0)
-    assert bounds.lost("half", 9.0)
-    assert bounds.of["half"].end(9.0) == pytest.approx(2.5)
-    same = bounds_of(Racing(), [_trial(i, 1.0, half=2.0) for i in range(6)])
-    assert not same.lost("half", 2.0)
-    assert same.of["half"].end(2.0) == 1.0
+    bounds = racing_bounds(Racing(), trials)
+    assert not bounds.should_stop("half", -1.0)
+    assert bounds.should_stop("half", 9.0)
+    assert bounds.by_rung["half"].end(9.0) == pytest.approx(2.5)
+    same = racing_bounds(Racing(), [_trial(i, 1.0, half=2.0) for i in range(6)])
+    assert not same.should_stop("half", 2.0)
+    assert same.by_rung["half"].end(2.0) == 1.0
 
 
 def test_nothing_is_stopped_before_enough_is_known() -> None:
     trials = [_trial(i, float(i), half=float(i)) for i in range(3)]
-    assert not bounds_of(Racing(least=4), trials).lost("half", 1e9)
+    assert not racing_bounds(Racing(least=4), trials).should_stop("half", 1e9)
     stopped = Trial(number=3, config={}, status="stopped", loss=9.0, seconds=1.0, info={"rungs": {"half": 9.0}})
-    assert bounds_of(Racing(least=4), [*trials, stopped]).of == {}
-    assert bounds_of(Racing(least=4), [*trials, _trial(4, 2.0, half=2.0)]).lost("half", 1e9)
-    assert not bounds_of(Racing(least=4), [*trials, _trial(4, 2.0, half=2.0)]).lost("another", 1e9)
+    assert racing_bounds(Racing(least=4), [*trials, stopped]).by_rung == {}
+    assert racing_bounds(Racing(least=4), [*trials, _trial(4, 2.0, half=2.0)]).should_stop("half", 1e9)
+    assert not racing_bounds(Racing(least=4), [*trials, _trial(4, 2.0, half=2.0)]).should_stop("another", 1e9)
 
 
 def test_a_stopped_trial_has_the_loss_it_was_projected_to_end_at() -> None:
-    bounds = Bounds({"round 10": Bound(stop_above=5.0, at=5.0, ends=2.0, slope=0.5)})
-    trial = evaluate(Climb(), Task(number=0, config={"x": 1.0, "kind": "plain"}, bounds=bounds))
-    assert (trial.status, trial.error) == ("stopped", "lost at rung 'round 10'")
+    bounds = Bounds({"round 10": Bound(stop_above=5.0, rung_mean=5.0, final_mean=2.0, slope=0.5)})
+    trial = run_trial(Climb(), Task(number=0, config={"x": 1.0, "kind": "plain"}, bounds=bounds))
+    assert (trial.status, trial.error) == ("stopped", "stopped by racing at rung 'round 10'")
     assert trial.loss == pytest.approx(2.0 + 0.5 * (trial.info["rungs"]["round 10"] - 5.0))
 
 
@@ -103,8 +103,10 @@ def test_it_kills_a_trial_that_would_have_won_no_more_often_than_stated(error: f
             for i, final in enumerate(rng.normal(size=int(rng.integers(4, 20))))
         ]
         best = min(trial.loss for trial in seen if trial.loss is not None)
-        bounds = bounds_of(Racing(error=error), seen)
-        killed += bounds.lost("early", slope * best + 2 + noise()) or bounds.lost("late", best + 1 + noise() / 2)
+        bounds = racing_bounds(Racing(error=error), seen)
+        killed += bounds.should_stop("early", slope * best + 2 + noise()) or bounds.should_stop(
+            "late", best + 1 + noise() / 2
+        )
     allowed = error + 3 * np.sqrt(error * (1 - error) / times)
     assert killed / times < allowed
     assert killed, "a rule that kills nobody has not been tested"
@@ -113,7 +115,7 @@ def test_it_kills_a_trial_that_would_have_won_no_more_often_than_stated(error: f
 def test_a_hopeless_trial_is_stopped_at_the_first_rung() -> None:
     rng = np.random.default_rng(0)
     seen = [_trial(i, final, early=final + 2 + 0.1 * float(rng.normal())) for i, final in enumerate(rng.normal(size=8))]
-    assert bounds_of(Racing(), seen).lost("early", max(trial.loss or 0 for trial in seen) + 4)
+    assert racing_bounds(Racing(), seen).should_stop("early", max(trial.loss or 0 for trial in seen) + 4)
 
 
 def test_a_raced_study_ends_with_the_incumbent_of_one_that_is_not(tmp_path: Path) -> None:
@@ -147,8 +149,8 @@ def _replayed(order: Sequence[int], curves: Sequence[Any], racing: Racing) -> tu
     whole: list[Trial] = []
     spent = 0.0
     for number in order:
-        curve, bounds = curves[number], bounds_of(racing, whole)
-        lost = [cpu for name, (loss, cpu) in curve["rungs"].items() if bounds.lost(name, loss)]
+        curve, bounds = curves[number], racing_bounds(racing, whole)
+        lost = [cpu for name, (loss, cpu) in curve["rungs"].items() if bounds.should_stop(name, loss)]
         spent += lost[0] if lost else curve["seconds"]
         if not lost:
             rungs = {name: loss for name, (loss, _) in curve["rungs"].items()}

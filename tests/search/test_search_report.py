@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headrace.evaluate.metrics import METRICS
-from headrace.search.report.charts import parallel, slices, spent, survival
+from headrace.search.report.charts import cpu_time, parallel, rung_survival, slices
 from headrace.search.report.page import write_report
 from headrace.search.space import Categorical, Choice, Float, Integer, Space, sample
 from headrace.search.trial import Trial
@@ -62,7 +62,7 @@ def test_a_page_holds_every_plot_and_plotly_once(tmp_path: Path) -> None:
     assert "Nothing to show" not in text
     assert text.count("plotly.js v") == 1
     assert len(text) < 6_000_000
-    assert "30 trials, 18 tried in full, 10 stopped, 2 failed, 57.0 s in trials" in text
+    assert "30 trials, 18 complete, 10 stopped, 2 failed, 57.0 s in trials" in text
 
 
 def test_it_loads_nothing_from_elsewhere_and_names_break_nothing(tmp_path: Path) -> None:
@@ -85,13 +85,13 @@ def test_a_study_that_came_to_little_has_a_page(n: int, failed: int, tmp_path: P
 
 
 def test_survival_counts_where_trials_ended() -> None:
-    assert survival(study(30)) == {"rows 1/4": (30, 0), "rounds 10": (20, 10), "rounds 40": (20, 0)}
-    assert survival(study(3, failed=3)) == {}
+    assert rung_survival(study(30)) == {"rows 1/4": (30, 0), "rounds 10": (20, 10), "rounds 40": (20, 0)}
+    assert rung_survival(study(3, failed=3)) == {}
 
 
 def test_the_incumbent_is_a_whole_trial_and_time_is_what_trials_took() -> None:
     trials = study(30, failed=2)
-    figure = spent(trials, AUC)
+    figure = cpu_time(trials, AUC)
     assert figure is not None
     points, line = figure.data
     whole = [-trial.loss for trial in trials if trial.status == "ok" and trial.loss is not None]
@@ -99,7 +99,7 @@ def test_the_incumbent_is_a_whole_trial_and_time_is_what_trials_took() -> None:
     assert line.x[-1] == 57.0
     assert line.y[-1] == max(whole)
     assert list(line.y) == sorted(line.y)
-    told = spent([replace(trial, cpu_seconds=0.25) for trial in trials], AUC)
+    told = cpu_time([replace(trial, cpu_seconds=0.25) for trial in trials], AUC)
     assert told is not None
     assert told.data[1].x[-1] == 7.5, "CPU seconds, where they are known"
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from headrace.core.errors import DeclarationError
-from headrace.search.searchers import SEARCHERS, searcher_named
+from headrace.search.searchers import SEARCHERS, get_searcher
 from headrace.search.searchers.cube import Cube
-from headrace.search.searchers.evidence import Reader
+from headrace.search.searchers.history import HistoryEncoder
 from headrace.search.searchers.protocol import Searcher
-from headrace.search.space import Config, Space, problems_of
+from headrace.search.space import Config, Space, config_errors
 from tests.search.searcher_cases import CONDITIONAL, ONE, OPTIONS, SPACES, asked_by_all, foreign, loss_of, run, trial
 
 MODELS = sorted(set(SEARCHERS) - {"random"})
@@ -42,7 +42,7 @@ def test_asks_for_n_configs_inside_any_space(searcher: Searcher, space: str, len
     for n in (0, 1, 3):
         asked = searcher.ask(history, n, np.random.default_rng(0))
         # problems_of also refuses a parameter of an option that is not taken
-        assert [problems_of(SPACES[space], config) for config in asked] == [[]] * n
+        assert [config_errors(SPACES[space], config) for config in asked] == [[]] * n
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_asks_for_n_configs_inside_any_space(searcher: Searcher, space: str, len
 )
 def test_copes_with_any_losses(searcher: Searcher, losses: list[float | None]) -> None:
     asked = searcher.ask(foreign(CONDITIONAL, losses), 2, np.random.default_rng(0))
-    assert [problems_of(CONDITIONAL, config) for config in asked] == [[], []]
+    assert [config_errors(CONDITIONAL, config) for config in asked] == [[], []]
 
 
 def test_failed_and_stopped_trials_are_tolerated(searcher: Searcher) -> None:
@@ -71,7 +71,7 @@ def test_failed_and_stopped_trials_are_tolerated(searcher: Searcher) -> None:
         foreign(CONDITIONAL, [2.0] * 12, ["stopped"] * 12),
     ):
         (config,) = searcher.ask(history, 1, np.random.default_rng(0))
-        assert problems_of(CONDITIONAL, config) == []
+        assert config_errors(CONDITIONAL, config) == []
 
 
 def test_same_history_and_rng_same_configs(searcher: Searcher) -> None:
@@ -129,7 +129,7 @@ def test_no_config_is_asked_twice_while_there_are_others(name: str) -> None:
     assert len({identity(config) for config in [*batch, last]}) == 9
     history = [trial(number, config, 0.1 * number) for number, config in enumerate([*batch, last])]
     (again,) = searcher.ask(history, 1, np.random.default_rng(3))
-    assert problems_of(OPTIONS, again) == []
+    assert config_errors(OPTIONS, again) == []
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -173,13 +173,15 @@ def test_auto_asks_tpe_for_the_first_thirty_and_gp_after_whoever_is_still_waited
 
 
 def test_a_history_that_is_not_the_last_one_grown_is_read_anew() -> None:
-    """Evidence keeps the rows of the last history; another one of the same length shares none of them."""
+    """The encoder caches the rows of the last history; another one of the same length shares none of them."""
     cube = Cube(ONE)
-    reader = Reader(cube)
+    encoder = HistoryEncoder(cube)
     long = foreign(ONE, [1.0, 2.0, 3.0, 4.0, 5.0], seed=8)
     for history in (foreign(ONE, [1.0, 2.0, 3.0]), long[:3], long, long[:2]):
-        assert reader.read(history).X.tolist() == cube.encode(one.config for one in history).tolist()
-        assert reader.taken(history, cube.encode([])) == set(cube.identities(reader.read(history).X))
+        assert encoder.encode_history(history).X.tolist() == cube.encode(one.config for one in history).tolist()
+        assert encoder.proposed_identities(history, cube.encode([])) == set(
+            cube.identities(encoder.encode_history(history).X)
+        )
 
 
 @pytest.mark.parametrize("name", sorted(SEARCHERS))
@@ -190,4 +192,4 @@ def test_a_space_without_parameters_is_refused(name: str) -> None:
 
 def test_an_unknown_searcher_is_named_with_those_that_there_are() -> None:
     with pytest.raises(DeclarationError, match=r"no searcher 'grid'.*random.*tpe"):
-        searcher_named("grid")
+        get_searcher("grid")

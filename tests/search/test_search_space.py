@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headrace.core.errors import DeclarationError
 from headrace.search.searchers import SEARCHERS
-from headrace.search.space import Categorical, Choice, Float, Integer, Space, problems_of, sample
+from headrace.search.space import Categorical, Choice, Float, Integer, Space, config_errors, sample
 
 SPACE = Space(
     {
@@ -52,17 +52,17 @@ def test_wrong_declarations_are_refused(make: object, message: str) -> None:
 
 @given(seed=st.integers(0, 10_000))
 def test_samples_are_inside(seed: int) -> None:
-    assert problems_of(SPACE, sample(SPACE, np.random.default_rng(seed))) == []
+    assert config_errors(SPACE, sample(SPACE, np.random.default_rng(seed))) == []
 
 
 def test_what_is_wrong_with_a_config_is_said() -> None:
     good = {"family": "trees", "trees.rate": 0.1, "trees.leaves": 3, "rows": 5}
-    assert problems_of(SPACE, good) == []
-    assert "missing" in problems_of(SPACE, {"family": "trees", "trees.rate": 0.1, "rows": 5})[0]
-    assert "outside" in problems_of(SPACE, {**good, "rows": 0})[0]
-    assert "outside" in problems_of(SPACE, {**good, "rows": True})[0]
-    assert "outside" in problems_of(SPACE, {**good, "trees.leaves": 2.5})[0]
-    assert "unknown" in problems_of(SPACE, {**good, "line.scale": "standard"})[0]
+    assert config_errors(SPACE, good) == []
+    assert "missing" in config_errors(SPACE, {"family": "trees", "trees.rate": 0.1, "rows": 5})[0]
+    assert "outside" in config_errors(SPACE, {**good, "rows": 0})[0]
+    assert "outside" in config_errors(SPACE, {**good, "rows": True})[0]
+    assert "outside" in config_errors(SPACE, {**good, "trees.leaves": 2.5})[0]
+    assert "unknown" in config_errors(SPACE, {**good, "line.scale": "standard"})[0]
 
 
 def test_a_logarithmic_range_is_uniform_in_its_logarithm() -> None:

@@ -17,7 +17,7 @@ import pytest
 from headrace.core.errors import ConflictError, HeadraceError
 from headrace.models.space import Config
 from headrace.schema import Racing
-from headrace.search.study.evaluation import Task, evaluate
+from headrace.search.study.evaluation import Task, run_trial
 from headrace.search.study.study import StudyResult, run_study
 from headrace.search.trial import Trial
 from tests.search.objectives import Bowl
@@ -45,7 +45,7 @@ def test_a_trial_tells_the_cpu_that_it_took(loss: float, status: str) -> None:
             pass
         return {"loss": loss}
 
-    trial = evaluate(burn, Task(number=0, config={"x": 1.0, "kind": "plain"}), clock=lambda: 0.0)
+    trial = run_trial(burn, Task(number=0, config={"x": 1.0, "kind": "plain"}), clock=lambda: 0.0)
     assert (trial.status, trial.seconds) == (status, 0.0)
     assert trial.cpu_seconds is not None
     assert 0.05 <= trial.cpu_seconds < 0.5
@@ -100,7 +100,7 @@ def test_with_a_damaged_line_it_ends_the_same_and_says_so(tmp_path: Path, line: 
     assert _facts(again) == _facts(whole)
     pairs = zip(whole.trials, again.trials, strict=True)
     assert [before.number for before, after in pairs if before.seconds != after.seconds] == ([line - 1] if line else [])
-    assert said == [f"{tmp_path / 'b'}: damaged lines: 1; the trials that they held are run again"]
+    assert said == [f"{tmp_path / 'b'}: damaged lines: 1; the study repeats their trials"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

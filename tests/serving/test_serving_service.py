@@ -14,7 +14,7 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
-from headrace.models.families import family_named
+from headrace.models.families import get_family
 from headrace.registry.models import register
 from headrace.registry.tracking import log_study
 from headrace.serving.service import open_service, self_test
@@ -32,7 +32,7 @@ def make_bundle(folder: Path) -> Bundle:
         for item in DEFINITIONS
     }
     matrix, label = pa.table(values), (rng.uniform(size=300) < 0.4).astype(np.float64)
-    encoder, family = Encoder.fit(matrix), family_named("lightgbm")
+    encoder, family = Encoder.fit(matrix), get_family("lightgbm")
     fitted = family.fit(encoder.encode(matrix), label, family.default(), metric=METRICS["auc"], rounds=5, threads=1)
     Bundle(
         problem="shop",

@@ -1,1 +1,1 @@
-"""Model families, the design matrix they learn from, the bundle that is deployed, and its explanation."""
+"""Model families, their design matrix, the objective of a study, the model bundle that is deployed, explanations."""

@@ -1,9 +1,9 @@
-"""A model bundle: one folder that holds all that serving needs, in formats that cannot run code.
+"""The model bundle: one folder with everything that serving needs, in formats that cannot execute code.
 
 bundle.json         problem, feature service, definitions, encoder, metrics, windows, lead times
 model/              the family's own file (LightGBM text, skops)
-reference.parquet   a sample of the training rows with label, prediction and cutoff, for drift
-gate.parquet        what the recipe predicted for its gate window before the refit saw it, and how it came
+reference.parquet   sample of the training rows with label, prediction and cutoff, for drift tests
+gate.parquet        labels and predictions of the gate window, by the recipe fitted before that window
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
 
@@ -24,7 +24,7 @@ from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import Manifest, check_manifest, write_manifest
 from headrace.models.design import Encoder, Predictions
-from headrace.models.families import family_named
+from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
 from headrace.synthesis.primitives.finish import finish
@@ -38,13 +38,25 @@ LABEL, PREDICTION, CUTOFF = "_label", "_prediction", "_cutoff"
 
 @dataclass(frozen=True, kw_only=True)
 class Bundle:
-    """A trained model with its way from stored values to a prediction.
+    """A trained model and all steps from stored feature values to a prediction.
 
-    service: the feature service it reads. config: of the winning trial. metric: what it was chosen by. metrics: values
-    by name, such as "tune_auc". windows: `Windows.describe()`. lead_time: {"low_s", "high_s"}, the usual span from
-    cutoff to event in training. facts: whatever else its maker wants to be found in it. reference: of
-    `reference_profile`; after `load` it is read when asked for (`read_reference`). gate: `key` (text), `prediction`,
-    `label`, `cutoff` (us), read in the same way (`gate_rows`). manifest: of its folder.
+    Attributes:
+        problem: Name of the problem.
+        service: Feature service that it reads.
+        definitions: Its features.
+        encoder: From a feature matrix to a design matrix.
+        family: Name of the model family.
+        fitted: The model.
+        config: Config of the winning trial.
+        metric: Name of the metric by which it was selected.
+        metrics: Metric values by name, such as "tune_auc".
+        windows: `Windows.describe()`.
+        lead_time: {"low_s", "high_s"}: usual time from cutoff to event in training, in seconds.
+        facts: Further facts for reports.
+        reference: Result of `reference_profile`; of a loaded bundle read on demand by `read_reference`.
+        gate: Columns `key` (text), `prediction`, `label`, `cutoff` (us); read on demand by `gate_rows`.
+        folder: Folder that it was loaded from.
+        manifest: Manifest of that folder.
     """
 
     problem: str
@@ -71,17 +83,27 @@ class Bundle:
         ticks_us: NDArray[np.int64],
         cutoffs_us: NDArray[np.int64],
     ) -> pa.Table:
-        """The feature matrix [n, d] from stored values by slug and request columns by name."""
+        """Compute the feature matrix [n, d] from stored values by slug and request columns by name.
+
+        Args:
+            stored: Slug -> stored values [n].
+            row: Request column -> values [n].
+            ticks_us: Tick of the stored values [n], microseconds UTC.
+            cutoffs_us: Cutoff of each row [n], microseconds UTC.
+        """
         return finish(self.definitions, stored, row, ticks_us, cutoffs_us)
 
     def predict(self, matrix: pa.Table, *, threads: int = 1) -> Predictions:
-        """[n]: probability of a true label, or a number, for a finished feature matrix."""
+        """Predict [n], the probability of a true label or a number, for a feature matrix [n, d]."""
         return self.fitted.predict(self.encoder.encode(matrix), threads=threads)
 
     def read_reference(self) -> pa.Table:
-        """The reference profile: features by slug, `_label`, `_prediction`, `_cutoff` (us); at most 5,000 rows.
+        """Return the reference profile: features by slug, `_label`, `_prediction`, `_cutoff` (us); up to 5,000 rows.
 
-        Bundles of before know no cutoffs.
+        Bundles of earlier versions have no `_cutoff`.
+
+        Raises:
+            NotFoundError: The bundle has no reference profile.
         """
         if self.reference is not None:
             return self.reference
@@ -90,18 +112,25 @@ class Bundle:
         return parquet.read(self.manifest.path(_REFERENCE))
 
     def read_gate(self) -> dict[str, float]:
-        """Row key (as JSON text) -> what the recipe predicted for it, fitted before the gate window; may be empty."""
+        """Return row key (JSON text) -> prediction in the gate window; empty where the bundle has no gate rows."""
         table = self.gate_rows()
         return dict(zip(*(table[name].to_pylist() for name in ("key", "prediction")), strict=True)) if table else {}
 
     def gate_rows(self) -> pa.Table | None:
-        """The rows of the gate window, None where a bundle has none; bundles of before know no label and cutoff."""
+        """Return the rows of the gate window, None where there are none; earlier bundles lack label and cutoff."""
         if self.gate is None and self.manifest is not None and _GATE in self.manifest.sums:
             return parquet.read(self.manifest.path(_GATE))
         return self.gate
 
     def save(self, folder: Path) -> str:
-        """Write a new folder in one step; the digest of its manifest. ConflictError where there is one already."""
+        """Write the bundle to a new folder, atomically.
+
+        Returns:
+            The digest of its manifest.
+
+        Raises:
+            ConflictError: The folder is not empty.
+        """
         if folder.exists() and any(folder.iterdir()):
             raise ConflictError("a bundle is never overwritten", where=str(folder), fix="save to a new folder")
         with staged_folder(folder) as staging:
@@ -117,7 +146,12 @@ class Bundle:
 
     @classmethod
     def load(cls, folder: Path) -> Bundle:
-        """Check the manifest, then read. Raises CorruptError, or NotFoundError where there is no bundle."""
+        """Check the manifest of a folder, then read the bundle.
+
+        Raises:
+            CorruptError: A file was changed, or has another format.
+            NotFoundError: The folder has no bundle.
+        """
         manifest = check_manifest(folder)
         data = read_json(folder / "bundle.json")
         if data.get("format") != _FORMAT:
@@ -126,10 +160,10 @@ class Bundle:
             return cls(
                 definitions=tuple(from_json(item) for item in data["definitions"]),
                 encoder=Encoder.from_json(data["encoder"]),
-                fitted=family_named(data["family"]).load(folder / "model"),
+                fitted=get_family(data["family"]).load(folder / "model"),
                 folder=folder,
                 manifest=manifest,
-                **{name: data[name] for name in _PLAIN},
+                **{name: data[name] for name in _JSON_FIELDS},
             )
         except (KeyError, TypeError) as error:
             raise CorruptError(f"bundle.json lacks or misspells {error}", where=str(folder)) from None
@@ -139,15 +173,15 @@ class Bundle:
             "format": _FORMAT,
             "definitions": [to_json(item) for item in self.definitions],
             "encoder": self.encoder.to_json(),
-            **{name: getattr(self, name) for name in _PLAIN},
+            **{name: getattr(self, name) for name in _JSON_FIELDS},
         }
 
 
-_PLAIN = ("problem", "service", "family", "config", "metric", "metrics", "windows", "lead_time", "facts")
+_JSON_FIELDS = ("problem", "service", "family", "config", "metric", "metrics", "windows", "lead_time", "facts")
 
 
 def manifest_digest(folder: Path) -> str:
-    """sha256 of a bundle's manifest: the identity of all its bytes."""
+    """Return the sha256 of a bundle's manifest, which identifies all its bytes."""
     return file_digest(folder / "manifest.json")
 
 
@@ -159,12 +193,20 @@ def reference_profile(
     cutoffs_us: NDArray[np.int64] | None = None,
     seed: int = 0,
 ) -> pa.Table:
-    """A seeded sample of training rows [<= 5,000] with `_label`, `_prediction`, `_cutoff`, in their original order."""
+    """Sample up to 5,000 training rows with `_label`, `_prediction` and `_cutoff`, in their original order.
+
+    Args:
+        matrix: Feature matrix [n, d].
+        label: Labels [n].
+        predictions: Predictions [n].
+        cutoffs_us: Cutoffs [n], microseconds UTC.
+        seed: Of the sample.
+    """
     table = matrix.append_column(LABEL, pa.array(label, pa.float64()))
     table = table.append_column(PREDICTION, pa.array(predictions, pa.float64()))
     if cutoffs_us is not None:
         table = table.append_column(CUTOFF, pa.array(cutoffs_us, pa.int64()))
     if table.num_rows > _REFERENCE_ROWS:
-        drawn = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
-        table = table.take(pa.array(np.sort(drawn)))
+        sampled = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
+        table = table.take(pa.array(np.sort(sampled)))
     return table.combine_chunks()

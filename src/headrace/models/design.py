@@ -1,8 +1,8 @@
-"""From a feature matrix (Arrow, by name) to a design matrix (numpy, by position), the same in training and serving.
+"""Encode a feature matrix (Arrow, by name) as a design matrix (NumPy, by position), for training and serving alike.
 
-Numbers and booleans become float32 with NaN for missing; infinities are missing too. A text column becomes codes into
-a category list learnt in training, the most frequent first; what is not in the list is missing. float32 halves the
-memory of a study's workers, and trees need no more; both sides round alike because both go through `Encoder.encode`.
+Numbers and booleans become float32 with NaN for missing; infinities are missing too. A text column becomes codes of a
+category list fitted in training, the most frequent first; other values are missing. float32 halves the memory of a
+study's workers and is precise enough for trees; training and serving round alike because both use `Encoder.encode`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,21 @@ from headrace.core.errors import DataError
 Matrix = NDArray[np.float32]
 Predictions = NDArray[np.float64]
 
-#: Category lists are cut to this many; rarer values are missing. Trees keep no more than a byte's worth of bins anyway.
+#: Longest category list; rarer values are missing. Trees have no more bins than a byte can number.
 MAX_CATEGORIES = 250
-#: Rows that are turned into numbers at once: bounds the float64 copy.
+#: Rows encoded at a time: bounds the float64 copy.
 _CHUNK = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """X [n rows, d features], the name of each column, and which columns hold category codes."""
+    """A design matrix.
+
+    Attributes:
+        X: float32 [n, d], NaN is missing.
+        names: Name of each column [d].
+        categorical: Positions of the columns that hold category codes.
+    """
 
     X: Matrix
     names: tuple[str, ...]
@@ -40,34 +46,43 @@ class Design:
         return int(self.X.shape[0])
 
     def rows(self, index: NDArray[np.int64]) -> Design:
-        """Some rows, copied."""
+        """Return a copy of the rows at these positions."""
         return Design(X=self.X[index], names=self.names, categorical=self.categorical)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """What training fixed about the columns: their order, and the category list of each text column."""
+    """The column order and category lists fitted in training.
+
+    Attributes:
+        names: Columns in the order of the design matrix.
+        categories: Text column -> its categories; the position is the code.
+    """
 
     names: tuple[str, ...]
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def fit(cls, matrix: pa.Table, *, max_categories: int = MAX_CATEGORIES) -> Encoder:
-        """Learn from a training matrix [n, d]. Raises DataError for a type that is no number, boolean or text."""
+        """Fit the encoder on a training matrix [n, d].
+
+        Raises:
+            DataError: The matrix has no column, two of one name, or one that is no number, boolean or text.
+        """
         if matrix.num_columns == 0:
             raise DataError("the feature matrix has no columns", where="design")
         names = tuple(matrix.column_names)
         if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise DataError("two features share a name", where="design", found=twice)
+            duplicates = sorted({name for name in names if names.count(name) > 1})
+            raise DataError("two features share a name", where="design", found=duplicates)
         categories: dict[str, tuple[str, ...]] = {}
         for name in names:
-            kind = matrix.schema.field(name).type
-            if _is_text(kind):
-                categories[name] = _frequent(matrix[name], max_categories)
-            elif not _is_number(kind):
+            data_type = matrix.schema.field(name).type
+            if _is_text(data_type):
+                categories[name] = _most_frequent(matrix[name], max_categories)
+            elif not _is_number(data_type):
                 raise DataError(
-                    f"a feature of type {kind} cannot be learnt from",
+                    f"a feature of type {data_type} cannot be encoded",
                     where=name,
                     fix="make it a number, a boolean or a text, or ignore it",
                 )
@@ -75,11 +90,15 @@ class Encoder:
 
     @property
     def categorical(self) -> tuple[int, ...]:
-        """Positions of the columns that hold codes."""
+        """Positions of the columns that hold category codes."""
         return tuple(i for i, name in enumerate(self.names) if name in self.categories)
 
     def encode(self, matrix: pa.Table) -> Design:
-        """The design of any matrix that has these columns, in whatever order. DataError names a missing column."""
+        """Encode a matrix that has these columns, in any order.
+
+        Raises:
+            DataError: A column is missing, or has another type than in training.
+        """
         missing = set(self.names).difference(matrix.schema.names)
         if missing:
             raise DataError(f"{len(missing)} features are missing", where="feature matrix", found=sorted(missing))
@@ -88,7 +107,7 @@ class Encoder:
         with np.errstate(over="ignore"):  # beyond float32 is infinite, hence missing
             for batch in _as_numbers(matrix.select(self._numeric)).to_batches(max_chunksize=_CHUNK):
                 stop = start + batch.num_rows
-                X[start:stop, self._numeric_at] = batch.to_tensor(null_to_nan=True).to_numpy()
+                X[start:stop, self._numeric_positions] = batch.to_tensor(null_to_nan=True).to_numpy()
                 start = stop
         for position in self.categorical:
             name = self.names[position]
@@ -101,11 +120,11 @@ class Encoder:
         return [name for name in self.names if name not in self.categories]
 
     @cached_property
-    def _numeric_at(self) -> list[int]:
+    def _numeric_positions(self) -> list[int]:
         return [i for i, name in enumerate(self.names) if name not in self.categories]
 
     @cached_property
-    def _code_of(self) -> dict[str, dict[str, float]]:
+    def _category_codes(self) -> dict[str, dict[str, float]]:
         return {name: {value: float(i) for i, value in enumerate(values)} for name, values in self.categories.items()}
 
     def _codes(self, name: str, column: pa.ChunkedArray) -> Any:
@@ -114,7 +133,7 @@ class Encoder:
         if not (_is_text(column.type) or pa.types.is_null(column.type)):
             raise DataError(f"expected texts, got {column.type}", where=name)
         if len(column) < 1000:
-            code_of = self._code_of[name]
+            code_of = self._category_codes[name]
             return [code_of.get(value, np.nan) for value in column.to_pylist()]
         codes = pc.index_in(column.cast(pa.string()), value_set=pa.array(self.categories[name], pa.string()))
         return codes.cast(pa.float32()).to_numpy()
@@ -140,15 +159,15 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_boolean(kind))
 
 
-def _frequent(column: pa.ChunkedArray, limit: int) -> tuple[str, ...]:
-    """Values by how often they occur, ties in alphabetical order, so that row order does not matter."""
+def _most_frequent(column: pa.ChunkedArray, limit: int) -> tuple[str, ...]:
+    """Return the most frequent values, ties in alphabetical order, so that the order of rows has no influence."""
     counts: Sequence[Mapping[str, Any]] = column.cast(pa.string()).value_counts().to_pylist()
-    known = [(-int(item["counts"]), str(item["values"])) for item in counts if item["values"] is not None]
-    return tuple(value for _, value in sorted(known)[:limit])
+    counted = [(-int(item["counts"]), str(item["values"])) for item in counts if item["values"] is not None]
+    return tuple(value for _, value in sorted(counted)[:limit])
 
 
 def _as_numbers(table: pa.Table) -> pa.Table:
-    """The same table with float64 in the place of booleans and of columns without any value."""
+    """Return the table with booleans and null columns cast to float64."""
     types = table.schema.types
     if all(pa.types.is_floating(kind) for kind in types):
         return table

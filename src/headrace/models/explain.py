@@ -1,4 +1,4 @@
-"""Explanation: Shapley values of a sample of rows, their mean size per feature, and the summary ("beeswarm") plot."""
+"""Explain a fitted model: Shapley values of a sample of rows, mean |SHAP| per feature, and the beeswarm plot."""
 
 from __future__ import annotations
 
@@ -14,13 +14,19 @@ from headrace.models.design import Design
 from headrace.models.families.protocol import Fitted
 from headrace.models.figures import saved_axes
 
-_SHOWN = 20
+_MAX_FEATURES = 20
 _NAME_LENGTH = 70
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """plot: the PNG. table: {"feature", "slug", "mean_abs_shap"} per feature, the largest first. rows: how many."""
+    """The explanation of a model.
+
+    Attributes:
+        plot: File of the beeswarm plot (PNG).
+        table: {"feature", "slug", "mean_abs_shap"} of each feature, the largest first.
+        rows: Number of rows of the sample.
+    """
 
     plot: Path
     table: tuple[dict[str, Any], ...]
@@ -37,10 +43,20 @@ def explain(
     seed: int = 0,
     unit: str = "log-odds",
 ) -> Explanation:
-    """Explain predictions for a seeded sample of rows. names: slug -> display name."""
+    """Explain the predictions for a sample of rows.
+
+    Args:
+        fitted: The model.
+        design: Rows [n, d].
+        names: Slug of a feature -> display name.
+        plot: PNG file to write.
+        rows: Size of the sample.
+        seed: Of the sample and of the plot's jitter.
+        unit: Unit of the contributions, for the plot's axis.
+    """
     if len(design) > rows:
-        drawn = np.random.default_rng(seed).choice(len(design), rows, replace=False)
-        design = design.rows(np.sort(drawn))
+        sampled = np.random.default_rng(seed).choice(len(design), rows, replace=False)
+        design = design.rows(np.sort(sampled))
     values = fitted.contributions(design)
     size = np.abs(values).mean(axis=0)
     order = np.argsort(-size, kind="stable")
@@ -65,41 +81,41 @@ def _beeswarm(
     seed: int,
     unit: str,
 ) -> None:
-    """One line of dots per feature: x is its contribution, colour its value within the feature (blue low, red high).
+    """Draw one row of dots per feature: x is the contribution, colour the rank of the value (blue low, red high).
 
-    Drawn here, not by shap.summary_plot, which works on pyplot's global figure and numpy's global random state.
+    shap.summary_plot would draw the same on pyplot's global figure, with numpy's global random state.
     """
     rng = np.random.default_rng(seed)
-    shown = order[:_SHOWN]
-    with saved_axes(plot, width=11, height=1.5 + 0.32 * len(shown)) as axes:
-        for line, feature in enumerate(shown):
+    features = order[:_MAX_FEATURES]
+    with saved_axes(plot, width=11, height=1.5 + 0.32 * len(features)) as axes:
+        for line, feature in enumerate(features):
             x = values[:, feature]
-            y = len(shown) - 1 - line + _spread(x, rng)
-            ordered = feature not in design.categorical  # the codes of categories are no order
-            colour = _rank(design.X[:, feature]) if ordered else np.full(len(x), np.nan)
-            known = np.isfinite(colour)
-            axes.scatter(x[~known], y[~known], s=5, c="#999999", linewidths=0)
-            axes.scatter(x[known], y[known], s=5, c=colour[known], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)
+            y = len(features) - 1 - line + _jitter(x, rng)
+            numeric = feature not in design.categorical  # the codes of categories are no order
+            colour = _rank(design.X[:, feature]) if numeric else np.full(len(x), np.nan)
+            finite = np.isfinite(colour)
+            axes.scatter(x[~finite], y[~finite], s=5, c="#999999", linewidths=0)
+            axes.scatter(x[finite], y[finite], s=5, c=colour[finite], cmap="coolwarm", vmin=0, vmax=1, linewidths=0)
         axes.axvline(0, color="#777777", linewidth=0.8, zorder=0)
-        axes.set_yticks(range(len(shown)), [_short(label) for label in labels[: len(shown)]][::-1], fontsize=8)
+        axes.set_yticks(range(len(features)), [_short(label) for label in labels[: len(features)]][::-1], fontsize=8)
         axes.set_xlabel(
             f"contribution to the prediction ({unit}); red: high value, blue: low, grey: missing or a category"
         )
 
 
-def _spread(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """Vertical jitter, wide where dots are dense."""
+def _jitter(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return vertical jitter [n], proportional to the density of the dots."""
     counts, edges = np.histogram(x, bins=60)
     density = counts[np.clip(np.digitize(x, edges) - 1, 0, len(counts) - 1)] / max(counts.max(), 1)
     return np.asarray(rng.uniform(-0.4, 0.4, len(x)) * density, dtype=np.float64)
 
 
 def _rank(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """0 .. 1 by rank, NaN for missing: one outlier must not paint all others the same colour."""
-    known = np.isfinite(values)
+    """Return dense ranks [n] scaled to 0 .. 1, NaN for missing: an outlier then does not compress the colour scale."""
+    finite = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
-    distinct, position = np.unique(values[known], return_inverse=True)
-    ranks[known] = position / max(len(distinct) - 1, 1)
+    distinct, rank = np.unique(values[finite], return_inverse=True)
+    ranks[finite] = rank / max(len(distinct) - 1, 1)
     return ranks
 
 

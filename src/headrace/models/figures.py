@@ -1,4 +1,4 @@
-"""Matplotlib without a display and without leftovers: a figure lives as long as its `with` block."""
+"""Matplotlib figures without a display and without pyplot's global state, for the plots of models and studies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def saved_axes(path: Path, *, width: float = 8.0, height: float = 4.5) -> Iterator[Axes]:
-    """Axes to draw on (inches); written to a PNG when the block ends without an error. Never touches pyplot's state."""
+    """Yield axes to draw on; write the figure as a PNG when the block ends without an error.
+
+    Args:
+        path: File to write.
+        width, height: Size in inches.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Folds for data without time: each row is measured on once."""
+"""Cross-validation folds for data without time: shuffled, stratified by a binary label; each row validates once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,25 @@ from headrace.models.families.protocol import Label
 
 
 def folds(label: Label, count: int, *, seed: int = 0) -> tuple[Fold, ...]:
-    """`count` folds of rows [n], shuffled by the seed; two classes are dealt out evenly (stratified).
+    """Split rows [n] into shuffled folds, stratified where the label has two classes.
 
-    Raises DataError where there are fewer rows, or rows of a class, than folds.
+    scikit-learn's KFold and StratifiedKFold give folds of the same sizes but other rows; the rows of a seed are kept,
+    because they determine which configuration a study selects.
+
+    Args:
+        label: Labels [n].
+        count: Number of folds.
+        seed: Of the shuffle.
+
+    Returns:
+        (train rows, validation rows) of each fold, as sorted indices.
+
+    Raises:
+        DeclarationError: Fewer than two folds.
+        DataError: Fewer rows, or rows of a class, than folds.
     """
     if count < 2:
-        raise DeclarationError(f"{count} folds leave nothing to measure on", where="folds", fix="use 2 or more")
+        raise DeclarationError(f"cross-validation needs at least 2 folds, not {count}", where="folds")
     y = np.asarray(label)
     if len(y) < count:
         raise DataError(f"{len(y)} rows cannot make {count} folds", where="folds", fix="use fewer folds, or more rows")

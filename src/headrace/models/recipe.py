@@ -1,7 +1,7 @@
-"""A study's configuration with its rounds: found on folds, then fitted on whatever rows it may learn from by now.
+"""A recipe: a study's configuration with its number of boosting rounds, from folds; and its fit on all training rows.
 
-Rounds stay what they were on the folds. More of them for more rows were tried: they are worth nothing on small tables
-(`make bench-small`), and cost on the flights (ADR 20).
+The number of rounds does not grow with the number of rows. Measured (ADR 20, `make bench-small`): more rounds for more
+rows gain nothing on small tables and lose on the flights.
 """
 
 from __future__ import annotations
@@ -13,17 +13,21 @@ from typing import Any
 from headrace.evaluate.metrics import METRICS, require_finite
 from headrace.evaluate.splits import Fold
 from headrace.models.design import Design, Predictions
-from headrace.models.families import family_named, split_config
+from headrace.models.families import get_family, split_config
 from headrace.models.families.protocol import Fitted, Label, Learner, Rows
-from headrace.models.rounds import learnt
+from headrace.models.rounds import find_rounds
 from headrace.models.space import Config
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What a fit needs besides rows. config: the family's own, with the learning rate that its rounds were found at.
+    """What a fit needs besides the rows.
 
-    rounds: None where the family has none. rows: how many it learnt from when they were found, mean over the folds.
+    Attributes:
+        family: Name of the model family.
+        config: The family's config, with the learning rate that belongs to `rounds`.
+        rounds: Boosting rounds, None where the family has none.
+        rows: Training rows from which `rounds` was estimated, mean over the folds.
     """
 
     family: str
@@ -40,9 +44,13 @@ class Recipe:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settled:
-    """A recipe, and how it did on the folds. loss: mean over them, lower is better. predicted: for the validation rows
-    of each, by a model that had not seen them.
+class RecipeResult:
+    """A recipe and its results on the folds.
+
+    Attributes:
+        recipe: The recipe.
+        loss: Mean over the folds, lower is better.
+        predicted: Out-of-fold predictions for the validation rows of each fold.
     """
 
     recipe: Recipe
@@ -50,7 +58,7 @@ class Settled:
     predicted: tuple[Predictions, ...]
 
 
-def settle(
+def fit_rounds(
     config: Mapping[str, Any],
     design: Design,
     label: Label,
@@ -59,28 +67,40 @@ def settle(
     metric: str,
     seed: int = 0,
     threads: int = 2,
-) -> Settled:
-    """Find the rounds of a study's config on all rows of the folds. Those of a trial may come from a sample of them."""
-    family, own = split_config(config)
-    y = require_finite(label, "label")
-    valid = [design.rows(rows) for _, rows in folds]
+) -> RecipeResult:
+    """Find the boosting rounds of a study's config on all rows of the folds (a trial may have used a sample of them).
 
-    def start(asked: Config) -> list[Learner]:
+    Args:
+        config: Config of the study's space: the family and its parameters.
+        design: All rows [n, d].
+        label: Labels [n].
+        folds: (train rows, validation rows) of each fold.
+        metric: Name of the metric.
+        seed: Of the family.
+        threads: Threads of a fit.
+    """
+    family, family_config = split_config(config)
+    y = require_finite(label, "label")
+    valid_designs = [design.rows(rows) for _, rows in folds]
+
+    def start(candidate: Config) -> list[Learner]:
         return [
             family.learner(
-                design.rows(taught), y[taught], (judged, y[rows]), asked, metric=METRICS[metric], seed=seed,
-                threads=threads,
+                design.rows(train), y[train], (valid_design, y[valid]), candidate,
+                metric=METRICS[metric], seed=seed, threads=threads,
             )
-            for (taught, rows), judged in zip(folds, valid, strict=True)
+            for (train, valid), valid_design in zip(folds, valid_designs, strict=True)
         ]  # fmt: skip
 
-    found = learnt(family, own, start)
-    taught = sum(len(rows) for rows, _ in folds) / len(folds)
-    fitted = [learner.fitted(found.rounds or 1) for learner in found.learners]
-    return Settled(
-        recipe=Recipe(family=family.name, config=found.config, rounds=found.rounds, rows=taught),
-        loss=found.loss,
-        predicted=tuple(one.predict(rows, threads=threads) for one, rows in zip(fitted, valid, strict=True)),
+    result = find_rounds(family, family_config, start)
+    train_rows = sum(len(rows) for rows, _ in folds) / len(folds)
+    fitted = [learner.fitted(result.rounds or 1) for learner in result.learners]
+    return RecipeResult(
+        recipe=Recipe(family=family.name, config=result.config, rounds=result.rounds, rows=train_rows),
+        loss=result.loss,
+        predicted=tuple(
+            model.predict(rows, threads=threads) for model, rows in zip(fitted, valid_designs, strict=True)
+        ),
     )
 
 
@@ -94,11 +114,21 @@ def fit_recipe(
     seed: int = 0,
     threads: int = 2,
 ) -> Fitted:
-    """Fit a recipe on all the rows that it may learn from by now; nothing stops it early."""
+    """Fit a recipe on all given rows, for its fixed number of rounds.
+
+    Args:
+        recipe: Family, config and rounds.
+        design: Rows [n, d].
+        label: Labels [n].
+        metric: Name of the metric.
+        rows: Indices of the training rows, all where None.
+        seed: Of the family.
+        threads: Threads of the fit.
+    """
     y = require_finite(label, "label")
     if rows is not None:
         design, y = design.rows(rows), y[rows]
-    return family_named(recipe.family).fit(
+    return get_family(recipe.family).fit(
         design,
         y,
         recipe.config,

@@ -1,7 +1,7 @@
-"""How many boosting rounds a configuration gets: those of its least loss, averaged over folds and smoothed.
+"""Choose the number of boosting rounds of a configuration: the minimum of its smoothed mean loss over all folds.
 
-One validation window of a few hundred rows stops boosting where its luck says: after 2 rounds, or 9. So all folds are
-boosted side by side, a round at a time, and one number of rounds is read off the curve of their mean.
+Early stopping on one validation window of a few hundred rows has a large variance. So the learners of all folds advance
+together, one round at a time, and one number of rounds is read off the curve of their mean loss.
 
 | symbol | meaning                                                                       |
 |--------|-------------------------------------------------------------------------------|
@@ -9,10 +9,9 @@ boosted side by side, a round at a time, and one number of rounds is read off th
 | L(r)   | mean of L_k(r) over the folds                                                  |
 | S(r)   | mean of L over the rounds of [r - HALF_WIDTH, r + HALF_WIDTH] that there are    |
 
-The number of rounds is the r of the least S. Boosting ends when S has not fallen for PATIENCE rounds (of the
-first LEAST_ROUNDS none ends it). Where fewer than
-LEAST_ROUNDS are best, the learning rate is lowered so that as much is learnt in LEAST_ROUNDS steps, and the curve is
-taken again: a handful of large trees is a matter of chance, and their number cannot be told to within a tree.
+The number of rounds is argmin S. Boosting ends when S has not decreased for PATIENCE rounds, but not within the first
+MIN_ROUNDS. Where the minimum is below MIN_ROUNDS, the learning rate is reduced so that MIN_ROUNDS steps learn as much,
+and the curve is computed again: the best number of a few large trees cannot be estimated to within one tree.
 """
 
 from __future__ import annotations
@@ -23,33 +22,40 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from headrace.models.callback import NoCallback, TrialCallback
 from headrace.models.families.protocol import Family, Learner
 from headrace.models.space import Config
-from headrace.models.watch import Unwatched, Watch
 
 HALF_WIDTH = 5
 PATIENCE = 20
-LEAST_ROUNDS = 30
-#: Steps are made smaller by this at most: where the first rounds of large steps are best, that is luck as well.
-MOST_SLOWER = 6.0
+MIN_ROUNDS = 30
+#: Largest factor by which the learning rate is reduced.
+MAX_STEP_REDUCTION = 6.0
 
 
 @dataclass(kw_only=True)
 class Curve:
-    """Mean losses by round, and the best round so far. least: no fewer rounds are best. loss: S at the best round."""
+    """Mean loss by round, and the best round so far.
 
-    least: int = 1
+    Attributes:
+        min_rounds: The best round is at least this.
+        losses: Mean loss after each round.
+        best: The best round so far, 0 before the first.
+        loss: S at the best round.
+    """
+
+    min_rounds: int = 1
     losses: list[float] = field(default_factory=list)
     best: int = 0
     loss: float = math.inf
 
     def add(self, loss: float) -> None:
-        """The mean loss after one more round."""
+        """Append the mean loss after one more round."""
         self.losses.append(loss)
         self._consider(len(self.losses) - HALF_WIDTH)
 
     def end(self) -> None:
-        """Nothing more can be learnt: the last rounds are smoothed over what there is."""
+        """Close the curve: smooth the last rounds over the rounds that exist."""
         last = len(self.losses)
         for rounds in range(max(1, last - HALF_WIDTH + 1), last + 1):
             self._consider(rounds)
@@ -57,39 +63,47 @@ class Curve:
             self.best, self.loss = last, self._smooth(last)
 
     @property
-    def so_far(self) -> float:
-        """The least loss until now: smoothed, as soon as it can be."""
+    def best_loss(self) -> float:
+        """The least loss so far; the smoothed one as soon as it is defined."""
         return self.loss if self.best else min(self.losses)
 
     @property
-    def past_best(self) -> bool:
-        """Whether the loss has not fallen for so long that more rounds are of no use."""
-        return bool(self.best) and len(self.losses) - max(self.best, LEAST_ROUNDS) >= PATIENCE + HALF_WIDTH
+    def converged(self) -> bool:
+        """Whether the smoothed loss has not decreased for PATIENCE rounds."""
+        return bool(self.best) and len(self.losses) - max(self.best, MIN_ROUNDS) >= PATIENCE + HALF_WIDTH
 
     def _consider(self, rounds: int) -> None:
-        if rounds >= self.least and (loss := self._smooth(rounds)) < self.loss:
+        if rounds >= self.min_rounds and (loss := self._smooth(rounds)) < self.loss:
             self.best, self.loss = rounds, loss
 
     def _smooth(self, rounds: int) -> float:
         return float(np.mean(self.losses[max(0, rounds - 1 - HALF_WIDTH) : rounds + HALF_WIDTH]))
 
 
-def boosted(
+def boost(
     learners: Sequence[Learner],
     *,
-    least: int = 1,
-    most: int | None = None,
-    watch: Watch | None = None,
+    min_rounds: int = 1,
+    max_rounds: int | None = None,
+    callback: TrialCallback | None = None,
     rungs: Mapping[int | None, str] | None = None,
-    by_fold: str = "",
+    fold_rung: str = "",
 ) -> Curve:
-    """Let the learners of all folds learn, a round at a time, until more rounds are of no use.
+    """Advance the learners of all folds, a round at a time, until the curve has converged.
 
-    most: no more rounds than this. rungs: names of what the watch hears at some rounds; it ticks at the others.
-    by_fold: the name of a rung after each fold but the last, for learners that have learnt all in their first round.
+    Args:
+        learners: One for each fold.
+        min_rounds: The best round is at least this.
+        max_rounds: Rounds after which to end, None for no limit.
+        callback: Receives `on_rung` at the rounds of `rungs` and `on_round` at the others.
+        rungs: Round -> name of its rung.
+        fold_rung: Name of a rung after each fold but the last, for learners that learn everything in one round.
+
+    Returns:
+        The mean loss by round.
     """
-    curve, watch, names = Curve(least=least), watch or Unwatched(), rungs or {}
-    while not curve.past_best and (most is None or len(curve.losses) < most):
+    curve, callback, names = Curve(min_rounds=min_rounds), callback or NoCallback(), rungs or {}
+    while not curve.converged and (max_rounds is None or len(curve.losses) < max_rounds):
         losses = []
         for number, learner in enumerate(learners, start=1):
             loss = learner.step()
@@ -97,22 +111,25 @@ def boosted(
                 curve.end()
                 return curve
             losses.append(loss)
-            if by_fold and number < len(learners):
-                watch.rung(f"{by_fold}, {number} of {len(learners)} folds", float(np.mean(losses)))
+            if fold_rung and number < len(learners):
+                callback.on_rung(f"{fold_rung}, {number} of {len(learners)} folds", float(np.mean(losses)))
         curve.add(float(np.mean(losses)))
         name = names.get(len(curve.losses))
-        watch.tick(curve.so_far) if name is None else watch.rung(name, curve.so_far)
-    if not curve.past_best:
+        callback.on_round(curve.best_loss) if name is None else callback.on_rung(name, curve.best_loss)
+    if not curve.converged:
         curve.end()
     return curve
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learnt:
-    """A configuration that has learnt on all folds.
+class RoundsResult:
+    """The number of rounds of a configuration, and its learners.
 
-    config: of the family, its steps smaller where fewer than LEAST_ROUNDS were best. rounds: None where the family has
-    none. loss: smoothed mean over the folds. learners: of the folds, as far as they were boosted.
+    Attributes:
+        config: The family's config, with a reduced learning rate where fewer than MIN_ROUNDS were best.
+        rounds: None where the family has no rounds.
+        loss: Smoothed mean loss over the folds at `rounds`.
+        learners: The learners of the folds.
     """
 
     config: Config
@@ -121,22 +138,30 @@ class Learnt:
     learners: Sequence[Learner]
 
 
-def learnt(
+def find_rounds(
     family: Family,
     config: Config,
     start: Callable[[Config], Sequence[Learner]],
     *,
-    watch: Watch | None = None,
+    callback: TrialCallback | None = None,
     rungs: Mapping[int | None, str] | None = None,
-) -> Learnt:
-    """Find a configuration's rounds. start: a config -> a learner for each fold, which has learnt nothing yet."""
+) -> RoundsResult:
+    """Find the number of boosting rounds of a configuration.
+
+    Args:
+        family: Its model family.
+        config: The family's config.
+        start: Config -> a new learner for each fold.
+        callback: Receives the losses.
+        rungs: Round -> name of its rung.
+    """
     stepless = family.rounds_at(config, 1.0) is None
     learners = start(config)
-    curve = boosted(learners, watch=watch, rungs=rungs, by_fold=family.name if stepless else "")
+    curve = boost(learners, callback=callback, rungs=rungs, fold_rung=family.name if stepless else "")
     if stepless:
-        return Learnt(config=config, rounds=None, loss=curve.loss, learners=learners)
-    if curve.best < LEAST_ROUNDS:
-        config = family.slower(config, min(LEAST_ROUNDS / curve.best, MOST_SLOWER))
+        return RoundsResult(config=config, rounds=None, loss=curve.loss, learners=learners)
+    if curve.best < MIN_ROUNDS:
+        config = family.with_smaller_steps(config, min(MIN_ROUNDS / curve.best, MAX_STEP_REDUCTION))
         learners = start(config)
-        curve = boosted(learners, least=LEAST_ROUNDS, watch=watch)
-    return Learnt(config=config, rounds=curve.best, loss=curve.loss, learners=learners)
+        curve = boost(learners, min_rounds=MIN_ROUNDS, callback=callback)
+    return RoundsResult(config=config, rounds=curve.best, loss=curve.loss, learners=learners)

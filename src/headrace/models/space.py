@@ -1,4 +1,4 @@
-"""Configuration spaces as pure data: what a model family declares and a searcher explores.
+"""Configuration spaces as plain data: declared by model families, searched by searchers.
 
 A config is a flat dict of JSON values. A Choice named `family` with an option `lightgbm` gives the key `family` and,
 only while that option is taken, the option's own parameters under `lightgbm.<name>`.

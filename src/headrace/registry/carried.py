@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from headrace.models.families import FAMILIES, family_named
+from headrace.models.families import FAMILIES, get_family
 
 _PACKAGE = "headrace"
 #: Where the loader's code starts.
@@ -67,7 +67,7 @@ class Code:
 
         Another family's libraries count only where its module imports them at once.
         """
-        others = {type(one).__module__ for one in FAMILIES.built_in.values()} - {type(family_named(family)).__module__}
+        others = {type(one).__module__ for one in FAMILIES.built_in.values()} - {type(get_family(family)).__module__}
         roots = {
             found.module.split(".")[0]
             for module, source in self.modules.items()

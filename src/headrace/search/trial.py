@@ -1,4 +1,4 @@
-"""A trial: one config, tried, and what came of it."""
+"""The result of one trial of a study: its configuration, its loss and its cost; for searchers and the study journal."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from headrace.models.space import Config
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """The result of trying a config; a stopped one and a failed one are results too.
+    """The result of one evaluated configuration. A stopped trial and a failed trial are results too.
 
-    number: the order of asking, from 0.
-    status: "ok" was tried in full; "stopped" was given up on the way, and its loss is what it had reached at a lower
-    fidelity (fewer rounds, rows or folds); "failed" has no loss.
-    loss: lower is better. seconds: wall-clock time of the objective. cpu_seconds: of its process, all threads; None
-    where that process died, or was killed. info: whatever else it returned (rounds, the metric's value, its rungs).
-    error: why it was stopped or failed.
+    Attributes:
+        number: Position in the order in which configurations were proposed, from 0.
+        config: Parameter values by key.
+        status: "ok": evaluated at the full fidelity. "stopped": ended early by racing or by the study's deadline.
+            "failed": the objective raised, or its process ended.
+        loss: Lower is better. Of a stopped trial, the loss at a lower fidelity (fewer rounds, rows or folds). None of
+            a failed one.
+        seconds: Wall-clock time of the objective.
+        info: What else the objective returned: rounds, the metric's value, the losses at its rungs.
+        error: Why the trial was stopped or failed.
+        cpu_seconds: CPU time of the process, all threads. None where the process ended before the trial did.
     """
 
     number: int

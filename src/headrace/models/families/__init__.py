@@ -1,6 +1,6 @@
-"""The catalogue of model families: built-in ones, those of installed packages, those that a problem hands over.
+"""The catalogue of model families by name: built-in ones, those of installed packages, those that a problem declares.
 
-A new built-in one is a file here and a line below. Each passes `headrace.testing.families`.
+A new built-in family is one file here and one line below. Every family passes `headrace.testing.families`.
 """
 
 from __future__ import annotations
@@ -17,37 +17,37 @@ from headrace.models.space import Choice, Config, Space
 
 FAMILIES: Catalogue[Family] = Catalogue("family", {family.name: family for family in (LightGBM(), Linear())})
 
-__all__ = ["FAMILIES", "Family", "Fitted", "Learner", "family_named", "split_config", "study_space", "warm_start"]
+__all__ = ["FAMILIES", "Family", "Fitted", "Learner", "get_family", "split_config", "study_space", "warm_start"]
 
 
 def study_space(families: Iterable[str] = FAMILIES.built_in) -> Space:
-    """One space over these families (the built-in ones by default): which one, and only then its own parameters."""
-    return Space({"family": Choice({name: family_named(name).space() for name in families})})
+    """Return the space of a study: the choice of a family (the built-in ones by default), and each one's parameters."""
+    return Space({"family": Choice({name: get_family(name).space() for name in families})})
 
 
 def warm_start(families: Iterable[str] = FAMILIES.built_in) -> tuple[Config, ...]:
-    """Configs that a study tries first: each family's default, the strongest family first, then the others."""
-    asked = [(name, family_named(name)) for name in families]
-    defaults = [(name, family.default()) for name, family in asked]
-    others = [(name, config) for name, family in asked for config in family.others()]
+    """Return the first configs of a study: the default of each family, then their extra configs."""
+    chosen = [(name, get_family(name)) for name in families]
+    defaults = [(name, family.default()) for name, family in chosen]
+    extra_configs = [(name, config) for name, family in chosen for config in family.extra_configs()]
     return tuple(
         {"family": name, **{f"{name}.{key}": value for key, value in config.items()}}
-        for name, config in (*defaults, *others)
+        for name, config in (*defaults, *extra_configs)
     )
 
 
-def family_named(name: str) -> Family:
-    """The family of that name.
+def get_family(name: str) -> Family:
+    """Return a family of the catalogue.
 
     Raises:
-        NotFoundError: for an unknown name.
+        NotFoundError: No family has this name.
     """
     return FAMILIES.named(name, where="models", unknown=NotFoundError)
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[Family, Config]:
-    """The family that a study's config names, and that family's own config."""
+    """Split a study's config into its family and the family's own config."""
     name = str(config["family"])
     prefix = f"{name}."
-    own = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-    return family_named(name), own
+    family_config = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
+    return get_family(name), family_config

@@ -1,7 +1,7 @@
-"""LightGBM (Ke et al., 2017) through its Booster API: text model files, round by round, same bits every run.
+"""Model family `lightgbm`: gradient-boosted trees (Ke et al., 2017) by LightGBM's Booster API, bit-reproducible.
 
-Binning costs as much as dozens of rounds. In a study the rows are binned once for each `max_bin`, by whichever process
-comes first; the others read its file, every trial trains on the same Dataset, and a part of the rows is cut out of it.
+Binning costs as much as dozens of rounds. In a study the rows are binned once for each `max_bin`, by the process that
+needs them first; the others read its file. All trials train on the same Dataset or on a subset of it.
 """
 
 from __future__ import annotations
@@ -26,33 +26,38 @@ from headrace.models.space import Categorical, Config, Float, Integer, Space
 if TYPE_CHECKING:
     import lightgbm
 
-    from headrace.models.kept import Kept
+    from headrace.models.cache import FoldCache
 
 ensure_openmp()  # here, before the first of the imports of LightGBM below
 
-#: With a learning rate of .04 or more, more rounds than this are seldom of use.
+#: Largest number of rounds; enough for learning rates of 0.04 or more.
 MAX_ROUNDS = 300
-#: Learning rates beyond this say little about small ones.
-_COARSEST = 0.5
+#: Largest learning rate of `with_coarse_steps`: losses at larger ones predict little about small ones.
+_MAX_COARSE_RATE = 0.5
 _FILE = "model.txt"
-#: Our metric -> LightGBM's own, watched while it trains; another metric is computed by us from its predictions.
-_WATCHED = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse", "mae": "l1"}
-#: Fewer rows than this are predicted faster by one thread than by waking others.
+#: Metric -> LightGBM's own name of it; other metrics are computed from the predictions.
+_NATIVE_METRICS = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse", "mae": "l1"}
+#: With fewer rows than this, one thread predicts faster than several.
 _ROWS_PER_THREAD = 256
 
 
 @dataclass(frozen=True)
 class FittedLightGBM:
-    """A trained booster. best: the round that it is cut to; None where nothing was trained after it."""
+    """A trained booster.
+
+    Attributes:
+        trained: The booster with all its rounds.
+        best: Number of rounds that are used, None for all.
+    """
 
     trained: lightgbm.Booster
     best: int | None = None
 
     @cached_property
     def booster(self) -> lightgbm.Booster:
-        """Cut, and read again from its text: a fitted model and the one that a server loads are the same bytes.
+        """The booster of the first `best` rounds, read from its text, so that a server loads the same bytes.
 
-        A trial of a study never asks for it, which saves it a twentieth of its time.
+        Computed at its first use: a trial of a study does not need it, which saves 5 % of its time.
         """
         import lightgbm
 
@@ -62,12 +67,12 @@ class FittedLightGBM:
 
     @property
     def rounds(self) -> int | None:
-        done = int(self.trained.current_iteration())
-        return done if self.best is None else min(self.best, done)
+        trained_rounds = int(self.trained.current_iteration())
+        return trained_rounds if self.best is None else min(self.best, trained_rounds)
 
     def predict(self, design: Design, *, threads: int = 1) -> Predictions:
-        used = threads if len(design) >= _ROWS_PER_THREAD else 1
-        predicted = self.booster.predict(design.X, num_threads=used, validate_features=False)
+        n_threads = threads if len(design) >= _ROWS_PER_THREAD else 1
+        predicted = self.booster.predict(design.X, num_threads=n_threads, validate_features=False)
         return np.asarray(predicted, dtype=np.float64)
 
     def contributions(self, design: Design) -> NDArray[np.float64]:
@@ -111,9 +116,9 @@ class LightGBM:
             "max_bin": 63,
         }
 
-    def others(self) -> tuple[Config, ...]:
-        """LightGBM's own default, as near as the space has it: where columns are few, each tree needs all of them."""
-        plain: Config = {
+    def extra_configs(self) -> tuple[Config, ...]:
+        """LightGBM's own default, as close as the space allows: with few columns, each tree needs all of them."""
+        config: Config = {
             "learning_rate": 0.1,
             "num_leaves": 31,
             "min_data_in_leaf": 20,
@@ -122,7 +127,7 @@ class LightGBM:
             "lambda_l2": 1e-3,
             "max_bin": 127,
         }
-        return (plain,)
+        return (config,)
 
     def fit(
         self,
@@ -138,7 +143,7 @@ class LightGBM:
         import lightgbm
 
         parameters = self._parameters(config, metric, len(design), seed, threads)
-        booster = lightgbm.Booster(parameters, _binned(design, label, _binning(parameters)))
+        booster = lightgbm.Booster(parameters, _binned_dataset(design, label, _binning_parameters(parameters)))
         for _ in range(rounds or MAX_ROUNDS):
             booster.update()
         return FittedLightGBM(booster, booster.current_iteration())
@@ -154,25 +159,25 @@ class LightGBM:
         seed: int = 0,
         threads: int = 1,
         rows: Rows | None = None,
-        kept: Kept | None = None,
+        cache: FoldCache | None = None,
     ) -> _Boosting:
         import lightgbm
 
         parameters = self._parameters(config, metric, len(design) if rows is None else len(rows), seed, threads)
-        train, check = _datasets(design, label, valid, parameters, rows, kept)
+        train, check = _datasets(design, label, valid, parameters, rows, cache)
         booster = lightgbm.Booster(parameters, train)
         booster.add_valid(check, "valid")
         return _Boosting(booster, metric)
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
-        """progress: the sum of the learning rates so far; 1 has closed 63 % of what single steps of 1 would."""
+        """Progress is the sum of the learning rates so far; at 1, 63 % of the residual is fitted (1 - 1/e)."""
         return math.ceil(progress / float(config["learning_rate"]))
 
-    def coarse(self, config: Mapping[str, Any]) -> Config:
+    def with_coarse_steps(self, config: Mapping[str, Any]) -> Config:
         rate = float(config["learning_rate"])
-        return {**config, "learning_rate": max(rate, min(3 * rate, _COARSEST))}
+        return {**config, "learning_rate": max(rate, min(3 * rate, _MAX_COARSE_RATE))}
 
-    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
+    def with_smaller_steps(self, config: Mapping[str, Any], factor: float) -> Config:
         return {**config, "learning_rate": float(config["learning_rate"]) / factor}
 
     def load(self, folder: Path) -> FittedLightGBM:
@@ -186,25 +191,25 @@ class LightGBM:
 
     @staticmethod
     def _parameters(config: Mapping[str, Any], metric: Metric, rows: int, seed: int, threads: int) -> dict[str, Any]:
-        fixed = {
+        constants = {
             "objective": _objective(metric),
-            "metric": _WATCHED.get(metric.name, "none"),
+            "metric": _NATIVE_METRICS.get(metric.name, "none"),
             "bagging_freq": 1,
             "deterministic": True,
             "force_row_wise": True,
-            # Else the data that is binned for one min_data_in_leaf lacks columns that another could split.
+            # Otherwise data binned for one min_data_in_leaf lacks columns that another value could split.
             "feature_pre_filter": False,
             "seed": seed,
             "num_threads": threads,
             "verbosity": -1,
         }
-        # A leaf must not ask for more rows than a small problem has to give.
+        # On a small problem a leaf must not need more rows than there are.
         leaf = min(int(config["min_data_in_leaf"]), max(rows // 20, 1))
-        return {**config, **fixed, "min_data_in_leaf": leaf}
+        return {**config, **constants, "min_data_in_leaf": leaf}
 
 
 def _objective(metric: Metric) -> str:
-    """What the trees minimise: log loss for every metric of a probability, else the metric itself."""
+    """Return LightGBM's objective: log loss for every metric of a probability, else the metric itself."""
     if metric.binary:
         return "binary"
     return "regression_l1" if metric.name == "mae" else "regression"
@@ -220,19 +225,19 @@ class _Boosting:
     def step(self) -> float | None:
         if self.booster.current_iteration() >= MAX_ROUNDS:
             return None
-        self.booster.update()  # without effect where no leaf can be split any more
+        self.booster.update()  # no effect where no leaf can be split further
         return _loss(self.booster, self.metric)
 
     def fitted(self, rounds: int) -> FittedLightGBM:
         return FittedLightGBM(self.booster, rounds)
 
 
-#: The parameters that decide how rows are binned; data that agrees in them serves any config.
-_BINNED_BY = ("max_bin", "feature_pre_filter", "seed", "num_threads", "verbosity")
+#: Parameters that determine how rows are binned; one Dataset serves all configs that agree in them.
+_BINNING_PARAMETERS = ("max_bin", "feature_pre_filter", "seed", "num_threads", "verbosity")
 
 
-def _binning(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: parameters[name] for name in _BINNED_BY}
+def _binning_parameters(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: parameters[name] for name in _BINNING_PARAMETERS}
 
 
 def _datasets(
@@ -241,54 +246,58 @@ def _datasets(
     valid: tuple[Design, Label],
     parameters: Mapping[str, Any],
     rows: Rows | None,
-    kept: Kept | None,
+    cache: FoldCache | None,
 ) -> tuple[lightgbm.Dataset, lightgbm.Dataset]:
-    """(training rows, validation rows) with the same bins. rows: of the design, all where None."""
-    binning = _binning(parameters)
-    if kept is None:
-        train = _binned(design, label, binning)
-        check = _binned(*valid, binning, reference=train)
-        return (train if rows is None else _part(train, rows)), check
+    """Return the training and validation Datasets with the same bins. rows: indices in the design, all where None."""
+    binning = _binning_parameters(parameters)
+    if cache is None:
+        train = _binned_dataset(design, label, binning)
+        valid_data = _binned_dataset(*valid, binning, reference=train)
+        return (train if rows is None else _subset(train, rows)), valid_data
     name = "lightgbm-" + "-".join(str(parameters[key]) for key in ("max_bin", "seed"))
-    train = whole = kept.once(name, lambda: _filed(design, label, binning, name, kept))
-    check = kept.once(f"{name} valid", lambda: _binned(*valid, binning, reference=whole))
+    train = full = cache.get_or_create(name, lambda: _cached_dataset(design, label, binning, name, cache))
+    valid_data = cache.get_or_create(f"{name} valid", lambda: _binned_dataset(*valid, binning, reference=full))
     if rows is not None:
-        some = rows
-        train = kept.once(f"{name} {len(some)}", lambda: _part(whole, some))
-    return train, check
+        subset_rows = rows
+        train = cache.get_or_create(f"{name} {len(subset_rows)}", lambda: _subset(full, subset_rows))
+    return train, valid_data
 
 
-def _binned(
+def _binned_dataset(
     design: Design, label: Label, binning: Mapping[str, Any], *, reference: lightgbm.Dataset | None = None
 ) -> lightgbm.Dataset:
     import lightgbm
 
-    # what a reference says of its columns holds for the rows that refer to it
-    named: dict[str, Any] = (
+    # A Dataset takes its columns' names and types from its reference.
+    columns: dict[str, Any] = (
         {"feature_name": list(design.names), "categorical_feature": list(design.categorical)}
         if reference is None
         else {}
     )
-    return lightgbm.Dataset(design.X, label=label, reference=reference, params=dict(binning), **named).construct()
+    return lightgbm.Dataset(design.X, label=label, reference=reference, params=dict(binning), **columns).construct()
 
 
-def _filed(design: Design, label: Label, binning: Mapping[str, Any], name: str, kept: Kept) -> lightgbm.Dataset:
-    """The binned rows from the file that all processes share; it is written first where it is not there."""
+def _cached_dataset(
+    design: Design, label: Label, binning: Mapping[str, Any], name: str, cache: FoldCache
+) -> lightgbm.Dataset:
+    """Read the binned rows from the file that all processes share; the first process writes it."""
     import lightgbm
 
-    path = kept.filed(f"{name}.bin", lambda file: _binned(design, label, binning).save_binary(str(file)))
+    path = cache.get_or_write_file(
+        f"{name}.bin", lambda file: _binned_dataset(design, label, binning).save_binary(str(file))
+    )
     return lightgbm.Dataset(str(path), params=dict(binning)).construct()
 
 
-def _part(whole: lightgbm.Dataset, rows: Rows) -> lightgbm.Dataset:
-    return whole.subset(rows.tolist()).construct()
+def _subset(full: lightgbm.Dataset, rows: Rows) -> lightgbm.Dataset:
+    return full.subset(rows.tolist()).construct()
 
 
 def _loss(booster: lightgbm.Booster, metric: Metric) -> float:
-    if metric.name in _WATCHED:
+    if metric.name in _NATIVE_METRICS:
         _, _, value, greater_is_better = booster.eval_valid()[0][:4]
     else:
-        up = metric.greater_is_better
-        own = booster.eval_valid(lambda p, data: (metric.name, metric.value(data.get_label(), p), up))
-        _, _, value, greater_is_better = own[0][:4]
+        greater = metric.greater_is_better
+        values = booster.eval_valid(lambda p, data: (metric.name, metric.value(data.get_label(), p), greater))
+        _, _, value, greater_is_better = values[0][:4]
     return float(-value if greater_is_better else value)

@@ -1,7 +1,7 @@
-"""Linear models by scikit-learn: logistic regression for a binary label; for a number ridge, or Huber's for `mae`.
+"""Model family `linear`: logistic regression for a binary label; ridge for a number, Huber regression for `mae`.
 
-Columns are made ready inside the model: numbers imputed by the median and scaled (or mapped to normal quantiles, which
-tames heavy tails), category codes one-hot. Stored by skops; what types a file may hold is our list, never the file's.
+The model includes its preprocessing: numbers are imputed by the median and scaled (or mapped to normal quantiles,
+against heavy tails), category codes are one-hot encoded. Stored by skops with a fixed list of trusted types.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from headrace.models.families.protocol import Label, Rows
 from headrace.models.space import Categorical, Config, Float, Space
 
 if TYPE_CHECKING:
-    from headrace.models.kept import Kept
+    from headrace.models.cache import FoldCache
 
 _FILE = "model.skops"
-#: Types beyond skops' own defaults that our pipelines are made of. Nothing outside can add to it.
+#: Types that a file may contain, beyond those that skops trusts by default.
 TRUSTED = ("numpy.dtype",)
-#: Rare categories share a column, so that a thousand airports do not make a thousand columns.
+#: Most one-hot columns of a feature; rarer categories share one.
 _MAX_ONE_HOT = 40
 
 
 @dataclass(frozen=True)
 class FittedLinear:
-    """A pipeline of column preparation and linear model."""
+    """A fitted pipeline of preprocessing and linear model."""
 
     pipeline: Any
 
@@ -48,14 +48,14 @@ class FittedLinear:
         return np.asarray(self.pipeline.predict(design.X), dtype=np.float64)
 
     def contributions(self, design: Design) -> NDArray[np.float64]:
-        """Shapley values of a linear model, inputs independent: coefficient x (value - mean), summed per feature."""
+        """Shapley values for independent inputs: coefficient x (value - mean), summed over the columns of a feature."""
         prepare, model = self.pipeline[:-1], self.pipeline[-1]
         Z = np.asarray(prepare.transform(design.X), dtype=np.float64)  # [n, columns after one-hot]
-        parts = (Z - Z.mean(axis=0)) * np.ravel(model.coef_)
+        terms = (Z - Z.mean(axis=0)) * np.ravel(model.coef_)
         owner = _owners(self.pipeline[0], design)
         summed = np.zeros((len(design), len(design.names)))
         for feature in np.unique(owner):
-            summed[:, feature] = parts[:, owner == feature].sum(axis=1)
+            summed[:, feature] = terms[:, owner == feature].sum(axis=1)
         return summed
 
     def save(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class FittedLinear:
 
 
 class _LinearLearner:
-    """All is learnt in the first round."""
+    """Fits everything in the first step."""
 
     def __init__(self, fit: Callable[[], FittedLinear], valid: tuple[Design, Label], metric: Metric) -> None:
         self._fit, self._valid, self._metric = fit, valid, metric
@@ -82,7 +82,7 @@ class _LinearLearner:
 
 
 class Linear:
-    """Logistic, ridge or Huber regression."""
+    """Logistic, ridge or Huber regression by scikit-learn."""
 
     name = "linear"
 
@@ -97,7 +97,7 @@ class Linear:
     def default(self) -> Config:
         return {"strength": 0.05, "scale": "quantile"}
 
-    def others(self) -> tuple[Config, ...]:
+    def extra_configs(self) -> tuple[Config, ...]:
         return ()
 
     def fit(
@@ -111,20 +111,20 @@ class Linear:
         seed: int = 0,
         threads: int = 1,
     ) -> FittedLinear:
-        """strength: the inverse of regularisation (scikit-learn's C), per row for ridge and Huber's."""
+        """Fit a pipeline. `strength` is the inverse regularisation (scikit-learn's C), per row for ridge and Huber."""
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.pipeline import Pipeline
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         model = _model(metric, float(config["strength"]), seed)
         pipeline = Pipeline([("prepare", _preparation(design, str(config["scale"]), seed)), ("model", model)])
-        unit = _Unit.of(label) if metric.name == "mae" else _Unit()
+        scaler = _LabelScaler.fit(label) if metric.name == "mae" else _LabelScaler()
         with threadpool_limits(threads), warnings.catch_warnings():
-            # Not quite converged is a model like any other: its validation loss tells what it is worth.
+            # A model that has not fully converged is valid: its validation loss shows its quality.
             warnings.simplefilter("ignore", ConvergenceWarning)
-            pipeline.fit(design.X, label.astype(np.int64) if metric.binary else unit.taken_from(label))
+            pipeline.fit(design.X, label.astype(np.int64) if metric.binary else scaler.transform(label))
             if metric.name == "mae":
-                unit.give_back(model)
+                scaler.rescale_coefficients(model)
                 model.intercept_ += np.median(label - pipeline.predict(design.X))
         return FittedLinear(pipeline)
 
@@ -139,20 +139,20 @@ class Linear:
         seed: int = 0,
         threads: int = 1,
         rows: Rows | None = None,
-        kept: Kept | None = None,
+        cache: FoldCache | None = None,
     ) -> _LinearLearner:
-        taught = (design, label) if rows is None else (design.rows(rows), label[rows])
+        train = (design, label) if rows is None else (design.rows(rows), label[rows])
         return _LinearLearner(
-            partial(self.fit, *taught, config, metric=metric, seed=seed, threads=threads), valid, metric
+            partial(self.fit, *train, config, metric=metric, seed=seed, threads=threads), valid, metric
         )
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
         return None
 
-    def coarse(self, config: Mapping[str, Any]) -> Config:
+    def with_coarse_steps(self, config: Mapping[str, Any]) -> Config:
         return dict(config)
 
-    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
+    def with_smaller_steps(self, config: Mapping[str, Any], factor: float) -> Config:
         return dict(config)
 
     def load(self, folder: Path) -> FittedLinear:
@@ -171,8 +171,11 @@ class Linear:
 
 
 def _model(metric: Metric, strength: float, seed: int) -> Any:
-    """The linear model that fits a metric. Huber's loss is near the absolute one and smooth: exact quantile regression
-    takes minutes where this takes seconds."""
+    """Return the linear model for a metric.
+
+    Huber's loss approximates the absolute one and is smooth; exact quantile regression takes minutes instead of
+    seconds.
+    """
     from sklearn.linear_model import HuberRegressor, LogisticRegression, Ridge
 
     if metric.binary:
@@ -183,22 +186,25 @@ def _model(metric: Metric, strength: float, seed: int) -> Any:
 
 
 @dataclass(frozen=True)
-class _Unit:
-    """A label's middle and spread. Huber's solver begins at zero with a spread of one, and stops early elsewhere."""
+class _LabelScaler:
+    """Scale a label to median 0 and mean absolute deviation 1, where the solver of HuberRegressor converges.
+
+    The solver starts at coefficients 0 and scale 1, and stops too early for other scales.
+    """
 
     middle: float = 0.0
     spread: float = 1.0
 
     @classmethod
-    def of(cls, label: Label) -> _Unit:
+    def fit(cls, label: Label) -> _LabelScaler:
         middle = float(np.median(label))
         return cls(middle, float(np.mean(np.abs(label - middle))) or 1.0)
 
-    def taken_from(self, label: Label) -> Label:
+    def transform(self, label: Label) -> Label:
         return (label - self.middle) / self.spread
 
-    def give_back(self, model: Any) -> None:
-        """Coefficients in the label's unit."""
+    def rescale_coefficients(self, model: Any) -> None:
+        """Convert the coefficients of a fitted model to the label's unit."""
         model.coef_ = model.coef_ * self.spread
         model.intercept_ = model.intercept_ * self.spread + self.middle
 
@@ -232,12 +238,12 @@ def _preparation(design: Design, scale: str, seed: int) -> Any:
 
 
 def _owners(prepare: Any, design: Design) -> NDArray[np.int64]:
-    """Which feature each prepared column came from."""
+    """Return the feature of each preprocessed column."""
     numeric = [i for i in range(len(design.names)) if i not in design.categorical]
     owner = list(numeric)
     if design.categorical:
         one_hot = prepare.named_transformers_["codes"]["one_hot"]
-        # not every category has a column of its own: names are x<input>_<category>
+        # Rare categories share a column, so the features are read from the names x<input>_<category>.
         inputs = [f"x{i}" for i in range(len(design.categorical))]
         for name in one_hot.get_feature_names_out(inputs):
             owner.append(design.categorical[int(name.split("_")[0][1:])])

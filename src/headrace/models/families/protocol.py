@@ -1,4 +1,4 @@
-"""What a model family is, and what it returns when it has learnt."""
+"""Protocols of model families: a family, its incremental learner, and its fitted model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headrace.models.design import Design, Predictions
 from headrace.models.space import Config, Space
 
 if TYPE_CHECKING:
-    from headrace.models.kept import Kept
+    from headrace.models.cache import FoldCache
 
 Label = NDArray[np.float64]
 #: Indices of rows.
@@ -22,49 +22,50 @@ Rows = NDArray[np.int64]
 
 
 class Fitted(Protocol):
-    """A trained model. rounds: how many it was boosted for, None where the family has no rounds."""
+    """A trained model. `rounds` is its number of boosting rounds, None where the family has none."""
 
     @property
     def rounds(self) -> int | None: ...
 
     def predict(self, design: Design, *, threads: int = 1) -> Predictions:
-        """[n]: the probability of a true label, or a number."""
+        """Predict [n]: the probability of a true label, or a number."""
 
     def contributions(self, design: Design) -> NDArray[np.float64]:
-        """[n, d]: what each feature adds to each row's raw output (log-odds or number), against the average row."""
+        """Return the Shapley values [n, d] of the raw output (log-odds or number), relative to the average row."""
 
     def save(self, folder: Path) -> None:
         """Write files of a safe format into an existing folder."""
 
 
 class Learner(Protocol):
-    """A model that learns round by round, measured on validation rows."""
+    """A model that is fitted round by round and measured on validation rows."""
 
     def step(self) -> float | None:
-        """Learn one more round; the loss on the validation rows after it (lower is better). None: all is learnt."""
+        """Fit one more round and return the validation loss (lower is better); None where no more can be fitted."""
 
     def fitted(self, rounds: int) -> Fitted:
-        """The model as it was after so many rounds."""
+        """Return the model after this number of rounds."""
 
 
 class Family(Protocol):
-    """A kind of model. metric.binary tells whether to learn a probability or a number.
+    """A kind of model. It predicts a probability where `metric.binary` is set, else a number.
 
-    Of a number it learns what the metric asks for: the mean for `rmse`, the median for `mae`, or as near as it can.
+    A number is the statistic that minimises the metric: the mean for `rmse`, the median for `mae`, as far as the
+    family can.
     """
 
     @property
     def name(self) -> str:
-        """Its name in the catalogue."""
+        """Name in the catalogue."""
 
     def space(self) -> Space:
-        """What a study explores. Rounds are never in it: `models.rounds` finds them."""
+        """Return the space of its parameters. The number of rounds is not in it: `models.rounds` finds it."""
 
     def default(self) -> Config:
-        """A config of that space that is known to do well."""
+        """Return a config of that space that does well on most problems."""
 
-    def others(self) -> tuple[Config, ...]:
-        """Further configs of that space that a study tries first, where the default is not right for all problems."""
+    def extra_configs(self) -> tuple[Config, ...]:
+        """Return further configs of that space with which a study starts."""
 
     def fit(
         self,
@@ -77,7 +78,17 @@ class Family(Protocol):
         seed: int = 0,
         threads: int = 1,
     ) -> Fitted:
-        """Learn `rounds` rounds; None: as many as the family learns at most."""
+        """Fit a model.
+
+        Args:
+            design: Rows [n, d].
+            label: Labels [n].
+            config: Parameters of `space()`.
+            metric: What to optimise for.
+            rounds: Boosting rounds, None for the family's maximum.
+            seed: Of all random numbers.
+            threads: Threads of the fit.
+        """
 
     def learner(
         self,
@@ -90,31 +101,45 @@ class Family(Protocol):
         seed: int = 0,
         threads: int = 1,
         rows: Rows | None = None,
-        kept: Kept | None = None,
+        cache: FoldCache | None = None,
     ) -> Learner:
-        """What learns from the design and is measured on `valid`; a family without rounds learns all in the first.
+        """Return an incremental learner; after n rounds it equals the model of `fit(rounds=n)`.
 
-        rows: learn from these of the design only. kept: of this design and valid, where they are learnt from again and
-        again; the result is the same with and without it. What is fitted after n rounds is what `fit` makes of n.
+        A family without rounds fits everything in the first step.
+
+        Args:
+            design: Rows [n, d].
+            label: Labels [n].
+            valid: Validation rows and labels.
+            config: Parameters of `space()`.
+            metric: What to measure.
+            seed: Of all random numbers.
+            threads: Threads of the fit.
+            rows: Indices of the training rows in the design, all where None.
+            cache: Cache of this design and validation set, shared by many learners. It does not change the result.
         """
 
     def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
-        """After how many rounds any config has come `progress` far; None where the family has no rounds.
+        """Return the number of rounds after which a config has made `progress`; None where the family has no rounds.
 
-        Configs are compared at equal progress, for slow learners are behind fast ones at equal rounds.
+        Racing compares configs at equal progress: at equal rounds a small learning rate lags behind a large one.
         """
 
-    def coarse(self, config: Mapping[str, Any]) -> Config:
-        """The config in fewer and larger steps: cheaper to fit, and for telling configs apart nearly as good.
+    def with_coarse_steps(self, config: Mapping[str, Any]) -> Config:
+        """Return the config with a larger learning rate: cheaper to fit, and nearly as good for comparing configs.
 
-        Itself where the family has no steps.
+        The same config where the family has no rounds.
         """
 
-    def slower(self, config: Mapping[str, Any], factor: float) -> Config:
-        """The config in steps that are `factor` times smaller, so that it learns as much in so many times more rounds.
+    def with_smaller_steps(self, config: Mapping[str, Any], factor: float) -> Config:
+        """Return the config with a learning rate `factor` times smaller, which needs as many times more rounds.
 
-        Itself where the family has no steps.
+        The same config where the family has no rounds.
         """
 
     def load(self, folder: Path) -> Fitted:
-        """Read what `save` wrote; the caller has checked the folder's manifest. CorruptError where it cannot be."""
+        """Read a model that `save` wrote. The caller has checked the folder's manifest.
+
+        Raises:
+            CorruptError: The files are not such a model.
+        """

@@ -15,7 +15,7 @@ from headrace.evaluate.choice import Choice, Judged, choose
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.keys import key_json
 from headrace.lake.keys import row_keys as keys_of
-from headrace.models.recipe import Settled, fit_recipe, settle
+from headrace.models.recipe import RecipeResult, fit_recipe, fit_rounds
 from headrace.models.space import Config
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Needs, Stage
@@ -63,11 +63,13 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     }
 
 
-def _chosen(context: Context, data: TrainingSet, searched: Mapping[str, Any]) -> tuple[Config, Settled, Choice | None]:
+def _chosen(
+    context: Context, data: TrainingSet, searched: Mapping[str, Any]
+) -> tuple[Config, RecipeResult, Choice | None]:
     """What the search found, if it is better for certain than the best of what it began with; else that."""
 
-    def settled(config: Config) -> Settled:
-        return settle(
+    def settled(config: Config) -> RecipeResult:
+        return fit_rounds(
             config, data.design, data.label, data.folds, metric=context.problem.metric, seed=context.seed,
             threads=context.workers,
         )  # fmt: skip

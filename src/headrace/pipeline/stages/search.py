@@ -17,8 +17,8 @@ from headrace.pipeline.stage import Done, Needs, Stage, journal_path
 from headrace.pipeline.stages.inputs import load_training_set, shares_of
 from headrace.search.report.page import write_report
 from headrace.search.report.plots import plot_history, plot_importances
-from headrace.search.searchers import SEARCHERS, searcher_named
-from headrace.search.space import problems_of
+from headrace.search.searchers import SEARCHERS, get_searcher
+from headrace.search.space import config_errors
 from headrace.search.study.budget import Limits
 from headrace.search.study.progress import Progress
 from headrace.search.study.study import StudyInterrupted, incumbent, run_study
@@ -54,7 +54,7 @@ def _search(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
     result = run_study(
         space,
         objective,
-        searcher_named(problem.searcher)(space),
+        get_searcher(problem.searcher)(space),
         trials=context.trials,
         seed=context.seed,
         workers=context.workers,
@@ -113,7 +113,7 @@ def _recipes(declared: Sequence[str], selected: Done) -> tuple[Space, tuple[Conf
         return study_space(families), warm_start(families)
     families = (split_config(config)[0].name,)
     space, defaults = study_space(families), warm_start(families)
-    known = [config] if not problems_of(space, config) and config not in defaults else []
+    known = [config] if not config_errors(space, config) and config not in defaults else []
     return space, (*known, *defaults)
 
 

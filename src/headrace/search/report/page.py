@@ -1,6 +1,6 @@
-"""The report of a study: one HTML page with plots that answer to the mouse, and needs no network.
+"""Write the report of a study: one HTML page with interactive plots, from its trials; works without a network.
 
-plotly.js stands in the page once (about 4.5 MB), everything else is small. The same trials give the same bytes.
+The page contains plotly.js once (about 4.5 MB). Equal trials give equal bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.files import write_bytes
 from headrace.evaluate.metrics import Metric
-from headrace.search.report.charts import history, importance, parallel, racing, slices, spent
+from headrace.search.report.charts import cpu_time, history, importance, parallel, racing, slices
 from headrace.search.space import Space
 from headrace.search.study.study import incumbent
 from headrace.search.trial import Trial
@@ -26,7 +26,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 0}p{margin:.2re
 table{border-collapse:collapse;margin-top:.6rem;font-size:13px}td,th{padding:.25rem .8rem;text-align:left;
 border-bottom:1px solid #ddd}td.wide{white-space:pre-wrap;word-break:break-word}
 """
-_SHOWN_FAILURES = 20
+_MAX_FAILURES = 20
 
 
 def write_report(
@@ -38,35 +38,47 @@ def write_report(
     title: str,
     importances: Mapping[str, float],
 ) -> Path:
-    """Write the page. importances: of `plots.importances`. Parts that a study has nothing for say so."""
+    """Write the report page of a study.
+
+    Args:
+        space: The searched space.
+        trials: All trials, by number.
+        path: File to write.
+        metric: Its direction decides how losses are shown.
+        title: Title of the page.
+        importances: Parameter -> share, from `plots.importances`.
+
+    Returns:
+        The path.
+    """
     sections: list[tuple[str, str, Figure | None]] = [
-        ("History", "Each trial in the order of asking; the line is the incumbent.", history(trials, metric)),
+        ("History", "Each trial by number; the line is the incumbent.", history(trials, metric)),
         (
             "Incumbent over CPU time",
-            "CPU seconds that trials took, added up. A trial whose process died counts with its seconds on the clock.",
-            spent(trials, metric),
+            "Cumulative CPU seconds of the trials. A trial whose process died counts with its wall-clock seconds.",
+            cpu_time(trials, metric),
         ),
         (
             "Parallel coordinates",
-            "A line for each trial with a loss. Drag along an axis to keep only the lines that pass there.",
+            "A line for each trial with a loss. Drag along an axis to select the lines that pass there.",
             parallel(space, trials, metric),
         ),
         (
             "Importance",
-            "Share of what a random forest knows about the loss that is lost when a parameter is shuffled.",
+            "Permutation importance of each parameter in a random forest of the loss.",
             importance(importances),
         ),
         ("Slices", "Each parameter against the metric, where it is active.", slices(space, trials, metric)),
         (
             "Racing",
-            "Trials that went on after each rung, and those that were stopped there.",
+            "Trials that continued after each rung, and those that were stopped there.",
             racing(trials),
         ),
     ]
     body = [f"<h1>{html.escape(title)}</h1>", _summary(trials, metric)]
     first = True
-    for number, (heading, about, figure) in enumerate(sections):
-        body.append(f"<h2>{heading}</h2><p>{about}</p>")
+    for number, (heading, caption, figure) in enumerate(sections):
+        body.append(f"<h2>{heading}</h2><p>{caption}</p>")
         if figure is None:
             body.append("<p><em>Nothing to show in this study.</em></p>")
             continue
@@ -82,7 +94,7 @@ def write_report(
 
 
 def _embedded(figure: Figure, name: str, *, script: bool) -> str:
-    """A figure as HTML under a fixed id; plotly.js comes with the first one."""
+    """Return a figure as HTML under a fixed id; the first one includes plotly.js."""
     return str(
         figure.to_html(
             full_html=False, include_plotlyjs=script, div_id=name, config={"displaylogo": False, "responsive": True}
@@ -92,17 +104,17 @@ def _embedded(figure: Figure, name: str, *, script: bool) -> str:
 
 def _summary(trials: Sequence[Trial], metric: Metric) -> str:
     counts = {status: sum(trial.status == status for trial in trials) for status in ("ok", "stopped", "failed")}
-    words = [
+    parts = [
         f"{len(trials)} trials",
-        f"{counts['ok']} tried in full",
+        f"{counts['ok']} complete",
         f"{counts['stopped']} stopped",
         f"{counts['failed']} failed",
         f"{sum(trial.seconds for trial in trials):.1f} s in trials",
     ]
     best = incumbent(trials)
     if best is not None and best.loss is not None:
-        words.append(f"best {html.escape(metric.name)} {-metric.sign * best.loss:.5g} (trial {best.number})")
-    return f"<p>{', '.join(words)}</p>"
+        parts.append(f"best {html.escape(metric.name)} {-metric.sign * best.loss:.5g} (trial {best.number})")
+    return f"<p>{', '.join(parts)}</p>"
 
 
 def _incumbent(trials: Sequence[Trial]) -> str:
@@ -117,7 +129,7 @@ def _failures(trials: Sequence[Trial]) -> str:
     failed = [trial for trial in trials if trial.status == "failed"]
     if not failed:
         return ""
-    lines = [(trial.number, (trial.error.strip().splitlines() or [""])[-1]) for trial in failed[:_SHOWN_FAILURES]]
+    lines = [(trial.number, (trial.error.strip().splitlines() or [""])[-1]) for trial in failed[:_MAX_FAILURES]]
     more = f"<p>and {len(failed) - len(lines)} more</p>" if len(failed) > len(lines) else ""
     return f"<h2>Failures</h2>{_table(('trial', 'why'), lines)}{more}"
 

@@ -1,4 +1,4 @@
-"""Pictures of a study: how the incumbent got better, and which parameters mattered."""
+"""Draw PNG plots of a study for MLflow, from its trials: the history of the metric, and parameter importances."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.models.figures import saved_axes
-from headrace.search.space import Choice, Parameter, Space, active, every_parameter
+from headrace.search.space import Choice, Parameter, Space, active_parameters, all_parameters
 from headrace.search.trial import Trial
 
-#: Fewer finished trials than this say nothing about which parameter mattered.
+#: Fewest trials with a loss from which importances are estimated.
 _MIN_TRIALS = 5
-_SHOWN = 15
+_MAX_BARS = 15
 
 
 def plot_history(trials: Sequence[Trial], path: Path, *, metric: str, greater_is_better: bool) -> Path:
-    """Each trial's metric by number, failed ones as crosses, and the incumbent's as a line."""
+    """Plot each trial's metric by number, failed trials as crosses, and the incumbent as a line."""
     sign = -1.0 if greater_is_better else 1.0
-    good = [trial for trial in trials if trial.loss is not None]
-    numbers = [trial.number for trial in good]
-    losses = np.array([trial.loss for trial in good], dtype=np.float64)
+    finished = [trial for trial in trials if trial.loss is not None]
+    numbers = [trial.number for trial in finished]
+    losses = np.array([trial.loss for trial in finished], dtype=np.float64)
     with saved_axes(path) as axes:
         axes.scatter(numbers, sign * losses, s=24, color="#4878a8", label="trial")
         if len(losses):
@@ -38,18 +38,25 @@ def plot_history(trials: Sequence[Trial], path: Path, *, metric: str, greater_is
 
 
 def importances(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> dict[str, float]:
-    """Share of what a random forest knows about the loss that is lost when a parameter is shuffled; sums to 1.
+    """Estimate parameter importances: permutation importance in a random forest of the loss, scaled to sum to 1.
 
-    Empty where fewer than five trials finished. A parameter that is inactive in a trial counts as its mean there.
+    Args:
+        space: The searched space.
+        trials: All trials; those without a loss are ignored.
+        seed: Of the forest and of the permutations.
+
+    Returns:
+        Parameter -> share, the largest first; empty where fewer than five trials have a loss. A parameter that is
+        inactive in a trial takes its mean there.
     """
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.inspection import permutation_importance
 
-    good = [trial for trial in trials if trial.loss is not None]
-    if len(good) < _MIN_TRIALS:
+    finished = [trial for trial in trials if trial.loss is not None]
+    if len(finished) < _MIN_TRIALS:
         return {}
-    keys = [key for key, _ in every_parameter(space)]
-    X, y = _table(space, good), np.array([trial.loss for trial in good], dtype=np.float64)
+    keys = [key for key, _ in all_parameters(space)]
+    X, y = _table(space, finished), np.array([trial.loss for trial in finished], dtype=np.float64)
     forest = RandomForestRegressor(n_estimators=100, random_state=seed, n_jobs=1).fit(X, y)
     drops = permutation_importance(forest, X, y, n_repeats=10, random_state=seed, n_jobs=1).importances_mean
     positive = np.maximum(drops, 0.0)
@@ -59,12 +66,12 @@ def importances(space: Space, trials: Sequence[Trial], *, seed: int = 0) -> dict
 
 
 def plot_importances(space: Space, trials: Sequence[Trial], path: Path, *, seed: int = 0) -> dict[str, float]:
-    """Bars of `importances`, the largest on top; what was drawn is returned."""
+    """Plot `importances` as bars, the largest on top, and return them."""
     shares = importances(space, trials, seed=seed)
-    shown = list(shares.items())[:_SHOWN][::-1]
-    with saved_axes(path, height=1.5 + 0.3 * max(len(shown), 4)) as axes:
-        if shown:
-            axes.barh([key for key, _ in shown], [share for _, share in shown], color="#4878a8")
+    bars = list(shares.items())[:_MAX_BARS][::-1]
+    with saved_axes(path, height=1.5 + 0.3 * max(len(bars), 4)) as axes:
+        if bars:
+            axes.barh([key for key, _ in bars], [share for _, share in bars], color="#4878a8")
         else:
             axes.text(0.5, 0.5, "too few finished trials", ha="center", transform=axes.transAxes)
         axes.set_xlabel("share of the loss explained (permutation in a random forest)")
@@ -72,15 +79,15 @@ def plot_importances(space: Space, trials: Sequence[Trial], path: Path, *, seed:
 
 
 def _table(space: Space, trials: Sequence[Trial]) -> NDArray[np.float64]:
-    """[trials, parameters]: numbers (or their logarithm), options by position, inactive ones as the column's mean."""
-    keys = [key for key, _ in every_parameter(space)]
+    """Encode trials as [trials, parameters]: numbers (or logarithms), option indices, column means where inactive."""
+    keys = [key for key, _ in all_parameters(space)]
     X = np.full((len(trials), len(keys)), np.nan)
     for row, trial in enumerate(trials):
-        for key, parameter in active(space, trial.config):
+        for key, parameter in active_parameters(space, trial.config):
             X[row, keys.index(key)] = _coordinate(parameter, trial.config[key])
     for column in X.T:
-        known = np.isfinite(column)
-        column[~known] = column[known].mean() if known.any() else 0.0
+        finite = np.isfinite(column)
+        column[~finite] = column[finite].mean() if finite.any() else 0.0
     return X
 
 

@@ -1,7 +1,7 @@
-"""The catalogue of searchers: built-in ones, those of installed packages, those that a problem hands over.
+"""The catalogue of searchers by name: built-in ones, those of installed packages, those that a problem declares.
 
-A member makes a searcher of a space: a searcher's class, or a function with a `name`. A new built-in one is a file here
-and a line below. Each passes `headrace.testing.searchers`.
+A member is a factory of searchers: a class, or a function with a `name`. A new built-in searcher is one file here and
+one line below. Every searcher passes `headrace.testing.searchers`.
 """
 
 from __future__ import annotations
@@ -17,44 +17,50 @@ if TYPE_CHECKING:
     from headrace.search.space import Space
 
 
-class MakesSearcher(Protocol):
-    """A class of searchers, or what makes one."""
+class SearcherFactory(Protocol):
+    """Constructs a searcher of a space: a searcher's class, or a function."""
 
     def __call__(self, space: Space, /) -> Searcher: ...
 
 
 @dataclass(frozen=True)
-class Maker:
-    """Makes searchers of a class whose module is imported with the first of them: some bring SciPy and its solvers,
-    for which a run that searches nothing would wait."""
+class LazySearcher:
+    """Construct searchers of one class, whose module is imported at the first call.
+
+    Some searchers import SciPy's optimizers, which a run that searches nothing need not load.
+
+    Attributes:
+        module: Module that defines the class.
+        name: Name of the class in that module.
+    """
 
     module: str
     name: str
 
     def __call__(self, space: Space) -> Searcher:
-        made: Searcher = getattr(importlib.import_module(self.module), self.name)(space)
-        return made
+        searcher: Searcher = getattr(importlib.import_module(self.module), self.name)(space)
+        return searcher
 
 
-SEARCHERS: Catalogue[MakesSearcher] = Catalogue(
+SEARCHERS: Catalogue[SearcherFactory] = Catalogue(
     "searcher",
     {
-        "random": Maker(f"{__name__}.random", "RandomSearcher"),
-        "hyperopt": Maker(f"{__name__}.hyperopt_tpe", "HyperoptSearcher"),
-        "tpe": Maker(f"{__name__}.tpe", "TpeSearcher"),
-        "gp": Maker(f"{__name__}.gp", "GaussianProcessSearcher"),
-        "smac": Maker(f"{__name__}.smac", "SmacSearcher"),
-        "auto": Maker(f"{__name__}.auto", "AutoSearcher"),
+        "random": LazySearcher(f"{__name__}.random", "RandomSearcher"),
+        "hyperopt": LazySearcher(f"{__name__}.hyperopt_tpe", "HyperoptSearcher"),
+        "tpe": LazySearcher(f"{__name__}.tpe", "TpeSearcher"),
+        "gp": LazySearcher(f"{__name__}.gp", "GaussianProcessSearcher"),
+        "smac": LazySearcher(f"{__name__}.smac", "SmacSearcher"),
+        "auto": LazySearcher(f"{__name__}.auto", "AutoSearcher"),
     },
 )
 
-__all__ = ["SEARCHERS", "Maker", "MakesSearcher", "searcher_named"]
+__all__ = ["SEARCHERS", "LazySearcher", "SearcherFactory", "get_searcher"]
 
 
-def searcher_named(name: str) -> MakesSearcher:
-    """What makes searchers of that name.
+def get_searcher(name: str) -> SearcherFactory:
+    """Return the factory of a searcher of the catalogue.
 
     Raises:
-        DeclarationError: for an unknown name.
+        DeclarationError: No searcher has this name.
     """
     return SEARCHERS.named(name, where="search")

@@ -1,7 +1,7 @@
-"""TPE while there is little to learn from, then the Gaussian process.
+"""Searcher `auto`: TPE for the first trials of a study, the Gaussian process for the later ones.
 
-By measurement (ADR 0006): with few trials TPE is ahead, for a process in many dimensions first looks where it knows
-nothing; with many the process ends lower. Which of the two is asked follows from how many trials there are.
+Measured in ADR 0006: with few trials TPE reaches lower losses, because a Gaussian process in many dimensions explores
+first; with many trials the Gaussian process reaches lower losses. The number of trials decides which one proposes.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 
 
 class AutoSearcher:
-    """`tpe` for the first `early` trials, those that are pending among them, `gp` for the others."""
+    """Propose with `tpe` for the first `early` trials (pending ones count), with `gp` afterwards."""
 
     name = "auto"
 
     def __init__(self, space: Space, *, early: int = 30) -> None:
         self.space = space
         self.early = early
-        self._first = TpeSearcher(space)
+        self._tpe = TpeSearcher(space)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
-        begun = len(history) + len(pending)
-        first = self._first.ask(history, min(n, max(self.early - begun, 0)), rng, pending)
-        late = n - len(first)
-        return [*first, *(self._then.ask(history, late, rng, [*pending, *first]) if late else [])]
+        n_proposed = len(history) + len(pending)
+        configs = self._tpe.ask(history, min(n, max(self.early - n_proposed, 0)), rng, pending)
+        n_remaining = n - len(configs)
+        return [*configs, *(self._gp.ask(history, n_remaining, rng, [*pending, *configs]) if n_remaining else [])]
 
     @cached_property
-    def _then(self) -> GaussianProcessSearcher:
-        """Made when it is asked first: most studies of a pipeline end before."""
+    def _gp(self) -> GaussianProcessSearcher:
+        """Constructed at its first use: most studies of a pipeline end before it."""
         from headrace.search.searchers.gp import GaussianProcessSearcher
 
         return GaussianProcessSearcher(self.space)

@@ -1,11 +1,11 @@
-"""A conditional space as rows of numbers, for searchers that compute.
+"""Encode the configs of a conditional space as rows of numbers, for searchers that fit a model.
 
 | symbol | meaning | shape |
 |---|---|---|
 | d | parameters of the space, active together or not, parents first | |
 | X | configs: numbers in [0, 1] (after log, where it is), options by position, NaN where inactive | [n, d] |
 
-A whole number takes the middle of its cell of [0, 1], so that both ends of a range are as wide as what lies between.
+An integer takes the middle of its cell of [0, 1], so that the end values of a range are as wide as the others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.search.space import Categorical, Choice, Config, Integer, Parameter, Space, Value, clip, edges
+from headrace.search.space import Categorical, Choice, Config, Integer, Parameter, Space, Value, clip, continuous_bounds
 
 Array = NDArray[np.float64]
 
@@ -27,9 +27,17 @@ _DECIMALS = 9
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A parameter as a column of X. It exists where column `parent` has the option `option`; parent -1: always.
+    """One parameter as one column of X.
 
-    options: how many it has, 0 for a number. low, high: what maps to 0 and 1, as logarithms where log.
+    Attributes:
+        key: Key of the parameter in a config.
+        parameter: Its declaration.
+        parent: Column that activates it, -1 where it is always active.
+        option: Option of the parent in which it is active.
+        options: Number of options, 0 for a numeric parameter.
+        low, high: Numbers (logarithms where `log`) that map to 0 and 1.
+        log: Whether the scale is logarithmic.
+        integer: Whether the values are integers.
     """
 
     key: str
@@ -40,10 +48,10 @@ class Column:
     low: float = 0.0
     high: float = 1.0
     log: bool = False
-    whole: bool = False
+    integer: bool = False
 
     def coordinate(self, value: Value) -> float:
-        """The number that stands for a value in X."""
+        """Return the coordinate in X of a value."""
         if isinstance(self.parameter, Choice):
             return float(list(self.parameter.options).index(str(value)))
         if isinstance(self.parameter, Categorical):
@@ -52,7 +60,7 @@ class Column:
         return ((math.log(number) if self.log else number) - self.low) / (self.high - self.low)
 
     def value(self, coordinate: float) -> Value:
-        """The value that a coordinate stands for."""
+        """Return the value at a coordinate."""
         if isinstance(self.parameter, Choice):
             return list(self.parameter.options)[int(coordinate)]
         if isinstance(self.parameter, Categorical):
@@ -61,10 +69,10 @@ class Column:
         return clip(self.parameter, math.exp(number) if self.log else number)
 
     def snap(self, coordinates: Array) -> Array:
-        """The nearest coordinates that stand for values. NaN stays."""
+        """Round coordinates to the nearest ones that a value has. NaN stays."""
         if self.options:
             return coordinates
-        if not self.whole:
+        if not self.integer:
             return np.clip(coordinates, 0.0, 1.0)
         numbers = self.low + coordinates * (self.high - self.low)
         numbers = np.clip(np.round(np.exp(numbers) if self.log else numbers), *self._bounds())
@@ -76,15 +84,23 @@ class Column:
         return self.parameter.low, self.parameter.high
 
     @property
-    def values(self) -> float:
-        """How many values it has; infinite for a real number."""
+    def n_values(self) -> float:
+        """Number of values; infinite for a real parameter."""
         if self.options:
             return self.options
-        return self._bounds()[1] - self._bounds()[0] + 1 if self.whole else math.inf
+        return self._bounds()[1] - self._bounds()[0] + 1 if self.integer else math.inf
 
 
 class Cube:
-    """Configs to rows and back."""
+    """Encode configs as rows of X and decode rows to configs.
+
+    Attributes:
+        columns: The parameters, parents first.
+        d: Number of columns.
+        options: Number of options of each column [d], 0 for a numeric one.
+        numeric: Which columns are numeric [d].
+        owner: Column of each feature of `features` [p].
+    """
 
     def __init__(self, space: Space) -> None:
         self.columns = tuple(_columns(space))
@@ -97,7 +113,7 @@ class Cube:
         self._index = {column.key: j for j, column in enumerate(self.columns)}
 
     def encode(self, configs: Iterable[Config]) -> Array:
-        """X [n, d] of configs of this space."""
+        """Encode configs of this space as X [n, d]."""
         rows = [self._row(config) for config in configs]
         return np.array(rows) if rows else np.empty((0, self.d))
 
@@ -109,20 +125,20 @@ class Cube:
         return row
 
     def decode(self, row: Array) -> Config:
-        """The config of a row whose inactive parameters are NaN."""
+        """Decode a row [d] to a config; NaN marks an inactive parameter."""
         return {column.key: column.value(row[j]) for j, column in enumerate(self.columns) if not math.isnan(row[j])}
 
     def sample(self, n: int, rng: np.random.Generator) -> Array:
-        """X [n, d] of random configs, uniform in each parameter (or its logarithm)."""
+        """Draw n configs as X [n, d], uniform in each parameter (or its logarithm)."""
         return self.complete(rng.random((n, self.d)), rng)
 
     def complete(self, unit: Array, rng: np.random.Generator | None = None) -> Array:
-        """Points of the unit cube [n, d] as configs: options by their share of [0, 1), the rest snapped, pruned."""
+        """Map points of the unit cube [n, d] to configs: options by their share of [0, 1), numbers snapped, pruned."""
         X = np.where(self.numeric, unit, np.minimum(np.floor(unit * np.maximum(self.options, 1)), self.options - 1))
         return self.prune(self.snap(X), rng)
 
     def snap(self, X: Array) -> Array:
-        """The nearest configs."""
+        """Round numeric coordinates to the nearest ones that a value has."""
         snapped = X.copy()
         for j, column in enumerate(self.columns):
             if not column.options:
@@ -130,7 +146,7 @@ class Cube:
         return snapped
 
     def prune(self, X: Array, rng: np.random.Generator | None = None) -> Array:
-        """X made consistent: NaN where inactive; with rng, a random value where active and missing."""
+        """Set inactive parameters to NaN; with rng, draw a value for each active one that is missing."""
         X = X.copy()
         for j, column in enumerate(self.columns):
             if column.parent >= 0:
@@ -150,44 +166,44 @@ class Cube:
         return column.snap(rng.random(count))
 
     def features(self, X: Array) -> Array:
-        """[n, p]: a number as it is, an option as an indicator; in these the squared distance of two options is 1.
+        """Return model inputs [n, p]: numbers unchanged, options as indicators at squared distance 1 of each other.
 
-        An inactive number is the middle of its range, an inactive option is none of its options. p is the length of
-        `owner`, which says whose column each feature is.
+        An inactive number is the middle of its range; of an inactive option all indicators are 0. `owner` [p] names
+        the column that each feature comes from.
         """
-        found = np.empty((len(X), len(self.owner)))
+        features = np.empty((len(X), len(self.owner)))
         for k, (j, option) in enumerate(zip(self.owner, self._option, strict=True)):
             if option < 0:
-                found[:, k] = np.where(np.isnan(X[:, j]), 0.5, X[:, j])
+                features[:, k] = np.where(np.isnan(X[:, j]), 0.5, X[:, j])
             else:
-                found[:, k] = (X[:, j] == option) * math.sqrt(0.5)
-        return found
+                features[:, k] = (X[:, j] == option) * math.sqrt(0.5)
+        return features
 
     def identities(self, X: Array) -> list[bytes]:
-        """One value a row, equal where the configs are."""
+        """Return one hashable value a row [n], equal where the configs are equal."""
         rounded = np.ascontiguousarray(np.where(np.isnan(X), -1.0, np.round(X, _DECIMALS)) + 0.0)
         return [row.tobytes() for row in rounded]
 
 
 def _columns(space: Space) -> list[Column]:
-    found: list[Column] = []
+    columns: list[Column] = []
 
     def visit(space: Space, prefix: str, parent: int, option: int) -> None:
         for name, parameter in space.parameters.items():
-            own = {"key": prefix + name, "parameter": parameter, "parent": parent, "option": option}
+            common = {"key": prefix + name, "parameter": parameter, "parent": parent, "option": option}
             if isinstance(parameter, Choice):
-                found.append(Column(**own, options=len(parameter.options)))  # type: ignore[arg-type]
-                mine = len(found) - 1
+                columns.append(Column(**common, options=len(parameter.options)))  # type: ignore[arg-type]
+                index = len(columns) - 1
                 for number, (label, subspace) in enumerate(parameter.options.items()):
-                    visit(subspace, f"{prefix}{label}.", mine, number)
+                    visit(subspace, f"{prefix}{label}.", index, number)
             elif isinstance(parameter, Categorical):
-                found.append(Column(**own, options=len(parameter.options)))  # type: ignore[arg-type]
+                columns.append(Column(**common, options=len(parameter.options)))  # type: ignore[arg-type]
             else:
-                low, high = edges(parameter)
+                low, high = continuous_bounds(parameter)
                 if parameter.log:
                     low, high = math.log(low), math.log(high)
-                whole = isinstance(parameter, Integer)
-                found.append(Column(**own, low=low, high=high, log=parameter.log, whole=whole))  # type: ignore[arg-type]
+                integer = isinstance(parameter, Integer)
+                columns.append(Column(**common, low=low, high=high, log=parameter.log, integer=integer))  # type: ignore[arg-type]
 
     visit(space, "", -1, -1)
-    return found
+    return columns

@@ -1,4 +1,4 @@
-"""A Gaussian process with a Matérn-5/2 kernel: posterior, marginal likelihood, and the gradients of both.
+"""Gaussian-process regression with a Matérn-5/2 kernel, for the searcher `gp`: posterior, likelihood, gradients.
 
 | symbol | meaning | shape |
 |---|---|---|
@@ -33,32 +33,34 @@ from headrace.core.errors import HeadraceError
 from headrace.search.searchers.cube import Array
 
 _SQRT5 = math.sqrt(5)
-#: Of log v: losses that a model cannot tell apart would make K singular.
+#: Lower bound of log v: without noise, two configs that are almost equal make K singular.
 _MIN_LOG_NOISE = math.log(1e-6)
 _STEPS = 60
-#: Numbers that are worked on at a time, 128 KiB.
+#: Numbers of one slice, 128 KiB: what a core's cache holds.
 _CACHED = 16_384
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prior:
-    """Normal priors of t, as (mean, standard deviation). Length scales grow with the root of the number of parameters,
-    so that many of them do not make all trials strangers (Hvarfner, Hellsten and Nardi, 2024); they are shorter than
-    there, by measurement (ADR 0006)."""
+    """Normal priors of t, each as (mean, standard deviation).
+
+    Length scales grow with the root of the number of parameters, so that configs stay correlated in many dimensions
+    (Hvarfner, Hellsten and Nardi, 2024); they are shorter than in that paper, by measurement (ADR 0006).
+    """
 
     length: tuple[float, float] = (0.0, 1.0)
     signal: tuple[float, float] = (0.0, 1.0)
     noise: tuple[float, float] = (-4.0, 1.0)
 
     def moments(self, d: int) -> tuple[Array, Array]:
-        """Means and standard deviations of t, [d + 2] each."""
+        """Return the means and standard deviations of t, [d + 2] each."""
         mean = np.array([self.length[0] + 0.5 * math.log(d)] * d + [self.signal[0], self.noise[0]])
         deviation = np.array([self.length[1]] * d + [self.signal[1], self.noise[1]])
         return mean, deviation
 
 
 def squared_distances(A: Array, B: Array) -> Array:
-    """[len(A), len(B)] of inputs that are divided by their length scales."""
+    """Compute squared distances [n, m] of inputs A [n, p] and B [m, p] that are divided by their length scales."""
     squared: Array = (-2 * A) @ B.T
     squared += (A**2).sum(axis=1)[:, None]
     squared += (B**2).sum(axis=1)
@@ -66,8 +68,10 @@ def squared_distances(A: Array, B: Array) -> Array:
 
 
 def matern(squared: Array, s2: float) -> Array:
-    """k(r) of squared distances [m, n], which are lost. Some rows at a time: what a core's cache holds takes half of
-    the time that a pass over all of them takes for each operation."""
+    """Compute k(r) of squared distances [m, n], in place.
+
+    Rows are processed in slices that fit a core's cache, which takes half the time of whole-matrix operations.
+    """
     rows = max(1, _CACHED // squared.shape[1])
     for start in range(0, len(squared), rows):
         k = squared[start : start + rows]
@@ -81,29 +85,29 @@ def matern(squared: Array, s2: float) -> Array:
     return squared
 
 
-def matern_with_slope(squared: Array, s2: float) -> tuple[Array, Array]:
-    """k(r) and -dk/d(r^2/2) = 5/3 s2 (1 + sqrt5 r) exp(-sqrt5 r), of squared distances."""
+def matern_with_derivative(squared: Array, s2: float) -> tuple[Array, Array]:
+    """Compute k(r) and -dk/d(r^2/2) = 5/3 s2 (1 + sqrt5 r) exp(-sqrt5 r) of squared distances [m, n]."""
     root = np.sqrt(squared)
     root *= _SQRT5
-    fading = np.exp(-root)
-    fading *= s2
+    decay = np.exp(-root)
+    decay *= s2
     root += 1  # from here on 1 + sqrt5 r
-    slope = fading * root
-    slope *= 5 / 3
+    derivative = decay * root
+    derivative *= 5 / 3
     squared = squared * (5 / 3)
     squared += root
-    squared *= fading
-    return squared, slope
+    squared *= decay
+    return squared, derivative
 
 
 def log_marginal(
     t: Array, F: Array, owner: np.ndarray[tuple[int], np.dtype[np.int64]], y: Array
 ) -> tuple[float, Array]:
-    """log p(y) and its gradient [d + 2]; (-inf, 0) where K is not positive definite in floating point."""
+    """Compute log p(y) and its gradient [d + 2]; (-inf, 0) where K is not positive definite in floating point."""
     n, d = len(y), len(t) - 2
     s2, v = math.exp(t[d]), math.exp(t[d + 1])
     Z = F * np.exp(-t[:d])[owner]
-    K, slope = matern_with_slope(squared_distances(Z, Z), s2)
+    K, derivative = matern_with_derivative(squared_distances(Z, Z), s2)
     signal = K.copy()
     K[np.diag_indices(n)] += v
     L, failed = lapack.dpotrf(K, lower=1, clean=1)
@@ -116,10 +120,10 @@ def log_marginal(
     value = -0.5 * y @ a - np.log(np.diag(L)).sum() - 0.5 * n * math.log(2 * math.pi)
     W = np.outer(a, a) - inverse
     # dK/dlog l_j = slope * (squared distance in j): the sum over pairs needs no matrix for each j.
-    M = W * slope
-    by_feature = 2 * (M.sum(axis=1) @ Z**2 - (Z * (M @ Z)).sum(axis=0))
+    M = W * derivative
+    feature_gradient = 2 * (M.sum(axis=1) @ Z**2 - (Z * (M @ Z)).sum(axis=0))
     gradient = np.zeros(d + 2)
-    np.add.at(gradient, owner, 0.5 * by_feature)
+    np.add.at(gradient, owner, 0.5 * feature_gradient)
     gradient[d] = 0.5 * (W * signal).sum()
     gradient[d + 1] = 0.5 * v * np.trace(W)
     return float(value), gradient
@@ -128,27 +132,27 @@ def log_marginal(
 def fit(
     F: Array, owner: np.ndarray[tuple[int], np.dtype[np.int64]], y: Array, d: int, prior: Prior | None = None
 ) -> Array:
-    """t of the largest posterior density, by L-BFGS from the prior's mean and from shorter length scales."""
+    """Find the t of largest posterior density, by L-BFGS from the prior's mean and from shorter length scales."""
     mean, deviation = (prior or Prior()).moments(d)
 
     def negative(t: Array) -> tuple[float, Array]:
         value, gradient = log_marginal(t, F, owner, y)
-        pull = (t - mean) / deviation
-        return 0.5 * float(pull @ pull) - value, pull / deviation - gradient
+        deviations = (t - mean) / deviation
+        return 0.5 * float(deviations @ deviations) - value, deviations / deviation - gradient
 
     bounds = [(-5.0, 8.0)] * d + [(-6.0, 6.0), (_MIN_LOG_NOISE, 2.0)]
-    shorter = mean.copy()
-    shorter[:d] = math.log(0.5)
-    found = [
+    short_scales = mean.copy()
+    short_scales[:d] = math.log(0.5)
+    optima = [
         minimize(negative, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": _STEPS})
-        for start in (mean, shorter)
+        for start in (mean, short_scales)
     ]
-    best: Array = min(found, key=lambda result: float(result.fun)).x
+    best: Array = min(optima, key=lambda result: float(result.fun)).x
     return best
 
 
 class Posterior:
-    """The process given y at F, for one t."""
+    """The Gaussian process conditioned on y at F, for one t."""
 
     def __init__(self, t: Array, F: Array, owner: np.ndarray[tuple[int], np.dtype[np.int64]], y: Array) -> None:
         d = len(t) - 2
@@ -164,40 +168,42 @@ class Posterior:
             )
         self._L = L
         self._a = cho_solve((L, True), y)
-        #: The mean at F: y = K a, and K is k plus the noise.
+        #: Posterior mean at F: y = K a, and K is k plus the noise.
         self.fitted: Array = y - math.exp(t[d + 1]) * self._a
 
     def predict(self, F: Array) -> tuple[Array, Array]:
-        """Mean [m] and variance [m] of the loss without noise."""
+        """Compute the posterior mean [m] and variance [m] of the noiseless loss at inputs F [m, p]."""
         k = matern(squared_distances(F * self._inverse_scale, self._Z), self.s2)
-        half = self._solved(k.T)
+        half = self._solve_triangular(k.T)
         return k @ self._a, np.maximum(self.s2 - (half**2).sum(axis=0), 1e-12 * self.s2)
 
     def gradient(self, F: Array) -> tuple[Array, Array, Array, Array]:
-        """Mean [m], variance [m], and the gradients [m, p] of both at inputs [m, p]."""
+        """Compute mean [m], variance [m] and their gradients [m, p] at inputs F [m, p]."""
         z = F * self._inverse_scale
-        k, slope = matern_with_slope(squared_distances(z, self._Z), self.s2)
-        # a few columns go through a matrix faster one by one
+        k, derivative = matern_with_derivative(squared_distances(z, self._Z), self.s2)
+        # For a few columns, single products are faster than one matrix product.
         half = np.array([self._inverse @ column for column in k])
         w = np.array([column @ self._inverse for column in half])
         variance = np.maximum(self.s2 - (half**2).sum(axis=1), 1e-12 * self.s2)
-        # dk/dz_i = -slope_i (z - z_i), and the sum over i needs no array for each input
-        by_mean, by_variance = slope * self._a, slope * w
-        mean_gradient = (by_mean @ self._Z - by_mean.sum(axis=1)[:, None] * z) * self._inverse_scale
-        variance_gradient = -2 * (by_variance @ self._Z - by_variance.sum(axis=1)[:, None] * z) * self._inverse_scale
+        # dk/dz_i = -derivative_i (z - z_i); the sum over i needs no array for each input.
+        mean_weights, variance_weights = derivative * self._a, derivative * w
+        mean_gradient = (mean_weights @ self._Z - mean_weights.sum(axis=1)[:, None] * z) * self._inverse_scale
+        variance_gradient = (
+            -2 * (variance_weights @ self._Z - variance_weights.sum(axis=1)[:, None] * z) * self._inverse_scale
+        )
         return k @ self._a, variance, mean_gradient, variance_gradient
 
-    def _solved(self, right: Array) -> Array:
-        """L^-1 times [n, m]; LAPACK's own call, for SciPy's checks take longer than a few columns do."""
-        found, failed = lapack.dtrtrs(self._L, right, lower=1)
+    def _solve_triangular(self, right: Array) -> Array:
+        """Solve L x = right [n, m] with LAPACK directly: SciPy's checks take longer than a few columns do."""
+        solution, failed = lapack.dtrtrs(self._L, right, lower=1)
         assert not failed
-        solved: Array = found
-        return solved
+        result: Array = solution
+        return result
 
     @cached_property
     def _inverse(self) -> Array:
         """L^-1 [n, n]: pays where a few columns are solved for at a time, again and again."""
-        found, failed = lapack.dtrtri(self._L, lower=1)
+        solution, failed = lapack.dtrtri(self._L, lower=1)
         assert not failed
-        inverse: Array = found
+        inverse: Array = solution
         return inverse

@@ -1,9 +1,9 @@
-"""Tree-structured Parzen estimator (Bergstra et al., 2011), by Hyperopt.
+"""Searcher `hyperopt`: univariate Tree-structured Parzen Estimator (Bergstra et al., 2011) of the package Hyperopt.
 
-Hyperopt's own loop keeps its state in a Trials object that a kill destroys and that repeats its seeds when resumed. We
-use its model only: Trials is rebuilt from our history at every ask (milliseconds), the seed comes from our rng, and our
-journal is the memory. Within a batch, configs already asked are shown to the model as pending: Hyperopt counts a trial
-without a loss as bad, which pushes the next one elsewhere. Failed trials are counted the same way.
+Hyperopt's own loop holds its state in a Trials object in memory, and repeats its seeds when it is resumed. Headrace
+uses the model only: it rebuilds Trials from the history at each call (milliseconds) and seeds from its own generator.
+Pending configs, and those proposed earlier in the same call, are trials without a loss: Hyperopt counts them as bad,
+as it does failed ones, so that proposals differ.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from headrace.search.space import (
     Parameter,
     Space,
     Value,
-    active,
+    active_parameters,
+    all_parameters,
     clip,
-    edges,
-    every_parameter,
+    continuous_bounds,
     require_searchable,
 )
 from headrace.search.trial import Trial
@@ -33,7 +33,11 @@ from headrace.search.trial import Trial
 class HyperoptSearcher:
     """Hyperopt's TPE after `startup` random trials.
 
-    startup is small: a study here has tens of trials, and Hyperopt's default of 20 would make most of them random.
+    Args:
+        space: What to search.
+        startup: Random trials before the first model. Small, because a study here has tens of trials and Hyperopt's
+            default of 20 would make most of them random.
+        candidates: Samples of which the one with the largest expected improvement is proposed.
     """
 
     name = "hyperopt"
@@ -43,7 +47,7 @@ class HyperoptSearcher:
         self.space = space
         self.startup = startup
         self.candidates = candidates
-        self._parameters = dict(every_parameter(space))
+        self._parameters = dict(all_parameters(space))
         self._domain: Any = None
 
     def ask(
@@ -52,12 +56,12 @@ class HyperoptSearcher:
         from hyperopt import Trials, tpe
 
         trials = Trials()
-        seen = [(trial.config, trial.loss) for trial in history] + [(config, None) for config in pending]
-        trials.insert_trial_docs([self._document(i, config, loss) for i, (config, loss) in enumerate(seen)])
+        observed = [(trial.config, trial.loss) for trial in history] + [(config, None) for config in pending]
+        trials.insert_trial_docs([self._document(i, config, loss) for i, (config, loss) in enumerate(observed)])
         trials.refresh()
-        asked: list[Config] = []
+        configs: list[Config] = []
         for offset in range(n):
-            number = len(seen) + offset
+            number = len(observed) + offset
             (proposal,) = tpe.suggest(
                 [number],
                 self._hyperopt_domain(),
@@ -68,10 +72,10 @@ class HyperoptSearcher:
                 verbose=False,
             )
             config = self._config(proposal["misc"]["vals"])
-            asked.append(config)
+            configs.append(config)
             trials.insert_trial_docs([self._document(number, config, None)])
             trials.refresh()
-        return asked
+        return configs
 
     def _hyperopt_domain(self) -> Any:
         if self._domain is None:
@@ -81,8 +85,8 @@ class HyperoptSearcher:
         return self._domain
 
     def _document(self, number: int, config: Config, loss: float | None) -> dict[str, Any]:
-        """A trial as Hyperopt stores it: every parameter's value in its own coordinates, [] where inactive."""
-        present = dict(active(self.space, config))
+        """Build a trial document as Hyperopt stores it: values in Hyperopt's encoding, [] where inactive."""
+        present = dict(active_parameters(self.space, config))
         values = {key: [_encode(present[key], config[key])] if key in present else [] for key in self._parameters}
         return {
             "state": 2,  # done; a loss of None still counts as bad
@@ -117,24 +121,24 @@ class HyperoptSearcher:
 
 
 def _expression(space: Space, prefix: str) -> dict[str, Any]:
-    """The space in Hyperopt's words. Rounding of integers is ours, so that both ends are as likely as the middle."""
+    """Build the space as a Hyperopt expression. Integers are rounded here, so that the end values are as likely."""
     from hyperopt import hp
 
-    built: dict[str, Any] = {}
+    expression: dict[str, Any] = {}
     for name, parameter in space.parameters.items():
         key = prefix + name
         if isinstance(parameter, Choice):
             options = [_expression(sub, f"{prefix}{option}.") for option, sub in parameter.options.items()]
-            built[key] = hp.choice(key, options)
+            expression[key] = hp.choice(key, options)
         elif isinstance(parameter, Categorical):
-            built[key] = hp.choice(key, list(range(len(parameter.options))))
+            expression[key] = hp.choice(key, list(range(len(parameter.options))))
         else:
-            low, high = edges(parameter)
+            low, high = continuous_bounds(parameter)
             if parameter.log:
-                built[key] = hp.loguniform(key, math.log(low), math.log(high))
+                expression[key] = hp.loguniform(key, math.log(low), math.log(high))
             else:
-                built[key] = hp.uniform(key, low, high)
-    return built
+                expression[key] = hp.uniform(key, low, high)
+    return expression
 
 
 def _encode(parameter: Parameter, value: Value) -> float | int:

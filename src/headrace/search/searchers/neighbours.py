@@ -1,4 +1,4 @@
-"""Where to look near what is good."""
+"""Random neighbours of good configs, for searchers that maximise an acquisition function by local search."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import numpy as np
 from headrace.search.searchers.cube import Array, Cube
 
 
-def around(cube: Cube, X: Array, n: int, rng: np.random.Generator) -> Array:
-    """n configs near some of X [k, d]: about two parameters moved, numbers by a normal step of some size."""
-    moved = X[rng.integers(len(X), size=n)]
-    active = np.maximum((~np.isnan(moved)).sum(axis=1, keepdims=True), 1)
-    change = rng.random(moved.shape) < 2 / active
-    change[np.arange(n), rng.integers(cube.d, size=n)] = True
+def sample_neighbours(cube: Cube, X: Array, n: int, rng: np.random.Generator) -> Array:
+    """Draw n configs [n, d] near rows of X [k, d]: about two parameters change, numbers by a normal step."""
+    neighbours = X[rng.integers(len(X), size=n)]
+    active = np.maximum((~np.isnan(neighbours)).sum(axis=1, keepdims=True), 1)
+    changed = rng.random(neighbours.shape) < 2 / active
+    changed[np.arange(n), rng.integers(cube.d, size=n)] = True
     step = 10.0 ** rng.uniform(-2, -0.3, size=(n, 1))
     for j, column in enumerate(cube.columns):
         if column.options:
-            other = rng.integers(column.options, size=n).astype(np.float64)
+            new_value = rng.integers(column.options, size=n).astype(np.float64)
         else:
-            other = moved[:, j] + step[:, 0] * rng.standard_normal(n)
-        moved[:, j] = np.where(change[:, j] & ~np.isnan(moved[:, j]), other, moved[:, j])
-    return cube.prune(cube.snap(moved), rng)
+            new_value = neighbours[:, j] + step[:, 0] * rng.standard_normal(n)
+        neighbours[:, j] = np.where(changed[:, j] & ~np.isnan(neighbours[:, j]), new_value, neighbours[:, j])
+    return cube.prune(cube.snap(neighbours), rng)

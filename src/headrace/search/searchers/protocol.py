@@ -1,4 +1,4 @@
-"""What a searcher is: a function of history and random numbers, without state of its own."""
+"""The protocol of searchers: propose configs from the history of a study and a random generator, without state."""
 
 from __future__ import annotations
 
@@ -12,18 +12,26 @@ from headrace.search.trial import Trial
 
 
 class Searcher(Protocol):
-    """Proposes configs of the space it was made for."""
+    """Proposes configs of one space. Constructed as `SearcherClass(space)`."""
 
     @property
     def name(self) -> str:
-        """Its name in the catalogue."""
+        """Name in the catalogue."""
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
-        """n configs to try at once, given all finished trials in order of number.
+        """Propose the next configs of a study.
 
-        pending: configs that were asked before and whose results are not there yet; a searcher keeps away from them.
-        The same history, pending and rng state give the same configs, in any process; neither seconds nor object
-        identity count. A "stopped" trial's loss is that of a lower fidelity; a "failed" one has none.
+        Equal arguments give equal configs in any process; a trial's seconds must not influence them.
+
+        Args:
+            history: All finished trials, by number. The loss of a "stopped" trial is that of a lower fidelity; a
+                "failed" one has no loss.
+            n: Number of configs to propose; they are evaluated in parallel.
+            rng: Source of randomness.
+            pending: Configs that are being evaluated now; propose others.
+
+        Returns:
+            n configs of the space.
         """

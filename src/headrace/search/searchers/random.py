@@ -1,4 +1,4 @@
-"""Random search: what every other searcher must beat."""
+"""Searcher `random`: independent uniform draws from a space, the baseline of all other searchers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _DRAWS = 32
 
 
 class RandomSearcher:
-    """Independent uniform draws; of history it is only looked at what was asked."""
+    """Draw configs uniformly; the history only serves to avoid repeating a config."""
 
     name = "random"
 
@@ -24,12 +24,14 @@ class RandomSearcher:
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
-        used = {tuple(config.items()) for config in pending} | {tuple(trial.config.items()) for trial in history}
-        asked: list[Config] = []
+        proposed = {tuple(config.items()) for config in pending} | {tuple(trial.config.items()) for trial in history}
+        configs: list[Config] = []
         for _ in range(n):
-            # In a space of few configs, not one that was asked before, unless chance insists.
-            draws = (sample(self.space, rng) for _ in range(_DRAWS))
-            config = next((draw for draw in draws if tuple(draw.items()) not in used), None) or sample(self.space, rng)
-            used.add(tuple(config.items()))
-            asked.append(config)
-        return asked
+            # In a space of few configs, avoid those that were proposed before, as far as these draws allow.
+            candidates = (sample(self.space, rng) for _ in range(_DRAWS))
+            config = next(
+                (candidate for candidate in candidates if tuple(candidate.items()) not in proposed), None
+            ) or sample(self.space, rng)
+            proposed.add(tuple(config.items()))
+            configs.append(config)
+        return configs

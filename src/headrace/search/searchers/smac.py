@@ -1,10 +1,9 @@
-"""SMAC: a random forest as the model, expected improvement, local search (Hutter, Hoos and Leyton-Brown, 2011).
+"""Searcher `smac`: random forest, expected improvement, local search (Hutter, Hoos and Leyton-Brown, 2011).
 
 The forest's mean and variance are those of its trees' leaves: the mean of the leaf means, and by the law of total
-variance the variance of the leaf means plus the mean of the leaf variances. Expected improvement is climbed from the
-best trials, one changed parameter a step, and looked for at random configs; every so many asks a config is random,
-which keeps the model honest. The forest is scikit-learn's; it does not need to know of branches that do not exist,
-an inactive parameter is a number outside its range.
+variance the variance of the leaf means plus the mean of the leaf variances. Expected improvement is maximised over
+random configs and by local search from the best trials; a share of the proposals is random, so that the model also
+sees configs that it does not favour. The forest is scikit-learn's; an inactive parameter has an indicator of its own.
 """
 
 from __future__ import annotations
@@ -15,19 +14,26 @@ from typing import Any
 import numpy as np
 
 from headrace.search.searchers.cube import Array, Cube
-from headrace.search.searchers.evidence import Reader
+from headrace.search.searchers.history import HistoryEncoder
 from headrace.search.searchers.improvement import log_expected_improvement
-from headrace.search.searchers.neighbours import around
-from headrace.search.searchers.startup import spread
-from headrace.search.searchers.warp import logarithm
+from headrace.search.searchers.neighbours import sample_neighbours
+from headrace.search.searchers.startup_design import best_candidate
+from headrace.search.searchers.transforms import log_regret
 from headrace.search.space import Config, Space, require_searchable
 from headrace.search.trial import Trial
 
 
 class SmacSearcher:
-    """A random forest after `startup` trials that are spread over the space.
+    """Random forest and expected improvement, after `startup` space-filling trials.
 
-    interleave: share of asks that are random. trees, leaf: of the forest; leaf is the fewest trials in one.
+    Args:
+        space: What to search.
+        startup: Trials before the first model.
+        trees: Trees of the forest.
+        leaf: Fewest trials in a leaf.
+        candidates: Random configs at which expected improvement is computed.
+        rounds: Rounds of local search.
+        interleave: Share of proposals that are random.
     """
 
     name = "smac"
@@ -52,61 +58,63 @@ class SmacSearcher:
         self.rounds = rounds
         self.interleave = interleave
         self._cube = Cube(space)
-        self._reader = Reader(self._cube)
+        self._history = HistoryEncoder(self._cube)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         cube = self._cube
-        known = self._reader.read(history)
-        waiting = cube.encode(pending)
-        used = self._reader.taken(history, waiting)
-        y = logarithm(known.losses) if len(known.losses) else known.losses
-        asked: list[Config] = []
+        encoded = self._history.encode_history(history)
+        pending_rows = cube.encode(pending)
+        proposed = self._history.proposed_identities(history, pending_rows)
+        y = log_regret(encoded.losses) if len(encoded.losses) else encoded.losses
+        configs: list[Config] = []
         for _ in range(n):
-            count = len(y) + len(waiting)
+            count = len(y) + len(pending_rows)
             if count < self.startup or not len(y) or rng.random() < self.interleave:
-                row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
+                row = best_candidate(cube, np.concatenate([encoded.X, pending_rows]), proposed, rng)
             else:
-                row = self._propose(known.X, y, waiting, used, rng)
-            used.update(cube.identities(row[None]))
-            waiting = np.concatenate([waiting, row[None]])
-            asked.append(cube.decode(row))
-        return asked
+                row = self._propose(encoded.X, y, pending_rows, proposed, rng)
+            proposed.update(cube.identities(row[None]))
+            pending_rows = np.concatenate([pending_rows, row[None]])
+            configs.append(cube.decode(row))
+        return configs
 
-    def _propose(self, X: Array, y: Array, waiting: Array, used: set[bytes], rng: np.random.Generator) -> Array:
+    def _propose(
+        self, X: Array, y: Array, pending_rows: Array, proposed: set[bytes], rng: np.random.Generator
+    ) -> Array:
         cube = self._cube
         seed = int(rng.integers(2**31 - 1))
         model = Forest(cube, X, y, trees=self.trees, leaf=self.leaf, seed=seed)
-        if len(waiting):
-            believed = np.maximum(model.predict(waiting)[0], y.min())
+        if len(pending_rows):
+            fantasies = np.maximum(model.predict(pending_rows)[0], y.min())
             model = Forest(
                 cube,
-                np.concatenate([X, waiting]),
-                np.concatenate([y, believed]),
+                np.concatenate([X, pending_rows]),
+                np.concatenate([y, fantasies]),
                 trees=self.trees,
                 leaf=self.leaf,
                 seed=seed,
             )
         best = float(y.min())
-        drawn = cube.sample(self.candidates, rng)
-        near = X[np.argsort(y, kind="stable")[:10]]
-        gain = log_expected_improvement(*model.predict(drawn), best)
+        rows = cube.sample(self.candidates, rng)
+        best_rows = X[np.argsort(y, kind="stable")[:10]]
+        log_ei = log_expected_improvement(*model.predict(rows), best)
         for _ in range(self.rounds):
-            more = around(cube, near, self.candidates // 5, rng)
-            gain = np.concatenate([gain, log_expected_improvement(*model.predict(more), best)])
-            drawn = np.concatenate([drawn, more])
-            near = drawn[np.argsort(-gain, kind="stable")[:10]]
-        identities = cube.identities(drawn)
-        fresh = [i for i, identity in enumerate(identities) if identity not in used]
-        if not fresh:
-            return spread(cube, X, used, rng)
-        chosen: Array = drawn[fresh][int(np.argmax(gain[fresh]))]
-        return chosen
+            neighbours = sample_neighbours(cube, best_rows, self.candidates // 5, rng)
+            log_ei = np.concatenate([log_ei, log_expected_improvement(*model.predict(neighbours), best)])
+            rows = np.concatenate([rows, neighbours])
+            best_rows = rows[np.argsort(-log_ei, kind="stable")[:10]]
+        identities = cube.identities(rows)
+        unused = [i for i, identity in enumerate(identities) if identity not in proposed]
+        if not unused:
+            return best_candidate(cube, X, proposed, rng)
+        best_row: Array = rows[unused][int(np.argmax(log_ei[unused]))]
+        return best_row
 
 
 class Forest:
-    """Trees on bootstrap samples of the trials; mean and variance from their leaves."""
+    """A random forest of the losses, with mean and variance from its leaves."""
 
     def __init__(self, cube: Cube, X: Array, y: Array, *, trees: int, leaf: int, seed: int) -> None:
         from sklearn.ensemble import RandomForestRegressor
@@ -126,7 +134,7 @@ class Forest:
         return np.hstack([self._cube.features(X), missing.astype(np.float64)]).astype(np.float32)
 
     def predict(self, X: Array) -> tuple[Array, Array]:
-        """Mean [m] and variance [m]."""
+        """Predict the mean [m] and variance [m] of the loss at rows X [m, d]."""
         inputs = self._inputs(X)
         means = np.empty((len(self._forest.estimators_), len(X)))
         within = np.empty_like(means)

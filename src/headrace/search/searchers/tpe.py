@@ -1,7 +1,7 @@
-"""Tree-structured Parzen estimator (Bergstra et al., 2011), all parameters at once (as BOHB and Optuna have it).
+"""Searcher `tpe`: multivariate Tree-structured Parzen Estimator (Bergstra et al. 2011; multivariate as in BOHB, 2018).
 
-The n trials are split into good and bad ones. Each group is a mixture of one kernel per trial and one flat one; the
-config proposed is the draw from the good group's mixture l with the largest l / g, g being the bad group's.
+The n trials are split into good and bad ones by loss. Each group is a mixture of one kernel per trial and one uniform
+kernel; the proposed config is the sample of the good group's density l with the largest ratio l / g, g the bad group's.
 
 | symbol | meaning | shape |
 |---|---|---|
@@ -10,12 +10,12 @@ config proposed is the draw from the good group's mixture l with the largest l /
 | s | width of a kernel in a parameter | [k, d] |
 
 A kernel is a distribution over the whole conditional space: a product over the parameters active in the candidate. In
-each the factor is a normal cut to [0, 1] (numbers) or a smoothed indicator (options) where the centre has the
-parameter, else flat. So a parameter is judged by the trials that had it, and trials of several branches are comparable.
-Pending configs are bad trials (constant liar), which sends parallel workers elsewhere.
+each the factor is a normal truncated to [0, 1] (numbers) or a smoothed indicator (options) where the centre has the
+parameter, else uniform. So only trials in which a parameter is active inform its density, and trials of different
+branches are comparable. Pending configs count as bad trials (constant liar), so that parallel proposals differ.
 
-All factors of all kernels are one product of two small matrices: log k = F(X) @ G(C)^T, since a normal's exponent is
--(x^2 - 2 x c + c^2) / 2 s^2. That is what makes a suggestion take a millisecond.
+The log-density of all kernels is one matrix product, log k = F(X) @ G(C)^T, since a normal's exponent is
+-(x^2 - 2 x c + c^2) / 2 s^2; a proposal takes about a millisecond.
 """
 
 from __future__ import annotations
@@ -28,21 +28,26 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from headrace.search.searchers.cube import Array, Cube
-from headrace.search.searchers.evidence import Reader
-from headrace.search.searchers.startup import spread
+from headrace.search.searchers.history import HistoryEncoder
+from headrace.search.searchers.startup_design import best_candidate
 from headrace.search.space import Config, Space, require_searchable
 from headrace.search.trial import Trial
 
-Whole = NDArray[np.int64]
+IntArray = NDArray[np.int64]
 
 #: Scott's rule times this, by measurement (ADR 0006).
 _WIDTH = 0.3
 
 
 class TpeSearcher:
-    """Multivariate TPE after `startup` trials that are spread over the space.
+    """Multivariate TPE after `startup` space-filling trials.
 
-    candidates: draws from l. share, most: the good group is ceil(share * n) trials, but no more than `most`.
+    Args:
+        space: What to search.
+        startup: Trials before the first model.
+        candidates: Samples of l of which the one with the largest l / g is proposed.
+        share: The good group is the ceil(share * n) trials of least loss (gamma in the paper) ...
+        most: ... but no more than this.
     """
 
     name = "tpe"
@@ -63,45 +68,45 @@ class TpeSearcher:
         self.share = share
         self.most = most
         self._cube = Cube(space)
-        self._reader = Reader(self._cube)
+        self._history = HistoryEncoder(self._cube)
 
     def ask(
         self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
     ) -> list[Config]:
         cube = self._cube
-        known = self._reader.read(history)
-        waiting = cube.encode(pending)
-        used = self._reader.taken(history, waiting)
-        order = np.argsort(known.losses, kind="stable")
+        encoded = self._history.encode_history(history)
+        pending_rows = cube.encode(pending)
+        proposed = self._history.proposed_identities(history, pending_rows)
+        order = np.argsort(encoded.losses, kind="stable")
         count = min(math.ceil(self.share * len(order)), self.most)
-        asked: list[Config] = []
+        configs: list[Config] = []
         for _ in range(n):
-            if len(known.losses) + len(waiting) < self.startup or not len(known.losses):
-                row = spread(cube, np.concatenate([known.X, waiting]), used, rng)
+            if len(encoded.losses) + len(pending_rows) < self.startup or not len(encoded.losses):
+                row = best_candidate(cube, np.concatenate([encoded.X, pending_rows]), proposed, rng)
             else:
-                good = Mixture(cube, known.X[order[:count]])
-                bad = Mixture(cube, np.concatenate([known.X[order[count:]], waiting]))
-                row = self._best(good, bad, used, rng)
-            used.update(cube.identities(row[None]))
-            waiting = np.concatenate([waiting, row[None]])
-            asked.append(cube.decode(row))
-        return asked
+                good = Mixture(cube, encoded.X[order[:count]])
+                bad = Mixture(cube, np.concatenate([encoded.X[order[count:]], pending_rows]))
+                row = self._propose(good, bad, proposed, rng)
+            proposed.update(cube.identities(row[None]))
+            pending_rows = np.concatenate([pending_rows, row[None]])
+            configs.append(cube.decode(row))
+        return configs
 
-    def _best(self, good: Mixture, bad: Mixture, used: set[bytes], rng: np.random.Generator) -> Array:
+    def _propose(self, good: Mixture, bad: Mixture, proposed: set[bytes], rng: np.random.Generator) -> Array:
         X = good.sample(self.candidates, rng)
         ratio = good.log_density(X) - bad.log_density(X)
         identities = self._cube.identities(X)
-        fresh = [i for i, identity in enumerate(identities) if identity not in used]
-        if not fresh:
-            return spread(self._cube, X, used, rng)
-        best: Array = X[fresh][int(np.argmax(ratio[fresh]))]
-        return best
+        unused = [i for i, identity in enumerate(identities) if identity not in proposed]
+        if not unused:
+            return best_candidate(self._cube, X, proposed, rng)
+        best_row: Array = X[unused][int(np.argmax(ratio[unused]))]
+        return best_row
 
 
 class Mixture:
-    """Kernels around centres C [k, d] and a flat one, all of the same weight.
+    """A mixture density: kernels around centres C [k, d] and a uniform one, of equal weight.
 
-    numbers: columns of X that hold numbers; level, owner: each option of each other column, and that column.
+    _numbers: columns of X that hold numbers. _level, _owner: each option of each other column, and that column.
     """
 
     def __init__(self, cube: Cube, centres: Array) -> None:
@@ -114,22 +119,22 @@ class Mixture:
         self._level = np.concatenate([np.arange(options) for options in cube.options[self._named]] or [np.empty(0)])
 
     def sample(self, m: int, rng: np.random.Generator) -> Array:
-        """m draws [m, d]; what the drawn centre has no value for is drawn flat."""
+        """Draw m samples [m, d]; a parameter that is inactive in the kernel's centre is drawn uniformly."""
         X = self.centres[rng.integers(len(self.centres), size=m)]
-        X[:, self._numbers] = _cut_normal(X[:, self._numbers], self._widths, rng)
+        X[:, self._numbers] = _sample_truncated_normal(X[:, self._numbers], self._widths, rng)
         options = self.cube.options[self._named]
-        redrawn = rng.random((m, len(options))) >= self._kept(options)
-        X[:, self._named] = np.where(redrawn, rng.integers(options, size=redrawn.shape), X[:, self._named])
+        resampled = rng.random((m, len(options))) >= self._keep_probability(options)
+        X[:, self._named] = np.where(resampled, rng.integers(options, size=resampled.shape), X[:, self._named])
         return self.cube.prune(self.cube.snap(X), rng)
 
-    def _kept(self, options: Whole) -> Array:
-        """How likely a kernel keeps its centre's option instead of drawing any."""
+    def _keep_probability(self, options: IntArray) -> Array:
+        """Probability that a kernel returns its centre's option rather than a uniform one."""
         k = len(self.centres)
-        kept: Array = k / (k + options)
-        return kept
+        probability: Array = k / (k + options)
+        return probability
 
     def log_density(self, X: Array) -> Array:
-        """[m], in each number relative to flat; where the truth is -inf (a centre outside) it does not occur."""
+        """Compute the log-density [m] of X [m, d], relative to the uniform density in each numeric parameter."""
         kernels = self._log_kernels(X)
         top = kernels.max(axis=1)
         kernels -= top[:, None]
@@ -139,36 +144,38 @@ class Mixture:
     def _log_kernels(self, X: Array) -> Array:
         """[m, k + 1] = F(X) @ G(C)^T"""
         x, c = X[:, self._numbers], self.centres[:, self._numbers]
-        here, there = ~np.isnan(x), ~np.isnan(c)
-        x, c = np.where(here, x, 0.0), np.where(there, c, 0.0)
+        x_active, c_active = ~np.isnan(x), ~np.isnan(c)
+        x, c = np.where(x_active, x, 0.0), np.where(c_active, c, 0.0)
         s = self._widths
         mass = ndtr((1 - c) / s) - ndtr(-c / s)
         constant = -(c**2) / (2 * s**2) - np.log(s * math.sqrt(2 * math.pi) * mass)
-        left = (x**2, x, here, X[:, self._owner] == self._level)
-        right = (there * (-0.5 / s**2), there * (c / s**2), there * constant, self._log_shares())
-        product: Array = np.concatenate(left, axis=1) @ np.concatenate(right, axis=1).T
+        candidate_terms = (x**2, x, x_active, X[:, self._owner] == self._level)
+        kernel_terms = (c_active * (-0.5 / s**2), c_active * (c / s**2), c_active * constant, self._log_shares())
+        product: Array = np.concatenate(candidate_terms, axis=1) @ np.concatenate(kernel_terms, axis=1).T
         return product
 
     def _log_shares(self) -> Array:
-        """[k + 1, options of all columns]: log of how likely each kernel makes an option."""
+        """Log-probability of each option under each kernel, [k + 1, options of all columns]."""
         options = self.cube.options[self._owner]
-        kept = self._kept(options)
+        keep = self._keep_probability(options)
         centres = self.centres[:, self._owner]
-        off = np.log((1 - kept) / options)
-        on = np.log(kept + (1 - kept) / options)
-        shares: Array = np.where(np.isnan(centres), -np.log(options), np.where(centres == self._level, on, off))
+        log_other = np.log((1 - keep) / options)
+        log_own = np.log(keep + (1 - keep) / options)
+        shares: Array = np.where(
+            np.isnan(centres), -np.log(options), np.where(centres == self._level, log_own, log_other)
+        )
         return shares
 
 
 def _widths(cube: Cube, k: int) -> Array:
-    """s [d]: Scott's rule, but no narrower than k trials, or half a cell of a whole number, can tell apart."""
+    """Kernel widths s [d]: Scott's rule, bounded below by the resolution of k trials and half a cell of an integer."""
     scott = _WIDTH * max(k, 1) ** (-1 / (cube.d + 4))
     floor = 1 / min(100, 2 + k)
-    return np.array([max(scott, floor, 0.5 / column.values) for column in cube.columns])
+    return np.array([max(scott, floor, 0.5 / column.n_values) for column in cube.columns])
 
 
-def _cut_normal(centres: Array, widths: Array, rng: np.random.Generator) -> Array:
-    """Draws [m, j] from normals of widths [j] cut to [0, 1], by inversion; NaN stays."""
+def _sample_truncated_normal(centres: Array, widths: Array, rng: np.random.Generator) -> Array:
+    """Sample normals of widths [j] truncated to [0, 1] around centres [m, j], by inversion; NaN stays."""
     low, high = ndtr(-centres / widths), ndtr((1 - centres) / widths)
-    drawn: Array = centres + widths * ndtri(low + rng.random(centres.shape) * (high - low))
-    return np.clip(drawn, 0.0, 1.0)
+    samples: Array = centres + widths * ndtri(low + rng.random(centres.shape) * (high - low))
+    return np.clip(samples, 0.0, 1.0)

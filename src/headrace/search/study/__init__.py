@@ -1,1 +1,1 @@
-"""The study loop: ask, evaluate in worker processes, journal, until the budget is spent."""
+"""The study loop: propose configs, evaluate them in worker processes, journal the results, until the budget ends."""

@@ -1,4 +1,4 @@
-"""One trial, run where it is called: whatever comes of it is a Trial."""
+"""Run one trial in the calling process and return its result; a failure is a result too."""
 
 from __future__ import annotations
 
@@ -10,29 +10,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from headrace.models.callback import TrialCallback
 from headrace.models.space import Config
-from headrace.models.watch import Watch
 from headrace.search.study.racing import Bounds
 from headrace.search.trial import Trial
 
-#: What a study minimises: config -> {"loss": lower is better, ...facts}. Picklable where it runs in other processes.
+#: What a study minimises: config -> {"loss": lower is better, ...info}. Picklable where it runs in other processes.
 Objective = Callable[[Config], Mapping[str, Any]]
 
 _ERROR_LENGTH = 4000
-#: The reason that a trial carries which the study's end cut off. It is not journaled: with more time it is run again.
+#: The error of a trial that the study's deadline ended. It is not journaled, so that a resumed study repeats it.
 OUT_OF_TIME = "the study's time was up"
 
 
 @runtime_checkable
-class Raced(Protocol):
-    """An objective that tells on the way how it is doing, and may be stopped there."""
+class RungObjective(Protocol):
+    """An objective that reports intermediate losses to a callback, which may stop it."""
 
-    def raced(self, config: Config, watch: Watch) -> Mapping[str, Any]: ...
+    def evaluate_rungs(self, config: Config, callback: TrialCallback) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A trial to run. deadline: the instant (time.monotonic) at which the study ends. bounds: of racing."""
+    """A trial to run.
+
+    Attributes:
+        number: Number of the trial.
+        config: Its parameters.
+        deadline: Instant of `time.monotonic` at which the study ends.
+        bounds: Losses above which racing stops the trial, by rung.
+    """
 
     number: int
     config: Config
@@ -40,12 +47,12 @@ class Task:
     bounds: Bounds = field(default_factory=Bounds)
 
 
-class Stopped(Exception):
-    """Raised inside an objective, through its watch, to end it."""
+class TrialStopped(Exception):
+    """Raised through the callback, inside the objective, to end a trial."""
 
 
-class Referee:
-    """The watch of one trial: keeps what it reached, rung by rung, and stops it at the deadline or where it lost."""
+class RacingCallback:
+    """The callback of one trial: records its losses by rung; stops it at the deadline or above a racing bound."""
 
     def __init__(self, task: Task, clock: Callable[[], float]) -> None:
         self._task = task
@@ -53,29 +60,38 @@ class Referee:
         self.rungs: dict[str, float] = {}
         self.latest = math.inf
 
-    def rung(self, name: str, loss: float) -> None:
+    def on_rung(self, name: str, loss: float) -> None:
         self.rungs[name] = loss
-        if self._task.bounds.lost(name, loss):
-            raise Stopped(f"lost at rung {name!r}")
-        self.tick(loss)
+        if self._task.bounds.should_stop(name, loss):
+            raise TrialStopped(f"stopped by racing at rung {name!r}")
+        self.on_round(loss)
 
-    def tick(self, loss: float) -> None:
+    def on_round(self, loss: float) -> None:
         self.latest = loss
         if self._clock() > self._task.deadline:
-            raise Stopped(OUT_OF_TIME)
+            raise TrialStopped(OUT_OF_TIME)
 
 
-def evaluate(objective: Objective, task: Task, clock: Callable[[], float] = time.monotonic) -> Trial:
-    """Run one trial. Whatever the objective raises, and a loss that is no number, is a failed trial."""
+def run_trial(objective: Objective, task: Task, clock: Callable[[], float] = time.monotonic) -> Trial:
+    """Run one trial in this process.
+
+    Args:
+        objective: What to evaluate; with `evaluate_rungs` where it is a RungObjective.
+        task: The config, the deadline and the racing bounds.
+        clock: Seconds, monotonic.
+
+    Returns:
+        The trial. An exception of the objective, or a loss that is not finite, makes it a failed one.
+    """
     started, cpu_started = clock(), time.process_time()
-    referee = Referee(task, clock)
+    callback = RacingCallback(task, clock)
     try:
-        status, loss, info, error = _outcome(objective, task, referee)
+        status, loss, info, error = _outcome(objective, task, callback)
     except Exception:
-        why = traceback.format_exc()[-_ERROR_LENGTH:]
-        return failed(task, clock() - started, why, cpu_seconds=time.process_time() - cpu_started)
-    if referee.rungs:
-        info["rungs"] = referee.rungs
+        trace = traceback.format_exc()[-_ERROR_LENGTH:]
+        return failed_trial(task, clock() - started, trace, cpu_seconds=time.process_time() - cpu_started)
+    if callback.rungs:
+        info["rungs"] = callback.rungs
     seconds = clock() - started
     return Trial(
         number=task.number, config=task.config, status=status, loss=loss, seconds=seconds, info=info, error=error,
@@ -84,15 +100,19 @@ def evaluate(objective: Objective, task: Task, clock: Callable[[], float] = time
 
 
 def _outcome(
-    objective: Objective, task: Task, referee: Referee
+    objective: Objective, task: Task, callback: RacingCallback
 ) -> tuple[Literal["ok", "stopped"], float, dict[str, Any], str]:
-    """(status, loss, info, why it was stopped)."""
+    """Return (status, loss, info, why it was stopped)."""
     try:
-        info = dict(objective.raced(task.config, referee) if isinstance(objective, Raced) else objective(task.config))
-    except Stopped as stop:
-        return "stopped", _finite(task.bounds.projected(referee.rungs, referee.latest)), {}, str(stop)
+        info = dict(
+            objective.evaluate_rungs(task.config, callback)
+            if isinstance(objective, RungObjective)
+            else objective(task.config)
+        )
+    except TrialStopped as stop:
+        return "stopped", _finite(task.bounds.projected_loss(callback.rungs, callback.latest)), {}, str(stop)
     loss = _finite(info.pop("loss"))
-    json.dumps(info, allow_nan=False)  # what the journal could not hold fails here, as this trial
+    json.dumps(info, allow_nan=False)  # Info that the journal cannot store fails this trial, not the study.
     return "ok", loss, info, ""
 
 
@@ -103,7 +123,7 @@ def _finite(value: Any) -> float:
     return loss
 
 
-def failed(task: Task, seconds: float, error: str, *, cpu_seconds: float | None = None) -> Trial:
+def failed_trial(task: Task, seconds: float, error: str, *, cpu_seconds: float | None = None) -> Trial:
     return Trial(
         number=task.number, config=task.config, status="failed", loss=None, seconds=seconds, error=error,
         cpu_seconds=cpu_seconds,

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish: noted when it comes, acted on where nothing is half done. A second one is not so patient."""
+"""Deferred SIGINT for the study loop: Ctrl-C sets a flag that the loop checks between trials; a second one raises."""
 
 from __future__ import annotations
 
@@ -11,38 +11,40 @@ from typing import Any
 
 
 class Interrupts:
-    """While it is entered, SIGINT sets `seen` instead of raising. In other threads than the main one it does nothing,
-    for Python takes signals in the main thread only."""
+    """Context manager in which SIGINT sets `requested` instead of raising.
+
+    Outside the main thread it has no effect, because Python handles signals in the main thread only.
+    """
 
     def __init__(self) -> None:
-        self.seen = False
-        self._inside = False
-        self._before: Any = None
+        self.requested = False
+        self._immediate = False
+        self._previous_handler: Any = None
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._take)
+            self._previous_handler = signal.signal(signal.SIGINT, self._handle)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        if self._previous_handler is not None:
+            signal.signal(signal.SIGINT, self._previous_handler)
 
     @contextmanager
-    def raised_here(self) -> Iterator[None]:
-        """Inside, Ctrl-C raises at once, and what it raises ends here: for waiting, and for work that can be lost."""
-        self._inside = True
+    def immediate(self) -> Iterator[None]:
+        """Let SIGINT raise inside the block and catch it at its end: for waiting, and for work that can be repeated."""
+        self._immediate = True
         try:
             yield
         except KeyboardInterrupt:
-            if not self.seen:
+            if not self.requested:
                 raise
         finally:
-            self._inside = False
+            self._immediate = False
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        again, self.seen = self.seen, True
-        if again or self._inside:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        repeated, self.requested = self.requested, True
+        if repeated or self._immediate:
             raise KeyboardInterrupt

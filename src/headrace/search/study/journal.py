@@ -1,9 +1,9 @@
-"""The trial journal: one JSON line per trial, appended and synced before anybody is told of it.
+"""The journal of a study: one JSON line per finished trial, appended and fsynced before the trial is reported.
 
-A kill can only tear the last line. Opening a journal drops a torn tail from the file, so what is read and what is
-appended next always start at a line's beginning. The first line holds the study's key: a journal of another study
-(other space, seed, searcher or data) is refused, not mixed in. Every line ends with a checksum of itself and of the
-key: opening drops the lines that a disk has changed, and whoever runs the study runs those trials again.
+A killed process can leave only the last line incomplete; opening the journal removes it. The first line holds the
+study's key, and a journal with another key (other space, seed, searcher or data) is refused. Every line ends with a
+checksum of itself and of the key; opening removes lines whose checksum does not match, and the study repeats those
+trials.
 """
 
 from __future__ import annotations
@@ -25,10 +25,16 @@ class Journal:
     """An open journal, locked against a second writer. Use as a context manager."""
 
     def __init__(self, path: Path, key: str) -> None:
-        """Open or create. Raises ConflictError for another study's journal or a second writer.
+        """Open a journal, or create it.
 
-        damaged: how many lines were, and were dropped.
+        Args:
+            path: The file.
+            key: Key of the study.
+
+        Raises:
+            ConflictError: The file is the journal of another study, or another process has it open.
         """
+        #: Number of lines removed because they were incomplete or changed.
         self.path = path
         self.damaged = 0
         self._key = key
@@ -42,8 +48,8 @@ class Journal:
             raise
 
     def append(self, trial: Trial) -> None:
-        """Write one trial; it is on disk when this returns."""
-        self._append(_sealed(trial.to_json(), self._key) + b"\n")
+        """Append one trial and fsync."""
+        self._append(_encode_line(trial.to_json(), self._key) + b"\n")
         self.trials = (*self.trials, trial)
 
     def close(self) -> None:
@@ -69,21 +75,19 @@ class Journal:
         self._file.seek(0)
         data = self._file.read()
         header, *lines = data[: data.rfind(b"\n") + 1].split(b"\n")[:-1] or [b""]
-        self._refuse_another(header)
-        whole = [line for line in lines if _is_whole(line, self._key)]
-        expected = [_sealed({"journal": 2, "key": self._key}, ""), *whole]
-        self.damaged = len(lines) + bool(header) - len(whole) - (header == expected[0])
-        kept = b"".join(line + b"\n" for line in expected)
-        if kept != data:
+        self._require_same_key(header)
+        intact = [line for line in lines if _is_intact(line, self._key)]
+        expected = [_encode_line({"journal": 2, "key": self._key}, ""), *intact]
+        self.damaged = len(lines) + bool(header) - len(intact) - (header == expected[0])
+        intact_data = b"".join(line + b"\n" for line in expected)
+        if intact_data != data:
             self._file.truncate(0)
-            self._append(kept)
+            self._append(intact_data)
             sync_folder(self.path.parent)
-        return tuple(
-            Trial.from_json({name: value for name, value in json.loads(line).items() if name != _SUM}) for line in whole
-        )
+        return tuple(_decode_line(line) for line in intact)
 
-    def _refuse_another(self, header: bytes) -> None:
-        key = json.loads(header)["key"] if _is_whole(header, "") else self._key
+    def _require_same_key(self, header: bytes) -> None:
+        key = json.loads(header)["key"] if _is_intact(header, "") else self._key
         if key != self._key:
             raise ConflictError(
                 "this journal belongs to another study",
@@ -99,22 +103,22 @@ class Journal:
 
 
 _SUM = "crc32"
-#: How long the checksum is with its name, to the end of the line.
+#: Length of the checksum with its name, to the end of the line.
 _LENGTH = len(f', "{_SUM}": "01234567"}}')
 
 
-def _trial(line: bytes) -> Trial:
+def _decode_line(line: bytes) -> Trial:
     return Trial.from_json({name: value for name, value in json.loads(line).items() if name != _SUM})
 
 
-def _sealed(record: dict[str, Any], key: str) -> bytes:
-    """A record as a line that ends with its checksum."""
-    return _with_sum(json.dumps(record, allow_nan=False, ensure_ascii=False).encode(), key)
+def _encode_line(record: dict[str, Any], key: str) -> bytes:
+    """Encode a record as a line that ends with its checksum."""
+    return _append_checksum(json.dumps(record, allow_nan=False, ensure_ascii=False).encode(), key)
 
 
-def _with_sum(text: bytes, key: str) -> bytes:
+def _append_checksum(text: bytes, key: str) -> bytes:
     return text[:-1] + b', "%s": "%08x"}' % (_SUM.encode(), zlib.crc32(text, zlib.crc32(key.encode())))
 
 
-def _is_whole(line: bytes, key: str) -> bool:
-    return line == _with_sum(line[:-_LENGTH] + b"}", key)
+def _is_intact(line: bytes, key: str) -> bool:
+    return line == _append_checksum(line[:-_LENGTH] + b"}", key)

@@ -1,12 +1,12 @@
-"""A study: ask for configs, try each where a worker is free, write each result down, until the budget is spent.
+"""The study: propose configs, evaluate them in parallel workers, journal every result, until the budget ends.
 
-A worker never waits for another: whenever one is free, the searcher is asked with all results so far and the configs
-that are being tried. With one worker, what a study does is therefore a function of (space, searcher, objective, seed,
-warm start, racing): trial n is asked with default_rng([seed, n]) and sees exactly the trials below n. A study that was
-killed anywhere asks the same configs again, and runs only those that its journal lacks. With several workers the order
-in which trials end is the machine's, and so is what the searcher has seen.
+Workers do not wait for each other: whenever one is idle, the searcher proposes a config from all results so far and
+the configs that are being evaluated. With one worker, a study is a function of (space, searcher, objective, seed, warm
+start, racing): trial n is proposed with default_rng([seed, n]) from exactly the trials below n. A killed study, run
+again, proposes the same configs and evaluates only those that its journal lacks. With several workers, the order in
+which trials finish depends on the machine, and so do the proposals.
 
-Ctrl-C ends a study tidily: what runs is dropped, the journal is whole, and the best so far is handed back.
+Ctrl-C ends a study: running trials are dropped, the journal stays complete, and the best trial so far is returned.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.fingerprint import fingerprint
 from headrace.schema import Racing
 from headrace.search.searchers.protocol import Searcher
-from headrace.search.space import Config, Space, problems_of, require_searchable
+from headrace.search.space import Config, Space, config_errors, require_searchable
 from headrace.search.study.budget import Budget, Limits
 from headrace.search.study.evaluation import OUT_OF_TIME, Objective, Task
 from headrace.search.study.interrupts import Interrupts
 from headrace.search.study.journal import Journal
-from headrace.search.study.racing import Bounds, bounds_of
-from headrace.search.study.workers import Pool, pool_of
+from headrace.search.study.racing import Bounds, racing_bounds
+from headrace.search.study.workers import Pool, make_pool
 from headrace.search.trial import Trial
 
 Ended = Literal["trials", "seconds", "interrupted"]
@@ -39,10 +39,15 @@ Ended = Literal["trials", "seconds", "interrupted"]
 
 @dataclass(frozen=True, kw_only=True)
 class StudyResult:
-    """All trials in order of number, and the incumbent: the one of least loss (the earliest of equals).
+    """The result of a study.
 
-    ended: what ended it. cut: what the study's end cut off in the middle; they are not in the journal, so with more
-    time they are run again. Only where no trial was tried in full is the incumbent one of them.
+    Attributes:
+        trials: All finished trials, by number.
+        best: The incumbent: the complete trial of least loss, the earliest of equals. Where no trial is complete, the
+            best of `cut`.
+        key: Key of the study.
+        ended: What ended it: the trial budget, the time budget, or Ctrl-C.
+        cut: Trials that the deadline ended; they are not in the journal, so a resumed study repeats them.
     """
 
     trials: tuple[Trial, ...]
@@ -53,7 +58,7 @@ class StudyResult:
 
 
 class StudyInterrupted(HeadraceError):
-    """Ctrl-C before a study was what it was to be."""
+    """Ctrl-C ended a study before its first trial finished."""
 
     exit_code = 130
 
@@ -66,9 +71,16 @@ def study_key(
     warm_start: Sequence[Config],
     racing: Racing | None = None,
 ) -> str:
-    """The fingerprint of all that decides which configs are asked and what their losses are; not of the budget."""
-    own = getattr(objective, "fingerprint", None)
-    identity = own() if callable(own) else getattr(objective, "__qualname__", type(objective).__qualname__)
+    """Compute the fingerprint of everything that determines the proposed configs and their losses.
+
+    The budget is not part of it: a study with a larger budget continues the journal of a smaller one.
+    """
+    fingerprint_of = getattr(objective, "fingerprint", None)
+    identity = (
+        fingerprint_of()
+        if callable(fingerprint_of)
+        else getattr(objective, "__qualname__", type(objective).__qualname__)
+    )
     facts = {
         "space": _ordered(space),
         "objective": identity,
@@ -81,7 +93,7 @@ def study_key(
 
 
 def _ordered(space: Space) -> str:
-    # The order of parameters decides which random number each one gets, and a fingerprint sorts mappings.
+    # Parameters consume random numbers in their order, and a fingerprint sorts mappings.
     return repr(space)
 
 
@@ -102,44 +114,64 @@ def run_study(
     on_trial: Callable[[Trial], None] | None = None,
     on_damage: Callable[[str], None] | None = None,
 ) -> StudyResult:
-    """Run or resume a study until it has `trials` trials or `seconds` have passed, in `workers` processes.
+    """Run a study, or resume it from its journal.
 
-    limits: of each trial. isolated: a process for the trials even of one worker, so that one which hangs or crashes
-    ends alone; implied by limits, by seconds and by several workers. racing: stop trials that have lost.
-    warm_start: the first configs to try. on_trial is called in this process, once per trial, those found in the
-    journal included. on_damage is told, in one line, that the journal was damaged. Raises ConflictError for a journal
-    of another study, HeadraceError where every trial failed, StudyInterrupted on Ctrl-C before any trial had ended.
+    Args:
+        space: What to search.
+        objective: What to minimise.
+        searcher: What proposes the configs.
+        seed: Of all random numbers.
+        journal_path: File of the journal; created where it does not exist.
+        trials: Trial budget, None for no limit.
+        seconds: Wall-clock budget, None for no limit.
+        workers: Number of trials evaluated in parallel, each in a process of its own.
+        limits: Limits of each trial.
+        isolated: Evaluate in a separate process even with one worker, so that a crash or a hanging trial does not end
+            the study. Implied by `limits`, by `seconds` and by several workers.
+        racing: Rule that stops trials early, None for no racing.
+        warm_start: Configs of the first trials.
+        on_trial: Called in this process once for every trial, those of the journal included.
+        on_damage: Called with one line where the journal had damaged lines.
+
+    Returns:
+        All trials and the incumbent.
+
+    Raises:
+        ConflictError: The journal belongs to another study, or another process runs this one.
+        StudyInterrupted: Ctrl-C before the first trial finished.
+        HeadraceError: Every trial failed, or none finished in time.
     """
     require_searchable(space)
     budget = Budget(trials=trials, seconds=seconds)
     if workers < 1:
-        raise DeclarationError(f"{workers} workers do nothing", where="study", fix="give one or more")
+        raise DeclarationError(f"a study needs at least one worker, not {workers}", where="study")
     deadline = time.monotonic() + seconds if seconds is not None else math.inf
     key = study_key(space, objective, searcher, seed, warm_start, racing)
     isolated = isolated or seconds is not None
     with (
         Journal(journal_path, key) as journal,
         Interrupts() as interrupts,
-        closing(pool_of(objective, workers, limits or Limits(), isolated=isolated)) as pool,
+        closing(make_pool(objective, workers, limits or Limits(), isolated=isolated)) as pool,
     ):
         if journal.damaged and on_damage is not None:
-            on_damage(f"{journal_path}: damaged lines: {journal.damaged}; the trials that they held are run again")
+            on_damage(f"{journal_path}: damaged lines: {journal.damaged}; the study repeats their trials")
         loop = _Loop(
             space=space, searcher=searcher, seed=seed, warm_start=warm_start, racing=racing, pool=pool, journal=journal,
             on_trial=on_trial or (lambda trial: None), last=budget.trials, deadline=deadline, interrupts=interrupts,
-            alone=workers == 1,
+            sequential=workers == 1,
         )  # fmt: skip
         ended = loop.run()
     ordered = tuple(loop.done[number] for number in sorted(loop.done))
-    best = _best(ordered, loop.cut, ended)
+    best = _best_trial(ordered, loop.cut, ended)
     return StudyResult(trials=ordered, best=best, key=key, ended=ended, cut=tuple(loop.cut))
 
 
 @dataclass(kw_only=True)
 class _Loop:
-    """The state of a running study. done: finished trials by number. last: how many there are to be, None: no end.
+    """The state of a running study.
 
-    alone: one worker. Then a trial sees those below it alone, also where it takes the place of one whose line was lost.
+    done: finished trials by number. last: trial budget, None for no limit. sequential: one worker; then a trial is
+    proposed from the trials below it only, also where it repeats one whose journal line was damaged.
     """
 
     space: Space
@@ -153,7 +185,7 @@ class _Loop:
     last: int | None
     deadline: float
     interrupts: Interrupts
-    alone: bool
+    sequential: bool
 
     def __post_init__(self) -> None:
         known = {trial.number: trial for trial in self.journal.trials}
@@ -169,42 +201,42 @@ class _Loop:
             if not self.pool.running:
                 break
             ended: list[Trial] = []
-            with self.interrupts.raised_here():
+            with self.interrupts.immediate():
                 ended = self.pool.ended()
             for trial in ended:
-                self._take(trial)
-            if self.interrupts.seen:
+                self._record(trial)
+            if self.interrupts.requested:
                 return "interrupted"
         return "trials" if self.last is not None and len(self.done) >= self.last else "seconds"
 
     def _next(self) -> int | None:
-        """The least number that is neither done nor running, None where the budget is spent."""
-        if time.monotonic() > self.deadline or self.interrupts.seen:
+        """Return the least number that is neither finished nor running, None where the budget has ended."""
+        if time.monotonic() > self.deadline or self.interrupts.requested:
             return None
-        taken = {*self.done, *(task.number for task in self.pool.running)}
-        number = next(number for number in range(len(taken) + 1) if number not in taken)
+        assigned = {*self.done, *(task.number for task in self.pool.running)}
+        number = next(number for number in range(len(assigned) + 1) if number not in assigned)
         return number if self.last is None or number < self.last else None
 
     def _task(self, number: int) -> Task:
-        history = [self.done[known] for known in sorted(self.done) if known < number or not self.alone]
-        bounds = bounds_of(self.racing, history) if self.racing is not None else Bounds()
+        history = [self.done[known] for known in sorted(self.done) if known < number or not self.sequential]
+        bounds = racing_bounds(self.racing, history) if self.racing is not None else Bounds()
         return Task(number=number, config=self._config(number, history), deadline=self.deadline, bounds=bounds)
 
     def _config(self, number: int, history: Sequence[Trial]) -> Config:
         if number < len(self.warm_start):
-            asked: Sequence[Config] = [dict(self.warm_start[number])]
+            proposals: Sequence[Config] = [dict(self.warm_start[number])]
         else:
             pending = [task.config for task in self.pool.running]
-            asked = self.searcher.ask(history, 1, np.random.default_rng([self.seed, number]), pending)
+            proposals = self.searcher.ask(history, 1, np.random.default_rng([self.seed, number]), pending)
         name = self.searcher.name
-        if len(asked) != 1:
-            raise HeadraceError(f"searcher {name!r} returned {len(asked)} configs for 1", where="study")
-        wrong = problems_of(self.space, asked[0])
-        if wrong:
-            raise HeadraceError(wrong[0], where=f"config of trial {number} by {name!r}", found=wrong[1:])
-        return asked[0]
+        if len(proposals) != 1:
+            raise HeadraceError(f"searcher {name!r} returned {len(proposals)} configs for 1", where="study")
+        errors = config_errors(self.space, proposals[0])
+        if errors:
+            raise HeadraceError(errors[0], where=f"config of trial {number} by {name!r}", found=errors[1:])
+        return proposals[0]
 
-    def _take(self, trial: Trial) -> None:
+    def _record(self, trial: Trial) -> None:
         if trial.error == OUT_OF_TIME:
             self.cut.append(trial)
             return
@@ -214,14 +246,14 @@ class _Loop:
 
 
 def incumbent(trials: Sequence[Trial]) -> Trial | None:
-    """The trial of least loss among those tried in full, the earliest of equals."""
+    """Return the complete trial of least loss, the earliest of equals; None where no trial is complete."""
     measured = [
         (trial.loss, trial.number, trial) for trial in trials if trial.status == "ok" and trial.loss is not None
     ]
     return min(measured)[2] if measured else None
 
 
-def _best(trials: Sequence[Trial], cut: Sequence[Trial], ended: Ended) -> Trial:
+def _best_trial(trials: Sequence[Trial], cut: Sequence[Trial], ended: Ended) -> Trial:
     best = incumbent(trials)
     if best is not None:
         return best
@@ -229,14 +261,14 @@ def _best(trials: Sequence[Trial], cut: Sequence[Trial], ended: Ended) -> Trial:
     if partial:
         return min(partial, key=lambda trial: (trial.loss, trial.number))
     if ended == "interrupted":
-        raise StudyInterrupted("interrupted before any trial had ended", where="study")
+        raise StudyInterrupted("interrupted before the first trial finished", where="study")
     if not trials:
-        raise HeadraceError("no trial ended in the time given", where="study", fix="give it more seconds")
-    first = next((trial.error for trial in trials if trial.error), "")
+        raise HeadraceError("no trial finished within the time budget", where="study", fix="raise its seconds")
+    first_error = next((trial.error for trial in trials if trial.error), "")
     raise HeadraceError(
         f"all {len(trials)} trials failed",
         where="study",
-        found=[first.strip().splitlines()[-1] if first.strip() else "no reason given"],
-        fix="that is the first one's error; the journal holds the full traces",
+        found=[first_error.strip().splitlines()[-1] if first_error.strip() else "no reason given"],
+        fix="this is the error of the first trial; the journal holds all tracebacks",
         traces=[trial.error for trial in trials],
     )

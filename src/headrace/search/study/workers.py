@@ -1,8 +1,9 @@
-"""Where trials run: in this process, or each in one of several that are watched and replaced when they die.
+"""Pools in which a study evaluates its trials: the calling process, or worker processes with limits.
 
-A worker process is spawned, not forked: a forked child of a process with threads (LightGBM's, Arrow's) can hang. It
-ignores Ctrl-C, which a terminal sends to all: the study decides. It leaves when its parent is gone, so a killed study
-leaves no process behind. One trial at a time is sent to it, so that whatever happens to it happened to that trial.
+Workers are spawned, not forked: a forked child of a process with threads (LightGBM's, Arrow's) can deadlock. They
+ignore SIGINT, which a terminal sends to the whole process group, so that the study decides what Ctrl-C does. They exit
+with their parent, so a killed study leaves no process behind. A worker has one trial at a time, so that a crash is the
+result of that trial.
 """
 
 from __future__ import annotations
@@ -23,22 +24,22 @@ import psutil
 
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.search.study.budget import Limits
-from headrace.search.study.evaluation import OUT_OF_TIME, Objective, Task, evaluate, failed
+from headrace.search.study.evaluation import OUT_OF_TIME, Objective, Task, failed_trial, run_trial
 from headrace.search.trial import Trial
 
-#: How often limits are looked at, s.
+#: Interval at which limits are checked, s.
 _TICK = 0.1
-#: What a trial is given after the deadline to notice it by itself, s.
+#: Time after the deadline in which a trial may end by itself before its process is killed, s.
 _GRACE = 1.0
 _MB = 1e6
-#: Processes that die one after another before they take up a task: after so many it is no accident.
-_STILLBORN = 3
-#: What a worker process says when it takes up a task: what it imports before is no trial's time.
-_BEGUN = "begun"
+#: Consecutive worker processes that may exit before their first task; then the study fails.
+_MAX_FAILED_STARTS = 3
+#: Message of a worker that starts a task: its imports before that are not part of the trial's time.
+_STARTED = "begun"
 
 
 class Pool(Protocol):
-    """Runs tasks. `start` only while `free`; `ended` waits a moment and hands back what has ended, perhaps nothing."""
+    """Runs tasks. Call `start` only while `free`. `ended` waits up to 0.1 s and returns the trials that finished."""
 
     @property
     def free(self) -> bool: ...
@@ -53,13 +54,13 @@ class Pool(Protocol):
     def close(self) -> None: ...
 
 
-def pool_of(objective: Objective, count: int, limits: Limits, *, isolated: bool) -> Pool:
-    """Where to run. isolated: in processes even where there is one worker, so that trials can be killed."""
-    return Processes(objective, count, limits) if isolated or count > 1 or limits.any else Here(objective)
+def make_pool(objective: Objective, count: int, limits: Limits, *, isolated: bool) -> Pool:
+    """Return the pool for a study: worker processes where `isolated`, several workers or limits ask for them."""
+    return ProcessPool(objective, count, limits) if isolated or count > 1 or limits.any else InProcessPool(objective)
 
 
-class Here:
-    """This process. A trial that hangs, hangs the study; one that kills its process kills it."""
+class InProcessPool:
+    """Evaluates in the calling process. A trial that hangs or crashes does the same to the study."""
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
@@ -78,7 +79,7 @@ class Here:
 
     def ended(self) -> list[Trial]:
         assert self._task is not None
-        trial = evaluate(self._objective, self._task)
+        trial = run_trial(self._objective, self._task)
         self._task = None
         return [trial]
 
@@ -91,19 +92,19 @@ class _Worker:
     process: Any
     connection: Connection
     task: Task | None = None
-    started: float = math.inf  # of the task; until the process has said that it begins, it has not
+    started: float = math.inf  # instant at which the process reported the task's start
     fresh: bool = True
 
 
-class Processes:
-    """Up to `count` worker processes, made when they are first needed and again after one died."""
+class ProcessPool:
+    """Up to `count` worker processes, spawned on demand and replaced when one exits."""
 
     def __init__(self, objective: Objective, count: int, limits: Limits) -> None:
         self._objective = objective
         self._limits = limits
         self._count = count
         self._workers: list[_Worker] = []
-        self._stillborn = 0
+        self._failed_starts = 0
 
     @property
     def free(self) -> bool:
@@ -120,7 +121,7 @@ class Processes:
             self._workers.append(idle)
         try:
             idle.connection.send(task)
-        except OSError:  # it died with nothing to do
+        except OSError:  # it exited while it was idle
             self._discard(idle)
             return self.start(task)
         idle.task, idle.started = task, math.inf
@@ -132,57 +133,62 @@ class Processes:
         return [trial for worker in busy if (trial := self._result(worker)) is not None]
 
     def close(self) -> None:
-        """Kill the processes; what they were doing is dropped."""
+        """Kill the processes; their running trials are dropped."""
         for worker in list(self._workers):
             self._discard(worker)
 
     def _result(self, worker: _Worker) -> Trial | None:
-        """What has come of a worker's task; None while it goes on."""
+        """Return the result of a worker's task; None while it runs."""
         task = worker.task
         assert task is not None
-        dead = not worker.process.is_alive()  # looked at first: what it said before it died is read below
-        while (received := _received(worker)) is not None:
+        dead = not worker.process.is_alive()  # checked first: messages sent before its exit are read below
+        while (received := _receive(worker)) is not None:
             if isinstance(received, Trial):
                 worker.task, worker.fresh = None, False
                 return received
-            worker.started, self._stillborn = time.monotonic(), 0
-        spent = max(0.0, time.monotonic() - worker.started)
+            worker.started, self._failed_starts = time.monotonic(), 0
+        elapsed = max(0.0, time.monotonic() - worker.started)
         if dead and math.isinf(worker.started):
-            self._again(worker, task)
+            self._restart(worker, task)
             return None
         if dead:
-            reason = f"the worker process died ({_death(worker.process.exitcode)})"
+            reason = f"the worker process died ({_exit_reason(worker.process.exitcode)})"
         else:
-            reason = self._over_limit(worker, task, spent)
+            reason = self._exceeded_limit(worker, task, elapsed)
         if not reason:
             return None
         self._discard(worker)
-        return failed(task, spent, reason)
+        return failed_trial(task, elapsed, reason)
 
-    def _again(self, worker: _Worker, task: Task) -> None:
-        """Another process for a task that has not begun: its worker died idle, or before it was ready, which is no
-        trial's result. Where none can start at all, the study stops with nothing about it in its journal."""
-        reason = _death(worker.process.exitcode)
-        self._stillborn += worker.fresh
+    def _restart(self, worker: _Worker, task: Task) -> None:
+        """Start a task in a new process because its worker exited before it began.
+
+        Raises:
+            HeadraceError: Several workers in a row exited before their first task; the journal stays unchanged.
+        """
+        reason = _exit_reason(worker.process.exitcode)
+        self._failed_starts += worker.fresh
         self._discard(worker)
-        if self._stillborn >= _STILLBORN:
+        if self._failed_starts >= _MAX_FAILED_STARTS:
             raise HeadraceError(
-                f"{self._stillborn} worker processes in a row died before they could take up a trial ({reason})",
+                f"{self._failed_starts} worker processes in a row exited before their first trial ({reason})",
                 where="study",
-                fix="what they wrote above says why: a missing package, too little memory; then run it again",
+                fix="see their output above, such as a missing package or too little memory; then run it again",
             )
         self.start(task)
 
-    def _over_limit(self, worker: _Worker, task: Task, spent: float) -> str:
+    def _exceeded_limit(self, worker: _Worker, task: Task, elapsed: float) -> str:
         limits = self._limits
         if time.monotonic() > task.deadline + _GRACE:
             return OUT_OF_TIME
-        if limits.seconds is not None and spent > limits.seconds:
-            return f"it took longer than {limits.seconds:g} s and was killed"
+        if limits.seconds is not None and elapsed > limits.seconds:
+            return f"the trial took longer than {limits.seconds:g} s and was killed"
         if limits.memory_mb is not None:
-            held = _private_mb(worker.process.pid)
-            if held > limits.memory_mb:
-                return f"out of memory: it held {held:.0f} MB, more than {limits.memory_mb:g} MB, and was killed"
+            used_mb = _private_mb(worker.process.pid)
+            if used_mb > limits.memory_mb:
+                return (
+                    f"out of memory: the trial used {used_mb:.0f} MB, more than {limits.memory_mb:g} MB, and was killed"
+                )
         return ""
 
     def _discard(self, worker: _Worker) -> None:
@@ -195,9 +201,9 @@ class Processes:
 
 def _spawn(objective: Objective) -> _Worker:
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, objective), daemon=True)
-    # Blocked until the child has said that it ignores it: a Ctrl-C while it starts would end it with a traceback.
+    parent_end, child_end = context.Pipe()
+    process = context.Process(target=_worker_loop, args=(child_end, objective), daemon=True)
+    # SIGINT stays blocked until the child ignores it: a Ctrl-C during its start would end it with a traceback.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
@@ -209,19 +215,19 @@ def _spawn(objective: Objective) -> _Worker:
         ) from None
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        there.close()
-    return _Worker(process=process, connection=here)
+        child_end.close()
+    return _Worker(process=process, connection=parent_end)
 
 
-def _received(worker: _Worker) -> Trial | str | None:
+def _receive(worker: _Worker) -> Trial | str | None:
     try:
         return worker.connection.recv() if worker.connection.poll() else None
     except (EOFError, OSError):
-        worker.process.join()  # its end of the pipe is closed: it is dying
+        worker.process.join()  # its end of the pipe is closed, so it is exiting
         return None
 
 
-def _death(code: int | None) -> str:
+def _exit_reason(code: int | None) -> str:
     if code is not None and code < 0:
         hint = ": out of memory?" if -code == signal.SIGKILL else ""
         return f"killed by {signal.Signals(-code).name}{hint}"
@@ -236,24 +242,24 @@ def _private_mb(pid: int) -> float:
     return float(memory.rss - getattr(memory, "shared", 0)) / _MB
 
 
-def _serve(connection: Connection, objective: Objective) -> None:
-    """The life of a worker process: one thread for BLAS and OpenMP, task after task until the pipe is closed."""
+def _worker_loop(connection: Connection, objective: Objective) -> None:
+    """Main function of a worker process: one BLAS and OpenMP thread, task after task until the pipe closes."""
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
     threadpool_limits(1)
     while True:
         try:
             task = connection.recv()
         except EOFError:
             return
-        connection.send(_BEGUN)
-        connection.send(evaluate(objective, task))
+        connection.send(_STARTED)
+        connection.send(run_trial(objective, task))
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
