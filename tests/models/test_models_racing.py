@@ -40,7 +40,7 @@ def _objective(folder: Path, **more: object) -> TrialObjective:
 
 
 def test_rungs_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_LEAST_ROWS", 400)
+    monkeypatch.setattr(module, "_MIN_ROWS", 400)
     heard = _Listener()
     told = _objective(tmp_path, shares=(0.5,)).evaluate_rungs(warm_start()[0], heard)
     assert list(heard.rungs)[:2] == ["lightgbm, 50% of the rows", "lightgbm, progress 1.6"]
@@ -57,9 +57,9 @@ def test_rungs_of_a_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_coarse_steps_are_fewer_and_the_config_else_the_same(rate: float) -> None:
     family = FAMILIES["lightgbm"]
     config = {**family.default(), "learning_rate": rate}
-    with_coarse_steps = family.with_coarse_steps(config)
-    assert with_coarse_steps["learning_rate"] == pytest.approx({0.04: 0.12, 0.12: 0.36, 0.3: 0.5, 0.7: 0.7}[rate])
-    assert {**with_coarse_steps, "learning_rate": rate} == config
+    coarse = family.with_coarse_steps(config)
+    assert coarse["learning_rate"] == pytest.approx({0.04: 0.12, 0.12: 0.36, 0.3: 0.5, 0.7: 0.7}[rate])
+    assert {**coarse, "learning_rate": rate} == config
     assert FAMILIES["linear"].with_coarse_steps(FAMILIES["linear"].default()) == FAMILIES["linear"].default()
 
 
@@ -84,7 +84,7 @@ def test_data_is_binned_once_for_all_trials(tmp_path: Path, monkeypatch: pytest.
         objective({**default, "lightgbm.num_leaves": leaves, "lightgbm.min_data_in_leaf": leaves})
     rows = len(examples.windows(3000).train)
     assert binned.count(rows) == 1
-    module._folds.cache_clear()  # as another process would begin
+    module._load_folds.cache_clear()  # as another process would begin
     objective(default)
     assert binned.count(rows) == 1, "it reads the file of the first"
 
@@ -133,7 +133,7 @@ def test_too_few_rows_for_the_folds_and_metrics_that_are_none(tmp_path: Path) ->
         folds(np.array([1.0, 2.0, 3.0]), 5)
     with pytest.raises(DataError, match="a class has 2 rows, too few for 3 folds"):
         folds(np.array([0.0] * 9 + [1.0] * 2), 3)
-    with pytest.raises(DeclarationError, match="1 folds"):
+    with pytest.raises(DeclarationError, match="at least 2 folds, not 1"):
         folds(LABEL, 1)
     with pytest.raises(DeclarationError, match=r"no metric 'auk'.*found: auc"):
         TrialObjective(folder=tmp_path, digest="", metric="auk", seed=0)

@@ -131,7 +131,7 @@ def test_what_the_watch_hears() -> None:
     assert [name for name, _ in heard.rungs] == ["early", "later"]
     assert heard.ticks == 50 + PATIENCE + HALF_WIDTH - 2
     heard = _Heard()
-    boost([_Scripted(lambda rounds, k=k: k, max_rounds=1) for k in (1.0, 2.0, 6.0)], callback=heard, by_fold="linear")
+    boost([_Scripted(lambda rounds, k=k: k, max_rounds=1) for k in (1.0, 2.0, 6.0)], callback=heard, fold_rung="linear")
     assert heard.rungs == [("linear, 1 of 3 folds", 1.0), ("linear, 2 of 3 folds", 1.5)]
 
 
