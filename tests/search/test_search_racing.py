@@ -62,10 +62,10 @@ def test_a_rung_that_tells_nothing_stops_what_is_far_from_all() -> None:
     bounds = racing_bounds(Racing(), trials)
     assert not bounds.should_stop("half", -1.0)
     assert bounds.should_stop("half", 9.0)
-    assert bounds.by_rung["half"].end(9.0) == pytest.approx(2.5)
+    assert bounds.by_rung["half"].expected_final_loss(9.0) == pytest.approx(2.5)
     same = racing_bounds(Racing(), [_trial(i, 1.0, half=2.0) for i in range(6)])
     assert not same.should_stop("half", 2.0)
-    assert same.by_rung["half"].end(2.0) == 1.0
+    assert same.by_rung["half"].expected_final_loss(2.0) == 1.0
 
 
 def test_nothing_is_stopped_before_enough_is_known() -> None:
