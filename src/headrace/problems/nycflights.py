@@ -70,7 +70,9 @@ def data_folder() -> Path:
     """Where the package keeps its files."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise NotFoundError(f"the package {PACKAGE} is not installed", fix=f"pip install {PACKAGE}")
+        raise NotFoundError(
+            f"the package {PACKAGE} is not installed", where="flights", fix="pip install 'headrace[demo]'"
+        )
     return Path(next(iter(spec.submodule_search_locations))) / "data"
 
 
