@@ -125,7 +125,7 @@ ODD = (
     Odd(name="ignore as one text", change=field('ignore="orders.amount"'), says=("ignore=", "one text", "brackets")),
     Odd(name="lookbacks as one text", change=declared('("1d", "7d")', '"7d"'), says=("lookbacks=", "one text")),
     Odd(name="trials as a text", change=declared("trials=4", 'trials="4"'), says=("trials='4'", "a whole number")),
-    Odd(name="no features", change=declared("max_features=20", "max_features=0"), says=("leaves no feature",)),
+    Odd(name="no features", change=declared("max_features=20", "max_features=0"), says=("max_features=0",)),
     Odd(name="excluded whole", change=field('exclude=["*"]'), says=("leave no candidate feature",)),
     Odd(name="included is nothing", change=field('include=["*.MEEN(*)"]'), says=("leave no candidate", "MEAN(")),
     Odd(name="a spine that is a text", change=declared('each_row("orders", cutoff="placed + 1s")', '"orders"'),

@@ -20,7 +20,7 @@ from headrace.models.explain import explain
 from headrace.models.families import split_config, warm_start
 from headrace.models.recipe import Recipe, fit_recipe
 from headrace.synthesis.language.definitions import RowColumn
-from tests.models import examples
+from headrace.testing import model_data as examples
 
 TABLE = examples.matrix()
 

@@ -16,7 +16,7 @@ from headrace.models.objective import TrialObjective, prepare
 from headrace.models.recipe import Recipe, fit_recipe, fit_rounds
 from headrace.search.searchers import SEARCHERS
 from headrace.search.study.study import run_study
-from tests.models import examples
+from headrace.testing import model_data as examples
 
 TABLE = examples.matrix()
 DESIGN = examples.design(TABLE)

@@ -16,7 +16,7 @@ from headrace.models.callback import NoCallback
 from headrace.models.families import FAMILIES, warm_start
 from headrace.models.folds import folds
 from headrace.models.objective import TrialObjective, prepare
-from tests.models import examples
+from headrace.testing import model_data as examples
 
 TABLE = examples.matrix(3000)
 DESIGN = examples.design(TABLE)

@@ -14,7 +14,7 @@ from headrace.models.callback import NoCallback
 from headrace.models.families import FAMILIES, warm_start
 from headrace.models.recipe import fit_rounds
 from headrace.models.rounds import HALF_WIDTH, MAX_STEP_REDUCTION, MIN_ROUNDS, PATIENCE, Curve, boost, find_rounds
-from tests.models import examples
+from headrace.testing import model_data as examples
 
 
 @dataclass

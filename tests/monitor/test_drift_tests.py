@@ -1,8 +1,6 @@
-"""Each drift test of the catalogue: its score by other hands, and its p-value against rows that are really shuffled."""
+"""Built-in drift tests pass the conformance suite; their scores equal those of SciPy and by hand."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -11,59 +9,17 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS
+from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS, DriftTest
 from headrace.monitor.drift_tests.samples import Pair
-
-LazySearcher = Callable[[np.random.Generator, int], np.ndarray]
-
-WORLDS: dict[str, LazySearcher] = {
-    "normal": lambda rng, n: rng.normal(size=n),
-    "counts": lambda rng, n: rng.poisson(1.0, size=n).astype(float),
-    "zeros": lambda rng, n: np.where(rng.random(n) < 0.9, 0.0, rng.lognormal(size=n)),
-    "missing": lambda rng, n: np.where(rng.random(n) < 0.05, np.nan, rng.normal(size=n)),
-    "categories": lambda rng, n: rng.choice(8, n, p=[0.3, 0.2, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02]),
-    "many categories": lambda rng, n: rng.zipf(1.5, n) % 200,
-}
-CASES = [
-    (test, world)
-    for test in TESTS
-    for world in WORLDS
-    if ("categorical" if "categories" in world else "numeric") in TESTS[test].kinds
-]
+from headrace.testing.drift_tests import DriftTestConformance
 
 
-def _pair(world: str, reference: np.ndarray, current: np.ndarray) -> Pair:
-    return (Pair.categorical if "categories" in world else Pair.numeric)(reference, current)
+class TestBuiltInDriftTests(DriftTestConformance):
+    conservative = frozenset({"ks"})
 
-
-@pytest.mark.parametrize("sizes", [(2000, 100), (60, 60)])
-@pytest.mark.parametrize(("test", "world"), CASES)
-def test_a_still_world_is_rarely_significant(test: str, world: str, sizes: tuple[int, int]) -> None:
-    rng = np.random.default_rng(1)
-    make, checks = WORLDS[world], 100
-    pairs = [_pair(world, make(rng, sizes[0]), make(rng, sizes[1])) for _ in range(checks)]
-    found = np.array([TESTS[test].measure(pair, seed=0).p_value for pair in pairs])
-    # More than these come in under one run of ten thousand with p-values that are right.
-    assert (found <= 0.05).sum() <= stats.binom.isf(1e-4, checks, 0.05)
-    assert (found <= 0.002).sum() <= stats.binom.isf(1e-4, checks, 0.002)
-
-
-@pytest.mark.parametrize(
-    ("test", "world"), [case for case in CASES if case[0] != "ks" and case[1] not in ("missing", "many categories")]
-)
-def test_p_values_equal_those_of_rows_really_shuffled(test: str, world: str) -> None:
-    """The twin: shuffle the rows, score again. Current rows are a little off, so that the tail is looked at."""
-    tool = TESTS[test]
-    rng = np.random.default_rng(7)
-    reference, current = WORLDS[world](rng, 300), WORLDS[world](rng, 80)
-    current[:8] = current.max()
-    found = tool.measure(_pair(world, reference, current), seed=0)
-    rows, scores = np.concatenate([reference, current]), []
-    for _ in range(400):
-        rng.shuffle(rows)
-        scores.append(tool.score(_pair(world, rows[:300], rows[300:])))
-    shuffled = np.mean(np.array(scores) >= found.score - 1e-12)
-    assert found.p_value == pytest.approx(shuffled, abs=4 * np.sqrt(shuffled * (1 - shuffled) / 400) + 0.02)
+    @pytest.fixture(params=sorted(TESTS.built_in))
+    def drift_test(self, request: pytest.FixtureRequest) -> DriftTest:
+        return TESTS[request.param]
 
 
 @given(seed=st.integers(0, 10_000), ties=st.booleans())
@@ -114,23 +70,6 @@ def test_a_rare_value_of_a_tied_column_has_a_cell_of_its_own() -> None:
     half = (rng.random(3000) < 0.5).astype(float)
     assert Pair.numeric(mostly_one, half).counts.shape == (2, 2)
     assert TESTS["psi"].measure(Pair.numeric(mostly_one, half), seed=0).p_value < 1e-9
-
-
-@pytest.mark.parametrize("test", sorted(TESTS))
-def test_effects_are_near_nothing_without_drift_and_near_the_score_with_it(test: str) -> None:
-    rng = np.random.default_rng(3)
-    still = [TESTS[test].measure(Pair.numeric(rng.normal(size=2000), rng.normal(size=100)), seed=0) for _ in range(30)]
-    moved = TESTS[test].measure(Pair.numeric(rng.normal(size=20_000), rng.normal(size=20_000) + 1), seed=0)
-    assert np.median([found.effect for found in still]) < TESTS[test].floor
-    assert moved.effect == pytest.approx(moved.score, rel=0.01)
-    assert moved.effect > 2 * TESTS[test].floor
-
-
-def test_floors_are_a_shift_of_about_a_quarter_of_a_standard_deviation() -> None:
-    rng = np.random.default_rng(4)
-    a, b = rng.normal(size=200_000), rng.normal(size=200_000)
-    for test in TESTS.values():
-        assert test.score(Pair.numeric(a, b + 0.15)) < test.floor < test.score(Pair.numeric(a, b + 0.36))
 
 
 def test_missing_share_is_fishers_exact_test() -> None:

@@ -7,7 +7,7 @@ import dataclasses
 from headrace.schema import every
 from headrace.serving.predictor import _row_key
 from headrace.serving.request import Needs
-from tests.synthesis.synthesis_world import problem
+from headrace.testing.shop_world import problem
 
 scheduled = dataclasses.replace(
     problem,

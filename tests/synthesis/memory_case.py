@@ -24,8 +24,8 @@ from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.engines.memory.outofcore import OutOfCore
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.matrix import written
+from headrace.testing.shop_world import COLUMNS, START, TIME, problem
 from tests.synthesis import synthesis_levels
-from tests.synthesis.synthesis_world import COLUMNS, START, TIME, problem
 
 ROWS, CUSTOMERS = 120_000, 3_000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from headrace.synthesis.language.definitions import Aggregate, Direct, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
-from tests.synthesis.synthesis_world import problem
+from headrace.testing.shop_world import problem
 
 SOME = ("sum", "mean", "std", "skew", "min", "max", "count", "percent_true", "num_unique", "mode", "last", "last_time")
 LOOKBACKS = (None, *problem.lookbacks_us)

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
-from tests.synthesis.synthesis_random import Draw
-from tests.synthesis.synthesis_world import TIME, at, us
+from headrace.testing.random_world import Draw
+from headrace.testing.shop_world import TIME, at, us
 
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "requests": {"request": pa.int64(), "customer": pa.string(), "region": pa.string(), "at": TIME, "ok": pa.bool_()},

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.oracle.oracle import Oracle
+from headrace.testing.random_world import Draw, corrected, order, random_queries, random_world
+from headrace.testing.shop_world import World, at, problem, queries, us
 from tests.synthesis.synthesis_definitions import EVERYTHING, one
-from tests.synthesis.synthesis_random import Draw, corrected, order, random_queries, random_world
-from tests.synthesis.synthesis_world import World, at, problem, queries, us
 
 seeds = st.integers(0, 2**32)
 

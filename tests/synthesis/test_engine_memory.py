@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 
 from headrace.synthesis.engines import LocalEngine
+from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_world import problem
 from tests.synthesis.synthesis_definitions import EVERYTHING
-from tests.synthesis.synthesis_random import random_queries, random_world
-from tests.synthesis.synthesis_world import problem
 
 
 def test_nothing_waits_for_the_collector() -> None:

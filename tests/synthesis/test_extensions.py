@@ -20,9 +20,9 @@ from headrace.synthesis.primitives.aggregation import NUMBER, Aggregation, Aggre
 from headrace.synthesis.primitives.aggregations.sums import range_sums
 from headrace.synthesis.primitives.catalogue import AGGREGATIONS, CATALOGUE
 from headrace.synthesis.primitives.entries import LookbackRanges
+from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_world import problem
 from tests.synthesis.synthesis_definitions import one
-from tests.synthesis.synthesis_random import random_queries, random_world
-from tests.synthesis.synthesis_world import problem
 from tests.synthesis.test_stacked_against_oracle import assert_close
 
 

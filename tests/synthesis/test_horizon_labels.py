@@ -22,8 +22,8 @@ from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.spine.build import build_spine
 from headrace.synthesis.spine.horizon import horizon_labels
-from tests.synthesis.synthesis_random import random_world
-from tests.synthesis.synthesis_world import TIME, World, at, problem, us
+from headrace.testing.random_world import random_world
+from headrace.testing.shop_world import TIME, World, at, problem, us
 
 visited = dataclasses.replace(
     problem,

@@ -24,10 +24,11 @@ from headrace.synthesis.language.definitions import Definition, RowColumn, Trans
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.matrix.written import write_matrix, write_parts
-from tests.synthesis import synthesis_levels, synthesis_world
+from headrace.testing import shop_world
+from headrace.testing.random_world import random_queries, random_world
+from tests.synthesis import synthesis_levels
 from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import random_levels, random_requests
-from tests.synthesis.synthesis_random import random_queries, random_world
 from tests.synthesis.test_stacked_against_oracle import BESIDE, DOWN, OVER, WHERE
 
 seeds = st.integers(0, 2**32)
@@ -69,7 +70,7 @@ def assert_same(
 @settings(max_examples=8, deadline=None)
 @given(world=seeds, asked=seeds, part_bytes=st.floats(1, 1e5), slab=st.integers(1, 12))
 def test_flat_features_in_parts_of_any_size(world: int, asked: int, part_bytes: float, slab: int) -> None:
-    assert_same(synthesis_world.problem, FLAT, random_queries(asked), random_world(world), part_bytes, slab)
+    assert_same(shop_world.problem, FLAT, random_queries(asked), random_world(world), part_bytes, slab)
 
 
 @settings(max_examples=6, deadline=None)
@@ -105,7 +106,7 @@ def test_a_limit_that_cannot_be_kept_is_refused_before_anything_is_computed(tmp_
     limit = resident_bytes() // 2
     with pytest.raises(DataError, match=r"is not enough.*give at least") as refused:
         write_matrix(
-            synthesis_world.problem, FLAT, spine, random_world(3), LocalEngine(), tmp_path / "m.parquet",
+            shop_world.problem, FLAT, spine, random_world(3), LocalEngine(), tmp_path / "m.parquet",
             max_memory=limit,
         )  # fmt: skip
     assert refused.value.facts["enough_mb"] > limit / 1e6
@@ -117,6 +118,6 @@ def test_it_says_how_far_it_is(tmp_path: Path) -> None:
     keys = random_queries(5)
     spine = keys.append_column("cutoff", keys["tick"])
     engine = LocalEngine(told=told.append)
-    write_parts(synthesis_world.problem, FLAT, spine, random_world(5), engine, tmp_path / "m.parquet", Tight(1.0), 2)
+    write_parts(shop_world.problem, FLAT, spine, random_world(5), engine, tmp_path / "m.parquet", Tight(1.0), 2)
     assert f"customer: {keys.num_rows} of {keys.num_rows} rows" in told
     assert told[-1].startswith("writing: ")

@@ -12,8 +12,8 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation, TransformPrimitive
-from tests.synthesis.synthesis_random import random_queries, random_world
-from tests.synthesis.synthesis_world import problem
+from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_world import problem
 from tests.synthesis.test_stacked_against_oracle import assert_close
 
 seeds = st.integers(0, 2**32)

@@ -16,9 +16,9 @@ from headrace.synthesis.language.definitions import Aggregate, Condition, Direct
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS
 from headrace.synthesis.primitives.running import RUNNING
+from headrace.testing.random_world import Draw
+from headrace.testing.shop_world import at, us
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
-from tests.synthesis.synthesis_random import Draw
-from tests.synthesis.synthesis_world import at, us
 
 seeds = st.integers(0, 2**32)
 CUSTOMER = "session.sessions.customer"

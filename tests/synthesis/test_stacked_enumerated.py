@@ -17,8 +17,8 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
 from headrace.synthesis.language.inputs import depth, relative
 from headrace.synthesis.oracle.oracle import Oracle
+from headrace.testing.random_world import Draw
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
-from tests.synthesis.synthesis_random import Draw
 from tests.synthesis.test_stacked_against_oracle import assert_close
 
 SCHEMAS = {table.name: Levels({}).table(table.name).schema for table in problem.entity_set.tables}

@@ -20,11 +20,12 @@ from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.incremental import Past, carry_over, touched
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
-from tests.synthesis import synthesis_levels, synthesis_world
+from headrace.testing import shop_world
+from headrace.testing.random_world import Draw, random_world
+from headrace.testing.shop_world import World, at, us
+from tests.synthesis import synthesis_levels
 from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import Levels, random_levels
-from tests.synthesis.synthesis_random import Draw, random_world
-from tests.synthesis.synthesis_world import World, at, us
 
 seeds = st.integers(0, 2**32)
 Made = dict[str, list[dict[str, Any]]]
@@ -107,7 +108,7 @@ def live(
 @given(world=seeds, dealt=seeds)
 def test_flat_features_through_random_batches(world: int, dealt: int) -> None:
     batches = in_batches(random_world(world).rows, Draw(dealt), 3)
-    live(synthesis_world.problem, FLAT, [(World(whole), World(new)) for whole, new in batches], synthesis_world.COLUMNS)
+    live(shop_world.problem, FLAT, [(World(whole), World(new)) for whole, new in batches], shop_world.COLUMNS)
 
 
 @settings(max_examples=10, deadline=None)
@@ -137,9 +138,9 @@ SUM = of("customer", "orders", "customer", "sum", "amount", lookback_us=24 * HOU
 
 def _touched(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[int]:
     snapshot = World({"orders": [*old, *new]})
-    spine = build_spine(synthesis_world.problem, snapshot, now_us=us(1000))
+    spine = build_spine(shop_world.problem, snapshot, now_us=us(1000))
     news = {"orders": World({"orders": new}).table("orders")}
-    found = touched(synthesis_world.problem, [SUM], spine, snapshot, news)
+    found = touched(shop_world.problem, [SUM], spine, snapshot, news)
     chosen: list[int] = spine["order_id"].filter(pa.array(found)).to_pylist()
     return chosen
 
@@ -160,7 +161,7 @@ def test_only_new_rows_cost() -> None:
     """In order, as a feed brings them, nothing old is computed again."""
     old, new = [order(n, n) for n in range(1, 40)], [order(n, n, _arrival=us(n)) for n in range(40, 45)]
     before, after = World({"orders": old}), World({"orders": [*old, *new]})
-    problem = synthesis_world.problem
+    problem = shop_world.problem
     spines = [build_spine(problem, snapshot, now_us=us(1000)) for snapshot in (before, after)]
     past = Past(
         definitions=(SUM,),
@@ -175,7 +176,7 @@ def test_only_new_rows_cost() -> None:
 
 def test_another_definition_is_computed_for_every_row() -> None:
     rows = [order(n, n) for n in range(1, 20)]
-    snapshot, problem = World({"orders": rows}), synthesis_world.problem
+    snapshot, problem = World({"orders": rows}), shop_world.problem
     spine = build_spine(problem, snapshot, now_us=us(1000))
     mean = of("customer", "orders", "customer", "mean", "amount")
     matrix = feature_matrix(problem, [SUM], spine, snapshot, LocalEngine())

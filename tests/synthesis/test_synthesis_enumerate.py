@@ -25,7 +25,7 @@ from headrace.synthesis.language.definitions import (
     to_json,
 )
 from headrace.synthesis.planning.plan import make_plan
-from tests.synthesis.synthesis_world import World, problem
+from headrace.testing.shop_world import World, problem
 
 SCHEMAS = World({}).schemas
 DEFINITIONS = enumerate_definitions(problem, SCHEMAS)

@@ -14,8 +14,8 @@ from headrace.synthesis.matrix.late import LateReport, late_report
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.spine.build import build_spine
-from tests.synthesis.synthesis_random import random_world
-from tests.synthesis.synthesis_world import World, at, problem, us
+from headrace.testing.random_world import random_world
+from headrace.testing.shop_world import World, at, problem, us
 
 
 def visits(primitive: str, column: str = "", hours: int | None = 5) -> Aggregate:

@@ -15,8 +15,8 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.history.entities import entity_keys
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
-from tests.synthesis.synthesis_random import random_world
-from tests.synthesis.synthesis_world import COLUMNS, World, at, problem, us
+from headrace.testing.random_world import random_world
+from headrace.testing.shop_world import COLUMNS, World, at, problem, us
 
 ORDERS = [
     {"order_id": 1, "customer": "a", "city": "x", "planned": at(10), "paid": at(11), "amount": 5.0},

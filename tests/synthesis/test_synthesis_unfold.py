@@ -22,8 +22,8 @@ from headrace.synthesis.language.definitions import (
     Transform,
 )
 from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.testing.shop_world import at, us
 from tests.synthesis.synthesis_levels import Levels, problem, random_levels, random_requests
-from tests.synthesis.synthesis_world import at, us
 
 
 def of(entity: str, table: str, key: str, primitive: str, column: str = "", **more: Any) -> Aggregate:

@@ -1,9 +1,10 @@
-"""Check that every extension a problem names can be had: searcher, families, drift tests. For runs and `check`."""
+"""Check that every extension a problem names can be had, for runs and for `headrace check`."""
 
 from __future__ import annotations
 
 from headrace.core.extensions import hand_over
 from headrace.models.families import FAMILIES
+from headrace.monitor.alerts.delivery import check_channel
 from headrace.monitor.drift_tests import MISSING, TESTS
 from headrace.schema import Problem
 from headrace.search.searchers import SEARCHERS
@@ -22,3 +23,5 @@ def check_extensions(problem: Problem) -> None:
     for name in (*(problem.monitoring.drift_tests or ()), *problem.monitoring.floors):
         if name != MISSING.name:
             TESTS.named(name, where=f"{problem.name}: monitoring")
+    for name in problem.monitoring.alert_channels:
+        check_channel(name)

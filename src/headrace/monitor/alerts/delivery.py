@@ -21,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from headrace.core.errors import DeclarationError
+from headrace.monitor.alerts.channel import CHANNELS, add_to_apprise
 from headrace.monitor.outbox import deliveries
 from headrace.monitor.outbox.deliveries import Queued
 from headrace.monitor.outbox.message import Alert
@@ -76,6 +77,12 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
     return Delivered(sent=tuple(sent), failed=tuple(failed), waiting=waiting)
 
 
+def check_channel(name: str) -> None:
+    """Raise DeclarationError unless a channel can be had by this name, and Apprise can send through it."""
+    CHANNELS.named(name, where="alert channels")
+    add_to_apprise(name, _apprise())
+
+
 def check_addresses(urls: Sequence[str]) -> tuple[str, ...]:
     """The addresses as they may be shown, secrets masked. DeclarationError for one that Apprise does not know."""
     return tuple(_receiver(url)[0].url(privacy=True) for url in urls)
@@ -122,7 +129,8 @@ def _apprise() -> Any:
     with warnings.catch_warnings():
         # Its e-mail plugin asks for a module that Python is about to drop. Plugins are loaded by the first address.
         warnings.simplefilter("ignore", DeprecationWarning)
-        import apprise
+        import apprise.decorators
+        import apprise.manager_plugins
 
         apprise.Apprise().add("json://localhost")
     return apprise
@@ -130,6 +138,7 @@ def _apprise() -> Any:
 
 def _receiver(url: str) -> Any:
     apprise = _apprise()
+    add_to_apprise(url.partition("://")[0].lower(), apprise)
     channel = apprise.Apprise(asset=apprise.AppriseAsset(app_id="Headrace", http_redirects=False))
     if not channel.add(url):
         scheme = url.partition("://")[0] if "://" in url else ""

@@ -1,4 +1,4 @@
-"""Spaces and histories that every searcher must cope with, importable by another process."""
+"""Spaces and histories that the conformance suite of searchers uses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from headrace.search.searchers import SEARCHERS
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.space import Categorical, Choice, Config, Float, Integer, Space, sample
 from headrace.search.trial import Trial
@@ -64,17 +63,3 @@ def run(searcher: Searcher, n: int, seed: int = 7, loss: Callable[[Config], floa
         (config,) = searcher.ask(history, 1, np.random.default_rng([seed, number]))
         history.append(trial(number, config, loss(config)))
     return history
-
-
-def asked_by_all() -> dict[str, list[Config]]:
-    """What each searcher of the catalogue asks, with a history, pending configs and a seed that are always the same."""
-    asked = {}
-    for name, make in sorted(SEARCHERS.items()):
-        history = foreign(CONDITIONAL, [0.5, 2.0, None, 1.5, *np.linspace(3, 4, 8).tolist()])
-        pending = [trial.config for trial in foreign(CONDITIONAL, [0.0, 0.0], seed=2)]
-        asked[name] = make(CONDITIONAL).ask(history, 2, np.random.default_rng(3), pending)
-    return asked
-
-
-if __name__ == "__main__":
-    print(asked_by_all())

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
-from tests.synthesis.synthesis_world import World, at, queries, us
+from headrace.testing.shop_world import World, at, queries, us
 
 NUMBERS = (0.0, -0.0, 1.0, 2.0, 3.0, 0.1, 1e8, 1e8 + 1, 1e8 - 1, -1e6, None)
 ODD = (float("nan"), float("inf"))

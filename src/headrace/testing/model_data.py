@@ -1,4 +1,4 @@
-"""A small problem with missing values, a category, and signal, for tests of models."""
+"""A small table with missing values, a category and signal, for the conformance suite of families."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def number(table: pa.Table, seed: int = 1) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(size=table.num_rows) * 0.3
     x0 = np.nan_to_num(table["x0"].to_numpy())
     carrier = np.array([value == "UA" for value in table["carrier"].to_pylist()])
-    return 2 * x0 + carrier + noise
+    return np.asarray(2 * x0 + carrier + noise)
 
 
 def binary(table: pa.Table) -> np.ndarray:
