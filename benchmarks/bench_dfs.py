@@ -295,13 +295,13 @@ def main() -> None:
     quick, only = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
     if only in ("", "beside"):
-        publish("dfs", "Deep Feature Synthesis beside other engines", beside_others(quick, command), _BESIDE)
+        publish("dfs", "Deep Feature Synthesis compared with other engines", beside_others(quick, command), _BESIDE)
     if only in ("", "classes"):
         publish("dfs-classes", "Deep Feature Synthesis: classes of primitives", classes(command), _CLASSES)
     if only in ("", "growth"):
         publish("dfs-growth", "Deep Feature Synthesis: growth", growth(quick, command), _GROWTH)
     if only in ("", "depth"):
-        publish("dfs-depth", "Deep Feature Synthesis: two levels down", depth(quick, command), _DEPTH)
+        publish("dfs-depth", "Deep Feature Synthesis: two levels deep", depth(quick, command), _DEPTH)
     if only in ("", "flights"):
         publish("dfs-flights", "Deep Feature Synthesis: all of the flights", flights(command), _FLIGHTS)
 
@@ -311,30 +311,30 @@ def beside_others(quick: bool, command: str) -> list[Row]:
 
 
 _BESIDE = """
-Flat aggregates (count; sum, mean, min and max of two columns) over all history before each cutoff. Seconds are
-processor seconds of one thread, so that other work on the machine does not count; every engine is given one thread;
-values are compared with every peer's before a row is written (getML's are not: it selects and names its features
-itself). DuckDB by hand is the best of a join, an ASOF join on running windows and one window over the union.
-featuretools' whole time is its time per distinct cutoff, measured on some, times their number. Ours is the median of
-five calls; the first call loads the engine's kernels, or compiles them where no process has before. Peak memory is the
-process's own, without getML's engine beside it.
+Flat aggregations (count; sum, mean, min and max of two columns) over the whole history before each cutoff. Seconds
+are processor seconds of one thread; every engine uses one thread. Values are compared with every peer's before a row
+is written (except getML's, which selects and names its features itself). DuckDB is the fastest of three hand-written
+queries: a join, an ASOF join on running windows, and one window over the union. featuretools' total time is its time
+per distinct cutoff, measured on a sample, times their number. Headrace's time is the median of five calls; the first
+call loads the engine's kernels, or compiles them if no process has done so. Peak memory is the process's own, without
+getML's separate engine.
 """
 _CLASSES = """
-50 entities, 500,000 events, 20,000 cutoffs, all history; one sort of the rows is in both. Ours counts on keys in any
-order, versions, nulls, known times and sums in double-double; the floor knows none of these. Processor seconds of one
-thread, medians of five.
+50 entities, 500,000 events, 20,000 cutoffs, the whole history; both sides include one sort of the rows. Headrace
+supports keys in any order, versions, nulls, known times and double-double sums; the floor supports none of these.
+Processor seconds of one thread, medians of five.
 """
 _GROWTH = "Nine flat features of 10,000 entities (72: in eight lookbacks); processor seconds of one thread."
 _DEPTH = """
-Customers, their sessions, the transactions of a session; the list of features is featuretools' own, of its default
-primitives, and so are their values, compared on 50 cutoffs before a row is written. Cutoffs are distinct. Seconds are
-processor seconds of one thread, values in memory, nothing kept from an earlier call.
+Customers, their sessions, and the sessions' transactions. The features are those that featuretools generates with its
+default primitives; values are compared with featuretools' on 50 cutoffs before a row is written. Cutoffs are
+distinct. Processor seconds of one thread, values in memory, nothing reused from an earlier call.
 """
 _FLIGHTS = """
-Every flight of 2013 asked two hours before it leaves: origin, dest, carrier, route, aircraft, flight number; 6 h, 1 d,
-7 d, 30 d and all history; twelve aggregates on known time, each column on its own clock. From the lake's Parquet to a
-Parquet file of the matrix, on two threads; the better of two calls after a first. By the clock it is what the goal asks
-only where nothing else wants the cores.
+Every flight of 2013, two hours before its departure: origin, dest, carrier, route, aircraft, flight number; lookbacks
+of 6 h, 1 d, 7 d, 30 d and the whole history; twelve aggregations on known time, each column with its own. From the
+lake's Parquet files to a Parquet file of the matrix, on two threads; the faster of two calls after a first one. The
+wall-clock goal is met only if no other process uses the cores.
 """
 
 

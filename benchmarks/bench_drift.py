@@ -1,4 +1,4 @@
-"""What the evidence of a window says: of worlds that stand still, of planted shifts, and how long it takes.
+"""Measures the drift tests: false alarms without drift, power for planted shifts, and speed.
 
     make bench-drift [QUICK=1] [ONLY=speed|still|shifts|clustered|clustered-shifts]
 
@@ -50,23 +50,25 @@ SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
     "label rate": ("", (0.1, 0.2), "label rate + {:g}"),
 }
 NOTE = (
-    "Ten features, predictions, labels and quality of a week against a reference of 5,000 rows of 120 days and 2,000"
-    " rows of its last 28 days that the model had not seen; every check draws all of them anew. An alarm is any finding"
-    " in a single window; a decision to retrain also wants persistence."
+    "A window has ten features, predictions, labels and quality of one week. The reference has 5,000 rows of"
+    " 120 days, and 2,000 rows of the last 28 days on which the model was not fitted. Every check samples all"
+    " of them again. A false alarm is any finding in one window; a decision to retrain also requires"
+    " persistence over windows."
 )
 SHIFTS_NOTE = (
-    "As above, with one shift in one of ten features (or in the labels). Shifts below the floor (about a quarter of a"
-    " standard deviation, ten points of a label rate) are not meant to be found, however many rows show them; near it,"
-    " some are."
+    "As for data without drift, but one of ten features (or the labels) is shifted. Shifts below the floor"
+    " (about a quarter of a standard deviation, ten percentage points of a label rate) should not be detected"
+    " with any number of rows; near the floor, some are."
 )
 CLUSTERED_NOTE = (
-    "As above, but 2,000 rows whose value is their entity's of that day, with an autocorrelation of .8 from day to day,"
-    " half of it common to all below 1,000 entities; labels and predictions are independent. The peer is the same"
-    " evidence with rows taken as independent (100 checks)."
+    "As for data without drift, but each of 2,000 rows has the value of its entity on that day, with an"
+    " autocorrelation of .8 between days. Below 1,000 entities, half of the variation is common to all"
+    " entities. Labels and predictions are independent. The peer is the same test with rows treated as"
+    " independent (100 checks)."
 )
 MOVED_NOTE = (
-    "Where few entities move together, 17 weeks are few windows: what a single week can prove there is little, and"
-    " shares of cells cannot say how far outside a value lies."
+    "If few entities vary together, 17 weeks are a small sample of windows, so a single week has low power."
+    " Category shares do not measure how far outside its range a value is."
 )
 
 
@@ -142,7 +144,7 @@ def still_worlds(run: Run, checks: int, command: str) -> list[Row]:
         for size in SIZES:
             found = run([Check(seed, size, numeric, categorical) for seed in range(checks)])
             rows.append(
-                Row(metric=f"still world, {kind}, n = {size:,}: alarms in {checks:,} checks",
+                Row(metric=f"no drift, {kind}, n = {size:,}: alarms in {checks:,} checks",
                     value=share(one.alarm for one in found), unit="%", goal=Goal(op="<=", value=1.0),
                     peer="some PSI or JS >= .1, %", peer_value=share(one.usual for one in found), command=command)
             )  # fmt: skip
@@ -167,7 +169,7 @@ def clustered_still(run: Run, checks: int, command: str) -> list[Row]:
     for entities in ENTITIES:
         found = run([Check(seed, CLUSTERED_ROWS, 5, 5, entities=entities) for seed in range(checks)])
         rows.append(
-            Row(metric=f"still world, clustered, {entities:,} entities: alarms in {checks:,} checks",
+            Row(metric=f"no drift, clustered, {entities:,} entities: alarms in {checks:,} checks",
                 value=share(one.alarm for one in found), unit="%", goal=Goal(op="<=", value=1.0),
                 peer="rows as independent, %", peer_value=share(one.usual for one in found[:PEER_CHECKS]),
                 command=command)
@@ -226,10 +228,12 @@ def evidently(reference: object, current: object, kinds: dict[str, str]) -> floa
 def main() -> None:
     quick = bool(os.environ.get("QUICK"))
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
-    note = "Evidence of a window of 50,000 rows against as many, quality included; both sides are already in memory."
+    note = (
+        "All drift tests of a window of 50,000 rows with a reference of 50,000, quality included; both are in memory."
+    )
     only = os.environ.get("ONLY", "")
     if only in ("", "speed"):
-        publish("drift-speed", "Speed of drift evidence", [speed(command)], note)
+        publish("drift-speed", "Drift tests: speed", [speed(command)], note)
     for name, part in PARTS.items():
         if only in ("", name):
             publish(part.section, part.title, rates(part.rows, part.checks[quick], command), part.note)
@@ -246,13 +250,13 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "still": Part("drift", "Evidence of drift: worlds that stand still", still_worlds, (1_000, 100), NOTE),
-    "shifts": Part("drift-shifts", "Evidence of drift: planted shifts", shifts, (100, 20), SHIFTS_NOTE),
+    "still": Part("drift", "Drift tests: data without drift", still_worlds, (1_000, 100), NOTE),
+    "shifts": Part("drift-shifts", "Drift tests: power", shifts, (100, 20), SHIFTS_NOTE),
     "clustered": Part(
-        "drift-clustered", "Still worlds whose rows are not independent", clustered_still, (1_000, 100), CLUSTERED_NOTE
+        "drift-clustered", "Drift tests: dependent rows without drift", clustered_still, (1_000, 100), CLUSTERED_NOTE
     ),
     "clustered-shifts": Part(
-        "drift-clustered-shifts", "Planted shifts among such rows", clustered_shifts, (100, 20), MOVED_NOTE
+        "drift-clustered-shifts", "Drift tests: power with dependent rows", clustered_shifts, (100, 20), MOVED_NOTE
     ),
 }
 

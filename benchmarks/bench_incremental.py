@@ -32,11 +32,11 @@ COMMAND = "make bench-incremental"
 LENGTHS = ("1h", "1d", "7d", "28d")
 
 NOTE = (
-    "The flights and their 981 candidate features, then one batch: the synthesis stage whole, from the lake on disk"
-    " to the candidates on disk, after an earlier one that it may carry over, against the same stage without."
-    " What a batch costs is its own rows, the history that their lookbacks reach (30 days), and what does not"
-    " shrink with it: opening the lake and building the spine, both in proportion to all rows but small, and the"
-    " 981 definitions themselves. Equal bit for bit, or the run fails."
+    "The flights and their 981 candidate features, then one batch. The whole synthesis stage, from the lake"
+    " on disk to the candidates on disk, is measured once with an earlier result to reuse and once without."
+    " The cost of a batch consists of its own rows, the history inside their lookbacks (30 days), and a part"
+    " that does not depend on the batch: opening the lake and building the spine (proportional to all rows,"
+    " but small), and the 981 definitions. Both results must be bit-identical, or the run fails."
 )
 
 

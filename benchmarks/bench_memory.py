@@ -108,16 +108,16 @@ def main() -> None:
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
     if only in ("", "depth"):
         rows = depth(250_000 if quick else 1_000_000, command)
-        publish("memory", "Synthesis below a memory limit: two levels down", rows, _NOTE)
+        publish("memory", "Synthesis below a memory limit: two levels deep", rows, _NOTE)
     if only in ("", "flights") and not quick:
         publish("memory-flights", "Synthesis below a memory limit: all of the flights", flights(command), _FLIGHTS)
 
 
 _NOTE = """
-From tables in memory to a Parquet file of the matrix, on two threads, each run a process of its own. The peak is all
-that the process held meanwhile, its libraries and the tables among it. Every file below a limit is compared with the
-one without, bit for bit, before a row is written. The features two levels down are what featuretools' default
-primitives make, by its names; its own list has two more (see two levels down, above).
+From tables in memory to a Parquet file of the matrix, on two threads, each run in its own process. The peak is the
+memory of the whole process, including its libraries and the tables. Every file computed below a limit is compared bit
+by bit with the one computed without, before a row is written. The features two levels deep are those of featuretools'
+default primitives, by its names; featuretools itself generates two more (see above).
 """
 _FLIGHTS = """
 As above, with six entities, each cut into parts of its own.

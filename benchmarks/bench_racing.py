@@ -276,10 +276,11 @@ def main() -> None:
             Row(metric="a trial's overhead: searcher, bounds, journal", value=overhead, unit="ms", command=command)
         )
     note = (
-        "One thread, CPU seconds of the whole process. By hand: every trial bins all rows and trains them with early"
-        " stopping, as users write it. The study starts from the family's default configuration, Hyperopt from nothing."
-        f" Random search is charged its {TRIALS} trials: so many does one take, by median, to the best loss of another;"
-        " up to the best trial of the very study that set the loss is told as well."
+        "One thread, CPU seconds of the whole process. By hand: every trial bins all rows and trains with"
+        " early stopping, as users write it. The study starts from the family's default configuration,"
+        f" Hyperopt from no configuration. Random search is charged its {TRIALS} trials, the median number that"
+        " it needs to reach the best loss of another random search; the cost up to its own best trial is shown"
+        " as well."
     )
     if QUICK:
         show("Racing, quickly: nothing is published", rows)

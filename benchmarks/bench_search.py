@@ -38,17 +38,18 @@ OBSERVED, ASKED, REPEATS = 500, 30, 5
 FAST = {"tpe": 5.0, "gp": 60.0}
 NOTE = """
 {tables} tables, each with 1,024 real trainings (LightGBM with nested sampling, or a linear model; 15 parameters),
-{seeds} seeds, {budget} trials, everybody in the same space and one trial at a time; `hyperopt` is ours around
-Hyperopt's model, the peers are as they come. What lies between the trained configurations is interpolated (rank
-correlation in cross-validation {rho[0]:.2f} to {rho[1]:.2f}, within the best quarter {best[0]:.2f} to {best[1]:.2f}),
-so small differences near the optimum are the surrogate's. The loss to reach is what the median run of random search
-has after 100 trials; trials are the median over games, {never} where half of them never got there. Regret: 0 is
-the best loss known of the table, 1 that of a median random configuration. The best peer has the least mean regret at
-the end, chosen on these games. Paired tests are one-sided Wilcoxon tests of the final regret, uncorrected, that ours
-is worse; "over tables" takes the mean of seeds, since games of one table are not independent. Not to be found worse
-does not show it to be equal. A time is the mean over {asked} suggestions, each with one observation more than the one
-before, in processor time of one thread; five such means were taken, of which the least is told, for other work can only
-add to it, and the median.
+{seeds} seeds, {budget} trials, all searchers in the same space, one trial at a time. `hyperopt` is Headrace's
+searcher with Hyperopt's model; peers have default settings. Losses between the trained configurations are
+interpolated (rank correlation in cross-validation {rho[0]:.2f} to {rho[1]:.2f}, within the best quarter {best[0]:.2f}
+to {best[1]:.2f}), so small differences near the optimum come from the interpolation. The target loss is that of the
+median run of random search after 100 trials; trials to reach it are the median over games (a game is one table with
+one seed), {never} if half of the games did not reach it. Regret is scaled: 0 is the best known loss of the table, 1
+that of a median random configuration. The best peer is the one with the lowest mean final regret on these games.
+Paired tests are one-sided, uncorrected Wilcoxon tests of the hypothesis that Headrace's final regret is worse; "over
+tables" uses means over seeds, because games of one table are not independent. A test that does not reject does not
+show equality. A time is the mean over {asked} suggestions, each with one more observation than the one before, in
+processor time of one thread; the table shows the lowest of five such means (other processes can only increase it) and
+the median.
 """
 
 

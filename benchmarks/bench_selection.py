@@ -35,7 +35,7 @@ from headrace.synthesis.selection import select as selection
 from headrace.synthesis.selection.select import Selection, cost_of, select
 
 COMMAND = "make bench-selection"
-TITLE = "What selection keeps, and what that costs"
+TITLE = "Feature selection: quality and cost"
 KEPT = Path(".headrace") / "bench" / "selection"
 DROPPED = 70.0
 DRAWS, THREADS = 400, 2
@@ -269,18 +269,19 @@ def why(measured: Sequence[Measured]) -> str:
 
 
 NOTE = """\
-Everything that chooses sees the taught rows alone (flights: January to April; nafld: what was known before May 1999).
-The same untuned LightGBM (150 trees, rate .08, 63 leaves) learns from them with each choice, and is judged on what came
-after: eight months, or four years of half-yearly questions. AUC is the mean over these months. The standard error is
-that of the difference to all candidates: days (nafld: patients) drawn anew, and seeds (three of selection and of luck).
-"flights, wide" has `depth=2` and `where="auto"`, on every fourth row; "nafld, wide" has conditions, eight lookbacks and
-ten more primitives, on every second. Seconds are processor seconds of two threads. Selection keeps 120 at most. Null,
-constant and correlated ones are dropped by the rules of featuretools.selection, written anew here; mutual information
-looks at 5,000 rows. The ledger's contribution is 0 where a candidate went before it was measured.
+Every method selects on the training rows only (flights: January to April; nafld: what was known before May 1999). The
+same untuned LightGBM (150 trees, rate .08, 63 leaves) is fitted on them with each selection, and evaluated on later
+rows: eight months, or four years of half-yearly cutoffs. AUC is the mean over these periods. The standard error is
+that of the difference to all candidates, from resampled days (nafld: patients) and from seeds (three of the selection
+and of the model). "flights, wide" has `depth=2` and `where="auto"`, on every fourth row; "nafld, wide" has
+conditions, eight lookbacks and ten more primitives, on every second row. Seconds are processor seconds of two
+threads. Selection keeps at most 120 features. Null, constant and correlated features are removed by the rules of
+featuretools.selection, reimplemented here; mutual information uses 5,000 rows. The ledger's contribution is 0 for a
+candidate that was removed before it was measured.
 
-Not better than every peer: what a model of all candidates ranks by its own gain is level on the flights, for six times
-the processor time, and worse on "wide", where many candidates meet few rows; on nafld both it and the bare rules were
-ahead, by about a standard error, and on "nafld, wide" by two.
+Selection is not better than every peer. Ranking by the gain of a model with all candidates is equally good on the
+flights, for six times the processor time, and worse on "flights, wide", which has many candidates and few rows. On
+nafld both it and the simple rules were better by about one standard error, and on "nafld, wide" by two.
 """
 
 

@@ -200,11 +200,12 @@ def main() -> None:
 
 
 NOTE = (
-    "The prediction API of the flights (120 features of 7 views, every answer in the durable log before it leaves), and"
-    " load from a client process on the same two cores, a closed loop on each connection. The floor is given the"
-    " finished features: it reads no store, computes and logs nothing. Medians of five rounds in which both take turns."
-    " When this was last written, about twenty processes shared the two cores: rates and latencies are far from those"
-    " of quiet ones, and the ratios and processor times are what to read."
+    "The prediction API of the flights (120 features of 7 views; every answer is in the durable log before it"
+    " is sent), and load from a client process on the same two cores, a closed loop on each connection. The"
+    " floor receives the computed features: it reads no store, computes no features and logs nothing. Medians"
+    " of five rounds in which both alternate. At the last measurement about twenty processes shared the two"
+    " cores: rates and latencies are far from those of an idle machine; ratios and processor times are"
+    " meaningful."
 )
 
 if __name__ == "__main__":

@@ -232,11 +232,11 @@ def main() -> None:
 
 
 NOTE = """{tables} tables of 500 to 3,000 rows of history, {seeds} cuts in time each (another seed of the search with
-each), {trials} trials. The rows after history, a fifth of the table, judge; no rule has seen them. Loss is the metric,
-or 1 less it where greater is better (AUC). Ratios are geometric means over cases, shares are of cases; intervals (90 %)
-draw tables, not cases, for the cuts of one table are alike. Old rule: rounds by early stopping on one tune window, the
-best trial is champion. LightGBM is as it comes (learning rate 0.1, 31 leaves), with the objective of the metric, on all
-history."""
+each), {trials} trials. Champions are evaluated on the rows after the history, a fifth of the table, which no rule
+uses. Loss is the metric, or 1 minus the metric if greater is better (AUC). Ratios are geometric means over cases; 90
+% intervals resample tables, not cases, because the cuts of one table are similar. Old rule: the number of rounds by
+early stopping on one tune window, and the best trial is champion. LightGBM has default settings (learning rate 0.1,
+31 leaves) and the objective of the metric, and is fitted on all history."""
 
 
 def rows_of(cases: Sequence[tuple[SmallTable, Mapping[str, Any]]]) -> list[Row]:
