@@ -86,12 +86,18 @@ def reference(title: str, intro: str, packages: tuple[str, ...]) -> str:
 def pages() -> dict[str, str]:
     """Page of the site -> Markdown, for all pages that are no file of docs/."""
     made = {page: (ROOT / file).read_text() for file, page in PAGES.items()}
-    made["reference/command.md"] = COMMAND.read_text() if COMMAND.exists() else "# Command\n"
+    made["reference/command.md"] = whole_summaries(COMMAND.read_text()) if COMMAND.exists() else "# Command\n"
     rows = [f"| [{title}]({name}.md) | {intro} |" for name, (title, intro, _) in REFERENCE.items()]
     made["reference/index.md"] = "\n".join(
         ["# Reference", "", "| part | what it is |", "|---|---|", "| [Command](command.md) | `headrace` |", *rows, ""]
     )
     return made | {f"reference/{name}.md": reference(*page) for name, page in REFERENCE.items()}
+
+
+def whole_summaries(page: str) -> str:
+    """Typer's page of a command, with the summaries in its list of subcommands in full; Typer cuts them."""
+    summaries = dict(re.findall(r"^## `headrace ([\w-]+)`\n\n([^\n]+)", page, re.MULTILINE))
+    return re.sub(r"^\* `([\w-]+)`: .*\.\.\.$", lambda m: f"* `{m[1]}`: {summaries[m[1]]}", page, flags=re.MULTILINE)
 
 
 def copies() -> dict[str, str]:

@@ -51,6 +51,46 @@ def test_links_lead_somewhere(page: str, link: str) -> None:
         assert heading in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
+#: A tag and an event of ours, and a host: names with dots that are no modules.
+_NO_MODULES = {"headrace.report", "headrace.change", "headrace.drift.retrain", "headrace.example"}
+
+
+def is_name(name: str) -> bool:
+    """Whether a dotted name is a module of ours, or something that a module defines."""
+    path = ROOT / "src" / name.replace(".", "/")
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    module, _, last = name.rpartition(".")
+    path = ROOT / "src" / module.replace(".", "/")
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return file.is_file() and re.search(rf"^(?:def |class )?{last}\b", file.read_text(), re.MULTILINE) is not None
+
+
+def test_modules_and_files_exist() -> None:
+    """Dotted names of modules, and paths from the project's folder (those of a module may begin with `headrace/`)."""
+    names = {
+        (page, name)
+        for page in PAGES
+        for name in re.findall(r"(?<![\w./@-])headrace(?:\.[A-Za-z_]\w*)+", code_of(page))
+    }
+    assert ("docs/architecture.md", "headrace.synthesis") in names
+    unknown = {
+        (page, name) for page, name in names if page != "CHANGELOG.md" and name not in _NO_MODULES and not is_name(name)
+    }
+    files = {
+        (page, path)
+        for page in PAGES
+        for path in re.findall(r"`((?:src|tests|flows|benchmarks|infra|docs|headrace)/[\w./-]*\w)`", code_of(page))
+    }
+    assert ("docs/search.md", "headrace/models/rounds.py") in files
+    unknown |= {
+        (page, path)
+        for page, path in files
+        if page != "CHANGELOG.md" and not any((ROOT / folder / path).exists() for folder in ("", "src"))
+    }
+    assert unknown == set()
+
+
 def test_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {(page, name) for page in PAGES for name in re.findall(r"\bmake ([a-z][a-z-]*)", code_of(page))}

@@ -60,3 +60,9 @@ def test_links_out_of_docs_stay_in_the_site() -> None:
 def test_nothing_is_fetched_by_a_page() -> None:
     theme = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["theme"]
     assert theme["font"] is False
+
+
+def test_summaries_of_commands_are_whole() -> None:
+    sections = "\n\n## `headrace up`\n\nStart the services.\n\n## `headrace down`\n\nStop it.\n"
+    found = documentation.whole_summaries(f"* `up`: Start the...\n* `down`: Stop it.{sections}")
+    assert found == f"* `up`: Start the services.\n* `down`: Stop it.{sections}"
