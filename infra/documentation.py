@@ -58,6 +58,7 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Drift tests, evidence, and the policy that turns evidence into a decision.",
         ("headrace.monitor.drift_tests", "headrace.monitor.evidence", "headrace.monitor.policy"),
     ),
+    "testing": ("Conformance suites", "Tests that extensions inherit.", ("headrace.testing",)),
     "core": ("Core", "Errors, the clock, fingerprints, settings.", ("headrace.core",)),
 }
 
