@@ -138,7 +138,7 @@ def test_a_raced_study_resumed_at_any_line_ends_the_same(tmp_path: Path) -> None
         ]
 
 
-@pytest.mark.parametrize("wrong", [{"error": 0.0}, {"error": 0.7}, {"min_trials": 2}])
+@pytest.mark.parametrize("wrong", [{"error": 0.0}, {"error": 0.7}, {"least": 2}])
 def test_a_rule_that_is_none_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(DeclarationError, match="racing"):
         Racing(**wrong)  # type: ignore[arg-type]
