@@ -33,7 +33,7 @@ from headrace.core.clock import DAY
 from headrace.core.fingerprint import fingerprint
 from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
-from tests.monitor.still_world import features, lived, planted, timed, window
+from tests.monitor.no_drift_world import features, lived, planted, timed, window
 
 COMMAND = "make bench-drift"
 SIZES = (100, 1_000, 10_000)
@@ -138,7 +138,7 @@ def share(found: Iterable[bool]) -> float:
     return 100 * float(np.mean(list(found)))
 
 
-def still_worlds(run: Run, checks: int, command: str) -> list[Row]:
+def no_drift_worlds(run: Run, checks: int, command: str) -> list[Row]:
     rows = []
     for kind, (numeric, categorical) in {"numeric": (COLUMNS, 0), "categorical": (0, COLUMNS)}.items():
         for size in SIZES:
@@ -283,7 +283,7 @@ def rates(rows: Callable[[Run, int, str], list[Row]], checks: int, command: str)
 
 def _code() -> str:
     """Of all that a check depends on."""
-    rooms = ("headrace.monitor", "headrace.evaluate", "tests.monitor.still_world")
+    rooms = ("headrace.monitor", "headrace.evaluate", "tests.monitor.no_drift_world")
     modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(rooms)]
     sizes = (REFERENCE_ROWS, UNSEEN_ROWS, DAYS, UNSEEN_DAYS, MEMORY, PEER_CHECKS)
     sources = [inspect.getsource(module) for module in modules]

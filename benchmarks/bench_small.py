@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from benchmarks.results import Goal, Row, publish, show
 from benchmarks.small_tables import TABLES, SmallTable
-from headrace.evaluate.choice import Choice, Judged, choose
+from headrace.evaluate.choice import Choice, FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.splits import Fold, taught_before, time_folds, time_windows
+from headrace.evaluate.splits import Fold, known_before_rows, time_folds, time_windows
 from headrace.models.design import Design, Encoder
 from headrace.models.families import FAMILIES, split_config, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
@@ -84,7 +84,7 @@ def case_of(table: SmallTable, seed: int) -> Case:
     rows = table.read()
     end = int(ENDS[seed % len(ENDS)] * len(rows.label))
     now = int(rows.cutoffs_us[end])
-    history = taught_before(rows.cutoffs_us, rows.known_us, now)
+    history = known_before_rows(rows.cutoffs_us, rows.known_us, now)
     later = np.flatnonzero(rows.cutoffs_us >= now)[: int(JUDGING * len(rows.label))]
     cutoffs, known, label = rows.cutoffs_us[history], rows.known_us[history], rows.label[history]
     windows = time_windows(cutoffs, known, now)
@@ -150,7 +150,7 @@ def new_rule(case: Case, folder: Path) -> tuple[RecipeResult, RecipeResult, Choi
         return found, found, None
     default = fit_rounds(fallback.config, case.design, case.label, case.folds, **options)
     judged = [
-        Judged(label=case.label[rows], found=one, fallback=two, cutoffs_us=case.cutoffs[rows])
+        FoldPredictions(label=case.label[rows], candidate=one, fallback=two, cutoffs_us=case.cutoffs[rows])
         for (_, rows), one, two in zip(case.folds, found.predicted, default.predicted, strict=True)
     ]
     return found, default, choose(METRICS[case.table.metric], judged, seed=case.seed)
@@ -180,7 +180,7 @@ def played(table: SmallTable, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         old = old_rule(case, Path(folder))
         found, default, choice = new_rule(case, Path(folder))
-    chosen = choice is None or choice.found
+    chosen = choice is None or choice.candidate_better
     champion = (found if chosen else default).recipe
     losses = {OLD: judged(old), FOUND: judged(found.recipe), DEFAULT: judged(default.recipe)}
     losses[NEW] = losses[FOUND] if chosen else losses[DEFAULT]

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from headrace.app.context import wall_us
 from headrace.core.settings import Settings, settings
 from headrace.flows.blocks import addresses_in
-from headrace.monitor.alerts.delivery import Delivered, deliver
+from headrace.monitor.alerts.delivery import DeliveryRound, deliver
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 
@@ -26,7 +26,7 @@ def send_alerts(context: Context) -> None:
     """Deliver what waits. A receiver that fails is tried again later."""
 
     @task(name="alerts", cache_policy=NO_CACHE, persist_result=False)
-    def send() -> Delivered:
+    def send() -> DeliveryRound:
         return deliver(Outbox(context.root, context.problem.name), receivers(settings()), now_us=wall_us())
 
     done = send()

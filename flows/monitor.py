@@ -46,7 +46,7 @@ def monitor(problem: str = "flights") -> str:
         return monitor_window(context, now_us=wall_us(), links=links)
 
     report = look()
-    if report.owed:
+    if report.open_retrains:
         emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of(report.problem)}, payload=report.event)
     send_alerts(context)
     task(name="draw", cache_policy=NO_CACHE, persist_result=False)(lambda: draw(context, report))()
@@ -60,9 +60,9 @@ def monitor(problem: str = "flights") -> str:
 def reconcile(problem: str = "flights") -> list[str]:
     """Start the retrains that are owed and that nobody is at, and send the alerts that are due. Returns the ids."""
     context = context_of(problem, None)
-    owed = [entry.decision.id for entry in Outbox(context.root, context.problem.name).owed(wall_us())]
-    for decision in owed:
+    open_retrains = [entry.decision.id for entry in Outbox(context.root, context.problem.name).open_retrains(wall_us())]
+    for decision in open_retrains:
         run_deployment(retrain_name(context.problem.name), parameters={"decision": decision}, timeout=0)
     send_alerts(context)
-    log.info("%d retrains were owed", len(owed))
-    return owed
+    log.info("%d retrains were owed", len(open_retrains))
+    return open_retrains

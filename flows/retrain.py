@@ -24,8 +24,8 @@ def retrain(problem: str = "flights", decision: str = "", reselect: bool = False
     chooses features and family anew instead of keeping the champion's.
     """
     context = context_of(problem, None)
-    by_hand = "asked for by hand"
-    wanted = decision or retraining.ask_by_hand(context, by_hand, now_us=wall_us(), reselect=reselect).id
+    manual_retrain = "asked for by hand"
+    wanted = decision or retraining.ask_by_hand(context, manual_retrain, now_us=wall_us(), reselect=reselect).id
     report = retraining.retrain(context, wanted, holder=str(flow_run.id), now_us=wall_us, walk=run_as_tasks)
     send_alerts(context)
     publish(report.artifacts())

@@ -52,15 +52,15 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_retrain_is_finished_once(stage: str, copy_of: Callable[[], Shop]) -> None:
     shop = copy_of()
-    (owed,) = Outbox(shop.home, "shop").owed(wall_us())
+    (open_retrains,) = Outbox(shop.home, "shop").open_retrains(wall_us())
     command = ("-m", "headrace.cli", "retrain", str(shop.path), "--home", str(shop.home))
     assert killed_at(begun(stage), shop.home, command)
-    undone(shop, owed)
+    undone(shop, open_retrains)
     # as the command has it: the search is the same one; by this clock, years later, the killed one's lease is over
     same = shop.run(trials=None, workers=settings().workers).context
-    report = retrain(same, owed.decision.id, holder="the next", now_us=wall_us)
+    report = retrain(same, open_retrains.decision.id, holder="the next", now_us=wall_us)
     assert (report.outcome, report.version) == ("promoted", "2")
-    done_once(shop, owed)
+    done_once(shop, open_retrains)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -68,33 +68,33 @@ def test_a_killed_flow_is_finished_once_by_another(
     stage: str, copy_of: Callable[[], Shop], prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = copy_of()
-    (owed,) = Outbox(shop.home, "shop").owed(wall_us())
+    (open_retrains,) = Outbox(shop.home, "shop").open_retrains(wall_us())
     monkeypatch.setenv("HEADRACE_HOME", str(shop.home))
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)
     monkeypatch.setattr(module, "wall_us", wall_us)
-    flow = ("-c", FLOW, str(shop.path), owed.decision.id)
+    flow = ("-c", FLOW, str(shop.path), open_retrains.decision.id)
     assert killed_at(begun(stage), shop.home, flow, folder=ROOT)
-    undone(shop, owed)
+    undone(shop, open_retrains)
     settings.cache_clear()
     try:
         with temporary_settings({PREFECT_API_URL: prefect_api}):
-            assert module.retrain(problem=str(shop.path), decision=owed.decision.id) == "promoted"
+            assert module.retrain(problem=str(shop.path), decision=open_retrains.decision.id) == "promoted"
     finally:
         settings.cache_clear()
-    done_once(shop, owed)
+    done_once(shop, open_retrains)
 
 
-def undone(shop: Shop, owed: Entry) -> None:
+def undone(shop: Shop, open_retrains: Entry) -> None:
     """It was begun, and no more."""
-    found = Outbox(shop.home, "shop").get(owed.decision.id)
+    found = Outbox(shop.home, "shop").get(open_retrains.decision.id)
     assert (found.attempts, found.outcome) == (1, None)
 
 
-def done_once(shop: Shop, owed: Entry) -> None:
+def done_once(shop: Shop, open_retrains: Entry) -> None:
     """One new version, one change of champion, and nothing that is owed or half written."""
     outbox = Outbox(shop.home, "shop")
-    assert outbox.get(owed.decision.id).outcome == "promoted"
-    assert not outbox.owed(wall_us())
+    assert outbox.get(open_retrains.decision.id).outcome == "promoted"
+    assert not outbox.open_retrains(wall_us())
     assert shop.versions() == ["1", "2"]
     assert [record.version for record in Ledger(shop.home, "shop").history()] == ["1", "2"]
     assert list(shop.home.rglob(".*.tmp")) == []

@@ -28,8 +28,8 @@ PLACE_S = 480.0
 def test_a_retrain_killed_with_all_of_prefect_is_ended_by_reconcile(copy_of: Callable[[], Shop]) -> None:
     shop = copy_of()
     outbox = Outbox(shop.home, "shop")
-    (owed,) = outbox.owed(wall_us())
-    identity = owed.decision.id
+    (open_retrains,) = outbox.open_retrains(wall_us())
+    identity = open_retrains.decision.id
     with installed(shop.home, [shop.path]) as everything:
         payload = {"decision": identity}
         everything.emit(RETRAIN_EVENT, resource_of("shop"), payload)

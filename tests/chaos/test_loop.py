@@ -107,7 +107,7 @@ def test_an_event_that_was_lost_is_made_up_for(installation: Installation) -> No
     assert installation.champion("late") == "2"
     installation.start("late-reconcile")
     assert len(installation.runs("late-retrain")) == 1
-    assert not outbox.owed(wall_us())
+    assert not outbox.open_retrains(wall_us())
 
 
 def test_a_challenger_that_is_worse_is_refused_and_a_person_is_asked(installation: Installation) -> None:

@@ -16,7 +16,7 @@ from headrace.flows import alerts as module
 from headrace.flows.alerts import receivers, send_alerts
 from headrace.flows.blocks import addresses_in
 from headrace.flows.demo.receiver import receiving
-from headrace.monitor.alerts.delivery import queue, queued
+from headrace.monitor.alerts.delivery import enqueue, queued_alerts
 from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
@@ -62,13 +62,13 @@ def test_without_a_block_nobody_is_told(prefect_server: Settings) -> None:
 def test_a_flow_tells_whom_the_block_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = Context(problem=problem("orders"), reference="orders", root=tmp_path, tracking_uri="")
     outbox = Outbox(tmp_path, "orders")
-    queue(outbox, Alert(id="1", decision_id="d", title="orders: look at this", body="auc is worse"), now_us=0)
+    enqueue(outbox, Alert(id="1", decision_id="d", title="orders: look at this", body="auc is worse"), now_us=0)
     monkeypatch.setattr(module, "settings", lambda: Settings(alert_url=None, alert_block=f"secret/{name}"))
     tell = flow(name="tell", persist_result=False)(lambda: send_alerts(context))
     tell()
-    assert [one.state for one in queued(outbox)] == ["waiting"]
+    assert [one.state for one in queued_alerts(outbox)] == ["waiting"]
     with receiving() as receiver:
         save(Secret(value=receiver.url), name)
         tell()
     assert receiver.titles() == ["orders: look at this"]
-    assert [one.state for one in queued(outbox)] == ["delivered"]
+    assert [one.state for one in queued_alerts(outbox)] == ["delivered"]

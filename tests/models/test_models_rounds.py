@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.evaluate.splits import taught_before, time_folds, time_windows
+from headrace.evaluate.splits import known_before_rows, time_folds, time_windows
 from headrace.models.callback import NoCallback
 from headrace.models.families import FAMILIES, warm_start
 from headrace.models.recipe import fit_rounds
@@ -141,7 +141,7 @@ def test_a_small_problem_is_not_given_a_handful_of_rounds() -> None:
     label = examples.number(table) + 6 * np.random.default_rng(4).normal(size=1500)
     cutoffs = np.linspace(0, 1500, 1500).astype(np.int64) * 86_400_000_000
     known, end = cutoffs + 86_400_000_000, int(cutoffs[1200])
-    history = taught_before(cutoffs, known, end)
+    history = known_before_rows(cutoffs, known, end)
     windows = time_windows(cutoffs[history], known[history], end)
     folds = time_folds(cutoffs[history], known[history], windows)
     assert len(folds) == 4

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS, DriftTest
+from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTest
 from headrace.monitor.drift_tests.samples import Pair
 from headrace.testing.drift_tests import DriftTestConformance
 
@@ -81,5 +81,5 @@ def test_missing_share_is_fishers_exact_test() -> None:
 
 
 def test_the_deciding_tests_are_in_the_catalogue() -> None:
-    for kind, names in DECIDING.items():
+    for kind, names in DEFAULT_TESTS.items():
         assert all(kind in TESTS[name].kinds for name in names)

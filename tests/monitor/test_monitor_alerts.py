@@ -14,9 +14,9 @@ from filelock import FileLock
 
 from headrace.core.clock import DAY, HOUR, MINUTE
 from headrace.core.errors import DeclarationError
-from headrace.monitor.alerts.delivery import Delivered, check_addresses, deliver, queued
+from headrace.monitor.alerts.delivery import DeliveryRound, check_addresses, deliver, queued_alerts
 from headrace.monitor.outbox.announce import announce, conclude
-from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Decision, Finding, Window
 from headrace.monitor.policy.policy import decide
@@ -93,7 +93,7 @@ def retrain(day: int = 7) -> Decision:
 
 
 def test_the_message_says_what_drifted_how_much_what_it_cost_and_where_to_look() -> None:
-    alert = of_decision(retrain(), {"Report": "http://127.0.0.1:8000/projects/1"})
+    alert = decision_alert(retrain(), {"Report": "http://127.0.0.1:8000/projects/1"})
     assert alert is not None
     assert alert.title == "Headrace flights: retraining"
     lines = alert.body.splitlines()
@@ -107,7 +107,7 @@ def test_the_message_says_what_drifted_how_much_what_it_cost_and_where_to_look()
     assert lines[7] == "- dep_delay: psi 0.5, 5.0 times what matters, 31.0% of the model's importance, new categories"
     assert "- and 4 more" in lines
     assert "Report: http://127.0.0.1:8000/projects/1" in lines
-    assert of_decision(decide(Window(problem="flights", start_us=0, end_us=1, champion="1"))) is None
+    assert decision_alert(decide(Window(problem="flights", start_us=0, end_us=1, champion="1"))) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_message_says_what_drifted_how_much_what_it_cost_and_where_to_look()
     ],
 )
 def test_each_outcome_has_a_message(outcome: Any, level: str, title: str) -> None:
-    alert = of_outcome(retrain(), outcome, "auc -0.004 (-0.006 to -0.002)", version="4", at_us=9 * DAY)
+    alert = outcome_alert(retrain(), outcome, "auc -0.004 (-0.006 to -0.002)", version="4", at_us=9 * DAY)
     assert (alert.title, alert.level) == (title, level)
     assert alert.body.startswith("auc -0.004 (-0.006 to -0.002).\n")
 
@@ -129,14 +129,14 @@ def test_a_webhook_gets_it_once(outbox: Outbox, receiver: Receiver) -> None:
     announce(outbox, retrain(), now_us=0, links={"Report": "http://x"})
     announce(outbox, retrain(), now_us=5)
     url = f"json://{receiver.address}/hook"
-    assert deliver(outbox, [url], now_us=1) == Delivered(sent=(f"{retrain().id}:retrain",))
-    assert deliver(outbox, [url], now_us=2, at_once=True) == Delivered()
+    assert deliver(outbox, [url], now_us=1) == DeliveryRound(sent=(f"{retrain().id}:retrain",))
+    assert deliver(outbox, [url], now_us=2, at_once=True) == DeliveryRound()
     ((path, body),) = receiver.received
     assert path == "/hook"
     assert body["title"] == "Headrace flights: retraining"
     assert "dep_delay: psi 0.5" in body["message"]
     assert "Report: http://x" in body["message"]
-    assert [message.state for message in queued(outbox)] == ["delivered"]
+    assert [message.state for message in queued_alerts(outbox)] == ["delivered"]
 
 
 def test_slack_and_a_slack_style_webhook(outbox: Outbox, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,9 +160,9 @@ def test_a_lost_delivery_is_tried_again_later_and_later(outbox: Outbox, receiver
     receiver.status = 500
     ((alert_id, error),) = deliver(outbox, [url], now_us=0).failed
     assert "500" in error
-    assert deliver(outbox, [url], now_us=MINUTE - 1) == Delivered(waiting=1)
+    assert deliver(outbox, [url], now_us=MINUTE - 1) == DeliveryRound(waiting=1)
     assert len(deliver(outbox, [url], now_us=MINUTE).failed) == 1
-    (message,) = queued(outbox)
+    (message,) = queued_alerts(outbox)
     assert (message.attempts, message.next_us, message.state) == (2, 3 * MINUTE, "failed, will be tried again")
     receiver.status = 200
     assert deliver(outbox, [url], now_us=2 * MINUTE, at_once=True).sent == (alert_id,)
@@ -187,7 +187,7 @@ def test_pauses_are_at_most_six_hours(outbox: Outbox) -> None:
     announce(outbox, retrain(), now_us=0)
     for _ in range(12):
         deliver(outbox, ["json://127.0.0.1:9/nobody"], now_us=0, at_once=True)
-    (message,) = queued(outbox)
+    (message,) = queued_alerts(outbox)
     assert (message.attempts, message.next_us) == (12, 6 * HOUR)
     assert message.last_error
 
@@ -211,14 +211,14 @@ def test_redirects_are_not_followed(outbox: Outbox, receiver: Receiver) -> None:
 
 def test_without_an_address_everything_waits(outbox: Outbox) -> None:
     announce(outbox, retrain(), now_us=0)
-    assert deliver(outbox, [], now_us=0) == Delivered(waiting=1)
-    assert [message.state for message in queued(outbox)] == ["waiting"]
+    assert deliver(outbox, [], now_us=0) == DeliveryRound(waiting=1)
+    assert [message.state for message in queued_alerts(outbox)] == ["waiting"]
 
 
 def test_one_process_delivers_at_a_time(outbox: Outbox, receiver: Receiver) -> None:
     announce(outbox, retrain(), now_us=0)
     with FileLock(outbox.path.with_suffix(".deliver.lock")):
-        assert deliver(outbox, [f"json://{receiver.address}/hook"], now_us=0) == Delivered()
+        assert deliver(outbox, [f"json://{receiver.address}/hook"], now_us=0) == DeliveryRound()
     assert receiver.received == []
 
 

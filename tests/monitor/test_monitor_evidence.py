@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from headrace.models.bundle import LABEL, PREDICTION
-from headrace.monitor.drift_tests.calibration import adjusted
+from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.evidence.columns import column_evidence
 from headrace.monitor.evidence.window import WindowEvidence, persistence, window_evidence
-from tests.monitor.still_world import features, planted, window
+from tests.monitor.no_drift_world import features, planted, window
 
 KINDS = features(6, 4)
 RNG = np.random.default_rng(11)
@@ -30,7 +30,7 @@ def _with(table: pa.Table, name: str, values: Any) -> pa.Table:
 
 
 @pytest.mark.parametrize(("rows", "checks"), [(100, 60), (1_000, 40), (10_000, 8)])
-def test_a_still_world_raises_nothing(rows: int, checks: int) -> None:
+def test_a_no_drift_world_raises_nothing(rows: int, checks: int) -> None:
     """The fast part of `make bench-drift`, which makes 1,000 checks of each and counts exactly."""
     rng = np.random.default_rng(rows)
     alarms = [
@@ -171,6 +171,6 @@ def test_false_discovery_control_by_hand() -> None:
     # Benjamini and Hochberg's own example (1995, section 3.2): four of fifteen at .05.
     small = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344]
     values = [*small, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0]
-    assert adjusted(np.array(values), 0.05) == pytest.approx(0.05 * 4 / 15)
-    assert adjusted(np.array([0.9, 0.8]), 0.05) == -1
-    assert adjusted(np.array([]), 0.05) == -1
+    assert benjamini_hochberg_threshold(np.array(values), 0.05) == pytest.approx(0.05 * 4 / 15)
+    assert benjamini_hochberg_threshold(np.array([0.9, 0.8]), 0.05) == -1
+    assert benjamini_hochberg_threshold(np.array([]), 0.05) == -1

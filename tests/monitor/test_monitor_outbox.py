@@ -12,11 +12,11 @@ import pytest
 
 from headrace.core.clock import DAY, SECOND
 from headrace.core.errors import ConflictError, NotFoundError
-from headrace.monitor.alerts.delivery import queued
-from headrace.monitor.outbox.lease import held
-from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.alerts.delivery import queued_alerts
+from headrace.monitor.outbox.lease import renewed
+from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import MAX_ATTEMPTS, Claim, Outbox
-from headrace.monitor.policy.decision import Decision, Finding, Past, Window
+from headrace.monitor.policy.decision import Decision, Finding, PastDecision, Window
 from headrace.monitor.policy.policy import decide, escalation
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
@@ -42,8 +42,8 @@ def claimed(outbox: Outbox, decision: Decision, holder: str = "a", now_us: int =
 
 def test_reading_an_empty_outbox_makes_no_file(outbox: Outbox) -> None:
     assert outbox.history() == ()
-    assert outbox.owed(0) == ()
-    assert queued(outbox) == ()
+    assert outbox.open_retrains(0) == ()
+    assert queued_alerts(outbox) == ()
     assert not outbox.path.exists()
     with pytest.raises(NotFoundError, match="no decision 'x'"):
         outbox.get("x")
@@ -51,41 +51,41 @@ def test_reading_an_empty_outbox_makes_no_file(outbox: Outbox) -> None:
 
 def test_a_decision_is_put_once_and_the_first_one_stands(outbox: Outbox) -> None:
     decision = retrain()
-    first = outbox.put(decision, now_us=1, alert=of_decision(decision))
+    first = outbox.add(decision, now_us=1, alert=decision_alert(decision))
     other = Decision(**{**decision.__dict__, "reason": "looked at again, later"})
-    assert outbox.put(other, now_us=2, alert=of_decision(other)) == first
+    assert outbox.add(other, now_us=2, alert=decision_alert(other)) == first
     assert [entry.decision for entry in outbox.history()] == [decision]
-    assert [message.alert.id for message in queued(outbox)] == [f"{decision.id}:retrain"]
+    assert [message.alert.id for message in queued_alerts(outbox)] == [f"{decision.id}:retrain"]
 
 
 def test_only_one_is_at_it_and_what_is_finished_stays(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
-    assert [entry.decision.id for entry in outbox.owed(0)] == [decision.id]
+    outbox.add(decision, now_us=0)
+    assert [entry.decision.id for entry in outbox.open_retrains(0)] == [decision.id]
     claim = claimed(outbox, decision)
     assert outbox.claim(decision.id, "b", now_us=99) is None
-    assert outbox.owed(99) == ()
+    assert outbox.open_retrains(99) == ()
     entry = outbox.finish(claim, "promoted", "better", now_us=50, version="2")
     assert (entry.outcome, entry.version, entry.finished_us) == ("promoted", "2", 50)
     assert outbox.finish(claim, "failed", "asked again", now_us=60) == entry
     assert outbox.claim(decision.id, "b", now_us=1000) is None
-    assert outbox.owed(1000) == ()
+    assert outbox.open_retrains(1000) == ()
 
 
 def test_alerts_and_nothings_are_never_owed_or_claimed(outbox: Outbox) -> None:
     quiet = decide(Window(problem="flights", start_us=0, end_us=1, champion="1"))
-    outbox.put(quiet, now_us=0, alert=of_decision(quiet))
+    outbox.add(quiet, now_us=0, alert=decision_alert(quiet))
     assert quiet.kind == "nothing"
-    assert outbox.owed(1) == ()
+    assert outbox.open_retrains(1) == ()
     assert outbox.claim(quiet.id, "a", now_us=0) is None
-    assert queued(outbox) == ()
+    assert queued_alerts(outbox) == ()
 
 
 def test_a_killed_holder_loses_its_claim_and_may_not_finish_what_another_does(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     killed = claimed(outbox, decision)
-    assert [entry.attempts for entry in outbox.owed(100)] == [1]
+    assert [entry.attempts for entry in outbox.open_retrains(100)] == [1]
     second = claimed(outbox, decision, "b", now_us=100)
     with pytest.raises(ConflictError, match=r"this claim was lost.*claimed by b"):
         outbox.finish(killed, "promoted", "too late", now_us=101)
@@ -98,7 +98,7 @@ def test_a_killed_holder_loses_its_claim_and_may_not_finish_what_another_does(ou
 
 def test_a_lease_that_ran_out_is_ours_while_nobody_took_it(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     claim = claimed(outbox, decision)
     assert outbox.renew(claim, now_us=500, lease_us=100).until_us == 600
     assert outbox.claim(decision.id, "b", now_us=599) is None
@@ -107,7 +107,7 @@ def test_a_lease_that_ran_out_is_ours_while_nobody_took_it(outbox: Outbox) -> No
 
 def test_the_same_holder_takes_its_own_claim_again(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     first, again = claimed(outbox, decision), claimed(outbox, decision)
     assert (first.token, again.token) == (1, 2)
     with pytest.raises(ConflictError):
@@ -116,15 +116,15 @@ def test_the_same_holder_takes_its_own_claim_again(outbox: Outbox) -> None:
 
 def test_a_claim_given_back_is_owed_at_once_with_its_error(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     outbox.release(claimed(outbox, decision), "MLflow was away", now_us=10)
-    (entry,) = outbox.owed(10)
+    (entry,) = outbox.open_retrains(10)
     assert entry.last_error == "MLflow was away"
 
 
 def test_what_never_finishes_is_given_up(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     for attempt in range(MAX_ATTEMPTS):
         claimed(outbox, decision, now_us=attempt * 100)
     assert outbox.claim(decision.id, "a", now_us=10_000) is None
@@ -135,23 +135,25 @@ def test_what_never_finishes_is_given_up(outbox: Outbox) -> None:
 def test_an_outcome_its_message_and_an_escalation_are_one_step(outbox: Outbox) -> None:
     decisions = [retrain(7), retrain(21)]
     for decision in decisions:
-        outbox.put(decision, now_us=0)
+        outbox.add(decision, now_us=0)
     outbox.finish(claimed(outbox, decisions[0]), "refused", "worse by 0.01", now_us=1)
     claim = claimed(outbox, decisions[1])
     before = [entry for entry in outbox.history() if entry.decision.id != decisions[1].id]
-    told = escalation(decisions[1], [*before, Past(decision=decisions[1], outcome="refused", outcome_reason="worse")])
+    told = escalation(
+        decisions[1], [*before, PastDecision(decision=decisions[1], outcome="refused", outcome_reason="worse")]
+    )
     assert told is not None
-    message, alarm = of_outcome(decisions[1], "refused", "worse by 0.02", at_us=1), of_decision(told)
+    message, alarm = outcome_alert(decisions[1], "refused", "worse by 0.02", at_us=1), decision_alert(told)
     assert alarm is not None
     outbox.finish(claim, "refused", "worse by 0.02", now_us=2, alerts=(message, alarm), then=told)
-    assert [one.alert.level for one in queued(outbox)] == ["warning", "failure"]
+    assert [one.alert.level for one in queued_alerts(outbox)] == ["warning", "failure"]
     assert [entry.decision.escalated for entry in outbox.history()].count(True) == 1
     assert [entry.decision.kind for entry in outbox.history()].count("alert") == 1
 
 
 def test_the_heartbeat_keeps_a_short_lease(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     clock = iter(range(1000, 10**9, 1000))
     beaten = threading.Event()
 
@@ -163,7 +165,7 @@ def test_the_heartbeat_keeps_a_short_lease(outbox: Outbox) -> None:
 
     claim = outbox.claim(decision.id, "a", now_us=0, lease_us=SECOND // 50)
     assert claim is not None
-    with held(outbox, claim, now_us, lease_us=SECOND // 50):
+    with renewed(outbox, claim, now_us, lease_us=SECOND // 50):
         assert beaten.wait(30)
     until_us = outbox.get(decision.id).until_us
     assert until_us is not None
@@ -186,7 +188,7 @@ print(json.dumps(claim is not None), flush=True)
 
 def test_ten_events_in_ten_processes_make_one_retrain(tmp_path: Path) -> None:
     decision = retrain()
-    Outbox(tmp_path, "flights").put(decision, now_us=0)
+    Outbox(tmp_path, "flights").add(decision, now_us=0)
     started = [
         subprocess.Popen(
             [sys.executable, "-c", _EVENT, str(tmp_path), decision.id, f"run-{number}"],
@@ -208,29 +210,29 @@ def test_ten_events_in_ten_processes_make_one_retrain(tmp_path: Path) -> None:
 def test_racing_threads_put_one_decision_into_an_outbox_that_is_not_there_yet(outbox: Outbox) -> None:
     barrier, decision, entries = threading.Barrier(8), retrain(), []
 
-    def put(number: int) -> None:
+    def add(number: int) -> None:
         barrier.wait()
-        entries.append(outbox.put(decision, now_us=number, alert=of_decision(decision)))
+        entries.append(outbox.add(decision, now_us=number, alert=decision_alert(decision)))
 
-    threads = [threading.Thread(target=put, args=(number,)) for number in range(8)]
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len(entries) == 8
     assert len({entry.put_us for entry in entries}) == 1
-    assert len(queued(outbox)) == 1
+    assert len(queued_alerts(outbox)) == 1
 
 
 def test_a_lease_of_before_the_wall_clock_was_set_back_holds_nobody_up(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     ahead = 365 * DAY
     lost = outbox.claim(decision.id, "killed", now_us=ahead)
     assert lost is not None
-    assert not outbox.owed(ahead)
-    assert not outbox.owed(ahead - 30 * SECOND)  # a clock that is corrected by seconds ends no lease
-    assert [entry.decision.id for entry in outbox.owed(0)] == [decision.id]
+    assert not outbox.open_retrains(ahead)
+    assert not outbox.open_retrains(ahead - 30 * SECOND)  # a clock that is corrected by seconds ends no lease
+    assert [entry.decision.id for entry in outbox.open_retrains(0)] == [decision.id]
     claim = outbox.claim(decision.id, "b", now_us=0)
     assert claim is not None
     with pytest.raises(ConflictError):  # should it live after all
@@ -240,10 +242,10 @@ def test_a_lease_of_before_the_wall_clock_was_set_back_holds_nobody_up(outbox: O
 
 def test_beats_end_quietly_where_the_outbox_is_lost(outbox: Outbox) -> None:
     decision = retrain()
-    outbox.put(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     claim = outbox.claim(decision.id, "a", now_us=0, lease_us=SECOND // 50)
     assert claim is not None
-    with held(outbox, claim, lambda: 0, lease_us=SECOND // 50):
+    with renewed(outbox, claim, lambda: 0, lease_us=SECOND // 50):
         (beats,) = [thread for thread in threading.enumerate() if thread.name == f"lease-{decision.id}"]
         outbox.path.write_bytes(b"{}")
         beats.join(timeout=60)  # an error in a thread is a warning, and warnings are errors

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
-from headrace.monitor.policy.decision import Decision, Finding, Outcome, Past, Window
-from headrace.monitor.policy.policy import by_hand, decide, escalation, ranked
+from headrace.monitor.policy.decision import Decision, Finding, Outcome, PastDecision, Window
+from headrace.monitor.policy.policy import decide, escalation, manual_retrain, ranked
 from headrace.schema import Policy
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
@@ -32,8 +32,8 @@ def window(day: int, *findings: Finding, champion: str | None = "1", **facts: ob
     )
 
 
-def past(decision: Decision, outcome: Outcome | None = None, reason: str = "") -> Past:
-    return Past(decision=decision, outcome=outcome, outcome_reason=reason)
+def past(decision: Decision, outcome: Outcome | None = None, reason: str = "") -> PastDecision:
+    return PastDecision(decision=decision, outcome=outcome, outcome_reason=reason)
 
 
 def test_no_drift_is_nothing_and_says_what_was_looked_at() -> None:
@@ -181,13 +181,17 @@ def test_a_promotion_ends_the_row_of_refusals() -> None:
 def test_ids_are_the_windows_and_the_champions() -> None:
     one = decide(window(7, AUC))
     assert one.id == decide(window(7), policy=Policy(k=1, n=1)).id
-    others = {decide(window(8)).id, decide(window(7, champion="2")).id, by_hand("flights", "1", 7 * DAY, "asked").id}
+    others = {
+        decide(window(8)).id,
+        decide(window(7, champion="2")).id,
+        manual_retrain("flights", "1", 7 * DAY, "asked").id,
+    }
     assert len({one.id, *others}) == 4
     assert decide(window(7, AUC), [past(one)]) == one, "the window's own decision is no history of it"
 
 
 def test_a_retrain_by_hand_counts_for_the_cooldown_not_for_persistence() -> None:
-    asked = by_hand("flights", "1", 8 * DAY, "asked by hand")
+    asked = manual_retrain("flights", "1", 8 * DAY, "asked by hand")
     assert asked.kind == "retrain"
     first = decide(window(7, SLOW, *MORE))
     again = decide(window(9, SLOW, *MORE), [past(first), past(asked, "promoted")], Policy(k=2, n=2))

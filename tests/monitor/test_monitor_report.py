@@ -151,7 +151,7 @@ def test_drawn_again_it_replaces_itself_and_leaves_nothing_behind(home: Path, pa
 
 
 def test_only_the_last_reports_of_a_problem_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "KEPT", 2)
+    monkeypatch.setattr(report, "MAX_REPORTS", 2)
     another = tmp_path / "reports" / "houses" / "old.html"
     another.parent.mkdir(parents=True)
     another.touch()

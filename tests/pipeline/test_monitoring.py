@@ -31,14 +31,14 @@ from tests.pipeline.turned import context_of, look, wall_us
 def test_a_world_that_turned_is_found_and_a_retrain_is_owed(turned: Shop) -> None:
     report = look(context_of(turned))
     decision = report.decision
-    assert (decision.kind, report.owed) == ("retrain", True)
+    assert (decision.kind, report.open_retrains) == ("retrain", True)
     assert {"amount", "auc"} <= {finding.name for finding in decision.drifted}
     assert decision.costs["auc"] > 0.3
     assert decision.champion == "1"
     assert decision.end_us - decision.start_us == 7 * DAY
     assert decision.mature > 50
-    (owed,) = Outbox(turned.home, "shop").owed(wall_us())
-    assert owed.decision == decision
+    (open_retrains,) = Outbox(turned.home, "shop").open_retrains(wall_us())
+    assert open_retrains.decision == decision
 
 
 def test_a_window_is_decided_once(turned: Shop) -> None:
@@ -136,7 +136,7 @@ def test_calendar_features_are_no_evidence(turned: Shop) -> None:
 def test_no_champion_is_said(tmp_path: Path, turned: Shop) -> None:
     fresh = Shop(path=turned.path, home=tmp_path / "fresh")
     report = look(context_of(fresh))
-    assert (report.decision.kind, report.owed) == ("nothing", False)
+    assert (report.decision.kind, report.open_retrains) == ("nothing", False)
     assert "no champion" in report.decision.reason
     assert not Outbox(fresh.home, "shop").history()
 
@@ -183,7 +183,7 @@ def test_a_lost_reference_is_told_to_people(turned: Shop, monkeypatch: pytest.Mo
     report = look(context_of(turned))
     assert report.decision.kind == "alert"
     assert "no reference" in report.decision.reason
-    assert not report.owed
+    assert not report.open_retrains
 
 
 def test_a_gone_column_is_a_fault_and_no_reason_to_retrain(turned: Shop) -> None:
@@ -203,4 +203,4 @@ def test_only_the_champions_own_predictions_count(turned: Shop) -> None:
     ledger.promote("9", "1", "by a test", {}, clock, force=True)
     report = look(context_of(turned))
     assert report.decision.champion == "9"
-    assert not report.owed
+    assert not report.open_retrains

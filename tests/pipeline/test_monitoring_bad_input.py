@@ -14,7 +14,7 @@ import pytest
 from headrace.core.errors import NotFoundError
 from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
-from headrace.monitor.outbox.message import of_decision
+from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.report import page as pages
 from headrace.pipeline.operations import window
 from headrace.pipeline.operations.monitoring import draw
@@ -107,7 +107,7 @@ BAD = {
 class _Drawn:
     """Stands for Evidently's part of a page."""
 
-    def add_to(self, *_: Any) -> None: ...
+    def add_to_workspace(self, *_: Any) -> None: ...
 
     def html(self) -> bytes:
         return b"<html></html>"
@@ -117,13 +117,13 @@ class _Drawn:
 def test_bad_input_is_a_clear_outcome_to_the_end(case: str, turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = BAD[case]
     bad.spoil(turned, monkeypatch)
-    monkeypatch.setattr(pages, "draw", lambda *args, **options: _Drawn())
+    monkeypatch.setattr(pages, "render_report", lambda *args, **options: _Drawn())
     context = context_of(turned)
     report = look(context)
     decision = report.decision
     assert decision.kind == bad.kind, decision.reason
     assert bad.told in "; ".join([decision.reason, *report.notes])
     assert [finding.name for finding in decision.drifted if finding.broken] == ([bad.broken] if bad.broken else [])
-    assert (of_decision(decision) is None) == (bad.kind == "nothing")
+    assert (decision_alert(decision) is None) == (bad.kind == "nothing")
     draw(context, report)
     json.dumps([artifact.data for artifact in report.artifacts()])

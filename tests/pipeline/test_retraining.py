@@ -14,7 +14,7 @@ from headrace.core.files import read_json
 from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake
-from headrace.monitor.alerts.delivery import queued
+from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.operations.retraining import RetrainReport, ask_by_hand, retrain, walk_stages
@@ -33,7 +33,7 @@ def done(shop: Shop, decision: str, holder: str = "a test") -> RetrainReport:
 
 
 def titles(shop: Shop) -> list[str]:
-    return [message.alert.title for message in queued(Outbox(shop.home, "shop"))]
+    return [message.alert.title for message in queued_alerts(Outbox(shop.home, "shop"))]
 
 
 def test_the_stages_are_those_of_the_main_job_without_its_replay() -> None:
@@ -65,7 +65,7 @@ def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: 
     assert len({(one.family, one.service) for one in bundles}) == 1
     assert turned.versions() == ["1", "2"]
     assert not online_is_empty(turned.home, context_of(turned).problem)  # what it reads is there
-    assert not Outbox(turned.home, "shop").owed(wall_us())
+    assert not Outbox(turned.home, "shop").open_retrains(wall_us())
     assert titles(turned)[-2:] == ["Headrace shop: retraining", "Headrace shop: version 2 is champion"]
     live(context_of(turned), 1)
     assert look(context_of(turned)).decision.champion == "2"
@@ -156,8 +156,8 @@ def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop)
 
     with pytest.raises(UnavailableError):
         retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, walk=breaks)
-    (owed,) = Outbox(turned.home, "shop").owed(wall_us())
-    assert owed.last_error == "UnavailableError: MLflow went away."
+    (open_retrains,) = Outbox(turned.home, "shop").open_retrains(wall_us())
+    assert open_retrains.last_error == "UnavailableError: MLflow went away."
     cached: list[str] = []
 
     def watched(run: PipelineRun) -> None:
@@ -204,7 +204,7 @@ def test_data_that_cannot_be_trained_on_end_it_as_failed(turned: Shop) -> None:
     report = retrain(context_of(turned), decision.id, holder="a test", now_us=wall_us, walk=one_class)
     assert report.outcome == "failed"
     assert "every label is 0" in report.reason
-    assert not Outbox(turned.home, "shop").owed(wall_us())
+    assert not Outbox(turned.home, "shop").open_retrains(wall_us())
 
 
 def test_an_unknown_decision_is_an_error(standing: Shop) -> None:

@@ -12,7 +12,7 @@ from rich.table import Table
 from headrace.app.context import settings_of, wall_us
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError, UnavailableError
-from headrace.monitor.alerts.delivery import check_addresses, deliver, queued
+from headrace.monitor.alerts.delivery import check_addresses, deliver, queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.problems.catalogue import load_problem
 
@@ -62,7 +62,7 @@ def gather(outbox: Outbox) -> dict[str, Any]:
                 "decision": one.alert.decision_id,
                 "body": one.alert.body,
             }
-            for one in queued(outbox)
+            for one in queued_alerts(outbox)
         ],
         "decisions": [
             {

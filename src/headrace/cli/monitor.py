@@ -28,7 +28,7 @@ def monitor_problem(problem: str, home: Path | None) -> None:
     show_report(report)
     if page := draw(context, report):
         print(f"report: {page.html}")
-    if report.owed:
+    if report.open_retrains:
         print(f"a retrain is owed: the server's reconcile flow starts it, or `headrace retrain {problem}`")
 
 
@@ -68,8 +68,8 @@ def retrain_problem(
         raise DeclarationError(
             "a decision says itself what it retrains", where="--reselect", fix="leave out --decision or --reselect"
         )
-    owed = None if reselect else decision or _owed(context)
-    chosen = owed or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
+    open_retrains = None if reselect else decision or _owed(context)
+    chosen = open_retrains or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
     report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
     show_outcome(report)
     if report.outcome in ("refused", "not comparable", "failed"):
@@ -77,8 +77,8 @@ def retrain_problem(
 
 
 def _owed(context: Context) -> str | None:
-    owed = Outbox(context.root, context.problem.name).owed(wall_us())
-    return owed[0].decision.id if owed else None
+    open_retrains = Outbox(context.root, context.problem.name).open_retrains(wall_us())
+    return open_retrains[0].decision.id if open_retrains else None
 
 
 def _walk(run: PipelineRun) -> None:

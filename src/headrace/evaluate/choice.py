@@ -18,11 +18,11 @@ from headrace.evaluate.metrics import Floats, Groups, Metric
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judged:
+class FoldPredictions:
     """Two models' predictions for the validation rows [n] of one fold, which neither of them learnt from."""
 
     label: Floats
-    found: Floats
+    candidate: Floats
     fallback: Floats
     cutoffs_us: Groups
 
@@ -34,7 +34,7 @@ class Choice:
     difference: found minus fallback, mean over the folds, positive is better. low, high: its 90 % interval.
     """
 
-    found: bool
+    candidate_better: bool
     reason: str
     difference: float
     low: float
@@ -46,16 +46,26 @@ class Choice:
         return asdict(self)
 
 
-def choose(metric: Metric, folds: Sequence[Judged], *, seed: int = 0, resamples: int = 1000) -> Choice:
+def choose(metric: Metric, folds: Sequence[FoldPredictions], *, seed: int = 0, resamples: int = 1000) -> Choice:
     """Found or fallback, by the lower end of the interval of their mean difference over the folds."""
-    value, drawn = 0.0, np.zeros(resamples)
+    difference, resampled = 0.0, np.zeros(resamples)
     for number, fold in enumerate(folds):
-        one, many = differences(
-            metric, fold.label, fold.found, fold.fallback, fold.cutoffs_us, seed=seed + number, resamples=resamples
+        fold_difference, fold_resampled = differences(
+            metric, fold.label, fold.candidate, fold.fallback, fold.cutoffs_us, seed=seed + number, resamples=resamples
         )
-        value, drawn = value + one / len(folds), drawn + many / len(folds)
-    low, high = interval(drawn)
-    rows = sum(len(fold.label) for fold in folds)
-    where = f"{metric.name} {value:+.4g}, lower end {low:+.4g}, on {rows} rows of {len(folds)} folds"
-    reason = f"better than the default: {where}" if low > 0 else f"not better than the default for certain: {where}"
-    return Choice(found=low > 0, reason=reason, difference=value, low=low, high=high, n_folds=len(folds), n_rows=rows)
+        difference, resampled = difference + fold_difference / len(folds), resampled + fold_resampled / len(folds)
+    low, high = interval(resampled)
+    n_rows = sum(len(fold.label) for fold in folds)
+    evidence = f"{metric.name} {difference:+.4g}, lower end {low:+.4g}, on {n_rows} rows of {len(folds)} folds"
+    reason = (
+        f"better than the default: {evidence}" if low > 0 else f"not better than the default for certain: {evidence}"
+    )
+    return Choice(
+        candidate_better=low > 0,
+        reason=reason,
+        difference=difference,
+        low=low,
+        high=high,
+        n_folds=len(folds),
+        n_rows=n_rows,
+    )

@@ -79,8 +79,8 @@ def decide(
     _, old = metric.checked(label, against)
     days, groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))
     new_value, old_value = metric.value(y, new), metric.value(y, old)
-    difference, drawn = differences(metric, y, new, old, cutoffs_us, seed=seed, resamples=resamples)
-    low, high = interval(drawn)
+    difference, resampled = differences(metric, y, new, old, cutoffs_us, seed=seed, resamples=resamples)
+    low, high = interval(resampled)
     promote, reason = _verdict(change, metric, new_value, old_value, difference, low, margin)
     return GateDecision(
         promote=promote,
@@ -101,15 +101,15 @@ def decide(
 
 def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
     """(days, group of each row [n]): days in order, merged or split as the constants above say."""
-    _, by_day = np.unique(cutoffs_us // DAY, return_inverse=True)
-    days = int(by_day.max()) + 1
+    _, day_of_row = np.unique(cutoffs_us // DAY, return_inverse=True)
+    days = int(day_of_row.max()) + 1
     if days < _MIN_DAYS:
         rank = np.argsort(np.argsort(cutoffs_us, kind="stable"), kind="stable")
         blocks = min(_BLOCKS, len(cutoffs_us))
         return days, np.asarray(rank * blocks // len(cutoffs_us), dtype=np.int64)
     if days > _MAX_GROUPS:
-        by_day = by_day * _MAX_GROUPS // days
-    return days, by_day.astype(np.int64)
+        day_of_row = day_of_row * _MAX_GROUPS // days
+    return days, day_of_row.astype(np.int64)
 
 
 def differences(
@@ -121,14 +121,14 @@ def differences(
     count = int(groups.max()) + 1
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     weights = draws.astype(np.float64)
-    one = metric.sign * (metric.value(label, new) - metric.value(label, old))
+    difference = metric.sign * (metric.value(label, new) - metric.value(label, old))
     resampled = (metric.resampled(label, predicted, groups, weights) for predicted in (new, old))
-    return one, metric.sign * np.subtract(*resampled)
+    return difference, metric.sign * np.subtract(*resampled)
 
 
-def interval(drawn: Floats) -> tuple[float, float]:
+def interval(resampled: Floats) -> tuple[float, float]:
     """The 90 % interval of resampled differences."""
-    measured = drawn[np.isfinite(drawn)]
+    measured = resampled[np.isfinite(resampled)]
     if not len(measured):
         return -np.inf, np.inf
     low, high = np.quantile(measured, [0.05, 0.95])

@@ -51,8 +51,8 @@ class Metric:
     def value(self, label: Floats, prediction: Floats) -> float:
         """The metric of predictions [n]. Raises DataError on NaN, infinity, wrong shapes or one class."""
         y, p = self.checked(label, prediction)
-        one = self.resampled(y, p, np.zeros(len(y), dtype=np.int64), np.ones((1, 1)))
-        return float(one[0])
+        values = self.resampled(y, p, np.zeros(len(y), dtype=np.int64), np.ones((1, 1)))
+        return float(values[0])
 
     def loss(self, label: Floats, prediction: Floats) -> float:
         """The metric as a loss: lower is better."""
@@ -81,20 +81,20 @@ class Metric:
 def require_finite(values: Floats, what: str) -> Floats:
     """float64 copy or view, refused where a value is NaN or infinite."""
     numbers = np.asarray(values, dtype=np.float64)
-    bad = int((~np.isfinite(numbers)).sum())
-    if bad:
+    n_bad = int((~np.isfinite(numbers)).sum())
+    if n_bad:
         raise DataError(
-            f"{bad} of {numbers.size} values are NaN or infinite", where=what, fix="drop or repair those rows"
+            f"{n_bad} of {numbers.size} values are NaN or infinite", where=what, fix="drop or repair those rows"
         )
     return numbers
 
 
 def _auc(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
     pairs, positives, negatives = ordered_pairs(y, p, g, weights.shape[1])
-    right = np.einsum("rd,rd->r", weights @ pairs, weights)
+    concordant = np.einsum("rd,rd->r", weights @ pairs, weights)
     total = (weights @ positives) * (weights @ negatives)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(total > 0, right / total, np.nan), dtype=np.float64)
+        return np.asarray(np.where(total > 0, concordant / total, np.nan), dtype=np.float64)
 
 
 def ordered_pairs(y: Floats, p: Floats, g: Groups, groups: int) -> tuple[Floats, Floats, Floats]:
@@ -103,31 +103,31 @@ def ordered_pairs(y: Floats, p: Floats, g: Groups, groups: int) -> tuple[Floats,
     positives = np.bincount(g[positive], minlength=groups).astype(np.float64)
     negatives = np.bincount(g[~positive], minlength=groups).astype(np.float64)
     pairs = np.zeros((groups, groups))
-    of_positive, group_of_positive = p[positive], g[positive]
-    for e in np.flatnonzero(negatives):
-        against = np.sort(p[~positive & (g == e)])
-        below = np.searchsorted(against, of_positive, side="left")
-        up_to = np.searchsorted(against, of_positive, side="right")
-        pairs[:, e] = np.bincount(group_of_positive, weights=(below + up_to) / 2, minlength=groups)
+    positive_predictions, group_of_positive = p[positive], g[positive]
+    for group in np.flatnonzero(negatives):
+        negative_predictions = np.sort(p[~positive & (g == group)])
+        n_below = np.searchsorted(negative_predictions, positive_predictions, side="left")
+        n_up_to = np.searchsorted(negative_predictions, positive_predictions, side="right")
+        pairs[:, group] = np.bincount(group_of_positive, weights=(n_below + n_up_to) / 2, minlength=groups)
     return pairs, positives, negatives
 
 
 def _average_precision(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
     """Sum of precision x (step in recall) over the distinct predictions, from the largest down, as in scikit-learn."""
     order = np.argsort(-p, kind="stable")
-    last = np.flatnonzero(np.diff(p[order], append=np.nan) != 0)  # of each run of equal predictions
+    last_of_ties = np.flatnonzero(np.diff(p[order], append=np.nan) != 0)  # of each run of equal predictions
     positive, group = y[order] == 1, g[order]
-    found = np.full(len(weights), np.nan)
+    values = np.full(len(weights), np.nan)
     step = max(1, _SLICE // len(y))
     for start in range(0, len(weights), step):
-        drawn = weights[start : start + step][:, group]
-        taken = np.cumsum(drawn, axis=1)[:, last]
-        right = np.cumsum(drawn * positive, axis=1)[:, last]
-        precision = np.divide(right, taken, out=np.zeros_like(right), where=taken > 0)
-        area = (precision * np.diff(right, axis=1, prepend=0.0)).sum(axis=1)
-        there = right[:, -1] > 0
-        found[start : start + step][there] = area[there] / right[there, -1]
-    return found
+        row_weights = weights[start : start + step][:, group]
+        weight_up_to = np.cumsum(row_weights, axis=1)[:, last_of_ties]
+        positive_up_to = np.cumsum(row_weights * positive, axis=1)[:, last_of_ties]
+        precision = np.divide(positive_up_to, weight_up_to, out=np.zeros_like(positive_up_to), where=weight_up_to > 0)
+        area = (precision * np.diff(positive_up_to, axis=1, prepend=0.0)).sum(axis=1)
+        has_positives = positive_up_to[:, -1] > 0
+        values[start : start + step][has_positives] = area[has_positives] / positive_up_to[has_positives, -1]
+    return values
 
 
 def _mean(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., Floats]:

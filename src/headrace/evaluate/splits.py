@@ -25,12 +25,12 @@ _MIN_DAYS = 10
 #: Fewer rows than this in a window measure nothing.
 _MIN_ROWS = 10
 #: At most so many folds, while they and their training rows come to no more than so many rows in all.
-_MOST_FOLDS = 4
-_MOST_ROWS = 60_000
+_MAX_FOLDS = 4
+_MAX_ROWS = 60_000
 #: The first fold learns from this share of the rows before the gate at least.
 _FIRST_SHARE = 1 / 3
 #: A window starts at a midnight, so its share is met to within this.
-_ROUGHLY = 0.03
+_SHARE_TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,24 +120,24 @@ def time_folds(
     problem is a matter of luck; that of a large one is not, and costs: above `_MOST_ROWS` / 2 rows there is one fold.
     labels: of a binary label; a fold of one class is left out.
     """
-    rows = taught_before(cutoffs_us, label_known_us, windows.gate_start_us)
-    cutoffs, known = np.asarray(cutoffs_us, np.int64)[rows], np.asarray(label_known_us, np.int64)[rows]
+    rows = known_before_rows(cutoffs_us, label_known_us, windows.gate_start_us)
+    cutoffs, label_known = np.asarray(cutoffs_us, np.int64)[rows], np.asarray(label_known_us, np.int64)[rows]
     starts, counts = _instants(cutoffs)
     rows_before = np.concatenate([[0], np.cumsum(counts)[:-1]])
-    found, end = [(windows.train, windows.tune)], windows.tune_start_us
-    for _ in range(min(_MOST_FOLDS, _MOST_ROWS // len(rows)) - 1):
-        at = int(np.argmin(np.abs(rows_before - ((cutoffs < end).sum() - len(windows.tune)))))
-        start = int(starts[at])
-        if start >= end or rows_before[at] < (_FIRST_SHARE - _ROUGHLY) * len(rows):
+    folds, end = [(windows.train, windows.tune)], windows.tune_start_us
+    for _ in range(min(_MAX_FOLDS, _MAX_ROWS // len(rows)) - 1):
+        position = int(np.argmin(np.abs(rows_before - ((cutoffs < end).sum() - len(windows.tune)))))
+        start = int(starts[position])
+        if start >= end or rows_before[position] < (_FIRST_SHARE - _SHARE_TOLERANCE) * len(rows):
             break
-        fold = rows[(cutoffs < start) & (known < start)], rows[(cutoffs >= start) & (cutoffs < end)]
+        fold = rows[(cutoffs < start) & (label_known < start)], rows[(cutoffs >= start) & (cutoffs < end)]
         if all(len(part) >= _MIN_ROWS and (labels is None or len(np.unique(labels[part])) > 1) for part in fold):
-            found.insert(0, fold)
+            folds.insert(0, fold)
         end = start
-    return tuple(found)
+    return tuple(folds)
 
 
-def taught_before(cutoffs_us: Rows, label_known_us: Rows, instant_us: int) -> Rows:
+def known_before_rows(cutoffs_us: Rows, label_known_us: Rows, instant_us: int) -> Rows:
     """The rows whose label was known before an instant."""
     return np.flatnonzero((np.asarray(cutoffs_us) < instant_us) & (np.asarray(label_known_us) < instant_us))
 
@@ -161,10 +161,10 @@ def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[in
             where="time windows",
             fix="load history over a longer period",
         )
-    from_end = np.cumsum(counts[::-1])[::-1]  # rows at or after each start
-    total = int(from_end[0])
-    gate = int(np.argmin(np.abs(from_end[2:] - gate_share * total))) + 2
-    tune = int(np.argmin(np.abs(from_end[1:gate] - (gate_share + tune_share) * total))) + 1
+    rows_from_start = np.cumsum(counts[::-1])[::-1]  # rows at or after each start
+    total = int(rows_from_start[0])
+    gate = int(np.argmin(np.abs(rows_from_start[2:] - gate_share * total))) + 2
+    tune = int(np.argmin(np.abs(rows_from_start[1:gate] - (gate_share + tune_share) * total))) + 1
     return int(starts[tune]), int(starts[gate])
 
 

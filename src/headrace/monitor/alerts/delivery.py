@@ -29,7 +29,7 @@ from headrace.monitor.outbox.outbox import Outbox
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivered:
+class DeliveryRound:
     """One round of deliveries: ids that arrived everywhere, ids that did not with why, and how many wait."""
 
     sent: tuple[str, ...] = ()
@@ -37,31 +37,31 @@ class Delivered:
     waiting: int = 0
 
 
-def queue(outbox: Outbox, alert: Alert, *, now_us: int) -> None:
+def enqueue(outbox: Outbox, alert: Alert, *, now_us: int) -> None:
     """Put a message on its way; the same id again changes nothing."""
     with outbox.write() as database:
         deliveries.add(database, alert, now_us)
 
 
-def queued(outbox: Outbox) -> tuple[Queued, ...]:
+def queued_alerts(outbox: Outbox) -> tuple[Queued, ...]:
     """Every message, oldest first, with its state."""
     with outbox.read() as database:
         return deliveries.messages(database)
 
 
-def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> Delivered:
+def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> DeliveryRound:
     """Send what is due to every address that has not had it. Never raises for a receiver that fails.
 
     at_once: also what would be tried later. One process delivers at a time; who comes second leaves it to the first.
     Without an address everything waits. Raises DeclarationError for an address that Apprise does not know.
     """
-    open_ones = [message for message in queued(outbox) if message.delivered_us is None]
-    if not open_ones or not urls:
-        return Delivered(waiting=len(open_ones))
+    undelivered = [message for message in queued_alerts(outbox) if message.delivered_us is None]
+    if not undelivered or not urls:
+        return DeliveryRound(waiting=len(undelivered))
     receivers = {_digest(url): _receiver(url) for url in urls}
     sent, failed, waiting = [], [], 0
-    with _alone(outbox) as ours:
-        for message in queued(outbox) if ours else ():
+    with _delivery_lock(outbox) as has_lock:
+        for message in queued_alerts(outbox) if has_lock else ():
             if message.delivered_us is not None:
                 continue
             if not message.due(now_us) and not at_once:
@@ -69,12 +69,12 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
                 continue
             error = _send(outbox, message.alert, receivers, now_us)
             with outbox.write() as database:
-                deliveries.tried(database, message.alert.id, error, now_us)
+                deliveries.record_attempt(database, message.alert.id, error, now_us)
             if error is None:
                 sent.append(message.alert.id)
             else:
                 failed.append((message.alert.id, error))
-    return Delivered(sent=tuple(sent), failed=tuple(failed), waiting=waiting)
+    return DeliveryRound(sent=tuple(sent), failed=tuple(failed), waiting=waiting)
 
 
 def check_channel(name: str) -> None:
@@ -93,12 +93,12 @@ def _send(outbox: Outbox, alert: Alert, receivers: dict[str, Any], now_us: int) 
     errors = []
     for receiver, channel in receivers.items():
         with outbox.read() as database:
-            if deliveries.has(database, alert.id, receiver):
+            if deliveries.was_received(database, alert.id, receiver):
                 continue
         error = _notify(channel, alert)
         if error is None:
             with outbox.write() as database:
-                deliveries.took(database, alert.id, receiver, now_us)
+                deliveries.mark_received(database, alert.id, receiver, now_us)
         else:
             errors.append(error)
     return "; ".join(errors) or None
@@ -109,7 +109,7 @@ def _notify(channel: Any, alert: Alert) -> str | None:
     service = str(channel[0].service_name)
     with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as captured:
         try:
-            taken = channel.notify(
+            accepted = channel.notify(
                 body=alert.body,
                 title=alert.title,
                 notify_type=apprise.NotifyType(alert.level),
@@ -118,10 +118,10 @@ def _notify(channel: Any, alert: Alert) -> str | None:
         except Exception as error:
             # Whatever a channel of a hundred does, the message stays ours to try again.
             return f"{service}: {type(error).__name__}"
-        told = str(captured.getvalue())
+        log = str(captured.getvalue())
     # First line only, and short: what a server answers is no text of ours.
-    first = next(iter(told.strip().splitlines()), "not taken, no reason told")
-    return None if taken else f"{service}: {first[:200]}"
+    first_line = next(iter(log.strip().splitlines()), "not taken, no reason told")
+    return None if accepted else f"{service}: {first_line[:200]}"
 
 
 @cache
@@ -155,7 +155,7 @@ def _digest(url: str) -> str:
 
 
 @contextmanager
-def _alone(outbox: Outbox) -> Iterator[bool]:
+def _delivery_lock(outbox: Outbox) -> Iterator[bool]:
     lock = FileLock(outbox.path.with_suffix(".deliver.lock"), timeout=0)
     try:
         lock.acquire()

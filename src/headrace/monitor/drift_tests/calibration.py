@@ -27,32 +27,34 @@ import numpy as np
 from headrace.monitor.drift_tests.samples import Counts, Floats, Pair
 
 #: A first look is enough for most columns; who passes a look with less than this p-value gets the next.
-_LOOKS = ((199, 0.15), (1_999, 0.02), (19_999, 0.0))
+_SIMULATION_STAGES = ((199, 0.15), (1_999, 0.02), (19_999, 0.0))
 #: So far out that more draws would not change a decision.
-_BEYOND_DOUBT = 1e-9
+_NEGLIGIBLE = 1e-9
 _TAIL = 20
 #: Expected rows in the emptiest cell from which the chi-square law is true far into the tail.
-_FILLED = 40
+_MIN_EXPECTED = 40
 _PATHS, _GRID = 8_000, 256
 
 
-class Chance(NamedTuple):
+class NullComparison(NamedTuple):
     """p_value: chance of a score as large without drift. typical: the mean of such scores (of squares: see tests)."""
 
     p_value: float
-    typical: float
+    null_mean: float
 
 
-def kolmogorov(distance: float, n: int, m: int) -> Chance:
+def kolmogorov_null_test(distance: float, n: int, m: int) -> NullComparison:
     """The two-sided law of D; typical is the mean of D squared. Ties make the p-value too large, never too small."""
     from scipy import stats
 
     effective = n * m / (n + m)
     p_value = float(stats.kstwo.sf(distance, max(1, round(effective))))
-    return Chance(min(1.0, p_value), np.pi**2 / 12 / effective)
+    return NullComparison(min(1.0, p_value), np.pi**2 / 12 / effective)
 
 
-def table(name: str, counts: Counts, statistic: Callable[[Counts], Floats], scale: float, seed: int) -> Chance:
+def table_null_test(
+    name: str, counts: Counts, statistic: Callable[[Counts], Floats], scale: float, seed: int
+) -> NullComparison:
     """The law of a statistic of C [2, K] (and of [R, 2, K], by the last axes) under shuffling of the rows.
 
     scale: scale * ne * statistic tends to chi-square with K - 1 degrees of freedom.
@@ -63,16 +65,16 @@ def table(name: str, counts: Counts, statistic: Callable[[Counts], Floats], scal
     cells = counts.sum(axis=0)
     observed, degrees = float(statistic(counts)), len(cells) - 1
     if degrees < 1:
-        return Chance(1.0, observed)
+        return NullComparison(1.0, observed)
     scale *= n * m / (n + m)
-    if cells.min() * min(n, m) / (n + m) >= _FILLED:
-        return Chance(float(stats.chi2.sf(observed * scale, degrees)), degrees / scale)
+    if cells.min() * min(n, m) / (n + m) >= _MIN_EXPECTED:
+        return NullComparison(float(stats.chi2.sf(observed * scale, degrees)), degrees / scale)
     key = (n, m, np.sort(cells).tobytes(), seed)
-    for draws, next_look in _LOOKS:
-        chance = tail(observed, _table_null(name, statistic, *key, draws))
-        if chance.p_value >= next_look or chance.p_value < _BEYOND_DOUBT:
+    for draws, next_stage in _SIMULATION_STAGES:
+        comparison = compare_with_null(observed, _table_null(name, statistic, *key, draws))
+        if comparison.p_value >= next_stage or comparison.p_value < _NEGLIGIBLE:
             break
-    return chance
+    return comparison
 
 
 @lru_cache(maxsize=256)
@@ -93,14 +95,14 @@ def _shuffled(n: int, m: int, cells: bytes, seed: int, draws: int) -> Counts:
     return np.stack([margins - current, current], axis=1)
 
 
-def bridge(distance: float, pair: Pair, seed: int) -> Chance:
+def bridge_null_test(distance: float, pair: Pair, seed: int) -> NullComparison:
     """The law of the integral of |F - G| (in the column's unit); typical is the mean of its square."""
     values, _, _, pooled = pair.distributions
     gaps = np.diff(values)
     cell = np.minimum((pooled[:-1] * _GRID).astype(np.int64), _GRID - 1)
     weights = np.bincount(cell, weights=gaps, minlength=_GRID)
     null = np.sort(_paths(seed) @ weights) / np.sqrt(pair.effective)
-    return Chance(tail(distance, null).p_value, float(np.mean(null**2)))
+    return NullComparison(compare_with_null(distance, null).p_value, float(np.mean(null**2)))
 
 
 @lru_cache(maxsize=2)
@@ -112,7 +114,7 @@ def _paths(seed: int) -> Floats:
     return np.asarray(np.abs(walks - times * walks[:, -1:])[:, ::2], dtype=np.float64)
 
 
-def shares(missing: tuple[int, int], sizes: tuple[int, int]) -> Chance:
+def share_null_test(missing: tuple[int, int], sizes: tuple[int, int]) -> NullComparison:
     """Fisher's exact law of two shares; typical is the mean of their squared difference."""
     from scipy import stats
 
@@ -120,22 +122,22 @@ def shares(missing: tuple[int, int], sizes: tuple[int, int]) -> Chance:
     law = stats.hypergeom(n + m, a + b, m)
     p_value = min(1.0, 2 * min(float(law.sf(b - 1)), float(law.cdf(b))))
     pooled = (a + b) / (n + m)
-    return Chance(p_value, pooled * (1 - pooled) * (1 / n + 1 / m))
+    return NullComparison(p_value, pooled * (1 - pooled) * (1 / n + 1 / m))
 
 
-def tail(observed: float, null: Floats) -> Chance:
+def compare_with_null(observed: float, null: Floats) -> NullComparison:
     """From sorted scores [R] of the null: counted where enough of them are larger, else by the exponential tail."""
     # Equal tables differ in the last bit by the order of their cells.
     larger = len(null) - int(np.searchsorted(null, observed * (1 - 1e-9), side="left"))
-    counted, kept = (larger + 1) / (len(null) + 1), max(_TAIL, len(null) // 100)
-    start, excess = null[-kept - 1], float((null[-kept:] - null[-kept - 1]).mean())
-    if larger >= kept or excess <= 0 or observed <= start:
-        return Chance(counted, float(null.mean()))
-    beyond = (kept + 1) / (len(null) + 1) * float(np.exp(-(observed - start) / excess))
-    return Chance(min(counted, beyond), float(null.mean()))
+    counted, n_tail = (larger + 1) / (len(null) + 1), max(_TAIL, len(null) // 100)
+    start, excess = null[-n_tail - 1], float((null[-n_tail:] - null[-n_tail - 1]).mean())
+    if larger >= n_tail or excess <= 0 or observed <= start:
+        return NullComparison(counted, float(null.mean()))
+    extrapolated = (n_tail + 1) / (len(null) + 1) * float(np.exp(-(observed - start) / excess))
+    return NullComparison(min(counted, extrapolated), float(null.mean()))
 
 
-def adjusted(p_values: Floats, fdr: float) -> float:
+def benjamini_hochberg_threshold(p_values: Floats, fdr: float) -> float:
     """The level at which each of these p-values [c] is to be judged, -1 where none is significant.
 
     Benjamini and Hochberg (1995); holds for columns that depend on each other positively, as shared causes make them.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.monitor.drift_tests.calibration import kolmogorov
+from headrace.monitor.drift_tests.calibration import kolmogorov_null_test
 from headrace.monitor.drift_tests.protocol import Measure
 from headrace.monitor.drift_tests.samples import Kind, Pair
 
@@ -23,8 +23,8 @@ class KolmogorovSmirnov:
 
     def measure(self, pair: Pair, *, seed: int) -> Measure:
         score = self.score(pair)
-        chance = kolmogorov(score, *pair.sizes)
-        return Measure(score=score, p_value=chance.p_value, effect=float(np.sqrt(max(0.0, score**2 - chance.typical))))
+        null = kolmogorov_null_test(score, *pair.sizes)
+        return Measure(score=score, p_value=null.p_value, effect=float(np.sqrt(max(0.0, score**2 - null.null_mean))))
 
 
 KS = KolmogorovSmirnov()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.monitor.drift_tests.calibration import shares
+from headrace.monitor.drift_tests.calibration import share_null_test
 from headrace.monitor.drift_tests.protocol import Measure
 from headrace.monitor.drift_tests.samples import Kind, Pair
 
@@ -23,8 +23,8 @@ class MissingShare:
 
     def measure(self, pair: Pair, *, seed: int) -> Measure:
         score = self.score(pair)
-        chance = shares(pair.missing, _rows(pair))
-        return Measure(score=score, p_value=chance.p_value, effect=float(np.sqrt(max(0.0, score**2 - chance.typical))))
+        null = share_null_test(pair.missing, _rows(pair))
+        return Measure(score=score, p_value=null.p_value, effect=float(np.sqrt(max(0.0, score**2 - null.null_mean))))
 
 
 def _rows(pair: Pair) -> tuple[int, int]:

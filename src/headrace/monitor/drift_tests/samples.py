@@ -64,24 +64,24 @@ class Pair:
     @classmethod
     def numeric(cls, reference: NDArray[Any], current: NDArray[Any]) -> Pair:
         """From numbers [n], [m]; NaN and infinities are missing."""
-        known = [_finite(values) for values in (reference, current)]
-        missing = (len(reference) - len(known[0]), len(current) - len(known[1]))
-        return cls("numeric", np.sort(known[0]), np.sort(known[1]), missing, rows=np.asarray(reference, np.float64))
+        finite = [_finite(values) for values in (reference, current)]
+        missing = (len(reference) - len(finite[0]), len(current) - len(finite[1]))
+        return cls("numeric", np.sort(finite[0]), np.sort(finite[1]), missing, rows=np.asarray(reference, np.float64))
 
     @classmethod
     def categorical(cls, reference: Any, current: Any) -> Pair:
         """From categories [n], [m] of any one type that Arrow knows; null is missing."""
-        before, after = _categories(reference), _categories(current)
-        pooled = pa.concat_arrays([before, after]).dictionary_encode()
+        reference_values, current_values = _categories(reference), _categories(current)
+        pooled = pa.concat_arrays([reference_values, current_values]).dictionary_encode()
         # Codes in the order of the categories, not of their first row: that would tell the samples apart.
         order = pc.array_sort_indices(pooled.dictionary).to_numpy()
         code = np.append(np.argsort(order), -1)
         codes = code[pc.fill_null(pooled.indices, -1).to_numpy(zero_copy_only=False)]
-        halves = codes[: len(before)], codes[len(before) :]
-        known = [half[half >= 0] for half in halves]
-        missing = (len(before) - len(known[0]), len(after) - len(known[1]))
+        halves = codes[: len(reference_values)], codes[len(reference_values) :]
+        present = [half[half >= 0] for half in halves]
+        missing = (len(reference_values) - len(present[0]), len(current_values) - len(present[1]))
         names = tuple(pooled.dictionary.take(order).to_pylist())
-        return cls("categorical", known[0], known[1], missing, names, halves[0])
+        return cls("categorical", present[0], present[1], missing, names, halves[0])
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -108,9 +108,11 @@ class Pair:
         order = np.argsort(pooled, kind="stable")
         values = pooled[order]
         last = np.append(values[1:] != values[:-1], True)
-        up_to = np.flatnonzero(last) + 1
-        below = np.cumsum(order < n)[last]
-        return Distributions(values[last], below / n, (up_to - below) / m, up_to / (n + m))
+        rows_up_to = np.flatnonzero(last) + 1
+        reference_up_to = np.cumsum(order < n)[last]
+        return Distributions(
+            values[last], reference_up_to / n, (rows_up_to - reference_up_to) / m, rows_up_to / (n + m)
+        )
 
     def cell_counts(self, rows: NDArray[Any], groups: NDArray[np.int64], count: int) -> Counts:
         """Rows per group and cell [count, K], the last cell is missing; groups [n], negative ones are left out.
@@ -119,21 +121,21 @@ class Pair:
         """
         if self.kind == "numeric":
             edges = self._edges()
-            known, last = np.isfinite(rows), len(edges) + 1
+            present, last = np.isfinite(rows), len(edges) + 1
             cells = np.searchsorted(edges, np.clip(rows, -_LARGEST, _LARGEST), side="left")
         else:
-            place = self._places()
-            known, last = rows >= 0, int(place.max(initial=-1)) + 1
-            cells = np.append(place, last)[rows]
-        cells = np.where(known, cells, last)
-        kept = groups >= 0
-        flat = np.bincount(groups[kept] * (last + 1) + cells[kept], minlength=count * (last + 1))
+            cell_of_code = self._cell_of_code()
+            present, last = rows >= 0, int(cell_of_code.max(initial=-1)) + 1
+            cells = np.append(cell_of_code, last)[rows]
+        cells = np.where(present, cells, last)
+        selected = groups >= 0
+        flat = np.bincount(groups[selected] * (last + 1) + cells[selected], minlength=count * (last + 1))
         return np.asarray(flat.reshape(count, last + 1), dtype=np.int64)
 
-    def whole(self, which: int) -> Counts:
+    def cell_totals(self, which: int) -> Counts:
         """Rows per cell [K] of the reference (0) or the current sample (1), in the cells of `cell_counts`."""
-        known = (self.reference, self.current)[which]
-        counts: Counts = self.cell_counts(known, np.zeros(len(known), dtype=np.int64), 1)[0]
+        rows = (self.reference, self.current)[which]
+        counts: Counts = self.cell_counts(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
         counts[-1] += self.missing[which]
         return counts
 
@@ -155,18 +157,18 @@ class Pair:
         values, _, _, pooled = self.distributions
         if len(values) <= cells:
             return values[:-1]
-        at = np.searchsorted(pooled, np.arange(1, cells) / cells)
-        places, times = np.unique(at, return_counts=True)
-        before_tied = places[(times > 1) & (places > 0)] - 1
-        places = np.union1d(places, before_tied)
-        return np.asarray(values[places[places < len(values) - 1]], dtype=np.float64)
+        quantile_positions = np.searchsorted(pooled, np.arange(1, cells) / cells)
+        positions, counts = np.unique(quantile_positions, return_counts=True)
+        before_ties = positions[(counts > 1) & (positions > 0)] - 1
+        positions = np.union1d(positions, before_ties)
+        return np.asarray(values[positions[positions < len(values) - 1]], dtype=np.float64)
 
-    def _places(self) -> NDArray[np.int64]:
+    def _cell_of_code(self) -> NDArray[np.int64]:
         """Code -> cell: the common categories by pooled count, then one for the rest."""
         pooled, common = self._pooled()
-        place = np.empty(len(pooled), dtype=np.int64)
-        place[np.argsort(-pooled, kind="stable")] = np.minimum(np.arange(len(pooled)), min(common, _CATEGORIES))
-        return place
+        cell = np.empty(len(pooled), dtype=np.int64)
+        cell[np.argsort(-pooled, kind="stable")] = np.minimum(np.arange(len(pooled)), min(common, _CATEGORIES))
+        return cell
 
     def _pooled(self) -> tuple[Counts, int]:
         """Rows by code of both samples, and how many categories have a cell of their own."""
@@ -175,9 +177,9 @@ class Pair:
         return pooled, int((pooled * (min(self.sizes) / pooled.sum()) >= _EXPECTED).sum())
 
     def _category_counts(self) -> Counts:
-        place = self._places()
-        width = int(place.max(initial=-1)) + 1
-        cells = np.stack([np.bincount(place[side], minlength=width) for side in (self.reference, self.current)])
+        cell_of_code = self._cell_of_code()
+        width = int(cell_of_code.max(initial=-1)) + 1
+        cells = np.stack([np.bincount(cell_of_code[side], minlength=width) for side in (self.reference, self.current)])
         return cells[:, cells.any(axis=0)].astype(np.int64)
 
 

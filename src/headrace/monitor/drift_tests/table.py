@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.monitor.drift_tests.calibration import table
+from headrace.monitor.drift_tests.calibration import table_null_test
 from headrace.monitor.drift_tests.protocol import Measure
 from headrace.monitor.drift_tests.samples import Counts, Floats, Kind, Pair
 
@@ -31,9 +31,9 @@ class TableTest:
 
     def measure(self, pair: Pair, *, seed: int) -> Measure:
         value = float(self.statistic(pair.counts))
-        chance = table(self.name, pair.counts, self.statistic, self.scale, seed)
-        effect = max(0.0, value - chance.typical)
-        return Measure(score=self._scaled(value), p_value=chance.p_value, effect=self._scaled(effect))
+        null = table_null_test(self.name, pair.counts, self.statistic, self.scale, seed)
+        effect = max(0.0, value - null.null_mean)
+        return Measure(score=self._scaled(value), p_value=null.p_value, effect=self._scaled(effect))
 
     def _scaled(self, value: float) -> float:
         return float(np.sqrt(max(0.0, value))) if self.root else value

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.monitor.drift_tests.calibration import bridge
+from headrace.monitor.drift_tests.calibration import bridge_null_test
 from headrace.monitor.drift_tests.protocol import Measure
 from headrace.monitor.drift_tests.samples import Kind, Pair
 
@@ -18,15 +18,15 @@ class Wasserstein:
     floor: float = 0.25
 
     def score(self, pair: Pair) -> float:
-        return _distance(pair) / _unit(pair)
+        return _distance(pair) / _scale(pair)
 
     def measure(self, pair: Pair, *, seed: int) -> Measure:
-        distance, unit = _distance(pair), _unit(pair)
+        distance, scale = _distance(pair), _scale(pair)
         if distance == 0:
             return Measure(score=0.0, p_value=1.0, effect=0.0)
-        chance = bridge(distance, pair, seed)
-        effect = float(np.sqrt(max(0.0, distance**2 - chance.typical)))
-        return Measure(score=distance / unit, p_value=chance.p_value, effect=effect / unit)
+        null = bridge_null_test(distance, pair, seed)
+        effect = float(np.sqrt(max(0.0, distance**2 - null.null_mean)))
+        return Measure(score=distance / scale, p_value=null.p_value, effect=effect / scale)
 
 
 def _distance(pair: Pair) -> float:
@@ -34,10 +34,10 @@ def _distance(pair: Pair) -> float:
     return float(np.abs(reference - current)[:-1] @ np.diff(values))
 
 
-def _unit(pair: Pair) -> float:
+def _scale(pair: Pair) -> float:
     """A constant reference has no spread: then the pooled one, and 1 where that has none either."""
-    spread = float(pair.reference.std())
-    return spread or float(np.concatenate([pair.reference, pair.current]).std()) or 1.0
+    deviation = float(pair.reference.std())
+    return deviation or float(np.concatenate([pair.reference, pair.current]).std()) or 1.0
 
 
 WASSERSTEIN = Wasserstein()

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.monitor.drift_tests import DECIDING, MISSING, TESTS, DriftTest, Measure
+from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTest, Measure
 from headrace.monitor.drift_tests.samples import Counts, Kind, Pair
-from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks, Luck, luck
+from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks, VarianceTest, between_window_test
 
 #: Fewer rows than this, on either side, are no evidence.
 MIN_ROWS = 30
@@ -57,13 +57,15 @@ class ColumnEvidence:
             for name, measure in self.measures.items()
             if measure.p_value * count <= alpha and measure.effect >= floors[name]
         }
-        found = passed or self.measures
-        test = min(found, key=lambda name: (found[name].p_value, -found[name].effect / floors[name]), default="")
+        candidates = passed or self.measures
+        test = min(
+            candidates, key=lambda name: (candidates[name].p_value, -candidates[name].effect / floors[name]), default=""
+        )
         return ColumnEvidence(
             **{
                 **self.__dict__,
                 "test": test,
-                "effect": found[test].effect if test else 0.0,
+                "effect": candidates[test].effect if test else 0.0,
                 "floor": floors[test] if test else 0.0,
                 "significant": self.p_value <= alpha,
                 "drifted": bool(passed),
@@ -98,40 +100,44 @@ def column_evidence(
     blocks: of the reference's rows, None where rows are taken as independent; of `scatter` (numbers) where that is
     given: other rows, whose blocks scatter as the reference's would. memory_us: how far the feature looks back.
     """
-    taken: Kind | None = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)  # type: ignore[assignment]
-    if taken is None:
+    test_kind: Kind | None = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)  # type: ignore[assignment]
+    if test_kind is None:
         return ColumnEvidence(name=name, kind=kind, note=f"columns of kind {kind} are not compared")
     if reference is None:
         return ColumnEvidence(name=name, kind=kind, note="not in the reference")
     if kind == "boolean":
         # True, 1 and 1.0 are one category.
-        reference, current = (_truths(values) for values in (reference, current))
-    pair, note = _pair(taken, reference, current)
+        reference, current = (_as_truth_values(values) for values in (reference, current))
+    pair, note = _pair(test_kind, reference, current)
     n, m = pair.sizes
     rows = n + pair.missing[0], m + pair.missing[1]
     facts: dict[str, Any] = {"name": name, "kind": kind, "n_reference": n, "n_current": m}
     if min(rows) < MIN_ROWS:
         return ColumnEvidence(**facts, note=note or f"too few rows to judge: {rows[0]} and {rows[1]}")
-    deciding = [TESTS[test] for test in _deciding(tests, taken) if taken in TESTS[test].kinds]
+    deciding = [TESTS[test] for test in _deciding(tests, test_kind) if test_kind in TESTS[test].kinds]
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
     if blocks is not None and measures and n and m:
-        measures, few = _by_window(measures, pair, blocks, scatter, memory_us / blocks.length_us)
-        note = note or few
-    taking = (
-        [test for test in TESTS.built_in.values() if taken in test.kinds and test.name not in measures]
+        measures, variance_note = _limit_by_window_variance(
+            measures, pair, blocks, scatter, memory_us / blocks.length_us
+        )
+        note = note or variance_note
+    other_tests = (
+        [test for test in TESTS.built_in.values() if test_kind in test.kinds and test.name not in measures]
         if n and m
         else []
     )
-    scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in taking}
+    scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in other_tests}
     p_value = min([1.0, *(len(measures) * measure.p_value for measure in measures.values())])
-    found = ColumnEvidence(**facts, scores=scores, p_value=p_value, measures=measures, note=note or _note(taken, pair))
-    return found.judged(alpha, floors)
+    evidence = ColumnEvidence(
+        **facts, scores=scores, p_value=p_value, measures=measures, note=note or _note(test_kind, pair)
+    )
+    return evidence.judged(alpha, floors)
 
 
 def _deciding(tests: Sequence[str] | None, kind: Kind) -> Sequence[str]:
     """The named tests where one of them takes the kind; else the built-in choice for it."""
     takes = tests is not None and any(kind in TESTS[test].kinds for test in tests)
-    return tests if takes and tests is not None else DECIDING[kind]
+    return tests if takes and tests is not None else DEFAULT_TESTS[kind]
 
 
 def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str, Measure]:
@@ -141,22 +147,29 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
     return measures
 
 
-def _by_window(
-    measures: dict[str, Measure], pair: Pair, blocks: Blocks, scatter: Any, memory: float
+def _limit_by_window_variance(
+    measures: dict[str, Measure], pair: Pair, blocks: Blocks, scatter: Any, lookback_windows: float
 ) -> tuple[dict[str, Measure], str]:
     """Measures that are no surer than the scatter of whole windows allows; none where too few windows are known."""
     rows = pair.rows if scatter is None else as_numbers(scatter)
     if rows is None:
         return measures, ""
     counts = pair.cell_counts(rows, blocks.ids, blocks.count)
-    sides = [pair.whole(which) for which in (0, 1)]
-    own = scatter is None
-    whole = luck(counts, *sides, own=own, memory=memory)
-    missing = luck(_missing(counts), *(_missing(side) for side in sides), own=own, memory=memory)
-    found = {name: _no_surer(item, missing if name == MISSING.name else whole) for name, item in measures.items()}
-    judged = {name: item for name, item in found.items() if item is not None}
-    few = f"not judged: {whole.windows:.1f} independent windows in the reference, {MIN_BLOCKS:g} are needed"
-    return judged, few if whole.p_value is None else ""
+    sides = [pair.cell_totals(which) for which in (0, 1)]
+    pooled_level = scatter is None
+    all_cells = between_window_test(counts, *sides, pooled_level=pooled_level, lookback_windows=lookback_windows)
+    missing = between_window_test(
+        _missing(counts),
+        *(_missing(side) for side in sides),
+        pooled_level=pooled_level,
+        lookback_windows=lookback_windows,
+    )
+    limited = {
+        name: _limit_p_value(item, missing if name == MISSING.name else all_cells) for name, item in measures.items()
+    }
+    testable = {name: item for name, item in limited.items() if item is not None}
+    note = f"not judged: {all_cells.windows:.1f} independent windows in the reference, {MIN_BLOCKS:g} are needed"
+    return testable, note if all_cells.p_value is None else ""
 
 
 def _missing(counts: Counts) -> Counts:
@@ -164,10 +177,10 @@ def _missing(counts: Counts) -> Counts:
     return np.stack([counts[..., :-1].sum(axis=-1), counts[..., -1]], axis=-1)
 
 
-def _no_surer(measure: Measure, luck: Luck) -> Measure | None:
-    if luck.p_value is None:
+def _limit_p_value(measure: Measure, test: VarianceTest) -> Measure | None:
+    if test.p_value is None:
         return None
-    return Measure(score=measure.score, p_value=max(measure.p_value, luck.p_value), effect=measure.effect)
+    return Measure(score=measure.score, p_value=max(measure.p_value, test.p_value), effect=measure.effect)
 
 
 def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:
@@ -178,15 +191,15 @@ def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:
         current, note = pa.nulls(len(reference)), "gone from the current window"
     if kind == "categorical":
         return Pair.categorical(reference, current), note
-    before, after = as_numbers(reference), as_numbers(current)
-    if before is None:
+    reference_values, current_values = as_numbers(reference), as_numbers(current)
+    if reference_values is None:
         return Pair.numeric(np.empty(0), np.empty(0)), "the reference holds no numbers"
-    if after is None:
-        after, note = np.full(len(current), np.nan), "holds no numbers any more"
-    return Pair.numeric(before, after), note
+    if current_values is None:
+        current_values, note = np.full(len(current), np.nan), "holds no numbers any more"
+    return Pair.numeric(reference_values, current_values), note
 
 
-def _truths(values: Any) -> Any:
+def _as_truth_values(values: Any) -> Any:
     numbers = None if values is None else as_numbers(values)
     return values if numbers is None else numbers
 
@@ -221,13 +234,13 @@ def _note(kind: Kind, pair: Pair) -> str:
 
 
 def _new_categories(pair: Pair) -> str:
-    new = np.setdiff1d(pair.current, pair.reference)
-    if not len(new):
+    new_codes = np.setdiff1d(pair.current, pair.reference)
+    if not len(new_codes):
         return ""
-    share = np.isin(pair.current, new).mean()
-    shown = ", ".join(repr(pair.categories[code]) for code in new[:3])
-    more = f" and {len(new) - 3} more" if len(new) > 3 else ""
-    return f"new categories in {share:.1%} of rows: {shown}{more}"
+    share = np.isin(pair.current, new_codes).mean()
+    names = ", ".join(repr(pair.categories[code]) for code in new_codes[:3])
+    more = f" and {len(new_codes) - 3} more" if len(new_codes) > 3 else ""
+    return f"new categories in {share:.1%} of rows: {names}{more}"
 
 
 def _test(name: str) -> DriftTest:

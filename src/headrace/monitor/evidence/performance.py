@@ -29,7 +29,7 @@ CALIBRATION = "calibration_error"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MetricEvidence:
     """One metric: its value, 90 % interval, the reference's value, and how much worse it is (positive is worse).
 
     p_value: chance of a drop as large from luck alone, 1 where it was not judged (as calibration never is).
@@ -52,7 +52,7 @@ class Performance:
     labelled: rows with a label and a prediction. note: why something is not judged, or what dropped.
     """
 
-    metrics: Mapping[str, Measured] = field(default_factory=dict)
+    metrics: Mapping[str, MetricEvidence] = field(default_factory=dict)
     dropped: bool = False
     labelled: int = 0
     positive_share: float | None = None
@@ -101,9 +101,9 @@ def performance(
     The reference is rows (their luck counts too) or metrics by name, taken as exact; with neither, nothing can drop.
     """
     binary = METRICS[metric].binary
-    with_both = np.isfinite(label) & np.isfinite(prediction)
-    count = int(with_both.sum())
-    y, p = np.asarray(label[with_both], np.float64), np.asarray(prediction[with_both], np.float64)
+    complete = np.isfinite(label) & np.isfinite(prediction)
+    count = int(complete.sum())
+    y, p = np.asarray(label[complete], np.float64), np.asarray(prediction[complete], np.float64)
     facts: dict[str, Any] = {"labelled": count, "positive_share": float(y.mean()) if binary and count else None}
     if count < _MIN_LABELS:
         note = (
@@ -112,15 +112,16 @@ def performance(
         return Performance(note=note, **facts)
     if binary and not np.isin(y, (0.0, 1.0)).all():
         return Performance(note="labels are not 0 or 1", **facts)
-    current = _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed)
+    current = _side(y, p, None if cutoffs_us is None else cutoffs_us[complete], seed)
     reference = _reference(reference_label, reference_prediction, reference_cutoffs_us, binary, seed)
     names = _names(y, metric)
     margins = MARGINS if margin is None else MARGINS | {metric: margin}
     metrics = {
-        name: _measured(name, current, reference, reference_metrics or {}, len(names), alpha, margins) for name in names
+        name: _metric_evidence(name, current, reference, reference_metrics or {}, len(names), alpha, margins)
+        for name in names
     }
-    worse = [name for name, found in metrics.items() if found.dropped]
-    return Performance(metrics=metrics, dropped=bool(worse), note=_note(y, binary, worse, current), **facts)
+    dropped = [name for name, evidence in metrics.items() if evidence.dropped]
+    return Performance(metrics=metrics, dropped=bool(dropped), note=_note(y, binary, dropped, current), **facts)
 
 
 def _names(y: Floats, metric: str) -> tuple[str, ...]:
@@ -148,14 +149,14 @@ def _reference(
 ) -> _Side | None:
     if label is None or prediction is None:
         return None
-    with_both = np.isfinite(label) & np.isfinite(prediction)
-    y, p = label[with_both], prediction[with_both]
+    complete = np.isfinite(label) & np.isfinite(prediction)
+    y, p = label[complete], prediction[complete]
     if len(y) < _MIN_LABELS or (binary and set(np.unique(y).tolist()) != {0.0, 1.0}):
         return None
-    return _side(y, p, None if cutoffs_us is None else cutoffs_us[with_both], seed + 1)
+    return _side(y, p, None if cutoffs_us is None else cutoffs_us[complete], seed + 1)
 
 
-def _measured(
+def _metric_evidence(
     name: str,
     current: _Side,
     reference: _Side | None,
@@ -163,28 +164,30 @@ def _measured(
     tests: int,
     alpha: float,
     margins: Mapping[str, float],
-) -> Measured:
+) -> MetricEvidence:
     value, draws = current.metric(name)
     draws = draws[np.isfinite(draws)]
     if not len(draws):
-        return Measured(value=value, low=value, high=value)
+        return MetricEvidence(value=value, low=value, high=value)
     low, high = (float(edge) for edge in np.quantile(draws, [0.05, 0.95]))
-    before, others = (metrics.get(name), None) if reference is None else reference.metric(name)
-    if before is None or not np.isfinite(before):
-        return Measured(value=value, low=low, high=high)
+    reference_value, reference_draws = (metrics.get(name), None) if reference is None else reference.metric(name)
+    if reference_value is None or not np.isfinite(reference_value):
+        return MetricEvidence(value=value, low=low, high=high)
     if name == CALIBRATION:
-        return Measured(value=value, low=low, high=high, reference=before, drop=value - before)
-    drop = METRICS[name].sign * (before - value)
-    sides = [_spread(draws, current)]
-    if reference is not None and others is not None:
-        sides.append(_spread(others[np.isfinite(others)], reference))
+        return MetricEvidence(value=value, low=low, high=high, reference=reference_value, drop=value - reference_value)
+    drop = METRICS[name].sign * (reference_value - value)
+    sides = [_variance(draws, current)]
+    if reference is not None and reference_draws is not None:
+        sides.append(_variance(reference_draws[np.isfinite(reference_draws)], reference))
     p_value = _p_value(drop, sides)
-    margin = margins[name] * (abs(before) if name in _RELATIVE else 1.0)
+    margin = margins[name] * (abs(reference_value) if name in _RELATIVE else 1.0)
     dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
-    return Measured(value=value, low=low, high=high, reference=before, drop=drop, p_value=p_value, dropped=dropped)
+    return MetricEvidence(
+        value=value, low=low, high=high, reference=reference_value, drop=drop, p_value=p_value, dropped=dropped
+    )
 
 
-def _spread(draws: Floats, side: _Side) -> tuple[float, int]:
+def _variance(draws: Floats, side: _Side) -> tuple[float, int]:
     """Variance of a side's metric, and its groups. The bootstrap of D groups is too narrow by (D - 1) / D."""
     groups = side.weights.shape[1]
     return (float(draws.var()) * groups / max(1, groups - 1) if len(draws) else np.nan), groups
@@ -193,10 +196,10 @@ def _spread(draws: Floats, side: _Side) -> tuple[float, int]:
 def _p_value(drop: float, sides: list[tuple[float, int]]) -> float:
     from scipy import stats
 
-    variance = sum(spread for spread, _ in sides)
+    variance = sum(side_variance for side_variance, _ in sides)
     if min(groups for _, groups in sides) < _MIN_GROUPS or not np.isfinite(variance) or variance == 0:
         return 1.0
-    freedom = variance**2 / sum(spread**2 / (groups - 1) for spread, groups in sides)
+    freedom = variance**2 / sum(side_variance**2 / (groups - 1) for side_variance, groups in sides)
     return float(stats.t.sf(drop / np.sqrt(variance), freedom))
 
 
@@ -210,10 +213,10 @@ def _calibration(y: Floats, p: Floats, groups: Groups, weights: Floats) -> Float
     return np.asarray(np.abs(weights @ gaps).sum(axis=1) / (weights @ counts), dtype=np.float64)
 
 
-def _note(y: Floats, binary: bool, worse: list[str], current: _Side) -> str:
+def _note(y: Floats, binary: bool, dropped: list[str], current: _Side) -> str:
     notes = []
-    if worse:
-        notes.append(f"worse than the reference: {', '.join(worse)}")
+    if dropped:
+        notes.append(f"worse than the reference: {', '.join(dropped)}")
     if binary and len(np.unique(y)) < 2:
         notes.append("labels are of one class: no AUC")
     if current.weights.shape[1] < _MIN_GROUPS:

@@ -31,9 +31,9 @@ from headrace.monitor.drift_tests.samples import Counts, Floats
 
 #: With fewer independent windows than this nothing is known of their scatter.
 MIN_BLOCKS = 2.0
-_MOST_LIKE = 0.95
+_MAX_AUTOCORRELATION = 0.95
 #: Standard errors below which g is not taken: with one, v falls to 2 and 10,000 rows prove less than 1,000 do.
-_LEAST = 3.0
+_MIN_STANDARD_ERRORS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,27 +45,29 @@ class Blocks:
     length_us: int
 
     @classmethod
-    def of(cls, cutoffs_us: NDArray[np.int64], length_us: int) -> Blocks:
+    def from_cutoffs(cls, cutoffs_us: NDArray[np.int64], length_us: int) -> Blocks:
         """Whole blocks, counted back from the last cutoff; one without rows is left out."""
         age = (cutoffs_us.max() - cutoffs_us) // length_us
-        whole = int((cutoffs_us.max() - cutoffs_us.min()) // length_us)
-        ages, place = np.unique(age, return_inverse=True)
-        kept = int((ages < whole).sum())
-        return cls(np.where(place < kept, kept - 1 - place, -1).astype(np.int64), kept, length_us)
+        n_blocks = int((cutoffs_us.max() - cutoffs_us.min()) // length_us)
+        ages, block = np.unique(age, return_inverse=True)
+        count = int((ages < n_blocks).sum())
+        return cls(np.where(block < count, count - 1 - block, -1).astype(np.int64), count, length_us)
 
-    def of_rows(self, chosen: NDArray[np.bool_]) -> Blocks:
+    def subset(self, rows: NDArray[np.bool_]) -> Blocks:
         """The blocks of some of the rows."""
-        return Blocks(self.ids[chosen], self.count, self.length_us)
+        return Blocks(self.ids[rows], self.count, self.length_us)
 
 
-class Luck(NamedTuple):
+class VarianceTest(NamedTuple):
     """p_value: of a window as far out, without drift; None where too few windows are known (`windows`: B_eff)."""
 
     p_value: float | None
     windows: float
 
 
-def luck(blocks: Counts, level: Counts, current: Counts, *, own: bool = True, memory: float = 0.0) -> Luck:
+def between_window_test(
+    blocks: Counts, reference: Counts, current: Counts, *, pooled_level: bool = True, lookback_windows: float = 0.0
+) -> VarianceTest:
     """The chance of current rows [K] against a level [K], by the scatter of blocks [B, K].
 
     own: the level is the blocks' sum; else it is one other window, whose luck counts like the current one's. memory:
@@ -74,26 +76,28 @@ def luck(blocks: Counts, level: Counts, current: Counts, *, own: bool = True, me
     blocks = blocks[blocks.sum(axis=1) > 0]
     count = len(blocks)
     if count < MIN_BLOCKS:
-        return Luck(None, float(count))
-    m, size, total = current.sum(), level.sum(), blocks.sum()
-    q, p, mean = current / m, level / size, blocks.sum(axis=0) / total
+        return VarianceTest(None, float(count))
+    m, size, total = current.sum(), reference.sum(), blocks.sum()
+    q, p, mean = current / m, reference / size, blocks.sum(axis=0) / total
     pi = (q + p + mean) / 3
-    seen = pi > 0
-    q, p, mean, pi = q[seen], p[seen], mean[seen], pi[seen]
+    nonzero = pi > 0
+    q, p, mean, pi = q[nonzero], p[nonzero], mean[nonzero], pi[nonzero]
     root = np.sqrt(pi)
-    u = (blocks[:, seen] / blocks.sum(axis=1, keepdims=True) - mean) / root
-    row = np.diag(mean / pi) - np.outer(mean / root, mean / root)
-    far = float((((q - p) / root) ** 2).sum())
+    u = (blocks[:, nonzero] / blocks.sum(axis=1, keepdims=True) - mean) / root
+    row_covariance = np.diag(mean / pi) - np.outer(mean / root, mean / root)
+    distance = float((((q - p) / root) ** 2).sum())
 
-    spread = _spread(u, blocks.sum(axis=1).astype(np.float64), row, memory)
-    if spread is None or spread.windows < MIN_BLOCKS:
-        return Luck(None, 0.0 if spread is None else spread.windows)
-    weight = 1 + 1 / spread.windows if own else 2.0
-    covariance = row * (1 / m + 1 / size) + weight * spread.between
-    return Luck(_tail(far, covariance, weight, spread), spread.windows)
+    between_variance = _estimate_between_variance(
+        u, blocks.sum(axis=1).astype(np.float64), row_covariance, lookback_windows
+    )
+    if between_variance is None or between_variance.windows < MIN_BLOCKS:
+        return VarianceTest(None, 0.0 if between_variance is None else between_variance.windows)
+    weight = 1 + 1 / between_variance.windows if pooled_level else 2.0
+    covariance = row_covariance * (1 / m + 1 / size) + weight * between_variance.between
+    return VarianceTest(_p_value(distance, covariance, weight, between_variance), between_variance.windows)
 
 
-class _Spread(NamedTuple):
+class _BetweenVariance(NamedTuple):
     """between: G. error: the standard error of its trace. freedom: of the scatter it is from. windows: B_eff."""
 
     between: Floats
@@ -102,43 +106,55 @@ class _Spread(NamedTuple):
     windows: float
 
 
-def _spread(u: Floats, rows: Floats, row: Floats, memory: float) -> _Spread | None:
+def _estimate_between_variance(
+    u: Floats, rows: Floats, row_covariance: Floats, lookback_windows: float
+) -> _BetweenVariance | None:
     count, total = len(u), float(rows.sum())
     n = (total - float((rows**2).sum()) / total) / (count - 1)
-    square = (u * rows[:, None]).T @ u / (count - 1)
-    size = float(np.trace(square))
-    if size <= 0:
-        return _Spread(np.zeros_like(row), 0.0, np.inf, float(count) / (1 + memory))
-    freedom = size**2 / float((square**2).sum())
-    excess = (size - float(np.trace(row))) / n
-    noise = size / n * float(np.sqrt(2 / (freedom * (count - 1))))
-    like = 0.0
+    scatter_matrix = (u * rows[:, None]).T @ u / (count - 1)
+    trace = float(np.trace(scatter_matrix))
+    if trace <= 0:
+        return _BetweenVariance(np.zeros_like(row_covariance), 0.0, np.inf, float(count) / (1 + lookback_windows))
+    freedom = trace**2 / float((scatter_matrix**2).sum())
+    excess = (trace - float(np.trace(row_covariance))) / n
+    noise = trace / n * float(np.sqrt(2 / (freedom * (count - 1))))
+    autocorrelation = 0.0
     if excess > noise:  # else there is no scatter that could be alike
-        like = float((u[1:] * u[:-1]).sum()) / (count - 1) / excess
-        like = float(np.clip((like + 1 / count) / (1 - 3 / count) if count > 3 else _MOST_LIKE, 0, _MOST_LIKE))
-    windows = count / max(1 + memory, (1 + like) / (1 - like))
+        autocorrelation = float((u[1:] * u[:-1]).sum()) / (count - 1) / excess
+        autocorrelation = float(
+            np.clip(
+                (autocorrelation + 1 / count) / (1 - 3 / count) if count > 3 else _MAX_AUTOCORRELATION,
+                0,
+                _MAX_AUTOCORRELATION,
+            )
+        )
+    windows = count / max(1 + lookback_windows, (1 + autocorrelation) / (1 - autocorrelation))
     if windows < MIN_BLOCKS:
-        return _Spread(np.zeros_like(row), 0.0, np.inf, windows)
-    known = freedom * (windows - 1)
-    error = size / n * float(np.sqrt(2 / known))
+        return _BetweenVariance(np.zeros_like(row_covariance), 0.0, np.inf, windows)
+    between_freedom = freedom * (windows - 1)
+    error = trace / n * float(np.sqrt(2 / between_freedom))
     # Blocks that are alike scatter less about their own mean than about the truth.
-    between = max(excess / (1 - 1 / windows), _LEAST * error)
-    values, vectors = np.linalg.eigh(square - row)
+    between = max(excess / (1 - 1 / windows), _MIN_STANDARD_ERRORS * error)
+    values, vectors = np.linalg.eigh(scatter_matrix - row_covariance)
     values = np.clip(values, 0, None)
-    shape = (vectors * values) @ vectors.T / values.sum() if values.sum() > 0 else square / size
-    return _Spread(between * shape, error, known, windows)
+    shape = (vectors * values) @ vectors.T / values.sum() if values.sum() > 0 else scatter_matrix / trace
+    return _BetweenVariance(between * shape, error, between_freedom, windows)
 
 
-def _tail(far: float, covariance: Floats, weight: float, spread: _Spread) -> float:
+def _p_value(distance: float, covariance: Floats, weight: float, between_variance: _BetweenVariance) -> float:
     """v is the smaller of what the error of g leaves and what g, an estimate itself where it is least, leaves."""
     from scipy import stats
 
     expected = float(np.trace(covariance))
     if expected <= 0:
-        return 1.0 if far <= 0 else 0.0
-    freedom = expected**2 / float((covariance**2).sum())
-    known = 1e9
-    if spread.error > 0:
-        between = weight * float(np.trace(spread.between))
-        known = min(known, 2 * (expected / (weight * spread.error)) ** 2, spread.freedom * (expected / between) ** 2)
-    return float(stats.f.sf(far / expected, freedom, known))
+        return 1.0 if distance <= 0 else 0.0
+    numerator_freedom = expected**2 / float((covariance**2).sum())
+    denominator_freedom = 1e9
+    if between_variance.error > 0:
+        between = weight * float(np.trace(between_variance.between))
+        denominator_freedom = min(
+            denominator_freedom,
+            2 * (expected / (weight * between_variance.error)) ** 2,
+            between_variance.freedom * (expected / between) ** 2,
+        )
+    return float(stats.f.sf(distance / expected, numerator_freedom, denominator_freedom))

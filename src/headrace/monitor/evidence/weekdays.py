@@ -30,13 +30,13 @@ def same_weekdays(table: pa.Table, start_us: int, end_us: int) -> pa.Table:
         return table
     cutoffs = table[CUTOFF].to_numpy()
     covered = times_covered(cutoffs, start_us, end_us)
-    most, kept = int(covered.max(initial=0)), np.zeros(len(covered), dtype=np.bool_)
-    for times in range(1, most + 1):
-        rows = np.flatnonzero(covered == times)
+    max_count, selected = int(covered.max(initial=0)), np.zeros(len(covered), dtype=np.bool_)
+    for count in range(1, max_count + 1):
+        rows = np.flatnonzero(covered == count)
         rows = rows[np.argsort(cutoffs[rows], kind="stable")]
-        place = np.arange(len(rows)) * times
-        kept[rows] = (place + times) // most > place // most
-    return table.filter(pa.array(kept))
+        position = np.arange(len(rows)) * count
+        selected[rows] = (position + count) // max_count > position // max_count
+    return table.filter(pa.array(selected))
 
 
 def spacing_us(start_us: int, end_us: int) -> int:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
-from headrace.monitor.drift_tests.calibration import adjusted
+from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, as_numbers, column_evidence
 from headrace.monitor.evidence.performance import Performance, performance
 from headrace.monitor.evidence.variance import Blocks
@@ -63,7 +63,7 @@ class WindowEvidence:
     @property
     def alarming(self) -> bool:
         """Does anything at all count in this window: the complete input of a decision, before persistence."""
-        distributions = any(found is not None and found.drifted for found in (self.prediction, self.label))
+        distributions = any(column is not None and column.drifted for column in (self.prediction, self.label))
         return bool(self.drifted) or distributions or (self.performance is not None and self.performance.dropped)
 
     def column(self, name: str) -> ColumnEvidence | None:
@@ -118,31 +118,33 @@ def window_evidence(
     counted by the caller, who knows the spine.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
-    if outcome := _in_the_way(facts["reference_rows"], facts["rows"]):
+    if outcome := _unmeasurable(facts["reference_rows"], facts["rows"]):
         return WindowEvidence(outcome=outcome[0], notes=(outcome[1],), **facts)
     assert reference is not None  # both have rows
     assert current is not None
 
-    blocks, memory = _blocks(reference, length_us), memory_us or {}
+    blocks, lookbacks = _blocks(reference, length_us), memory_us or {}
     options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
-    found = [
+    evidence = [
         column_evidence(
-            name, kind, _column(reference, name), _column(current, name), memory_us=memory.get(name, 0), **options
+            name, kind, _column(reference, name), _column(current, name), memory_us=lookbacks.get(name, 0), **options
         )
         for name, kind in kinds.items()
         if name not in exclude
     ]
-    columns, drifted, share = _features(found, fdr * _FEATURES, floors)
-    seen = _column(reference, PREDICTION)
-    before, scatter = (seen, None) if unseen is None else (_column(unseen, PREDICTION), seen)
+    columns, drifted, share = _features(evidence, fdr * _FEATURES, floors)
+    reference_predictions = _column(reference, PREDICTION)
+    held_out, scatter = (
+        (reference_predictions, None) if unseen is None else (_column(unseen, PREDICTION), reference_predictions)
+    )
     prediction = _distribution(
-        PREDICTION, "numeric", before, current, alpha=fdr * _PREDICTION, scatter=scatter,
+        PREDICTION, "numeric", held_out, current, alpha=fdr * _PREDICTION, scatter=scatter,
         **options | {"blocks": blocks if scatter is not None or unseen is None else None},
     )  # fmt: skip
-    known, those = _labelled(reference, blocks)
+    labels, label_blocks = _label_blocks(reference, blocks)
     label = _distribution(
-        LABEL, "categorical" if METRICS[metric].binary else "numeric", known, current,
-        alpha=fdr * _LABEL, floors=floors, blocks=those, seed=seed,
+        LABEL, "categorical" if METRICS[metric].binary else "numeric", labels, current,
+        alpha=fdr * _LABEL, floors=floors, blocks=label_blocks, seed=seed,
     )  # fmt: skip
     if unseen is None and reference_metrics is None:
         unseen = reference
@@ -155,29 +157,29 @@ def window_evidence(
         prediction=prediction,
         label=label,
         performance=quality,
-        notes=(*_notes(columns, prediction, label, quality), *_independent(length_us, blocks)),
+        notes=(*_notes(columns, prediction, label, quality), *_independence_note(length_us, blocks)),
         **facts,
     )
 
 
 def _blocks(reference: pa.Table, length_us: int) -> Blocks | None:
     cutoffs = _column(reference, CUTOFF)
-    return None if cutoffs is None or not length_us else Blocks.of(cutoffs.to_numpy(), length_us)
+    return None if cutoffs is None or not length_us else Blocks.from_cutoffs(cutoffs.to_numpy(), length_us)
 
 
-def _independent(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
+def _independence_note(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
     """What has to be said where a window was asked for and rows had to do."""
     if not length_us or blocks is not None:
         return ()
     return ("the reference knows no cutoffs: rows are taken as independent",)
 
 
-def _labelled(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
+def _label_blocks(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
     """Known labels of the reference, and their blocks."""
     labels = _column(reference, LABEL)
     if labels is None or blocks is None:
-        return _known(labels), blocks
-    return labels.drop_null(), blocks.of_rows(labels.is_valid().to_numpy())
+        return _non_null(labels), blocks
+    return labels.drop_null(), blocks.subset(labels.is_valid().to_numpy())
 
 
 def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:
@@ -190,7 +192,7 @@ def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int)
     }
 
 
-def _in_the_way(reference: int, rows: int) -> tuple[Outcome, str] | None:
+def _unmeasurable(reference: int, rows: int) -> tuple[Outcome, str] | None:
     """Why a window of so many rows cannot be measured, and in words; None where it can."""
     if not rows:
         return "empty window", "no predictions in this window"
@@ -219,25 +221,25 @@ def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: 
 
 
 def _features(
-    found: Sequence[ColumnEvidence], fdr: float, floors: Mapping[str, float] | None
+    columns: Sequence[ColumnEvidence], fdr: float, floors: Mapping[str, float] | None
 ) -> tuple[tuple[ColumnEvidence, ...], tuple[str, ...], float]:
     """Columns judged together; a column that could not be measured takes no part in the correction."""
-    tested = [column.p_value for column in found if column.measures]
-    threshold = adjusted(np.array(tested), fdr)
-    judged = sorted((column.judged(threshold, floors) for column in found), key=lambda column: -column.severity)
+    tested = [column.p_value for column in columns if column.measures]
+    threshold = benjamini_hochberg_threshold(np.array(tested), fdr)
+    judged = sorted((column.judged(threshold, floors) for column in columns), key=lambda column: -column.severity)
     drifted = tuple(column.name for column in judged if column.drifted)
     return tuple(judged), drifted, len(drifted) / len(tested) if tested else 0.0
 
 
-def _distribution(name: str, kind: str, before: Any, current: pa.Table, **options: Any) -> ColumnEvidence | None:
-    after = _column(current, name)
-    if before is None or after is None:
+def _distribution(name: str, kind: str, reference: Any, current: pa.Table, **options: Any) -> ColumnEvidence | None:
+    values = _column(current, name)
+    if reference is None or values is None:
         return None
-    return column_evidence(name, kind, before, _known(after) if name == LABEL else after, **options)
+    return column_evidence(name, kind, reference, _non_null(values) if name == LABEL else values, **options)
 
 
 def _quality(
-    held_to: pa.Table | None,
+    reference: pa.Table | None,
     current: pa.Table,
     metrics: Mapping[str, float] | None,
     cutoffs_us: NDArray[np.int64] | None,
@@ -249,17 +251,17 @@ def _quality(
     label, prediction = (_numbers(current, name) for name in (LABEL, PREDICTION))
     if label is None or prediction is None:
         return None
-    before: dict[str, Any] = {}
-    if held_to is not None:
-        cutoffs = _column(held_to, CUTOFF)
-        before["reference_label"], before["reference_prediction"] = (
-            _numbers(held_to, name) for name in (LABEL, PREDICTION)
+    reference_rows: dict[str, Any] = {}
+    if reference is not None:
+        cutoffs = _column(reference, CUTOFF)
+        reference_rows["reference_label"], reference_rows["reference_prediction"] = (
+            _numbers(reference, name) for name in (LABEL, PREDICTION)
         )
-        before["reference_cutoffs_us"] = None if cutoffs is None else cutoffs.to_numpy()
+        reference_rows["reference_cutoffs_us"] = None if cutoffs is None else cutoffs.to_numpy()
     return performance(
         label,
         prediction,
-        **before,
+        **reference_rows,
         reference_metrics=metrics,
         cutoffs_us=cutoffs_us,
         metric=metric,
@@ -273,7 +275,7 @@ def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
     return table[name] if name in table.column_names else None
 
 
-def _known(values: Any) -> Any:
+def _non_null(values: Any) -> Any:
     return None if values is None else values.drop_null()
 
 

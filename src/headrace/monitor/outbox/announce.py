@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from headrace.monitor.outbox.message import of_decision, of_outcome
+from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
-from headrace.monitor.policy.decision import Decision, Outcome, Past
+from headrace.monitor.policy.decision import Decision, Outcome, PastDecision
 from headrace.monitor.policy.policy import escalation
 from headrace.schema import Policy
 
@@ -15,7 +15,7 @@ from headrace.schema import Policy
 def announce(outbox: Outbox, decision: Decision, *, now_us: int, links: Mapping[str, str] | None = None) -> Entry:
     """Write a decision with its links and its message. The same id again changes nothing, and tells nobody again."""
     linked = replace(decision, links={**decision.links, **(links or {})})
-    return outbox.put(linked, now_us=now_us, alert=of_decision(linked))
+    return outbox.add(linked, now_us=now_us, alert=decision_alert(linked))
 
 
 def conclude(
@@ -35,17 +35,17 @@ def conclude(
     now_us: wall clock. at_us: production clock. Finished already changes nothing; ConflictError for a lost claim.
     """
     decision = claim.decision
-    others = [entry for entry in outbox.history() if entry.decision.id != decision.id]
-    ended = Past(decision=decision, outcome=outcome, outcome_reason=reason)
-    then = escalation(decision, [*others, ended], policy)
-    message = of_outcome(decision, outcome, reason, version=version, at_us=at_us, links=links)
-    alarm = of_decision(then, links) if then else None
+    earlier = [entry for entry in outbox.history() if entry.decision.id != decision.id]
+    ended = PastDecision(decision=decision, outcome=outcome, outcome_reason=reason)
+    follow_up = escalation(decision, [*earlier, ended], policy)
+    message = outcome_alert(decision, outcome, reason, version=version, at_us=at_us, links=links)
+    escalation_alert = decision_alert(follow_up, links) if follow_up else None
     return outbox.finish(
         claim,
         outcome,
         reason,
         now_us=now_us,
         version=version,
-        alerts=(message,) if alarm is None else (message, alarm),
-        then=then,
+        alerts=(message,) if escalation_alert is None else (message, escalation_alert),
+        follow_up=follow_up,
     )

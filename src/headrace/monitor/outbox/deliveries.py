@@ -77,18 +77,18 @@ def messages(database: sqlite3.Connection) -> tuple[Queued, ...]:
     )
 
 
-def has(database: sqlite3.Connection, alert_id: str, receiver: str) -> bool:
+def was_received(database: sqlite3.Connection, alert_id: str, receiver: str) -> bool:
     """Whether a receiver took a message already."""
-    found = database.execute("SELECT 1 FROM delivery WHERE alert_id = ? AND receiver = ?", (alert_id, receiver))
-    return found.fetchone() is not None
+    rows = database.execute("SELECT 1 FROM delivery WHERE alert_id = ? AND receiver = ?", (alert_id, receiver))
+    return rows.fetchone() is not None
 
 
-def took(database: sqlite3.Connection, alert_id: str, receiver: str, now_us: int) -> None:
+def mark_received(database: sqlite3.Connection, alert_id: str, receiver: str, now_us: int) -> None:
     """Note that a receiver took a message."""
     database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?)", (alert_id, receiver, now_us))
 
 
-def tried(database: sqlite3.Connection, alert_id: str, error: str | None, now_us: int) -> None:
+def record_attempt(database: sqlite3.Connection, alert_id: str, error: str | None, now_us: int) -> None:
     """Note a try: all receivers have it (error None), or it is tried again after a pause that doubles."""
     if error is None:
         database.execute(

@@ -12,7 +12,7 @@ from headrace.monitor.outbox.outbox import LEASE_US, Claim, Outbox
 
 
 @contextmanager
-def held(outbox: Outbox, claim: Claim, now_us: Callable[[], int], *, lease_us: int = LEASE_US) -> Iterator[Claim]:
+def renewed(outbox: Outbox, claim: Claim, now_us: Callable[[], int], *, lease_us: int = LEASE_US) -> Iterator[Claim]:
     """Renew a claim three times per lease, from a thread, while the block runs.
 
     Should the lease be lost all the same (the machine slept, its clock was set), the beats end; `Outbox.finish` then

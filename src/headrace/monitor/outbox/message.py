@@ -11,7 +11,7 @@ from headrace.monitor.policy.decision import Decision, Finding, Outcome
 from headrace.monitor.policy.policy import ranked
 
 Level = Literal["info", "success", "warning", "failure"]
-_SHOWN = 8
+_MAX_FINDINGS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Alert:
     links: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_decision(decision: Decision, links: Mapping[str, str] | None = None) -> Alert | None:
+def decision_alert(decision: Decision, links: Mapping[str, str] | None = None) -> Alert | None:
     """The message of a decision: what drifted, how much, what it cost, links. None where there is nothing to tell."""
     if decision.kind == "nothing":
         return None
@@ -59,7 +59,7 @@ def of_decision(decision: Decision, links: Mapping[str, str] | None = None) -> A
     )
 
 
-def of_outcome(
+def outcome_alert(
     decision: Decision,
     outcome: Outcome,
     reason: str,
@@ -75,7 +75,7 @@ def of_outcome(
         "not comparable": "warning",
         "superseded": "info",
     }
-    became: dict[Outcome, str] = {
+    headlines: dict[Outcome, str] = {
         "promoted": f"{_version(version)} is champion",
         "refused": "the challenger was refused",
         "not comparable": "the challenger cannot be compared yet",
@@ -93,7 +93,7 @@ def of_outcome(
     return Alert(
         id=f"{decision.id}:{outcome}",
         decision_id=decision.id,
-        title=f"Headrace {decision.problem}: {became.get(outcome, 'the retrain failed')}",
+        title=f"Headrace {decision.problem}: {headlines.get(outcome, 'the retrain failed')}",
         body="\n".join(lines),
         level=levels.get(outcome, "failure"),
         at_us=at_us,
@@ -112,9 +112,17 @@ def _cost(decision: Decision) -> str:
 def _findings(findings: tuple[Finding, ...]) -> list[str]:
     if not findings:
         return []
-    found = ranked(findings)
-    lines = ["", f"What drifted ({len(found)}), the costliest first:", *(f"- {_line(one)}" for one in found[:_SHOWN])]
-    return [*lines, f"- and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else lines
+    sorted_findings = ranked(findings)
+    lines = [
+        "",
+        f"What drifted ({len(sorted_findings)}), the costliest first:",
+        *(f"- {_line(finding)}" for finding in sorted_findings[:_MAX_FINDINGS]),
+    ]
+    return (
+        [*lines, f"- and {len(sorted_findings) - _MAX_FINDINGS} more"]
+        if len(sorted_findings) > _MAX_FINDINGS
+        else lines
+    )
 
 
 def _line(finding: Finding) -> str:

@@ -26,7 +26,7 @@ from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.monitor.outbox import deliveries
 from headrace.monitor.outbox.message import Alert
-from headrace.monitor.policy.decision import Decision, Outcome, Past
+from headrace.monitor.policy.decision import Decision, Outcome, PastDecision
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decision (
@@ -43,7 +43,7 @@ MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry(Past):
+class Entry(PastDecision):
     """A decision in the outbox. attempts: times it was claimed. until_us: when the present claim ends (wall clock)."""
 
     put_us: int
@@ -88,15 +88,15 @@ class Outbox:
 
     # -- decisions
 
-    def put(self, decision: Decision, *, now_us: int, alert: Alert | None = None) -> Entry:
+    def add(self, decision: Decision, *, now_us: int, alert: Alert | None = None) -> Entry:
         """Write a decision and its message in one step. The same id again changes nothing: the first one stands."""
         with self.write() as database:
             body = json.dumps(decision.to_json(), sort_keys=True)
-            new = database.execute(
+            inserted = database.execute(
                 "INSERT OR IGNORE INTO decision (id, kind, end_us, body, put_us) VALUES (?, ?, ?, ?, ?)",
                 (decision.id, decision.kind, decision.end_us, body, now_us),
             ).rowcount
-            if new and alert is not None:
+            if inserted and alert is not None:
                 deliveries.add(database, alert, now_us)
             return _entry(database, decision.id)
 
@@ -110,7 +110,7 @@ class Outbox:
         with self.read() as database:
             return _entries(database, "")
 
-    def owed(self, now_us: int) -> tuple[Entry, ...]:
+    def open_retrains(self, now_us: int) -> tuple[Entry, ...]:
         """Retrains that nobody has finished or is at now, oldest first: what a reconcile starts."""
         with self.read() as database:
             entries = _entries(database, "WHERE kind = 'retrain' AND outcome IS NULL")
@@ -144,7 +144,7 @@ class Outbox:
     def renew(self, claim: Claim, *, now_us: int, lease_us: int = LEASE_US) -> Claim:
         """Stay at it. ConflictError where the claim was lost to another holder, or somebody finished it."""
         with self.write() as database:
-            _check_held(_entry(database, claim.decision.id), claim)
+            _require_valid(_entry(database, claim.decision.id), claim)
             until_us = now_us + lease_us
             database.execute("UPDATE decision SET until_us = ? WHERE id = ?", (until_us, claim.decision.id))
             return Claim(decision=claim.decision, holder=claim.holder, token=claim.token, until_us=until_us)
@@ -166,7 +166,7 @@ class Outbox:
         now_us: int,
         version: str | None = None,
         alerts: tuple[Alert, ...] = (),
-        then: Decision | None = None,
+        follow_up: Decision | None = None,
     ) -> Entry:
         """Say what became of it, once: finished already stays as it is. Messages and a decision that follows (an
         escalation) are written in the same step. ConflictError where another holder is at it now.
@@ -175,15 +175,15 @@ class Outbox:
             entry = _entry(database, claim.decision.id)
             if entry.outcome is not None:
                 return entry
-            _check_held(entry, claim)
+            _require_valid(entry, claim)
             _finish(database, claim.decision.id, outcome, reason, version, now_us)
             for alert in alerts:
                 deliveries.add(database, alert, now_us)
-            if then is not None:
-                body = json.dumps(then.to_json(), sort_keys=True)
+            if follow_up is not None:
+                body = json.dumps(follow_up.to_json(), sort_keys=True)
                 database.execute(
                     "INSERT OR IGNORE INTO decision (id, kind, end_us, body, put_us) VALUES (?, ?, ?, ?, ?)",
-                    (then.id, then.kind, then.end_us, body, now_us),
+                    (follow_up.id, follow_up.kind, follow_up.end_us, body, now_us),
                 )
             return _entry(database, claim.decision.id)
 
@@ -199,10 +199,10 @@ class Outbox:
 
 
 def _entry(database: sqlite3.Connection, decision_id: str) -> Entry:
-    found = _entries(database, "WHERE id = ?", decision_id)
-    if not found:
+    entries = _entries(database, "WHERE id = ?", decision_id)
+    if not entries:
         raise NotFoundError(f"no decision {decision_id!r}", where="outbox", fix="`headrace alerts` lists them")
-    return found[0]
+    return entries[0]
 
 
 def _entries(database: sqlite3.Connection, where: str, *values: Any) -> tuple[Entry, ...]:
@@ -233,15 +233,15 @@ def _finish(
     )
 
 
-def _check_held(entry: Entry, claim: Claim) -> None:
+def _require_valid(entry: Entry, claim: Claim) -> None:
     # A lease that ran out is still ours while nobody else has taken it.
     if entry.outcome is None and entry.attempts == claim.token:
         return
-    found = f"finished: {entry.outcome}" if entry.outcome else f"claimed by {entry.holder}"
+    state = f"finished: {entry.outcome}" if entry.outcome else f"claimed by {entry.holder}"
     until = f" until {from_us(entry.until_us):%H:%M:%S}" if entry.until_us and not entry.outcome else ""
     raise ConflictError(
         "this claim was lost",
         where=f"decision {claim.decision.id}",
-        found=[f"{found}{until}"],
+        found=[f"{state}{until}"],
         fix="end this run: the other one does the work",
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind = Literal["nothing", "alert", "retrain"]
 #: "not comparable": too few rows that neither model learnt from, so nothing is known about the challenger.
 Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
-About = Literal["feature", "prediction", "label", "quality"]
+Subject = Literal["feature", "prediction", "label", "quality"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Finding:
     """
 
     name: str
-    about: About = "feature"
+    about: Subject = "feature"
     test: str = ""
     effect: float = 0.0
     floor: float = 0.0
@@ -70,7 +70,7 @@ class Window:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(
+    def from_evidence(
         cls,
         evidence: WindowEvidence,
         *,
@@ -81,17 +81,21 @@ class Window:
         importance: Mapping[str, float] | None = None,
     ) -> Window:
         """The window of all evidence. importance: feature -> its share of the model's importance (mean |SHAP|)."""
-        features = [_finding(one, "feature", importance or {}) for one in evidence.columns if one.drifted]
-        wholes: tuple[tuple[ColumnEvidence | None, About], ...] = (
+        feature_findings = [
+            _finding(column, "feature", importance or {}) for column in evidence.columns if column.drifted
+        ]
+        distributions: tuple[tuple[ColumnEvidence | None, Subject], ...] = (
             (evidence.prediction, "prediction"),
             (evidence.label, "label"),
         )
-        whole = [_finding(one, about, {}) for one, about in wholes if one is not None and one.drifted]
+        distribution_findings = [
+            _finding(column, about, {}) for column, about in distributions if column is not None and column.drifted
+        ]
         metrics = evidence.performance.metrics if evidence.performance else {}
-        quality = [
-            Finding(name=name, about="quality", test="bootstrap", effect=found.drop, p_value=found.p_value)
-            for name, found in metrics.items()
-            if found.dropped
+        quality_findings = [
+            Finding(name=name, about="quality", test="bootstrap", effect=metric.drop, p_value=metric.p_value)
+            for name, metric in metrics.items()
+            if metric.dropped
         ]
         return cls(
             problem=problem,
@@ -101,9 +105,9 @@ class Window:
             measured=evidence.measured,
             blind=evidence.outcome == "no reference",
             outcome=evidence.outcome,
-            findings=(*quality, *whole, *features),
-            judged=sum(bool(one.measures) for one in evidence.columns),
-            costs={name: found.drop for name, found in metrics.items() if found.reference is not None},
+            findings=(*quality_findings, *distribution_findings, *feature_findings),
+            judged=sum(bool(column.measures) for column in evidence.columns),
+            costs={name: metric.drop for name, metric in metrics.items() if metric.reference is not None},
             rows=evidence.rows,
             mature=evidence.mature,
             censored=evidence.censored,
@@ -157,7 +161,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Past:
+class PastDecision:
     """A decision and what became of it. outcome: None while nobody finished it (alerts and nothings have none)."""
 
     decision: Decision
@@ -170,16 +174,16 @@ def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, 
     return fingerprint([problem, start_us, end_us, champion, extra])[:16]
 
 
-def _finding(found: ColumnEvidence, about: About, importance: Mapping[str, float]) -> Finding:
-    broken = about == "feature" and found.n_current == 0 and found.n_reference > 0
+def _finding(column: ColumnEvidence, subject: Subject, importance: Mapping[str, float]) -> Finding:
+    broken = subject == "feature" and column.n_current == 0 and column.n_reference > 0
     return Finding(
-        name=found.name,
-        about=about,
-        test=found.test,
-        effect=found.effect,
-        floor=found.floor,
-        p_value=found.p_value,
-        weight=importance.get(found.name),
+        name=column.name,
+        about=subject,
+        test=column.test,
+        effect=column.effect,
+        floor=column.floor,
+        p_value=column.p_value,
+        weight=importance.get(column.name),
         broken=broken,
-        note=found.note or ("no values any more" if broken else ""),
+        note=column.note or ("no values any more" if broken else ""),
     )

@@ -18,15 +18,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.core.clock import format_duration, iso
-from headrace.monitor.policy.decision import Decision, Finding, Past, Window, decision_id
+from headrace.monitor.policy.decision import Decision, Finding, PastDecision, Window, decision_id
 from headrace.schema import Policy
 
 #: Outcomes that say that retraining does not help. "not comparable" says nothing: the next try waits no longer.
-UNHELPFUL = frozenset({"refused", "failed"})
+UNSUCCESSFUL = frozenset({"refused", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wish:
+class _Proposal:
     """What the evidence alone asks for. topics: what it is about, so that it is not told twice."""
 
     retrain: bool
@@ -36,7 +36,7 @@ class _Wish:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Obstacle:
+class _Constraint:
     """Why a retrain that is wanted does not begin. silent: it is on its way, so nobody need look."""
 
     topic: str
@@ -45,42 +45,42 @@ class _Obstacle:
     escalated: bool = False
 
 
-def decide(window: Window, history: Sequence[Past] = (), policy: Policy | None = None) -> Decision:
+def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy | None = None) -> Decision:
     """The decision about a window, given what was decided before (in any order; this window's own is ignored)."""
     policy = policy or Policy()
-    past = _before(window, history)
+    earlier = _earlier(window, history)
     if window.champion is None:
         return _decision(window, "nothing", "there is no champion to watch yet")
     if not window.measured:
         note = "; ".join((window.outcome, *window.notes))
-        blind = _Wish(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
-        return _tell(window, blind, past, policy) if window.blind else _decision(window, "nothing", note)
-    wish = _wish(window, past, policy)
-    if not wish.reasons:
-        return _decision(window, "nothing", _quiet(window, past, policy))
-    if not wish.retrain:
-        return _tell(window, wish, past, policy)
-    obstacle = _obstacle(window, past, policy)
-    if obstacle is None:
-        return _decision(window, "retrain", "; ".join(wish.reasons), wish)
-    return _tell(window, wish, past, policy, obstacle)
+        proposal = _Proposal(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
+        return _alert(window, proposal, earlier, policy) if window.blind else _decision(window, "nothing", note)
+    proposal = _propose(window, earlier, policy)
+    if not proposal.reasons:
+        return _decision(window, "nothing", _reason_for_nothing(window, earlier, policy))
+    if not proposal.retrain:
+        return _alert(window, proposal, earlier, policy)
+    constraint = _constraint(window, earlier, policy)
+    if constraint is None:
+        return _decision(window, "retrain", "; ".join(proposal.reasons), proposal)
+    return _alert(window, proposal, earlier, policy, constraint)
 
 
-def escalation(decision: Decision, history: Sequence[Past], policy: Policy | None = None) -> Decision | None:
+def escalation(decision: Decision, history: Sequence[PastDecision], policy: Policy | None = None) -> Decision | None:
     """What to tell people once a retrain has ended without a better model; None while it is not the last straw.
 
     history: with the outcome of `decision`. It has an id of its own, the same however often it is asked for.
     """
     policy = policy or Policy()
-    unhelpful = _unhelpful(sorted(history, key=_when))
-    if len(unhelpful) < policy.escalate_after or unhelpful[-1].decision.id != decision.id:
+    unsuccessful = _unsuccessful_retrains(sorted(history, key=_sort_key))
+    if len(unsuccessful) < policy.escalate_after or unsuccessful[-1].decision.id != decision.id:
         return None
     return Decision(
         **{
             **decision.__dict__,
             "id": decision_id(decision.problem, decision.start_us, decision.end_us, decision.champion, "escalation"),
             "kind": "alert",
-            "reason": _helpless(unhelpful, policy),
+            "reason": _escalation_reason(unsuccessful, policy),
             "measured": False,
             "topics": ("escalation",),
             "escalated": True,
@@ -88,7 +88,7 @@ def escalation(decision: Decision, history: Sequence[Past], policy: Policy | Non
     )
 
 
-def by_hand(problem: str, champion: str | None, at_us: int, reason: str, *, reselect: bool = False) -> Decision:
+def manual_retrain(problem: str, champion: str | None, at_us: int, reason: str, *, reselect: bool = False) -> Decision:
     """A retrain that a person asks for: no policy holds it back. The same person's second click is the same id."""
     return Decision(
         id=decision_id(problem, at_us, at_us, champion, "by hand, features anew" if reselect else "by hand"),
@@ -103,17 +103,21 @@ def by_hand(problem: str, champion: str | None, at_us: int, reason: str, *, rese
     )
 
 
-def confirmed(window: Window, past: Sequence[Past], policy: Policy) -> tuple[str, ...]:
+def confirmed(window: Window, past: Sequence[PastDecision], policy: Policy) -> tuple[str, ...]:
     """Topics (`feature:dep_delay`) of this window that its champion saw in k of the last n measured windows."""
-    earlier = [one.decision for one in past if one.decision.champion == window.champion and one.decision.measured]
-    last = [decision.drifted for decision in earlier if decision.end_us < window.end_us][-(policy.n - 1) :]
-    seen = [{finding.topic for finding in findings} for findings in (last if policy.n > 1 else [])]
+    earlier = [
+        past_decision.decision
+        for past_decision in past
+        if past_decision.decision.champion == window.champion and past_decision.decision.measured
+    ]
+    last_findings = [decision.drifted for decision in earlier if decision.end_us < window.end_us][-(policy.n - 1) :]
+    topics_by_window = [{finding.topic for finding in findings} for findings in (last_findings if policy.n > 1 else [])]
     now = [finding.topic for finding in window.findings if not finding.broken]
-    return tuple(topic for topic in now if 1 + sum(topic in topics for topics in seen) >= policy.k)
+    return tuple(topic for topic in now if 1 + sum(topic in topics for topics in topics_by_window) >= policy.k)
 
 
-def _wish(window: Window, past: Sequence[Past], policy: Policy) -> _Wish:
-    lasting = confirmed(window, past, policy)
+def _propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> _Proposal:
+    persistent = confirmed(window, past, policy)
     reasons, topics, retrain = [], [], False
     for finding in window.findings:
         if finding.broken:
@@ -123,51 +127,55 @@ def _wish(window: Window, past: Sequence[Past], policy: Policy) -> _Wish:
             reasons.append(f"{finding.name} is worse by {finding.effect:.3g} on matured labels")
             topics.append(finding.topic)
             retrain = True
-        elif finding.about in ("prediction", "label") and finding.topic in lasting:
+        elif finding.about in ("prediction", "label") and finding.topic in persistent:
             reasons.append(f"the distribution of {finding.about}s drifted ({_k_of_n(policy)})")
             topics.append(finding.topic)
             retrain = True
-    features = [finding for finding in window.findings if finding.about == "feature" and finding.topic in lasting]
+    features = [finding for finding in window.findings if finding.about == "feature" and finding.topic in persistent]
     if features:
         share = len(features) / window.judged if window.judged else 0.0
-        names = _few([finding.name for finding in features])
+        names = _join_names([finding.name for finding in features])
         reasons.append(f"{len(features)} of {window.judged} features drifted ({_k_of_n(policy)}): {names}")
         topics += [finding.topic for finding in features]
         retrain = retrain or share >= policy.retrain_share
-    return _Wish(retrain=retrain, reasons=tuple(reasons), topics=tuple(topics), confirmed=lasting)
+    return _Proposal(retrain=retrain, reasons=tuple(reasons), topics=tuple(topics), confirmed=persistent)
 
 
-def _obstacle(window: Window, past: Sequence[Past], policy: Policy) -> _Obstacle | None:
+def _constraint(window: Window, past: Sequence[PastDecision], policy: Policy) -> _Constraint | None:
     retrains = [one for one in past if one.decision.kind == "retrain" and one.outcome != "superseded"]
     pending = [one.decision for one in retrains if one.outcome is None]
     if pending:
         reason = f"retrain {pending[-1].id} of {iso(pending[-1].end_us)} is not finished yet"
-        return _Obstacle(topic="pending", reason=reason, silent=True)
+        return _Constraint(topic="pending", reason=reason, silent=True)
     if not retrains:
         return None
     since = window.end_us - retrains[-1].decision.end_us
-    unhelpful = _unhelpful(past)
-    if len(unhelpful) >= policy.escalate_after and since < policy.pause_us:
-        return _Obstacle(topic="escalation", reason=_helpless(unhelpful, policy), escalated=True)
-    cooldown = policy.cooldown_us * 2 ** min(len(unhelpful), 10)
-    if len(unhelpful) < policy.escalate_after and since < cooldown:
+    unsuccessful = _unsuccessful_retrains(past)
+    if len(unsuccessful) >= policy.escalate_after and since < policy.pause_us:
+        return _Constraint(topic="escalation", reason=_escalation_reason(unsuccessful, policy), escalated=True)
+    cooldown = policy.cooldown_us * 2 ** min(len(unsuccessful), 10)
+    if len(unsuccessful) < policy.escalate_after and since < cooldown:
         last = retrains[-1]
         text = f"the last retrain, {iso(last.decision.end_us)}, was {last.outcome}"
-        return _Obstacle(topic="cooldown", reason=f"{text}; the cooldown is {format_duration(cooldown)}")
-    begun = sum(one.decision.end_us > window.end_us - policy.budget_period_us for one in retrains)
-    if begun >= policy.budget:
+        return _Constraint(topic="cooldown", reason=f"{text}; the cooldown is {format_duration(cooldown)}")
+    started = sum(one.decision.end_us > window.end_us - policy.budget_period_us for one in retrains)
+    if started >= policy.budget:
         reason = f"the budget of {policy.budget} retrains in {format_duration(policy.budget_period_us)} is spent"
-        return _Obstacle(topic="budget", reason=reason)
+        return _Constraint(topic="budget", reason=reason)
     return None
 
 
-def _tell(
-    window: Window, wish: _Wish, past: Sequence[Past], policy: Policy, obstacle: _Obstacle | None = None
+def _alert(
+    window: Window,
+    proposal: _Proposal,
+    past: Sequence[PastDecision],
+    policy: Policy,
+    constraint: _Constraint | None = None,
 ) -> Decision:
     """An alert, unless its topics were all told within `repeat_us` to whoever watches this champion."""
-    topics, reason = wish.topics, "; ".join(wish.reasons)
-    if obstacle is not None:
-        topics, reason = (*topics, obstacle.topic), f"{reason}. No retrain: {obstacle.reason}"
+    topics, reason = proposal.topics, "; ".join(proposal.reasons)
+    if constraint is not None:
+        topics, reason = (*topics, constraint.topic), f"{reason}. No retrain: {constraint.reason}"
     recent = [
         one.decision
         for one in past
@@ -175,19 +183,19 @@ def _tell(
         and one.decision.champion == window.champion
         and window.end_us - one.decision.end_us < policy.repeat_us
     ]
-    told = {topic for decision in recent for topic in decision.topics}
-    if (obstacle and obstacle.silent) or set(topics) <= told:
-        suffix = "" if obstacle and obstacle.silent else ". Told already"
-        return _decision(window, "nothing", reason + suffix, wish, topics=())
-    escalated = obstacle is not None and obstacle.escalated
-    return _decision(window, "alert", reason, wish, topics=topics, escalated=escalated)
+    reported = {topic for decision in recent for topic in decision.topics}
+    if (constraint and constraint.silent) or set(topics) <= reported:
+        suffix = "" if constraint and constraint.silent else ". Told already"
+        return _decision(window, "nothing", reason + suffix, proposal, topics=())
+    escalated = constraint is not None and constraint.escalated
+    return _decision(window, "alert", reason, proposal, topics=topics, escalated=escalated)
 
 
 def _decision(
     window: Window,
     kind: str,
     reason: str,
-    wish: _Wish | None = None,
+    proposal: _Proposal | None = None,
     *,
     topics: tuple[str, ...] | None = None,
     escalated: bool = False,
@@ -202,8 +210,8 @@ def _decision(
         champion=window.champion,
         measured=window.measured,
         drifted=window.findings,
-        confirmed=wish.confirmed if wish else (),
-        topics=topics if topics is not None else (wish.topics if wish else ()),
+        confirmed=proposal.confirmed if proposal else (),
+        topics=topics if topics is not None else (proposal.topics if proposal else ()),
         costs=window.costs,
         rows=window.rows,
         mature=window.mature,
@@ -212,40 +220,40 @@ def _decision(
     )
 
 
-def _quiet(window: Window, past: Sequence[Past], policy: Policy) -> str:
-    waiting = [finding.name for finding in window.findings]
-    if waiting:
-        return f"{_few(waiting)} drifted, but not in {_k_of_n(policy)} yet"
+def _reason_for_nothing(window: Window, past: Sequence[PastDecision], policy: Policy) -> str:
+    unconfirmed = [finding.name for finding in window.findings]
+    if unconfirmed:
+        return f"{_join_names(unconfirmed)} drifted, but not in {_k_of_n(policy)} yet"
     labels = "" if window.mature else "; no labels have matured yet, so quality is not known"
     return f"no drift in {window.judged} features and {window.rows:,} predictions{labels}"
 
 
-def _unhelpful(past: Sequence[Past]) -> list[Past]:
+def _unsuccessful_retrains(past: Sequence[PastDecision]) -> list[PastDecision]:
     """The finished retrains since the last promotion, oldest first."""
-    found: list[Past] = []
+    unsuccessful: list[PastDecision] = []
     for one in past:
         if one.decision.kind == "retrain" and one.outcome == "promoted":
-            found.clear()
-        elif one.decision.kind == "retrain" and one.outcome in UNHELPFUL:
-            found.append(one)
-    return found
+            unsuccessful.clear()
+        elif one.decision.kind == "retrain" and one.outcome in UNSUCCESSFUL:
+            unsuccessful.append(one)
+    return unsuccessful
 
 
-def _helpless(unhelpful: Sequence[Past], policy: Policy) -> str:
-    why = unhelpful[-1].outcome_reason or str(unhelpful[-1].outcome)
-    count = f"{len(unhelpful)} retrains in a row" if len(unhelpful) > 1 else "the retrain"
+def _escalation_reason(unsuccessful: Sequence[PastDecision], policy: Policy) -> str:
+    why = unsuccessful[-1].outcome_reason or str(unsuccessful[-1].outcome)
+    count = f"{len(unsuccessful)} retrains in a row" if len(unsuccessful) > 1 else "the retrain"
     pause = format_duration(policy.pause_us)
     return f"retraining did not help: {count} brought no better model (last: {why}). Next try after {pause}, or by hand"
 
 
-def _before(window: Window, history: Sequence[Past]) -> list[Past]:
+def _earlier(window: Window, history: Sequence[PastDecision]) -> list[PastDecision]:
     own = decision_id(window.problem, window.start_us, window.end_us, window.champion)
     return sorted(
-        (one for one in history if one.decision.id != own and one.decision.end_us <= window.end_us), key=_when
+        (one for one in history if one.decision.id != own and one.decision.end_us <= window.end_us), key=_sort_key
     )
 
 
-def _when(one: Past) -> tuple[int, str]:
+def _sort_key(one: PastDecision) -> tuple[int, str]:
     return one.decision.end_us, one.decision.id
 
 
@@ -253,9 +261,9 @@ def _k_of_n(policy: Policy) -> str:
     return f"{policy.k} of {policy.n} windows"
 
 
-def _few(names: Sequence[str], most: int = 3) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+def _join_names(names: Sequence[str], limit: int = 3) -> str:
+    n_more = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {n_more} more" if n_more > 0 else "")
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:

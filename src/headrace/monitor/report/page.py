@@ -28,10 +28,10 @@ from headrace.models.bundle import LABEL, PREDICTION
 from headrace.monitor.evidence.columns import ColumnEvidence, as_numbers
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision
-from headrace.monitor.report.rendering import METHODS, Column, draw
+from headrace.monitor.report.rendering import METHODS, Column, render_report
 
 MAX_ROWS, MAX_COLUMNS, MAX_CATEGORIES = 2_000, 20, 30
-KEPT = 60
+MAX_REPORTS = 60
 _DEFAULT = {"numeric": "ks", "categorical": "js"}
 _OTHER = "(other)"
 _NAMESPACE = uuid.UUID("8f0d5c0e-5f0b-4f6b-9a49-0f3f3a4b6a11")
@@ -80,16 +80,16 @@ def render(
     importance: a column's share of what the model goes by.
     """
     sides = [_sample(table, seed) for table in (reference, current)]
-    chosen, left_out = _columns(sides[0], sides[1], kinds, _ranked(evidence, importance or {}))
-    if not chosen:
+    columns, left_out = _columns(sides[0], sides[1], kinds, _column_order(evidence, importance or {}))
+    if not columns:
         return None
-    categories = {name: _categories(sides, name) for name, kind in chosen.items() if kind == "categorical"}
-    found = _found(evidence)
-    drawn = draw(
-        [_frame(table, chosen, categories) for table in sides],
+    categories = {name: _categories(sides, name) for name, kind in columns.items() if kind == "categorical"}
+    verdicts = _verdicts(evidence)
+    report = render_report(
+        [_frame(table, columns, categories) for table in sides],
         [
-            Column(name, kind, _test(found.get(name, (False, ""))[1], kind), found.get(name, (False, ""))[0])
-            for name, kind in chosen.items()
+            Column(name, kind, _test(verdicts.get(name, (False, ""))[1], kind), verdicts.get(name, (False, ""))[0])
+            for name, kind in columns.items()
         ],
         heading=f"{decision.kind}: {decision.reason}",
         name=f"{decision.kind}: {iso(decision.start_us)} to {iso(decision.end_us)}",
@@ -97,25 +97,25 @@ def render(
         facts={"decision": decision.id, "champion": str(decision.champion)},
     )
     html = page_file(root, decision)
-    drawn.add_to(workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision))
-    write_bytes(html, drawn.html())  # last: where the file is, the run is in the workspace too
+    report.add_to_workspace(workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision))
+    write_bytes(html, report.html())  # last: where the file is, the run is in the workspace too
     _prune(root, decision.problem)
     return Page(
         html=html,
         path=page_path(decision),
         rows=(sides[0].num_rows, sides[1].num_rows),
-        columns=len(chosen),
+        columns=len(columns),
         left_out=left_out,
     )
 
 
 def _prune(root: Path, problem: str) -> None:
     """Remove all but the last KEPT reports. The run goes first: after a kill between the two the file is there."""
-    drawn = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    files = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     project = workspace_folder(root) / str(_project_id(problem))
-    for old in drawn[:-KEPT]:
-        (project / "snapshots" / f"{_run_of(problem, old.stem)}.json").unlink(missing_ok=True)
-        old.unlink(missing_ok=True)
+    for file in files[:-MAX_REPORTS]:
+        (project / "snapshots" / f"{_run_uuid(problem, file.stem)}.json").unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 def _sample(table: pa.Table, seed: int) -> pa.Table:
@@ -126,14 +126,14 @@ def _sample(table: pa.Table, seed: int) -> pa.Table:
     return table.take(pa.array(np.random.default_rng(seed).integers(edges[:-1], edges[1:])))
 
 
-def _ranked(evidence: WindowEvidence, importance: Mapping[str, float]) -> list[str]:
+def _column_order(evidence: WindowEvidence, importance: Mapping[str, float]) -> list[str]:
     """What drifted, in the order that people are told of it (policy.ranked), then the rest, what matters most first."""
 
-    def place(column: ColumnEvidence) -> tuple[bool, float, float]:
+    def sort_key(column: ColumnEvidence) -> tuple[bool, float, float]:
         weight = importance.get(column.name, 0.0)
         return not column.drifted, -weight * (column.severity if column.drifted else 1.0), -column.severity
 
-    return [column.name for column in sorted(evidence.columns, key=place)]
+    return [column.name for column in sorted(evidence.columns, key=sort_key)]
 
 
 def _columns(
@@ -141,21 +141,21 @@ def _columns(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """name -> numeric or categorical of what is drawn, in the order of `ranked`; name -> why of what is not."""
     label_kind = "categorical" if _is_binary(reference) else "numeric"
-    wanted = {PREDICTION: "numeric", LABEL: label_kind, **{name: kinds[name] for name in ranked if name in kinds}}
+    candidates = {PREDICTION: "numeric", LABEL: label_kind, **{name: kinds[name] for name in ranked if name in kinds}}
     chosen: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for name, kind in wanted.items():
-        taken = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)
+    for name, kind in candidates.items():
+        drawn_kind = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)
         sides = (("reference", reference), ("window", current))
-        gone = [side for side, table in sides if not _has_values(table, name, kind)]
-        if taken is None:
+        empty_sides = [side for side, table in sides if not _has_values(table, name, kind)]
+        if drawn_kind is None:
             left_out[name] = f"columns of kind {kind} are not drawn"
-        elif gone:
-            left_out[name] = f"no values in the {' and the '.join(gone)}"
+        elif empty_sides:
+            left_out[name] = f"no values in the {' and the '.join(empty_sides)}"
         elif len(chosen) >= MAX_COLUMNS:
             left_out[name] = f"only {MAX_COLUMNS} columns are drawn"
         else:
-            chosen[name] = taken
+            chosen[name] = drawn_kind
     return chosen, left_out
 
 
@@ -180,11 +180,11 @@ def _is_binary(table: pa.Table) -> bool:
     return LABEL in table.column_names and set(pc.unique(table[LABEL]).to_pylist()) <= {0.0, 1.0, None}
 
 
-def _found(evidence: WindowEvidence) -> dict[str, tuple[bool, str]]:
+def _verdicts(evidence: WindowEvidence) -> dict[str, tuple[bool, str]]:
     """Column -> has it drifted, and by which test."""
-    whole = [(PREDICTION, evidence.prediction), (LABEL, evidence.label)]
-    named = [*((column.name, column) for column in evidence.columns), *whole]
-    return {name: (found.drifted, found.test) for name, found in named if found is not None}
+    distributions = [(PREDICTION, evidence.prediction), (LABEL, evidence.label)]
+    named = [*((column.name, column) for column in evidence.columns), *distributions]
+    return {name: (column.drifted, column.test) for name, column in named if column is not None}
 
 
 def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, list[str]]) -> Any:
@@ -196,9 +196,9 @@ def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, 
         if kind == "numeric":
             columns[name] = as_numbers(table[name])
         else:
-            kept = set(categories[name])
+            names = set(categories[name])
             texts = [None if value is None else str(value) for value in table[name].to_pylist()]
-            columns[name] = [text if text is None or text in kept else _OTHER for text in texts]
+            columns[name] = [text if text is None or text in names else _OTHER for text in texts]
     return pd.DataFrame(columns).replace([np.inf, -np.inf], np.nan)
 
 
@@ -209,9 +209,9 @@ def _categories(sides: list[pa.Table], name: str) -> list[str]:
     return [str(text) for text in names[np.argsort(-counts, kind="stable")][: MAX_CATEGORIES - 1]]
 
 
-def _test(found: str, kind: str) -> str:
+def _test(test: str, kind: str) -> str:
     """The test that is shown: the evidence's, where it is one of Evidently's for that kind."""
-    return found if kind in METHODS.get(found, ("", frozenset()))[1] else _DEFAULT[kind]
+    return test if kind in METHODS.get(test, ("", frozenset()))[1] else _DEFAULT[kind]
 
 
 def _project_id(problem: str) -> uuid.UUID:
@@ -219,8 +219,8 @@ def _project_id(problem: str) -> uuid.UUID:
 
 
 def _run_id(decision: Decision) -> uuid.UUID:
-    return _run_of(decision.problem, decision.id)
+    return _run_uuid(decision.problem, decision.id)
 
 
-def _run_of(problem: str, decision_id: str) -> uuid.UUID:
+def _run_uuid(problem: str, decision_id: str) -> uuid.UUID:
     return uuid.uuid5(_NAMESPACE, f"{problem}/{decision_id}")

@@ -48,48 +48,50 @@ class Column(NamedTuple):
     drifted: bool
 
 
-class _Drawing(NamedTuple):
+class _Context(NamedTuple):
     """What the parts that Evidently calls back ask for: its own objects cannot carry it."""
 
     heading: str
     drifted: frozenset[str]
 
 
-_drawing: ContextVar[_Drawing] = ContextVar("drawing")
+_context: ContextVar[_Context] = ContextVar("drawing")
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedReport:
     """A computed report."""
 
     snapshot: Any
 
     def html(self) -> bytes:
         """One page that needs no network."""
-        with _quiet():
+        with _no_warnings():
             return str(self.snapshot.get_html_str(as_iframe=False)).encode()
 
-    def add_to(self, workspace: Path, project_name: str, project: uuid.UUID, run: uuid.UUID) -> None:
+    def add_to_workspace(self, workspace: Path, project_name: str, project: uuid.UUID, run: uuid.UUID) -> None:
         """Put the run into the workspace under its id, in the place of an earlier one; the project where it is new."""
-        with _quiet():
+        with _no_warnings():
             from evidently.sdk.models import DashboardModel, DashboardTabModel, ProjectModel
         home = workspace / str(project)
         (home / "snapshots").mkdir(parents=True, exist_ok=True)
-        with FileLock(workspace / ".lock"), _quiet():
+        with FileLock(workspace / ".lock"), _no_warnings():
             if not (home / "metadata.json").exists():
-                panel = _panel()
+                panel = _share_panel()
                 tab = DashboardTabModel(title="Drift", panels=[panel.id])
-                _put(home / "dashboard.json", DashboardModel(tabs=[tab], panels=[panel]))
+                _write_atomically(home / "dashboard.json", DashboardModel(tabs=[tab], panels=[panel]))
                 about = "Windows of logged predictions against the champion's reference, judged by Headrace."
-                _put(home / "metadata.json", ProjectModel(id=project, name=project_name, description=about))
-            _put(home / "snapshots" / f"{run}.json", self.snapshot.to_snapshot_model())
+                _write_atomically(
+                    home / "metadata.json", ProjectModel(id=project, name=project_name, description=about)
+                )
+            _write_atomically(home / "snapshots" / f"{run}.json", self.snapshot.to_snapshot_model())
 
 
-def draw(
+def render_report(
     frames: Sequence[Any], columns: Sequence[Column], *, heading: str, name: str, at: datetime, facts: Mapping[str, str]
-) -> Drawn:
+) -> RenderedReport:
     """Compute the report of two pandas frames, reference and current. Rows of its table come in order of `columns`."""
-    with _quiet():
+    with _no_warnings():
         from evidently import DataDefinition, Dataset, Report
     definition = DataDefinition(
         numerical_columns=[column.name for column in columns if column.kind == "numeric"],
@@ -97,18 +99,18 @@ def draw(
     )
     drifted = frozenset(column.name for column in columns if column.drifted)
     _register()
-    with _one_at_a_time, _quiet(), _about(_Drawing(heading, drifted)):
-        before, after = (Dataset.from_pandas(frame, data_definition=definition) for frame in frames)
-        page = _page()(
+    with _one_at_a_time, _no_warnings(), _with_context(_Context(heading, drifted)):
+        reference, current = (Dataset.from_pandas(frame, data_definition=definition) for frame in frames)
+        preset = _preset()(
             columns=[column.name for column in columns],
             per_column_method={column.name: f"{_VERDICT}_{METHODS[column.test][0]}" for column in columns},
         )
-        report = Report([page], metadata=dict(facts))
-        return Drawn(report.run(after, before, timestamp=at.replace(tzinfo=None), name=name))
+        report = Report([preset], metadata=dict(facts))
+        return RenderedReport(report.run(current, reference, timestamp=at.replace(tzinfo=None), name=name))
 
 
 @cache
-def _page() -> Any:
+def _preset() -> Any:
     """Evidently's drift preset with our heading in the place of its verdict, and what drifted first."""
     from evidently.legacy.renderers.html_widgets import text_widget
     from evidently.metrics.column_statistics import DriftedColumnsCount
@@ -123,7 +125,7 @@ def _page() -> Any:
             table = super().render(context, child_widgets)[-1]
             rank = {name: place for place, name in enumerate(self.columns or ())}
             table.params["data"].sort(key=lambda row: rank[row["column_name"]])
-            return [text_widget(text=_drawing.get().heading, title="Headrace's decision"), table]
+            return [text_widget(text=_context.get().heading, title="Headrace's decision"), table]
 
     return WindowDrift
 
@@ -131,12 +133,12 @@ def _page() -> Any:
 @cache
 def _register() -> None:
     """Put the twins into Evidently's registry, once per process."""
-    with _quiet():
+    with _no_warnings():
         from evidently.legacy.calculations.stattests import StatTest, register_stattest
         from evidently.legacy.calculations.stattests.registry import _registered_stat_tests
         from evidently.legacy.core import ColumnType
 
-    def twin(base: Any) -> Any:
+    def judged_test(base: Any) -> Any:
         def scored(reference: Any, current: Any, kind: Any, threshold: float) -> tuple[float, bool]:
             return base(reference, current, kind, threshold).drift_score, _verdict(reference)
 
@@ -144,13 +146,13 @@ def _register() -> None:
 
     for method, _ in METHODS.values():
         base = next(iter(_registered_stat_tests[method].values()))
-        ours = StatTest(
+        judged = StatTest(
             name=f"{_VERDICT}_{method}",
             display_name=f"{base.display_name}, judged by Headrace",
             allowed_feature_types=base.allowed_feature_types,
             default_threshold=base.default_threshold,
         )
-        register_stattest(ours, twin(base))
+        register_stattest(judged, judged_test(base))
     verdict = StatTest(
         name=_VERDICT,
         display_name="Headrace",
@@ -161,10 +163,10 @@ def _register() -> None:
 
 
 def _verdict(series: Any) -> bool:
-    return str(series.name) in _drawing.get().drifted
+    return str(series.name) in _context.get().drifted
 
 
-def _panel() -> Any:
+def _share_panel() -> Any:
     from evidently.sdk.models import PanelMetric
     from evidently.sdk.panels import line_plot_panel
 
@@ -172,7 +174,7 @@ def _panel() -> Any:
     return line_plot_panel(title="Share of drifted columns", values=values)
 
 
-def _put(path: Path, model: Any) -> None:
+def _write_atomically(path: Path, model: Any) -> None:
     """Make a file appear whole, as Evidently's workspace has it.
 
     Its own writes are not atomic: half a file keeps the UI from starting, and ends its watcher of the folder. That
@@ -190,16 +192,16 @@ def _put(path: Path, model: Any) -> None:
 
 
 @contextmanager
-def _about(drawing: _Drawing) -> Iterator[None]:
-    token = _drawing.set(drawing)
+def _with_context(context: _Context) -> Iterator[None]:
+    token = _context.set(context)
     try:
         yield
     finally:
-        _drawing.reset(token)
+        _context.reset(token)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _no_warnings() -> Iterator[None]:
     # Evidently and what it imports warn about pandas, numpy and pydantic of their own use.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -23,14 +23,14 @@ from headrace.monitor.report.page import workspace_folder
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until told to stop."""
-    chosen = settings()
+    configuration = settings()
     parser = argparse.ArgumentParser(prog="python -m headrace.monitor.report.server", description=main.__doc__)
-    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
-    parser.add_argument("--port", type=int, default=chosen.evidently_port, help="HEADRACE_EVIDENTLY_PORT")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--host", default=configuration.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=configuration.evidently_port, help="HEADRACE_EVIDENTLY_PORT")
+    options = parser.parse_args(arguments)
     os.environ.setdefault(EVIDENTLY_SECRET_ENV, secrets.token_urlsafe())
-    config = get_config(host=given.host, port=given.port, workspace=str(workspace_folder(chosen.root)))
-    uvicorn.run(guarded(create_app(config), chosen.hosts), host=given.host, port=given.port)
+    config = get_config(host=options.host, port=options.port, workspace=str(workspace_folder(configuration.root)))
+    uvicorn.run(guarded(create_app(config), configuration.hosts), host=options.host, port=options.port)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class MonitorReport:
     problem: str
     decision: Decision
     new: bool = False
-    owed: bool = False
+    open_retrains: bool = False
     looked: Looked | None = field(default=None, repr=False)
 
     @property
@@ -148,7 +148,7 @@ def monitor_window(
         held = of_weekdays(held, start_us, end_us)
     current = current_window(context, record.version, held.kinds, start_us, end_us, clock)
     looked = Looked(held=held, current=current, evidence=judge(context.problem, current, held, seed=context.seed))
-    window = Window.of(
+    window = Window.from_evidence(
         looked.evidence,
         problem=name,
         start_us=start_us,
@@ -179,7 +179,7 @@ def _decide(
         problem=window.problem,
         decision=entry.decision,
         new=all(entry.decision.id != one.decision.id for one in history),
-        owed=entry.decision.kind == "retrain" and entry.outcome is None,
+        open_retrains=entry.decision.kind == "retrain" and entry.outcome is None,
         looked=looked,
     )
 

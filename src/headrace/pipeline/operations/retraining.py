@@ -16,10 +16,10 @@ from headrace.core.clock import floor_to_tick
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.lake.store import Lake
 from headrace.monitor.outbox.announce import announce, conclude
-from headrace.monitor.outbox.lease import held
+from headrace.monitor.outbox.lease import renewed
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome
-from headrace.monitor.policy.policy import by_hand
+from headrace.monitor.policy.policy import manual_retrain
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact
@@ -71,7 +71,7 @@ def ask_by_hand(context: Context, reason: str, *, now_us: int, reselect: bool = 
         raise NotFoundError("nothing was loaded yet", where=name, fix="run `make run-pipeline` first")
     record = Ledger(context.root, name).champion()
     until = floor_to_tick(clock, context.problem.tick_us)
-    decision = by_hand(name, record.version if record else None, until, reason, reselect=reselect)
+    decision = manual_retrain(name, record.version if record else None, until, reason, reselect=reselect)
     return announce(Outbox(context.root, name), decision, now_us=now_us).decision
 
 
@@ -94,7 +94,7 @@ def retrain(
     if claim is None:
         return _not_ours(outbox.get(decision_id), now_us())
     try:
-        with held(outbox, claim, now_us):
+        with renewed(outbox, claim, now_us):
             ended = _train(context, claim.decision, walk)
         return _finish(outbox, claim, ended, context.problem.policy, now_us())
     except BaseException as error:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.evaluate.choice import Choice, Judged, choose
+from headrace.evaluate.choice import Choice, FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.keys import key_json
 from headrace.lake.keys import row_keys as keys_of
@@ -74,16 +74,16 @@ def _chosen(
             threads=context.workers,
         )  # fmt: skip
 
-    found, fallback = settled(searched["config"]), searched["fallback"]
+    result, fallback = settled(searched["config"]), searched["fallback"]
     if fallback is None:
-        return searched["config"], found, None
-    other = settled(fallback)
-    judged = [
-        Judged(label=data.label[rows], found=one, fallback=two, cutoffs_us=data.cutoffs[rows])
-        for (_, rows), one, two in zip(data.folds, found.predicted, other.predicted, strict=True)
+        return searched["config"], result, None
+    fallback_result = settled(fallback)
+    folds = [
+        FoldPredictions(label=data.label[rows], candidate=candidate, fallback=default, cutoffs_us=data.cutoffs[rows])
+        for (_, rows), candidate, default in zip(data.folds, result.predicted, fallback_result.predicted, strict=True)
     ]
-    choice = choose(METRICS[context.problem.metric], judged, seed=context.seed)
-    return (searched["config"], found, choice) if choice.found else (fallback, other, choice)
+    choice = choose(METRICS[context.problem.metric], folds, seed=context.seed)
+    return (searched["config"], result, choice) if choice.candidate_better else (fallback, fallback_result, choice)
 
 
 def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:

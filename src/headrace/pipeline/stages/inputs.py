@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.evaluate.splits import Fold, Windows, taught_before, time_folds, time_windows
+from headrace.evaluate.splits import Fold, Windows, known_before_rows, time_folds, time_windows
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.design import Design, Encoder
 from headrace.pipeline.context import Context
@@ -74,5 +74,5 @@ def load_training_set(context: Context, needs: Needs) -> TrainingSet:
         cutoffs=cutoffs,
         windows=windows,
         folds=time_folds(cutoffs, known, windows, labels=classes),
-        before_gate=taught_before(cutoffs, known, windows.gate_start_us),
+        before_gate=known_before_rows(cutoffs, known, windows.gate_start_us),
     )
