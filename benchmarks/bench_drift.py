@@ -104,13 +104,13 @@ def judge(check: Check) -> Found:
     column = SHIFTS[check.shift][0] if check.shift else ""
     if check.shift:
         current = planted(rng, current, column, check.shift, check.size)
-    unseen = timed(rng, window(rng, UNSEEN_ROWS, {}), DAYS - UNSEEN_DAYS, DAYS)
+    held_out = timed(rng, window(rng, UNSEEN_ROWS, {}), DAYS - UNSEEN_DAYS, DAYS)
     cutoffs = _cutoffs(current)
     found = window_evidence(
-        reference, current, kinds, unseen=unseen, length_us=WEEK, seed=check.seed, cutoffs_us=cutoffs
+        reference, current, kinds, held_out=held_out, length_us=WEEK, seed=check.seed, cutoffs_us=cutoffs
     )
     compared = check.entities and check.seed < PEER_CHECKS
-    by_rows = window_evidence(reference, current, kinds, unseen=unseen, seed=check.seed) if compared else None
+    by_rows = window_evidence(reference, current, kinds, held_out=held_out, seed=check.seed) if compared else None
     return Found(alarm=found.alarming, usual=by_rows.alarming if by_rows else usual(found), hit=named(found, column))
 
 

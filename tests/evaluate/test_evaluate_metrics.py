@@ -102,7 +102,7 @@ def test_a_declaration_knows_every_metric_and_which_labels_it_measures() -> None
         ([0.0, 1.0], [0.1, np.nan], "prediction: 1 of 2"),
         ([0.0, 0.0], [0.1, 0.2], "one class only"),
         ([0.0, 2.0], [0.1, 0.2], "must be 0 or 1"),
-        ([0.0, 1.0], [0.1], "do not pair up"),
+        ([0.0, 1.0], [0.1], "have different shapes"),
     ],
 )
 def test_meaningless_input_is_refused(label: list[float], prediction: list[float], message: str) -> None:

@@ -145,7 +145,7 @@ def test_an_outcome_its_message_and_an_escalation_are_one_step(outbox: Outbox) -
     assert told is not None
     message, alarm = outcome_alert(decisions[1], "refused", "worse by 0.02", at_us=1), decision_alert(told)
     assert alarm is not None
-    outbox.finish(claim, "refused", "worse by 0.02", now_us=2, alerts=(message, alarm), then=told)
+    outbox.finish(claim, "refused", "worse by 0.02", now_us=2, alerts=(message, alarm), follow_up=told)
     assert [one.alert.level for one in queued_alerts(outbox)] == ["warning", "failure"]
     assert [entry.decision.escalated for entry in outbox.history()].count(True) == 1
     assert [entry.decision.kind for entry in outbox.history()].count("alert") == 1

@@ -57,7 +57,7 @@ def test_a_missing_reference_is_told_once_a_week() -> None:
     second = decide(blind[1], [past(first)])
     third = decide(blind[2], [past(first), past(second)])
     assert [one.kind for one in (first, second, third)] == ["alert", "nothing", "alert"]
-    assert "Told already" in second.reason
+    assert "Reported already" in second.reason
 
 
 def test_a_drop_in_quality_retrains_at_once() -> None:

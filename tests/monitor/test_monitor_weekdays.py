@@ -37,15 +37,15 @@ def _weekly(rng: np.random.Generator, rows: int, first: int, last: int) -> pa.Ta
 def _look(seed: int, start: int, days: int, *, mixed: bool, moved: float = 0.0, rows: bool = False) -> WindowEvidence:
     """The evidence of so many days, held to their weekdays or to the whole reference (rows: as independent ones)."""
     rng = np.random.default_rng([seed, start])
-    reference, unseen = _weekly(rng, 5_000, 0, DAYS - 28), _weekly(rng, 2_000, DAYS - 28, DAYS)
+    reference, held_out = _weekly(rng, 5_000, 0, DAYS - 28), _weekly(rng, 2_000, DAYS - 28, DAYS)
     current = _weekly(rng, 1_000, start, start + days)
     current = current.set_column(0, "busy", pa.array(current["busy"].to_numpy() + moved))
     window, length = (start * DAY, (start + days) * DAY), 0 if rows else days * DAY
     if mixed:
-        reference, unseen = (same_weekdays(table, *window) for table in (reference, unseen))
+        reference, held_out = (same_weekdays(table, *window) for table in (reference, held_out))
         length = spacing_us(*window)
     return window_evidence(
-        reference, current, KINDS, unseen=unseen, cutoffs_us=current[CUTOFF].to_numpy(), length_us=length
+        reference, current, KINDS, held_out=held_out, cutoffs_us=current[CUTOFF].to_numpy(), length_us=length
     )
 
 

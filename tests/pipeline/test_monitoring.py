@@ -94,7 +94,7 @@ def test_a_window_that_is_not_of_whole_weeks_is_held_to_its_own_weekdays(turned:
     assert days.evidence.measured
     weekdays = {int(day) for day in days.held.table[CUTOFF].to_numpy() // DAY % 7}  # type: ignore[index]
     assert weekdays == {int(day) for day in days.current.cutoffs_us // DAY % 7}
-    assert days.held.unseen.num_rows < every.held.unseen.num_rows  # type: ignore[union-attr]
+    assert days.held.held_out.num_rows < every.held.held_out.num_rows  # type: ignore[union-attr]
     assert days.held.table.num_rows == pytest.approx(every.held.table.num_rows * 3 / 7, rel=0.1)  # type: ignore[union-attr]
 
 

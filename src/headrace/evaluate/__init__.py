@@ -1,1 +1,1 @@
-"""Splits that follow time, metrics with a direction, and the gate that decides a promotion."""
+"""Time splits, metrics with a direction, the choice of a configuration, and the gate that decides a promotion."""

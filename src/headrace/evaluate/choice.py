@@ -1,8 +1,7 @@
-"""Is one model better than another for certain? Judged on several validation windows, by a paired bootstrap over days.
+"""Choose between a study's best configuration and its default, by a paired bootstrap over days on several folds.
 
-The best of many configurations on one window is there by its luck as well, and the configuration that a study begins
-with is good on most problems. So what a search has found replaces it only where it is better over all folds together,
-beyond what the days of these windows can have made.
+The best of many configurations on one window is selected partly by chance, and the default is good on most problems. So
+the candidate replaces the default only where it is significantly better over all folds together.
 """
 
 from __future__ import annotations
@@ -19,7 +18,14 @@ from headrace.evaluate.metrics import Floats, Groups, Metric
 
 @dataclass(frozen=True, kw_only=True)
 class FoldPredictions:
-    """Two models' predictions for the validation rows [n] of one fold, which neither of them learnt from."""
+    """Out-of-fold predictions of both configurations for the validation rows of one fold.
+
+    Attributes:
+        label: Labels [n].
+        candidate: Predictions of the study's best configuration [n].
+        fallback: Predictions of the default [n].
+        cutoffs_us: Cutoffs [n], microseconds UTC.
+    """
 
     label: Floats
     candidate: Floats
@@ -29,9 +35,15 @@ class FoldPredictions:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """found: whether the configuration that was found takes the place of the fallback.
+    """The choice between candidate and fallback.
 
-    difference: found minus fallback, mean over the folds, positive is better. low, high: its 90 % interval.
+    Attributes:
+        candidate_better: Whether the candidate is significantly better.
+        reason: Why, with the numbers.
+        difference: Metric of the candidate minus that of the fallback, mean over the folds; positive is better.
+        low, high: Its 90 % interval.
+        n_folds: Number of folds.
+        n_rows: Validation rows of all folds.
     """
 
     candidate_better: bool
@@ -47,7 +59,14 @@ class Choice:
 
 
 def choose(metric: Metric, folds: Sequence[FoldPredictions], *, seed: int = 0, resamples: int = 1000) -> Choice:
-    """Found or fallback, by the lower end of the interval of their mean difference over the folds."""
+    """Choose the candidate where the lower end of the interval of the mean difference is above 0.
+
+    Args:
+        metric: What to compare.
+        folds: Predictions by fold.
+        seed: Of the bootstrap.
+        resamples: Number of bootstrap resamples.
+    """
     difference, resampled = 0.0, np.zeros(resamples)
     for number, fold in enumerate(folds):
         fold_difference, fold_resampled = differences(

@@ -1,9 +1,8 @@
-"""The gate: may a challenger become champion, judged on the newest matured rows that taught neither?
+"""The gate: decide whether a challenger becomes champion, on the newest matured rows that neither was trained on.
 
-A paired bootstrap by day: days are drawn with replacement, both models are measured on the same draw, and the spread
-of the difference is what the day-to-day luck of the window could have made. Rows of one day share their weather, so
-drawing rows would claim more certainty than there is. A positive
-difference always means that the challenger is better.
+The interval of the difference comes from a paired bootstrap by day: days are drawn with replacement and both models are
+measured on the same resample. Rows of one day are correlated, so resampling rows would give intervals that are too
+narrow. A positive difference means that the challenger is better.
 """
 
 from __future__ import annotations
@@ -18,20 +17,29 @@ from headrace.evaluate.metrics import Floats, Groups, Metric
 
 Change = Literal["first", "refresh", "structural"]
 
-#: With fewer days than this the window is cut into equal blocks in time instead, or the interval would have no width.
+#: With fewer days than this, blocks of equally many rows in time are resampled instead.
 _MIN_DAYS = 5
 _BLOCKS = 20
-#: More days than this are merged with their neighbours: C of `metrics` is [groups, groups].
+#: Largest number of groups; more days are merged with their neighbours, because C of `metrics` is [groups, groups].
 _MAX_GROUPS = 400
 
 
 @dataclass(frozen=True, kw_only=True)
 class GateDecision:
-    """The verdict and its evidence.
+    """The decision of the gate and its evidence.
 
-    difference: challenger minus champion, signed so that positive is better, in the metric's unit. low, high: its 90 %
-    interval. challenger, champion: the metric itself (champion: of the trivial baseline, for a first champion).
-    n_days: days in the gate window; n_groups: what was resampled. censored: rows whose label will never come.
+    Attributes:
+        promote: Whether the challenger becomes champion.
+        reason: Why, with the numbers.
+        change: "first" champion, "refresh" of the same recipe on newer data, or "structural" change.
+        metric: Name of the metric.
+        difference: Challenger minus champion, positive is better, in the metric's unit.
+        low, high: Its 90 % interval.
+        challenger, champion: The metric of both (of the trivial baseline for a first champion).
+        n_rows: Rows of the gate.
+        n_days: Days of the gate.
+        n_groups: Number of groups that were resampled.
+        censored: Rows whose label will never come.
     """
 
     promote: bool
@@ -66,12 +74,27 @@ def decide(
     seed: int = 0,
     resamples: int = 1000,
 ) -> GateDecision:
-    """Compare two models' predictions [n] for the gate's rows.
+    """Compare the predictions of challenger and champion for the rows of the gate.
 
-    champion None: there is none yet, and `baseline` (`metric.constant` of the training labels, for every row) must be
-    beaten, at the interval's lower end. A plain refresh is the same recipe on newer data: its estimate must not be
-    worse by more than `margin`; to ask for proof there would keep an ageing model whenever the window is noisy. A
-    structural change (other features, family or code) must be better at the interval's lower end.
+    A first champion must beat `baseline` at the lower end of the interval. A refresh must not be worse than the
+    champion by more than `margin`; requiring significance there would keep an ageing model whenever the window is
+    noisy. A structural change (other features, family or code) must be better at the lower end of the interval.
+
+    Args:
+        metric: What to compare.
+        label: Labels [n].
+        challenger: Predictions [n].
+        champion: Predictions [n], None where there is no champion yet.
+        cutoffs_us: Cutoffs [n], microseconds UTC.
+        margin: Tolerated loss of a refresh, in the metric's unit.
+        baseline: Constant prediction: `metric.constant` of the training labels.
+        structural: Whether features, family or code changed.
+        censored: Rows whose label will never come, for the record.
+        seed: Of the bootstrap.
+        resamples: Number of bootstrap resamples.
+
+    Raises:
+        DataError: The metric is not defined on these rows.
     """
     change: Change = "first" if champion is None else "structural" if structural else "refresh"
     against = np.full(len(label), baseline) if champion is None else champion
@@ -100,7 +123,7 @@ def decide(
 
 
 def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
-    """(days, group of each row [n]): days in order, merged or split as the constants above say."""
+    """Return the number of days and the resampling group of each row [n], days in order."""
     _, day_of_row = np.unique(cutoffs_us // DAY, return_inverse=True)
     days = int(day_of_row.max()) + 1
     if days < _MIN_DAYS:
@@ -115,8 +138,10 @@ def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
 def differences(
     metric: Metric, label: Floats, new: Floats, old: Floats, cutoffs_us: Groups, *, seed: int, resamples: int
 ) -> tuple[float, Floats]:
-    """(new minus old, positive is better; the same on each resample of the days [resamples], NaN where one cannot be
-    measured)."""
+    """Return the difference of two models, positive where `new` is better, and that of each resample [resamples].
+
+    A resample on which the metric is undefined is NaN.
+    """
     groups = resample_groups(np.asarray(cutoffs_us, dtype=np.int64))[1]
     count = int(groups.max()) + 1
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
@@ -127,7 +152,7 @@ def differences(
 
 
 def interval(resampled: Floats) -> tuple[float, float]:
-    """The 90 % interval of resampled differences."""
+    """Return the 90 % interval of resampled differences; infinite where none is defined."""
     measured = resampled[np.isfinite(resampled)]
     if not len(measured):
         return -np.inf, np.inf

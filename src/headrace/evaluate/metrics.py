@@ -34,11 +34,15 @@ _SLICE = 4_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A measure of quality. binary: y is 0 / 1 and p a probability, else both are numbers.
+    """A metric with a direction.
 
-    resampled(y, p, g, W) -> [R] values, NaN where a resample cannot be measured (one class only). constant: labels ->
-    the best prediction that is the same for every row. ranks: the order of predictions counts, so both classes have
-    to be there.
+    Attributes:
+        name: Name in METRICS.
+        greater_is_better: Its direction.
+        binary: Whether y is 0 / 1 and p a probability; otherwise both are numbers.
+        resampled: (y [n], p [n], g [n], W [R, D]) -> values [R], NaN where a resample has one class only.
+        constant: Labels [n] -> the constant prediction that optimises the metric.
+        ranks: Whether only the order of predictions counts, so that both classes must be present.
     """
 
     name: str
@@ -49,13 +53,17 @@ class Metric:
     ranks: bool = False
 
     def value(self, label: Floats, prediction: Floats) -> float:
-        """The metric of predictions [n]. Raises DataError on NaN, infinity, wrong shapes or one class."""
+        """Compute the metric of predictions [n] for labels [n].
+
+        Raises:
+            DataError: NaN, infinity, different shapes, or one class for a ranking metric.
+        """
         y, p = self.checked(label, prediction)
         values = self.resampled(y, p, np.zeros(len(y), dtype=np.int64), np.ones((1, 1)))
         return float(values[0])
 
     def loss(self, label: Floats, prediction: Floats) -> float:
-        """The metric as a loss: lower is better."""
+        """Compute the metric as a loss: lower is better."""
         return self.sign * -self.value(label, prediction)
 
     @property
@@ -64,11 +72,15 @@ class Metric:
         return 1.0 if self.greater_is_better else -1.0
 
     def checked(self, label: Floats, prediction: Floats) -> tuple[Floats, Floats]:
-        """Both as float64 [n], refused where the metric would be meaningless."""
+        """Return labels and predictions as float64 [n], after validation.
+
+        Raises:
+            DataError: NaN, infinity, different shapes, or one class for a ranking metric.
+        """
         y = require_finite(label, "label")
         p = require_finite(prediction, "prediction")
         if y.shape != p.shape or y.ndim != 1 or not len(y):
-            raise DataError(f"labels {y.shape} and predictions {p.shape} do not pair up", where=self.name)
+            raise DataError(f"labels {y.shape} and predictions {p.shape} have different shapes", where=self.name)
         if self.binary:
             classes = np.unique(y)
             if not set(classes.tolist()) <= {0.0, 1.0}:
@@ -79,7 +91,11 @@ class Metric:
 
 
 def require_finite(values: Floats, what: str) -> Floats:
-    """float64 copy or view, refused where a value is NaN or infinite."""
+    """Return values as float64.
+
+    Raises:
+        DataError: A value is NaN or infinite.
+    """
     numbers = np.asarray(values, dtype=np.float64)
     n_bad = int((~np.isfinite(numbers)).sum())
     if n_bad:
@@ -98,7 +114,7 @@ def _auc(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
 
 
 def ordered_pairs(y: Floats, p: Floats, g: Groups, groups: int) -> tuple[Floats, Floats, Floats]:
-    """C [D, D] of the module head, positives per group [D], negatives per group [D]. O(D n log n)."""
+    """Compute C [D, D] of the module docstring, positives per group [D] and negatives per group [D]; O(D n log n)."""
     positive = y == 1
     positives = np.bincount(g[positive], minlength=groups).astype(np.float64)
     negatives = np.bincount(g[~positive], minlength=groups).astype(np.float64)
@@ -131,7 +147,7 @@ def _average_precision(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floa
 
 
 def _mean(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., Floats]:
-    """A metric that is a mean over rows (or its root), from sums per group."""
+    """Build a metric that is the mean of a loss over rows (or its root), from sums per group."""
 
     def resampled(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
         sums = np.bincount(g, weights=row_loss(y, p), minlength=weights.shape[1])

@@ -1,7 +1,7 @@
-"""Time windows: train | tune | gate, each a half-open span of cutoffs, oldest first.
+"""Split rows by time into windows train | tune | gate, half-open intervals of cutoffs, and into expanding folds.
 
-Purge rule: a row may teach only if its label was known before the next window starts. Without it a model is tuned on
-days whose delays its training labels already reveal, which production could never have done.
+Purging: a row is used for training only if its label was known before the next window starts. Otherwise the training
+labels would reveal outcomes that production could not have known.
 """
 
 from __future__ import annotations
@@ -14,31 +14,36 @@ from numpy.typing import NDArray
 from headrace.core.clock import DAY, iso
 from headrace.core.errors import DataError
 
-#: Of matured rows, the newest last.
+#: Shares of the matured rows; the gate is the newest.
 TUNE_SHARE, GATE_SHARE = 0.15, 0.10
 Rows = NDArray[np.int64]
-#: (rows to learn from, rows to measure on)
+#: (training rows, validation rows), as indices.
 Fold = tuple[Rows, Rows]
 
-#: Fewer whole days than this and windows are cut at single cutoffs instead of at midnight (UTC).
+#: With fewer days than this, windows start at any cutoff instead of at midnight (UTC).
 _MIN_DAYS = 10
-#: Fewer rows than this in a window measure nothing.
+#: Fewest rows of a window.
 _MIN_ROWS = 10
-#: At most so many folds, while they and their training rows come to no more than so many rows in all.
+#: Largest number of folds, and of rows of all folds together.
 _MAX_FOLDS = 4
 _MAX_ROWS = 60_000
-#: The first fold learns from this share of the rows before the gate at least.
+#: Smallest training share of the first fold, of the rows before the gate.
 _FIRST_SHARE = 1 / 3
-#: A window starts at a midnight, so its share is met to within this.
+#: Tolerance of that share, because windows start at midnight.
 _SHARE_TOLERANCE = 0.03
 
 
 @dataclass(frozen=True, kw_only=True)
 class Windows:
-    """Row indices of each window, in the order of the rows given, and where the windows lie (microseconds UTC).
+    """The rows of each window, as indices in their original order, and the windows in time (microseconds UTC).
 
-    train is cutoffs before tune_start_us, tune is [tune_start_us, gate_start_us), gate is [gate_start_us, end_us).
-    purged: rows before the gate that were left out because their label came too late. immature: labels not known yet.
+    Attributes:
+        train: Rows with cutoffs in [start_us, tune_start_us).
+        tune: Rows with cutoffs in [tune_start_us, gate_start_us).
+        gate: Rows with cutoffs in [gate_start_us, end_us).
+        start_us, tune_start_us, gate_start_us, end_us: Boundaries of the windows.
+        purged: Number of rows that were dropped because their label was known too late.
+        immature: Number of rows whose label is not known yet.
     """
 
     train: Rows
@@ -52,7 +57,7 @@ class Windows:
     immature: int
 
     def describe(self) -> dict[str, str | int]:
-        """JSON-able facts for a bundle or a report."""
+        """Return JSON-able facts for a bundle or a report."""
         return {
             "train_from": iso(self.start_us),
             "tune_from": iso(self.tune_start_us),
@@ -75,10 +80,18 @@ def time_windows(
     gate_share: float = GATE_SHARE,
     tune_share: float = TUNE_SHARE,
 ) -> Windows:
-    """Cut rows [n] into windows: the gate is about the last `gate_share` of matured rows, tune the share before it.
+    """Split rows into the windows train, tune and gate.
 
-    labels: give them for a binary label and each window is checked to hold both classes.
-    Raises DataError where a window would be too small or of one class.
+    Args:
+        cutoffs_us: Cutoff of each row [n], microseconds UTC.
+        label_known_us: When each label is known [n], microseconds UTC.
+        now_us: The present on the production clock; later labels are immature.
+        labels: Binary labels [n]; each window must contain both classes. None for a number.
+        gate_share: Share of the matured rows in the gate.
+        tune_share: Share of the matured rows in the tune window.
+
+    Raises:
+        DataError: A window has too few rows, or one class only.
     """
     cutoffs = np.asarray(cutoffs_us, dtype=np.int64)
     known = np.asarray(label_known_us, dtype=np.int64)
@@ -113,12 +126,18 @@ def time_windows(
 def time_folds(
     cutoffs_us: Rows, label_known_us: Rows, windows: Windows, *, labels: NDArray[np.float64] | None = None
 ) -> tuple[Fold, ...]:
-    """Expanding folds of the rows before the gate, oldest first: the last one is (train, tune), and those before it
-    measure on as many rows each, which lie just before.
+    """Build expanding folds of the rows before the gate, oldest first.
 
-    Each fold learns from the rows whose label was known before its validation rows begin. One tune window of a small
-    problem is a matter of luck; that of a large one is not, and costs: above `_MOST_ROWS` / 2 rows there is one fold.
-    labels: of a binary label; a fold of one class is left out.
+    The last fold is (train, tune); each fold before it validates on as many rows, directly before the next fold's. A
+    fold trains on the rows whose label was known before its validation rows begin. One tune window of a small problem
+    has a large variance; above `_MAX_ROWS` / 2 rows there is one fold, to save time. scikit-learn's TimeSeriesSplit
+    neither purges late labels nor starts folds at midnights.
+
+    Args:
+        cutoffs_us: Cutoff of each row [n].
+        label_known_us: When each label is known [n].
+        windows: The windows of these rows.
+        labels: Binary labels [n]; a fold of one class is skipped. None for a number.
     """
     rows = known_before_rows(cutoffs_us, label_known_us, windows.gate_start_us)
     cutoffs, label_known = np.asarray(cutoffs_us, np.int64)[rows], np.asarray(label_known_us, np.int64)[rows]
@@ -138,13 +157,14 @@ def time_folds(
 
 
 def known_before_rows(cutoffs_us: Rows, label_known_us: Rows, instant_us: int) -> Rows:
-    """The rows whose label was known before an instant."""
+    """Return the rows with a cutoff before an instant whose label was known before it too."""
     return np.flatnonzero((np.asarray(cutoffs_us) < instant_us) & (np.asarray(label_known_us) < instant_us))
 
 
 def _instants(cutoffs: Rows) -> tuple[Rows, NDArray[np.int64]]:
-    """Where a window may start, and how many rows lie from there to the next: midnights where there are enough days,
-    else single cutoffs.
+    """Return the instants at which a window may start, and the number of rows from each to the next.
+
+    Midnights where there are enough days, else all cutoffs.
     """
     starts, counts = np.unique(cutoffs - cutoffs % DAY, return_counts=True)
     if len(starts) < _MIN_DAYS:
@@ -153,7 +173,7 @@ def _instants(cutoffs: Rows) -> tuple[Rows, NDArray[np.int64]]:
 
 
 def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[int, int]:
-    """(tune start, gate start): at midnights where there are enough days, else at single cutoffs."""
+    """Return the starts of the tune window and of the gate."""
     starts, counts = _instants(cutoffs)
     if len(starts) < 3:
         raise DataError(

@@ -17,7 +17,7 @@ from headrace.monitor.drift_tests.wasserstein import WASSERSTEIN
 
 TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN)})
 
-#: The tests that decide, unless others are asked for: KS sees shifts best, PSI changes of spread and shape.
+#: The tests that decide by default: KS detects shifts best, PSI changes of spread and shape.
 DEFAULT_TESTS: dict[Kind, tuple[str, ...]] = {"numeric": ("ks", "psi"), "categorical": ("js",)}
 
 __all__ = ["DECIDING", "MISSING", "TESTS", "DriftTest", "Measure"]

@@ -1,18 +1,17 @@
-"""How large a drift score gets by chance alone, for BOTH sample sizes.
+"""Null distributions of drift scores for both sample sizes: p-values and mean scores without drift, for drift tests.
 
-A score of two samples of one distribution is never 0, and grows as either sample shrinks; a fixed threshold therefore
-alarms on small windows and sleeps on large ones. Each test asks here for its null: what scores come when nothing
-drifted. Three nulls are enough for the catalogue:
+The score of two samples of one distribution is not 0 and grows as either sample shrinks; a fixed threshold is therefore
+too sensitive for small windows and too insensitive for large ones. Three null distributions serve all tests:
 
 - Kolmogorov: distribution-free, by formula (Marsaglia, Tsang and Wang 2003, through scipy's kstwo).
-- tables: counts of shuffled samples are hypergeometric; by the chi-square law where every cell is well filled, else
-  simulated, once per margins of the table (so once per sizes and cells, for a column without ties).
-- bridge: F - G tends to a Brownian bridge over sqrt(ne) (Donsker); its paths are drawn once and weighed per column.
+- tables: counts of shuffled samples are hypergeometric; by the chi-square distribution where every cell has enough
+  rows, else simulated, once per margins of the table.
+- bridge: F - G tends to a Brownian bridge over sqrt(ne) (Donsker); its paths are drawn once and weighted per column.
 
-A simulated null of R draws cannot show a p-value below 1 / R, and false-discovery control over many columns asks for
-such. Beyond the largest hundredth of the draws an exponential tail goes on, as steep as those draws are (Knijnenburg et
-al. 2009 fit a generalised Pareto; its shape costs more noise here than it mends). Gamma tails by the null's mean and
-variance were tried: three times too many p-values below 1e-4 for PSI, fifty times for rare categories.
+A simulated null of R draws has no p-value below 1 / R, but false-discovery control over many columns needs smaller.
+Beyond the largest hundredth of the draws, the tail is extrapolated as an exponential fitted to them (Knijnenburg et al.
+2009 fit a generalised Pareto; its shape parameter adds more noise here than it removes bias). Gamma tails by the null's
+mean and variance gave three times too many p-values below 1e-4 for PSI, and fifty times for rare categories.
 """
 
 from __future__ import annotations
@@ -26,25 +25,33 @@ import numpy as np
 
 from headrace.monitor.drift_tests.samples import Counts, Floats, Pair
 
-#: A first look is enough for most columns; who passes a look with less than this p-value gets the next.
+#: (draws, p-value below which the next, larger simulation is run); the first is enough for most columns.
 _SIMULATION_STAGES = ((199, 0.15), (1_999, 0.02), (19_999, 0.0))
-#: So far out that more draws would not change a decision.
+#: p-values below this need no further draws.
 _NEGLIGIBLE = 1e-9
 _TAIL = 20
-#: Expected rows in the emptiest cell from which the chi-square law is true far into the tail.
+#: Expected rows in the emptiest cell from which the chi-square distribution is accurate far into the tail.
 _MIN_EXPECTED = 40
 _PATHS, _GRID = 8_000, 256
 
 
 class NullComparison(NamedTuple):
-    """p_value: chance of a score as large without drift. typical: the mean of such scores (of squares: see tests)."""
+    """A score compared with its null distribution.
+
+    Attributes:
+        p_value: Probability of a score at least as large without drift.
+        null_mean: Mean of the score without drift; of its square where the function says so.
+    """
 
     p_value: float
     null_mean: float
 
 
 def kolmogorov_null_test(distance: float, n: int, m: int) -> NullComparison:
-    """The two-sided law of D; typical is the mean of D squared. Ties make the p-value too large, never too small."""
+    """Compare a Kolmogorov-Smirnov distance of samples of sizes n and m; `null_mean` is that of its square.
+
+    Ties make the p-value too large, never too small.
+    """
     from scipy import stats
 
     effective = n * m / (n + m)
@@ -55,9 +62,14 @@ def kolmogorov_null_test(distance: float, n: int, m: int) -> NullComparison:
 def table_null_test(
     name: str, counts: Counts, statistic: Callable[[Counts], Floats], scale: float, seed: int
 ) -> NullComparison:
-    """The law of a statistic of C [2, K] (and of [R, 2, K], by the last axes) under shuffling of the rows.
+    """Compare a statistic of a table with its distribution under shuffling of the rows.
 
-    scale: scale * ne * statistic tends to chi-square with K - 1 degrees of freedom.
+    Args:
+        name: Name of the statistic, for the cache of simulations.
+        counts: C [2, K].
+        statistic: [..., 2, K] -> [...].
+        scale: scale x ne x statistic tends to chi-square with K - 1 degrees of freedom.
+        seed: Of the simulation.
     """
     from scipy import stats
 
@@ -81,14 +93,14 @@ def table_null_test(
 def _table_null(
     name: str, statistic: Callable[[Counts], Floats], n: int, m: int, cells: bytes, seed: int, draws: int
 ) -> Floats:
-    """Sorted scores [R] of shuffled samples."""
+    """Return the sorted scores [R] of shuffled samples."""
     tables = _shuffled(n, m, cells, seed, draws)
     return np.sort(statistic(tables))
 
 
 @lru_cache(maxsize=2)
 def _shuffled(n: int, m: int, cells: bytes, seed: int, draws: int) -> Counts:
-    """Tables [R, 2, K] with these margins; the same in every process."""
+    """Draw tables [R, 2, K] with these margins; equal in every process."""
     margins = np.frombuffer(cells, dtype=np.int64)
     rng = np.random.default_rng([seed, n, m, draws, zlib.crc32(cells)])
     current = rng.multivariate_hypergeometric(margins, m, size=draws, method="marginals")
@@ -96,7 +108,7 @@ def _shuffled(n: int, m: int, cells: bytes, seed: int, draws: int) -> Counts:
 
 
 def bridge_null_test(distance: float, pair: Pair, seed: int) -> NullComparison:
-    """The law of the integral of |F - G| (in the column's unit); typical is the mean of its square."""
+    """Compare the integral of |F - G| (in the column's unit) with its null; `null_mean` is that of its square."""
     values, _, _, pooled = pair.distributions
     gaps = np.diff(values)
     cell = np.minimum((pooled[:-1] * _GRID).astype(np.int64), _GRID - 1)
@@ -107,7 +119,7 @@ def bridge_null_test(distance: float, pair: Pair, seed: int) -> NullComparison:
 
 @lru_cache(maxsize=2)
 def _paths(seed: int) -> Floats:
-    """Absolute values of Brownian bridges [R, G] in the middle of G cells of [0, 1]."""
+    """Draw absolute values of Brownian bridges [R, G] at the middle of G cells of [0, 1]."""
     steps = np.random.default_rng([seed, _PATHS]).standard_normal((_PATHS, 2 * _GRID)) / np.sqrt(2 * _GRID)
     walks = np.cumsum(steps, axis=1)
     times = np.arange(1, 2 * _GRID + 1) / (2 * _GRID)
@@ -115,7 +127,12 @@ def _paths(seed: int) -> Floats:
 
 
 def share_null_test(missing: tuple[int, int], sizes: tuple[int, int]) -> NullComparison:
-    """Fisher's exact law of two shares; typical is the mean of their squared difference."""
+    """Compare two missing shares by Fisher's exact test; `null_mean` is that of their squared difference.
+
+    Args:
+        missing: Missing rows of the reference and of the current sample.
+        sizes: Rows of both.
+    """
     from scipy import stats
 
     (a, b), (n, m) = missing, sizes
@@ -126,8 +143,8 @@ def share_null_test(missing: tuple[int, int], sizes: tuple[int, int]) -> NullCom
 
 
 def compare_with_null(observed: float, null: Floats) -> NullComparison:
-    """From sorted scores [R] of the null: counted where enough of them are larger, else by the exponential tail."""
-    # Equal tables differ in the last bit by the order of their cells.
+    """Compare a score with sorted scores [R] of the null: by counting, or by the exponential tail beyond them."""
+    # Scores of equal tables can differ in the last bit by the order of their cells.
     larger = len(null) - int(np.searchsorted(null, observed * (1 - 1e-9), side="left"))
     counted, n_tail = (larger + 1) / (len(null) + 1), max(_TAIL, len(null) // 100)
     start, excess = null[-n_tail - 1], float((null[-n_tail:] - null[-n_tail - 1]).mean())

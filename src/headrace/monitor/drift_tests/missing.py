@@ -1,4 +1,4 @@
-"""Share of missing rows: the absolute difference, by Fisher's exact law. Asked of every column beside its own tests."""
+"""Difference of the shares of missing rows, by Fisher's exact test; computed for every column besides its own tests."""
 
 from __future__ import annotations
 

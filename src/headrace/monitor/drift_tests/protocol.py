@@ -1,4 +1,4 @@
-"""What a drift test is: a score of two samples, how likely chance is to give it, and what remains without chance."""
+"""The protocol of drift tests: a drift score of two samples, its p-value, and the effect beyond the null's mean."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from headrace.monitor.drift_tests.samples import Kind, Pair
 
 @dataclass(frozen=True, kw_only=True)
 class Measure:
-    """score: as the literature defines it; higher is more drift. effect: the score less what chance alone gives."""
+    """The result of a drift test.
+
+    Attributes:
+        score: As the literature defines it; higher is more drift.
+        p_value: Probability of a score at least as high without drift, for both sample sizes.
+        effect: The score less its mean without drift, in the same unit.
+    """
 
     score: float
     p_value: float
@@ -18,8 +24,13 @@ class Measure:
 
 
 class DriftTest(Protocol):
-    """floor: effects below it do not matter, however significant; all floors are about a shift of a quarter of a
-    standard deviation. Asked only for pairs with values on both sides (`Pair.effective` > 0).
+    """A drift test of one column. Called only for pairs with values on both sides (`Pair.effective` > 0).
+
+    Attributes:
+        name: Name in the catalogue.
+        kinds: Kinds of columns that it takes.
+        floor: Smallest effect that matters; the built-in floors correspond to a shift of a quarter of a standard
+            deviation.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Two samples of one column, and the views of them that the drift tests share.
+"""The two samples of one column, with the counts and distribution functions that drift tests compute scores from.
 
 | symbol | meaning                                                     | shape  |
 |--------|-------------------------------------------------------------|--------|
@@ -7,9 +7,9 @@
 | C      | counts by cell: reference, current                          | [2, K] |
 | F, G   | empirical distribution functions at the pooled values       | [v]    |
 
-Cells are made from the pooled rows, not from the reference: which row belongs to which sample plays no part in them,
-so the counts of shuffled samples follow the hypergeometric law exactly, with ties, few rows and rare categories too.
-Cells cut from the reference would hold equal reference counts by construction, and no shuffle would look like that.
+Cells are quantiles of the pooled rows, not of the reference: they do not depend on which row belongs to which sample,
+so the counts of shuffled samples are exactly hypergeometric, also with ties, few rows and rare categories. Cells from
+the reference would have equal reference counts by construction, unlike those of any shuffle.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ Kind = Literal["numeric", "categorical"]
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-#: A numeric column is cut into this many cells of equal pooled counts, fewer where a sample is small.
+#: Number of cells of equal pooled counts of a numeric column, fewer where a sample is small.
 _CELLS = 10
 _ROWS_PER_CELL = 10
-#: Categories beyond this many, by pooled count, are one cell, and so are those of which a sample can expect no row:
-#: a test of 200 rare categories finds nothing.
+#: Most categories with a cell of their own; rarer ones, and those with an expected count below 1 in a sample, share one
+#: cell: a test over 200 rare categories has no power.
 _CATEGORIES, _EXPECTED = 50, 1.0
-#: A number whose square still fits in a float.
+#: Largest magnitude: its square is a finite float.
 _LARGEST = 1e150
 
 
 class Distributions(NamedTuple):
-    """Pooled distinct values [v] with F and G at each, and the pooled share of rows up to each."""
+    """Distinct pooled values [v], F and G at each, and the pooled distribution function."""
 
     values: Floats
     reference: Floats
@@ -48,10 +48,15 @@ class Distributions(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """A reference and a current sample. numeric: sorted finite values; categorical: codes from 0.
+    """A reference and a current sample of one column.
 
-    missing: null (or not finite) rows of the reference and of the current sample, which the arrays leave out.
-    categories: by code. rows [n + missing]: the reference in its own order, NaN or -1 where missing.
+    Attributes:
+        kind: numeric or categorical.
+        reference: Sorted finite values [n], or category codes [n].
+        current: The same of the current sample [m].
+        missing: Null or not finite rows of the reference and of the current sample; the arrays do not hold them.
+        categories: Categories by code.
+        rows: The reference in its original order [n + missing], NaN or -1 where missing.
     """
 
     kind: Kind
@@ -63,17 +68,17 @@ class Pair:
 
     @classmethod
     def numeric(cls, reference: NDArray[Any], current: NDArray[Any]) -> Pair:
-        """From numbers [n], [m]; NaN and infinities are missing."""
+        """Build a pair of numbers [n], [m]; NaN and infinities are missing."""
         finite = [_finite(values) for values in (reference, current)]
         missing = (len(reference) - len(finite[0]), len(current) - len(finite[1]))
         return cls("numeric", np.sort(finite[0]), np.sort(finite[1]), missing, rows=np.asarray(reference, np.float64))
 
     @classmethod
     def categorical(cls, reference: Any, current: Any) -> Pair:
-        """From categories [n], [m] of any one type that Arrow knows; null is missing."""
+        """Build a pair of categories [n], [m] of any one Arrow type; null is missing."""
         reference_values, current_values = _categories(reference), _categories(current)
         pooled = pa.concat_arrays([reference_values, current_values]).dictionary_encode()
-        # Codes in the order of the categories, not of their first row: that would tell the samples apart.
+        # Codes follow the order of categories, not of first occurrence, which would depend on the sample.
         order = pc.array_sort_indices(pooled.dictionary).to_numpy()
         code = np.append(np.argsort(order), -1)
         codes = code[pc.fill_null(pooled.indices, -1).to_numpy(zero_copy_only=False)]
@@ -85,24 +90,24 @@ class Pair:
 
     @property
     def sizes(self) -> tuple[int, int]:
-        """Rows with a value: n, m."""
+        """Number of rows with a value: n, m."""
         return len(self.reference), len(self.current)
 
     @property
     def effective(self) -> float:
-        """ne of the rows with a value; 0 where a sample has none."""
+        """Effective size ne of the rows with a value; 0 where a sample has none."""
         n, m = self.sizes
         return n * m / (n + m) if n and m else 0.0
 
     @cached_property
     def counts(self) -> Counts:
-        """C [2, K] over cells with any row; missing rows, if any, are the last cell."""
+        """Counts C [2, K] of the non-empty cells; missing rows, if any, are the last cell."""
         cells = self._numeric_counts() if self.kind == "numeric" else self._category_counts()
         return np.column_stack([cells, self.missing]) if any(self.missing) else cells
 
     @cached_property
     def distributions(self) -> Distributions:
-        """F and G of a numeric pair, by one merge of the two sorted samples."""
+        """F and G of a numeric pair."""
         n, m = self.sizes
         pooled = np.concatenate([self.reference, self.current])
         order = np.argsort(pooled, kind="stable")
@@ -115,9 +120,15 @@ class Pair:
         )
 
     def cell_counts(self, rows: NDArray[Any], groups: NDArray[np.int64], count: int) -> Counts:
-        """Rows per group and cell [count, K], the last cell is missing; groups [n], negative ones are left out.
+        """Count rows per group and cell [count, K]; the last cell is missing.
 
-        rows: numbers, or codes of `categories`. The cells are those of `counts`, empty ones included.
+        Args:
+            rows: Numbers, or codes of `categories` [n].
+            groups: Group of each row [n]; rows of negative groups are ignored.
+            count: Number of groups.
+
+        Returns:
+            Counts over the cells of `counts`, empty cells included.
         """
         if self.kind == "numeric":
             edges = self._edges()
@@ -133,7 +144,7 @@ class Pair:
         return np.asarray(flat.reshape(count, last + 1), dtype=np.int64)
 
     def cell_totals(self, which: int) -> Counts:
-        """Rows per cell [K] of the reference (0) or the current sample (1), in the cells of `cell_counts`."""
+        """Count the rows of the reference (0) or of the current sample (1) per cell of `cell_counts` [K]."""
         rows = (self.reference, self.current)[which]
         counts: Counts = self.cell_counts(rows, np.zeros(len(rows), dtype=np.int64), 1)[0]
         counts[-1] += self.missing[which]
@@ -152,7 +163,7 @@ class Pair:
         return counts[:, counts.any(axis=0)]
 
     def _edges(self) -> Floats:
-        """Upper ends of all cells but the last: pooled quantiles, with heavily tied values in cells of their own."""
+        """Return the upper ends of all cells but the last: pooled quantiles; heavily tied values get their own cell."""
         cells = max(2, min(_CELLS, min(self.sizes) // _ROWS_PER_CELL))
         values, _, _, pooled = self.distributions
         if len(values) <= cells:
@@ -164,14 +175,14 @@ class Pair:
         return np.asarray(values[positions[positions < len(values) - 1]], dtype=np.float64)
 
     def _cell_of_code(self) -> NDArray[np.int64]:
-        """Code -> cell: the common categories by pooled count, then one for the rest."""
+        """Return the cell of each code: common categories by pooled count, then one cell for the others."""
         pooled, common = self._pooled()
         cell = np.empty(len(pooled), dtype=np.int64)
         cell[np.argsort(-pooled, kind="stable")] = np.minimum(np.arange(len(pooled)), min(common, _CATEGORIES))
         return cell
 
     def _pooled(self) -> tuple[Counts, int]:
-        """Rows by code of both samples, and how many categories have a cell of their own."""
+        """Return the pooled rows by code, and the number of categories with a cell of their own."""
         width = int(max(self.reference.max(initial=-1), self.current.max(initial=-1))) + 1
         pooled = np.bincount(self.reference, minlength=width) + np.bincount(self.current, minlength=width)
         return pooled, int((pooled * (min(self.sizes) / pooled.sum()) >= _EXPECTED).sum())

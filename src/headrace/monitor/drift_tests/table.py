@@ -1,4 +1,4 @@
-"""What the tests on counts share: cells, smoothing, and the law of shuffled tables."""
+"""Drift tests that are statistics of a table of counts (PSI, KL, JS): cells, smoothing, null distribution."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from headrace.monitor.drift_tests.samples import Counts, Floats, Kind, Pair
 
 @dataclass(frozen=True)
 class TableTest:
-    """statistic: additive, of C [..., 2, K] -> [...]; scale as `calibration.table` says.
+    """A drift test computed from counts by cell.
 
-    root: the score is the root of the statistic.
+    Attributes:
+        name: Name in the catalogue.
+        floor: Smallest effect that matters.
+        statistic: [..., 2, K] -> [...].
+        scale: See `calibration.table_null_test`.
+        root: Whether the score is the square root of the statistic.
+        kinds: Kinds of columns that it takes.
     """
 
     name: str
@@ -40,7 +46,7 @@ class TableTest:
 
 
 def smoothed(counts: Counts) -> tuple[Floats, Floats]:
-    """Shares of the reference and of the current sample [..., K], half a row added to each cell: no share is 0."""
+    """Return the shares of both samples [..., K] with half a row added to each cell, so that no share is 0."""
     padded = counts + 0.5
     shares = padded / padded.sum(axis=-1, keepdims=True)
     return shares[..., 0, :], shares[..., 1, :]

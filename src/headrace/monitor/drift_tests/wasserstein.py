@@ -1,4 +1,4 @@
-"""Wasserstein distance: how far values have to move on average, in standard deviations of the reference."""
+"""Wasserstein-1 distance (earth mover's) of the two samples, in standard deviations of the reference."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _distance(pair: Pair) -> float:
 
 
 def _scale(pair: Pair) -> float:
-    """A constant reference has no spread: then the pooled one, and 1 where that has none either."""
+    """Standard deviation of the reference; where it is 0, of the pooled rows; where that is 0, 1."""
     deviation = float(pair.reference.std())
     return deviation or float(np.concatenate([pair.reference, pair.current]).std()) or 1.0
 

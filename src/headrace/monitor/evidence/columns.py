@@ -1,4 +1,4 @@
-"""Evidence about one column: its scores, one p-value, and whether what is left without chance matters."""
+"""Compare one column of a window with the reference: drift scores, one p-value, and whether the effect matters."""
 
 from __future__ import annotations
 
@@ -15,19 +15,27 @@ from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTes
 from headrace.monitor.drift_tests.samples import Counts, Kind, Pair
 from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks, VarianceTest, between_window_test
 
-#: Fewer rows than this, on either side, are no evidence.
+#: Fewest rows of either side that are compared.
 MIN_ROWS = 30
 
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnEvidence:
-    """One column of the current window against the reference.
+    """The comparison of one column.
 
-    scores: by test of the catalogue that takes the kind, and "missing" where a row is. p_value: for both sample sizes,
-    of the deciding tests together. test: the strongest of them; effect: its score less what chance alone gives, in
-    its own unit, floor: from where that matters. significant: p_value <= alpha. drifted: significant, and the effect
-    of a significant test at least its floor. n_reference, n_current: rows with a value. note: what stood in the way,
-    or what is new; empty where nothing.
+    Attributes:
+        name: Name of the column.
+        kind: numeric, categorical or boolean.
+        scores: Test -> drift score, of each test of the catalogue that takes the kind; "missing" where a row is.
+        p_value: Of the deciding tests together (Bonferroni), for both sample sizes.
+        test: The most significant deciding test.
+        effect: Its score less the score expected without drift, in the unit of the test.
+        floor: Smallest effect that matters.
+        significant: Whether p_value <= alpha.
+        drifted: Whether a deciding test is significant and its effect is at least its floor.
+        n_reference, n_current: Rows with a value.
+        note: Why it was not compared, or what is new; empty otherwise.
+        measures: Results of the deciding tests.
     """
 
     name: str
@@ -46,11 +54,11 @@ class ColumnEvidence:
 
     @property
     def severity(self) -> float:
-        """The effect in multiples of its floor: comparable between columns and tests."""
+        """The effect divided by its floor: comparable between columns and tests."""
         return self.effect / self.floor if self.floor else 0.0
 
     def judged(self, alpha: float, floors: Mapping[str, float] | None = None) -> ColumnEvidence:
-        """The same evidence at another significance level, such as false-discovery control finds for all columns."""
+        """Return the evidence at another significance level, such as the threshold of false-discovery control."""
         count, floors = len(self.measures), {name: _test(name).floor for name in self.measures} | dict(floors or {})
         passed = {
             name: measure
@@ -73,7 +81,7 @@ class ColumnEvidence:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain facts, without the measures behind them."""
+        """Return JSON-able facts, without `measures`."""
         facts = {name: value for name, value in asdict(self).items() if name != "measures"}
         return {**facts, "scores": dict(self.scores), "severity": self.severity}
 
@@ -89,16 +97,24 @@ def column_evidence(
     floors: Mapping[str, float] | None = None,
     blocks: Blocks | None = None,
     scatter: Any = None,
-    memory_us: int = 0,
+    lookback_us: int = 0,
     seed: int = 0,
 ) -> ColumnEvidence:
-    """Compare two samples (Arrow or numpy, null or NaN is missing); None where the column is not there.
+    """Compare two samples of a column.
 
-    kind: numeric, categorical or boolean. tests: names that decide together (default: DECIDING of the kind; those that
-    cannot take the kind are left out, and the missing share always decides too). floors: test -> from
-    which effect on a difference matters, where that is not the test's own floor.
-    blocks: of the reference's rows, None where rows are taken as independent; of `scatter` (numbers) where that is
-    given: other rows, whose blocks scatter as the reference's would. memory_us: how far the feature looks back.
+    Args:
+        name: Name of the column.
+        kind: numeric, categorical or boolean.
+        reference: Values [n], Arrow or NumPy, null or NaN is missing; None where the reference lacks the column.
+        current: Values [m]; None where the window lacks the column.
+        tests: Names of the tests that decide (default: DEFAULT_TESTS of the kind). Tests that do not take the kind
+            are ignored; the missing share always decides too.
+        alpha: Significance level.
+        floors: Test -> smallest effect that matters, where it differs from the test's own floor.
+        blocks: Blocks of the reference's rows, or of `scatter` where given; None treats rows as independent.
+        scatter: Other numbers [k] from whose blocks the variance between windows is estimated.
+        lookback_us: Lookback of the feature, microseconds.
+        seed: Of simulated null distributions.
     """
     test_kind: Kind | None = {"numeric": "numeric", "categorical": "categorical", "boolean": "categorical"}.get(kind)  # type: ignore[assignment]
     if test_kind is None:
@@ -106,7 +122,7 @@ def column_evidence(
     if reference is None:
         return ColumnEvidence(name=name, kind=kind, note="not in the reference")
     if kind == "boolean":
-        # True, 1 and 1.0 are one category.
+        # True, 1 and 1.0 are the same category.
         reference, current = (_as_truth_values(values) for values in (reference, current))
     pair, note = _pair(test_kind, reference, current)
     n, m = pair.sizes
@@ -118,7 +134,7 @@ def column_evidence(
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
     if blocks is not None and measures and n and m:
         measures, variance_note = _limit_by_window_variance(
-            measures, pair, blocks, scatter, memory_us / blocks.length_us
+            measures, pair, blocks, scatter, lookback_us / blocks.length_us
         )
         note = note or variance_note
     other_tests = (
@@ -150,7 +166,7 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
 def _limit_by_window_variance(
     measures: dict[str, Measure], pair: Pair, blocks: Blocks, scatter: Any, lookback_windows: float
 ) -> tuple[dict[str, Measure], str]:
-    """Measures that are no surer than the scatter of whole windows allows; none where too few windows are known."""
+    """Raise p-values to at least that of the between-window test; no measures with too few independent windows."""
     rows = pair.rows if scatter is None else as_numbers(scatter)
     if rows is None:
         return measures, ""
@@ -173,7 +189,7 @@ def _limit_by_window_variance(
 
 
 def _missing(counts: Counts) -> Counts:
-    """Rows with a value and without."""
+    """Return the number of rows with a value and without one [..., 2] from counts [..., K]."""
     return np.stack([counts[..., :-1].sum(axis=-1), counts[..., -1]], axis=-1)
 
 
@@ -184,10 +200,10 @@ def _limit_p_value(measure: Measure, test: VarianceTest) -> Measure | None:
 
 
 def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:
-    """The pair, and what had to be mended: a column that is gone or unreadable is a column of missing values."""
+    """Build the pair of samples and a note; a missing or unreadable column is a column of missing values."""
     note = ""
     if current is None:
-        # As long as the reference: the window's own length is not known here, and the share is 1 either way.
+        # As long as the reference: the window's length is not known here, and its missing share is 1 either way.
         current, note = pa.nulls(len(reference)), "gone from the current window"
     if kind == "categorical":
         return Pair.categorical(reference, current), note
@@ -205,7 +221,7 @@ def _as_truth_values(values: Any) -> Any:
 
 
 def as_numbers(values: Any) -> NDArray[np.float64] | None:
-    """float64 [n] with NaN for null, None where the values are no numbers."""
+    """Convert values to float64 [n] with NaN for null; None where they are not numbers."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
         return values.astype(np.float64)
     try:

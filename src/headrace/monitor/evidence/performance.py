@@ -1,8 +1,8 @@
-"""Quality on matured labels: is the model worse than it was, beyond what luck and a margin explain?
+"""Compare the quality of predictions on matured labels with the reference: metrics, intervals, significant drops.
 
-Each metric comes with an interval from a bootstrap by day (by blocks of rows where no days are known), as the gate
-does it. The drop is judged by Welch's t-test (1947) on the spreads of both sides: few days give few degrees of
-freedom, and a week's weather is no proof. Calibration error is reported, but does not decide: log loss pays for it.
+Each metric has an interval from a bootstrap by day (by blocks of rows where there are no cutoffs), as in the gate. A
+drop is tested by Welch's t-test (1947) on the bootstrap variances of both sides, so that few days give few degrees of
+freedom. The calibration error is reported but not tested: log loss includes it.
 """
 
 from __future__ import annotations
@@ -17,22 +17,28 @@ from headrace.evaluate.gate import resample_groups
 from headrace.evaluate.metrics import METRICS, Floats, Groups
 
 _RESAMPLES = 400
-#: Rows without days are drawn in this many blocks; with fewer blocks than this nothing is judged.
+#: Number of blocks where there are no cutoffs; fewest groups with which a drop is tested.
 _BLOCKS, _MIN_GROUPS = 50, 4
 _MIN_LABELS = 30
 _BINS = 10
-#: How much worse a metric must be to count: absolute, or relative where the metric has the label's unit.
+#: Smallest drop that counts: absolute, or relative for the metrics of _RELATIVE.
 MARGINS = {"auc": 0.02, "average_precision": 0.1, "log_loss": 0.02, "brier": 0.05, "rmse": 0.05, "mae": 0.05}
-#: Of these the margin is a share of the value: it has the label's unit, or lies by how rare positives are.
+#: Metrics in the label's unit, or whose scale depends on the share of positives: their margin is relative.
 _RELATIVE = frozenset({"average_precision", "brier", "rmse", "mae"})
 CALIBRATION = "calibration_error"
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetricEvidence:
-    """One metric: its value, 90 % interval, the reference's value, and how much worse it is (positive is worse).
+    """One metric of a window.
 
-    p_value: chance of a drop as large from luck alone, 1 where it was not judged (as calibration never is).
+    Attributes:
+        value: The metric.
+        low, high: Its 90 % interval.
+        reference: The metric of the reference, None where there is none.
+        drop: How much worse it is than the reference; positive is worse.
+        p_value: Probability of such a drop without a change; 1 where it was not tested.
+        dropped: Whether the drop is significant and at least the margin.
     """
 
     value: float
@@ -46,10 +52,14 @@ class MetricEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Performance:
-    """metrics: the problem's own; with a binary label also auc, log_loss and calibration_error. dropped: one is worse
-    for certain and by its margin.
+    """Quality of a window.
 
-    labelled: rows with a label and a prediction. note: why something is not judged, or what dropped.
+    Attributes:
+        metrics: Metric -> evidence: the problem's metric; with a binary label also auc, log_loss, calibration_error.
+        dropped: Whether any metric dropped.
+        labelled: Rows with a label and a prediction.
+        positive_share: Share of positive labels, for a binary label.
+        note: What dropped, or why something was not tested.
     """
 
     metrics: Mapping[str, MetricEvidence] = field(default_factory=dict)
@@ -64,7 +74,7 @@ class Performance:
 
 @dataclass(frozen=True)
 class _Side:
-    """Labels y [n], predictions p [n], groups [n], and how often each resample drew each group [R, D]."""
+    """Labels y [n], predictions p [n], group of each row [n], and bootstrap weights of the groups [R, D]."""
 
     y: Floats
     p: Floats
@@ -72,7 +82,7 @@ class _Side:
     weights: Floats
 
     def metric(self, name: str) -> tuple[float, Floats]:
-        """The value on all rows, and on each resample [R]."""
+        """Compute a metric on all rows, and on each resample [R]."""
         measure = _calibration if name == CALIBRATION else METRICS[name].resampled
         ones = np.ones((1, self.weights.shape[1]))
         every = measure(self.y, self.p, self.groups, np.vstack([ones, self.weights]))
@@ -93,12 +103,20 @@ def performance(
     alpha: float = 0.002,
     seed: int = 0,
 ) -> Performance:
-    """Quality of predictions [n] whose labels [n] are known (NaN: not yet), against the reference's.
+    """Measure predictions on matured labels and test for drops.
 
-    metric: the problem's own, always among those that are measured. margin: how much worse it must be to count;
-    None, and for the other metrics: as `MARGINS` says.
-
-    The reference is rows (their luck counts too) or metrics by name, taken as exact; with neither, nothing can drop.
+    Args:
+        label: Labels [n], NaN where immature.
+        prediction: Predictions [n].
+        reference_label: Labels of the reference rows [k].
+        reference_prediction: Predictions of the reference rows [k].
+        reference_cutoffs_us: Cutoffs of the reference rows [k].
+        reference_metrics: Metric -> value of the reference, treated as exact; used where there are no reference rows.
+        cutoffs_us: Cutoffs [n]; days are resampled. None resamples blocks of rows.
+        metric: The problem's metric.
+        margin: Smallest drop of that metric that counts; `MARGINS` where None, and for the other metrics.
+        alpha: Significance level.
+        seed: Of the bootstrap.
     """
     binary = METRICS[metric].binary
     complete = np.isfinite(label) & np.isfinite(prediction)
@@ -125,7 +143,7 @@ def performance(
 
 
 def _names(y: Floats, metric: str) -> tuple[str, ...]:
-    """What is measured: the problem's metric first. Of one class what ranks cannot be."""
+    """Return the names of the metrics, the problem's first; with one class, ranking metrics are undefined."""
     if not METRICS[metric].binary:
         return (metric,)
     both = len(np.unique(y)) == 2
@@ -188,7 +206,7 @@ def _metric_evidence(
 
 
 def _variance(draws: Floats, side: _Side) -> tuple[float, int]:
-    """Variance of a side's metric, and its groups. The bootstrap of D groups is too narrow by (D - 1) / D."""
+    """Return the variance of a metric and the number of groups; the bootstrap of D groups is biased by (D - 1) / D."""
     groups = side.weights.shape[1]
     return (float(draws.var()) * groups / max(1, groups - 1) if len(draws) else np.nan), groups
 
@@ -204,7 +222,7 @@ def _p_value(drop: float, sides: list[tuple[float, int]]) -> float:
 
 
 def _calibration(y: Floats, p: Floats, groups: Groups, weights: Floats) -> Floats:
-    """Expected calibration error [R]: |observed - predicted| over ten bins of equally many predictions."""
+    """Expected calibration error [R]: mean |observed - predicted| in ten bins of equal counts (Naeini et al. 2015)."""
     edges = np.unique(np.quantile(p, np.arange(1, _BINS) / _BINS))
     bins, shape = np.searchsorted(edges, p, side="right"), (weights.shape[1], len(edges) + 1)
     gaps = np.zeros(shape)

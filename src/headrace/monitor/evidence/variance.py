@@ -1,8 +1,8 @@
-"""How far whole windows of a still world lie apart: the unit of luck is a window, not a row.
+"""Between-window variance under no drift, estimated from blocks of the reference; limits the significance of a column.
 
-A feature of 16 carriers repeats over thousands of rows, and a mean of 30 days is the same on all days of a week. The
-reference is cut into blocks as long as the window; what their shares scatter beyond the luck of rows is what a still
-world does from one window to the next, and a window has to lie further out than that.
+Rows are not independent: a feature of 16 carriers repeats over thousands of rows, and a mean over 30 days hardly
+changes within a week. The reference is cut into blocks as long as the window. The variance of the blocks' shares beyond
+the sampling variance of independent rows is the variance between windows without drift.
 
 | symbol | meaning                                                                                        | shape  |
 |--------|------------------------------------------------------------------------------------------------|--------|
@@ -10,13 +10,13 @@ world does from one window to the next, and a window has to lie further out than
 | u      | (shares of a block - shares of all) / sqrt(pi): Pearson's metric                               | [B, K] |
 | W      | covariance of one row in that metric; of n independent rows W / n                              | [K, K] |
 | G      | covariance between windows: size g from the trace, shape from the scatter less W               | [K, K] |
-| tau    | windows that tell as much as one would if windows were independent; B_eff = B / tau            |        |
+| tau    | dependent windows per independent one; B_eff = B / tau independent windows                    |        |
 
-One-way analysis of variance gives g (Donner 1986), never below three of its standard errors: few rows in a block hide
-a scatter that many rows in a window show. Under no drift q - p has covariance V = W (1/m + 1/N) + G (1 + 1/B_eff), and
+One-way analysis of variance gives g (Donner 1986), bounded below by three of its standard errors: with few rows in a
+block, g is poorly estimated. Under no drift q - p has covariance V = W (1/m + 1/N) + G (1 + 1/B_eff), and
 |q - p|^2 / tr V is about F(d, v), d = (tr V)^2 / tr V^2, v by Satterthwaite: the second-order correction of Rao and
 Scott (1981) in the F form of Thomas and Rao (1987). tau is (1 + r) / (1 - r) of the lag-1 autocorrelation r (Zwiers and
-von Storch 1995; r without its bias, Kendall 1954), at least what the feature's lookback makes of independent days.
+von Storch 1995; bias of r corrected, Kendall 1954), and at least 1 + lookback / window.
 """
 
 from __future__ import annotations
@@ -29,16 +29,22 @@ from numpy.typing import NDArray
 
 from headrace.monitor.drift_tests.samples import Counts, Floats
 
-#: With fewer independent windows than this nothing is known of their scatter.
+#: Fewest independent windows from which the variance between windows is estimated.
 MIN_BLOCKS = 2.0
 _MAX_AUTOCORRELATION = 0.95
-#: Standard errors below which g is not taken: with one, v falls to 2 and 10,000 rows prove less than 1,000 do.
+#: Lower bound of g in standard errors: with one, v falls to 2, and 10,000 rows are less significant than 1,000.
 _MIN_STANDARD_ERRORS = 3.0
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Which block each row of the reference is in. ids [n]: from the oldest, -1 outside of whole blocks."""
+    """The blocks of the reference's rows.
+
+    Attributes:
+        ids: Block of each row [n], from the oldest; -1 where the row is in no complete block.
+        count: Number of blocks.
+        length_us: Length of a block, microseconds.
+    """
 
     ids: NDArray[np.int64]
     count: int
@@ -46,7 +52,12 @@ class Blocks:
 
     @classmethod
     def from_cutoffs(cls, cutoffs_us: NDArray[np.int64], length_us: int) -> Blocks:
-        """Whole blocks, counted back from the last cutoff; one without rows is left out."""
+        """Cut rows into complete blocks, counted back from the last cutoff; blocks without rows are skipped.
+
+        Args:
+            cutoffs_us: Cutoff of each row [n], microseconds UTC.
+            length_us: Length of a block.
+        """
         age = (cutoffs_us.max() - cutoffs_us) // length_us
         n_blocks = int((cutoffs_us.max() - cutoffs_us.min()) // length_us)
         ages, block = np.unique(age, return_inverse=True)
@@ -54,12 +65,17 @@ class Blocks:
         return cls(np.where(block < count, count - 1 - block, -1).astype(np.int64), count, length_us)
 
     def subset(self, rows: NDArray[np.bool_]) -> Blocks:
-        """The blocks of some of the rows."""
+        """Return the blocks of a subset of the rows (mask [n])."""
         return Blocks(self.ids[rows], self.count, self.length_us)
 
 
 class VarianceTest(NamedTuple):
-    """p_value: of a window as far out, without drift; None where too few windows are known (`windows`: B_eff)."""
+    """The test of a window against the variance between windows.
+
+    Attributes:
+        p_value: Probability of a difference at least as large without drift; None with too few independent windows.
+        windows: Number of independent windows, B_eff.
+    """
 
     p_value: float | None
     windows: float
@@ -68,10 +84,15 @@ class VarianceTest(NamedTuple):
 def between_window_test(
     blocks: Counts, reference: Counts, current: Counts, *, pooled_level: bool = True, lookback_windows: float = 0.0
 ) -> VarianceTest:
-    """The chance of current rows [K] against a level [K], by the scatter of blocks [B, K].
+    """Test the counts of a window against a reference, given the variance between blocks.
 
-    own: the level is the blocks' sum; else it is one other window, whose luck counts like the current one's. memory:
-    how many windows the feature looks back over.
+    Args:
+        blocks: Rows per block and cell [B, K].
+        reference: Rows per cell of the reference [K].
+        current: Rows per cell of the window [K].
+        pooled_level: Whether the reference is the sum of the blocks; otherwise it is one other window, with the
+            variance of a window.
+        lookback_windows: Lookback of the feature in windows; overlapping lookbacks correlate windows.
     """
     blocks = blocks[blocks.sum(axis=1) > 0]
     count = len(blocks)
@@ -133,7 +154,7 @@ def _estimate_between_variance(
         return _BetweenVariance(np.zeros_like(row_covariance), 0.0, np.inf, windows)
     between_freedom = freedom * (windows - 1)
     error = trace / n * float(np.sqrt(2 / between_freedom))
-    # Blocks that are alike scatter less about their own mean than about the truth.
+    # Correlated blocks vary less about their own mean than about the expectation.
     between = max(excess / (1 - 1 / windows), _MIN_STANDARD_ERRORS * error)
     values, vectors = np.linalg.eigh(scatter_matrix - row_covariance)
     values = np.clip(values, 0, None)

@@ -1,8 +1,8 @@
 """The reference's rows of the same times of the week as the window's: a Monday is held to Mondays.
 
-A window of whole weeks has every time of the week as often as the next, and is held to the whole reference. Any other
-is held to those rows whose time of the week it covers, as often as it covers that (ten days have three weekdays twice);
-sixty days are held to nearly everything. Weeks are of 168 hours, in UTC: no calendar, and no clock change.
+A window of whole weeks covers every time of the week equally often and is compared with the whole reference. Any other
+window is compared with the rows whose time of the week it covers, weighted by how often it covers it (ten days cover
+three weekdays twice). A week is 168 hours in UTC.
 """
 
 from __future__ import annotations
@@ -18,13 +18,20 @@ _WEEK = 7 * DAY
 
 
 def times_covered(cutoffs_us: NDArray[np.int64], start_us: int, end_us: int) -> NDArray[np.int64]:
-    """How often [start, end) has each cutoff's time of the week, [n]."""
+    """Count how often [start, end) covers the time of the week of each cutoff [n]."""
     return (end_us - 1 - cutoffs_us) // _WEEK - (start_us - 1 - cutoffs_us) // _WEEK
 
 
 def same_weekdays(table: pa.Table, start_us: int, end_us: int) -> pa.Table:
-    """Rows with a `_cutoff` of the window's times of the week, in their order: evenly thinned where it has them less
-    often than others. The table itself where it knows no cutoffs, or the window is of whole weeks.
+    """Select the rows of a reference at the window's times of the week.
+
+    Args:
+        table: Reference rows with a column `_cutoff` (us).
+        start_us, end_us: The window.
+
+    Returns:
+        The selected rows in their order, evenly thinned at times of the week that the window covers less often than
+        others. The table itself where it has no `_cutoff`, or the window is a number of whole weeks.
     """
     if CUTOFF not in table.column_names or not (end_us - start_us) % _WEEK:
         return table
@@ -40,5 +47,5 @@ def same_weekdays(table: pa.Table, start_us: int, end_us: int) -> pa.Table:
 
 
 def spacing_us(start_us: int, end_us: int) -> int:
-    """From one such window of the thinned reference to the next: whole weeks, one at least."""
+    """Return the time from one such window to the next in the selected reference: whole weeks, at least one."""
     return max((end_us - start_us) // _WEEK, 1) * _WEEK

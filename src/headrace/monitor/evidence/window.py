@@ -1,12 +1,12 @@
-"""All evidence of one window: features, predictions, labels and quality, against the champion's reference.
+"""Compare one monitored window with the champion's reference (features, predictions, labels, quality), for the policy.
 
-The error budget of a window, `fdr`, is split so that a world that stands still raises a finding in at most that share
-of windows. Half of it is spent: a quarter on the features (their false-discovery rate), a quarter on predictions,
-labels and quality. The other half is for what is known only roughly: at 100 rows and p-values of 5e-4, simulated tails
-were found up to 1.6 times too thin, and a budget spent in full raised something in 1.6 % of 1,000 still windows.
+`fdr` bounds the share of windows with a finding when there is no drift. Half of it is allocated: a quarter to the
+features (as their false-discovery rate), a quarter to predictions, labels and quality. The other half covers
+approximation errors: at 100 rows and p-values of 5e-4, simulated tails were up to 1.6 times too thin, and with the
+whole budget allocated 1.6 % of 1,000 windows without drift had a finding.
 
-A finding has to be significant for both sample sizes AND larger than its floor. Nothing here raises on bad windows:
-what stands in the way is an outcome with a note.
+A finding must be significant for both sample sizes and larger than its floor. A window that cannot be measured is an
+outcome with a note, not an exception.
 """
 
 from __future__ import annotations
@@ -34,12 +34,22 @@ _FEATURES, _PREDICTION, _LABEL, _PERFORMANCE = 0.25, 0.1, 0.05, 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class WindowEvidence:
-    """What one window shows.
+    """The evidence of one window.
 
-    outcome: "measured", or why nothing could be. columns: of all features, the largest severity first. drifted: names
-    that count; share_drifted: of the features that were judged. excluded: features that are no evidence (calendar).
-    prediction, label: distributions of predictions and of matured labels. performance: quality on matured labels.
-    rows: of the current window; mature: with a label; censored: whose label will never come. notes: for people.
+    Attributes:
+        outcome: "measured", or why the window could not be measured.
+        columns: Evidence of all features, the largest severity first.
+        drifted: Names of the drifted features.
+        share_drifted: Share of the tested features that drifted.
+        excluded: Features that are not tested, such as calendar features.
+        prediction: Evidence about the distribution of predictions.
+        label: Evidence about the distribution of matured labels.
+        performance: Quality on matured labels.
+        rows: Rows of the window.
+        reference_rows: Rows of the reference.
+        mature: Rows with a label.
+        censored: Rows whose label will never come.
+        notes: Remarks for people.
     """
 
     outcome: Outcome
@@ -62,16 +72,16 @@ class WindowEvidence:
 
     @property
     def alarming(self) -> bool:
-        """Does anything at all count in this window: the complete input of a decision, before persistence."""
+        """Whether the window has any finding."""
         distributions = any(column is not None and column.drifted for column in (self.prediction, self.label))
         return bool(self.drifted) or distributions or (self.performance is not None and self.performance.dropped)
 
     def column(self, name: str) -> ColumnEvidence | None:
-        """Evidence of one feature, None where it was not compared."""
+        """Return the evidence of one feature, None where it was not compared."""
         return next((column for column in self.columns if column.name == name), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain facts for an outbox, a log or a report."""
+        """Return JSON-able facts for the outbox, logs and reports."""
         return {
             **{name: value for name, value in self.__dict__.items() if isinstance(value, str | int | float)},
             "columns": [column.to_json() for column in self.columns],
@@ -95,27 +105,37 @@ def window_evidence(
     tests: Sequence[str] | None = None,
     floors: Mapping[str, float] | None = None,
     margin: float | None = None,
-    unseen: pa.Table | None = None,
+    held_out: pa.Table | None = None,
     reference_metrics: Mapping[str, float] | None = None,
     cutoffs_us: NDArray[np.int64] | None = None,
     length_us: int = 0,
-    memory_us: Mapping[str, int] | None = None,
+    lookback_us: Mapping[str, int] | None = None,
     metric: str = "auc",
     censored: int = 0,
     seed: int = 0,
 ) -> WindowEvidence:
     """Compare a window of logged predictions with the reference.
 
-    Tables hold the features named in `kinds` (name -> numeric, categorical, boolean) and may hold `_prediction` and
-    `_label` (null while immature). exclude: features that say when it is, not how the world is. A reference made of
-    training rows flatters the model on itself: give `unseen` [any], rows that it had not seen when it made their
-    `_prediction`; where they have `_label` and `_cutoff` too, quality is held to theirs, else to `reference_metrics`
-    (by name; taken as exact), else to the reference's own. cutoffs_us [rows of current]: days are what the
-    quality's bootstrap draws. length_us: of the window; with it and `_cutoff` in the reference no feature is surer than
-    the scatter of such windows allows (`monitor.blocks`), else rows are taken as independent. memory_us: feature -> its
-    lookback. metric: the problem's; margin: how much worse it must be to count, None: as `performance.MARGINS` says.
-    tests, floors, fdr: names of the drift tests that decide, test -> floor, and the false-discovery rate. censored:
-    counted by the caller, who knows the spine.
+    Args:
+        reference: Training rows with the features of `kinds`, and `_prediction`, `_label`, `_cutoff` (us) where known.
+        current: Logged rows [n] with the same columns; `_label` is null while immature.
+        kinds: Feature -> numeric, categorical or boolean.
+        exclude: Features that are not tested, such as calendar features.
+        fdr: Largest share of windows with a finding when there is no drift.
+        tests: Names of the drift tests that decide; the catalogue's defaults where None.
+        floors: Test -> smallest effect that matters, where it differs from the test's own.
+        margin: Smallest drop of `metric` that counts; `performance.MARGINS` where None.
+        held_out: Rows with out-of-sample predictions: predictions on training rows are too good. Predictions are
+            compared with theirs, and quality too where they have `_label` and `_cutoff`.
+        reference_metrics: Metric -> value, treated as exact; used where `held_out` has no labels. Without both, quality
+            is compared with that of the reference.
+        cutoffs_us: Cutoffs of the current rows [n], whose days the bootstrap of the quality resamples.
+        length_us: Length of the window. With it, and `_cutoff` in the reference, significance is limited by the
+            variance between windows (`evidence.variance`); otherwise rows are treated as independent.
+        lookback_us: Feature -> its lookback.
+        metric: The problem's metric.
+        censored: Rows whose label will never come, for the record.
+        seed: Of all simulations.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
     if outcome := _unmeasurable(facts["reference_rows"], facts["rows"]):
@@ -123,32 +143,32 @@ def window_evidence(
     assert reference is not None  # both have rows
     assert current is not None
 
-    blocks, lookbacks = _blocks(reference, length_us), memory_us or {}
+    blocks, lookbacks = _blocks(reference, length_us), lookback_us or {}
     options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
     evidence = [
         column_evidence(
-            name, kind, _column(reference, name), _column(current, name), memory_us=lookbacks.get(name, 0), **options
+            name, kind, _column(reference, name), _column(current, name), lookback_us=lookbacks.get(name, 0), **options
         )
         for name, kind in kinds.items()
         if name not in exclude
     ]
     columns, drifted, share = _features(evidence, fdr * _FEATURES, floors)
     reference_predictions = _column(reference, PREDICTION)
-    held_out, scatter = (
-        (reference_predictions, None) if unseen is None else (_column(unseen, PREDICTION), reference_predictions)
+    out_of_sample, scatter = (
+        (reference_predictions, None) if held_out is None else (_column(held_out, PREDICTION), reference_predictions)
     )
     prediction = _distribution(
-        PREDICTION, "numeric", held_out, current, alpha=fdr * _PREDICTION, scatter=scatter,
-        **options | {"blocks": blocks if scatter is not None or unseen is None else None},
+        PREDICTION, "numeric", out_of_sample, current, alpha=fdr * _PREDICTION, scatter=scatter,
+        **options | {"blocks": blocks if scatter is not None or held_out is None else None},
     )  # fmt: skip
     labels, label_blocks = _label_blocks(reference, blocks)
     label = _distribution(
         LABEL, "categorical" if METRICS[metric].binary else "numeric", labels, current,
         alpha=fdr * _LABEL, floors=floors, blocks=label_blocks, seed=seed,
     )  # fmt: skip
-    if unseen is None and reference_metrics is None:
-        unseen = reference
-    quality = _quality(unseen, current, reference_metrics, cutoffs_us, metric, margin, fdr * _PERFORMANCE, seed)
+    if held_out is None and reference_metrics is None:
+        held_out = reference
+    quality = _quality(held_out, current, reference_metrics, cutoffs_us, metric, margin, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
         columns=columns,
@@ -168,14 +188,14 @@ def _blocks(reference: pa.Table, length_us: int) -> Blocks | None:
 
 
 def _independence_note(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
-    """What has to be said where a window was asked for and rows had to do."""
+    """Return a note where the variance between windows is requested but the reference has no cutoffs."""
     if not length_us or blocks is not None:
         return ()
-    return ("the reference knows no cutoffs: rows are taken as independent",)
+    return ("the reference has no cutoffs: rows are treated as independent",)
 
 
 def _label_blocks(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
-    """Known labels of the reference, and their blocks."""
+    """Return the known labels of the reference, and their blocks."""
     labels = _column(reference, LABEL)
     if labels is None or blocks is None:
         return _non_null(labels), blocks
@@ -193,7 +213,7 @@ def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int)
 
 
 def _unmeasurable(reference: int, rows: int) -> tuple[Outcome, str] | None:
-    """Why a window of so many rows cannot be measured, and in words; None where it can."""
+    """Return why a window cannot be measured, as outcome and note; None where it can."""
     if not rows:
         return "empty window", "no predictions in this window"
     if not reference:
@@ -207,9 +227,12 @@ def _unmeasurable(reference: int, rows: int) -> tuple[Outcome, str] | None:
 
 
 def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: int) -> tuple[str, ...]:
-    """Features that drifted in at least k of the last n windows (oldest first), named alphabetically.
+    """Return the features that drifted in at least k of the last n measured windows, in alphabetical order.
 
-    A window is evidence, or the names that drifted in it; one that could not be measured takes no place among the n.
+    Args:
+        history: Windows, oldest first, each as evidence or as the names of its drifted features.
+        k: Number of windows with drift.
+        n: Number of windows considered; windows that could not be measured do not count.
     """
     windows = [
         window.drifted if isinstance(window, WindowEvidence) else window
@@ -223,7 +246,7 @@ def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: 
 def _features(
     columns: Sequence[ColumnEvidence], fdr: float, floors: Mapping[str, float] | None
 ) -> tuple[tuple[ColumnEvidence, ...], tuple[str, ...], float]:
-    """Columns judged together; a column that could not be measured takes no part in the correction."""
+    """Apply false-discovery control over all columns; a column that was not tested is not part of the correction."""
     tested = [column.p_value for column in columns if column.measures]
     threshold = benjamini_hochberg_threshold(np.array(tested), fdr)
     judged = sorted((column.judged(threshold, floors) for column in columns), key=lambda column: -column.severity)
@@ -292,7 +315,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = [f"{column.name}: {column.note}" for column in columns if column.note]
     if prediction is None:
-        notes.append("predictions were not compared: a side has none")
+        notes.append("predictions were not compared: one side has none")
     elif prediction.note:
         notes.append(f"predictions: {prediction.note}")
     if label is not None and label.note:

@@ -1,4 +1,4 @@
-"""What the policy reads and writes: a window in short, what drifted in it, the decision. Plain values, JSON-able."""
+"""The values of the policy, all JSON-able: the summary of a window, its findings, the decision, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,17 +13,25 @@ if TYPE_CHECKING:
     from headrace.monitor.evidence.window import WindowEvidence
 
 Kind = Literal["nothing", "alert", "retrain"]
-#: "not comparable": too few rows that neither model learnt from, so nothing is known about the challenger.
+#: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged.
 Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
 Subject = Literal["feature", "prediction", "label", "quality"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that counts as drifted in a window.
+    """One drifted feature, distribution or metric of a window.
 
-    name: feature slug, or metric. effect: in the unit of its test (quality: how much worse), floor: from where it
-    matters. weight: the feature's share of the model's importance, where known. broken: gone, empty or unreadable.
+    Attributes:
+        name: Slug of the feature, or name of the metric.
+        about: What drifted.
+        test: Drift test.
+        effect: In the unit of the test; of a metric, how much worse it is.
+        floor: Smallest effect that matters.
+        p_value: Of the test.
+        weight: The feature's share of the model's importance, None where unknown.
+        broken: Whether the column is missing, empty or unreadable.
+        note: Remark for people.
     """
 
     name: str
@@ -42,16 +50,26 @@ class Finding:
 
     @property
     def severity(self) -> float:
-        """The effect in multiples of its floor."""
+        """The effect divided by its floor."""
         return self.effect / self.floor if self.floor else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """What the policy has to know about [start_us, end_us) on the production clock.
+    """The summary of a window [start_us, end_us) on the production clock, as the policy needs it.
 
-    outcome: why nothing was measured. blind: that needs a person. judged: features that were compared. costs: metric ->
-    how much worse it is on matured labels (positive is worse), significant or not.
+    Attributes:
+        problem: Name of the problem.
+        start_us, end_us: The window, microseconds UTC.
+        champion: Version of the champion, None where there is none.
+        measured: Whether the window was measured.
+        blind: Whether monitoring cannot work without a person, because the champion has no reference.
+        outcome: "measured", or why not.
+        findings: What drifted.
+        judged: Number of features that were tested.
+        costs: Metric -> how much worse it is on matured labels (positive is worse), significant or not.
+        rows, mature, censored: Rows of the window, with a label, and whose label will never come.
+        notes: Remarks for people.
     """
 
     problem: str
@@ -80,7 +98,15 @@ class Window:
         champion: str | None,
         importance: Mapping[str, float] | None = None,
     ) -> Window:
-        """The window of all evidence. importance: feature -> its share of the model's importance (mean |SHAP|)."""
+        """Summarise the evidence of a window.
+
+        Args:
+            evidence: From `window_evidence`.
+            problem: Name of the problem.
+            start_us, end_us: The window.
+            champion: Version of the champion.
+            importance: Feature -> its share of the model's importance (mean |SHAP|).
+        """
         feature_findings = [
             _finding(column, "feature", importance or {}) for column in evidence.columns if column.drifted
         ]
@@ -117,10 +143,23 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What is to be done about a window, and why. id: the same for the same problem, window and champion.
+    """What to do about a window, and why.
 
-    drifted: the window's findings. confirmed: topics that persisted. topics: what people are told by this decision.
-    links: name -> address, for people (no part of the id). reselect: a retrain that chooses features and family anew.
+    Attributes:
+        id: Equal for the same problem, window and champion.
+        problem: Name of the problem.
+        kind: What to do.
+        reason: Why, for people.
+        start_us, end_us: The window.
+        champion: Version of the champion.
+        measured: Whether the window was measured.
+        drifted: Findings of the window.
+        confirmed: Topics that occur in k of the last n windows.
+        topics: Topics that this decision reports.
+        costs, rows, mature, censored: As in `Window`.
+        escalated: Whether it is an escalation.
+        reselect: Whether a retrain selects features and family again.
+        links: Name -> address, for people; not part of the id.
     """
 
     id: str
@@ -144,7 +183,7 @@ class Decision:
 
     @property
     def cost(self) -> float | None:
-        """How much worse the worst metric is on matured labels; None while no labels tell."""
+        """How much worse the worst metric is on matured labels; None without matured labels."""
         return max(self.costs.values(), default=None)
 
     def to_json(self) -> dict[str, Any]:
@@ -152,7 +191,7 @@ class Decision:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
-        """The decision of `to_json`. Fields that this version does not know are left out."""
+        """Read the result of `to_json`; unknown fields are ignored."""
         known = {item.name for item in fields(cls)}
         values: dict[str, Any] = {name: value for name, value in data.items() if name in known}
         values.update((name, tuple(value)) for name, value in values.items() if isinstance(value, list))
@@ -162,7 +201,7 @@ class Decision:
 
 @dataclass(frozen=True, kw_only=True)
 class PastDecision:
-    """A decision and what became of it. outcome: None while nobody finished it (alerts and nothings have none)."""
+    """An earlier decision with its outcome; None for an unfinished retrain, and for other kinds."""
 
     decision: Decision
     outcome: Outcome | None = None
@@ -170,7 +209,7 @@ class PastDecision:
 
 
 def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, extra: str = "") -> str:
-    """16 hex digits, the same in every process."""
+    """Return the id of a decision: 16 hex digits, equal in every process."""
     return fingerprint([problem, start_us, end_us, champion, extra])[:16]
 
 

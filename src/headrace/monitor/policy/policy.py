@@ -1,15 +1,15 @@
-"""The policy: what is to be done about a window's evidence, and why. A pure function of evidence and history.
+"""The monitoring policy: decide from a window's evidence and earlier decisions what to do. A pure function.
 
-  nothing    no drift; or not yet confirmed; or people were told already; or a retrain is on its way
-  alert      people should look: a broken column, a slight drift, or a retrain that is wanted and not allowed
+  nothing    no drift; or not yet confirmed; or reported recently; or a retrain is pending
+  alert      a broken column, drift that does not justify a retrain, or a retrain that a constraint prevents
   retrain    quality dropped on matured labels; or predictions, labels or enough features drifted, confirmed in k of
-             the last n windows (a window that was not measured takes no place among the n)
+             the last n measured windows
 
-A column that is gone or empty is a fault of the feed: people are told at once, and it is never a reason to retrain,
-which would teach the fault. A retrain that is wanted is held back by one that is still open, by the cooldown (doubled
-for each retrain in a row that did not help), by the budget, and by escalation: after `escalate_after` retrains in a
-row without a better model, people are told, and the next try waits for `pause_us`. All times are on the production
-clock, and a window's end is when it is decided.
+A missing or empty column is a fault of the feed: it is reported at once and is never a reason to retrain, because the
+new model would learn the fault. A retrain does not start while another one is open, within the cooldown (doubled for
+each consecutive retrain without a promotion), beyond the budget, or after an escalation: `escalate_after` consecutive
+retrains without a better model alert people, and the next retrain waits for `pause_us`. All times are on the production
+clock; a window is decided at its end.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from headrace.core.clock import format_duration, iso
 from headrace.monitor.policy.decision import Decision, Finding, PastDecision, Window, decision_id
 from headrace.schema import Policy
 
-#: Outcomes that say that retraining does not help. "not comparable" says nothing: the next try waits no longer.
+#: Outcomes that count as evidence that retraining does not help; "not comparable" does not.
 UNSUCCESSFUL = frozenset({"refused", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Proposal:
-    """What the evidence alone asks for. topics: what it is about, so that it is not told twice."""
+    """What the evidence alone implies. topics: its subjects, so that none is reported twice."""
 
     retrain: bool
     reasons: tuple[str, ...]
@@ -37,7 +37,7 @@ class _Proposal:
 
 @dataclass(frozen=True, kw_only=True)
 class _Constraint:
-    """Why a retrain that is wanted does not begin. silent: it is on its way, so nobody need look."""
+    """Why a proposed retrain must not start. silent: no alert, because a retrain is already pending."""
 
     topic: str
     reason: str
@@ -46,7 +46,16 @@ class _Constraint:
 
 
 def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy | None = None) -> Decision:
-    """The decision about a window, given what was decided before (in any order; this window's own is ignored)."""
+    """Decide what to do about a window.
+
+    Args:
+        window: The summary of its evidence.
+        history: Earlier decisions with their outcomes, in any order; a decision about this window is ignored.
+        policy: The rules; the defaults where None.
+
+    Returns:
+        A decision with its reason. Equal arguments give an equal decision and id.
+    """
     policy = policy or Policy()
     earlier = _earlier(window, history)
     if window.champion is None:
@@ -67,9 +76,15 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
 
 
 def escalation(decision: Decision, history: Sequence[PastDecision], policy: Policy | None = None) -> Decision | None:
-    """What to tell people once a retrain has ended without a better model; None while it is not the last straw.
+    """Return the escalation after a retrain that ended without a better model; None where none is due.
 
-    history: with the outcome of `decision`. It has an id of its own, the same however often it is asked for.
+    Args:
+        decision: The retrain that ended.
+        history: All decisions, with the outcome of `decision`.
+        policy: The rules; the defaults where None.
+
+    Returns:
+        An alert with an id of its own; equal arguments give an equal id.
     """
     policy = policy or Policy()
     unsuccessful = _unsuccessful_retrains(sorted(history, key=_sort_key))
@@ -89,7 +104,18 @@ def escalation(decision: Decision, history: Sequence[PastDecision], policy: Poli
 
 
 def manual_retrain(problem: str, champion: str | None, at_us: int, reason: str, *, reselect: bool = False) -> Decision:
-    """A retrain that a person asks for: no policy holds it back. The same person's second click is the same id."""
+    """Return the decision of a person to retrain, which no policy constrains.
+
+    Args:
+        problem: Name of the problem.
+        champion: Version that is to be replaced, None where there is none.
+        at_us: Instant on the production clock.
+        reason: Reason to record.
+        reselect: Whether to select features and family again.
+
+    Returns:
+        The decision; equal arguments give an equal id, so that a repeated request is the same retrain.
+    """
     return Decision(
         id=decision_id(problem, at_us, at_us, champion, "by hand, features anew" if reselect else "by hand"),
         problem=problem,
@@ -104,7 +130,7 @@ def manual_retrain(problem: str, champion: str | None, at_us: int, reason: str, 
 
 
 def confirmed(window: Window, past: Sequence[PastDecision], policy: Policy) -> tuple[str, ...]:
-    """Topics (`feature:dep_delay`) of this window that its champion saw in k of the last n measured windows."""
+    """Return the topics (`feature:dep_delay`) of this window that occur in k of the champion's last n windows."""
     earlier = [
         past_decision.decision
         for past_decision in past
@@ -172,7 +198,7 @@ def _alert(
     policy: Policy,
     constraint: _Constraint | None = None,
 ) -> Decision:
-    """An alert, unless its topics were all told within `repeat_us` to whoever watches this champion."""
+    """Return an alert, or nothing where all its topics were reported for this champion within `repeat_us`."""
     topics, reason = proposal.topics, "; ".join(proposal.reasons)
     if constraint is not None:
         topics, reason = (*topics, constraint.topic), f"{reason}. No retrain: {constraint.reason}"
@@ -185,7 +211,7 @@ def _alert(
     ]
     reported = {topic for decision in recent for topic in decision.topics}
     if (constraint and constraint.silent) or set(topics) <= reported:
-        suffix = "" if constraint and constraint.silent else ". Told already"
+        suffix = "" if constraint and constraint.silent else ". Reported already"
         return _decision(window, "nothing", reason + suffix, proposal, topics=())
     escalated = constraint is not None and constraint.escalated
     return _decision(window, "alert", reason, proposal, topics=topics, escalated=escalated)
@@ -229,7 +255,7 @@ def _reason_for_nothing(window: Window, past: Sequence[PastDecision], policy: Po
 
 
 def _unsuccessful_retrains(past: Sequence[PastDecision]) -> list[PastDecision]:
-    """The finished retrains since the last promotion, oldest first."""
+    """Return the unsuccessful retrains since the last promotion, oldest first."""
     unsuccessful: list[PastDecision] = []
     for one in past:
         if one.decision.kind == "retrain" and one.outcome == "promoted":
@@ -267,7 +293,7 @@ def _join_names(names: Sequence[str], limit: int = 3) -> str:
 
 
 def ranked(findings: Sequence[Finding]) -> list[Finding]:
-    """The costliest first: measured loss, then what is broken, then importance for the model times severity."""
+    """Sort findings by expected loss: measured drops, then broken columns, then model importance x severity."""
     return sorted(
         findings,
         key=lambda finding: (

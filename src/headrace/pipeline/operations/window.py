@@ -53,18 +53,18 @@ class Current:
 class Held:
     """What the champion was made of. table: its reference profile, None where there is none (problems say why).
 
-    unseen: rows that the model had not seen (`_prediction`; of newer bundles `_label`, `_cutoff`). metrics: measured on
-    such rows. importance: slug -> share of the model's mean |SHAP|. memory_us: slug -> how far it looks back, where
+    held_out: rows that the model was not trained on (`_prediction`; newer: `_label`, `_cutoff`). metrics: measured on
+    such rows. importance: slug -> share of the model's mean |SHAP|. lookback_us: slug -> how far it looks back, where
     that has an end. spacing_us: from one window of the reference to the next, None: as long as the window.
     """
 
     table: pa.Table | None
     kinds: Mapping[str, str] = field(default_factory=dict)
     excluded: frozenset[str] = frozenset()
-    unseen: pa.Table | None = None
+    held_out: pa.Table | None = None
     metrics: Mapping[str, float] | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
-    memory_us: Mapping[str, int] = field(default_factory=dict)
+    lookback_us: Mapping[str, int] = field(default_factory=dict)
     spacing_us: int | None = None
     problems: tuple[str, ...] = ()
 
@@ -157,10 +157,10 @@ def held_to(context: Context, record: Record) -> Held:
         table=table,
         kinds=kinds,
         excluded=frozenset(item.slug for item in bundle.definitions if _tells_the_time(item)),
-        unseen=_unseen(bundle.gate_rows()),
+        held_out=_unseen(bundle.gate_rows()),
         metrics=metrics or None,
         importance=_importance(bundle, table),
-        memory_us={item.slug: _memory_us(item) for item in bundle.definitions},
+        lookback_us={item.slug: _memory_us(item) for item in bundle.definitions},
     )
 
 
@@ -180,11 +180,13 @@ def of_weekdays(held: Held, start_us: int, end_us: int) -> Held:
     """
     if held.table is None or not (end_us - start_us) % (7 * DAY):
         return held
-    tables = [None if table is None else same_weekdays(table, start_us, end_us) for table in (held.table, held.unseen)]
+    tables = [
+        None if table is None else same_weekdays(table, start_us, end_us) for table in (held.table, held.held_out)
+    ]
     if any(table is not None and table.num_rows < MIN_ROWS for table in tables):
         few = f"fewer than {MIN_ROWS} rows of the reference are of the window's weekdays: it is held to all of them"
         return replace(held, problems=(*held.problems, few))
-    return replace(held, table=tables[0], unseen=tables[1], spacing_us=spacing_us(start_us, end_us))
+    return replace(held, table=tables[0], held_out=tables[1], spacing_us=spacing_us(start_us, end_us))
 
 
 def _tells_the_time(item: Definition) -> bool:
@@ -216,11 +218,11 @@ def judge(problem: Problem, current: Current, held: Held, *, seed: int = 0) -> W
         current.table,
         held.kinds,
         exclude=held.excluded,
-        unseen=held.unseen,
+        held_out=held.held_out,
         reference_metrics=held.metrics,
         cutoffs_us=current.cutoffs_us,
         length_us=held.spacing_us or current.length_us,
-        memory_us=held.memory_us,
+        lookback_us=held.lookback_us,
         metric=problem.metric,
         margin=watched.performance_margin,
         tests=watched.drift_tests,
