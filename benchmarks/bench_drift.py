@@ -250,7 +250,7 @@ class Part(NamedTuple):
 
 
 PARTS = {
-    "still": Part("drift", "Drift tests: data without drift", still_worlds, (1_000, 100), NOTE),
+    "still": Part("drift", "Drift tests: data without drift", no_drift_worlds, (1_000, 100), NOTE),
     "shifts": Part("drift-shifts", "Drift tests: power", shifts, (100, 20), SHIFTS_NOTE),
     "clustered": Part(
         "drift-clustered", "Drift tests: dependent rows without drift", clustered_still, (1_000, 100), CLUSTERED_NOTE

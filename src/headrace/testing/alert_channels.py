@@ -26,7 +26,7 @@ import pytest
 from headrace.core import extensions
 from headrace.core.extensions import Handed
 from headrace.monitor.alerts.channel import AlertChannel
-from headrace.monitor.alerts.delivery import check_addresses, deliver, queue, queued
+from headrace.monitor.alerts.delivery import check_addresses, deliver, enqueue, queued_alerts
 from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
 
@@ -67,7 +67,7 @@ class AlertChannelConformance:
         handed = Handed(kind="alert_channel", name=channel.name, value=channel)
         monkeypatch.setitem(extensions._HANDED, ("alert_channel", channel.name), handed)
         outbox = Outbox(tmp_path, "shop")
-        queue(outbox, ALERT, now_us=0)
+        enqueue(outbox, ALERT, now_us=0)
         return outbox
 
     def test_the_address_is_of_its_scheme_and_no_secret_is_shown(self, outbox: Outbox, address: str) -> None:
@@ -89,4 +89,4 @@ class AlertChannelConformance:
         ((alert_id, error),) = done.failed
         assert alert_id == ALERT.id
         assert address not in error
-        assert [message.delivered_us for message in queued(outbox)] == [None]
+        assert [message.delivered_us for message in queued_alerts(outbox)] == [None]

@@ -20,4 +20,4 @@ TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test 
 #: The tests that decide by default: KS detects shifts best, PSI changes of spread and shape.
 DEFAULT_TESTS: dict[Kind, tuple[str, ...]] = {"numeric": ("ks", "psi"), "categorical": ("js",)}
 
-__all__ = ["DECIDING", "MISSING", "TESTS", "DriftTest", "Measure"]
+__all__ = ["DEFAULT_TESTS", "MISSING", "TESTS", "DriftTest", "Measure"]
