@@ -7,7 +7,7 @@ import os
 from headrace.core.errors import UnavailableError
 from headrace.core.home import open_home
 from headrace.core.settings import Settings
-from headrace.services.lifecycle import answers
+from headrace.services.lifecycle import responds
 
 
 def use_prefect_server(chosen: Settings, api: str | None) -> None:
@@ -22,7 +22,7 @@ def use_prefect_server(chosen: Settings, api: str | None) -> None:
     """
     if api is None:
         raise UnavailableError("no Prefect server is up", fix="start one with `headrace up`, or set PREFECT_API_URL")
-    if not answers(f"{api}/health"):
+    if not responds(f"{api}/health"):
         raise UnavailableError(
             "the Prefect server does not answer", where=api, fix="start it, or unset PREFECT_API_URL"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -15,8 +14,8 @@ from headrace.core.errors import NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.settings import Settings, settings
 from headrace.flows.demo.receiver import Receiver, receiving
-from headrace.services.lifecycle import Service, recorded, start_services, stop_services
-from headrace.services.local import local_services
+from headrace.services.lifecycle import Service, read_record, start_services, stop_services
+from headrace.services.local import PYTHON_MODULE, local_services
 from headrace.services.processes import is_alive, port_is_taken
 
 _HOST = "127.0.0.1"
@@ -52,7 +51,7 @@ class Installation:
     def services(self, receiver: Receiver) -> list[Service]:
         """Those of `make up`, told whom to alert; no schedule is live, because the demo makes the days itself."""
         told = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
-        deploy = (sys.executable, "-P", "-m", "headrace.flows", "deploy", "--without-schedules", self.reference)
+        deploy = (*PYTHON_MODULE, "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
             replace(one, env={**one.env, **told}, prepare=deploy if one.prepare else ())
             for one in local_services(self.settings, self.reference)
@@ -100,7 +99,7 @@ def _ports(home: Path) -> dict[str, int]:
         known: dict[str, int] = read_json(path)["ports"]
     except NotFoundError:
         known = {}
-    left_running = any(is_alive(one) for one in recorded(home))
+    left_running = any(is_alive(one) for one in read_record(home))
     if known and (left_running or not any(port_is_taken(_HOST, port) for port in known.values())):
         return known
     chosen = dict(zip(_NAMES, _free_ports(len(_NAMES)), strict=True))

@@ -25,8 +25,9 @@ from headrace.flows.deployments import for_references, triggers_for
 from headrace.flows.register import register
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
-from headrace.services.lifecycle import Service, recorded, start_services, stop_services
-from headrace.services.local import csrf_headers, local_services
+from headrace.services.lifecycle import Service, read_record, start_services, stop_services
+from headrace.services.local import local_services
+from headrace.services.prefect_api import csrf_headers
 from headrace.services.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +74,7 @@ class Installation:
 
     def kill(self, service: str) -> None:
         """kill -9 of a service and of all that it has started."""
-        (started,) = [one for one in recorded(self.settings.root) if one.name == service]
+        (started,) = [one for one in read_record(self.settings.root) if one.name == service]
         process = psutil.Process(started.pid)
         family = [process, *process.children(recursive=True)]
         for one in family:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from headrace.core.settings import Settings
-from headrace.services.local import csrf_headers
+from headrace.services.prefect_api import csrf_headers
 from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]

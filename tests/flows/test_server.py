@@ -12,7 +12,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from headrace.core.settings import Settings
 from headrace.flows.deployments import Deployment
 from headrace.flows.register import register
-from headrace.services.lifecycle import recorded, running
+from headrace.services.lifecycle import read_record, running_services
 from headrace.services.processes import is_alive, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -37,12 +37,12 @@ def runs_of(identifier: object) -> list[tuple[str, bool]]:
 
 
 def test_everything_answers(local: Settings) -> None:
-    assert running(local.root) == {
+    assert running_services(local.root) == {
         "Prefect": f"http://127.0.0.1:{local.prefect_port}",
         "MLflow": f"http://127.0.0.1:{local.mlflow_port}",
         "API": f"http://127.0.0.1:{local.api_port}",
     }
-    assert {one.name for one in recorded(local.root) if is_alive(one)} == {"Prefect", "MLflow", "API", "worker"}
+    assert {one.name for one in read_record(local.root) if is_alive(one)} == {"Prefect", "MLflow", "API", "worker"}
     page = httpx.get(f"http://127.0.0.1:{local.prefect_port}/runs", headers={"accept": "text/html"})
     assert page.status_code == 200
     told = httpx.get(f"http://127.0.0.1:{local.prefect_port}/ui-settings").json()

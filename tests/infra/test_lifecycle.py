@@ -14,7 +14,7 @@ import pytest
 from headrace.core.errors import CorruptError, UnavailableError
 from headrace.core.replicas import read_replicas, remove_replicas, write_replicas
 from headrace.services import lifecycle, processes
-from headrace.services.lifecycle import Service, recorded, running, start_services, stop_services
+from headrace.services.lifecycle import Service, read_record, running_services, start_services, stop_services
 from tests.cli.command import headrace
 
 
@@ -50,21 +50,21 @@ def test_up_starts_and_down_stops(root: Path) -> None:
         ("first", "started"),
         ("second", "started"),
     ]
-    assert running(root) == {service.name: service.url for service in services}
-    started = recorded(root)
+    assert running_services(root) == {service.name: service.url for service in services}
+    started = read_record(root)
     assert stop_services(root) == ["first", "second"]
-    assert running(root) == {}
+    assert running_services(root) == {}
     assert not any(processes.is_alive(one) for one in started)
 
 
 def test_up_again_starts_only_what_is_missing(root: Path) -> None:
     services = (web("first"), web("second"))
     start_services(root, services)
-    before = {one.name: one.pid for one in recorded(root)}
+    before = {one.name: one.pid for one in read_record(root)}
     assert {one.state for one in start_services(root, services)} == {"running already"}
-    processes.stop([one for one in recorded(root) if one.name == "second"])
+    processes.stop_processes([one for one in read_record(root) if one.name == "second"])
     states = {one.name: one.state for one in start_services(root, services)}
-    after = {one.name: one.pid for one in recorded(root)}
+    after = {one.name: one.pid for one in read_record(root)}
     assert states == {"first": "running already", "second": "started"}
     assert after["first"] == before["first"]
     assert after["second"] != before["second"]
@@ -81,14 +81,14 @@ def test_a_taken_port_is_named_before_anything_starts(root: Path) -> None:
         port = holder.getsockname()[1]
         with pytest.raises(UnavailableError, match=f"port {port} is taken by .*pid .*HEADRACE_SECOND_PORT"):
             start_services(root, (web("first"), web("second", port)))
-    assert recorded(root) == []
+    assert read_record(root) == []
 
 
 def test_a_service_that_ends_takes_the_others_down_and_shows_its_log(root: Path) -> None:
     services = (web("first"), python("broken", "raise SystemExit('no such database')"))
     with pytest.raises(UnavailableError, match=r"broken: ended while starting\n.*no such database"):
         start_services(root, services)
-    assert recorded(root) == []
+    assert read_record(root) == []
     assert not processes.port_is_taken("127.0.0.1", services[0].port or 0)
 
 
@@ -97,21 +97,21 @@ def test_a_failure_leaves_what_ran_before(root: Path) -> None:
     start_services(root, (first,))
     with pytest.raises(UnavailableError, match="broken"):
         start_services(root, (first, python("broken", "raise SystemExit(1)")))
-    assert running(root) == {"first": first.url}
+    assert running_services(root) == {"first": first.url}
 
 
 def test_a_failed_preparation_stops_everything(root: Path) -> None:
     prepare = (sys.executable, "-c", "raise SystemExit('cannot register')")
     with pytest.raises(UnavailableError, match=r"second: could not be prepared\n.*cannot register"):
         start_services(root, (web("first"), web("second", prepare=prepare)))
-    assert running(root) == {}
+    assert running_services(root) == {}
 
 
 def test_a_service_that_never_answers_is_given_up(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lifecycle, "START_TIMEOUT_S", 0.5)
     with pytest.raises(UnavailableError, match="deaf: did not answer within"):
         start_services(root, (python("deaf", "import signal; signal.pause()"),))
-    assert recorded(root) == []
+    assert read_record(root) == []
 
 
 def test_down_spares_a_process_that_was_given_the_pid(root: Path) -> None:
@@ -138,7 +138,7 @@ def test_down_reaches_children_that_left_the_session(root: Path) -> None:
     start_services(root, (python("parent", code, ready=lambda: (root / "child").exists()),))
     assert processes.wait_until(lambda: (root / "child").read_text() != "", timeout_s=10)
     child = psutil.Process(int((root / "child").read_text()))
-    psutil.Process(recorded(root)[0].pid).kill()
+    psutil.Process(read_record(root)[0].pid).kill()
     assert child.is_running()
     stop_services(root)
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
@@ -148,7 +148,7 @@ def test_a_spoilt_record_is_named(root: Path) -> None:
     path = root / "run" / "services.json"
     write_replicas(path, {"services": [{"pid": 1}]})
     with pytest.raises(CorruptError, match=r"services\.json"):
-        recorded(root)
+        read_record(root)
     remove_replicas(path)
 
 
@@ -158,7 +158,7 @@ def test_a_service_is_known_by_its_mark_when_the_wall_clock_was_set(root: Path) 
     path = root / "run" / "services.json"
     record = read_replicas(path)
     write_replicas(path, {"services": [{**one, "created": one["created"] - 3600} for one in record["services"]]})
-    (moved,) = recorded(root)
+    (moved,) = read_record(root)
     assert processes.is_alive(moved)
     assert stop_services(root) == ["first"]
     assert not processes.is_alive(moved)
@@ -179,4 +179,4 @@ def test_a_damaged_database_of_a_server_is_told_before_any_starts(
     (line,) = outcome.errors
     assert str(path) in line
     assert "move it away" in line
-    assert recorded(tmp_path) == []
+    assert read_record(tmp_path) == []

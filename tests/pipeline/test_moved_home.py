@@ -105,12 +105,12 @@ def test_a_copy_does_not_use_the_services_of_the_home_that_was_copied(tmp_path: 
     home.mkdir()
     lifecycle.start_services(home, [web("MLflow")])
     try:
-        (started,) = lifecycle.recorded(home)
+        (started,) = lifecycle.read_record(home)
         shutil.copytree(home, copy)
-        assert lifecycle.running(copy) == {}
+        assert lifecycle.running_services(copy) == {}
         assert tracking_uri(Settings(home=copy, MLFLOW_TRACKING_URI=None)).startswith("sqlite:")  # type: ignore[call-arg]
         assert lifecycle.stop_services(copy) == []
         assert processes.is_alive(started)
-        assert lifecycle.running(home) == {"MLflow": started.url}
+        assert lifecycle.running_services(home) == {"MLflow": started.url}
     finally:
         lifecycle.stop_services(home)

@@ -18,7 +18,7 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
-from headrace.services.lifecycle import running
+from headrace.services.lifecycle import running_services
 from headrace.store.materialise import ahead
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
         "last_run": {key: last_run[key] for key in ("seconds", "stages")} if last_run else None,
         "clock": iso(clock) if clock is not None else None,
         "fault": _fault(root, problem),
-        "addresses": running(root),
+        "addresses": running_services(root),
     }
 
 

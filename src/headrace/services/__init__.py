@@ -1,1 +1,1 @@
-"""Local services: start them, watch them, stop them."""
+"""Start, watch and stop the local services: Prefect, MLflow, Evidently's pages, the prediction API and a worker."""

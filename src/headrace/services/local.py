@@ -1,175 +1,187 @@
-"""The services of a local installation: what each is started with, and what says that it is up.
+"""Declare the services of a local installation from the settings, for `headrace up`: commands, environment, probes.
 
-Prefect server, MLflow, Evidently's pages, a worker whose schedules are live, and the prediction API. A Prefect or
-MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) is used as it is, and none is started here.
+They are the Prefect server, MLflow, Evidently's pages, the prediction API, and a worker that runs scheduled flows. A
+Prefect or MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) replaces the local one.
 """
 
 from __future__ import annotations
 
 import sys
-import uuid
 from datetime import UTC, datetime
-
-import httpx
 
 from headrace.core.hosts import LOOPBACK, reachable
 from headrace.core.settings import QUIET, Settings
 from headrace.services.lifecycle import Service
+from headrace.services.prefect_api import worker_is_online
 
 WORK_POOL = "headrace"
 WORKER = "headrace-local"
-#: How a service is started. -P: no module is taken from the current folder, which is the user's.
-_MODULE = (sys.executable, "-P", "-m")
+#: Runs a module. -P: nothing is imported from the current folder, which is the user's.
+PYTHON_MODULE = (sys.executable, "-P", "-m")
 
 
 def local_services(settings: Settings, problem: str = "flights") -> tuple[Service, ...]:
-    """The services of a local installation, in the order they are started."""
-    root, host = settings.root, settings.host
-    name = reachable(host)
-    mlflow_url, api_url = f"http://{name}:{settings.mlflow_port}", f"http://{name}:{settings.api_port}"
-    prefect_url = f"http://{name}:{settings.prefect_port}"
-    since = datetime.now(UTC)
-    prefect_api_url = (settings.prefect_api_url or f"{prefect_url}/api").rstrip("/")
-    ours = {
-        **QUIET,
-        "HEADRACE_HOME": str(root),
-        "HEADRACE_HOST": host,
-        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts or "",
-        "HEADRACE_API_PORT": str(settings.api_port),
-        "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
-        "PREFECT_HOME": str(root / "prefect"),
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
-    }
-    clients = {
-        **ours,
-        "PREFECT_API_URL": prefect_api_url,
-        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri or mlflow_url,
-    }
-    prefect = Service(
+    """Declare the services of a local installation.
+
+    Args:
+        settings: Home folder, host, ports, and servers of the user's own.
+        problem: The problem that the API predicts and whose flows are scheduled: a built-in name, or an absolute path.
+
+    Returns:
+        The services in the order to start them.
+    """
+    services = []
+    if not settings.prefect_api_url:
+        services.append(_prefect(settings))
+    if not settings.mlflow_tracking_uri:
+        services.append(_mlflow(settings))
+    return (*services, _evidently(settings), _api(settings, problem), _worker(settings, problem))
+
+
+def _prefect(settings: Settings) -> Service:
+    url = _url(settings, settings.prefect_port)
+    return Service(
         name="Prefect",
-        command=(*_MODULE, "headrace.flows.server", "--host", host, "--port", str(settings.prefect_port)),
-        env={**ours, **prefect_server_env(settings)},
-        url=prefect_url,
-        probe=f"{prefect_url}/api/health",
+        command=(*PYTHON_MODULE, "headrace.flows.server", *_listen(settings, settings.prefect_port)),
+        env={**_environment(settings), **prefect_server_env(settings)},
+        url=url,
+        probe=f"{url}/api/health",
         port=settings.prefect_port,
         setting="HEADRACE_PREFECT_PORT",
     )
-    mlflow = Service(
+
+
+def _mlflow(settings: Settings) -> Service:
+    url = _url(settings, settings.mlflow_port)
+    # Clients read and write artifacts by path, not through the server: a model that was logged while the server ran
+    # loads after it has stopped.
+    storage = (
+        *("--backend-store-uri", settings.mlflow_store, "--default-artifact-root"),
+        *(str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
+    )
+    return Service(
         name="MLflow",
-        command=_mlflow_command(settings),
-        env={**ours, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-        url=mlflow_url,
-        probe=f"{mlflow_url}/health",
+        command=(
+            *(*PYTHON_MODULE, "mlflow", "server", *_listen(settings, settings.mlflow_port), "--workers", "1"),
+            *(*storage, "--app-name", "headrace", *_mlflow_access(settings)),
+        ),
+        env={**_environment(settings), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+        url=url,
+        probe=f"{url}/health",
         port=settings.mlflow_port,
         setting="HEADRACE_MLFLOW_PORT",
     )
-    api = Service(
+
+
+def _evidently(settings: Settings) -> Service:
+    url = _url(settings, settings.evidently_port)
+    return Service(
+        name="Evidently",
+        command=(*PYTHON_MODULE, "headrace.monitor.report.server", *_listen(settings, settings.evidently_port)),
+        env=_environment(settings),
+        url=url,
+        probe=f"{url}/api/version",
+        port=settings.evidently_port,
+        setting="HEADRACE_EVIDENTLY_PORT",
+    )
+
+
+def _api(settings: Settings, problem: str) -> Service:
+    url = _url(settings, settings.api_port)
+    return Service(
         name="API",
-        command=(*_MODULE, "headrace.api", "--problem", problem),
-        env=clients,
-        url=api_url,
-        probe=f"{api_url}/healthz",
+        command=(*PYTHON_MODULE, "headrace.api", "--problem", problem),
+        env=_client_environment(settings),
+        url=url,
+        probe=f"{url}/healthz",
         port=settings.api_port,
         setting="HEADRACE_API_PORT",
         after=() if settings.mlflow_tracking_uri else ("MLflow",),
     )
-    evidently_url = f"http://{name}:{settings.evidently_port}"
-    evidently = Service(
-        name="Evidently",
-        command=(
-            *_MODULE,
-            "headrace.monitor.report.server",
-            "--host",
-            host,
-            "--port",
-            str(settings.evidently_port),
-        ),
-        env=ours,
-        url=evidently_url,
-        probe=f"{evidently_url}/api/version",
-        port=settings.evidently_port,
-        setting="HEADRACE_EVIDENTLY_PORT",
-    )
-    worker = Service(
+
+
+def _worker(settings: Settings, problem: str) -> Service:
+    since = datetime.now(UTC)
+    names = ("--pool", WORK_POOL, "--type", "process", "--name", WORKER)
+    return Service(
         name="worker",
-        command=(
-            *_MODULE,
-            "prefect",
-            "worker",
-            "start",
-            "--pool",
-            WORK_POOL,
-            "--type",
-            "process",
-            "--name",
-            WORKER,
-        ),
-        env=clients,
+        command=(*PYTHON_MODULE, "prefect", "worker", "start", *names),
+        env=_client_environment(settings),
         after=() if settings.prefect_api_url else ("Prefect",),
-        prepare=(*_MODULE, "headrace.flows", "deploy", problem),
-        ready=lambda: _worker_is_online(prefect_api_url, since),
+        prepare=(*PYTHON_MODULE, "headrace.flows", "deploy", problem),
+        ready=lambda: worker_is_online(_prefect_api(settings), pool=WORK_POOL, worker=WORKER, since=since),
     )
-    chosen = [prefect, mlflow, evidently, api, worker]
-    named = {"Prefect": settings.prefect_api_url, "MLflow": settings.mlflow_tracking_uri}
-    return tuple(service for service in chosen if not named.get(service.name))
+
+
+def _url(settings: Settings, port: int) -> str:
+    return f"http://{reachable(settings.host)}:{port}"
+
+
+def _prefect_api(settings: Settings) -> str:
+    return (settings.prefect_api_url or f"{_url(settings, settings.prefect_port)}/api").rstrip("/")
+
+
+def _listen(settings: Settings, port: int) -> tuple[str, ...]:
+    return ("--host", settings.host, "--port", str(port))
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Environment variables of every service."""
+    return {
+        **QUIET,
+        "HEADRACE_HOME": str(settings.root),
+        "HEADRACE_HOST": settings.host,
+        "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts or "",
+        "HEADRACE_API_PORT": str(settings.api_port),
+        "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
+        "PREFECT_HOME": str(settings.root / "prefect"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
+    }
+
+
+def _client_environment(settings: Settings) -> dict[str, str]:
+    """Environment variables of a service that calls Prefect and MLflow."""
+    return {
+        **_environment(settings),
+        "PREFECT_API_URL": _prefect_api(settings),
+        "MLFLOW_TRACKING_URI": settings.mlflow_tracking_uri or _url(settings, settings.mlflow_port),
+    }
 
 
 def prefect_server_env(settings: Settings, port: int | None = None) -> dict[str, str]:
-    """What a Prefect server of ours is started with. port: where it listens, else the setting's."""
+    """Get the environment variables that a Prefect server of Headrace is started with.
+
+    Args:
+        settings: Hosts and ports.
+        port: Where the server listens; the setting's if left out.
+    """
     return {
-        # The address is relative: pages ask the server that they came from, by whatever name it was opened.
+        # A relative address: pages call the server that they came from, by whatever name it was opened.
         "PREFECT_SERVER_UI_API_URL": "/api",
-        # No other page may read an answer (the default is any), and what changes something carries a token, too.
+        # No foreign page may read a response (Prefect's default allows any), and a change needs a token.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(_origins(settings, port or settings.prefect_port)),
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-        # Or a server that ends while a deployment runs forgets who has its only place, and gives it to nobody else.
+        # In memory (Prefect's default), a server that ends during a run loses the lease of the deployment's only
+        # concurrency slot, and the slot is never free again.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
 
 
+def _mlflow_access(settings: Settings) -> tuple[str, ...]:
+    # MLflow's default hosts match `10.evil.example`, as a private address. An entry with a port is a pattern, in which
+    # a bracket is quoted. Among the origins a bracket makes a pattern too; loopback origins are allowed anyway.
+    hosts = [f"{host.replace('[', '[[]')}:*" for host in settings.hosts if host != "*"]
+    origins = [origin for origin in _origins(settings, settings.mlflow_port) if "[" not in origin]
+    return (
+        *("--allowed-hosts", ",".join((*settings.hosts, *hosts))),
+        *("--cors-allowed-origins", ",".join(origins)),
+    )
+
+
 def _origins(settings: Settings, port: int) -> tuple[str, ...]:
-    """The origins of a service's own pages: by its names, and behind a proxy on the usual ports."""
+    """Origins of a service's own pages: its names with its port, and with a proxy's usual ports."""
     extra = [host for host in settings.hosts if host not in LOOPBACK and host != "*"]
     return (
         *(f"http://{host}:{port}" for host in (*LOOPBACK, *extra)),
         *(f"{scheme}://{host}" for host in extra for scheme in ("http", "https")),
     )
-
-
-def _mlflow_command(settings: Settings) -> tuple[str, ...]:
-    # Artifacts are plain paths, not proxied through the server: a run logged with the server up can be read, and its
-    # model loaded, when it is down again.
-    # Hosts: MLflow's own defaults let in `10.evil.example`, which looks to it like a private address. With a port an
-    # entry is a pattern, where a bracket has to be quoted; in an
-    # origin it would make a pattern, too, and loopback origins are let in anyway.
-    origins = _origins(settings, settings.mlflow_port)
-    hosts = [f"{host.replace('[', '[[]')}:*" for host in settings.hosts if host != "*"]
-    return (
-        *(*_MODULE, "mlflow", "server", "--host", settings.host, "--port", str(settings.mlflow_port)),
-        *("--backend-store-uri", settings.mlflow_store, "--workers", "1"),
-        *("--default-artifact-root", str(settings.root / "mlflow" / "artifacts"), "--no-serve-artifacts"),
-        *("--app-name", "headrace"),
-        *("--allowed-hosts", ",".join((*settings.hosts, *hosts))),
-        *("--cors-allowed-origins", ",".join(one for one in origins if "[" not in one)),
-    )
-
-
-def csrf_headers(client: httpx.Client, prefect_api_url: str) -> dict[str, str]:
-    """What a request that changes something carries to a Prefect server; its own clients do so by themselves."""
-    name = uuid.uuid4().hex  # a token ends when another one is given to its name
-    told = client.get(f"{prefect_api_url}/csrf-token", params={"client": name}).json()
-    # A server without that protection says so, and looks at no token.
-    return {"prefect-csrf-client": name, "prefect-csrf-token": told.get("token", "")}
-
-
-def _worker_is_online(prefect_api_url: str, since: datetime) -> bool:
-    """Whether our worker has reported after `since`: the server calls one that was stopped online for 90 s more."""
-    try:
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
-            workers = f"{prefect_api_url}/work_pools/{WORK_POOL}/workers/filter"
-            answer = client.post(workers, json={}, headers=csrf_headers(client, prefect_api_url))
-            answer.raise_for_status()
-            beats = [one["last_heartbeat_time"] for one in answer.json() if one["name"] == WORKER]
-    except (httpx.HTTPError, ValueError):
-        return False
-    return any(datetime.fromisoformat(beat) >= since for beat in beats if beat)

@@ -1,8 +1,8 @@
-"""Background processes: started, watched, and stopped again, exactly those.
+"""Start background processes and stop exactly these, from a record of their identity, for `headrace.services`.
 
-A process is known by its pid together with its start time, because pids are recycled, and by a mark in its
-environment that all its children inherit, whatever session or group they move to. Only what fits one of the two is
-ever signalled.
+A pid is not an identity, because the system reuses pids, across reboots too. A process is identified by its pid with
+its start time, and by a mark in its environment, which all its descendants inherit whatever session or process group
+they move to. Only a process that matches one of the two is ever signalled.
 """
 
 from __future__ import annotations
@@ -17,15 +17,29 @@ from pathlib import Path
 
 import psutil
 
-#: The variable that carries the mark of a `make up` into everything it starts.
+#: The environment variable that contains the mark.
 MARK = "HEADRACE_SERVICES_MARK"
-#: The umask of what is started: its files in the home are their owner's only.
-_OWNER_ONLY = 0o077
+#: Permissions taken from the files that services write: only their owner reads them.
+_UMASK = 0o077
+#: Largest difference of two readings of one start time, s.
+_SAME_START_S = 0.01
+#: How long killed processes may take to disappear, s.
+_KILL_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Started:
-    """A process of ours. created: its start time as psutil tells it, s since the epoch. url: where it answers."""
+class ProcessRecord:
+    """The identity of a process that Headrace started.
+
+    Attributes:
+        name: Name of the service.
+        pid: Process id.
+        created: Start time as psutil computes it, s since the epoch.
+        mark: Value of the environment variable `MARK`, unique to this start.
+        log: Path of the file with its output.
+        url: Address for people; empty if it has none.
+        probe: Address whose 200 says that it responds; empty if it has none.
+    """
 
     name: str
     pid: int
@@ -36,8 +50,19 @@ class Started:
     probe: str = ""
 
 
-def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mapping[str, str]) -> Started:
-    """Start a command in a session of its own, its output appended to a log."""
+def start_process(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mapping[str, str]) -> ProcessRecord:
+    """Start a command in the background, in a session of its own and in the current folder.
+
+    Args:
+        command: The program and its arguments.
+        name: Name of the service.
+        mark: Unique value that identifies the process and its descendants.
+        log: File that its output is appended to.
+        env: Environment variables beside those of this process.
+
+    Returns:
+        The identity of the process.
+    """
     with log.open("ab") as output:
         process = subprocess.Popen(
             list(command),
@@ -46,70 +71,77 @@ def spawn(command: Sequence[str], *, name: str, mark: str, log: Path, env: Mappi
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            umask=_OWNER_ONLY,
+            umask=_UMASK,
         )
-    # Left running on purpose: without this, Popen warns about it when it is collected.
-    process.returncode = 0
+    process.returncode = 0  # it outlives this process: without a code, Popen warns when it is collected
     try:
         created = psutil.Process(process.pid).create_time()
     except psutil.NoSuchProcess:
         created = 0.0
-    return Started(name=name, pid=process.pid, created=created, mark=mark, log=str(log))
+    return ProcessRecord(name=name, pid=process.pid, created=created, mark=mark, log=str(log))
 
 
-def complete(command: Sequence[str], *, mark: str, log: Path, env: Mapping[str, str]) -> bool:
-    """Run a command to its end, its output appended to a log; whether it succeeded."""
+def run_to_end(command: Sequence[str], *, mark: str, log: Path, env: Mapping[str, str]) -> bool:
+    """Run a command to its end in the current folder.
+
+    Args:
+        command: The program and its arguments.
+        mark: As for `start_process`.
+        log: File that its output is appended to.
+        env: Environment variables beside those of this process.
+
+    Returns:
+        Whether its exit code is 0.
+    """
     with log.open("ab") as output:
-        return (
-            subprocess.run(
-                list(command),
-                env=_environment(env, mark),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                umask=_OWNER_ONLY,
-                check=False,
-            ).returncode
-            == 0
+        done = subprocess.run(
+            list(command),
+            env=_environment(env, mark),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            umask=_UMASK,
+            check=False,
         )
+    return done.returncode == 0
 
 
 def _environment(env: Mapping[str, str], mark: str) -> dict[str, str]:
-    # The caller's environment goes on to what is started; nothing is read from it here.
+    # The environment of the caller is passed on; no setting is read from it here.
     return {**os.environ, **env, MARK: mark}
 
 
-def is_alive(started: Started) -> bool:
-    """Whether that very process still runs; another one that was given its pid does not count."""
-    return _process(started) is not None
+def is_alive(record: ProcessRecord) -> bool:
+    """Whether the recorded process still runs; another process with its pid does not count."""
+    return _process(record) is not None
 
 
-def _process(started: Started) -> psutil.Process | None:
+def _process(record: ProcessRecord) -> psutil.Process | None:
     try:
-        process = psutil.Process(started.pid)
-        # The start time is reckoned from the wall clock: once that is set, it is another, and the mark tells.
-        same = abs(process.create_time() - started.created) < 0.01 or _mark_of(process) == started.mark
+        process = psutil.Process(record.pid)
+        # psutil derives the start time from the wall clock: after that was set, only the mark identifies a process.
+        same = abs(process.create_time() - record.created) < _SAME_START_S or _mark_of(process) == record.mark
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
 
 
-def members(started: Sequence[Started]) -> list[psutil.Process]:
-    """The processes, their descendants, and orphans that carry one of their marks."""
-    found: dict[int, psutil.Process] = {}
-    marks = {one.mark for one in started}
-    for one in started:
-        process = _process(one)
+def _members(records: Sequence[ProcessRecord]) -> list[psutil.Process]:
+    """The recorded processes, their descendants, and all other processes with one of their marks."""
+    members: dict[int, psutil.Process] = {}
+    marks = {record.mark for record in records}
+    for record in records:
+        process = _process(record)
         if process is not None:
-            found[process.pid] = process
-            found.update((child.pid, child) for child in _children(process))
+            members[process.pid] = process
+            members.update((child.pid, child) for child in _descendants(process))
     for process in psutil.process_iter():
-        if process.pid not in found and process.pid != os.getpid() and _mark_of(process) in marks:
-            found[process.pid] = process
-    return list(found.values())
+        if process.pid not in members and process.pid != os.getpid() and _mark_of(process) in marks:
+            members[process.pid] = process
+    return list(members.values())
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
     except psutil.Error:
@@ -123,17 +155,22 @@ def _mark_of(process: psutil.Process) -> str | None:
         return None
 
 
-def stop(started: Sequence[Started], *, grace_s: float = 15.0) -> None:
-    """End processes with all that they started: the heads first and politely, whatever is left by force."""
-    everything = members(started)
-    heads = [process for one in started if (process := _process(one)) is not None]
-    _signal(heads, lambda process: process.terminate())
-    psutil.wait_procs(heads, timeout=grace_s)
-    left = [process for process in everything + members(started) if process.is_running()]
-    _signal(left, lambda process: process.terminate())
-    _, left = psutil.wait_procs(left, timeout=3)
-    _signal(left, lambda process: process.kill())
-    psutil.wait_procs(left, timeout=3)
+def stop_processes(records: Sequence[ProcessRecord], *, grace_s: float = 15.0) -> None:
+    """Stop processes with all their descendants: SIGTERM to the recorded ones first, SIGKILL to what remains.
+
+    Args:
+        records: The processes to stop; those that have ended are ignored.
+        grace_s: How long the recorded processes may take to end by themselves, s.
+    """
+    members = _members(records)
+    parents = [process for record in records if (process := _process(record)) is not None]
+    _signal(parents, psutil.Process.terminate)
+    psutil.wait_procs(parents, timeout=grace_s)
+    remaining = [process for process in members + _members(records) if process.is_running()]
+    _signal(remaining, psutil.Process.terminate)
+    _, remaining = psutil.wait_procs(remaining, timeout=_KILL_TIMEOUT_S)
+    _signal(remaining, psutil.Process.kill)
+    psutil.wait_procs(remaining, timeout=_KILL_TIMEOUT_S)
 
 
 def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
@@ -145,9 +182,9 @@ def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process]
 
 
 def port_is_taken(host: str, port: int) -> bool:
-    """Whether something listens there already."""
+    """Whether another process listens on a port of a host."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do it, so that a connection that lingers from a server just stopped is no obstacle.
+        # Servers set it too: a connection that lingers after a server has stopped does not occupy its port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -156,8 +193,8 @@ def port_is_taken(host: str, port: int) -> bool:
     return False
 
 
-def port_holder(port: int) -> str:
-    """`name (pid 123)` of who listens on a port; empty where the system does not tell."""
+def port_owner(port: int) -> str:
+    """The process that listens on a port, as `name (pid 123)`; empty where the system does not say."""
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listens = connection.status == psutil.CONN_LISTEN and tuple(connection.laddr)[1:] == (port,)
@@ -169,7 +206,7 @@ def port_holder(port: int) -> str:
 
 
 def log_tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a log."""
+    """The last lines of a log; empty if there is no such file."""
     try:
         return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
     except FileNotFoundError:
@@ -177,7 +214,16 @@ def log_tail(log: Path, lines: int = 15) -> str:
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float, pause_s: float = 0.2) -> bool:
-    """Poll until a condition holds; False when the time is over."""
+    """Poll a condition until it is true.
+
+    Args:
+        condition: What to evaluate.
+        timeout_s: When to give up, s.
+        pause_s: Time between two evaluations, s.
+
+    Returns:
+        Whether it became true in time.
+    """
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:

@@ -17,8 +17,8 @@ from headrace.pipeline.operations.monitoring import draw, link
 from headrace.pipeline.operations.retraining import retrain
 from headrace.pipeline.production.intake import ingest
 from headrace.problems.catalogue import load_problem
-from headrace.services.lifecycle import _record
-from headrace.services.processes import Started
+from headrace.services.lifecycle import _write_record
+from headrace.services.processes import ProcessRecord
 from tests.chaos.damage.case import serve
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_turned
@@ -74,8 +74,9 @@ def prepare(folder: Path) -> Prepared:
     _refuse_a_batch(made)
     shop.finish()  # leaves the run that `status` shows
     serve(made.problem, made.home)
-    _record(
-        made.home, [Started(name="API", pid=2**22 + 1, created=0.0, mark="m", log="api.log", url="http://127.0.0.1:1")]
+    _write_record(
+        made.home,
+        [ProcessRecord(name="API", pid=2**22 + 1, created=0.0, mark="m", log="api.log", url="http://127.0.0.1:1")],
     )
     _copy(made.home, made.whole)
     return made
