@@ -13,13 +13,17 @@ from headrace.core.errors import DeclarationError
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.extensions import register
-from headrace.synthesis.language.definitions import Aggregate
+from headrace.synthesis.language.definitions import Aggregate, RowColumn, Transform
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
+from headrace.synthesis.oracle.finish import finish_row
 from headrace.synthesis.oracle.oracle import Oracle
+from headrace.synthesis.oracle.transforms import TRANSFORM_TWINS
 from headrace.synthesis.primitives.aggregation import NUMBER, Aggregation, AggregationFamily, Observations
 from headrace.synthesis.primitives.aggregations.sums import range_sums
 from headrace.synthesis.primitives.catalogue import AGGREGATIONS, CATALOGUE
 from headrace.synthesis.primitives.entries import LookbackRanges
+from headrace.synthesis.primitives.finish import finish
+from headrace.synthesis.primitives.transform import of_numbers
 from headrace.testing.random_world import random_queries, random_world
 from headrace.testing.shop_world import problem
 from tests.synthesis.synthesis_definitions import one
@@ -74,7 +78,22 @@ def test_the_same_family_again_changes_nothing_and_another_of_its_name_is_refuse
     assert CATALOGUE.families["mean_square"] is FAMILY
 
 
+def test_a_transform_is_one_object_too() -> None:
+    halve = of_numbers("halve", "a / 2", lambda a: a / 2)
+    with pytest.raises(DeclarationError, match="halve has no twin"):
+        register(halve)
+    register(replace(halve, twin=lambda inputs, _tick_us: None if inputs[0] is None else inputs[0] / 2))
+    try:
+        half = Transform(primitive="halve", inputs=(RowColumn(column="x", kind="numeric"),), kind="numeric")
+        at = np.zeros(2, dtype=np.int64)
+        engine = finish([half], {}, {"x": [3.0, None]}, at, at)[half.slug].to_pylist()
+        assert engine == [finish_row(half, {}, {"x": x}, 0) for x in (3.0, None)] == [1.5, None]
+    finally:
+        CATALOGUE.transforms.pop("halve")
+        TRANSFORM_TWINS.pop("halve")
+
+
 def test_without_a_twin_it_is_refused() -> None:
-    with pytest.raises(DeclarationError, match="mean_square without a twin"):
+    with pytest.raises(DeclarationError, match="mean_square has no twin"):
         register(replace(FAMILY, aggregations=(replace(MEAN_SQUARE, twin=None),)))
     assert "mean_square" not in AGGREGATIONS

@@ -17,7 +17,7 @@ import pytest
 from headrace.core.clock import DAY, HOUR, NEVER
 from headrace.synthesis.language.definitions import Aggregate, from_json, to_json
 from headrace.synthesis.language.values import Ints
-from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS, answer
+from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation
 from headrace.synthesis.primitives.catalogue import aggregate
 from headrace.synthesis.primitives.entries import Entries
@@ -37,8 +37,8 @@ class Case:
     lo: Ints
     hi: Ints
 
-    def told(self, query: int) -> list[tuple[int, Any]]:
-        """What the twin is told of a query."""
+    def observations(self, query: int) -> list[tuple[int, Any]]:
+        """What the twin is observations of a query."""
         entries = self.entries
         return [(int(entries.anchor[i]), _plain(entries, i)) for i in range(self.lo[query], self.hi[query])]
 
@@ -119,8 +119,8 @@ def assert_same(ours: Any, true: Any, scale: float) -> None:
         assert ours == true
 
 
-def _scale(told: list[tuple[int, Any]]) -> float:
-    return max((abs(value) for _, value in told if isinstance(value, float)), default=0.0)
+def _scale(observations: list[tuple[int, Any]]) -> float:
+    return max((abs(value) for _, value in observations if isinstance(value, float)), default=0.0)
 
 
 @EVERY_CASE
@@ -128,8 +128,8 @@ def test_a_family_agrees_with_its_twin(primitive: Aggregation, kind: str) -> Non
     for seed in range(12):
         case = random_case(kind, seed)
         for query, ours in enumerate(said(primitive, case)):
-            told = case.told(query)
-            assert_same(ours, answer(primitive.name, told), _scale(told))
+            observations = case.observations(query)
+            assert_same(ours, AGGREGATION_TWINS[primitive.name](observations), _scale(observations))
 
 
 @EVERY_CASE
@@ -165,9 +165,9 @@ def test_of_nothing_it_is_what_the_catalogue_says(primitive: Aggregation, kind: 
     cases += [Case(null, _ints(0), _ints(4))] if kind != "rows" else []
     for case in cases:
         [ours] = said(primitive, case)
-        told = case.told(0)
-        assert ours == answer(primitive.name, told)
-        if not told:
+        observations = case.observations(0)
+        assert ours == AGGREGATION_TWINS[primitive.name](observations)
+        if not observations:
             assert ours == ([None] * primitive.outputs if primitive.outputs > 1 else primitive.empty)
 
 
@@ -177,7 +177,7 @@ def test_one_row_and_ties(primitive: Aggregation, kind: str) -> None:
         entries = Entries(key=np.zeros(n, dtype=np.int64), anchor=np.full(n, START), **_same(kind, n))
         case = Case(entries, _ints(0), _ints(n))
         [ours] = said(primitive, case)
-        assert_same(ours, answer(primitive.name, case.told(0)), 1.0)
+        assert_same(ours, AGGREGATION_TWINS[primitive.name](case.observations(0)), 1.0)
 
 
 @EVERY
@@ -220,7 +220,7 @@ def test_a_window_after_numbers_of_another_size_loses_no_digits(power: int) -> N
     for primitive in AGGREGATIONS.values():
         if "numeric" in primitive.inputs:
             [ours] = said(primitive, case)
-            assert_same(ours, answer(primitive.name, case.told(0)), 1.0)
+            assert_same(ours, AGGREGATION_TWINS[primitive.name](case.observations(0)), 1.0)
 
 
 def _rng() -> np.random.Generator:

@@ -1,34 +1,49 @@
-"""Primitives from outside: one call puts a family into the catalogue that engines read and its twins into the oracle.
+"""Primitives from outside: one call puts them into the catalogue that engines read, and their twins into the oracle.
 
     register(AggregationFamily(name="max_to_mean", aggregations=(...), kernel=...))
+    register(TransformPrimitive(name="decibel", ..., twin=...))
 
-`primitives.catalogue` tells what a family is made of. A family is registered once a process, before a problem names it.
+`primitives.catalogue` tells what they are made of. A primitive is registered once a process, before a problem names it.
 """
 
 from __future__ import annotations
 
 from headrace.core.errors import DeclarationError
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
+from headrace.synthesis.oracle.transforms import TRANSFORM_TWINS
 from headrace.synthesis.primitives.aggregation import AggregationFamily
 from headrace.synthesis.primitives.catalogue import CATALOGUE
+from headrace.synthesis.primitives.transform import TransformPrimitive
 
 
-def register(family: AggregationFamily) -> None:
-    """Add a family of aggregations to the primitives of this process; the same family again changes nothing.
+def register(primitive: AggregationFamily | TransformPrimitive) -> None:
+    """Add a family of aggregations, or a transform, to the primitives of this process.
+
+    The same object registered again changes nothing.
 
     Args:
-        family: declarations, each with its plain-Python twin, and the kernel.
+        primitive: with its plain-Python twin; of a family each aggregation has one.
 
     Raises:
-        DeclarationError: a declaration has no twin, or another aggregation has its name.
+        DeclarationError: a twin is missing, or another primitive of the kind has the name.
     """
-    twins = {item.name: item.twin for item in family.aggregations}
-    lonely = [name for name, twin in twins.items() if twin is None]
-    if lonely:
-        raise DeclarationError(
-            f"{', '.join(lonely)} without a twin for the oracle",
-            where=f"primitives: {family.name}",
-            fix="give Aggregation(twin=...) a plain function of [(instant_us, value or None), ...]",
-        )
-    CATALOGUE.add_family(family)
-    AGGREGATION_TWINS.update({name: twin for name, twin in twins.items() if twin is not None})
+    if isinstance(primitive, TransformPrimitive):
+        if primitive.twin is None:
+            raise _without_twin(primitive.name, "[value or None, ...] and the tick in us")
+        CATALOGUE.add_transform(primitive)
+        TRANSFORM_TWINS[primitive.name] = primitive.twin
+        return
+    twins = {item.name: item.twin for item in primitive.aggregations if item.twin is not None}
+    for item in primitive.aggregations:
+        if item.name not in twins:
+            raise _without_twin(item.name, "[(instant_us, value or None), ...]")
+    CATALOGUE.add_family(primitive)
+    AGGREGATION_TWINS.update(twins)
+
+
+def _without_twin(name: str, inputs: str) -> DeclarationError:
+    return DeclarationError(
+        f"the primitive {name} has no twin for the oracle",
+        where="primitives",
+        fix=f"give it twin=, a plain Python function of {inputs}",
+    )

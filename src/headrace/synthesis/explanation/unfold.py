@@ -1,6 +1,6 @@
 """A feature's value at one row, unfolded: the value at each node, and the raw rows that it was computed from.
 
-The rows are those of the oracle (`oracle.Truth`), as known at the tick: which counted, which did not and why.
+The rows are those of the oracle (`oracle.RowEvaluator`), as known at the tick: which counted, which did not and why.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import hops, is_still, join_columns, moving, relative, used_columns
-from headrace.synthesis.oracle.oracle import Judged, Row, Truth
+from headrace.synthesis.oracle.oracle import ConsideredRow, Row, RowEvaluator
 from headrace.synthesis.primitives.finish import finish
 
 
@@ -74,7 +74,7 @@ class _Unfolding:
         self._snapshot = snapshot
         self._tick_us = tick_us
         self._most = most
-        self._whole = Truth(problem, snapshot)
+        self._whole = RowEvaluator(problem, snapshot)
 
     def root(self, definition: Definition, query: Row) -> Node:
         if isinstance(definition, Transform):
@@ -112,20 +112,20 @@ class _Unfolding:
             given[definition.column] = [query[definition.column]]
         elif isinstance(definition, Direct | Aggregate):
             key = self._key(definition, query)
-            found[definition.slug] = [self._truth(definition, key).stored(definition, key, self._tick_us)]
+            found[definition.slug] = [self._truth(definition, key).stored_value(definition, key, self._tick_us)]
 
-    def _truth(self, definition: Stored, key: tuple[Any, ...]) -> Truth:
+    def _truth(self, definition: Stored, key: tuple[Any, ...]) -> RowEvaluator:
         """One that knows the whole history, or where that is enough only the rows that ever named the entity."""
         still = is_still(definition) if isinstance(definition, Aggregate) else not moving(relative(definition))
         if not still or None in key:
             return self._whole
         table = self._problem.entity_set.table(definition.table)
         keys = definition.keys if isinstance(definition, Aggregate) else table.keys
-        return Truth(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
+        return RowEvaluator(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
 
     def _stored(self, definition: Stored, key: tuple[Any, ...], whose: str) -> Node:
         truth, table = self._truth(definition, key), self._problem.entity_set.table(definition.table)
-        value = truth.stored(definition, key, self._tick_us)
+        value = truth.stored_value(definition, key, self._tick_us)
         said = words(definition, whose=whose)
         if None in key:
             return Node(name=definition.name, kind=definition.kind, words=said, value=value)
@@ -145,16 +145,16 @@ class _Unfolding:
                 counted=1,
                 reads=_reads(table, used_columns(definition, table.keys)),
             )
-        judged = truth.judged(definition, key, self._tick_us)
-        used = [item for item in judged if not item.why]
-        idle = [item for item in judged if item.why]
-        unseen = truth.unseen(definition, key, self._tick_us)
+        judged = truth.considered_rows(definition, key, self._tick_us)
+        used = [item for item in judged if not item.left_out]
+        idle = [item for item in judged if item.left_out]
+        unseen = truth.later_versions(definition, key, self._tick_us)
         later = [
             UsedRow(at_us=known, why="not known before the tick", value=None, row=_plain(row)) for known, row in unseen
         ]
         shown = [self._used(definition, table, item) for item in _last(used, self._most)]
         beside = [
-            UsedRow(at_us=item.at_us, why=item.why, value=None, row=_plain(item.held.row))
+            UsedRow(at_us=item.at_us, why=item.left_out, value=None, row=_plain(item.effective.row))
             for item in _last(idle, self._most)
         ]
         return Node(
@@ -168,16 +168,16 @@ class _Unfolding:
             reads=_reads(table, used_columns(definition, definition.keys)),
         )
 
-    def _used(self, definition: Aggregate, table: Table, item: Judged) -> UsedRow:
+    def _used(self, definition: Aggregate, table: Table, item: ConsideredRow) -> UsedRow:
         inside = [below for below in relative(definition) if not isinstance(below, RowColumn)]
-        children = tuple(self._inner(table, below, item.held.row) for below in inside)
-        return UsedRow(at_us=item.at_us, why="", value=item.value, row=_plain(item.held.row), children=children)
+        children = tuple(self._inner(table, below, item.effective.row) for below in inside)
+        return UsedRow(at_us=item.at_us, why="", value=item.value, row=_plain(item.effective.row), children=children)
 
     def _inner(self, table: Table, definition: Definition, row: Row) -> Node:
         """A definition relative to a row of a table."""
         if isinstance(definition, Direct | Aggregate):
             return self._stored(definition, tuple(row[name] for name in join_columns(definition.entity)), "its")
-        value = self._whole.value(table, definition, row, self._tick_us)
+        value = self._whole.relative_value(table, definition, row, self._tick_us)
         below = definition.inputs if isinstance(definition, Transform) else ()
         children = tuple(self._inner(table, item, row) for item in below)
         return Node(
@@ -218,7 +218,7 @@ def _plain(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in (ARRIVAL, ORDER)}
 
 
-def _last(items: list[Judged], most: int) -> list[Judged]:
+def _last(items: list[ConsideredRow], most: int) -> list[ConsideredRow]:
     return items[max(len(items) - most, 0) :]
 
 

@@ -1,24 +1,22 @@
-"""The truth, row by row in plain Python. It shares definitions with the engines and nothing else.
+"""Compute stored definitions row by row in plain Python, as the definition of truth that engines are tested against.
 
-For a query (key, t): of every row, the version that counts is the latest appended among those known before t. What it
-says has been so since the first instant from which the row never said otherwise. Those of this key that have been so
-since an instant in [t - lookback, t) are aggregated, exactly (fractions), in order of that instant.
+For a query (key, t): of every row, the version that is in effect is the latest appended among those known before t. It
+counts from the first instant since which the row's used columns have had their present values. The rows of this key
+that count from an instant in [t - lookback, t) are aggregated exactly (fractions), in the order of that instant.
 
-What is stacked is asked again, at the same t: of each of those rows, what its value is made from, and whether its
-condition holds.
+Stacked definitions are evaluated again at the same t: for each of those rows its value, and whether its condition
+holds. The oracle shares only definitions (`synthesis.language`) with the engines.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import NEVER, parse_duration, to_us
+from headrace.core.clock import NEVER, parse_duration
 from headrace.schema import Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.language.columns import clock_of, label_column
@@ -34,16 +32,23 @@ from headrace.synthesis.language.definitions import (
 )
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import grouped_columns, hops, join_columns, used_columns, value_of
-from headrace.synthesis.oracle.aggregations import answer
+from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
+from headrace.synthesis.oracle.finish import as_kind, finish_row, microseconds
 from headrace.synthesis.oracle.running import RUNNING_TWINS
-from headrace.synthesis.primitives.finish import finish
 
 Row = Mapping[str, Any]
 _TYPES = {"categorical": pa.string(), "time": pa.int64()}
 
 
-class Held(NamedTuple):
-    """A row that counts at t: since when it says what it says, the rank that breaks ties, its event, the row."""
+class EffectiveRow(NamedTuple):
+    """The version of a row that is in effect at t: since when it has these values, its append rank, event and columns.
+
+    Attributes:
+        since_us: first instant since which the used columns have had their present values.
+        rank: append rank of the version, which breaks ties.
+        event_us: event time, where lookbacks are on event time.
+        row: the columns.
+    """
 
     since_us: int
     rank: int
@@ -51,139 +56,147 @@ class Held(NamedTuple):
     row: Row
 
 
-class Judged(NamedTuple):
-    """A row of an entity's table: when it counts from, whether it did, and why not (empty: it did)."""
+class ConsideredRow(NamedTuple):
+    """A row under an entity's key, with the instant that it counts from, and why it is left out.
 
-    held: Held
+    Attributes:
+        effective: the version in effect.
+        at_us: the instant that it counts from.
+        left_out: the reason why it does not count; empty where it does.
+        value: what is aggregated of it.
+    """
+
+    effective: EffectiveRow
     at_us: int
-    why: str
+    left_out: str
     value: Any
 
 
 class Oracle:
-    """Computes every value on its own."""
+    """An `Engine` that computes each value separately."""
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
-        """See `synthesis.engine.Engine`."""
-        truth = Truth(problem, snapshot)
+        """See `language.engine.Engine`."""
+        evaluator = RowEvaluator(problem, snapshot)
         columns = {}
         for definition in definitions:
             names = problem.entity(definition.entity).join_keys
             values = [
-                truth.stored(definition, tuple(query[name] for name in names), query["tick"])
+                evaluator.stored_value(definition, tuple(query[name] for name in names), query["tick"])
                 for query in keys.to_pylist()
             ]
             columns[definition.slug] = pa.array(values, type=_TYPES.get(definition.kind, pa.float64()))
         return pa.table(columns)
 
 
-class Truth:
-    """One problem and one snapshot of its tables."""
+class RowEvaluator:
+    """Evaluates definitions over one snapshot of a problem's tables, and tells which rows they are made from."""
 
     def __init__(self, problem: Problem, snapshot: Tables) -> None:
         self._problem = problem
         self._snapshot = snapshot
         self._rows: dict[str, list[Row]] = {}
-        self._said_at: dict[tuple[str, tuple[str, ...], int, bool], list[Held]] = {}
+        self._effective: dict[tuple[str, tuple[str, ...], int, bool], list[EffectiveRow]] = {}
 
-    def stored(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
-        """A Direct or an Aggregate of an entity at an instant."""
+    def stored_value(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
+        """The value of a Direct or an Aggregate for an entity's key at a tick (us)."""
         if None in key:
             return None
         if isinstance(definition, Direct):
-            return self._parent(definition, key, tick)
-        told = [(item.at_us, item.value) for item in self.judged(definition, key, tick) if not item.why]
-        said = answer(definition.primitive, told)
-        return said[definition.part or 0] if isinstance(said, list) else said
+            return self._parent_value(definition, key, tick)
+        considered = self.considered_rows(definition, key, tick)
+        observations = [(item.at_us, item.value) for item in considered if not item.left_out]
+        value = AGGREGATION_TWINS[definition.primitive](observations)
+        return value[definition.part or 0] if isinstance(value, list) else value
 
-    def judged(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[Judged]:
-        """The rows that are this entity's at an instant, in the order in which they count, and those that do not."""
+    def considered_rows(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[ConsideredRow]:
+        """The rows under an entity's key at a tick, those that count and those left out, in the order of counting."""
         table = self._problem.entity_set.table(definition.table)
         value = value_of(definition, definition.kind)
-        found = []
-        for held in self._held(table, used_columns(definition, definition.keys), tick, definition.on == "event"):
-            if self._key(table, definition.keys, held.row, tick) == key:
-                at = held.since_us if held.event_us is None else held.event_us
-                why = self._against(definition, held, at, tick)
-                read = None if why else True if value is None else self.value(table, value, held.row, tick)
-                found.append(Judged(held, at, why, read))
-        return found
+        used, on_event = used_columns(definition, definition.keys), definition.on == "event"
+        considered = []
+        for effective in self._effective_rows(table, used, tick, on_event):
+            if self._key(table, definition.keys, effective.row, tick) == key:
+                at = effective.since_us if effective.event_us is None else effective.event_us
+                left_out = self._reason_left_out(definition, effective, at, tick)
+                read = True if value is None else None
+                if value is not None and not left_out:
+                    read = self.relative_value(table, value, effective.row, tick)
+                considered.append(ConsideredRow(effective, at, left_out, None if left_out else read))
+        return considered
 
-    def unseen(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[tuple[int, Row]]:
-        """Versions that name this entity in columns of their own but come later: (when they are known, the row)."""
+    def later_versions(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[tuple[int, Row]]:
+        """Versions under an entity's key that become known at or after a tick: (when, the row), sorted by time."""
         if any("." in name for name in definition.keys):
             return []
         table = self._problem.entity_set.table(definition.table)
         clock = self._clock(table, used_columns(definition, definition.keys))
-        mine = (row for row in self._versions(table) if tuple(row[name] for name in definition.keys) == key)
-        found = [(_known(table, clock, row), row) for row in mine]
-        return sorted(((known, row) for known, row in found if known >= tick), key=lambda item: item[0])
+        versions = (row for row in self._versions(table) if tuple(row[name] for name in definition.keys) == key)
+        by_time = [(_known(table, clock, row), row) for row in versions]
+        return sorted(((known, row) for known, row in by_time if known >= tick), key=lambda item: item[0])
 
-    def _against(self, definition: Aggregate, held: Held, at: int, tick: int) -> str:
-        """Why a row does not count; empty where it does."""
+    def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> EffectiveRow | None:
+        """The row that a Direct reads at a tick; None where there is none."""
+        table = self._problem.entity_set.table(definition.table)
+        rows = self._effective_rows(table, used_columns(definition, table.keys), tick)
+        return next((item for item in rows if _primary_key(table, item.row) == key), None)
+
+    def relative_value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
+        """The value of a definition relative to a row of a table, at a tick (us)."""
+        if isinstance(definition, RowColumn):
+            return _read(self._problem, table, definition.column, row)
+        if isinstance(definition, Grouped):
+            return self._running_value(table, definition, row, tick)
+        if isinstance(definition, Transform):
+            values = {leaf: self.relative_value(table, leaf, row, tick) for leaf in leaves(definition)}
+            columns = {leaf.column: value for leaf, value in values.items() if isinstance(leaf, RowColumn)}
+            others = {leaf.slug: value for leaf, value in values.items() if not isinstance(leaf, RowColumn)}
+            return finish_row(definition, others, columns, tick)
+        return self.stored_value(definition, tuple(row[name] for name in join_columns(definition.entity)), tick)
+
+    def _parent_value(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Any:
+        table = self._problem.entity_set.table(definition.table)
+        value, parent = value_of(definition, definition.kind), self.parent_row(definition, key, tick)
+        return None if value is None or parent is None else self.relative_value(table, value, parent.row, tick)
+
+    def _running_value(self, table: Table, definition: Grouped, row: Row, tick: int) -> Any:
+        """A group's running value at a row, from the effective rows of its key up to this one."""
+        rows = self._effective_rows(table, grouped_columns(definition), tick)
+        own = next((item for item in rows if _primary_key(table, item.row) == _primary_key(table, row)), None)
+        if own is None:
+            return None
+        key = [own.row[name] for name in definition.keys]
+        group = [item for item in rows if [item.row[name] for name in definition.keys] == key and item[:2] <= own[:2]]
+        observations = [(item.since_us, self.relative_value(table, definition.value, item.row, tick)) for item in group]
+        return None if None in key else RUNNING_TWINS[definition.primitive](observations)
+
+    def _reason_left_out(self, definition: Aggregate, effective: EffectiveRow, at: int, tick: int) -> str:
         if definition.lookback_us is not None and at < tick - definition.lookback_us:
             return "before the lookback"
         if at >= tick:
             return "its event is not before the tick"
-        return "" if self._holds(definition, held, tick) else "the condition does not hold"
+        return "" if self._meets_condition(definition, effective, tick) else "the condition does not hold"
 
-    def _parent(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Any:
+    def _meets_condition(self, definition: Aggregate, effective: EffectiveRow, tick: int) -> bool:
+        where = definition.where
+        if where is None:
+            return True
         table = self._problem.entity_set.table(definition.table)
-        value = value_of(definition, definition.kind)
-        held = self.parent_row(definition, key, tick)
-        return None if value is None or held is None else self.value(table, value, held.row, tick)
-
-    def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> Held | None:
-        """The row that a Direct reads."""
-        table = self._problem.entity_set.table(definition.table)
-        held = self._held(table, used_columns(definition, table.keys), tick)
-        return next((item for item in held if _names(table, item.row) == key), None)
+        value = self.relative_value(table, where.on, effective.row, tick)
+        return value is not None and bool(OPERATORS[where.operator](value, where.value))
 
     def _key(self, table: Table, keys: Sequence[str], row: Row, tick: int) -> tuple[Any, ...]:
-        """What entity a row belongs to, by its own columns or by those of its parents' rows."""
-        found = []
+        """The entity that a row belongs to, by its own columns or by those of its parents' rows."""
+        values = []
         for key in keys:
             column, path = hops(key)
             value = row[column]
             for name, column in path:
                 parent = self._problem.entity_set.table(name)
-                held = self._held(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
-                value = next((item.row[column] for item in held if (value,) == _names(parent, item.row)), None)
-            found.append(value)
-        return tuple(found)
-
-    def _holds(self, definition: Aggregate, held: Held, tick: int) -> bool:
-        where = definition.where
-        if where is None:
-            return True
-        table = self._problem.entity_set.table(definition.table)
-        value = self.value(table, where.on, held.row, tick)
-        return value is not None and bool(OPERATORS[where.operator](value, where.value))
-
-    def value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
-        """A definition relative to a row of a table, at an instant."""
-        if isinstance(definition, RowColumn):
-            return _read(self._problem, table, definition.column, row)
-        if isinstance(definition, Grouped):
-            return self._running(table, definition, row, tick)
-        if isinstance(definition, Transform):
-            values = {leaf: [self.value(table, leaf, row, tick)] for leaf in leaves(definition)}
-            given = {leaf.column: value for leaf, value in values.items() if isinstance(leaf, RowColumn)}
-            other = {leaf.slug: value for leaf, value in values.items() if not isinstance(leaf, RowColumn)}
-            at = np.array([tick], dtype=np.int64)
-            return finish([definition], other, given, at, at)[definition.slug][0].as_py()
-        return self.stored(definition, tuple(row[name] for name in join_columns(definition.entity)), tick)
-
-    def _running(self, table: Table, definition: Grouped, row: Row, tick: int) -> Any:
-        """A group's value at a row: of the rows of its key that count, those up to this one."""
-        held = self._held(table, grouped_columns(definition), tick)
-        mine = next((item for item in held if _names(table, item.row) == _names(table, row)), None)
-        if mine is None:
-            return None
-        key = [mine.row[name] for name in definition.keys]
-        group = [item for item in held if [item.row[name] for name in definition.keys] == key and item[:2] <= mine[:2]]
-        told = [(item.since_us, self.value(table, definition.value, item.row, tick)) for item in group]
-        return None if None in key else RUNNING_TWINS[definition.primitive](told)
+                rows = self._effective_rows(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
+                value = next((item.row[column] for item in rows if (value,) == _primary_key(parent, item.row)), None)
+            values.append(value)
+        return tuple(values)
 
     def _versions(self, table: Table) -> list[Row]:
         if table.name not in self._rows:
@@ -193,51 +206,55 @@ class Truth:
     def _clock(self, table: Table, columns: tuple[str, ...]) -> list[TimeExpression]:
         return [TimeExpression.parse(text) for text in clock_of(self._problem, table, columns)]
 
-    def _held(self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False) -> list[Held]:
-        """Every row that counts at an instant, by what some of its columns say, oldest first."""
-        asked = (table.name, columns, tick, on_event)
-        if asked not in self._said_at:
-            self._said_at[asked] = self._hold(table, columns, tick, on_event)
-        return self._said_at[asked]
+    def _effective_rows(
+        self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False
+    ) -> list[EffectiveRow]:
+        """Every row in effect at a tick, by the values of some columns, oldest first; computed once."""
+        query = (table.name, columns, tick, on_event)
+        if query not in self._effective:
+            self._effective[query] = self._find_effective_rows(table, columns, tick, on_event)
+        return self._effective[query]
 
-    def _hold(self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool) -> list[Held]:
+    def _find_effective_rows(
+        self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool
+    ) -> list[EffectiveRow]:
         clock = self._clock(table, columns)
         by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
         for row in self._versions(table):
             known = _known(table, clock, row)
             if known < tick:
-                by_row.setdefault(_names(table, row), []).append((known, row["_order"], row))
-        held = [self._said(table, columns, versions, on_event) for versions in by_row.values()]
+                by_row.setdefault(_primary_key(table, row), []).append((known, row["_order"], row))
+        rows = [self._effective_row(table, columns, versions, on_event) for versions in by_row.values()]
         if on_event:
-            told = [(item.event_us, item) for item in held if item.event_us is not None]
-            return [item for _, item in sorted(told, key=lambda pair: (pair[0], *pair[1][:2]))]
-        return sorted(held, key=lambda item: item[:2])
+            by_event = [(item.event_us, item) for item in rows if item.event_us is not None]
+            return [item for _, item in sorted(by_event, key=lambda pair: (pair[0], *pair[1][:2]))]
+        return sorted(rows, key=lambda item: item[:2])
 
-    def _said(
+    def _effective_row(
         self, table: Table, columns: tuple[str, ...], versions: list[tuple[int, int, Row]], on_event: bool
-    ) -> Held:
-        """What a row says now in these columns (and of its event, if it matters), and since when without a break."""
-        told: list[tuple[Any, Held]] = []
+    ) -> EffectiveRow:
+        """The last of a row's versions, and since when these columns (and its event, if used) have had its values."""
+        changes: list[tuple[Any, EffectiveRow]] = []
         for instant in sorted({known for known, _, _ in versions}):
             _, rank, row = max((item for item in versions if item[0] <= instant), key=lambda item: item[1])
-            event = _microseconds(row[table.time]) if on_event and table.time else None
-            said = ([_read(self._problem, table, name, row) for name in columns], event)
-            if not told or told[-1][0] != said:
-                told.append((said, Held(instant, rank, event, row)))
-        return told[-1][1]
+            event = microseconds(row[table.time]) if on_event and table.time else None
+            values = ([_read(self._problem, table, name, row) for name in columns], event)
+            if not changes or changes[-1][0] != values:
+                changes.append((values, EffectiveRow(instant, rank, event, row)))
+        return changes[-1][1]
 
 
-def _names(table: Table, row: Row) -> tuple[Any, ...]:
+def _primary_key(table: Table, row: Row) -> tuple[Any, ...]:
     return tuple(row[name] for name in table.keys)
 
 
 def _known(table: Table, clock: Sequence[TimeExpression], row: Row) -> int:
-    """Since when a version is known on a clock."""
+    """The instant at which a version becomes known on a clock."""
     return max([int(row["_arrival"]), *(_instant(table, expression, row) for expression in clock)])
 
 
 def _read(problem: Problem, table: Table, column: str, row: Row) -> Any:
-    """A value, None where missing; numbers that are not finite are missing."""
+    """A column's value, None where missing; numbers that are not finite are missing."""
     if table.name == problem.spine.table and column == label_column(problem):
         label = problem.label_expression
         value = row[label.column]
@@ -246,18 +263,12 @@ def _read(problem: Problem, table: Table, column: str, row: Row) -> Any:
     if value is not None and table.roles.get(column) == "categorical":
         return str(value).lower() if isinstance(value, bool) else str(value)
     if isinstance(value, bool | int | float):
-        return float(value) if math.isfinite(value) and abs(value) <= 1e100 else None
-    return _microseconds(value) if isinstance(value, date) else value
-
-
-def _microseconds(value: Any) -> int | None:
-    if value is None:
-        return None
-    return to_us(value) if isinstance(value, datetime) else to_us(value.isoformat() + "T00:00:00+00:00")
+        return as_kind(value, "numeric")
+    return microseconds(value) if isinstance(value, date) else value
 
 
 def _instant(table: Table, expression: TimeExpression, row: Row) -> int:
-    at = _microseconds(row[expression.column])
+    at = microseconds(row[expression.column])
     if at is None:
         return NEVER
     if table.resolution is not None:
