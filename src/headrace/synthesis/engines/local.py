@@ -1,13 +1,11 @@
-"""The local engine: sort once per (table, key, clock), then running sums, deques, two pointers and sweeps.
+"""The local engine: sort once per (table, key, clock), then prefix sums, deques, two pointers and sweeps.
 
-Per group: rows get an entity code and are sorted by (code, known time); queries are made distinct and sorted by (code,
-tick). Of rows that queries find by a lookback only those that it reaches are sorted (`recent`). Where all that is asked
-stands in the rows (`windows`), a lookback is two positions in the sort. Each work drops what it does not assert
-(`assertions`) by mapping positions through running counts.
+For each group of a plan, rows get a key code and are sorted by (code, known time); queries are deduplicated and sorted
+by (code, tick). Only the rows inside the lookbacks of the queries are sorted (`scan.lookback_range`). Over columns
+whose values never change after they become known, a lookback is a range of positions in the sort (`scan.constant`).
 
-Where an assertion was superseded, a window of positions holds more than is true. Such queries (decided by what their
-window holds) are answered by a sweep through comings and goings (`streams`): so are lookbacks on event time,
-and what is stacked (`moving`), whose values change while their rows stand.
+Where a version of a row was superseded, a range of positions holds too much. Such queries, lookbacks on event time and
+time-varying columns (`stacked`) are computed by a sweep over insertions and removals (`scan.streams`).
 """
 
 from __future__ import annotations
@@ -33,59 +31,69 @@ from headrace.synthesis.planning.plan import Group, make_plan
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:
-    """Computes in this process, on `threads` threads. told: how far it is, in a line."""
+    """Computes in this process.
+
+    Attributes:
+        threads: how many groups it computes at a time.
+        progress: called with a line of text after each group.
+    """
 
     threads: int = 2
-    told: Callable[[str], None] | None = None
+    progress: Callable[[str], None] | None = None
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
-        """See `synthesis.engine.Engine`."""
+        """See `language.engine.Engine`."""
         if not definitions:
             return pa.table({"tick": keys["tick"]}).select([])
         groups = checked_groups(problem, definitions, keys, snapshot)
         ticks = np.asarray(keys["tick"].to_numpy(), dtype=np.int64)
         sources = Sources(problem, snapshot)
-        arrays = group_arrays(sources, groups, asked_of(keys, groups), ticks, self.threads, self.told)
+        arrays = compute_groups(sources, groups, join_column_values(keys, groups), ticks, self.threads, self.progress)
         return pa.table({definition.slug: arrays[definition.slug] for definition in definitions})
 
 
 def checked_groups(
     problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables
 ) -> tuple[Group, ...]:
-    """The plan's groups. Raises before anything is computed where a definition cannot be, or a key is not there."""
+    """The plan's groups.
+
+    Raises:
+        DeclarationError: a definition cannot be computed.
+        DataError: a join key is missing among the keys.
+    """
     check_definitions(problem, definitions, snapshot)
     groups = make_plan(problem, definitions).groups
     _check_keys(keys, groups)
     return groups
 
 
-def asked_of(keys: pa.Table, groups: Sequence[Group]) -> Mapping[str, pa.Array]:
-    """The join columns of some groups, by name."""
+def join_column_values(keys: pa.Table, groups: Sequence[Group]) -> Mapping[str, pa.Array]:
+    """The join columns of some groups, by name [queries]."""
     return {name: plain(keys[name]) for name in {name for group in groups for name in group.join_keys}}
 
 
-def group_arrays(
+def compute_groups(
     sources: Sources,
     groups: Sequence[Group],
-    asked: Mapping[str, pa.Array],
+    join_values: Mapping[str, pa.Array],
     ticks: Ints,
     threads: int,
-    told: Callable[[str], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> dict[str, pa.Array]:
-    """Every output of some groups by slug, one value per row asked; groups run side by side."""
+    """Every output of some groups by slug [queries]; `threads` groups are computed in parallel."""
 
     def values(group: Group) -> dict[str, pa.Array]:
         kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
-        found = {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, asked, ticks)}
-        return {slug: found[slug] for slug in kinds}  # in one order, whatever was asked of which rows
+        found = {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, join_values, ticks)}
+        return {slug: found[slug] for slug in kinds}  # in the plan's order
 
     arrays: dict[str, pa.Array] = {}
     largest_first = sorted(groups, key=lambda group: -_work(group))
     with ThreadPoolExecutor(threads) as pool:
         for done, part in enumerate(pool.map(values, largest_first), 1):
             arrays.update(part)
-            if told is not None:
-                told(f"{done} of {len(groups)} sorts, {len(arrays)} features")
+            if progress is not None:
+                progress(f"{done} of {len(groups)} sorts, {len(arrays)} features")
     return arrays
 
 

@@ -121,7 +121,7 @@ def late_report(
         late = {name: flags & (_arrivals(snapshot.table(name)) >= since_us) for name, flags in late.items()}
     tables = [_late_table(problem, snapshot, name, flags, lateness[name]) for name, flags in late.items()]
     in_time = _Forgiven(snapshot, late)
-    mine, theirs = _training_rows(problem, snapshot, now_us), _training_rows(problem, in_time, now_us)
+    mine, theirs = (_training_rows(problem, tables, now_us, engine) for tables in (snapshot, in_time))
     place = places(problem, mine, theirs)
     ours = np.flatnonzero(place >= 0)
     gone, added = mine.num_rows - len(ours), theirs.num_rows - len(ours)
@@ -151,8 +151,8 @@ def late_report(
     )
 
 
-def _training_rows(problem: Problem, snapshot: Tables, now_us: int) -> pa.Table:
-    spine = build_spine(problem, snapshot, end_us=now_us, now_us=now_us)
+def _training_rows(problem: Problem, snapshot: Tables, now_us: int, engine: Engine) -> pa.Table:
+    spine = build_spine(problem, snapshot, end_us=now_us, now_us=now_us, engine=engine)
     return spine.filter(spine["mature"])
 
 

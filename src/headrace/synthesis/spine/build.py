@@ -17,7 +17,7 @@ from headrace.synthesis.history.known_time import effective_known, expression_in
 from headrace.synthesis.history.labels import label_values
 from headrace.synthesis.history.versions import assertions, standing_versions
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
-from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.engine import Engine, Tables
 from headrace.synthesis.language.values import Flags, Floats, Ints, as_array
 from headrace.synthesis.spine.horizon import horizon_labels
 
@@ -26,7 +26,13 @@ SPINE_COLUMNS = ("cutoff", "tick", "label", "label_known", "mature", "censored")
 
 
 def build_spine(
-    problem: Problem, snapshot: Tables, *, start_us: int | None = None, end_us: int | None = None, now_us: int
+    problem: Problem,
+    snapshot: Tables,
+    *,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    now_us: int,
+    engine: Engine,
 ) -> pa.Table:
     """Rows with start <= cutoff < end, sorted by (cutoff, order of append), each key once.
 
@@ -36,7 +42,7 @@ def build_spine(
     cutoff has passed, the label has not come.
     """
     if isinstance(problem.spine, Every):
-        return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us)
+        return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us, engine)
     table = problem.spine_table
     rows = snapshot.table(table.name)
     check_cutoff(problem, rows.schema)
@@ -52,7 +58,7 @@ def build_spine(
     chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
     if isinstance(problem.label_expression, HorizonLabel):
         joins = rows.select(list(problem.join_keys)).take(pa.array(chosen))
-        label, label_known = horizon_labels(problem, snapshot, joins, cutoffs[chosen], now_us)
+        label, label_known = horizon_labels(problem, snapshot, joins, cutoffs[chosen], now_us, engine)
     else:
         by_key, known_by_key = _labels(problem, rows, keys, order, now_us)
         label, label_known = by_key[keys[chosen]], known_by_key[keys[chosen]]
@@ -79,15 +85,23 @@ def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:
     return [schema.field(name).type for name in problem.spine_table.keys]
 
 
-def labels_at(problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int) -> pa.Table:
+def labels_at(
+    problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine
+) -> pa.Table:
     """A scheduled problem's spine at any cutoffs [n], in their order: what was asked between times has a label too."""
-    label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us)
+    label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us, engine)
     columns = {**{name: keys[name] for name in problem.join_keys}, DUE: pa.array(cutoffs)}
     return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
 
 
 def _scheduled(
-    problem: Problem, spine: Every, snapshot: Tables, start_us: int | None, end_us: int | None, now_us: int
+    problem: Problem,
+    spine: Every,
+    snapshot: Tables,
+    start_us: int | None,
+    end_us: int | None,
+    now_us: int,
+    engine: Engine,
 ) -> pa.Table:
     """Every entity at every multiple of the step before which it was active; sorted by (cutoff, key)."""
     key, link = problem.spine_table.keys[0], problem.schedule_link(spine)
@@ -107,7 +121,7 @@ def _scheduled(
     encoded = values.dictionary_encode()
     keys = pa.table({key: encoded.dictionary.take(pa.array(pairs[:, 1]))})
     order = np.lexsort((_rank(keys[key]), pairs[:, 0]))
-    return labels_at(problem, snapshot, keys.take(pa.array(order)), pairs[order, 0], now_us)
+    return labels_at(problem, snapshot, keys.take(pa.array(order)), pairs[order, 0], now_us, engine)
 
 
 def _rank(values: pa.ChunkedArray) -> Ints:

@@ -22,7 +22,6 @@ from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
 from headrace.core.errors import DataError, DeclarationError
 from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
-from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
@@ -37,7 +36,7 @@ _KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "
 
 
 def horizon_labels(
-    problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine | None = None
+    problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine
 ) -> tuple[Floats, Ints]:
     """Labels [n] as known at `now_us` (NaN if not), and when they become known [n] (NEVER if nothing says).
 
@@ -56,7 +55,7 @@ def horizon_labels(
     bare = _at_event_time(problem, table)
     value = _aggregate(bare, label, entity.name, columns, told)
     wait = Aggregate(**{**vars(value), "column": _KNOWN, "primitive": "max", "kind": "numeric", "where": None})
-    found = (engine or LocalEngine()).compute(bare, [value, wait], asked, told)
+    found = engine.compute(bare, [value, wait], asked, told)
     values, last = (numbers(as_array(found[item.slug])) for item in (value, wait))
     empty = aggregation(label.primitive).empty
     values = values if empty is None else np.where(np.isnan(values), empty, values)

@@ -1,8 +1,8 @@
-"""Answers on disk between the parts that make them and the slabs of rows that are written.
+"""Keep computed columns on disk: written part by part, read back as slabs of consecutive rows.
 
-A part has the columns of one entity for rows from all over; a slab has all columns of rows that follow each other. So a
-part is laid down as one Arrow batch for each slab that it has rows in, and a slab takes up its batches of every entity
-and puts them in order.
+A part has the columns of one entity for rows from all over the matrix; a slab has all columns of consecutive rows. So a
+part is written as one Arrow batch for each slab that it has rows in, and a slab is read by taking its batches of every
+entity and sorting them by row number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,13 @@ _ROW = "row"
 
 
 class Spill:
-    """Columns of some rows, laid down by parts and taken up by slabs. folder: an empty one of its own."""
+    """Columns on disk.
+
+    Args:
+        folder: an empty folder for the files.
+        rows: number of rows of the matrix.
+        slab_rows: number of rows of a slab; the last one may have fewer.
+    """
 
     def __init__(self, folder: Path, rows: int, slab_rows: int) -> None:
         self.rows, self.slab_rows = rows, slab_rows
@@ -33,8 +39,8 @@ class Spill:
         """How many slabs there are."""
         return -(-self.rows // self.slab_rows)
 
-    def put(self, name: str, rows: Ints, columns: Mapping[str, pa.Array]) -> None:
-        """Lay down columns (all that a `name` has) for row numbers, ascending; the parts of a name come in a row."""
+    def write(self, name: str, rows: Ints, columns: Mapping[str, pa.Array]) -> None:
+        """Write columns for row numbers (ascending). The parts of one name follow each other, with the same columns."""
         batch = pa.record_batch([pa.array(rows), *columns.values()], names=[_ROW, *columns])
         if self._open is None or self._open[0] != name:
             self.close()
@@ -48,23 +54,23 @@ class Spill:
             self._slabs[name].append(int(slab[low]))
 
     def close(self) -> None:
-        """Finish what is being laid down."""
+        """Finish the file that is being written."""
         if self._open is not None:
             _, writer, sink = self._open
             writer.close()
             sink.close()
         self._open = None
 
-    def take(self, slab: int) -> dict[str, pa.Array]:
+    def read(self, slab: int) -> dict[str, pa.Array]:
         """Every column of a slab's rows, in their order."""
         self.close()
-        found: dict[str, pa.Array] = {}
+        columns: dict[str, pa.Array] = {}
         for number, (_, slabs) in enumerate(self._slabs.items()):
             with pa.OSFile(str(self._folder / f"{number}.arrow"), "rb") as source:
                 reader = pa.ipc.open_file(source)
-                mine = [at for at, holds in enumerate(slabs) if holds == slab]
-                table = pa.Table.from_batches([reader.get_batch(at) for at in mine], reader.schema)
+                batches = [at for at, of_slab in enumerate(slabs) if of_slab == slab]
+                table = pa.Table.from_batches([reader.get_batch(at) for at in batches], reader.schema)
                 order = pa.array(np.argsort(table[_ROW].to_numpy(), kind="stable"))
                 for name in table.column_names[1:]:
-                    found[name] = table[name].take(order).combine_chunks()
-        return found
+                    columns[name] = table[name].take(order).combine_chunks()
+        return columns
