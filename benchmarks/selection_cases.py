@@ -24,7 +24,7 @@ from headrace.models.design import Design, Encoder
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
@@ -124,7 +124,7 @@ def _loaded(problem: Problem, folder: Path) -> Snapshot:
 def _case(name: str, asked: Asked, problem: Problem, snapshot: Snapshot, every: int) -> Case:
     until, end = to_us(asked.until), to_us(asked.end)
     horizon = end + 3 * 365 * DAY  # by then every label that comes has come
-    spine = build_spine(problem, snapshot, end_us=end, now_us=horizon)
+    spine = build_spine(problem, snapshot, end_us=end, now_us=horizon, engine=LocalEngine())
     cutoff, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
     label = spine["label"].to_numpy(zero_copy_only=False).astype(np.float64)
     there = ~np.isnan(label)

@@ -33,7 +33,7 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.models.design import Design, Encoder
 from headrace.problems.flights import problem
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.selection.select import select
@@ -167,7 +167,7 @@ def the_year(folder: Path) -> World:
         lake.append(table, table.source.read(), arrival_us=BEFORE_ALL, bootstrap=True)
     snapshot = lake.snapshot()
     end_us = STARTS[-1] + 30 * DAY
-    spine = build_spine(problem, snapshot, end_us=end_us, now_us=end_us)
+    spine = build_spine(problem, snapshot, end_us=end_us, now_us=end_us, engine=LocalEngine())
     return World(
         snapshot=snapshot,
         spine=spine,

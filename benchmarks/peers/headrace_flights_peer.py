@@ -12,7 +12,7 @@ from protocol import clock, folder, report
 from headrace.core.clock import BEFORE_ALL, DAY, HOUR, to_us
 from headrace.lake.store import Lake
 from headrace.problems.flights import problem
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
@@ -59,7 +59,10 @@ def prepared(place: Path) -> None:
     for table in problem.entity_set.tables:
         lake.append(table, table.source.read(), arrival_us=BEFORE_ALL, bootstrap=True)
     end_us = to_us("2014-02-01")
-    pq.write_table(build_spine(problem, lake.snapshot(), end_us=end_us, now_us=end_us), place / "spine.parquet")
+    pq.write_table(
+        build_spine(problem, lake.snapshot(), end_us=end_us, now_us=end_us, engine=LocalEngine()),
+        place / "spine.parquet",
+    )
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from protocol import clock, folder, report
 from headrace.core.errors import DataError
 from headrace.core.memory import give_back, resident_bytes
 from headrace.schema import Problem
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine, default_engine
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.written import write_matrix
@@ -79,10 +79,8 @@ def main() -> None:
     held, told = resident_bytes(), []
     started = clock()
     try:
-        write_matrix(
-            problem, definitions, spine, snapshot, LocalEngine(told=told.append), folder() / f"{limit}.parquet",
-            max_memory=limit or None,
-        )  # fmt: skip
+        engine = default_engine(max_memory=limit or None, progress=told.append)
+        write_matrix(problem, definitions, spine, snapshot, engine, folder() / f"{limit}.parquet")
     except DataError as error:
         report(np.nan, held=held / 1e6, enough=float(error.facts["enough_mb"]))
         return

@@ -51,7 +51,7 @@ def test_the_same_files_from_parts(context: Context, tmp_path: Path, monkeypatch
     limited = replace(
         context, root=tmp_path / "limited", max_memory=resident_bytes() + 500_000_000, on_synthesis=told.append
     )
-    monkeypatch.setattr("headrace.synthesis.matrix.written.fits", lambda *_: False)
+    monkeypatch.setattr("headrace.synthesis.engines.MemoryLimitedEngine.fits", lambda *_: False)
     whole, parts = stages(context), stages(loaded(limited))
     assert any(line.endswith("row groups") for line in told)
     for one, other in zip(whole, parts, strict=True):

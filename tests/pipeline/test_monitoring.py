@@ -23,6 +23,7 @@ from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT
 from headrace.schema import Monitoring
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look, wall_us
@@ -64,7 +65,12 @@ def test_labels_are_joined_by_key_as_known_now(turned: Shop) -> None:
     clock = Lake(turned.home, "shop").clock()
     assert clock is not None
     spine = build_spine(
-        context.problem, Lake(turned.home, "shop").snapshot(), start_us=decision.start_us, end_us=clock, now_us=clock
+        context.problem,
+        Lake(turned.home, "shop").snapshot(),
+        start_us=decision.start_us,
+        end_us=clock,
+        now_us=clock,
+        engine=LocalEngine(),
     )
     assert decision.rows == spine.num_rows
     assert decision.mature == sum(spine["mature"].to_pylist())

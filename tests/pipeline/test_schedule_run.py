@@ -16,6 +16,7 @@ from headrace.pipeline.operations.window import current_window
 from headrace.pipeline.production.quality import quality
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look
@@ -81,7 +82,12 @@ def test_what_fell_due_is_predicted_once_per_entity_and_instant(lived: Shop) -> 
     clock = Lake(lived.home, "shop").clock()
     assert clock is not None
     spine = build_spine(
-        context.problem, Lake(lived.home, "shop").snapshot(), start_us=clock - 6 * DAY, end_us=clock, now_us=clock
+        context.problem,
+        Lake(lived.home, "shop").snapshot(),
+        start_us=clock - 6 * DAY,
+        end_us=clock,
+        now_us=clock,
+        engine=LocalEngine(),
     )
     due = sorted(zip(spine["customer_id"].to_pylist(), spine["due"].to_pylist(), strict=True))
     with PredictionLog(lived.home, "shop") as log:

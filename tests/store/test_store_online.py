@@ -17,7 +17,7 @@ from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.published import read_published
 from headrace.store.repo import open_store
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import stored
 from tests.store.world import BOATS, START, World, aggregates, features, set_clock, stored_features
 

@@ -16,7 +16,7 @@ from headrace.core.errors import DataError, NotFoundError
 from headrace.store.published import read_published
 from headrace.store.repo import open_store
 from headrace.store.training import training_features
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import stored
 from tests.store.world import BOATS, DAYS, START, World
 

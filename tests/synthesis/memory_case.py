@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, HOUR
 from headrace.core.memory import Watch, give_back, resident_bytes
-from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.engines.memory.outofcore import OutOfCore
+from headrace.synthesis.engines import LocalEngine, MemoryLimitedEngine
+from headrace.synthesis.engines.memory.partitioned import PartitionedComputation
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.matrix import written
 from headrace.testing.shop_world import COLUMNS, START, TIME, problem
@@ -130,7 +130,7 @@ def needed() -> list[dict[str, float]]:
         LocalEngine().compute(declared, asked, small.spine, small)
         for rows, queries in SIZES:
             world = make(rows, queries)
-            thought = OutOfCore(LocalEngine(), declared, asked, world.spine, world).whole_bytes
+            thought = PartitionedComputation(LocalEngine(), declared, asked, world.spine, world).total_bytes
             give_back()
             held = resident_bytes()
             with Watch() as watch:
@@ -145,10 +145,11 @@ def limited(whole: bool, margin_mb: float) -> dict[str, float]:
     give_back()
     limit = resident_bytes() + int(margin_mb * 1e6)
     if whole:
-        written.fits = lambda *_: True
+        MemoryLimitedEngine.fits = lambda *_: True  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "matrix.parquet"
-        written.write_matrix(problem, ASKED, world.spine, world, LocalEngine(), path, max_memory=limit)
+        engine = MemoryLimitedEngine(engine=LocalEngine(), max_memory=limit)
+        written.write_matrix(problem, ASKED, world.spine, world, engine, path)
     return {"limit": limit, "peak": peak_bytes()}
 
 

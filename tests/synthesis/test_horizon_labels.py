@@ -38,7 +38,9 @@ def visit(number: int, hours: float, visitor: str | None = "a", **more: Any) -> 
 
 
 def scheduled(visits: list[dict[str, Any]], now: float, declared: Problem = visited, **more: int) -> dict[str, Any]:
-    found: dict[str, Any] = build_spine(declared, World({"visits": visits}), now_us=us(now), **more).to_pydict()
+    found: dict[str, Any] = build_spine(
+        declared, World({"visits": visits}), now_us=us(now), **more, engine=LocalEngine()
+    ).to_pydict()
     return found
 
 
@@ -66,7 +68,7 @@ def test_what_has_not_settled_keeps_a_label_waiting() -> None:
     paid = dataclasses.replace(visited, label='sum("orders.amount", horizon="6h")', metric="rmse")
     orders = [{"order_id": 1, "customer": "a", "planned": at(4), "paid": at(30), "amount": 5.0}]
     world = World({"visits": [visit(1, 1.5)], "orders": orders})
-    early, late = (build_spine(paid, world, now_us=us(now)).to_pydict() for now in (29, 30))
+    early, late = (build_spine(paid, world, now_us=us(now), engine=LocalEngine()).to_pydict() for now in (29, 30))
     assert (early["label"][0], early["mature"][0], early["censored"][0]) == (None, False, True)
     assert (late["label"][0], late["label_known"][0]) == (5.0, us(30))
 
@@ -108,7 +110,7 @@ def test_labels_are_those_of_a_loop_and_of_the_oracle(seed: int, page: str | Non
     cutoffs = np.array([us(float(hours) / 2) for hours in rng.integers(-4, 60, 12)])
     keys = pa.table({"customer": pa.array([["a", "b", "c", None][int(i)] for i in rng.integers(0, 4, 12)])})
     now = us(float(rng.integers(0, 80)) / 2)
-    label, known = horizon_labels(declared, world, keys, cutoffs, now)
+    label, known = horizon_labels(declared, world, keys, cutoffs, now, LocalEngine())
     exact, exact_known = horizon_labels(declared, world, keys, cutoffs, now, engine=Oracle())
     np.testing.assert_allclose(label, exact, rtol=1e-9)
     np.testing.assert_array_equal(known, exact_known)
@@ -122,14 +124,14 @@ def test_labels_are_those_of_a_loop_and_of_the_oracle(seed: int, page: str | Non
 @given(seed=st.integers(0, 10**6))
 def test_what_becomes_known_at_or_after_the_cutoff_changes_no_row_and_no_feature(seed: int) -> None:
     world = random_world(seed)
-    whole = build_spine(visited, world, now_us=us(40))
+    whole = build_spine(visited, world, now_us=us(40), engine=LocalEngine())
     if not whole.num_rows:
         return
     cutoff = whole["cutoff"].to_pylist()[whole.num_rows // 2]
     rows = whole.filter(pa.array(np.asarray(whole["cutoff"]) == cutoff))
     late = [{**visit(900 + i, 0.0, who), "_arrival": cutoff} for i, who in enumerate("abc")]
     mutated = World({**world.rows, "visits": [*world.rows["visits"], *late]})
-    again = build_spine(visited, mutated, start_us=cutoff, end_us=cutoff + 1, now_us=us(40))
+    again = build_spine(visited, mutated, start_us=cutoff, end_us=cutoff + 1, now_us=us(40), engine=LocalEngine())
     assert again.select(["customer", "cutoff", "tick"]).equals(rows.select(["customer", "cutoff", "tick"]))
     definitions = enumerate_definitions(visited, world.schemas)
     before, after = (feature_matrix(visited, definitions, rows, seen, LocalEngine()) for seen in (world, mutated))
@@ -140,7 +142,7 @@ def test_each_row_may_have_a_label_with_a_horizon() -> None:
     declared = dataclasses.replace(problem, label='count("visits", horizon="4h", by="customer") > 0')
     orders = [{"order_id": 1, "customer": "a", "city": "x", "planned": at(10)}]
     world = World({"orders": orders, "visits": [visit(1, 11.9)]})
-    found = build_spine(declared, world, now_us=us(40)).to_pydict()
+    found = build_spine(declared, world, now_us=us(40), engine=LocalEngine()).to_pydict()
     assert (found["cutoff"], found["label"], found["label_known"]) == ([us(8)], [1.0], [us(13)])
 
 
@@ -169,7 +171,7 @@ def test_who_was_not_watched_to_the_horizons_end_has_no_label(
         label='count("visits", horizon="4h", until="left") > 0',
     )
     world = Left({"visits": [visit(1, 1.5), visit(2, 3.5)], "customers": [left_at(left)]})
-    found = build_spine(declared, world, end_us=us(9), now_us=us(now)).to_pydict()
+    found = build_spine(declared, world, end_us=us(9), now_us=us(now), engine=LocalEngine()).to_pydict()
     assert (found["cutoff"], found["label"]) == ([us(3), us(6)], labels)
     assert declared.history_tables == ("customers", "visits")
 

@@ -23,7 +23,7 @@ from headrace.lake.conform import conform
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem, Table
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
-from headrace.synthesis.engines.local import LocalEngine
+from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import SPINE_COLUMNS, build_spine
@@ -131,7 +131,9 @@ def seen(probe: Probe, tables: Mapping[str, pa.Table], until: int) -> tuple[pa.T
     """Spine rows of a while up to and with an instant, without labels, and their features."""
     problem, world = probe.problem, World(tables)
     definitions = enumerate_definitions(problem, {name: rows.schema for name, rows in tables.items()})
-    spine = build_spine(problem, world, start_us=until - probe.asked, end_us=until + 1, now_us=until + probe.after)
+    spine = build_spine(
+        problem, world, start_us=until - probe.asked, end_us=until + 1, now_us=until + probe.after, engine=LocalEngine()
+    )
     given = [name for name in spine.column_names if name not in SPINE_COLUMNS] + ["cutoff", "tick"]
     return spine.select(given), feature_matrix(problem, definitions, spine, world, LocalEngine())
 
@@ -155,7 +157,9 @@ def same_bits(one: pa.Array, other: pa.Array) -> bool:
 def test_what_is_known_at_or_after_a_cutoff_changes_no_feature(probe: Probe) -> None:
     problem, tables, rng = probe.problem, loaded(probe), np.random.default_rng(0)
     until = to_us(probe.at)
-    instant = build_spine(problem, World(tables), end_us=until, now_us=until)["cutoff"][-1].as_py()
+    instant = build_spine(problem, World(tables), end_us=until, now_us=until, engine=LocalEngine())["cutoff"][
+        -1
+    ].as_py()
 
     def other_from(instant: int) -> dict[str, pa.Table]:
         tabled = {table.name: table for table in problem.entity_set.tables}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,17 @@ from hypothesis import strategies as st
 from headrace.core.errors import DataError
 from headrace.core.memory import resident_bytes
 from headrace.schema import Problem
-from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.engines.memory.estimate import Need
-from headrace.synthesis.engines.memory.outofcore import Room
-from headrace.synthesis.engines.memory.parts import Parts
-from headrace.synthesis.language.definitions import Definition, RowColumn, Transform
+from headrace.synthesis.engines import LocalEngine, MemoryLimitedEngine
+from headrace.synthesis.engines.memory.budget import MemoryBudget
+from headrace.synthesis.engines.memory.estimate import MemoryEstimate
+from headrace.synthesis.engines.memory.limited import read_slabs
+from headrace.synthesis.engines.memory.partitioned import PartitionedComputation
+from headrace.synthesis.engines.memory.parts import QueryParts
+from headrace.synthesis.engines.memory.spill import Spill
+from headrace.synthesis.language.definitions import Definition, RowColumn, Stored, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.matrix import feature_matrix
-from headrace.synthesis.matrix.written import write_matrix, write_parts
+from headrace.synthesis.matrix.written import write_matrix
 from headrace.testing import shop_world
 from headrace.testing.random_world import random_queries, random_world
 from tests.synthesis import synthesis_levels
@@ -42,15 +45,30 @@ FLAT: list[Definition] = [
 DEEP: list[Definition] = [*DOWN[::4], *BESIDE[::5], *WHERE[::2], *OVER[::2]]
 
 
-class Tight(Room):
-    """Room for what the test says, whatever the process holds: of a part, not more than so many bytes."""
+class SmallParts(MemoryLimitedEngine):
+    """Parts of at most so many bytes, whatever the process holds, and slabs of so many rows; nothing fits at once."""
 
-    def __init__(self, part_bytes: float) -> None:
-        super().__init__(2**60)
-        self.part_bytes = part_bytes
+    def __init__(self, part_bytes: float, slab_rows: int, engine: LocalEngine | None = None) -> None:
+        super().__init__(engine=engine or LocalEngine(), max_memory=2**60)
+        object.__setattr__(self, "sizes", (part_bytes, slab_rows))
 
-    def __call__(self) -> float:
-        return self.part_bytes
+    def fits(self, *_: object) -> bool:  # type: ignore[override]
+        return False
+
+    def slabs(
+        self,
+        problem: Problem,
+        definitions: Sequence[Stored],
+        keys: pa.Table,
+        snapshot: Tables,
+        row_bytes: float,
+        folder: Path,
+    ) -> Iterator[pa.Table]:
+        part_bytes, slab_rows = self.sizes  # type: ignore[attr-defined]
+        budget, spill = MemoryBudget(self.max_memory), Spill(folder, keys.num_rows, slab_rows)
+        budget.part_bytes = lambda: part_bytes  # type: ignore[method-assign]
+        PartitionedComputation(self.engine, problem, definitions, keys, snapshot).write(spill, budget)
+        return read_slabs(spill, self.engine)
 
 
 def assert_same(
@@ -60,7 +78,7 @@ def assert_same(
     whole = feature_matrix(problem, definitions, spine, snapshot, LocalEngine())
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "matrix.parquet"
-        write_parts(problem, definitions, spine, snapshot, LocalEngine(), path, Tight(part_bytes), slab)
+        write_matrix(problem, definitions, spine, snapshot, SmallParts(part_bytes, slab), path)
         assert [item.name for item in Path(name).iterdir()] == ["matrix.parquet"]
         written = pq.ParquetFile(path)
         assert written.num_row_groups == -(-spine.num_rows // slab)
@@ -87,37 +105,35 @@ def test_stacked_features_in_parts_of_any_size(world: int, asked: int, part_byte
 def test_parts_hold_every_query_once_and_fit_where_they_can(
     entity: list[int], history: list[float], room: float
 ) -> None:
-    need = Need(table=100.0, query=7.0, answer=3.0, history=np.array(history))
+    estimate = MemoryEstimate(tables=100.0, query=7.0, result=3.0, history=np.array(history))
     codes = np.searchsorted(sorted(set(entity) - {-1}), entity) - (np.array(entity) == -1)
-    parts = Parts(need, codes, np.arange(len(codes)))
-    found = list(parts.cut(lambda: room))
+    parts = QueryParts(estimate, codes, np.arange(len(codes)))
+    found = list(parts.split(lambda: room))
     assert sorted(row for rows, _ in found for row in rows.tolist()) == list(range(len(codes)))
     for rows, thought in found:
         mine = {code for code in codes[rows] if code >= 0}
         inside = set(range(min(mine), max(mine) + 1)) if mine else set()
         assert thought == pytest.approx(100 + 10 * len(rows) + sum(history[code] for code in inside))
         assert thought <= room or len(rows) == 1
-    assert parts.least <= 100 + 10 * len(codes) + sum(history) + 1e-6
+    assert parts.smallest_bytes <= 100 + 10 * len(codes) + sum(history) + 1e-6
 
 
 def test_a_limit_that_cannot_be_kept_is_refused_before_anything_is_computed(tmp_path: Path) -> None:
     keys = random_queries(3)
     spine = keys.append_column("cutoff", keys["tick"])
     limit = resident_bytes() // 2
+    engine = MemoryLimitedEngine(engine=LocalEngine(), max_memory=limit)
     with pytest.raises(DataError, match=r"is not enough.*give at least") as refused:
-        write_matrix(
-            shop_world.problem, FLAT, spine, random_world(3), LocalEngine(), tmp_path / "m.parquet",
-            max_memory=limit,
-        )  # fmt: skip
+        write_matrix(shop_world.problem, FLAT, spine, random_world(3), engine, tmp_path / "m.parquet")
     assert refused.value.facts["enough_mb"] > limit / 1e6
     assert not list(tmp_path.iterdir())
 
 
 def test_it_says_how_far_it_is(tmp_path: Path) -> None:
-    told: list[str] = []
+    lines: list[str] = []
     keys = random_queries(5)
     spine = keys.append_column("cutoff", keys["tick"])
-    engine = LocalEngine(told=told.append)
-    write_parts(shop_world.problem, FLAT, spine, random_world(5), engine, tmp_path / "m.parquet", Tight(1.0), 2)
-    assert f"customer: {keys.num_rows} of {keys.num_rows} rows" in told
-    assert told[-1].startswith("writing: ")
+    engine = SmallParts(1.0, 2, LocalEngine(progress=lines.append))
+    write_matrix(shop_world.problem, FLAT, spine, random_world(5), engine, tmp_path / "m.parquet")
+    assert f"customer: {keys.num_rows} of {keys.num_rows} rows" in lines
+    assert lines[-1].startswith("writing: ")

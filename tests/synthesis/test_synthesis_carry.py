@@ -95,7 +95,7 @@ def live(
     """Carry a matrix through batches, held to the whole at each."""
     past = None
     for snapshot, new in batches:
-        spine = build_spine(problem, snapshot, now_us=us(1000))
+        spine = build_spine(problem, snapshot, now_us=us(1000), engine=LocalEngine())
         whole = feature_matrix(problem, definitions, spine, snapshot, LocalEngine())
         if past is not None:
             news = {name: new.table(name) for name in names}
@@ -138,7 +138,7 @@ SUM = of("customer", "orders", "customer", "sum", "amount", lookback_us=24 * HOU
 
 def _touched(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[int]:
     snapshot = World({"orders": [*old, *new]})
-    spine = build_spine(shop_world.problem, snapshot, now_us=us(1000))
+    spine = build_spine(shop_world.problem, snapshot, now_us=us(1000), engine=LocalEngine())
     news = {"orders": World({"orders": new}).table("orders")}
     found = touched(shop_world.problem, [SUM], spine, snapshot, news)
     chosen: list[int] = spine["order_id"].filter(pa.array(found)).to_pylist()
@@ -162,7 +162,7 @@ def test_only_new_rows_cost() -> None:
     old, new = [order(n, n) for n in range(1, 40)], [order(n, n, _arrival=us(n)) for n in range(40, 45)]
     before, after = World({"orders": old}), World({"orders": [*old, *new]})
     problem = shop_world.problem
-    spines = [build_spine(problem, snapshot, now_us=us(1000)) for snapshot in (before, after)]
+    spines = [build_spine(problem, snapshot, now_us=us(1000), engine=LocalEngine()) for snapshot in (before, after)]
     past = Past(
         definitions=(SUM,),
         spine=spines[0],
@@ -177,7 +177,7 @@ def test_only_new_rows_cost() -> None:
 def test_another_definition_is_computed_for_every_row() -> None:
     rows = [order(n, n) for n in range(1, 20)]
     snapshot, problem = World({"orders": rows}), shop_world.problem
-    spine = build_spine(problem, snapshot, now_us=us(1000))
+    spine = build_spine(problem, snapshot, now_us=us(1000), engine=LocalEngine())
     mean = of("customer", "orders", "customer", "mean", "amount")
     matrix = feature_matrix(problem, [SUM], spine, snapshot, LocalEngine())
     past = Past(definitions=(SUM,), spine=spine, matrix=matrix)

@@ -101,7 +101,7 @@ def test_the_report_is_what_the_oracle_says_of_both_worlds(seed: int) -> None:
     found = report(world)
     sides = []
     for snapshot in (world, _in_time(world)):
-        spine = build_spine(problem, snapshot, end_us=us(100), now_us=us(100))
+        spine = build_spine(problem, snapshot, end_us=us(100), now_us=us(100), engine=LocalEngine())
         spine = spine.filter(spine["mature"])
         matrix = feature_matrix(problem, ALL, spine, snapshot, Oracle())
         keys = [(row["order_id"], row["cutoff"]) for row in spine.to_pylist()]

@@ -27,7 +27,7 @@ ORDERS = [
 
 
 def spine(orders: list[dict[str, object]], now: float, problem: Problem = problem, **more: int) -> pa.Table:
-    return build_spine(problem, World({"orders": orders}), now_us=us(now), **more)
+    return build_spine(problem, World({"orders": orders}), now_us=us(now), **more, engine=LocalEngine())
 
 
 def test_rows_come_by_cutoff_with_labels_only_where_mature() -> None:
@@ -102,7 +102,7 @@ def test_entities_are_those_known_before_the_tick() -> None:
 def test_a_matrix_has_a_row_per_spine_row_and_a_column_per_definition() -> None:
     world = random_world(7)
     definitions = enumerate_definitions(problem, world.schemas)
-    rows = build_spine(problem, world, now_us=us(40))
+    rows = build_spine(problem, world, now_us=us(40), engine=LocalEngine())
     matrix = feature_matrix(problem, definitions, rows, world, LocalEngine())
     assert rows.num_rows > 5
     assert matrix.num_rows == rows.num_rows
@@ -112,6 +112,6 @@ def test_a_matrix_has_a_row_per_spine_row_and_a_column_per_definition() -> None:
 def test_an_empty_table_makes_an_empty_spine_and_matrix() -> None:
     world = World({name: [] for name in COLUMNS})
     definitions = enumerate_definitions(problem, world.schemas)
-    rows = build_spine(problem, world, now_us=us(40))
+    rows = build_spine(problem, world, now_us=us(40), engine=LocalEngine())
     assert rows.num_rows == 0
     assert feature_matrix(problem, definitions, rows, world, LocalEngine()).num_rows == 0

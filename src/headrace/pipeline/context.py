@@ -11,6 +11,8 @@ from headrace.pipeline.extensions import check_extensions
 from headrace.schema import Problem
 from headrace.search.study.budget import Budget
 from headrace.synthesis.candidates.requested import check_primitives
+from headrace.synthesis.engines import default_engine
+from headrace.synthesis.language.engine import Engine
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +54,11 @@ class Context:
         """Which MLflow the effects are in: our own store is the same one with its server up or down."""
         local = ("sqlite:", "http://127.0.0.1", "http://localhost")
         return "embedded" if self.tracking_uri.startswith(local) else self.tracking_uri
+
+    @property
+    def engine(self) -> Engine:
+        """What computes the features of this run."""
+        return default_engine(max_memory=self.max_memory, progress=self.on_synthesis)
 
     @property
     def feed_until_us(self) -> int | None:

@@ -119,7 +119,7 @@ def scored(context: Context, since_us: int, now_us: int) -> Scored:
     """Every row that was predicted on schedule since an instant, by whichever version, with its label as known now."""
     problem = context.problem
     snapshot = Lake(context.root, problem.name).snapshot()
-    spine = build_spine(problem, snapshot, start_us=since_us, end_us=now_us, now_us=now_us)
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=now_us, now_us=now_us, engine=context.engine)
     with PredictionLog(context.root, problem.name) as log:
         logged: dict[tuple[object, ...], float] = {}
         for version in Ledger(context.root, problem.name).versions():

@@ -82,7 +82,7 @@ def current_window(
     snapshot = Lake(context.root, problem.name).snapshot()
     types = spine_key_types(problem, snapshot) if answered else []
     chosen = {_name(row, types): row for row in answered}
-    labels, censored = _labels(problem, snapshot, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
+    labels, censored = _labels(context, snapshot, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
     columns = _features(list(chosen.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in chosen], pa.float64())
@@ -96,7 +96,7 @@ def _name(row: Prediction, types: Sequence[pa.DataType]) -> Key:
 
 
 def _labels(
-    problem: Problem,
+    context: Context,
     snapshot: Snapshot,
     asked_for: Mapping[Key, Prediction],
     start_us: int,
@@ -104,10 +104,11 @@ def _labels(
     now_us: int,
 ) -> tuple[dict[Key, float | None], int]:
     """Row key -> label as known now, None while it is not; and how many are overdue."""
+    problem = context.problem
     if isinstance(problem.spine, Every):  # requests fall between the instants of its schedule, and have labels too
-        spine, keys = _spine_of(problem, problem.spine, snapshot, list(asked_for.values()), now_us), list(asked_for)
+        spine, keys = _spine_of(context, problem.spine, snapshot, list(asked_for.values()), now_us), list(asked_for)
     else:
-        spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us)
+        spine = build_spine(problem, snapshot, start_us=start_us, end_us=end_us, now_us=now_us, engine=context.engine)
         keys = row_keys(spine, problem.spine_table.keys)
     asked = np.array([key in asked_for for key in keys], dtype=np.bool_)
     mature = spine["mature"].to_numpy() & asked
@@ -117,14 +118,15 @@ def _labels(
     return dict(zip(keys, spine["label"].to_pylist(), strict=True)), int(overdue.sum())
 
 
-def _spine_of(problem: Problem, spine: Every, snapshot: Snapshot, rows: Sequence[Prediction], now_us: int) -> pa.Table:
+def _spine_of(context: Context, spine: Every, snapshot: Snapshot, rows: Sequence[Prediction], now_us: int) -> pa.Table:
     """A scheduled problem's spine at just the logged rows [n], in their order."""
+    problem = context.problem
     key = problem.spine_table.keys[0]
     kind = spine_key_types(problem, snapshot)[0]
     told = [value_text(read_value(row.join_keys[key], kind, key)) for row in rows]
     keys = pa.array(told, pa.string()).cast(kind)
     cutoffs = np.array([row.cutoff_us for row in rows], dtype=np.int64)
-    return labels_at(problem, snapshot, pa.table({key: keys}), cutoffs, now_us)
+    return labels_at(problem, snapshot, pa.table({key: keys}), cutoffs, now_us, context.engine)
 
 
 def _features(rows: Sequence[Prediction], kinds: Mapping[str, str]) -> dict[str, pa.Array]:

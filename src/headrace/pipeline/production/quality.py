@@ -16,9 +16,8 @@ def quality(context: Context, version: str, since_us: int, until_us: int, now_us
     """Metrics of logged predictions with cutoff in [since, until) whose labels are mature now, and their counts."""
     problem = context.problem
     logged = PredictionLog(context.root, problem.name).probabilities(since_us, until_us, version=version)
-    spine = build_spine(
-        problem, Lake(context.root, problem.name).snapshot(), start_us=since_us, end_us=until_us, now_us=now_us
-    )
+    snapshot = Lake(context.root, problem.name).snapshot()
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us, engine=context.engine)
     mature = spine.filter(spine["mature"])
     label = mature["label"].to_numpy()
     rows = row_keys(mature, problem.spine_table.keys)

@@ -53,7 +53,7 @@ def score_window(context: Context, record: Record, since_us: int, until_us: int,
     """Predict and log every spine row with cutoff in [since, until) by one version; how many rows there were."""
     problem, root = context.problem, context.root
     snapshot = Lake(root, problem.name).snapshot()
-    spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us)
+    spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us, engine=context.engine)
     if spine.num_rows:
         bundle = champion_bundle(context, record)
         PredictionLog(root, problem.name).append(_predict(context, bundle, record.version, spine, made_us=now_us))

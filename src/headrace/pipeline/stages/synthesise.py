@@ -19,7 +19,6 @@ from headrace.pipeline.stages.candidate_matrix import ONE, write_carried
 from headrace.pipeline.stages.earlier_synthesis import find_past, leave_record
 from headrace.pipeline.stages.inputs import snapshot_of
 from headrace.synthesis.candidates.enumerate import offer
-from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.definitions import Definition, to_json
@@ -34,7 +33,7 @@ def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, An
     problem, snapshot = context.problem, snapshot_of(context, needs["ingest"])
     until = needs["ingest"].facts["until_us"]
     lonely = check_joins(problem, snapshot)
-    spine = build_spine(problem, snapshot, end_us=until, now_us=until)
+    spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
     offered = offer(problem, schemas(problem, snapshot), snapshot)
@@ -59,10 +58,10 @@ def _write_candidates(
 ) -> int:
     """The candidates' matrix on disk, and how many of its rows had to be computed: what an earlier run has computed
     and no batch since then can have changed is taken over, where the whole fits into memory."""
-    problem, limit, engine = context.problem, context.max_memory, LocalEngine(told=context.on_synthesis)
+    problem, engine = context.problem, context.engine
     found = find_past(context, snapshot, _SYNTHESIS)
-    if found is None or not fits(problem, definitions, training, snapshot, engine, limit):
-        write_matrix(problem, definitions, training, snapshot, engine, folder / ONE, max_memory=limit)
+    if found is None or not fits(problem, definitions, training, snapshot, engine):
+        write_matrix(problem, definitions, training, snapshot, engine, folder / ONE)
         return int(training.num_rows)
     past, before, news = found
     carried = carry_over(problem, definitions, training, snapshot, news, past, engine)
