@@ -1,1 +1,1 @@
-"""Prefect flows: thin orchestration around `headrace.pipeline`, and nothing else. Only this folder knows Prefect."""
+"""Prefect flows around `headrace.pipeline`, their deployments and automations. Only this room imports Prefect."""

@@ -67,11 +67,11 @@ def deploy(
         deployments = tuple(replace(one, cron=None, interval_s=None) for one in deployments)
     triggers = [trigger for reference in references for trigger in triggers_for(load_problem(reference))]
     use_prefect_server(settings(), prefect_api(settings()))
-    from headrace.flows.automations import ensure
+    from headrace.flows.automations import ensure_automations
     from headrace.flows.register import register
 
     register(deployments)
-    ensure(triggers)
+    ensure_automations(triggers)
     for deployment in deployments:
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
     for trigger in triggers:

@@ -1,4 +1,4 @@
-"""Alerts that are due, sent on their way by whichever flow comes by."""
+"""Deliver pending alerts from within a flow, as a task of its own."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ log = logging.getLogger("headrace.flows")
 
 
 def receivers(chosen: Settings) -> tuple[str, ...]:
-    """Where alerts go: the addresses of HEADRACE_ALERT_URL, else those in the Prefect block. Secrets."""
+    """Get the addresses that alerts go to: those of HEADRACE_ALERT_URL, else those in the Prefect block. Secrets."""
     return chosen.alert_urls or addresses_in(chosen.alert_block)
 
 
 def send_alerts(context: Context) -> None:
-    """Deliver what waits. A receiver that fails is tried again later."""
+    """Deliver the pending alerts of a problem; a delivery that fails is tried again by a later flow."""
 
     @task(name="alerts", cache_policy=NO_CACHE, persist_result=False)
     def send() -> DeliveryRound:

@@ -1,4 +1,4 @@
-"""What a flow shows in Prefect's pages."""
+"""Publish the artifacts of a report to Prefect, whose pages show them with the flow run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headrace.pipeline.report import Artifact
 
 
 def publish(artifacts: Iterable[Artifact]) -> None:
-    """Publish tables, texts and links under their keys; a key that was there gets a new version."""
+    """Create tables, texts and links under their keys; an existing key gets a new version."""
     for artifact in artifacts:
         if artifact.kind == "table":
             create_table_artifact(artifact.data, key=artifact.key, description=artifact.description)

@@ -1,7 +1,7 @@
-"""Automations on a running Prefect server: one per trigger, made from the same source as the deployments.
+"""Create or update automations on a running Prefect server, one per trigger, idempotent by name.
 
-Prefect's names of automations are not unique, so ours are looked for first: made once, brought up to date, never
-doubled. One that somebody switched off in Prefect's pages stays off.
+Prefect allows several automations of one name, so existing ones are updated and duplicates removed. An automation that
+was switched off in Prefect's pages stays off.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from prefect.events.actions import RunDeployment
 from headrace.flows.deployments import Trigger
 
 
-def ensure(triggers: Iterable[Trigger]) -> None:
-    """Make each trigger's automation, or bring it up to date. Its deployment has to be registered before."""
+def ensure_automations(triggers: Iterable[Trigger]) -> None:
+    """Create or update the automation of each trigger. Their deployments must be registered before."""
     with get_client(sync_client=True) as client:
         for trigger in triggers:
             _ensure(client, trigger)
 
 
 def _ensure(client: SyncPrefectClient, trigger: Trigger) -> None:
-    wanted = _automation(client, trigger)
-    found = client.read_automations_by_name(trigger.name)
-    for one in found[1:]:
-        client.delete_automation(one.id)
-    if found:
-        client.update_automation(found[0].id, wanted.model_copy(update={"enabled": found[0].enabled}))
+    automation = _automation(client, trigger)
+    existing = client.read_automations_by_name(trigger.name)
+    for duplicate in existing[1:]:
+        client.delete_automation(duplicate.id)
+    if existing:
+        client.update_automation(existing[0].id, automation.model_copy(update={"enabled": existing[0].enabled}))
     else:
-        client.create_automation(wanted)
+        client.create_automation(automation)
 
 
 def _automation(client: SyncPrefectClient, trigger: Trigger) -> AutomationCore:

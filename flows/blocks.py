@@ -1,7 +1,7 @@
-"""Secrets that Prefect keeps for us: an alert address may stand in a block of its server, editable in its pages.
+"""Read alert addresses from a block of the Prefect server, where they can be edited in its pages.
 
-A block is read whenever it is needed, so a changed address counts from the next delivery on. Any block with a `value`
-(Secret) or a `url` (the notification blocks for Slack, Teams, Discord, e-mail and more) will do.
+A block is read for each delivery, so a changed address takes effect at the next one. Any block with a `value` (Secret)
+or a `url` (the notification blocks for Slack, Teams, Discord, e-mail and more) is accepted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,14 @@ _FIELDS = ("value", "url")
 
 
 def addresses_in(reference: str) -> tuple[str, ...]:
-    """Apprise addresses in the block `type/name`, a space between two; none where there is no such block."""
+    """Read the Apprise addresses of a block.
+
+    Args:
+        reference: The block as `type/name`.
+
+    Returns:
+        Its addresses, which spaces separate; none if there is no such block.
+    """
     kind, name = reference.split("/")
     with get_client(sync_client=True) as client:
         try:
@@ -23,5 +30,5 @@ def addresses_in(reference: str) -> tuple[str, ...]:
         except ObjectNotFound:
             return ()
     data: dict[str, Any] = block.data
-    found = (data[field] for field in _FIELDS if isinstance(data.get(field), str))
-    return tuple(next(found, "").split())
+    texts = (data[field] for field in _FIELDS if isinstance(data.get(field), str))
+    return tuple(next(texts, "").split())

@@ -1,7 +1,7 @@
-"""Watching as flows: a look at the last window, and the reconcile that starts what an event should have started.
+"""Drift monitoring as flows: evaluate the last window, and start retrains whose event was lost.
 
-The event only wakes the retrain; the outbox is what is true. An event that was lost is made up for by `reconcile`, and
-ten of them find one retrain.
+The outbox records the decision; the event only starts the retrain sooner. `reconcile` starts the retrains whose events
+were lost. Repeated events and reconciliations start one retrain.
 """
 
 from __future__ import annotations
@@ -34,18 +34,22 @@ log = logging.getLogger("headrace.flows")
 
 @flow(name="monitor", flow_run_name="monitor {problem}", persist_result=False)
 def monitor(problem: str = "flights") -> str:
-    """Look at the last window of production and decide: nothing, alert or retrain. Returns which.
+    """Evaluate the last window of production and decide. The decision is recorded before its event is sent.
 
-    The decision is in the outbox before the event that wakes the retrain is sent.
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+
+    Returns:
+        The kind of the decision: nothing, alert or retrain.
     """
     context = context_of(problem, None)
     links = addresses(settings())
 
     @task(name="monitor", cache_policy=NO_CACHE, persist_result=False)
-    def look() -> MonitorReport:
+    def evaluate() -> MonitorReport:
         return monitor_window(context, now_us=wall_us(), links=links)
 
-    report = look()
+    report = evaluate()
     if report.open_retrains:
         emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of(report.problem)}, payload=report.event)
     send_alerts(context)
@@ -58,7 +62,14 @@ def monitor(problem: str = "flights") -> str:
 
 @flow(name="reconcile", flow_run_name="reconcile {problem}", persist_result=False)
 def reconcile(problem: str = "flights") -> list[str]:
-    """Start the retrains that are owed and that nobody is at, and send the alerts that are due. Returns the ids."""
+    """Start the pending retrains that no process works on, and send the pending alerts.
+
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+
+    Returns:
+        Ids of the decisions whose retrains were started.
+    """
     context = context_of(problem, None)
     open_retrains = [entry.decision.id for entry in Outbox(context.root, context.problem.name).open_retrains(wall_us())]
     for decision in open_retrains:

@@ -1,7 +1,7 @@
-"""The main job as a flow: one task per stage, so that Prefect's pages show how far it is and what each stage took.
+"""The main job as a flow with one task per stage, so that Prefect's pages show progress and times.
 
-Stages find their own inputs on disk by content address; nothing travels between tasks. They are not retried and not
-cached by Prefect: a stage that is run again finds what is done by itself.
+Stages read their inputs from disk by content address, so tasks exchange no data. Prefect neither retries nor caches
+them: a stage reuses its own finished output.
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ log = logging.getLogger("headrace.flows")
 
 @flow(name="pipeline", flow_run_name="pipeline {problem}", persist_result=False)
 def pipeline(problem: str = "flights", trials: int | None = None, seed: int | None = None) -> RunReport:
-    """Raw tables to a served model: every stage in order, each cached or run.
+    """Run every stage in order, from raw tables to a served model, and publish the report as artifacts.
 
-    problem: a built-in name or the path of a problem file. trials, seed: of the search; the problem's own if left out.
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+        trials: Number of trials of the search; the problem's own if left out.
+        seed: Seed of the search and the selection; the problem's own if left out.
+
+    Returns:
+        The report of the run.
     """
     chosen = settings()
     run = open_run(
@@ -40,14 +46,14 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
 
 
 def run_as_tasks(run: PipelineRun) -> None:
-    """Every stage in order, each a task of the flow that calls this."""
+    """Run every stage in order, each as a task of the calling flow."""
     for name in run.stage_names:
         report = _stage(run, name)
         log.info("%-14s %7.1f s  %s", name, report.seconds, report.state)
 
 
 def _stage(run: PipelineRun, name: str) -> StageReport:
-    # A closure: the run itself is no task parameter, which Prefect would walk through and record.
+    # A closure, because Prefect inspects and records the parameters of a task.
     @task(name=name, task_run_name=name, retries=0, cache_policy=NO_CACHE, persist_result=False)
     def stage() -> StageReport:
         return run.run_stage(name)

@@ -1,4 +1,4 @@
-"""Production as flows: one step of a replayed feed, the predictions that fall due, the online store."""
+"""Production as flows: one step of a replayed feed, due predictions, and the refresh of the online store."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ log = logging.getLogger("headrace.flows")
 
 @flow(name="advance", flow_run_name="advance {problem}", persist_result=False)
 def advance(problem: str = "flights") -> int:
-    """Move a replayed problem's production clock by one step: ingest, score what fell due, refresh the online store.
+    """Advance a replayed problem's production clock by one step: ingest, score due rows, refresh the online store.
 
-    Returns the number of predictions made.
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+
+    Returns:
+        Number of predictions.
     """
     context = context_of(problem, None)
     report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: advance_once(context))()
@@ -34,7 +38,14 @@ def advance(problem: str = "flights") -> int:
 
 @flow(name="score", flow_run_name="score {problem}", persist_result=False)
 def score(problem: str = "flights") -> int:
-    """Predict the rows whose cutoff fell due since the last time. Returns how many."""
+    """Predict the rows whose cutoff time has come since the last run.
+
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+
+    Returns:
+        Number of predictions.
+    """
     context = context_of(problem, None)
     count = task(name="score", cache_policy=NO_CACHE, persist_result=False)(lambda: score_due(context))()
     log.info("%d predictions", count)
@@ -43,7 +54,7 @@ def score(problem: str = "flights") -> int:
 
 @flow(name="materialise", flow_run_name="materialise {problem}", persist_result=False)
 def materialise(problem: str = "flights") -> None:
-    """Bring the online store up to the production clock's last tick; an emptied one is filled again."""
+    """Bring the online store up to the production clock's last tick; an empty store is filled anew."""
     run = PipelineRun(context_of(problem, None))
     stage = task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(
         lambda: run.run_stage("materialise")
@@ -53,5 +64,5 @@ def materialise(problem: str = "flights") -> None:
 
 
 def _key(problem: str) -> str:
-    # Prefect's artifact keys know lower-case letters, digits and dashes only
+    # Prefect's artifact keys consist of lower-case letters, digits and dashes
     return problem.lower().replace("_", "-")

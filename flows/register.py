@@ -19,8 +19,8 @@ from prefect.runner.storage import LocalStorage
 from headrace.flows.deployments import Deployment
 from headrace.services.local import WORK_POOL
 
-#: What a run in our work pool may choose: nothing. Prefect's own template of a process pool takes the command, its
-#: environment and its folder from whoever starts a run; our deployments need none of them.
+#: Job variables of the work pool: none. In Prefect's own template of a process pool, whoever starts a run chooses its
+#: command, environment and folder; Headrace's deployments need none of these.
 JOB_TEMPLATE: dict[str, Any] = {
     "job_configuration": {"stream_output": True},
     "variables": {"type": "object", "properties": {}, "additionalProperties": False},
@@ -50,11 +50,11 @@ def register(
 
 
 def _ensure_pool(client: SyncPrefectClient, pool: str) -> None:
-    wanted = {"description": "Processes on this machine", "base_job_template": JOB_TEMPLATE}
+    pool_fields: dict[str, Any] = {"description": "Processes on this machine", "base_job_template": JOB_TEMPLATE}
     try:
-        client.create_work_pool(WorkPoolCreate(name=pool, type="process", **wanted))
+        client.create_work_pool(WorkPoolCreate(name=pool, type="process", **pool_fields))
     except ObjectAlreadyExists:
-        client.update_work_pool(pool, WorkPoolUpdate(**wanted))
+        client.update_work_pool(pool, WorkPoolUpdate(**pool_fields))
 
 
 def _paused_slugs(client: SyncPrefectClient, deployment: Deployment) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Retraining as a flow: one task per stage of the main job, on the history until the decision."""
+"""Retraining as a flow with one task per stage, on the history up to the decision."""
 
 from __future__ import annotations
 
@@ -18,10 +18,15 @@ log = logging.getLogger("headrace.flows")
 
 @flow(name="retrain", flow_run_name="retrain {problem} {decision}", persist_result=False)
 def retrain(problem: str = "flights", decision: str = "", reselect: bool = False) -> str:
-    """Do the retrain of a decision in the outbox, once, whoever else was woken for it. Returns its outcome.
+    """Carry out the retrain of a recorded decision; of several runs for one decision, one does the work.
 
-    Without a decision it is one that a person asks for now, by starting this flow; with `reselect` it
-    chooses features and family anew instead of keeping the champion's.
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+        decision: Id of the decision in the outbox; if empty, this run records a manual one.
+        reselect: For a manual retrain: select features and model family anew instead of keeping the champion's.
+
+    Returns:
+        The outcome: promoted, refused or failed.
     """
     context = context_of(problem, None)
     manual_retrain = "asked for by hand"

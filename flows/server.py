@@ -1,7 +1,7 @@
-"""`python -m headrace.flows.server`: Prefect's server behind `headrace.core.guard`, as `make up` starts it.
+"""Serve Prefect's application behind `headrace.core.guard`, for `headrace up` and for temporary servers.
 
-`prefect server start` runs the same application without a check of the Host header, and lets any web page open its
-WebSockets, over which events come in that start flows.
+`prefect server start` serves the same application without a check of the Host header, and any web page may open its
+WebSockets, which accept events that start flows.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from headrace.core.settings import settings
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to stop."""
-    given = _given(arguments)
-    if given.parent is not None:
-        threading.Thread(target=_end_after, args=(given.parent,), daemon=True).start()
+    """Serve until a signal ends the process."""
+    options = _parse(arguments)
+    if options.parent is not None:
+        threading.Thread(target=_end_after, args=(options.parent,), daemon=True).start()
     chosen = get_current_settings().server
     uvicorn.run(
-        guarded(create_app(ephemeral=given.parent is not None, final=True), settings().hosts),
-        host=given.host,
-        port=given.port,
+        guarded(create_app(ephemeral=options.parent is not None, final=True), settings().hosts),
+        host=options.host,
+        port=options.port,
         timeout_keep_alive=chosen.api.keepalive_timeout,
         ws_ping_interval=chosen.api.websocket_ping_interval,
         ws_ping_timeout=chosen.api.websocket_ping_timeout,
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
 
 
-def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     chosen = settings()
     parser = argparse.ArgumentParser(prog="python -m headrace.flows.server", description=main.__doc__)
     parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
@@ -49,7 +49,7 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _end_after(parent: int) -> None:
-    """End this process when another one is gone, however it ended."""
+    """End this process after another one has ended, in whatever way."""
     with contextlib.suppress(psutil.NoSuchProcess):
         psutil.Process(parent).wait()
     os.kill(os.getpid(), signal.SIGTERM)

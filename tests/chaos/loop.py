@@ -19,7 +19,7 @@ from prefect.events import Event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from headrace.core.settings import Settings
-from headrace.flows.automations import ensure
+from headrace.flows.automations import ensure_automations
 from headrace.flows.demo.receiver import Receiver, receiving
 from headrace.flows.deployments import for_references, triggers_for
 from headrace.flows.register import register
@@ -130,7 +130,7 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
                 references = [str(path) for path in problems]
                 deployments = [replace(one, cron=None) for one in for_references(references)]
                 identifiers = register(deployments, ROOT)
-                ensure(trigger for path in references for trigger in triggers_for(load_problem(path)))
+                ensure_automations(trigger for path in references for trigger in triggers_for(load_problem(path)))
                 yield Installation(settings=chosen, services=services, receiver=receiver, deployments=identifiers)
         finally:
             stop_services(root)

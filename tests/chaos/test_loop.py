@@ -15,7 +15,7 @@ os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-")
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
-from headrace.flows.automations import ensure
+from headrace.flows.automations import ensure_automations
 from headrace.flows.deployments import triggers_for
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, resource_of
@@ -129,7 +129,7 @@ def test_deploying_again_makes_no_second_automation(installation: Installation) 
     with get_client(sync_client=True) as client:
         (before,) = client.read_automations_by_name("shop-retrain-on-drift")
         client.pause_automation(before.id)
-        ensure(triggers_for(load_problem(path)))
+        ensure_automations(triggers_for(load_problem(path)))
         (after,) = client.read_automations_by_name("shop-retrain-on-drift")
     assert after.id == before.id
     assert not after.enabled
