@@ -32,11 +32,15 @@ COPIES = (".env.example", "benchmarks/results/study-example.png")
 
 #: Page of the reference -> (title, what the room is for, packages or modules of it that are public).
 REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "schema": ("Schema", "Tables, relationships and problems: what a problem file declares.", ("headrace.schema",)),
+    "schema": (
+        "Schema",
+        "Tables, relationships and problems: what a [problem file](../your-own-problem.md) declares.",
+        ("headrace.schema",),
+    ),
     "language": ("Feature definitions", "Definitions of features as data.", ("headrace.synthesis.language",)),
     "primitives": (
         "Primitives",
-        "Aggregations and transforms that synthesis builds features from.",
+        "Aggregations and transforms that synthesis builds features from; [by name](../features.md#catalogue).",
         ("headrace.synthesis.primitives",),
     ),
     "synthesis": (
@@ -47,7 +51,7 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "evaluate": ("Evaluation", "Windows in time, metrics with a direction, the gate.", ("headrace.evaluate",)),
     "search": (
         "Search",
-        "Search spaces, searchers and studies.",
+        "Search spaces, searchers and studies ([guide](../search.md)).",
         ("headrace.search.trial", "headrace.search.space", "headrace.search.searchers", "headrace.search.study"),
     ),
     "models": ("Models", "Model families, the model bundle, explanation.", ("headrace.models",)),
@@ -55,10 +59,14 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "serving": ("Serving", "From entity keys to a logged prediction.", ("headrace.serving",)),
     "monitor": (
         "Monitoring",
-        "Drift tests, evidence, and the policy that turns evidence into a decision.",
+        "Drift tests, evidence, and the policy that turns evidence into a decision ([guide](../drift.md)).",
         ("headrace.monitor.drift_tests", "headrace.monitor.evidence", "headrace.monitor.policy"),
     ),
-    "testing": ("Conformance suites", "Tests that extensions inherit.", ("headrace.testing",)),
+    "testing": (
+        "Conformance suites",
+        "Tests that [extensions](../extending.md) inherit.",
+        ("headrace.testing",),
+    ),
     "core": ("Core", "Errors, the clock, fingerprints, settings.", ("headrace.core",)),
 }
 
