@@ -13,10 +13,6 @@ a problem hands over is known to this process from `hand_over` on (`load_problem
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import inspect
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,6 +21,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from headrace.core.errors import DeclarationError, HeadraceError
+from headrace.core.extension_code import code_digest
 
 T = TypeVar("T")
 
@@ -161,16 +158,17 @@ def names_of(owner: Any, field_name: str, kind: str, *, where: str) -> None:
         return
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise DeclarationError(f"{field_name}={given!r} is no list", where=where, fix="give a list, with brackets")
-    names, handed = [], []
+    called, handed = [], []
     for item in given:
         if isinstance(item, str):
-            names.append(item)
+            called.append(item)
             continue
-        names.append(_name(item, field_name, where))
-        handed.append(Handed(kind=kind, name=names[-1], value=item))
-    if len(set(names)) < len(names):
-        raise DeclarationError(f"{field_name} names one twice", where=where, found=names)
-    object.__setattr__(owner, field_name, tuple(names))
+        for name in _checked_names(item, field_name, where):
+            called.append(name)
+            handed.append(Handed(kind=kind, name=name, value=item))
+    if len(set(called)) < len(called):
+        raise DeclarationError(f"{field_name} names one twice", where=where, found=called)
+    object.__setattr__(owner, field_name, tuple(called))
     object.__setattr__(owner, "handed", (*owner.handed, *handed))
 
 
@@ -179,18 +177,24 @@ def name_of(owner: Any, field_name: str, kind: str, *, where: str) -> None:
     given = getattr(owner, field_name)
     if isinstance(given, str):
         return
-    name = _name(given, field_name, where)
+    (name,) = _checked_names(given, field_name, where)
     object.__setattr__(owner, field_name, name)
     object.__setattr__(owner, "handed", (*owner.handed, Handed(kind=kind, name=name, value=given)))
 
 
-def _name(item: Any, field_name: str, where: str) -> str:
-    name = getattr(item, "name", None)
-    if not isinstance(name, str) or not name:
+def names(extension: Any) -> tuple[str, ...]:
+    """What an extension is called by: its `name`, or the `names` of its members where it has several."""
+    several = getattr(extension, "names", None)
+    return several if isinstance(several, tuple) else (getattr(extension, "name", None) or "",)
+
+
+def _checked_names(item: Any, field_name: str, where: str) -> tuple[str, ...]:
+    found = names(item)
+    if not all(isinstance(name, str) and name for name in found):
         raise DeclarationError(
             f"{field_name}: {item!r} has no name", where=where, fix="give it an attribute `name`, a text"
         )
-    return name
+    return found
 
 
 @cache
@@ -212,57 +216,12 @@ def _load(kind: str, name: str) -> Any:
         raise DeclarationError(
             f"cannot be loaded: {type(error).__name__}: {error}", where=where, fix="repair or remove the package"
         ) from error
-    if getattr(value, "name", None) != name:
+    if name not in names(value):
         raise DeclarationError(
-            f"its object is called {getattr(value, 'name', None)!r}", where=where, fix="give both the same name"
+            f"its object is called {', '.join(map(repr, names(value)))}", where=where, fix="give both the same name"
         )
     return value
 
 
 def _package(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
-
-
-# -- the identity of an extension's code
-
-
-def code_digest(value: Any) -> str:
-    """sha256 of the code of an object's module, without comments, docstrings and declarations of a problem.
-
-    So an edited family is another one, and an edited `Problem(...)` beside it is not.
-
-    Raises:
-        DeclarationError: where the module has no source file.
-    """
-    module = sys.modules.get(inspect.unwrap(value).__module__ if _is_code(value) else type(value).__module__)
-    file = getattr(module, "__file__", None)
-    if module is None or file is None or not Path(file).is_file():
-        raise DeclarationError(
-            f"{value!r} is in no file, so that no other process finds it", fix="put its code into a file and import it"
-        )
-    declared = {name for name, item in vars(module).items() if type(item).__module__.startswith("headrace.schema")}
-    return _source_digest(Path(file).read_text(encoding="utf-8"), frozenset(declared))
-
-
-def _is_code(value: Any) -> bool:
-    return inspect.isclass(value) or inspect.isroutine(value)
-
-
-@cache
-def _source_digest(text: str, declared: frozenset[str]) -> str:
-    tree = ast.parse(text)
-    tree.body = [node for node in tree.body if not _declares(node, declared)]
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [item for item in body if not _is_text(item)]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _declares(node: ast.stmt, declared: frozenset[str]) -> bool:
-    targets = node.targets if isinstance(node, ast.Assign) else []
-    return bool(targets) and all(isinstance(item, ast.Name) and item.id in declared for item in targets)
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

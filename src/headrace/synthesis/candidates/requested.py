@@ -28,6 +28,7 @@ from headrace.synthesis.language.columns import (
 )
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Transform, leaves
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation, TransformPrimitive, transform
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 from headrace.synthesis.primitives.running import RUNNING
 
 #: Kinds that a transform can read, of a row.
@@ -53,7 +54,8 @@ class _Aggregated:
 def check_primitives(problem: Problem) -> None:
     """DeclarationError where a primitive that is asked for is none."""
     for name in problem.primitives:
-        if name not in AGGREGATIONS and name not in TRANSFORMS and name not in RUNNING:
+        known = CATALOGUE.resolve(name) or name in AGGREGATIONS or name in TRANSFORMS or name in RUNNING
+        if not known:
             raise DeclarationError(
                 f"primitives: no primitive {name!r}",
                 where=problem.name,

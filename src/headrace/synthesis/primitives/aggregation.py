@@ -78,3 +78,8 @@ class AggregationFamily:
     aggregations: tuple[Aggregation, ...]
     kernel: Kernel
     reads_only_lookback: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of its aggregations: what a problem calls it by."""
+        return tuple(item.name for item in self.aggregations)

@@ -9,18 +9,20 @@ here:
         aggregations=(Aggregation(name="max_to_mean", description="their maximum / mean", inputs=NUMBER, twin=f),),
         kernel=compute,  # (LookbackRanges, names) -> {name: values [m]}
     )
-    synthesis.extensions.register(RATIO)  # into this catalogue, its twin into the oracle
+    Problem(primitives=(RATIO,), ...)
 
-Afterwards `problem.primitives` may name it, and engines, oracle and explanations know it.
+or an entry point `max_to_mean` of an installed package (group headrace.primitives). A name that is not built in is
+looked up among those (`core.extensions`) when it is first used, in whatever process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import numpy.typing as npt
 
+from headrace.core import extensions
 from headrace.core.errors import DeclarationError
 from headrace.synthesis.language.values import Ints
 from headrace.synthesis.primitives.aggregation import Aggregation, AggregationFamily
@@ -45,6 +47,8 @@ from headrace.synthesis.primitives.transforms.elapsed import ELAPSED
 from headrace.synthesis.primitives.transforms.numeric import NUMERIC
 from headrace.synthesis.primitives.transforms.place import PLACE
 from headrace.synthesis.primitives.transforms.text import TEXTS
+
+T = TypeVar("T")
 
 #: Built-in aggregations, one line a family.
 AGGREGATION_FAMILIES: tuple[AggregationFamily, ...] = (
@@ -73,6 +77,23 @@ TRANSFORM_FAMILIES: tuple[tuple[TransformPrimitive, ...], ...] = (
 )
 
 
+#: Families and transforms that problems hand over and installed packages bring, by each primitive's name.
+EXTENSIONS: extensions.Catalogue[AggregationFamily | TransformPrimitive] = extensions.Catalogue("primitive", {})
+
+
+class _ByName(dict[str, T]):
+    """Members by name; one that is missing is looked up among the extensions first."""
+
+    def __init__(self, resolve: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._resolve = resolve
+
+    def __missing__(self, name: str) -> T:
+        if self._resolve(name) and name in self:
+            return self[name]
+        raise KeyError(name)
+
+
 class Catalogue:
     """Primitives by name, built from families.
 
@@ -85,14 +106,39 @@ class Catalogue:
     def __init__(
         self, families: Iterable[AggregationFamily] = (), transforms: Iterable[Sequence[TransformPrimitive]] = ()
     ) -> None:
-        self.aggregations: dict[str, Aggregation] = {}
-        self.transforms: dict[str, TransformPrimitive] = {}
-        self.families: dict[str, AggregationFamily] = {}
+        self.aggregations: dict[str, Aggregation] = _ByName(self.resolve)
+        self.transforms: dict[str, TransformPrimitive] = _ByName(self.resolve)
+        self.families: dict[str, AggregationFamily] = _ByName(self.resolve)
+        self._added: dict[str, AggregationFamily | TransformPrimitive] = {}
         for family in families:
             self.add_family(family)
         for group in transforms:
             for transform in group:
                 self.add_transform(transform)
+
+    def resolve(self, name: str) -> bool:
+        """Add the primitive of that name where a problem or an installed package has it; whether one has.
+
+        An edited problem file that is loaded again gives another object, which takes the place of the first.
+
+        Raises:
+            DeclarationError: a built-in primitive has the name, or two sources give it.
+        """
+        if name not in EXTENSIONS:
+            return False
+        found = EXTENSIONS.named(name, where="primitives")
+        old = self._added.get(name)
+        if old is found:
+            return True
+        for member in extensions.names(old) if old is not None else ():
+            for members in (self.aggregations, self.families, self.transforms):
+                members.pop(member, None)
+        if isinstance(found, TransformPrimitive):
+            self.add_transform(found)
+        else:
+            self.add_family(found)
+        self._added.update(dict.fromkeys(extensions.names(found), found))
+        return True
 
     def add_family(self, family: AggregationFamily) -> None:
         """Add the aggregations of a family. The same family added again changes nothing.
@@ -119,13 +165,13 @@ class Catalogue:
 
     def aggregation(self, name: str) -> Aggregation:
         """The aggregation of that name. Raises DeclarationError where there is none."""
-        if name not in self.aggregations:
+        if name not in self.aggregations and not (self.resolve(name) and name in self.aggregations):
             raise DeclarationError(f"no aggregation primitive {name!r}", found=self.aggregations)
         return self.aggregations[name]
 
     def transform(self, name: str) -> TransformPrimitive:
         """The transform of that name. Raises DeclarationError where there is none."""
-        if name not in self.transforms:
+        if name not in self.transforms and not (self.resolve(name) and name in self.transforms):
             raise DeclarationError(f"no transform primitive {name!r}", found=self.transforms)
         return self.transforms[name]
 
