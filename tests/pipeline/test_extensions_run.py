@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from headrace.core import extensions
-from headrace.core.files import read_json
-from headrace.pipeline.catalogue import STAGES
-from headrace.pipeline.operations.monitoring import monitor_window
-from headrace.pipeline.stage import stage_key
+from headrace.pipeline.production.feature_matrix import read_definitions
+from headrace.registry.client import connect
 from tests.pipeline.shop import Shop
-from tests.tiny_problem import replayed, write_tiny_problem
+from tests.tiny_problem import DECLARATION, write_tiny_problem
 
 OF_ONES_OWN = '''
 import json
@@ -37,21 +35,26 @@ class Coin(RandomSearcher):
 
 
 @dataclass(frozen=True)
-class FittedMean:
-    value: float
+class FittedLeastSquares:
+    """Probability = clip(1 + X w); a missing value counts as its column's mean."""
+
+    means: tuple
+    weights: tuple
     rounds: None = None
 
+    def _terms(self, design):
+        centred = np.where(np.isnan(design.X), 0.0, design.X - np.array(self.means))
+        return np.tanh(centred / 20) * np.array(self.weights[1:])
+
     def predict(self, design, *, threads=1):
-        first = np.nan_to_num(design.X[:, 0])
-        return 1 / (1 + np.exp(-self.value - 0.1 * np.tanh(first)))
+        raw = self.weights[0] + self._terms(design).sum(axis=1)
+        return np.clip(raw, 0.001, 0.999)
 
     def contributions(self, design):
-        shares = np.zeros(design.X.shape)
-        shares[:, 0] = 0.1 * np.tanh(np.nan_to_num(design.X[:, 0]))
-        return shares
+        return self._terms(design)
 
     def save(self, folder):
-        (folder / "model.json").write_text(json.dumps({"value": self.value}))
+        (folder / "model.json").write_text(json.dumps([self.means, self.weights]))
 
 
 class Learner:
@@ -69,24 +72,25 @@ class Learner:
 
 
 @dataclass(frozen=True)
-class Mean:
-    """The share of true labels, moved a little by the first feature."""
-
-    shift: float = 0.5
-    name: str = "mean"
+class LeastSquares:
+    shrink: float = 1.0
+    name: str = "least_squares"
 
     def space(self):
-        return Space({"shift": Float(0.0, 1.0)})
+        return Space({"shrink": Float(0.1, 10.0, log=True)})
 
     def default(self):
-        return {"shift": self.shift}
+        return {"shrink": self.shrink}
 
     def extra_configs(self):
         return ()
 
     def fit(self, design, label, config, *, metric, rounds=None, seed=0, threads=1):
-        share = (label.sum() + config["shift"]) / (len(label) + 1)
-        return FittedMean(float(np.log(share / (1 - share))))
+        means = np.nan_to_num(np.nanmean(design.X, axis=0))
+        X = np.tanh(np.where(np.isnan(design.X), 0.0, design.X - means) / 20)
+        X = np.column_stack([np.ones(len(X)), X])
+        weights = np.linalg.solve(X.T @ X + config["shrink"] * np.eye(X.shape[1]), X.T @ label)
+        return FittedLeastSquares(tuple(means.tolist()), tuple(weights.tolist()))
 
     def learner(self, design, label, valid, config, *, metric, seed=0, threads=1, rows=None, cache=None):
         if rows is not None:
@@ -103,7 +107,8 @@ class Mean:
         return dict(config)
 
     def load(self, folder):
-        return FittedMean(json.loads((folder / "model.json").read_text())["value"])
+        means, weights = json.loads((folder / "model.json").read_text())
+        return FittedLeastSquares(tuple(means), tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -141,18 +146,44 @@ SPREAD = AggregationFamily(
 )
 HALF = of_numbers("half", "a / 2", lambda a: a / 2)
 '''
-FIELDS = '''
+#: Another process: loads the champion and asks it for one prediction.
+SERVE = """
+import sys
+from pathlib import Path
+from fastapi.testclient import TestClient
+from headrace.api.__main__ import production_clock
+from headrace.api.app import create_app
+from headrace.problems.catalogue import load_problem
+
+root, problem = Path(sys.argv[2]), load_problem(sys.argv[1])
+app = create_app(root, problem, f"sqlite:///{root / 'mlflow' / 'mlflow.db'}", production_clock(root, problem))
+with TestClient(app, base_url="http://localhost") as client:
+    while client.get("/readyz").status_code != 200:
+        pass
+    row = {"customer_id": "c00", "placed": "2024-03-01T12:00:00Z", "amount": 30.0, "channel": "web"}
+    answer = client.post("/predict", json=row)
+    assert answer.status_code == 200, answer.text
+    print(answer.json()["probability"])
+"""
+#: Another process that has never seen the problem file: MLflow's own way to load the model.
+LOAD = """
+import sys, mlflow.pyfunc
+
+model = mlflow.pyfunc.load_model(sys.argv[1])
+print(model.predict(model.input_example)[0], "headrace.models" in sys.modules)
+"""
+FIELDS = """
     searcher=Coin,
-    families=(Mean(), "linear"),
+    families=(LeastSquares(),),
     primitives=(SPREAD, HALF),
     include=["*SPREAD*", "HALF*"],
     monitoring=Monitoring(drift_tests=(MeanShift(), "js")),
-'''
+"""
 
 
 def _write(folder: Path) -> Path:
-    path = write_tiny_problem(folder, replayed_days=14)
-    text = replayed(14).replace("import EntitySet", "import EntitySet, Monitoring")
+    path = write_tiny_problem(folder)
+    text = DECLARATION.replace("import EntitySet", "import EntitySet, Monitoring")
     text = text.replace("\ncustomers = Table(", f"{OF_ONES_OWN}\n\ncustomers = Table(", 1)
     path.write_text(text.replace('    tick="15min",', f'    tick="15min",{FIELDS}'))
     return path
@@ -166,15 +197,24 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_problem_file_with_extensions_of_its_own_runs_and_is_served(tmp_path: Path) -> None:
     shop = Shop(path=_write(tmp_path / "problem"), home=tmp_path / "home")
     pipeline = shop.run(trials=3)
-    names = {name: pipeline.run_stage(name) for name in pipeline.stage_names}
-    assert names["search"].outputs["failed"] == 0
-    families = {config["family"] for config in _configs(shop)}
-    assert families == {"mean", "linear"}
-    report = monitor_window(pipeline.context, now_us=0)
-    assert report.evidence is not None
-    assert {column.test for column in report.evidence.columns} >= {"mean_shift"}
+    for name in pipeline.stage_names:
+        pipeline.run_stage(name)
+    search = pipeline.outputs("search")
+    assert (search["failed"], search["config"]["family"]) == (0, "least_squares")
+    assert pipeline.outputs("promote")["promoted"]
+    names = {item.name for item in read_definitions(pipeline.folder("select") / "definitions.json")}
+    assert any("SPREAD" in name for name in names), names
+    assert 0 < float(_python(SERVE, shop.path, shop.home)) < 1
+    client = connect(shop.tracking_uri)
+    saved = client.get_model_version_download_uri("shop", "1").removeprefix("file://")
+    probability, loaded = _python(LOAD, saved).split()
+    assert 0 < float(probability) < 1
+    assert loaded == "False"  # the code that the model carries, not the Headrace that is installed
 
 
-def _configs(shop: Shop) -> list[dict[str, object]]:
-    (path,) = (shop.home / "stages" / "shop" / "search").glob("[!.]*/trials.json")
-    return [trial["config"] for trial in read_json(path)]
+def _python(script: str, *arguments: object) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().splitlines()[-1]

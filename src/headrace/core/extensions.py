@@ -142,6 +142,13 @@ class Catalogue(Mapping[str, T], Generic[T]):
             )
         return self[name]
 
+    def origin(self, name: str) -> Path | str | None:
+        """Where an extension comes from: a problem file, or `module:attribute` of a package; None for another one."""
+        if (self.kind, name) in _HANDED:
+            return _HANDED[self.kind, name].file
+        points = _installed(self.kind).get(name, ())
+        return points[0].value if points else None
+
     def code(self, name: str) -> str:
         """A digest of an extension's code, for a stage's key; "" for a built-in member."""
         return "" if name in self.built_in else code_digest(self[name])

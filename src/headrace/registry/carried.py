@@ -8,6 +8,10 @@ copy has a name of its own, made from the digest of what it holds:
 
 Only the modules that can be reached from the loader are copied, found by reading their import statements. The
 requirements are read from the same statements and pinned to the versions that are installed here.
+
+A model family that is not built in comes along: the problem file, or the package's module, that defines it is copied
+beside them as `carried_family`, and `carried_extensions` makes the family known before the bundle is loaded. What such
+a file imports from its own folder is not copied.
 """
 
 from __future__ import annotations
@@ -23,10 +27,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from headrace.models.families import FAMILIES, get_family
+from headrace.registry.pyfunc import EXTENSIONS
 
 _PACKAGE = "headrace"
 #: Where the loader's code starts.
 LOADER = "headrace.registry.pyfunc"
+_CARRIED = f"{_PACKAGE}.carried_family"
+#: The module that makes an extension known: loaded by `pyfunc` before the bundle.
+_GLUE = """\
+from {package} import carried_family as module
+from {package}.core.extensions import Handed, hand_over
+
+hand_over([Handed(kind="family", name={family!r}, value={value})])
+"""
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _NAME = re.compile(rf"\b{_PACKAGE}\b")
 
@@ -42,10 +55,16 @@ class Import:
 
 @dataclass(frozen=True, kw_only=True)
 class Code:
-    """The modules behind the loader: dotted name -> source file. name: what their package is called in the model."""
+    """The modules behind the loader: dotted name -> source file. name: what their package is called in the model.
+
+    family: the name of a family that is not built in, whose module is `carried_family`; "" for a built-in one. value:
+    what it is in that module, as an expression.
+    """
 
     modules: Mapping[str, Path]
     name: str
+    family: str = ""
+    value: str = ""
 
     @property
     def loader(self) -> str:
@@ -60,6 +79,9 @@ class Code:
             target = target / "__init__.py" if source.name == "__init__.py" else target.with_suffix(".py")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(_renamed(source, self.name))
+        if self.family:
+            glue = _GLUE.format(package=self.name, family=self.family, value=self.value)
+            (folder / self.name / f"{EXTENSIONS}.py").write_text(glue)
         return folder / self.name
 
     def requirements(self, family: str) -> list[str]:
@@ -78,19 +100,37 @@ class Code:
         return [f"{name}=={version(name)}" for name in (_DISTRIBUTIONS.get(root, root) for root in foreign)]
 
 
-def model_code() -> Code:
-    """The code that a model registered by this process carries."""
-    modules = dict(sorted(_reached(LOADER).items()))
-    digest = hashlib.sha256()
+def model_code(family: str = "") -> Code:
+    """The code that a model of a family carries, when this process registers it."""
+    file, value = _extension(family) if family and family not in FAMILIES.built_in else (None, "")
+    modules = dict(sorted(_reached(LOADER, file).items()))
+    digest = hashlib.sha256(f"{family} {value}".encode() if value else b"")
     for module, source in modules.items():
         digest.update(f"{module}\0".encode() + source.read_bytes() + b"\0")
-    return Code(modules=modules, name=f"{_PACKAGE}_model_{digest.hexdigest()[:12]}")
+    name = f"{_PACKAGE}_model_{digest.hexdigest()[:12]}"
+    return Code(modules=modules, name=name, family=family if value else "", value=value)
 
 
-def _reached(start: str) -> dict[str, Path]:
-    """Every module of ours that a module imports, directly or through others, with the packages around them."""
+def _extension(family: str) -> tuple[Path, str]:
+    """The file that defines a family which is not built in, and the family in that file, as an expression."""
+    value = get_family(family)
+    origin = FAMILIES.origin(family)
+    if isinstance(origin, Path):
+        return origin, f"next(one.value for one in module.problem.extensions if one.name == {family!r})"
+    module, _, attribute = (origin or f"{type(value).__module__}:{type(value).__qualname__}()").partition(":")
+    return Path(str(importlib.import_module(module).__file__)), f"module.{attribute}"
+
+
+def _reached(start: str, extension: Path | None = None) -> dict[str, Path]:
+    """Every module of ours that a module imports, directly or through others, with the packages around them.
+
+    extension: a file of somebody else's whose imports count too; it is called `headrace.carried_family`.
+    """
     found: dict[str, Path] = {}
     waiting = [start]
+    if extension is not None:
+        found[_CARRIED] = extension
+        waiting += [one.module for one in _imports(extension) if one.module.split(".")[0] == _PACKAGE]
     while waiting:
         module = waiting.pop()
         if module in found:

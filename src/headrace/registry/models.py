@@ -171,7 +171,7 @@ def _logged_model(
 def _save(folder: Path, target: Path) -> None:
     bundle = Bundle.load(folder)
     slugs = [item.slug for item in bundle.definitions]
-    code = model_code()
+    code = model_code(bundle.family)
     with warnings.catch_warnings():
         # MLflow warns about its own type hints while it is imported.
         warnings.simplefilter("ignore")

@@ -7,6 +7,8 @@ runs a model's copy: it loads the bundle with its own code.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,10 @@ from headrace.models.bundle import Bundle
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: The module of a registered model's code that makes its extensions known (`registry.carried`).
+EXTENSIONS = "carried_extensions"
 
 
 class BundleModel:
@@ -48,5 +54,8 @@ class BundleModel:
 
 
 def _load_pyfunc(data_path: str) -> BundleModel:
-    """MLflow's entry point: `data_path` is the bundle folder."""
+    """MLflow's entry point: `data_path` is the bundle folder. A family that the model carries is made known first."""
+    carried = f"{__name__.partition('.')[0]}.{EXTENSIONS}"
+    if importlib.util.find_spec(carried) is not None:
+        importlib.import_module(carried)
     return BundleModel(Path(data_path))

@@ -22,6 +22,7 @@ from headrace.pipeline.stage import Done, load
 from headrace.pipeline.stages.candidate_matrix import Candidates
 from headrace.synthesis.language.definitions import from_json
 from headrace.synthesis.matrix.incremental import Past
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 
 SEEN = "lake.json"
 
@@ -65,7 +66,11 @@ def _earlier(context: Context, now: Mapping[str, Any]) -> list[tuple[Mapping[str
             then = read_json(done.path(SEEN)) if done is not None else None
         except CorruptError:
             continue
-        if then and all(then[name] == now[name] for name in ("code", "problem", "schemas")) and _within(then, now):
+        if (
+            then
+            and all(then.get(name) == now[name] for name in ("code", "extensions", "problem", "schemas"))
+            and _within(then, now)
+        ):
             found.append((sum(map(len, then["batches"].values())), then, done))
     return [(then, done) for _, then, done in sorted(found, key=lambda item: -item[0]) if done is not None]
 
@@ -73,6 +78,7 @@ def _earlier(context: Context, now: Mapping[str, Any]) -> list[tuple[Mapping[str
 def _seen(context: Context, snapshot: Snapshot, code: tuple[str, ...]) -> dict[str, Any]:
     return {
         "code": code_version(code),
+        "extensions": CATALOGUE.extension_code(context.problem),
         "problem": fingerprint(context.problem),
         "schemas": {name: str(snapshot.table(name).schema) for name in snapshot.tables},
         "batches": {name: [batch.id for batch in snapshot.batches(name)] for name in snapshot.tables},

@@ -24,6 +24,7 @@ from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.definitions import Definition, to_json
 from headrace.synthesis.matrix.incremental import carry_over
 from headrace.synthesis.matrix.written import fits, write_matrix
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 from headrace.synthesis.spine.build import build_spine
 
 _SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
@@ -69,4 +70,10 @@ def _write_candidates(
     return carried.again
 
 
-SYNTHESISE = Stage(name="synthesise", run=_synthesise, needs=("ingest",), code=_SYNTHESIS)
+SYNTHESISE = Stage(
+    name="synthesise",
+    run=_synthesise,
+    needs=("ingest",),
+    code=_SYNTHESIS,
+    parameters=lambda context: {"extensions": CATALOGUE.extension_code(context.problem)},
+)

@@ -17,6 +17,7 @@ looked up among those (`core.extensions`) when it is first used, in whatever pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ import numpy.typing as npt
 
 from headrace.core import extensions
 from headrace.core.errors import DeclarationError
+from headrace.schema import Problem
 from headrace.synthesis.language.values import Ints
 from headrace.synthesis.primitives.aggregation import Aggregation, AggregationFamily
 from headrace.synthesis.primitives.aggregations.categories import CATEGORIES
@@ -139,6 +141,16 @@ class Catalogue:
             self.add_family(found)
         self._added.update(dict.fromkeys(extensions.names(found), found))
         return True
+
+    def extension_code(self, problem: Problem) -> dict[str, str]:
+        """Primitive -> digest of its code, of all that a problem asks for and that are not built in."""
+        label = getattr(problem.label_expression, "primitive", "")
+        seeds = (name for text in problem.seed_features for name in re.findall(r"(\w+)\(", text))
+        names = dict.fromkeys((*problem.primitives, *([label] if label else ()), *map(str.lower, seeds)))
+        for name in names:
+            if name not in self.aggregations and name not in self.transforms:
+                self.resolve(name)
+        return {name: EXTENSIONS.code(name) for name in names if name in self._added}
 
     def add_family(self, family: AggregationFamily) -> None:
         """Add the aggregations of a family. The same family added again changes nothing.
