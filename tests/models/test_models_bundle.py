@@ -20,6 +20,7 @@ from headrace.models.explain import explain
 from headrace.models.families import split_config, warm_start
 from headrace.models.recipe import Recipe, fit_recipe
 from headrace.synthesis.language.definitions import RowColumn
+from headrace.synthesis.primitives.finish import finish
 from headrace.testing import model_data as examples
 
 TABLE = examples.matrix()
@@ -146,7 +147,7 @@ def test_finish_makes_the_matrix_that_predict_takes() -> None:
     bundle = _bundle()
     instants = np.full(TABLE.num_rows, 5 * HOUR)
     row = {name: TABLE[name] for name in TABLE.column_names}
-    finished = bundle.finish({}, row, instants, instants)
+    finished = finish(bundle.definitions, {}, row, instants, instants)
     np.testing.assert_array_equal(bundle.predict(finished), bundle.predict(TABLE))
 
 

@@ -194,6 +194,7 @@ def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extensions, "_HANDED", {})
 
 
+@pytest.mark.chaos
 def test_a_problem_file_with_extensions_of_its_own_runs_and_is_served(tmp_path: Path) -> None:
     shop = Shop(path=_write(tmp_path / "problem"), home=tmp_path / "home")
     pipeline = shop.run(trials=3)

@@ -15,8 +15,8 @@ from headrace.lake.conform import conform
 from headrace.schema import EntitySet, Relationship, Table
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Condition, Direct, Grouped, RowColumn, Transform
+from headrace.testing.shop_definitions import one
 from headrace.testing.shop_world import World, problem, queries
-from tests.synthesis.synthesis_definitions import one
 
 CUSTOMERS = Table(name="customers", key="customer", source="-")
 ORDERS = Table(name="orders", key="order_id", time="planned", source="-")

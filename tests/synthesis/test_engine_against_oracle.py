@@ -1,133 +1,14 @@
-"""The local engine says what the oracle says, and nothing it says depends on what was not yet known."""
+"""The local engine passes the conformance suite of engines."""
 
 from __future__ import annotations
 
-import pyarrow as pa
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.oracle.oracle import Oracle
-from headrace.testing.random_world import Draw, corrected, order, random_queries, random_world
-from headrace.testing.shop_world import World, at, problem, queries, us
-from tests.synthesis.synthesis_definitions import EVERYTHING, one
-
-seeds = st.integers(0, 2**32)
+from headrace.testing.engines import EngineConformance
 
 
-def assert_close(ours: pa.Table, truth: pa.Table) -> None:
-    assert ours.column_names == truth.column_names
-    for name in truth.column_names:
-        for mine, true in zip(ours[name].to_pylist(), truth[name].to_pylist(), strict=True):
-            if isinstance(true, float) and isinstance(mine, float):
-                assert mine == pytest.approx(true, rel=1e-9, abs=1e-9), name
-            else:
-                assert mine == true, name
-
-
-@settings(max_examples=40, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_engine_agrees_with_oracle(world: int, asked: int) -> None:
-    snapshot, keys = random_world(world), random_queries(asked)
-    ours = LocalEngine().compute(problem, EVERYTHING, keys, snapshot)
-    assert_close(ours, Oracle().compute(problem, EVERYTHING, keys, snapshot))
-
-
-@settings(max_examples=40, deadline=None)
-@given(world=seeds, asked=seeds, future=seeds)
-def test_what_is_known_later_changes_no_bit(world: int, asked: int, future: int) -> None:
-    """Corrections and new rows that arrive at the tick or after it, in any number, with any declared times."""
-    before = random_world(world)
-    keys = random_queries(asked, most=4)
-    tick = keys["tick"][0].as_py()
-    keys = keys.set_column(keys.column_names.index("tick"), "tick", pa.array([tick] * keys.num_rows))
-    draw = Draw(future)
-    added = [order(draw, 1_000 + key) for key in range(8)]
-    added += [corrected(draw, draw.one(before.rows["orders"])) for _ in range(8) if before.rows["orders"]]
-    late = [{**row, "_arrival": tick + int(draw.rng.integers(0, 3))} for row in added]
-    after = World({**before.rows, "orders": [*before.rows["orders"], *late]})
-    engine = LocalEngine()
-    was, now = (engine.compute(problem, EVERYTHING, keys, snapshot) for snapshot in (before, after))
-    assert now.equals(was)
-
-
-@settings(max_examples=20, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_a_value_depends_on_its_own_query_alone(world: int, asked: int) -> None:
-    """All at once, or one by one (as a materialisation asks): the same bits, in the order asked."""
-    snapshot, keys = random_world(world), random_queries(asked)
-    engine = LocalEngine()
-    together = engine.compute(problem, EVERYTHING, keys, snapshot)
-    for index in range(keys.num_rows):
-        assert engine.compute(problem, EVERYTHING, keys.slice(index, 1), snapshot).equals(together.slice(index, 1))
-
-
-def paid(key: int, hours: float, amount: float | None, **more: object) -> dict[str, object]:
-    return {"order_id": key, "customer": "a", "planned": at(hours), "paid": at(hours), "amount": amount, **more}
-
-
-def value(world: World, primitive: str, hours: float, span: int | None = None, column: str = "amount") -> object:
-    asked = one("customer", "orders", ("customer",), column, primitive, span)
-    result = LocalEngine().compute(problem, [asked], queries([("a", None, None, hours)]), world)
-    return result[asked.slug][0].as_py()
-
-
-def test_an_event_exactly_at_the_tick_is_not_seen_and_one_exactly_a_lookback_ago_is() -> None:
-    world = World({"orders": [paid(1, 10, 5.0)]})
-    two_hours = problem.lookbacks_us[0]
-    assert [value(world, "count", hours, two_hours) for hours in (10, 10.25, 12, 12.25)] == [0, 1, 1, 0]
-
-
-def test_a_correction_replaces_the_value_from_its_arrival_on() -> None:
-    world = World({"orders": [paid(1, 10, 5.0), paid(2, 11, 7.0), paid(1, 10, 50.0, _arrival=us(20))]})
-    assert [value(world, "sum", hours) for hours in (12, 20, 20.25)] == [12.0, 12.0, 57.0]
-    assert [value(world, "count", hours, problem.lookbacks_us[0]) for hours in (12, 20.25)] == [2, 1]
-
-
-def test_the_same_value_again_keeps_its_first_known_time() -> None:
-    world = World({"orders": [paid(1, 10, 5.0), paid(1, 10, 5.0, _arrival=us(20))]})
-    assert value(world, "last_time", 30) == us(10)
-    assert value(world, "count", 21, problem.lookbacks_us[0]) == 0
-
-
-def test_a_row_moved_to_another_key_leaves_the_first() -> None:
-    world = World({"orders": [paid(1, 10, 5.0), paid(1, 10, 5.0, customer="b", _arrival=us(20))]})
-    assert [value(world, "count", hours) for hours in (20, 20.25)] == [1, 0]
-
-
-def test_an_older_version_that_arrives_late_does_not_come_back() -> None:
-    """The version appended last wins, even where an earlier one becomes known after it."""
-    world = World({"orders": [paid(1, 30, 5.0), paid(1, 10, 9.0)]})
-    assert [value(world, "max", hours) for hours in (12, 31)] == [9.0, 9.0]
-
-
-def test_large_numbers_lose_no_digits_in_later_windows() -> None:
-    """A window of small spread after a prefix of huge numbers, on a centre far away from it."""
-    amounts = [0.0, 1e12, -3e11, 1e8 + 1, 1e8 + 2, 1e8 + 4]
-    world = World({"orders": [paid(key, 10 + key / 2, amount) for key, amount in enumerate(amounts)]})
-    span = problem.lookbacks_us[0]
-    assert value(world, "count", 13.25, span) == 3
-    assert value(world, "std", 13.25, span) == pytest.approx(1.5275252316519468, rel=1e-9)
-    assert value(world, "skew", 13.25, span) == pytest.approx(0.9352195295828235, rel=1e-9)
-
-
-def test_sums_survive_an_infinite_number_elsewhere() -> None:
-    visits = [
-        {"visit_id": key, "visitor": "a", "at": at(key), "seconds": seconds}
-        for key, seconds in enumerate([1.0, float("inf"), float("nan"), 2.0])
-    ]
-    asked = one("customer", "visits", ("visitor",), "seconds", "sum", None)
-    result = LocalEngine().compute(problem, [asked], queries([("a", None, None, 20)]), World({"visits": visits}))
-    assert result[asked.slug].to_pylist() == [3.0]
-
-
-def test_an_unknown_entity_counts_nothing_and_a_null_key_is_missing() -> None:
-    asked = [one("customer", "orders", ("customer",), "amount", name, None) for name in ("count", "sum", "mean")]
-    keys = queries([("nobody", None, None, 5), (None, None, None, 5)])
-    result = LocalEngine().compute(problem, asked, keys, World({"orders": [paid(1, 1, 2.0)]}))
-    assert result.to_pydict() == {
-        asked[0].slug: [0.0, None],
-        asked[1].slug: [0.0, None],
-        asked[2].slug: [None, None],
-    }
+class TestLocalEngine(EngineConformance):
+    @pytest.fixture
+    def engine(self) -> LocalEngine:
+        return LocalEngine()

@@ -6,8 +6,8 @@ import gc
 
 from headrace.synthesis.engines import LocalEngine
 from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_definitions import EVERYTHING
 from headrace.testing.shop_world import problem
-from tests.synthesis.synthesis_definitions import EVERYTHING
 
 
 def test_nothing_waits_for_the_collector() -> None:

@@ -24,10 +24,10 @@ from headrace.synthesis.primitives.catalogue import AGGREGATIONS, CATALOGUE
 from headrace.synthesis.primitives.entries import LookbackRanges
 from headrace.synthesis.primitives.finish import finish
 from headrace.synthesis.primitives.transform import of_numbers
+from headrace.testing.engines import assert_close
 from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_definitions import one
 from headrace.testing.shop_world import problem
-from tests.synthesis.synthesis_definitions import one
-from tests.synthesis.test_stacked_against_oracle import assert_close
 
 
 def _kernel(ranges: LookbackRanges, names: frozenset[str]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.matrix.written import write_matrix
 from headrace.testing import shop_world
 from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_definitions import EVERYTHING
 from tests.synthesis import synthesis_levels
-from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import random_levels, random_requests
 from tests.synthesis.test_stacked_against_oracle import BESIDE, DOWN, OVER, WHERE
 

@@ -17,8 +17,8 @@ from headrace.synthesis.engines.scan import lookback_range as recent
 from headrace.synthesis.language.definitions import Aggregate, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from headrace.testing.random_world import random_queries, random_world
+from headrace.testing.shop_definitions import EVERYTHING, one
 from headrace.testing.shop_world import World, at, problem, queries, us
-from tests.synthesis.synthesis_definitions import EVERYTHING, one
 
 seeds = st.integers(0, 2**32)
 SHORT = 5 * HOUR

@@ -20,10 +20,10 @@ from headrace.synthesis.language.columns import column_kinds
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform, from_json, stored, to_json
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS
+from headrace.testing.engines import assert_close
 from headrace.testing.random_world import Draw, random_queries, random_world
 from headrace.testing.shop_world import World, at, problem
 from tests.synthesis import synthesis_levels as levels
-from tests.synthesis.test_stacked_against_oracle import assert_close
 
 SCHEMAS = World({}).schemas
 EVERY = replace(problem, primitives=(*AGGREGATIONS, *TRANSFORMS), max_candidates=100_000)

@@ -16,6 +16,7 @@ from headrace.synthesis.language.definitions import Aggregate, Condition, Direct
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.synthesis.primitives import AGGREGATIONS
 from headrace.synthesis.primitives.running import RUNNING
+from headrace.testing.engines import assert_close
 from headrace.testing.random_world import Draw
 from headrace.testing.shop_world import at, us
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
@@ -129,16 +130,6 @@ OVER: list[Stored] = [
     sessions("mean", value=over("session", "events", "session", "mean", value=ACROSS)),
     sessions("sum", value=Transform(primitive="difference", inputs=(of_session("count"), SIBLINGS), kind="numeric")),
 ]
-
-
-def assert_close(ours: pa.Table, truth: pa.Table) -> None:
-    assert ours.column_names == truth.column_names
-    for name in truth.column_names:
-        for mine, true in zip(ours[name].to_pylist(), truth[name].to_pylist(), strict=True):
-            if isinstance(true, float) and isinstance(mine, float):
-                assert mine == pytest.approx(true, rel=1e-9, abs=1e-9), name
-            else:
-                assert mine == true, name
 
 
 @pytest.mark.parametrize("definitions", [DOWN, BESIDE, WHERE, OVER], ids=["down", "beside", "where", "over"])

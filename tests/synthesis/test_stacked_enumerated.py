@@ -17,9 +17,9 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
 from headrace.synthesis.language.inputs import depth, relative
 from headrace.synthesis.oracle.oracle import Oracle
+from headrace.testing.engines import assert_close
 from headrace.testing.random_world import Draw
 from tests.synthesis.synthesis_levels import Levels, corrected, drawn, problem, random_levels, random_requests
-from tests.synthesis.test_stacked_against_oracle import assert_close
 
 SCHEMAS = {table.name: Levels({}).table(table.name).schema for table in problem.entity_set.tables}
 SECOND = replace(problem, depth=2, where={"sessions.device": ("pc",)}, groupby=("sessions.customer",))

@@ -22,9 +22,9 @@ from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
 from headrace.testing import shop_world
 from headrace.testing.random_world import Draw, random_world
+from headrace.testing.shop_definitions import EVERYTHING
 from headrace.testing.shop_world import World, at, us
 from tests.synthesis import synthesis_levels
-from tests.synthesis.synthesis_definitions import EVERYTHING
 from tests.synthesis.synthesis_levels import Levels, random_levels
 
 seeds = st.integers(0, 2**32)

@@ -20,7 +20,7 @@ from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.synthesis.candidates import across
 from headrace.synthesis.candidates.enumerate import Offer, offer
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import engine_of
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, column_kinds
@@ -95,7 +95,7 @@ def _mature(problem: Problem, tables: Mapping[str, pa.Table]) -> pa.Table:
         start = problem.feed.start_us
         tables = {name: known_before(problem.entity_set.table(name), rows, start) for name, rows in tables.items()}
     until = _history_end(problem, tables)
-    spine = build_spine(problem, _Read(tables), end_us=until, now_us=until, engine=default_engine())
+    spine = build_spine(problem, _Read(tables), end_us=until, now_us=until, engine=engine_of(problem))
     return spine.filter(spine["mature"])
 
 

@@ -28,7 +28,7 @@ from headrace.problems.catalogue import load_problem
 from headrace.schema import DUE, Problem
 from headrace.store.published import read_published
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import engine_of
 from headrace.synthesis.explanation.unfold import Node, UsedRow, unfold
 from headrace.synthesis.language.definitions import Definition, row_columns
 from headrace.synthesis.language.engine import Tables
@@ -65,7 +65,7 @@ def explain_feature(
             "name one row", where="explain-feature", fix="give --row KEY, or --at INSTANT with entity=value"
         )
     asked = _by_key(problem, snapshot, row) if row is not None else _at(problem, definition, snapshot, str(at), given)
-    value = feature_matrix(problem, [definition], asked.spine, snapshot, default_engine())[definition.slug][0].as_py()
+    value = feature_matrix(problem, [definition], asked.spine, snapshot, engine_of(problem))[definition.slug][0].as_py()
     tree = unfold(problem, definition, asked.spine.to_pylist()[0], asked.tick_us, snapshot, most=most)
     logged = _logged(root, problem, snapshot, definition, asked.key)
     if as_json:
@@ -109,7 +109,7 @@ def _named(problem: Problem, feature: str, candidates: dict[str, Definition]) ->
 
 
 def _by_key(problem: Problem, snapshot: Tables, text: str) -> Asked:
-    spine = build_spine(problem, snapshot, now_us=2**61, engine=default_engine())
+    spine = build_spine(problem, snapshot, now_us=2**61, engine=engine_of(problem))
     names = problem.spine_table.keys
     whole = len(names) == 1 and pa.types.is_string(spine.schema.field(names[0]).type)
     parts = [text] if whole else next(csv.reader([text], skipinitialspace=True), [])

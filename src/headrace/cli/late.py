@@ -26,7 +26,7 @@ from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import schemas
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import engine_of
 from headrace.synthesis.explanation.description import duration_words
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.late import LateReport, late_report
@@ -47,7 +47,7 @@ def show_late(
         context.problem,
         _definitions(context),
         lake.snapshot(now),
-        default_engine(threads=context.workers),
+        engine_of(context.problem, threads=context.workers),
         now_us=now,
         since_us=None if since is None else _instant(since),
         grace_us=0 if grace is None else parse_duration(grace),

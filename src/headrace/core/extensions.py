@@ -173,9 +173,7 @@ def names_of(owner: Any, field_name: str, kind: str, *, where: str) -> None:
         for name in _checked_names(item, field_name, where):
             called.append(name)
             handed.append(Handed(kind=kind, name=name, value=item))
-    if len(set(called)) < len(called):
-        raise DeclarationError(f"{field_name} names one twice", where=where, found=called)
-    object.__setattr__(owner, field_name, tuple(called))
+    object.__setattr__(owner, field_name, tuple(dict.fromkeys(called)))
     object.__setattr__(owner, "handed", (*owner.handed, *handed))
 
 

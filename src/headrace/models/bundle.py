@@ -27,7 +27,6 @@ from headrace.models.design import Encoder, Predictions
 from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
-from headrace.synthesis.primitives.finish import finish
 
 _FORMAT = 1
 _REFERENCE, _GATE = "reference.parquet", "gate.parquet"
@@ -75,23 +74,6 @@ class Bundle:
     gate: pa.Table | None = None
     folder: Path | None = None
     manifest: Manifest | None = field(default=None, repr=False, compare=False)
-
-    def finish(
-        self,
-        stored: Mapping[str, Any],
-        row: Mapping[str, Any],
-        ticks_us: NDArray[np.int64],
-        cutoffs_us: NDArray[np.int64],
-    ) -> pa.Table:
-        """Compute the feature matrix [n, d] from stored values by slug and request columns by name.
-
-        Args:
-            stored: Slug -> stored values [n].
-            row: Request column -> values [n].
-            ticks_us: Tick of the stored values [n], microseconds UTC.
-            cutoffs_us: Cutoff of each row [n], microseconds UTC.
-        """
-        return finish(self.definitions, stored, row, ticks_us, cutoffs_us)
 
     def predict(self, matrix: pa.Table, *, threads: int = 1) -> Predictions:
         """Predict [n], the probability of a true label or a number, for a feature matrix [n, d]."""

@@ -11,7 +11,7 @@ from headrace.pipeline.extensions import check_extensions
 from headrace.schema import Problem
 from headrace.search.study.budget import Budget
 from headrace.synthesis.candidates.requested import check_primitives
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import engine_of
 from headrace.synthesis.language.engine import Engine
 
 _log = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Context:
     @property
     def engine(self) -> Engine:
         """What computes the features of this run."""
-        return default_engine(max_memory=self.max_memory, progress=self.on_synthesis)
+        return engine_of(self.problem, max_memory=self.max_memory, progress=self.on_synthesis)
 
     @property
     def feed_until_us(self) -> int | None:

@@ -8,6 +8,8 @@ from headrace.monitor.alerts.delivery import check_channel
 from headrace.monitor.drift_tests import MISSING, TESTS
 from headrace.schema import Problem
 from headrace.search.searchers import SEARCHERS
+from headrace.synthesis.engines import ENGINES
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 
 
 def check_extensions(problem: Problem) -> None:
@@ -17,6 +19,7 @@ def check_extensions(problem: Problem) -> None:
         DeclarationError: for an unknown name, one that two sources give, or a package that cannot be loaded.
     """
     hand_over(problem.extensions)
+    ENGINES.named(problem.engine, where=f"{problem.name}: engine")
     SEARCHERS.named(problem.searcher, where=f"{problem.name}: searcher")
     for name in problem.families:
         FAMILIES.named(name, where=f"{problem.name}: families")
@@ -25,3 +28,8 @@ def check_extensions(problem: Problem) -> None:
             TESTS.named(name, where=f"{problem.name}: monitoring")
     for name in problem.monitoring.alert_channels:
         check_channel(name)
+
+
+def synthesis_code(problem: Problem) -> dict[str, str]:
+    """Digests of the code of the engine and the primitives that are not built in, for the keys of synthesis."""
+    return {"engine": ENGINES.code(problem.engine), **CATALOGUE.extension_code(problem)}

@@ -1,7 +1,7 @@
 """The data plane, without HTTP: rows in, answers out, each one durably logged before it leaves.
 
 For one call: the champion is taken once; rows are checked; stored features are read at once for all rows; what is
-finished at read (calendar, time since, distances) is finished by the model bundle, as in training; the model
+finished at read (calendar, time since, distances) is finished as in training; the model
 predicts; the policy decides about stale or missing features; the log is written in one transaction. Calls that wait at
 the same time can be answered together (`serving.queue`).
 """
@@ -30,6 +30,7 @@ from headrace.serving.request import ARROW_TYPES, Asked, Needs, check_row, colum
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
 from headrace.synthesis.language.definitions import stored
+from headrace.synthesis.primitives.finish import finish
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
@@ -239,7 +240,7 @@ class Predictor:
         }
         cutoffs = np.full(len(asked), now_us, dtype=np.int64)
         ticks = np.full(len(asked), floor_to_tick(now_us, self._problem.tick_us), dtype=np.int64)
-        return version.loaded.bundle.finish(values, columns_of(version.needs, asked), ticks, cutoffs)
+        return finish(version.loaded.bundle.definitions, values, columns_of(version.needs, asked), ticks, cutoffs)
 
     def _judge(self, version: Version, rows: Sequence[_Predicted], now_us: int) -> list[Answer] | HeadraceError:
         """The answers of one call, by the policy; or why it is refused."""

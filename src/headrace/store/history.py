@@ -19,7 +19,7 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.store.published import KEY_TYPES, LAKE_TYPES, KeyType, Published, View
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import engine_of
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.language.columns import clock_of
 from headrace.synthesis.language.definitions import Aggregate, Kind, Stored
@@ -85,7 +85,7 @@ def compute_at(
     whole = bool(known.all())
     asked = keys if whole else keys.filter(pa.array(known))
     if definitions and asked.num_rows:
-        values = default_engine().compute(problem, definitions, asked, snapshot)
+        values = engine_of(problem).compute(problem, definitions, asked, snapshot)
         if values.num_rows != asked.num_rows:
             raise DataError(f"the engine returned {values.num_rows} rows for {asked.num_rows}", where=problem.name)
         columns = [stored_values(values[item.slug], item) for item in definitions]

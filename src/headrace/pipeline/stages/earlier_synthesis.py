@@ -18,11 +18,11 @@ from headrace.core.files import read_json, write_json
 from headrace.core.fingerprint import code_version, fingerprint
 from headrace.lake.store import Snapshot
 from headrace.pipeline.context import Context
+from headrace.pipeline.extensions import synthesis_code
 from headrace.pipeline.stage import Done, load
 from headrace.pipeline.stages.candidate_matrix import Candidates
 from headrace.synthesis.language.definitions import from_json
 from headrace.synthesis.matrix.incremental import Past
-from headrace.synthesis.primitives.catalogue import CATALOGUE
 
 SEEN = "lake.json"
 
@@ -78,7 +78,7 @@ def _earlier(context: Context, now: Mapping[str, Any]) -> list[tuple[Mapping[str
 def _seen(context: Context, snapshot: Snapshot, code: tuple[str, ...]) -> dict[str, Any]:
     return {
         "code": code_version(code),
-        "extensions": CATALOGUE.extension_code(context.problem),
+        "extensions": synthesis_code(context.problem),
         "problem": fingerprint(context.problem),
         "schemas": {name: str(snapshot.table(name).schema) for name in snapshot.tables},
         "batches": {name: [batch.id for batch in snapshot.batches(name)] for name in snapshot.tables},

@@ -13,6 +13,7 @@ from headrace.core import parquet
 from headrace.core.files import write_json
 from headrace.lake.store import Snapshot
 from headrace.pipeline.context import Context
+from headrace.pipeline.extensions import synthesis_code
 from headrace.pipeline.production.feature_matrix import content_digest, schemas
 from headrace.pipeline.stage import Needs, Stage
 from headrace.pipeline.stages.candidate_matrix import ONE, write_carried
@@ -24,7 +25,6 @@ from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.definitions import Definition, to_json
 from headrace.synthesis.matrix.incremental import carry_over
 from headrace.synthesis.matrix.written import fits, write_matrix
-from headrace.synthesis.primitives.catalogue import CATALOGUE
 from headrace.synthesis.spine.build import build_spine
 
 _SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
@@ -75,5 +75,5 @@ SYNTHESISE = Stage(
     run=_synthesise,
     needs=("ingest",),
     code=_SYNTHESIS,
-    parameters=lambda context: {"extensions": CATALOGUE.extension_code(context.problem)},
+    parameters=lambda context: {"extensions": synthesis_code(context.problem)},
 )

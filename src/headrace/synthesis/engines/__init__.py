@@ -1,17 +1,23 @@
 """Engines that compute stored definitions. This module is the front: nothing outside imports what is below.
 
-`default_engine` chooses the engine of a run; callers hand it on as an argument.
+`engine_of` chooses the engine of a problem; callers hand it on as an argument. An engine of a user's own is an object
+that a problem hands over, or an entry point of an installed package; each passes `headrace.testing.engines`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from headrace.core.extensions import Catalogue
+from headrace.schema import Problem
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.engines.memory.limited import MemoryLimitedEngine
 from headrace.synthesis.language.engine import Engine
 
-__all__ = ["LocalEngine", "MemoryLimitedEngine", "default_engine"]
+__all__ = ["ENGINES", "LocalEngine", "MemoryLimitedEngine", "default_engine", "engine_of"]
+
+#: Engines by name.
+ENGINES: Catalogue[Engine] = Catalogue("engine", {"local": LocalEngine()})
 
 
 def default_engine(
@@ -26,3 +32,24 @@ def default_engine(
     """
     engine = LocalEngine(threads=threads, progress=progress)
     return engine if max_memory is None else MemoryLimitedEngine(engine=engine, max_memory=max_memory)
+
+
+def engine_of(
+    problem: Problem,
+    *,
+    threads: int = 2,
+    max_memory: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Engine:
+    """The engine that a problem names.
+
+    Args:
+        problem: names the engine.
+        threads, max_memory, progress: of the built-in engine (see `default_engine`); another one is used as it is.
+
+    Raises:
+        DeclarationError: for an unknown name.
+    """
+    if problem.engine == "local":
+        return default_engine(threads=threads, max_memory=max_memory, progress=progress)
+    return ENGINES.named(problem.engine, where=f"{problem.name}: engine")
