@@ -70,7 +70,7 @@ def test_the_code_is_named_for_what_it_holds(tmp_path: Path) -> None:
     assert running
     assert {line.split()[1].split(".")[0] for line in running if code.name in line} == {code.name}
     # what is left is for type checkers only
-    assert all("Kept" in line for line in running if code.name not in line), running
+    assert all("FoldCache" in line for line in running if code.name not in line), running
 
 
 @pytest.mark.chaos
