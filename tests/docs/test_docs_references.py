@@ -11,6 +11,7 @@ import typer.main
 
 import headrace
 from headrace.cli import app
+from headrace.core.extensions import KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -51,8 +52,8 @@ def test_links_lead_somewhere(page: str, link: str) -> None:
         assert heading in {re.sub(r"[^\w -]", "", one.lower()).replace(" ", "-") for one in headings}
 
 
-#: A tag and an event of ours, and a host: names with dots that are no modules.
-_NO_MODULES = {"headrace.report", "headrace.change", "headrace.drift.retrain", "headrace.example"}
+#: Names with dots that are no modules: tags and an event of ours, a host, and groups of entry points.
+_NO_MODULES = {"headrace.report", "headrace.change", "headrace.drift.retrain", "headrace.example", *KINDS.values()}
 
 
 def is_name(name: str) -> bool:
