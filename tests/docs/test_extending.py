@@ -1,9 +1,8 @@
-"""The page on extensions: its files are written as a reader would, used by a problem, and pass the suites they inherit."""
+"""The page on extensions: its files are written, used by a problem, and pass the suites that they inherit."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import re
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from headrace.core import extensions
-from headrace.core.errors import DeclarationError
 from headrace.core.extensions import KINDS
 from headrace.problems.catalogue import load_problem
 from tests.cli.command import headrace
@@ -22,13 +20,13 @@ PAGE = "docs/extending.md"
 FILES = {block.title: block.text for block in blocks(PAGE) if block.title}
 SUITES = sorted(name for name in FILES if name.startswith("test_"))
 #: What the page says of a problem file, put together.
-FIELDS = '''
+FIELDS = """
     searcher=NearbySearcher,
     families=("linear", AdditiveFamily()),
     primitives=(MEAN_SQUARE, HALF),
     engine=SplitEngine(),
     monitoring=Monitoring(drift_tests=(MeanShift(), "js"), alert_channels=(Logbook(),)),
-'''
+"""
 IMPORTS = """
 from additive import AdditiveFamily
 from logbook import Logbook
@@ -47,7 +45,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text)
         monkeypatch.delitem(sys.modules, Path(name).stem, raising=False)
     path = write_tiny_problem(tmp_path)
-    text = DECLARATION.replace("import EntitySet", "import EntitySet, Monitoring").replace("\ncustomers", IMPORTS, 1)
     text = DECLARATION.replace("import EntitySet", "import EntitySet, Monitoring")
     text = text.replace("\ncustomers = ", f"{IMPORTS}\ncustomers = ", 1)
     path.write_text(text.replace('    tick="15min",', f'    tick="15min",{FIELDS}'))
@@ -74,7 +71,7 @@ from headrace.synthesis.engines import ENGINES
 from headrace.synthesis.primitives import aggregation, transform
 
 assert "additive" not in sys.modules  # an entry point is imported for its own name only
-print(get_searcher("nearby").name, get_family("additive").name, TESTS["mean_shift"].name, CHANNELS["logbook"].name)
+print(get_searcher("nearby").__name__, get_family("additive").name, TESTS["mean_shift"].name, CHANNELS["logbook"].name)
 print(ENGINES["split"].name, aggregation("mean_square").name, transform("half").name, tuple(FAMILIES.built_in))
 for broken in ("gone", "misnamed"):
     try:
@@ -84,9 +81,57 @@ for broken in ("gone", "misnamed"):
 """
 ENTRY_POINTS = {
     "headrace.searchers": ("nearby = nearby:NearbySearcher", "gone = nearby:Gone", "misnamed = nearby:NearbySearcher"),
-    "headrace.families": ("additive = additive:AdditiveFamily()",),
-    "headrace.drift_tests": ("mean_shift = mean_shift:MeanShift()",),
-    "headrace.alert_channels": ("logbook = logbook:Logbook()",),
-    "headrace.engines": ("split = split:SplitEngine()",),
+    "headrace.families": ("additive = additive:AdditiveFamily",),
+    "headrace.drift_tests": ("mean_shift = mean_shift:MeanShift",),
+    "headrace.alert_channels": ("logbook = logbook:Logbook",),
+    "headrace.engines": ("split = split:SplitEngine",),
     "headrace.primitives": ("mean_square = mean_square:MEAN_SQUARE", "half = mean_square:HALF"),
 }
+
+
+def installed(folder: Path) -> None:
+    """The files of the page as an installed package: metadata with entry points beside them."""
+    info = folder / "extras-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: extras\nVersion: 1.0\n")
+    lines = [line for group, points in ENTRY_POINTS.items() for line in (f"[{group}]", *points)]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def python(folder: Path, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_an_installed_package_brings_them(folder: Path) -> None:
+    installed(folder)
+    lines = python(folder, "-c", INSTALLED).splitlines()
+    assert lines[:2] == [
+        "NearbySearcher additive mean_shift logbook",
+        "split mean_square half ('lightgbm', 'linear')",
+    ]
+    where = "package extras 1.0, entry point"
+    gone, misnamed = lines[2:]
+    assert gone.startswith(f"{where} gone = nearby:Gone: cannot be loaded: AttributeError")
+    assert misnamed.startswith(f"{where} misnamed = nearby:NearbySearcher: its object is called 'nearby'")
+
+
+def test_the_groups_of_the_page_are_those_of_the_code() -> None:
+    text = (ROOT / PAGE).read_text()
+    assert {group for group in KINDS.values() if f"`{group}`" in text} == set(KINDS.values())
+    assert set(ENTRY_POINTS) == set(KINDS.values())
+
+
+@pytest.mark.parametrize("suite", ["test_logbook.py"])
+def test_an_extension_inherits_its_suite(folder: Path, suite: str) -> None:
+    assert "3 passed" in python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", suite)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_extension_of_the_page_passes_its_suite(folder: Path, suite: str) -> None:
+    python(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", suite)

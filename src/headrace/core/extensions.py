@@ -13,6 +13,7 @@ a problem hands over is known to this process from `hand_over` on (`load_problem
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,8 +34,6 @@ KINDS = {
     "drift_test": "headrace.drift_tests",
     "alert_channel": "headrace.alert_channels",
     "engine": "headrace.engines",
-    "offline_store": "headrace.offline_stores",
-    "online_store": "headrace.online_stores",
 }
 
 
@@ -170,9 +169,10 @@ def names_of(owner: Any, field_name: str, kind: str, *, where: str) -> None:
         if isinstance(item, str):
             called.append(item)
             continue
-        for name in _checked_names(item, field_name, where):
+        value = _made(kind, item)
+        for name in _checked_names(value, field_name, where):
             called.append(name)
-            handed.append(Handed(kind=kind, name=name, value=item))
+            handed.append(Handed(kind=kind, name=name, value=value))
     object.__setattr__(owner, field_name, tuple(dict.fromkeys(called)))
     object.__setattr__(owner, "handed", (*owner.handed, *handed))
 
@@ -185,6 +185,11 @@ def name_of(owner: Any, field_name: str, kind: str, *, where: str) -> None:
     (name,) = _checked_names(given, field_name, where)
     object.__setattr__(owner, field_name, name)
     object.__setattr__(owner, "handed", (*owner.handed, Handed(kind=kind, name=name, value=given)))
+
+
+def _made(kind: str, value: Any) -> Any:
+    """The extension of a class that is made without arguments; a searcher's class is what a catalogue holds itself."""
+    return value() if inspect.isclass(value) and kind != "searcher" else value
 
 
 def names(extension: Any) -> tuple[str, ...]:
@@ -216,7 +221,7 @@ def _load(kind: str, name: str) -> Any:
     point = _installed(kind)[name][0]
     where = f"package {_package(point)}, entry point {name} = {point.value}"
     try:
-        value = point.load()
+        value = _made(kind, point.load())
     except Exception as error:
         raise DeclarationError(
             f"cannot be loaded: {type(error).__name__}: {error}", where=where, fix="repair or remove the package"
