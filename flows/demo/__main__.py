@@ -13,8 +13,8 @@ from headrace.app.addresses import prefect_api
 from headrace.core.clock import DAY, from_us
 from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.settings import settings
-from headrace.flows.demo.installation import Installation, everything_up, installation
-from headrace.flows.demo.telling import Telling
+from headrace.flows.demo.console import DemoConsole
+from headrace.flows.demo.installation import Installation, installation, running_installation
 from headrace.flows.prefect_settings import use_prefect_server
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -27,9 +27,9 @@ _DAYS, _QUICK_DAYS = 70, 35
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 failed, 130 interrupted (run again, it goes on)."""
     chosen = _parser().parse_args(arguments)
-    telling = Telling()
+    console = DemoConsole()
     try:
-        return _demo(chosen, telling)
+        return _demo(chosen, console)
     except HeadraceError as error:
         print(f"drift-demo: {error}", file=sys.stderr)
         return 1
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _demo(chosen: argparse.Namespace, telling: Telling) -> int:
+def _demo(chosen: argparse.Namespace, console: DemoConsole) -> int:
     problem = load_problem(chosen.problem)
     if problem.feed is None:
         raise DeclarationError("has no feed to replay", where=problem.name, fix="declare feed=Replay(start=...)")
@@ -59,11 +59,11 @@ def _demo(chosen: argparse.Namespace, telling: Telling) -> int:
         where = _emptied(where)
     until_us = problem.feed.start_us + (chosen.days or (_QUICK_DAYS if chosen.quick else _DAYS)) * DAY
     if (Lake(where.home, problem.name).clock() or 0) < until_us:
-        _live(where, until_us, chosen.every, telling)
+        _replay(where, until_us, chosen.every, console)
     else:
-        telling.say(f"Lived through already; make drift-demo FRESH=1 begins anew. What came of it, from {where.home}:")
-    _show(where, problem, telling)
-    telling.say(f"{time.monotonic() - began:.0f} s. Everything is stopped; it is all in {where.home}")
+        console.line(f"Replayed already; `make drift-demo FRESH=1` starts anew. The results, from {where.home}:")
+    _show(where, problem, console)
+    console.line(f"{time.monotonic() - began:.0f} s. Everything is stopped; it is all in {where.home}")
     return 0
 
 
@@ -75,28 +75,28 @@ def _emptied(where: Installation) -> Installation:
     return installation(where.home, where.reference)
 
 
-def _live(where: Installation, until_us: int, every: int, telling: Telling) -> None:
-    telling.say(f"starting Prefect, its worker, MLflow, Evidently's pages and the API, in {where.home}", "bold")
-    with everything_up(where, telling.alerted) as receiver:
+def _replay(where: Installation, until_us: int, every: int, console: DemoConsole) -> None:
+    console.line(f"starting Prefect, its worker, MLflow, Evidently's pages and the API, in {where.home}", "bold")
+    with running_installation(where, console.alert) as receiver:
         for name in ("prefect", "mlflow", "evidently", "api"):
-            telling.say(f"  {name:<10} {where.url(name)}")
-        telling.say(f"  {'alerts':<10} {receiver.url}")
+            console.line(f"  {name:<10} {where.url(name)}")
+        console.line(f"  {'alerts':<10} {receiver.url}")
         use_prefect_server(settings(), prefect_api(settings()))
-        from headrace.flows.demo.days import live
+        from headrace.flows.demo.days import replay_days
 
-        live(where.reference, where.url("api"), until_us=until_us, every=every, telling=telling)
-        telling.say(f"{from_us(until_us):%d %B}: the demo ends, the services are stopped", "bold")
+        replay_days(where.reference, where.url("api"), until_us=until_us, every=every, console=console)
+        console.line(f"{from_us(until_us):%d %B}: the demo ends, the services are stopped", "bold")
 
 
-def _show(where: Installation, problem: Problem, telling: Telling) -> None:
+def _show(where: Installation, problem: Problem, console: DemoConsole) -> None:
     from headrace.app.context import context_of
     from headrace.replay.picture import draw
     from headrace.replay.story import story
 
     assert problem.feed is not None  # looked at before
     found = story(context_of(where.reference, where.home), since_us=problem.feed.start_us)
-    telling.summary(found)
-    telling.say(f"picture: {draw(found, where.home / 'drift-demo.png')}", "bold")
+    console.summary(found)
+    console.line(f"picture: {draw(found, where.home / 'drift-demo.png')}", "bold")
 
 
 if __name__ == "__main__":

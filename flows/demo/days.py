@@ -1,7 +1,7 @@
-"""The demo's days: the feed moves, windows are looked at, and what the loop makes of them is waited for.
+"""Replay days of the feed for the demo: predict, evaluate windows, and wait for retrains.
 
-Only the calendar is ours. Days, looks and predictions go through the flows that the schedules run; an event wakes the
-retrain in the worker, as everywhere. A retrain takes minutes and a day of the demo seconds, so the next day waits.
+The demo replaces only the schedule. Days, windows and predictions use the flows that the schedules run, and an event
+starts the retrain in the worker. A retrain takes minutes and a day of the demo takes seconds, so the next day waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headrace.api.examples import example_row
 from headrace.app.context import context_of, wall_us
 from headrace.core.clock import DAY
 from headrace.core.errors import UnavailableError
-from headrace.flows.demo.telling import Telling
+from headrace.flows.demo.console import DemoConsole
 from headrace.flows.monitor import monitor, reconcile
 from headrace.flows.pipeline import run_as_tasks
 from headrace.flows.production import advance
@@ -30,45 +30,55 @@ from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
 from headrace.replay.story import story
 
-#: An event that has woken nobody by then was lost, s; a retrain that is not over by then hangs.
-_LOST_S, _PATIENCE_S = 45.0, 1200.0
-#: So long into the feed without a retrain, a person asks for one.
-_UNASKED_US = 28 * DAY
+#: An event that has started no retrain by then is lost, s.
+_EVENT_TIMEOUT_S = 45.0
+#: How long a retrain may take, s.
+_RETRAIN_TIMEOUT_S = 1200.0
+#: After so much of the feed without a retrain, the demo starts a manual one.
+_MANUAL_AFTER_US = 28 * DAY
 
 
 @flow(name="begin", persist_result=False)
 def begin(problem: str) -> None:
-    """The main job until its champion is promoted: the days after that are the demo's."""
+    """Run the main job up to the promotion of its champion; the demo itself replays the days after that."""
     run_as_tasks(PipelineRun(context_of(problem, None), RETRAIN_STAGES))
 
 
-def live(problem: str, api: str, *, until_us: int, every: int, telling: Telling) -> None:
-    """From the champion of the feed's start, or from wherever an earlier demo was, to an instant. every: days."""
+def replay_days(problem: str, api: str, *, until_us: int, every: int, console: DemoConsole) -> None:
+    """Replay the feed from where an earlier demo ended, or from its start, up to an instant.
+
+    Args:
+        problem: Path of the problem file.
+        api: Address of the prediction API.
+        until_us: Where to end, us since the epoch.
+        every: Days between two evaluations of the last window.
+        console: Where to print.
+    """
     context = context_of(problem, None)
     if Ledger(context.root, context.problem.name).champion() is None:
-        telling.say("training the first champion on everything before the feed", "bold")
-        with telling.stages():
+        console.line("training the first champion on the history before the feed", "bold")
+        with console.log_stages():
             begin(problem)
-    finish_retrains(context, telling)
+    finish_retrains(context, console)
     while (clock := now(context)) < until_us:
         days = min(every, -(-(until_us - clock) // DAY))
         for _ in range(days - 1):
             feed_step(context)
         scored = advance(problem)
-        telling.lived(now(context), scored, _ask(context, api))
-        look(context, problem, telling)
-        if asks_a_person(context):
-            telling.on(now(context), "person", "no window has asked for a retrain so far: one is asked for by hand")
+        console.day(now(context), scored, _predict_example(context, api))
+        evaluate_window(context, problem, console)
+        if needs_manual_retrain(context):
+            console.event(now(context), "manual", "no window has led to a retrain so far: the demo starts one by hand")
             ask_by_hand(context, "a month without a retrain: asked for by hand", now_us=wall_us())
             reconcile(problem)
-        finish_retrains(context, telling)
+        finish_retrains(context, console)
 
 
-def asks_a_person(context: Context) -> bool:
-    """Whether some weeks have gone by without any retrain: then one is asked for, as anybody may."""
+def needs_manual_retrain(context: Context) -> bool:
+    """Whether some weeks of the feed have passed without a retrain."""
     feed, history = context.problem.feed, Outbox(context.root, context.problem.name).history()
-    begun = any(entry.decision.kind == "retrain" for entry in history)
-    return feed is not None and now(context) >= feed.start_us + _UNASKED_US and not begun
+    retrained = any(entry.decision.kind == "retrain" for entry in history)
+    return feed is not None and now(context) >= feed.start_us + _MANUAL_AFTER_US and not retrained
 
 
 def now(context: Context) -> int:
@@ -76,58 +86,58 @@ def now(context: Context) -> int:
     return Lake(context.root, context.problem.name).clock() or 0
 
 
-def look(context: Context, problem: str, telling: Telling) -> None:
-    """Look at the window that ends now, and say what was decided."""
+def evaluate_window(context: Context, problem: str, console: DemoConsole) -> None:
+    """Evaluate the window that ends now, and print the decision."""
     monitor(problem)
     found = story(context, since_us=now(context) - 14 * DAY)
     looks = [one for one in found.looks if one.at_us == now(context) and one.measured]
     if looks and found.weeks:
-        telling.looked(looks[-1], found.weeks[-1], found.metric)
+        console.window(looks[-1], found.weeks[-1], found.metric)
     else:
-        telling.on(now(context), "monitor", "nothing could be measured yet", "dim")
+        console.event(now(context), "monitor", "nothing could be measured yet", "dim")
 
 
-def finish_retrains(context: Context, telling: Telling) -> None:
-    """Wait for every retrain that is owed or at work. One that nobody took up is started by reconcile."""
+def finish_retrains(context: Context, console: DemoConsole) -> None:
+    """Wait for every pending or active retrain; reconcile starts one whose event was lost."""
     outbox = Outbox(context.root, context.problem.name)
-    open_ones = [one for one in outbox.history() if one.decision.kind == "retrain" and one.outcome is None]
-    for entry in open_ones:
-        ended = _wait(context, outbox, entry, telling)
-        telling.ended(entry.decision.end_us, str(ended.outcome), ended.version, ended.outcome_reason)
+    unfinished = [one for one in outbox.history() if one.decision.kind == "retrain" and one.outcome is None]
+    for entry in unfinished:
+        ended = _wait(context, outbox, entry, console)
+        console.retrain(entry.decision.end_us, str(ended.outcome), ended.version, ended.outcome_reason)
 
 
-def _wait(context: Context, outbox: Outbox, entry: Entry, telling: Telling) -> Entry:
-    began = woken = time.monotonic()
-    with telling.console.status("the retrain's worker is woken by the event") as status:
+def _wait(context: Context, outbox: Outbox, entry: Entry, console: DemoConsole) -> Entry:
+    began = last_start = time.monotonic()
+    with console.rich.status("the event starts the retrain in the worker") as status:
         while (found := outbox.get(entry.decision.id)).outcome is None:
             passed = time.monotonic() - began
-            if passed > _PATIENCE_S:
+            if passed > _RETRAIN_TIMEOUT_S:
                 raise UnavailableError(
                     "a retrain does not end", where=entry.decision.id, fix=f"see {context.root / 'run' / 'worker.log'}"
                 )
-            if not found.claimed(wall_us()) and time.monotonic() - woken > _LOST_S:
-                telling.on(entry.decision.end_us, "retrain", "nobody is at it: reconcile starts it", "yellow")
+            if not found.claimed(wall_us()) and time.monotonic() - last_start > _EVENT_TIMEOUT_S:
+                console.event(entry.decision.end_us, "retrain", "its event was lost: reconcile starts it", "yellow")
                 reconcile(context.reference)
-                woken = time.monotonic()
-            status.update(f"retraining in the worker, {passed:.0f} s: {_stage(context) or 'waiting for it'}")
+                last_start = time.monotonic()
+            status.update(f"retraining in the worker, {passed:.0f} s: {_stage(context) or 'waiting'}")
             time.sleep(0.5)
     return found
 
 
 def _stage(context: Context) -> str:
-    """The stage at work: its folder is there and not committed yet."""
+    """Name of the stage that runs: its folder exists and is not committed yet."""
     folders = sorted(context.stages_folder.glob("*/.*.tmp"), key=lambda path: path.name)
     return folders[-1].parent.name if folders else ""
 
 
-def _ask(context: Context, api: str) -> dict[str, Any] | None:
-    """What the API answers for a row of now."""
+def _predict_example(context: Context, api: str) -> dict[str, Any] | None:
+    """Get the API's prediction for an example row; None if there is none."""
     row = example_row(context.root, context.problem, now(context))
     if row is None:
         return None
     try:
-        answer = httpx.post(f"{api}/predict", json=row, trust_env=False, timeout=30)
+        response = httpx.post(f"{api}/predict", json=row, trust_env=False, timeout=30)
     except httpx.HTTPError:
         return None
-    found: dict[str, Any] = answer.json()
-    return found if answer.status_code == 200 else None
+    prediction: dict[str, Any] = response.json()
+    return prediction if response.status_code == 200 else None

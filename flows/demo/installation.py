@@ -1,4 +1,4 @@
-"""A whole installation for the demo, apart from the user's: a folder, ports and servers of its own."""
+"""Declare an installation of the demo's own: a home folder, ports and servers beside the user's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from headrace.core.errors import NotFoundError
 from headrace.core.files import read_json, write_json
 from headrace.core.settings import Settings, settings
-from headrace.flows.demo.receiver import Receiver, receiving
+from headrace.flows.demo.receiver import Receiver, alert_receiver
 from headrace.services.lifecycle import Service, read_record, start_services, stop_services
 from headrace.services.local import PYTHON_MODULE, local_services
 from headrace.services.processes import is_alive, port_is_taken
@@ -24,7 +24,13 @@ _NAMES = ("prefect", "mlflow", "evidently", "api", "receiver")
 
 @dataclass(frozen=True, kw_only=True)
 class Installation:
-    """Where the demo lives. reference: of its problem. ports: of `_NAMES`."""
+    """The demo's installation.
+
+    Attributes:
+        home: The home folder.
+        reference: Path of the problem file.
+        ports: Port by name of service.
+    """
 
     home: Path
     reference: str
@@ -32,7 +38,7 @@ class Installation:
 
     @property
     def settings(self) -> Settings:
-        """As `make up` has them, but nothing here is the user's: neither ports nor servers nor alert addresses."""
+        """Settings as for `headrace up`, with none of the user's ports, servers or alert addresses."""
         return Settings(
             home=self.home,
             host=_HOST,
@@ -49,16 +55,16 @@ class Installation:
         return f"http://{_HOST}:{self.ports[name]}"
 
     def services(self, receiver: Receiver) -> list[Service]:
-        """Those of `make up`, told whom to alert; no schedule is live, because the demo makes the days itself."""
-        told = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        """The services of `headrace up` without schedules, with the receiver as their alert address."""
+        environment = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
         deploy = (*PYTHON_MODULE, "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
-            replace(one, env={**one.env, **told}, prepare=deploy if one.prepare else ())
+            replace(one, env={**one.env, **environment}, prepare=deploy if one.prepare else ())
             for one in local_services(self.settings, self.reference)
         ]
 
-    def enter(self, receiver: Receiver) -> None:
-        """Make it the installation of this process. What is read at import must not have been imported before."""
+    def activate(self, receiver: Receiver) -> None:
+        """Set the environment of this process to this installation. Call it before Prefect and MLflow are imported."""
         names = {
             "HEADRACE_HOME": str(self.home),
             "HEADRACE_HOST": _HOST,
@@ -73,7 +79,7 @@ class Installation:
 
 
 def installation(home: Path, reference: str) -> Installation:
-    """The one in this folder, on the ports it had while they can be had; else a new one."""
+    """Get the installation of a folder, on its earlier ports if they are free; a new one otherwise."""
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
     (home / ".gitignore").write_text("*\n", encoding="utf-8")
@@ -81,15 +87,15 @@ def installation(home: Path, reference: str) -> Installation:
 
 
 @contextmanager
-def everything_up(where: Installation, on_alert: Callable[[dict[str, Any]], None]) -> Iterator[Receiver]:
-    """All services and the receiver while the block runs. What a killed demo left running is used, and stopped too."""
-    with ExitStack() as until_the_end:
-        receiver = until_the_end.enter_context(receiving(where.ports["receiver"], on_alert))
-        until_the_end.callback(stop_services, where.home)
+def running_installation(where: Installation, on_alert: Callable[[dict[str, Any]], None]) -> Iterator[Receiver]:
+    """Run all services and the receiver during the block; processes that a killed demo left are used and stopped."""
+    with ExitStack() as exits:
+        receiver = exits.enter_context(alert_receiver(where.ports["receiver"], on_alert))
+        exits.callback(stop_services, where.home)
         for name in ("mlflow/artifacts", "prefect", "evidently"):
             (where.home / name).mkdir(parents=True, exist_ok=True)
         start_services(where.home, where.services(receiver), host=_HOST)
-        where.enter(receiver)
+        where.activate(receiver)
         yield receiver
 
 

@@ -1,4 +1,4 @@
-"""The flights of New York, with a smaller search: a retrain of the demo takes a minute or two and is no less real."""
+"""The flights of New York with fewer trials and features, so that a retrain of the demo takes a minute or two."""
 
 from __future__ import annotations
 

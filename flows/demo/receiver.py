@@ -1,7 +1,4 @@
-"""A webhook on this machine that stands in for the people who are told: it takes alerts and keeps what it was sent.
-
-Opened in a browser it shows them, newest first.
-"""
+"""A webhook on this machine that receives alerts, and shows them in a browser, newest first."""
 
 from __future__ import annotations
 
@@ -18,33 +15,44 @@ from typing import Any
 
 @dataclass
 class Receiver:
-    """What was received. url: its Apprise address. refuse: answers 500 instead, and keeps nothing."""
+    """Alerts that the webhook received.
+
+    Attributes:
+        url: Its Apprise address.
+        refuse: Whether it responds with 500 and records nothing.
+        received: The alerts, oldest first.
+    """
 
     url: str = ""
     refuse: bool = False
-    taken: list[dict[str, Any]] = field(default_factory=list)
+    received: list[dict[str, Any]] = field(default_factory=list)
 
     def titles(self) -> list[str]:
-        return [str(alert["title"]) for alert in self.taken]
+        return [str(alert["title"]) for alert in self.received]
 
 
 @contextmanager
-def receiving(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None = None) -> Iterator[Receiver]:
-    """A receiver while the block runs. port: 0 takes a free one. on_alert: told of each, from a thread of its own."""
+def alert_receiver(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None = None) -> Iterator[Receiver]:
+    """Run the webhook during the block.
+
+    Args:
+        port: Where it listens; 0 takes a free port.
+        on_alert: Called with each alert, in another thread.
+    """
     receiver = Receiver()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             alert = json.loads(self.rfile.read(int(self.headers["content-length"])))
             if not receiver.refuse:
-                receiver.taken.append(alert)
+                receiver.received.append(alert)
                 if on_alert is not None:
                     on_alert(alert)
             self.send_response(500 if receiver.refuse else 200)
             self.end_headers()
 
         def do_GET(self) -> None:
-            shown = page(receiver.taken).encode()
+            shown = page(receiver.received).encode()
             self.send_response(200)
             self.send_header("content-type", "text/html; charset=utf-8")
             self.send_header("content-length", str(len(shown)))
@@ -52,7 +60,7 @@ def receiving(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None =
             self.wfile.write(shown)
 
         def log_message(self, *args: object) -> None:
-            """Quiet: what was received is told by whoever asked for it."""
+            """Log nothing: the caller prints the alerts."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
         receiver.url = f"json://127.0.0.1:{server.server_address[1]}/alerts"
@@ -64,7 +72,7 @@ def receiving(port: int = 0, on_alert: Callable[[dict[str, Any]], None] | None =
 
 
 def page(alerts: Sequence[Mapping[str, Any]]) -> str:
-    """What was received as a page of its own, newest first. Titles and messages are shown as they came."""
+    """Write alerts as an HTML page, newest first."""
     shown = "".join(map(_article, reversed(alerts))) or "<p>Nothing was received yet.</p>"
     head = f"<meta charset=utf-8><title>Alerts</title>{_STYLE}"
     return f"<!doctype html><html lang=en>{head}<h1>Alerts</h1>{shown}</html>"

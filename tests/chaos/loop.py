@@ -20,7 +20,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from headrace.core.settings import Settings
 from headrace.flows.automations import ensure_automations
-from headrace.flows.demo.receiver import Receiver, receiving
+from headrace.flows.demo.receiver import Receiver, alert_receiver
 from headrace.flows.deployments import for_references, triggers_for
 from headrace.flows.register import register
 from headrace.problems.catalogue import load_problem
@@ -106,7 +106,7 @@ class Installation:
 def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
     """Services up for the first problem, deployments for all; no schedule fires, so that only the test moves things."""
     prefect, mlflow, evidently, api = free_ports(4)
-    with receiving() as receiver:
+    with alert_receiver() as receiver:
         chosen = Settings(
             home=root,
             prefect_port=prefect,

@@ -81,7 +81,7 @@ def test_a_drifted_window_ends_in_a_version_that_the_api_serves(installation: In
     told = installation.receiver.titles()
     assert told.count("Headrace shop: retraining") == 1
     assert told.count("Headrace shop: version 2 is champion") == 1
-    (drift,) = [alert for alert in installation.receiver.taken if alert["title"] == "Headrace shop: retraining"]
+    (drift,) = [alert for alert in installation.receiver.received if alert["title"] == "Headrace shop: retraining"]
     assert "auc" in drift["message"]
     assert f"http://127.0.0.1:{installation.settings.evidently_port}/projects/" in drift["message"]
     assert (installation.settings.root / "reports" / "shop" / f"{decision.id}.html").exists()

@@ -15,7 +15,7 @@ from headrace.core.settings import Settings
 from headrace.flows import alerts as module
 from headrace.flows.alerts import receivers, send_alerts
 from headrace.flows.blocks import addresses_in
-from headrace.flows.demo.receiver import receiving
+from headrace.flows.demo.receiver import alert_receiver
 from headrace.monitor.alerts.delivery import enqueue, queued_alerts
 from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
@@ -67,7 +67,7 @@ def test_a_flow_tells_whom_the_block_names(name: str, tmp_path: Path, monkeypatc
     tell = flow(name="tell", persist_result=False)(lambda: send_alerts(context))
     tell()
     assert [one.state for one in queued_alerts(outbox)] == ["waiting"]
-    with receiving() as receiver:
+    with alert_receiver() as receiver:
         save(Secret(value=receiver.url), name)
         tell()
     assert receiver.titles() == ["orders: look at this"]

@@ -10,7 +10,7 @@ import pytest
 
 from headrace.flows.demo.__main__ import main
 from headrace.flows.demo.installation import installation
-from headrace.flows.demo.receiver import Receiver, receiving
+from headrace.flows.demo.receiver import Receiver, alert_receiver
 from tests.tiny_problem import write_tiny_problem
 
 
@@ -45,7 +45,7 @@ def test_a_problem_without_a_feed_is_refused(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_what_the_receiver_was_sent_can_be_looked_at() -> None:
-    with receiving() as receiver:
+    with alert_receiver() as receiver:
         address = receiver.url.replace("json://", "http://")
         assert "Nothing was received" in httpx.get(address, trust_env=False).text
         for title in ("first", "<second>"):
