@@ -23,7 +23,7 @@ from headrace.synthesis.primitives.aggregations.sums import range_sums
 from headrace.synthesis.primitives.catalogue import AGGREGATIONS, CATALOGUE
 from headrace.synthesis.primitives.entries import LookbackRanges
 from headrace.synthesis.primitives.finish import finish
-from headrace.synthesis.primitives.transform import of_numbers
+from headrace.synthesis.transforms.transform import of_numbers
 from headrace.testing.engines import assert_close
 from headrace.testing.random_world import random_queries, random_world
 from headrace.testing.shop_definitions import one

@@ -13,7 +13,7 @@ from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.oracle.transforms import TRANSFORM_TWINS
 from headrace.synthesis.primitives.aggregation import AggregationFamily
 from headrace.synthesis.primitives.catalogue import CATALOGUE
-from headrace.synthesis.primitives.transform import TransformPrimitive
+from headrace.synthesis.transforms.transform import TransformPrimitive
 
 
 def register(primitive: AggregationFamily | TransformPrimitive) -> None:

@@ -24,8 +24,8 @@ from headrace.pipeline.production.champion import champion_bundle
 from headrace.registry.ledger import Record
 from headrace.schema import Every, Problem
 from headrace.synthesis.language.definitions import Aggregate, Definition, Transform
-from headrace.synthesis.primitives.transforms.calendar import CALENDAR
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types
+from headrace.synthesis.transforms.calendar import CALENDAR
 
 #: Fields of an instant say when it is. `time_since` says how the world is.
 _CALENDAR = frozenset(primitive.name for primitive in CALENDAR) - {"time_since"}

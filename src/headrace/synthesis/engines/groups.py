@@ -17,13 +17,13 @@ from headrace.synthesis.engines.scan.lookback_range import (
     patched,
     recent,
     those,
-    with_versions,
 )
 from headrace.synthesis.engines.scan.sorting import Queries, sort_group, sort_queries
 from headrace.synthesis.engines.stacked.running import running_values
 from headrace.synthesis.engines.stacked.time_varying import moving_values
 from headrace.synthesis.history.column_values import Held
 from headrace.synthesis.history.keys import plain
+from headrace.synthesis.history.row_subset import subset_with_versions
 from headrace.synthesis.history.rows import Rows, Sources
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Stored, leaves
 from headrace.synthesis.language.inputs import join_columns, moving
@@ -103,7 +103,7 @@ def _of_keys(
     if not works:
         return
     asked = _of_asked(rows.key_codes(group.keys), rows.keys(group.keys).find(wanted))
-    part = with_versions(rows, asked >= 0)
+    part = subset_with_versions(rows, asked >= 0)
     for output, held in _sorted(part or rows, group, works, wanted, ticks):
         if held is not None:
             yield output, held

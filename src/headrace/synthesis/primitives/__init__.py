@@ -2,7 +2,7 @@
 
 from headrace.synthesis.primitives.aggregation import Aggregation, AggregationFamily
 from headrace.synthesis.primitives.catalogue import AGGREGATIONS, TRANSFORMS, aggregation, transform
-from headrace.synthesis.primitives.transform import TransformPrimitive
+from headrace.synthesis.transforms.transform import TransformPrimitive
 
 __all__ = [
     "AGGREGATIONS",

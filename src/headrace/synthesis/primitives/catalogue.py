@@ -41,14 +41,14 @@ from headrace.synthesis.primitives.aggregations.sums import SUMS
 from headrace.synthesis.primitives.aggregations.trend import TREND
 from headrace.synthesis.primitives.aggregations.truths import TRUTHS
 from headrace.synthesis.primitives.entries import Entries, LookbackRanges
-from headrace.synthesis.primitives.transform import TransformPrimitive
-from headrace.synthesis.primitives.transforms.arithmetic import ARITHMETIC
-from headrace.synthesis.primitives.transforms.calendar import CALENDAR
-from headrace.synthesis.primitives.transforms.compare import COMPARE
-from headrace.synthesis.primitives.transforms.elapsed import ELAPSED
-from headrace.synthesis.primitives.transforms.numeric import NUMERIC
-from headrace.synthesis.primitives.transforms.place import PLACE
-from headrace.synthesis.primitives.transforms.text import TEXTS
+from headrace.synthesis.transforms.arithmetic import ARITHMETIC
+from headrace.synthesis.transforms.calendar import CALENDAR
+from headrace.synthesis.transforms.compare import COMPARE
+from headrace.synthesis.transforms.elapsed import ELAPSED
+from headrace.synthesis.transforms.numeric import NUMERIC
+from headrace.synthesis.transforms.place import PLACE
+from headrace.synthesis.transforms.text import TEXTS
+from headrace.synthesis.transforms.transform import TransformPrimitive
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.synthesis.engines.scan.streams import LIVE_AT_ONCE, is_swept
-from headrace.synthesis.engines.stacked.ends import key_ends
+from headrace.synthesis.history.key_paths import key_ends
 from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.rows import Rows, Sources
 from headrace.synthesis.language.definitions import Definition, Grouped

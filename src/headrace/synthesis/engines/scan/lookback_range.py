@@ -11,84 +11,27 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 
 from headrace.core.clock import NEVER
 from headrace.synthesis.history.column_values import Held
-from headrace.synthesis.history.keys import KeyCodes
+from headrace.synthesis.history.row_subset import RowSubset, subset_with_versions
 from headrace.synthesis.history.rows import Rows
-from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.values import Flags, Ints
 from headrace.synthesis.planning.plan import ColumnWork, Output
 from headrace.synthesis.primitives.catalogue import CATALOGUE
 
 #: What is the same of all history as of any part of its end that has one.
 _LASTING = frozenset({"last", "last_time"})
-#: A part that would keep more than this share of the rows is not made.
-_WORTH = 0.7
 
 
-class Part(Rows):
-    """Some rows of a table, in its order, every version of a row among them or none. Codes are those of the table."""
-
-    def __init__(self, whole: Rows, at: Ints) -> None:
-        super().__init__(whole.problem, whole.table.name, whole.data.select([]))
-        self.size = len(at)
-        self._whole, self._at = whole, at
-
-    def _raw(self, column: str) -> pa.Array:
-        return self._whole.raw(column).take(pa.array(self._at))
-
-    def _appended(self) -> Ints:
-        return self._whole.order[self._at]
-
-    def _event(self) -> Ints:
-        return self._whole.event()[self._at]
-
-    def known(self, clock: tuple[str, ...]) -> Ints:
-        return self.once(("known", clock), lambda: self._whole.known(clock)[self._at])
-
-    def held(self, column: str) -> Held:
-        return self.once(("held", column), lambda: self._whole.held(column).take(self._at))
-
-    def key_codes(self, columns: tuple[str, ...]) -> Ints:
-        return self.once(("key codes", columns), lambda: self._whole.key_codes(columns)[self._at])
-
-    def keys(self, columns: tuple[str, ...]) -> KeyCodes:
-        return self._whole.keys(columns)
-
-    def versions(self) -> Ints | None:
-        def make() -> Ints | None:
-            versions = self._whole.versions()
-            return None if versions is None else versions[self._at]
-
-        return self.once("versions", make)
-
-    def still(self, definition: Definition) -> Held:
-        return self.once(("still", definition), lambda: self._whole.still(definition).take(self._at))
-
-
-def recent(rows: Rows, clock: tuple[str, ...], since_us: int, before_us: int) -> Part | None:
+def recent(rows: Rows, clock: tuple[str, ...], since_us: int, before_us: int) -> RowSubset | None:
     """The rows known in [since, before) on a clock, with all their versions; None where that is most of them."""
 
-    def make() -> Part | None:
+    def make() -> RowSubset | None:
         known = rows.known(clock)
-        return with_versions(rows, (known >= since_us) & (known < before_us))
+        return subset_with_versions(rows, (known >= since_us) & (known < before_us))
 
     return rows.latest(("recent", clock), (since_us, before_us), make)
-
-
-def with_versions(rows: Rows, kept: Flags) -> Part | None:
-    """Some rows, and every version of them; None where that is most of the table."""
-    versions = rows.versions()
-    if versions is not None:
-        changed = np.zeros(int(versions.max(initial=-1)) + 1, dtype=np.bool_)
-        changed[versions[kept & (versions >= 0)]] = True
-        several = np.flatnonzero(versions >= 0)
-        kept = kept.copy()
-        kept[several] |= changed[versions[several]]
-    at = np.flatnonzero(kept)
-    return Part(rows, at) if len(at) <= _WORTH * len(kept) else None
 
 
 def longest_window(works: Sequence[ColumnWork]) -> int | None:

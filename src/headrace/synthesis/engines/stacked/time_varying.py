@@ -21,10 +21,10 @@ from headrace.core.clock import NEVER
 from headrace.synthesis.engines.scan.constant import by_lookback, entries_of, said
 from headrace.synthesis.engines.scan.sorting import Queries, sort_queries
 from headrace.synthesis.engines.scan.streams import Stream, live_entries, make_stream, operations, stream_answers
-from headrace.synthesis.engines.stacked.ends import may_be_asked
 from headrace.synthesis.engines.stacked.running import running_entries
 from headrace.synthesis.engines.stacked.steps import Steps, Timeline, cut, standing, timeline
 from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.history.key_paths import may_be_asked
 from headrace.synthesis.history.keys import encode_pairs, encode_rows, plain
 from headrace.synthesis.history.rows import Rows, Sources
 from headrace.synthesis.history.versions import assertions

@@ -18,13 +18,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from headrace.core.clock import format_duration, parse_duration
+from headrace.core.clock import format_duration
 from headrace.synthesis.language.values import Floats
 from headrace.synthesis.primitives.aggregation import ANY, NUMBER, Aggregation, AggregationFamily
 from headrace.synthesis.primitives.entries import LookbackRanges
-
-#: Half lives in microseconds, by their spelling.
-HALF_LIVES = {text: parse_duration(text) for text in ("1d", "7d", "30d")}
+from headrace.synthesis.transforms.elapsed import HALF_LIVES
 
 _AGGREGATIONS = tuple(
     aggregation

@@ -1,131 +1,25 @@
-"""featuretools' features by their names, with featuretools' values where these are deterministic.
+"""Parse the names of featuretools' features into definitions.
 
-    featuretools_matrix(problem, "customer_id", ["MEAN(orders.amount)"], keys, snapshot)
-
-A name is parsed into our definitions, and a recipe says what makes them its value: another name, a value for groups
-without rows, a unit. What featuretools' cutoff includes is a tick one microsecond later, and its order of rows of one
-instant (by key) is given to the snapshot. Features that differ for good are in docs/features.md.
-
-    feature    = PRIMITIVE(child.value[ WHERE value = text][, column])[ [part] ]  |  parent.feature  |  column
+feature    = PRIMITIVE(child.value[ WHERE value = text][, column])[ [part] ]  |  parent.feature  |  column
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from headrace.core.clock import DAY, HOUR, MINUTE, SECOND
+from headrace.core.clock import SECOND
 from headrace.core.errors import DeclarationError
 from headrace.schema import Problem, Relationship
-from headrace.synthesis.language.columns import ORDER
-from headrace.synthesis.language.definitions import (
-    Aggregate,
-    Condition,
-    Definition,
-    Direct,
-    Kind,
-    RowColumn,
-    Transform,
-    stored,
-)
-from headrace.synthesis.language.engine import Engine, Tables
-from headrace.synthesis.language.values import Floats, instants, numbers
+from headrace.synthesis.featuretools.recipes import RECIPES, Recipe
+from headrace.synthesis.language.definitions import Aggregate, Condition, Definition, Direct, Kind, RowColumn, Transform
 from headrace.synthesis.primitives import TRANSFORMS, aggregation, transform
-from headrace.synthesis.primitives.finish import finish
 
-#: (table, column) -> kind, as `columns.column_kinds` tells it.
+#: (table, column) -> kind.
 Kinds = dict[tuple[str, str], str]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """Our primitives behind one of featuretools', over the column that is its argument number `reads` (-1: the rows).
-
-    ours: "rows" stands for the count of the rows, whatever the column.
-
-    combine: their values [n] each -> featuretools' [n], NaN for missing; None: ours is its value. inside: below another
-    feature, where nothing can be combined, the first of ours stands for it.
-    """
-
-    ours: tuple[str, ...]
-    reads: int = 0
-    combine: Callable[..., Floats] | None = None
-    inside: bool = False
-
-
-def _trend(per_day: Floats, first: Floats) -> Floats:
-    """featuretools takes the unit from the alignment of the group's first instant."""
-    unit = np.full(len(first), float(SECOND))
-    for length in (MINUTE, HOUR, DAY):
-        unit = np.where(first % length == 0, length, unit)
-    return np.asarray(per_day * unit / DAY)
-
-
-def _zero(value: Floats) -> Floats:
-    """0 where there is nothing."""
-    return np.nan_to_num(value)
-
-
-def _of_some(number: Floats, count: Floats) -> Floats:
-    """Missing, not 0, where there is no value."""
-    return np.where(count > 0, number, np.nan)
-
-
-def _share(number: Floats, rows: Floats) -> Floats:
-    """A share of the rows, those without a value among them; 0 of none."""
-    return np.nan_to_num(number) / np.maximum(rows, 1.0)
-
-
-def _same(*names: str) -> dict[str, Recipe]:
-    return {name: Recipe(ours=(name,)) for name in names}
-
-
-RECIPES: dict[str, Recipe] = {
-    **_same("sum", "mean", "std", "variance", "skew", "min", "max", "median", "mode", "num_true"),
-    **_same("percent_true", "first", "last", "n_most_common"),
-    "count_above_mean": Recipe(ours=("count_above_mean", "count"), combine=_of_some),
-    "count_below_mean": Recipe(ours=("count_below_mean", "count"), combine=_of_some),
-    "num_true_since_last_false": Recipe(
-        ours=("num_true_since_last_false", "num_true", "count"),
-        combine=lambda streak, true, count: np.where(count > true, streak, 0.0),
-    ),
-    "num_false_since_last_true": Recipe(
-        ours=("num_false_since_last_true", "num_true"), combine=lambda streak, true: np.where(true > 0, streak, 0.0)
-    ),
-    "count": Recipe(ours=("count",), reads=-1),
-    "num_unique": Recipe(
-        ours=("num_unique", "rows"),  # of rows without a value it is 0, of no rows it is missing
-        combine=lambda unique, rows: np.where(rows > 0, np.nan_to_num(unique), np.nan),
-        inside=True,
-    ),
-    "kurtosis": Recipe(
-        ours=("kurtosis", "count", "rows"),  # one null makes it 0
-        combine=lambda value, count, rows: np.where(count == rows, np.nan_to_num(value), 0.0),
-    ),
-    "percent_unique": Recipe(ours=("num_unique", "rows"), combine=_share),
-    "max_min_delta": Recipe(ours=("range",), combine=_zero),
-    "max_consecutive_true": Recipe(ours=("longest_true",)),
-    "max_consecutive_false": Recipe(ours=("longest_false",)),
-    "avg_time_between": Recipe(ours=("mean_time_between",), reads=-1),
-    "first_last_time_delta": Recipe(ours=("time_span",), reads=-1, combine=_zero),
-    "n_unique_days": Recipe(ours=("num_days",), reads=-1),
-    "n_unique_months": Recipe(ours=("num_months",), reads=-1),
-    "time_since_first": Recipe(ours=("first_time",), reads=-1),
-    "time_since_last": Recipe(ours=("last_time",), reads=-1),
-    "time_since_last_true": Recipe(ours=("last_true_time",), reads=1, combine=_zero),
-    "time_since_last_false": Recipe(ours=("last_false_time",), reads=1, combine=_zero),
-    "time_since_last_max": Recipe(ours=("max_time",), reads=1, combine=_zero),
-    "time_since_last_min": Recipe(ours=("min_time",), reads=1, combine=_zero),
-    "date_first_event": Recipe(ours=("first_time",), reads=-1),
-    "trend": Recipe(ours=("trend", "first_time"), combine=_trend),
-}
 _KINDS: dict[str, Kind] = {
     "numeric": "numeric",
     "categorical": "categorical",
@@ -138,7 +32,7 @@ _CALL = re.compile(r"^([A-Z0-9_]+)\((.*)\)(?:\[(\d+)\])?$", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """A feature of featuretools: what ours it is made from, and how."""
+    """A feature of featuretools: the definitions of ours that it is computed from, and the recipe."""
 
     name: str
     needs: tuple[Definition, ...]
@@ -146,7 +40,18 @@ class Feature:
 
 
 def parse(problem: Problem, kinds: Kinds, entity: str, name: str, window_us: int | None = None) -> Feature:
-    """What a feature of featuretools is made from. Raises DeclarationError for one that Headrace has not."""
+    """Parse the name of a feature of featuretools.
+
+    Args:
+        problem: declares the tables.
+        kinds: (table, column) -> kind, as `columns.column_kinds` computes them.
+        entity: the target.
+        name: as featuretools writes it.
+        window_us: featuretools' training window; None: all history.
+
+    Raises:
+        DeclarationError: Headrace cannot compute it.
+    """
     parent = problem.entity(entity).parent
     if parent is None:
         raise DeclarationError(f"{entity!r} has no table of its own, as a target of featuretools has", where=name)
@@ -288,56 +193,3 @@ def _split(text: str) -> list[str]:
         else:
             parts[-1] += letter
     return [part.strip() for part in parts]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _InOrder:
-    """A snapshot whose rows of one instant are in the order of their key, as an EntitySet sorts them."""
-
-    problem: Problem
-    snapshot: Tables
-
-    def table(self, name: str) -> pa.Table:
-        rows, table = self.snapshot.table(name), self.problem.entity_set.table(name)
-        by = [*([table.time] if table.time else []), *table.keys]
-        order = pc.sort_indices(rows, sort_keys=[(column, "ascending") for column in by])
-        rank = np.empty(len(order), dtype=np.int64)
-        rank[order.to_numpy()] = np.arange(len(order))
-        return rows.set_column(rows.column_names.index(ORDER), ORDER, pa.array(rank))
-
-
-def featuretools_matrix(
-    problem: Problem,
-    features: Sequence[Feature],
-    keys: pa.Table,
-    snapshot: Tables,
-    engine: Engine,
-    *,
-    include_cutoff_time: bool = True,
-) -> pa.Table:
-    """featuretools' values, one column per feature by its name. keys: join key and `tick`, the cutoff in us.
-
-    Numbers and truth values are float64, categories strings, times int64 us.
-    """
-    cutoffs = np.asarray(keys["tick"].to_numpy(), dtype=np.int64)
-    ticks = pa.array(cutoffs + (1 if include_cutoff_time else 0))
-    asked = keys.set_column(keys.column_names.index("tick"), "tick", ticks)
-    needs = list(dict.fromkeys(need for feature in features for need in feature.needs))
-    values = engine.compute(problem, stored(needs), asked, _InOrder(problem=problem, snapshot=snapshot))
-    named = {name: values[name] for name in values.column_names}
-    done: dict[Definition, Any] = {
-        need: named[need.slug] if isinstance(need, Direct | Aggregate) and need.kind == "time"
-        else finish([need], named, {}, cutoffs, cutoffs)[need.slug]
-        for need in needs
-    }  # fmt: skip
-    return pa.table({feature.name: _combined(feature, [done[need] for need in feature.needs]) for feature in features})
-
-
-def _combined(feature: Feature, values: list[Any]) -> Any:
-    if feature.recipe is None or feature.recipe.combine is None:
-        return values[0]
-    inputs = [
-        instants(value).astype(np.float64) if need.kind == "time" else numbers(value)
-        for need, value in zip(feature.needs, values, strict=True)
-    ]
-    return pa.array(feature.recipe.combine(*inputs), from_pandas=True)

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from headrace.core.clock import DAY, HOUR, NEVER, SECOND
+from headrace.core.clock import DAY, HOUR, NEVER, SECOND, parse_duration
 from headrace.synthesis.language.values import Floats, Ints
-from headrace.synthesis.primitives.aggregations.decay import HALF_LIVES
-from headrace.synthesis.primitives.transform import TIMES, TransformPrimitive, of_instants
+from headrace.synthesis.transforms.transform import TIMES, TransformPrimitive, of_instants
+
+#: Half lives in microseconds, by their spelling.
+HALF_LIVES = {text: parse_duration(text) for text in ("1d", "7d", "30d")}
 
 
 def _decay(life: str) -> TransformPrimitive:

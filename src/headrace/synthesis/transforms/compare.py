@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from headrace.core.clock import NEVER
 from headrace.synthesis.language.definitions import Kind
 from headrace.synthesis.language.values import Floats, Ints
-from headrace.synthesis.primitives.transform import NUMBERS, TIMES, TransformPrimitive, of_numbers
+from headrace.synthesis.transforms.transform import NUMBERS, TIMES, TransformPrimitive, of_numbers
 
 _TRUTHS: tuple[Kind, ...] = ("boolean", "boolean")
 _CATEGORIES: tuple[Kind, ...] = ("categorical", "categorical")

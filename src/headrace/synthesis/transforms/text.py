@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.synthesis.language.values import Floats, Ints, numbers
-from headrace.synthesis.primitives.transform import CATEGORY, TEXT, TransformPrimitive
+from headrace.synthesis.transforms.transform import CATEGORY, TEXT, TransformPrimitive
 
 _ANY = (TEXT, CATEGORY)
 _EMAIL = r"^\s*[^@\s]+@(?P<found>[^@\s]+\.[^@\s]+)\s*$"

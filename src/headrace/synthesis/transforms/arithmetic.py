@@ -8,7 +8,7 @@ import numpy as np
 
 from headrace.core.clock import NEVER, SECOND
 from headrace.synthesis.language.values import Floats, Ints
-from headrace.synthesis.primitives.transform import NUMBERS, TIMES, TransformPrimitive, of_numbers
+from headrace.synthesis.transforms.transform import NUMBERS, TIMES, TransformPrimitive, of_numbers
 
 
 def _difference(inputs: list[Any], _ticks_us: Ints) -> Floats:

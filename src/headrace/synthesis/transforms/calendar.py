@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headrace.core.clock import DAY, HOUR, MINUTE, NEVER, SECOND
 from headrace.synthesis.language.values import Ints
-from headrace.synthesis.primitives.transform import TIME, TransformPrimitive, of_instants
+from headrace.synthesis.transforms.transform import TIME, TransformPrimitive, of_instants
 
 _PARTS_OF_DAY = ("night", "morning", "afternoon", "evening")
 

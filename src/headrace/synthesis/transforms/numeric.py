@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headrace.synthesis.primitives.transform import of_numbers
+from headrace.synthesis.transforms.transform import of_numbers
 
 NUMERIC = (
     of_numbers("log", "log(1 + a), of a >= 0", lambda a: np.log1p(np.where(a >= 0, a, np.nan))),

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from headrace.synthesis.language.definitions import Kind
 from headrace.synthesis.language.values import Floats
-from headrace.synthesis.primitives.transform import of_numbers
+from headrace.synthesis.transforms.transform import of_numbers
 
 EARTH_RADIUS_KM = 6371.0088  # mean radius, IUGG
 _TWO_PLACES: tuple[Kind, ...] = ("numeric",) * 4

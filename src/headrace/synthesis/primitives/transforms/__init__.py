@@ -1,1 +1,0 @@
-"""Transform primitives, one file a family."""
