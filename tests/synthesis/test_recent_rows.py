@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import BEFORE_ALL, DAY, HOUR
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.engines.scan import lookback_range as recent
+from headrace.synthesis.history import row_subset
 from headrace.synthesis.language.definitions import Aggregate, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from headrace.testing.random_world import random_queries, random_world
@@ -45,13 +45,13 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Recent rows are taken even where they are most; how many each part left out."""
     left: list[int] = []
 
-    class Counted(recent.Part):
+    class Counted(row_subset.RowSubset):
         def __init__(self, whole: Any, at: Any) -> None:
             left.append(whole.size - len(at))
             super().__init__(whole, at)
 
-    monkeypatch.setattr(recent, "_WORTH", 1.0)
-    monkeypatch.setattr(recent, "Part", Counted)
+    monkeypatch.setattr(row_subset, "_LARGEST_SHARE", 1.0)
+    monkeypatch.setattr(row_subset, "RowSubset", Counted)
     return left
 
 

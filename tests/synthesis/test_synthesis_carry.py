@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from headrace.core.clock import BEFORE_ALL, HOUR
 from headrace.schema import Problem
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.engines.scan import lookback_range as recent
+from headrace.synthesis.history import row_subset
 from headrace.synthesis.language.definitions import Aggregate, Definition, Grouped, RowColumn, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.incremental import Past, carry_over, touched
@@ -34,7 +34,7 @@ Made = dict[str, list[dict[str, Any]]]
 @pytest.fixture(autouse=True)
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Recent rows are taken even where they are most of these small tables."""
-    monkeypatch.setattr(recent, "_WORTH", 1.0)
+    monkeypatch.setattr(row_subset, "_LARGEST_SHARE", 1.0)
 
 
 AMOUNT = RowColumn(column="amount", kind="numeric")

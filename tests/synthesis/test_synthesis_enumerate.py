@@ -106,7 +106,7 @@ def test_a_column_that_would_be_taken_for_the_label_is_refused() -> None:
 def test_one_sort_serves_all_lookbacks_and_columns_of_a_clock() -> None:
     plan = make_plan(problem, stored(DEFINITIONS))
     groups = [group for group in plan.groups if group.table == "orders" and group.keys == ("customer",)]
-    columns = {group.clock: {work.column for work in group.columns} for group in groups}
+    columns = {group.clock: {item.column for item in group.columns} for group in groups}
     assert set(columns) == {("planned - 4h",), ("paid", "planned - 4h")}
     assert columns["paid", "planned - 4h"] == {"amount", "channel", "label"}
 

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from headrace.schema import Entity, Problem, Table
 from headrace.synthesis.candidates.across import Across, across_definitions
-from headrace.synthesis.candidates.filters import check_names, idle_patterns, wanted
+from headrace.synthesis.candidates.filters import check_names, unmatched_patterns, wanted
 from headrace.synthesis.candidates.interesting import with_interesting_values
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.candidates.stacked import stacked_definitions
@@ -87,7 +87,7 @@ def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | N
     return Offer(
         definitions=tuple(every[: problem.max_candidates]),
         cut=max(0, len(every) - problem.max_candidates),
-        warnings=(*idle_patterns(problem, candidates), *_alike(schemas)),
+        warnings=(*unmatched_patterns(problem, candidates), *_alike(schemas)),
     )
 
 

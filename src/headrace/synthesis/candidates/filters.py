@@ -57,13 +57,13 @@ def wanted(problem: Problem, definitions: Sequence[Definition]) -> list[Definiti
         raise DeclarationError(
             "include and exclude leave no candidate feature",
             where=problem.name,
-            found=idle_patterns(problem, definitions) or (*problem.include, *problem.exclude),
+            found=unmatched_patterns(problem, definitions) or (*problem.include, *problem.exclude),
             fix="a pattern is held against a whole name, as in '*.MEAN(*)'",
         )
     return found
 
 
-def idle_patterns(problem: Problem, definitions: Sequence[Definition]) -> tuple[str, ...]:
+def unmatched_patterns(problem: Problem, definitions: Sequence[Definition]) -> tuple[str, ...]:
     """A warning for each pattern of `include` and `exclude` that fits no candidate, with the names nearest to it."""
     names = [definition.name for definition in definitions]
     return tuple(

@@ -64,12 +64,12 @@ def check_primitives(problem: Problem) -> None:
             )
 
 
-def aggregations_asked(problem: Problem) -> tuple[Aggregation, ...]:
+def requested_aggregations(problem: Problem) -> tuple[Aggregation, ...]:
     """The aggregations that a problem asks for by name."""
     return tuple(AGGREGATIONS[name] for name in problem.primitives if name in AGGREGATIONS)
 
 
-def running_asked(problem: Problem) -> tuple[str, ...]:
+def requested_running(problem: Problem) -> tuple[str, ...]:
     """The running primitives that a problem asks for by name."""
     return tuple(name for name in problem.primitives if name in RUNNING)
 
@@ -152,14 +152,14 @@ def _over_table(
         first = clock not in clocks
         clocks.add(clock)
         item = _Aggregated(column=column, kind=FEATURE_KINDS.get(kind, "time"), used=used)
-        for primitive in aggregations_asked(problem):
+        for primitive in requested_aggregations(problem):
             if (first and (kind in primitive.inputs or not column)) if primitive.rows else kind in primitive.inputs:
                 yield from _aggregates(problem, entity.name, table, keys, item, primitive)
 
 
 def _of_seed(problem: Problem, name: str, seed: Transform) -> Iterator[Definition]:
     columns = tuple(leaf.column for leaf in leaves(seed) if isinstance(leaf, RowColumn))
-    still = not _moves(seed)
+    still = not _depends_on_tick(seed)
     if name == problem.spine.table and all(known_at_cutoff(problem, column) for column in columns):
         yield seed
     for entity in problem.all_entities:
@@ -168,15 +168,15 @@ def _of_seed(problem: Problem, name: str, seed: Transform) -> Iterator[Definitio
         for table, keys in aggregated_tables(problem, entity):
             if table.name == name and still:
                 item = _Aggregated(column="", kind=seed.kind, used=(*keys, *columns), value=seed)
-                asked = [primitive for primitive in aggregations_asked(problem) if seed.kind in primitive.inputs]
+                asked = [primitive for primitive in requested_aggregations(problem) if seed.kind in primitive.inputs]
                 for primitive in dict.fromkeys((*map(AGGREGATIONS.__getitem__, _OF_SEEDS.get(seed.kind, ())), *asked)):
                     yield from _aggregates(problem, entity.name, table, keys, item, primitive)
 
 
-def _moves(definition: Definition) -> bool:
+def _depends_on_tick(definition: Definition) -> bool:
     """Whether a transform changes with time alone: aggregated, it would change between two refreshes of a store."""
     return isinstance(definition, Transform) and (
-        transform(definition.primitive).uses_tick or any(map(_moves, definition.inputs))
+        transform(definition.primitive).uses_tick or any(map(_depends_on_tick, definition.inputs))
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from headrace.schema import Entity, Problem, Relationship, Table
-from headrace.synthesis.candidates.requested import running_asked
+from headrace.synthesis.candidates.requested import requested_running
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
     Kinds,
@@ -116,7 +116,7 @@ def _running(problem: Problem, kinds: Kinds, table: str) -> Iterator[Grouped]:
         for (_, column), kind in [item for item in kinds.items() if item[0][0] == table and item[1] == "numeric"]:
             if column != by:
                 value = RowColumn(column=column, kind=FEATURE_KINDS[kind])
-                for primitive in dict.fromkeys((*_RUNNING, *running_asked(problem))):
+                for primitive in dict.fromkeys((*_RUNNING, *requested_running(problem))):
                     result = RUNNING[primitive].result or value.kind
                     yield Grouped(table=table, keys=(by,), primitive=primitive, value=value, kind=result)
 

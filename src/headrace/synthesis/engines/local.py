@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.synthesis.engines.groups import group_values
+from headrace.synthesis.engines.groups import group_outputs
 from headrace.synthesis.history.keys import plain
 from headrace.synthesis.history.rows import Sources
 from headrace.synthesis.language.definitions import Stored
@@ -83,8 +83,8 @@ def compute_groups(
     """Every output of some groups by slug [queries]; `threads` groups are computed in parallel."""
 
     def values(group: Group) -> dict[str, pa.Array]:
-        kinds = {output.slug: output.kind for work in group.columns for output in work.outputs}
-        found = {slug: held.arrow(kinds[slug]) for slug, held in group_values(sources, group, join_values, ticks)}
+        kinds = {output.slug: output.kind for column_plan in group.columns for output in column_plan.outputs}
+        found = {slug: held.arrow(kinds[slug]) for slug, held in group_outputs(sources, group, join_values, ticks)}
         return {slug: found[slug] for slug in kinds}  # in the plan's order
 
     arrays: dict[str, pa.Array] = {}
@@ -98,7 +98,7 @@ def compute_groups(
 
 
 def _work(group: Group) -> int:
-    return sum(len(column.outputs) * (1 if group.is_still(column) else 10) for column in group.columns)
+    return sum(len(column.outputs) * (1 if group.is_constant(column) else 10) for column in group.columns)
 
 
 def _check_keys(keys: pa.Table, groups: Sequence[Group]) -> None:

@@ -19,7 +19,7 @@ from headrace.synthesis.history.keys import plain
 from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.language.engine import Tables
-from headrace.synthesis.language.inputs import hops, is_still, join_columns, moving, relative, used_columns
+from headrace.synthesis.language.inputs import hops, is_constant, join_columns, relative, time_varying, used_columns
 from headrace.synthesis.oracle.oracle import ConsideredRow, Row, RowEvaluator
 from headrace.synthesis.primitives.finish import finish
 
@@ -116,7 +116,7 @@ class _Unfolding:
 
     def _truth(self, definition: Stored, key: tuple[Any, ...]) -> RowEvaluator:
         """One that knows the whole history, or where that is enough only the rows that ever named the entity."""
-        still = is_still(definition) if isinstance(definition, Aggregate) else not moving(relative(definition))
+        still = is_constant(definition) if isinstance(definition, Aggregate) else not time_varying(relative(definition))
         if not still or None in key:
             return self._whole
         table = self._problem.entity_set.table(definition.table)

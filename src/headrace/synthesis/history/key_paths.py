@@ -1,4 +1,4 @@
-"""Where the hops of a key lead: each row's value at the end, and whether it is the only one that it can ever have."""
+"""Follow the path of a key through parents' rows: each row's value at its end, and whether that can ever change."""
 
 from __future__ import annotations
 
@@ -14,28 +14,32 @@ from headrace.synthesis.language.values import Flags
 
 
 def key_ends(sources: Sources, rows: Rows, key: str) -> tuple[pa.Array, Flags]:
-    """A key's value of each row [n], by some version of the rows between; and where these have but one version [n]."""
+    """The value of a key for each row, read through its path.
+
+    Returns:
+        The value by some version of the rows on the path [n]; whether these have only one version each [n].
+    """
     column, path = hops(key)
     values = plain(rows.raw(column))
-    sure = np.ones(len(values), dtype=np.bool_)
-    for table, further in path:
+    constant = np.ones(len(values), dtype=np.bool_)
+    for table, parent_column in path:
         parent = sources.rows(table)
-        codes, mine = encode_pairs([plain(parent.raw(parent.table.keys[0]))], [values])
-        row = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.int64)  # the last is for those that lead nowhere
-        row[codes[codes >= 0]] = np.flatnonzero(codes >= 0)
-        there = row[np.maximum(mine, -1)]
+        codes, row_codes = encode_pairs([plain(parent.raw(parent.table.keys[0]))], [values])
+        by_code = np.zeros(int(codes.max(initial=-1)) + 2, dtype=np.int64)  # the last is for keys without a row
+        by_code[codes[codes >= 0]] = np.flatnonzero(codes >= 0)
+        parent_row = by_code[np.maximum(row_codes, -1)]
         versions = parent.versions()
         if versions is not None:
-            sure &= (mine < 0) | (versions[there] < 0)
-        values = plain(parent.raw(further)).take(pa.array(there, mask=mine < 0))
-    return values, sure
+            constant &= (row_codes < 0) | (versions[parent_row] < 0)
+        values = plain(parent.raw(parent_column)).take(pa.array(parent_row, mask=row_codes < 0))
+    return values, constant
 
 
-def may_be_asked(sources: Sources, rows: Rows, keys: Sequence[str], asked: Sequence[pa.Array]) -> Flags:
-    """Rows that may, at some instant, be under a key that is asked for [n]; others never are."""
+def may_have_key(sources: Sources, rows: Rows, keys: Sequence[str], queried: Sequence[pa.Array]) -> Flags:
+    """Rows [n] that may, at some instant, have the key of a query; the others never have."""
     ends = [key_ends(sources, rows, key) for key in keys]
-    _, codes = encode_pairs(list(asked), [values for values, _ in ends])
-    found: Flags = codes >= 0
-    for _, sure in ends:
-        found |= ~sure
-    return found
+    _, codes = encode_pairs(list(queried), [values for values, _ in ends])
+    flags: Flags = codes >= 0
+    for _, constant in ends:
+        flags |= ~constant
+    return flags

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import KeyCodes
 from headrace.synthesis.history.rows import Rows
 from headrace.synthesis.language.definitions import Definition
@@ -38,26 +38,28 @@ class RowSubset(Rows):
         return self._whole.event()[self._at]
 
     def known(self, clock: tuple[str, ...]) -> Ints:
-        return self.once(("known", clock), lambda: self._whole.known(clock)[self._at])
+        return self.cached(("known", clock), lambda: self._whole.known(clock)[self._at])
 
-    def held(self, column: str) -> Held:
-        return self.once(("held", column), lambda: self._whole.held(column).take(self._at))
+    def column_values(self, column: str) -> ColumnValues:
+        return self.cached(("values", column), lambda: self._whole.column_values(column).take(self._at))
 
     def key_codes(self, columns: tuple[str, ...]) -> Ints:
-        return self.once(("key codes", columns), lambda: self._whole.key_codes(columns)[self._at])
+        return self.cached(("key codes", columns), lambda: self._whole.key_codes(columns)[self._at])
 
     def keys(self, columns: tuple[str, ...]) -> KeyCodes:
         return self._whole.keys(columns)
 
     def versions(self) -> Ints | None:
-        def make() -> Ints | None:
+        def compute() -> Ints | None:
             versions = self._whole.versions()
             return None if versions is None else versions[self._at]
 
-        return self.once("versions", make)
+        return self.cached("versions", compute)
 
-    def still(self, definition: Definition) -> Held:
-        return self.once(("still", definition), lambda: self._whole.still(definition).take(self._at))
+    def constant_values(self, definition: Definition) -> ColumnValues:
+        return self.cached(
+            ("constant values", definition), lambda: self._whole.constant_values(definition).take(self._at)
+        )
 
 
 def subset_with_versions(rows: Rows, flags: Flags) -> RowSubset | None:

@@ -12,11 +12,11 @@ import pyarrow as pa
 from headrace.core.clock import NEVER
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import KeyCodes, KeyColumn, are_distinct, encode_rows, plain
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.history.labels import label_values
-from headrace.synthesis.history.versions import standing_versions
+from headrace.synthesis.history.versions import effective_versions
 from headrace.synthesis.language.columns import ORDER, clock_of, is_text, label_column
 from headrace.synthesis.language.definitions import Definition, RowColumn, leaves
 from headrace.synthesis.language.engine import Tables
@@ -43,29 +43,29 @@ class Rows:
         self.data = data
         self.size = data.num_rows
         self.problem = problem
-        self._made: dict[Any, Any] = {}
+        self._cache: dict[Any, Any] = {}
         self._lock = threading.RLock()
 
-    def once(self, key: Any, make: Callable[[], T]) -> T:
+    def cached(self, key: Any, compute: Callable[[], T]) -> T:
         """A derived value, made when it is first asked for."""
         with self._lock:
-            if key not in self._made:
-                self._made[key] = make()
-            result: T = self._made[key]
+            if key not in self._cache:
+                self._cache[key] = compute()
+            result: T = self._cache[key]
             return result
 
-    def latest(self, key: Any, stamp: Any, make: Callable[[], T]) -> T:
+    def cached_latest(self, key: Any, stamp: Any, compute: Callable[[], T]) -> T:
         """A derived value that is made anew when its stamp is another; the one before it is let go."""
         with self._lock:
-            kept = self._made.get(key)
+            kept = self._cache.get(key)
             if kept is None or kept[0] != stamp:
-                kept = self._made[key] = (stamp, make())
+                kept = self._cache[key] = (stamp, compute())
             result: T = kept[1]
             return result
 
     def raw(self, column: str) -> pa.Array:
         """A column as it is, or the derived label."""
-        return self.once(("raw", column), lambda: self._raw(column))
+        return self.cached(("raw", column), lambda: self._raw(column))
 
     def _raw(self, column: str) -> pa.Array:
         if self.table.name == self.problem.spine.table and column == label_column(self.problem):
@@ -79,64 +79,68 @@ class Rows:
     def order(self) -> Ints:
         """When a row was appended, as a rank without gaps [n]."""
 
-        def make() -> Ints:
+        def compute() -> Ints:
             order = self._appended()
             rank = np.empty(len(order), dtype=np.int64)
             rank[np.argsort(order, kind="stable")] = np.arange(len(order))
             return rank
 
-        return self.once("order", make)
+        return self.cached("order", compute)
 
     def _appended(self) -> Ints:
         return np.asarray(as_array(self.data[ORDER]).to_numpy(zero_copy_only=False))
 
     def known(self, clock: tuple[str, ...]) -> Ints:
         """Effective known time of each row on a clock."""
-        return self.once(("known", clock), lambda: effective_known(self.table, clock, self.data))
+        return self.cached(("known", clock), lambda: effective_known(self.table, clock, self.data))
 
     def by_known(self, clock: tuple[str, ...]) -> Ints:
         """Row numbers by (known time, order), those that are never known left out."""
 
-        def make() -> Ints:
+        def compute() -> Ints:
             known = self.known(clock)
             ordered = np.lexsort((self.order, known))
             return ordered[: int(np.searchsorted(known[ordered], NEVER))]
 
-        return self.once(("by_known", clock), make)
+        return self.cached(("by_known", clock), compute)
 
-    def standing(self, clock: tuple[str, ...]) -> Ints:
+    def effective_versions(self, clock: tuple[str, ...]) -> Ints:
         """Row numbers of versions that count at some instant on a clock."""
-        return self.once(("standing", clock), lambda: standing_versions(self.versions(), self.known(clock), self.order))
+        return self.cached(
+            ("effective versions", clock), lambda: effective_versions(self.versions(), self.known(clock), self.order)
+        )
 
     def event(self) -> Ints:
         """Event time of each row."""
-        return self.once("event", self._event)
+        return self.cached("event", self._event)
 
     def _event(self) -> Ints:
         if self.table.time is None:
             raise DataError("a lookback on event time needs one", where=self.table.name, fix="declare time=")
         return instants(self.data[self.table.time])
 
-    def held(self, column: str) -> Held:
+    def column_values(self, column: str) -> ColumnValues:
         """A column's values."""
-        return self.once(("held", column), lambda: Held.of(self.raw(column)))
+        return self.cached(("values", column), lambda: ColumnValues.of(self.raw(column)))
 
-    def still(self, definition: Definition) -> Held:
+    def constant_values(self, definition: Definition) -> ColumnValues:
         """A definition that reads nothing but the row: a column, or a transform of columns."""
         if isinstance(definition, RowColumn):
-            return self.held(definition.column)
+            return self.column_values(definition.column)
 
-        def make() -> Held:
+        def compute() -> ColumnValues:
             ticks = np.zeros(self.size, dtype=np.int64)
             given = {leaf.column: self.raw(leaf.column) for leaf in leaves(definition) if isinstance(leaf, RowColumn)}
-            return Held.of(as_array(finish([definition], {}, given, ticks, ticks)[definition.slug]), definition.kind)
+            return ColumnValues.of(
+                as_array(finish([definition], {}, given, ticks, ticks)[definition.slug]), definition.kind
+            )
 
-        return self.once(("still", definition), make)
+        return self.cached(("constant values", definition), compute)
 
-    def said(self, columns: tuple[str, ...], on_event: bool) -> Ints:
+    def joint_identity(self, columns: tuple[str, ...], on_event: bool) -> Ints:
         """int64 [n], equal where two rows say the same in these columns, and of their event where it matters."""
 
-        def make() -> Ints:
+        def compute() -> Ints:
             parts = [self.identity(column) for column in columns] + ([self.event()] if on_event else [])
             if not parts:
                 return np.zeros(self.size, dtype=np.int64)
@@ -146,20 +150,20 @@ class Rows:
                 said = one.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
             return said
 
-        return self.once(("said", columns, on_event), make)
+        return self.cached(("said", columns, on_event), compute)
 
     def numbers(self, column: str) -> Floats:
         """A column as float64, NaN where missing."""
-        return self.once(("numbers", column), lambda: numbers(self.raw(column)))
+        return self.cached(("numbers", column), lambda: numbers(self.raw(column)))
 
     def categories(self, column: str) -> tuple[Ints, pa.Array]:
         """A column as codes and sorted categories."""
-        return self.once(("categories", column), lambda: categories(self.raw(column)))
+        return self.cached(("categories", column), lambda: categories(self.raw(column)))
 
     def identity(self, column: str) -> Ints:
         """int64 [n], equal exactly where two values are (missing equals missing)."""
 
-        def make() -> Ints:
+        def compute() -> Ints:
             raw = self.raw(column)
             if is_text(raw.type):
                 return self.categories(column)[0]
@@ -170,12 +174,12 @@ class Rows:
             values: Floats = self.numbers(column) + 0.0
             return values.view(np.int64)
 
-        return self.once(("identity", column), make)
+        return self.cached(("identity", column), compute)
 
-    def filled(self, column: str) -> Flags:
+    def is_valid(self, column: str) -> Flags:
         """Where a column is not null [n]."""
-        return self.once(
-            ("filled", column), lambda: np.asarray(self.raw(column).is_valid().to_numpy(zero_copy_only=False))
+        return self.cached(
+            ("is valid", column), lambda: np.asarray(self.raw(column).is_valid().to_numpy(zero_copy_only=False))
         )
 
     def key_versions(self, column: str) -> tuple[Ints, Ints, Ints, Ints]:
@@ -184,13 +188,13 @@ class Rows:
         Returned as codes [n], known [k], start [codes + 1], row [k].
         """
 
-        def make() -> tuple[Ints, Ints, Ints, Ints]:
+        def compute() -> tuple[Ints, Ints, Ints, Ints]:
             codes, many = encode_rows([plain(self.raw(key)) for key in self.table.keys])
             clock = clock_of(self.problem, self.table, (*self.table.keys, column))
-            row = standing_versions(codes, self.known(clock), self.order)
+            row = effective_versions(codes, self.known(clock), self.order)
             return codes, self.known(clock)[row], np.searchsorted(codes[row], np.arange(many + 1)), row
 
-        return self.once(("key_versions", column), make)
+        return self.cached(("key_versions", column), compute)
 
     def key_codes(self, columns: tuple[str, ...]) -> Ints:
         """A key's codes [n], -1 where one of its columns is null."""
@@ -200,14 +204,14 @@ class Rows:
         """Some columns as a key, in which others can be found."""
 
         def column(name: str) -> KeyColumn:
-            return self.once(("key column", name), lambda: KeyColumn(self.raw(name)))
+            return self.cached(("key column", name), lambda: KeyColumn(self.raw(name)))
 
-        return self.once(("key", columns), lambda: KeyCodes([column(name) for name in columns]))
+        return self.cached(("key", columns), lambda: KeyCodes([column(name) for name in columns]))
 
     def versions(self) -> Ints | None:
         """The code of each row's key, -1 where the row is its key's only version; None if all are."""
 
-        def make() -> Ints | None:
+        def compute() -> Ints | None:
             if not self.size:
                 return None
             keys = [self.raw(column) for column in self.table.keys]
@@ -217,7 +221,7 @@ class Rows:
             many = np.bincount(codes[codes >= 0], minlength=count) > 1
             return np.where((codes >= 0) & many[codes], codes, -1) if many.any() else None
 
-        return self.once("versions", make)
+        return self.cached("versions", compute)
 
 
 class Sources:

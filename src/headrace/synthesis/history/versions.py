@@ -13,7 +13,7 @@ from headrace.core.clock import NEVER
 from headrace.synthesis.language.values import Flags, Ints
 
 
-def standing_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
+def effective_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
     """Rows that are one of several versions and count at some instant, by (key, known time).
 
     versions: a row's key code, -1 where the row is the only one with its key; None if all are.
@@ -29,7 +29,7 @@ def standing_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
 def assertions(versions: Ints | None, standing: Ints, known: Ints, entity: Ints, value: Ints) -> tuple[Flags, Ints]:
     """Which rows start an assertion [n], and until when it holds [n].
 
-    standing: what `standing_versions` found. entity, value: int64 [n], equal where the entity, the value are.
+    standing: what `effective_versions` found. entity, value: int64 [n], equal where the entity, the value are.
     """
     starts = known < NEVER
     until = np.full(len(known), NEVER, dtype=np.int64)

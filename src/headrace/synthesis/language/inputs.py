@@ -2,7 +2,7 @@
 
 Notation: a *row* is one of the table that an Aggregate aggregates; what is relative to it reads the row's own columns
 (*used* columns: they must be known for the row to count, and the row counts anew since they last changed) and leads on
-from there (*moving* leaves: a parent's column, an aggregate, a group's running value), as of the query's tick.
+from there (*time_varying* leaves: a parent's column, an aggregate, a group's running value), as of the query's tick.
 """
 
 from __future__ import annotations
@@ -69,15 +69,15 @@ def grouped_columns(definition: Grouped) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*definition.keys, *_columns(definition.value))))
 
 
-def moving(definitions: Sequence[Definition]) -> tuple[Direct | Aggregate | Grouped, ...]:
+def time_varying(definitions: Sequence[Definition]) -> tuple[Direct | Aggregate | Grouped, ...]:
     """The leaves that can change while the row does not, each once."""
     found = (leaf for definition in definitions for leaf in leaves(definition))
     return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Direct | Aggregate | Grouped)))
 
 
-def is_still(definition: Aggregate) -> bool:
+def is_constant(definition: Aggregate) -> bool:
     """Whether all that is aggregated stands in the row itself."""
-    return not moving(relative(definition)) and not any("." in key for key in definition.keys)
+    return not time_varying(relative(definition)) and not any("." in key for key in definition.keys)
 
 
 def value_of(definition: Aggregate | Direct, kind: Kind) -> Definition | None:

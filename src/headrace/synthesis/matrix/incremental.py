@@ -146,14 +146,14 @@ def touched(
     sources = Sources(problem, snapshot)
     found: Flags = np.zeros(spine.num_rows, dtype=np.bool_)
     for group in make_plan(problem, stored(definitions)).groups:
-        still = all(group.is_still(work) for work in group.columns)
+        still = all(group.is_constant(column_plan) for column_plan in group.columns)
         found |= ticks > (_since_by_key(sources, group, spine, news) if still else _since(group, news))
     return found
 
 
 def _since(group: Group, news: Mapping[str, pa.Table]) -> int:
     """The first arrival of anything new in the tables that a group reads."""
-    inside = [item for work in group.columns for item in work.relative]
+    inside = [item for column_plan in group.columns for item in column_plan.relative]
     tables = {group.table, *_hopped(group.keys), *(name for item in inside for name in _tables(item))}
     return _first_arrival(news[name] for name in tables if name in news)
 

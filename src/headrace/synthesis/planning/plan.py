@@ -1,8 +1,8 @@
-"""From definitions to a plan: pure data that says what is sorted, scanned and looked up, once each.
+"""Plan the computation of definitions for an engine: what is sorted and scanned, each once. Pure data.
 
-A Group is one sort: the rows of a table by (entity key, known time, order). Every column on the same clock and every
-lookback of it is read from that sort. An engine walks groups; it may refuse one by name. What is stacked is planned
-level by level: a group's work may be made from definitions that its engine plans in turn (`make_plan(inner=True)`).
+A Group is one sort: the rows of a table by (entity key, known time, order). All columns on the same clock and all
+lookbacks are computed from that sort. Stacked definitions are planned level by level: a column may be made from
+definitions that the engine plans in turn (`make_plan(inner=True)`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ from typing import Any, Literal
 from headrace.schema import Problem
 from headrace.synthesis.language.columns import clock_of
 from headrace.synthesis.language.definitions import Aggregate, Condition, Definition, Direct, Kind, Stored, Transform
-from headrace.synthesis.language.inputs import join_columns, moving, relative, used_columns
+from headrace.synthesis.language.inputs import join_columns, relative, time_varying, used_columns
 from headrace.synthesis.primitives import transform
 
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """One stored definition: a primitive within a lookback."""
+    """One stored definition: a primitive within a lookback.
+
+    Attributes:
+        slug: of the definition.
+        primitive: name of the aggregation.
+        lookback_us: in us; None: all history.
+        on: the clock of the lookback.
+        kind: of the value.
+        part: which output of a primitive with several.
+    """
 
     slug: str
     primitive: str
@@ -31,11 +40,15 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnWork:
-    """Everything asked of one column of a group; column "" stands for the row itself.
+class ColumnPlan:
+    """All outputs computed from one column of a group.
 
-    value: a definition relative to a row, in place of the column. where: only rows of which this holds. used: columns
-    of a row that all this reads, keys among them: the row counts since they last changed.
+    Attributes:
+        column: its name; "" for the rows themselves.
+        outputs: what is computed from it.
+        value: a definition relative to a row, in place of the column.
+        where: only rows that meet this condition are aggregated.
+        used: the columns of a row that this reads, keys among them: the row counts since they last changed.
     """
 
     column: str
@@ -46,24 +59,32 @@ class ColumnWork:
 
     @property
     def relative(self) -> tuple[Definition, ...]:
-        """The definitions relative to a row that this needs."""
-        found = [] if self.value is None else [self.value]
-        return tuple(found if self.where is None else [*found, self.where.on])
+        """The definitions relative to a row that this reads."""
+        values = [] if self.value is None else [self.value]
+        return tuple(values if self.where is None else [*values, self.where.on])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """One sort: rows of `table` by the columns `keys`, looked up by the columns `join_keys` of who asks."""
+    """One sort of the rows of a table.
+
+    Attributes:
+        table: its name.
+        keys: the columns that the rows are sorted by.
+        join_keys: the columns of the queries that are matched with them.
+        clock: the known times that all must have passed.
+        columns: what is computed.
+    """
 
     table: str
     keys: tuple[str, ...]
     join_keys: tuple[str, ...]
     clock: tuple[str, ...]
-    columns: tuple[ColumnWork, ...]
+    columns: tuple[ColumnPlan, ...]
 
-    def is_still(self, work: ColumnWork) -> bool:
-        """Whether all that a work needs stands in the row itself."""
-        stacked = moving(work.relative) or any(moves(item) for item in work.relative)
+    def is_constant(self, column_plan: ColumnPlan) -> bool:
+        """Whether the values of a column never change after they become known."""
+        stacked = time_varying(column_plan.relative) or any(depends_on_tick(item) for item in column_plan.relative)
         return not stacked and not any("." in key for key in self.keys)
 
 
@@ -83,11 +104,14 @@ def as_aggregate(problem: Problem, definition: Stored) -> Aggregate:
 
 
 def make_plan(problem: Problem, definitions: Sequence[Stored], *, inner: bool = False) -> Plan:
-    """Group definitions by the sort that serves them.
+    """Group definitions by the sort that they are computed from.
 
-    inner: the definitions are relative to a row of a table, not to the spine: their entities name its columns.
+    Args:
+        problem: declares the tables.
+        definitions: what to compute.
+        inner: whether the definitions are relative to a row of a table: then their entities name its columns.
     """
-    grouped: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Output]]] = {}
+    groups: dict[tuple[Any, ...], dict[tuple[Any, ...], list[Output]]] = {}
     clocks: dict[tuple[str, tuple[str, ...]], tuple[str, ...]] = {}
     for definition in dict.fromkeys(definitions):
         item = as_aggregate(problem, definition)
@@ -96,20 +120,20 @@ def make_plan(problem: Problem, definitions: Sequence[Stored], *, inner: bool = 
         join_keys = join_columns(item.entity) if inner else problem.entity(item.entity).join_keys
         if (table.name, used) not in clocks:
             clocks[table.name, used] = clock_of(problem, table, used)
-        works = grouped.setdefault((table.name, item.keys, join_keys, clocks[table.name, used]), {})
-        works.setdefault((item.column, item.value, item.where, used), []).append(_output(definition, item))
+        columns = groups.setdefault((table.name, item.keys, join_keys, clocks[table.name, used]), {})
+        columns.setdefault((item.column, item.value, item.where, used), []).append(_output(definition, item))
     return Plan(
         groups=tuple(
-            Group(table=table, keys=keys, join_keys=join_keys, clock=clock, columns=_works(works))
-            for (table, keys, join_keys, clock), works in grouped.items()
+            Group(table=table, keys=keys, join_keys=join_keys, clock=clock, columns=_column_plans(columns))
+            for (table, keys, join_keys, clock), columns in groups.items()
         )
     )
 
 
-def _works(works: dict[tuple[Any, ...], list[Output]]) -> tuple[ColumnWork, ...]:
+def _column_plans(column_plans: dict[tuple[Any, ...], list[Output]]) -> tuple[ColumnPlan, ...]:
     return tuple(
-        ColumnWork(column=column, value=value, where=where, used=used, outputs=tuple(outputs))
-        for (column, value, where, used), outputs in works.items()
+        ColumnPlan(column=column, value=value, where=where, used=used, outputs=tuple(outputs))
+        for (column, value, where, used), outputs in column_plans.items()
     )
 
 
@@ -124,25 +148,25 @@ def _output(definition: Stored, item: Aggregate) -> Output:
     )
 
 
-def moves(definition: Definition) -> bool:
-    """Whether a definition changes with time alone."""
+def depends_on_tick(definition: Definition) -> bool:
+    """Whether the value of a definition changes with time alone."""
     if not isinstance(definition, Transform):
         return False
-    return transform(definition.primitive).uses_tick or any(moves(item) for item in definition.inputs)
+    return transform(definition.primitive).uses_tick or any(depends_on_tick(item) for item in definition.inputs)
 
 
 def fans_out(problem: Problem, table: str, definition: Definition) -> bool:
     """Whether a definition relative to a row of a table changes with what other rows of that table may share.
 
     An aggregate by the row's own key goes down: each of its changes is one of this row's. By any other column it comes
-    from across: a change is one of every row with that value. So does what a parent's row aggregates, and what moves
-    with time alone.
+    from across: its changes are those of every row with that value. So do the aggregates of a parent's row, and values
+    that change with time alone.
     """
     if isinstance(definition, Transform):
-        return moves(definition) or any(fans_out(problem, table, item) for item in definition.inputs)
+        return depends_on_tick(definition) or any(fans_out(problem, table, item) for item in definition.inputs)
     if isinstance(definition, Direct):
         inside = relative(definition)
-        below = any(isinstance(leaf, Aggregate) for leaf in moving(inside))
+        below = any(isinstance(leaf, Aggregate) for leaf in time_varying(inside))
         return below or any(fans_out(problem, definition.table, item) for item in inside)
     if isinstance(definition, Aggregate):
         down = join_columns(definition.entity) == problem.entity_set.table(table).keys

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, Transform
-from headrace.synthesis.language.inputs import moving, relative
+from headrace.synthesis.language.inputs import relative, time_varying
 from headrace.synthesis.language.values import Floats, Ints, categories, numbers
 from headrace.synthesis.primitives import aggregation, transform
 from headrace.synthesis.selection.importance import gains_against_noise
@@ -125,7 +125,7 @@ def cost_of(definition: Definition) -> float:
     if not isinstance(definition, Direct | Aggregate):
         return 0.0
     own = aggregation(definition.primitive).cost if isinstance(definition, Aggregate) else 0.2
-    return own + sum(cost_of(item) + (_STACKED if moving([item]) else 0.0) for item in relative(definition))
+    return own + sum(cost_of(item) + (_STACKED if time_varying([item]) else 0.0) for item in relative(definition))
 
 
 def _entry(

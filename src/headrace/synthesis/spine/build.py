@@ -15,7 +15,7 @@ from headrace.schema import DUE, Every, HorizonLabel, Problem
 from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.known_time import effective_known, expression_instants
 from headrace.synthesis.history.labels import label_values
-from headrace.synthesis.history.versions import assertions, standing_versions
+from headrace.synthesis.history.versions import assertions, effective_versions
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
 from headrace.synthesis.language.engine import Engine, Tables
 from headrace.synthesis.language.values import Flags, Floats, Ints, as_array
@@ -148,7 +148,7 @@ def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: i
     values = label_values(problem, rows)
     clock = clock_of(problem, problem.spine_table, (problem.label_expression.column,))
     known = effective_known(problem.spine_table, clock, rows)
-    standing = standing_versions(keys, known, order)
+    standing = effective_versions(keys, known, order)
     starts, _ = assertions(keys, standing, known, np.zeros_like(keys), (values + 0.0).view(np.int64))
     count = int(keys.max(initial=-1)) + 1
     label = np.full(count, np.nan)

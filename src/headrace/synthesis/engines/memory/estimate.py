@@ -24,9 +24,9 @@ from headrace.synthesis.history.key_paths import key_ends
 from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.rows import Rows, Sources
 from headrace.synthesis.language.definitions import Definition, Grouped
-from headrace.synthesis.language.inputs import join_columns, moving, relative, used_columns
+from headrace.synthesis.language.inputs import join_columns, relative, time_varying, used_columns
 from headrace.synthesis.language.values import Floats, Ints
-from headrace.synthesis.planning.plan import ColumnWork, Group, as_aggregate, fans_out
+from headrace.synthesis.planning.plan import ColumnPlan, Group, as_aggregate, fans_out
 
 #: Bytes of a row of a table in passes over it (codes, ranks and masks), and in each column and clock derived of it.
 _PASS, _COLUMN = 80, 16
@@ -84,15 +84,15 @@ def derived_bytes(sources: Sources, groups: Sequence[Group]) -> float:
     shared: set[tuple[str, object]] = set()
     for group in groups:
         shared |= {(group.table, group.clock), (group.table, "versions")}
-        for work in group.columns:
-            shared |= {(group.table, column) for column in work.used}
-            shared |= set(_reads(sources, work.relative))
+        for column_plan in group.columns:
+            shared |= {(group.table, column) for column in column_plan.used}
+            shared |= set(_reads(sources, column_plan.relative))
     return float(sum(sources.rows(table).data.num_rows * _COLUMN for table, _ in shared))
 
 
 def _reads(sources: Sources, definitions: Sequence[Definition]) -> Iterator[tuple[str, object]]:
     """(table, column) of everything that definitions read, however deep."""
-    for leaf in moving(definitions):
+    for leaf in time_varying(definitions):
         if isinstance(leaf, Grouped):
             yield from ((leaf.table, column) for column in (*leaf.keys, leaf))
             continue
@@ -104,7 +104,12 @@ def _reads(sources: Sources, definitions: Sequence[Definition]) -> Iterator[tupl
 def result_bytes(groups: Sequence[Group]) -> float:
     """Bytes of the results of one query."""
     return float(
-        sum(_value_bytes(output.kind) for group in groups for work in group.columns for output in work.outputs)
+        sum(
+            _value_bytes(output.kind)
+            for group in groups
+            for column_plan in group.columns
+            for output in column_plan.outputs
+        )
     )
 
 
@@ -114,13 +119,19 @@ def _value_bytes(kind: str) -> float:
 
 def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa.Array], codes: Ints) -> MemoryEstimate:
     rows = sources.rows(group.table)
-    stacked = [work for work in group.columns if not group.is_still(work)]
-    still = [work for work in group.columns if group.is_still(work)]
-    tables = [group.table, *dict.fromkeys(leaf.table for work in stacked for leaf in moving(work.relative))]
+    stacked = [column_plan for column_plan in group.columns if not group.is_constant(column_plan)]
+    still = [column_plan for column_plan in group.columns if group.is_constant(column_plan)]
+    tables = [
+        group.table,
+        *dict.fromkeys(leaf.table for column_plan in stacked for leaf in time_varying(column_plan.relative)),
+    ]
     lines = sum(sources.rows(name).data.num_rows for name in tables)
     table = lines * _PASS
-    batches = [max((_results_at_once(work) for work in works), default=0.0) for works in (still, stacked)]
-    lookbacks = {output.lookback_us for work in group.columns for output in work.outputs}
+    batches = [
+        max((_results_at_once(column_plan) for column_plan in column_plans), default=0.0)
+        for column_plans in (still, stacked)
+    ]
+    lookbacks = {output.lookback_us for column_plan in group.columns for output in column_plan.outputs}
     query = _SORTED_QUERY + _BOUNDS * len(lookbacks) + _RESULT * max(batches) + (_SWEPT if stacked else 0)
     table += _live_entry_bytes(sources, rows, group, stacked) * min(LIVE_AT_ONCE, len(codes) * rows.data.num_rows)
     return MemoryEstimate(
@@ -131,19 +142,21 @@ def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa
     )
 
 
-def _live_entry_bytes(sources: Sources, rows: Rows, group: Group, stacked: Sequence[ColumnWork]) -> int:
+def _live_entry_bytes(sources: Sources, rows: Rows, group: Group, stacked: Sequence[ColumnPlan]) -> int:
     """Bytes of each live entry that has to be listed; 0 where sweeps or positions do."""
-    if any(fans_out(sources.problem, group.table, item) for work in stacked for item in work.relative):
+    if any(fans_out(sources.problem, group.table, item) for column_plan in stacked for item in column_plan.relative):
         return _ACROSS
     streamed = group.columns if rows.versions() is not None else stacked
-    listed = [o for work in group.columns for o in work.outputs if work in streamed or o.on == "event"]
+    listed = [
+        o for column_plan in group.columns for o in column_plan.outputs if column_plan in streamed or o.on == "event"
+    ]
     return 0 if all(is_swept(output.primitive) for output in listed) else _LIVE
 
 
-def _results_at_once(work: ColumnWork) -> float:
+def _results_at_once(column_plan: ColumnPlan) -> float:
     """How many results of a column are computed at once: those of one lookback."""
     by_lookback: dict[int | None, int] = {}
-    for output in work.outputs:
+    for output in column_plan.outputs:
         by_lookback[output.lookback_us] = by_lookback.get(output.lookback_us, 0) + 1
     return 1.0 + max(by_lookback.values(), default=0)
 
@@ -152,8 +165,8 @@ def _history(
     sources: Sources,
     rows: Rows,
     group: Group,
-    still: Sequence[ColumnWork],
-    stacked: Sequence[ColumnWork],
+    still: Sequence[ColumnPlan],
+    stacked: Sequence[ColumnPlan],
     join_values: Mapping[str, pa.Array],
     codes: Ints,
 ) -> Floats:
@@ -162,10 +175,10 @@ def _history(
     if not rows.data.num_rows or not len(found):
         return found
     each = np.full(rows.data.num_rows, float(_SORTED + _ENTRY) if still else 0.0)
-    for work in stacked:
-        inner = moving(work.relative)
-        across = any(fans_out(sources.problem, group.table, item) for item in work.relative)
-        many = np.ones(len(each)) if across else _steps(sources, group.table, work.relative)
+    for column_plan in stacked:
+        inner = time_varying(column_plan.relative)
+        across = any(fans_out(sources.problem, group.table, item) for item in column_plan.relative)
+        many = np.ones(len(each)) if across else _steps(sources, group.table, column_plan.relative)
         each = np.maximum(each, many * (_STEP + _INNER * len(inner)))
     theirs, mine = encode_pairs(
         [key_ends(sources, rows, key)[0] for key in group.keys], [join_values[n] for n in group.join_keys]
@@ -180,7 +193,7 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
     """About how many steps each row of a table is cut into by definitions relative to it [rows]."""
     rows = sources.rows(table)
     changes: dict[tuple[str, ...], Floats] = {}
-    for leaf in moving(definitions):
+    for leaf in time_varying(definitions):
         if isinstance(leaf, Grouped):
             changes[leaf.table, "in its group"] = np.ones(rows.data.num_rows)
             continue

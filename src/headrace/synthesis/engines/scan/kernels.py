@@ -1,4 +1,4 @@
-"""Compiled loops over entries and queries, both sorted by key, then time. Families of primitives have their own."""
+"""Compiled loops over sorted rows and queries: bounds of lookbacks, and whether an entry in a range has ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def bounds(known: Any, start: Any, end: Any, query_key: Any, instant: Any, out: Any) -> None:
-    """out [m]: the first entry of each query's key that is known at or after an instant, which never falls in a key."""
+    """out [m]: the first row of each query's key known at or after an instant (us); these ascend within a key."""
     at = 0
     for j in range(len(query_key)):
         key = query_key[j]
@@ -25,8 +25,8 @@ def bounds(known: Any, start: Any, end: Any, query_key: Any, instant: Any, out: 
 
 @njit(cache=True, nogil=True)
 def ended(until: Any, lo: Any, hi: Any, tick: Any, out: Any) -> None:
-    """out [m]: whether any of lo <= i < hi has ended before the tick. Neither end of the windows ever falls."""
-    held = np.empty(len(until) + 1, dtype=np.int64)
+    """out [m]: whether any of lo <= i < hi has ended before the tick. lo and hi never decrease."""
+    candidates = np.empty(len(until) + 1, dtype=np.int64)
     head = tail = right = 0
     for j in range(len(lo)):
         if hi[j] <= lo[j]:
@@ -35,11 +35,11 @@ def ended(until: Any, lo: Any, hi: Any, tick: Any, out: Any) -> None:
             right = lo[j]
             head = tail = 0
         while right < hi[j]:
-            while tail > head and until[held[tail - 1]] >= until[right]:
+            while tail > head and until[candidates[tail - 1]] >= until[right]:
                 tail -= 1
-            held[tail] = right
+            candidates[tail] = right
             tail += 1
             right += 1
-        while held[head] < lo[j]:
+        while candidates[head] < lo[j]:
             head += 1
-        out[j] = until[held[head]] < tick[j]
+        out[j] = until[candidates[head]] < tick[j]

@@ -13,9 +13,16 @@ from headrace.synthesis.language.values import Flags, Ints
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSort:
-    """Entries [n] are rows with an entity and a known time, sorted. start, end [keys]: a key's entries.
+    """Rows with a key and a known time, sorted by (key, known time, order).
 
-    clock: what `known` is the effective time of. codes: of every row of the table, in its own order.
+    Attributes:
+        clock: whose effective time `known` is.
+        codes: key code of every row of the table [rows].
+        row: row numbers [n].
+        key: key codes [n].
+        known: in us [n].
+        start: first position of each key [keys].
+        end: end of each key [keys].
     """
 
     clock: tuple[str, ...]
@@ -29,7 +36,14 @@ class GroupSort:
 
 @dataclass(frozen=True, kw_only=True)
 class Queries:
-    """Distinct (key, tick) pairs [m], sorted; key < 0 has no rows. inverse [rows asked], null [rows asked]."""
+    """Distinct (key, tick) pairs [m], sorted.
+
+    Attributes:
+        key: key code; negative ones have no rows.
+        tick: in us.
+        inverse: the position here of each query as it was given [queries].
+        null: which of these have a null key [queries].
+    """
 
     key: Ints
     tick: Ints
@@ -39,9 +53,13 @@ class Queries:
         default_factory=dict, compare=False, repr=False
     )
 
+    def take(self, positions: Ints) -> Queries:
+        """Some of the distinct queries, for a computation whose results are put back at these positions."""
+        return Queries(key=self.key[positions], tick=self.tick[positions], inverse=self.inverse, null=self.null)
+
 
 def sort_group(rows: Rows, clock: tuple[str, ...], codes: Ints) -> GroupSort:
-    """Sort by known time once per clock (shared), then stably by entity."""
+    """Sort rows by known time (once per clock, shared), then stably by key code [rows]."""
     row = rows.by_known(clock)
     row = row[codes[row] >= 0]
     key = codes[row]
@@ -56,7 +74,7 @@ def sort_group(rows: Rows, clock: tuple[str, ...], codes: Ints) -> GroupSort:
 
 
 def sort_queries(codes: Ints, ticks: Ints) -> Queries:
-    """Make queries distinct and sort them."""
+    """Deduplicate and sort queries, given by key code and tick (us) [queries]."""
     order = np.lexsort((ticks, codes))
     key, tick = codes[order], ticks[order]
     first = np.ones(len(key), dtype=np.bool_)
@@ -67,14 +85,16 @@ def sort_queries(codes: Ints, ticks: Ints) -> Queries:
 
 
 def find_bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints, Ints]:
-    """lo, mid, hi [m]: entries of each query's key known in [tick - lookback, tick); found once for all columns.
+    """The range of each query's lookback in the sort; computed once for all columns.
 
-    mid: those before the last multiple of the lookback that a window holds come before it. Without a lookback it is lo.
+    Returns:
+        lo, mid, hi [m]: rows lo <= i < hi of the query's key are known in [tick - lookback, tick). mid is the first of
+        them at or after the last multiple of the lookback before the tick; without a lookback it is lo.
     """
-    known = queries._bounds.get(lookback_us)
-    if known is None or known[0] is not sort:
-        known = queries._bounds[lookback_us] = (sort, *_bounds(sort, queries, lookback_us))
-    return known[1:]
+    cached = queries._bounds.get(lookback_us)
+    if cached is None or cached[0] is not sort:
+        cached = queries._bounds[lookback_us] = (sort, *_bounds(sort, queries, lookback_us))
+    return cached[1:]
 
 
 def _bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple[Ints, Ints, Ints]:
@@ -89,7 +109,7 @@ def _bounds(sort: GroupSort, queries: Queries, lookback_us: int | None) -> tuple
 
 
 def _since(sort: GroupSort, queries: Queries, instant: Ints) -> Ints:
-    """The first entry of each query's key that is known at or after an instant [m]."""
+    """The position of the first row of each query's key that is known at or after an instant [m]."""
     at = np.zeros(len(queries.key), dtype=np.int64)
     kernels.bounds(sort.known, sort.start, sort.end, queries.key, instant, at)
     return at

@@ -1,9 +1,9 @@
-"""Moments by a sweep (see `sweeps`): running sums in double-double, made anew from what lives before they wear out.
+"""Moments by a sweep (see `sweeps`): running sums in double-double, recomputed from the live entries now and then.
 
-Notation as in `families.moments`: S1, S2, S3 are sums of d, d^2, d^3 with d = x - centre. Entries come and go; when
-more of them have than live, or what has gone was 2^32 times larger than what is left, the sums are made again around
-the mean of those that live: whatever passed through, they stay sharp, at a constant cost an operation (but where the
-largest go again and again).
+Notation as in `aggregations.moments`: S1, S2, S3 are sums of d, d^2, d^3 with d = x - centre. When more entries were
+removed than are live, or a removed one was 2^32 times larger than all that are left, the sums are recomputed around the
+mean of the live entries. So they stay accurate whatever was inserted before, at a constant cost per operation (except
+where the largest values are removed again and again).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from numba import njit
 
 from headrace.synthesis.primitives.double_double import add, divide, product, times
 
-#: Places of the state: S1, S2, S3 (high, low each), centre, the largest |d| since the sums were made.
+#: Positions in the state: S1, S2, S3 (high, low each), centre, the largest |d| since the sums were recomputed.
 _STATE, _CENTRE, _LARGEST = 8, 6, 7
-#: |d| is sorted into buckets of 16 binary orders, a bucket for 0; so many empty ones on top, and sums are made again.
-_BUCKETS, _WORN = 140, 3
-#: So are they after so many operations and twice the number of live entries.
+#: |d| is sorted into buckets of 16 binary orders, one of them for 0; sums are recomputed at so many empty top buckets.
+_BUCKETS, _EMPTY = 140, 3
+#: They are also recomputed after so many operations and twice the number of live entries.
 _LEAST = 16
 
 
@@ -44,8 +44,8 @@ def _apply(state: Any, x: float, sign: float, shape: bool) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _renew(state: Any, buckets: Any, x: Any, after: Any, head: int, n: int, shape: bool) -> int:
-    """Make the sums of the live entries (a list from `head`) again, around their mean. Returns the top bucket."""
+def _recompute(state: Any, buckets: Any, x: Any, after: Any, head: int, n: int, shape: bool) -> int:
+    """Recompute the sums of the live entries (a linked list from `head`) around their mean. Returns the top bucket."""
     th = tl = 0.0
     i = head
     while i >= 0:
@@ -66,9 +66,9 @@ def _renew(state: Any, buckets: Any, x: Any, after: Any, head: int, n: int, shap
 
 @njit(cache=True, nogil=True)
 def moments(ops: Any, start: Any, stop: Any, x: Any, same: Any, kinds: int, shape: bool, out: Any) -> None:
-    """out [m, 4]: sum, mean, sample standard deviation, bias-corrected skewness of what lives; NaN where undefined.
+    """out [m, 4]: sum, mean, sample standard deviation and skewness of the live entries; NaN where undefined.
 
-    x NaN is no value. same [n] < kinds: equal exactly where x is, so that equal values alone are told by counting.
+    x NaN is no value. same [n] < kinds: equal exactly where x is, to count distinct values.
     """
     state = np.zeros(_STATE)
     buckets = np.zeros(_BUCKETS, dtype=np.int64)
@@ -87,12 +87,12 @@ def moments(ops: Any, start: Any, stop: Any, x: Any, same: Any, kinds: int, shap
             n = distinct = 0
         while at < stop[j]:
             i = ops[at]
-            came = i >= 0
-            i = i if came else ~i
+            is_insertion = i >= 0
+            i = i if is_insertion else ~i
             at += 1
             if math.isnan(x[i]):
                 continue
-            if came:
+            if is_insertion:
                 if n == 0:
                     state[:] = 0.0
                     state[_CENTRE] = x[i]
@@ -121,29 +121,29 @@ def moments(ops: Any, start: Any, stop: Any, x: Any, same: Any, kinds: int, shap
                 n -= 1
                 if n == 0:
                     continue
-            bucket = _bucket(_apply(state, x[i], 1.0 if came else -1.0, shape))
+            bucket = _bucket(_apply(state, x[i], 1.0 if is_insertion else -1.0, shape))
             age += 1
-            if came:
+            if is_insertion:
                 buckets[bucket] += 1
                 top = max(top, bucket)
             else:
                 buckets[bucket] -= 1
-                worn = age > 2 * n + _LEAST
-                if not worn and buckets[top] == 0:
+                inaccurate = age > 2 * n + _LEAST
+                if not inaccurate and buckets[top] == 0:
                     live = top
                     while live > 0 and buckets[live] == 0:
                         live -= 1
-                    worn = top - live >= _WORN
-                if worn:
-                    top = _renew(state, buckets, x, after, head, n, shape)
+                    inaccurate = top - live >= _EMPTY
+                if inaccurate:
+                    top = _recompute(state, buckets, x, after, head, n, shape)
                     age = 0
         if n:
-            _say(state, n, distinct, x, after, head, shape, out[j])
+            _write(state, n, distinct, x, after, head, shape, out[j])
 
 
 @njit(cache=True, nogil=True)
-def _say(state: Any, n: int, distinct: int, x: Any, after: Any, head: int, shape: bool, out: Any) -> None:
-    """The four of one query. M2 = S2 - S1^2/n, M3 = S3 - 3 S1 S2/n + 2 S1^3/n^2."""
+def _write(state: Any, n: int, distinct: int, x: Any, after: Any, head: int, shape: bool, out: Any) -> None:
+    """Write the four results of one query. M2 = S2 - S1^2/n, M3 = S3 - 3 S1 S2/n + 2 S1^3/n^2."""
     s1h, s1l, s2h, s2l, s3h, s3l = state[0], state[1], state[2], state[3], state[4], state[5]
     ah, al = divide(s1h, s1l, float(n))
     mh, ml = add(ah, al, state[_CENTRE], 0.0)
@@ -171,7 +171,7 @@ def _say(state: Any, n: int, distinct: int, x: Any, after: Any, head: int, shape
     m3 = m3h + m3l
     square = n * state[_LARGEST] * state[_LARGEST]
     if not (m2 > 0.0 and square <= 1e20 * m2 and square * state[_LARGEST] <= 1e20 * m2 * math.sqrt(m2)):
-        m2, m3 = _directly(x, after, head, n, mh + ml)
+        m2, m3 = _second_pass(x, after, head, n, mh + ml)
     out[2] = math.sqrt(m2 / (n - 1)) if m2 > 0.0 else 0.0
     if n < 3:
         return
@@ -180,8 +180,8 @@ def _say(state: Any, n: int, distinct: int, x: Any, after: Any, head: int, shape
 
 
 @njit(cache=True, nogil=True)
-def _directly(x: Any, after: Any, head: int, n: int, mean: float) -> Any:
-    """M2, M3 by a pass over what lives, where sums would not be sharp enough."""
+def _second_pass(x: Any, after: Any, head: int, n: int, mean: float) -> Any:
+    """M2, M3 in a pass over the live entries, where the running sums are not accurate enough."""
     s1 = s2 = s3 = 0.0
     i = head
     while i >= 0:

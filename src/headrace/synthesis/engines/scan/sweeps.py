@@ -1,16 +1,15 @@
-"""Answers by a sweep through time: entries come and go, queries read what is there between.
+"""Aggregations by a sweep through time: entries are inserted and removed, queries read the state in between.
 
-Where an entry can end before its lookback does (a correction, a stacked value that changes, a lookback on event time),
-windows of positions do not do. Then the entries of a key are taken as operations in time, insertions and removals; a
-query has a place among them. Each kernel keeps what its family needs under both, in O(log entries) an operation, so
-that a sweep is O((entries + queries) log entries); what it says of a query depends on its key's earlier operations
-alone, never on other queries: the same bits in full, in part and online.
+Each kernel keeps the state of its aggregation under insertions and removals, in O(log entries) each, so that a sweep
+takes O((entries + queries) log entries). The result of a query depends on its key's earlier operations alone, not on
+other queries: the same bits in full, partial and online computation.
 
 Notation
-  ops [o]        an entry i comes: i; it goes: ~i (removals before insertions of the same instant)
-  start [m]      where a query's key starts among the operations; queries are sorted by (key, tick)
-  stop [m]       the operations that a query has behind it are start <= at < stop
-  position [n]   rank of an entry's slot among its key's, in canonical order: at most one entry of a slot lives at once
+  ops [o]        an entry i is inserted: i; it is removed: ~i (removals before insertions of the same instant)
+  start [m]      first operation of a query's key; queries are sorted by (key, tick)
+  stop [m]       the operations before a query are start <= at < stop
+  position [n]   rank of an entry's assertion among its key's, in canonical order: at most one entry of an assertion is
+                 live at a time
   width [m]      how many positions a query's key has
 """
 
@@ -25,12 +24,13 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def merge(
-    come: Any, begin: Any, come_start: Any, go: Any, finish: Any, go_start: Any, key: Any, tick: Any, ops: Any,
-    start: Any, stop: Any,
+    inserted: Any, begin: Any, inserted_start: Any, removed: Any, end: Any, removed_start: Any, key: Any, tick: Any,
+    ops: Any, start: Any, stop: Any,
 ) -> int:  # fmt: skip
-    """Write ops, start, stop. come, go: entries by (key, begin), (key, finish); a key's from come_start, go_start.
+    """Write ops, start, stop. Returns how many operations there are.
 
-    An entry is seen at t when begin < t <= finish. Returns how many operations there are.
+    inserted: entries by (key, begin); those of a key from inserted_start [keys + 1] on. removed: entries by (key, end);
+    those of a key from removed_start on. An entry is seen at t when begin < t <= end.
     """
     at = 0
     before = -1
@@ -42,16 +42,16 @@ def merge(
             continue
         if k != before:
             before = k
-            i, i_end, r, r_end = come_start[k], come_start[k + 1], go_start[k], go_start[k + 1]
+            i, i_end, r, r_end = inserted_start[k], inserted_start[k + 1], removed_start[k], removed_start[k + 1]
             first = at
         while True:
-            coming = i < i_end and begin[come[i]] < tick[j]
-            going = r < r_end and finish[go[r]] < tick[j]
-            if going and (not coming or finish[go[r]] <= begin[come[i]]):
-                ops[at] = ~go[r]
+            inserting = i < i_end and begin[inserted[i]] < tick[j]
+            removing = r < r_end and end[removed[r]] < tick[j]
+            if removing and (not inserting or end[removed[r]] <= begin[inserted[i]]):
+                ops[at] = ~removed[r]
                 r += 1
-            elif coming:
-                ops[at] = come[i]
+            elif inserting:
+                ops[at] = inserted[i]
                 i += 1
             else:
                 break
@@ -61,31 +61,31 @@ def merge(
 
 
 @njit(cache=True, nogil=True)
-def totals(ops: Any, start: Any, stop: Any, present: Any, true: Any, out: Any) -> None:
+def totals(ops: Any, start: Any, stop: Any, is_valid: Any, true: Any, out: Any) -> None:
     """out [m, 3]: how many live entries there are, have a value, are true."""
     before = -1
-    at = every = filled = truths = 0
+    at = every = valid = truths = 0
     for j in range(len(start)):
         if start[j] != before or at > stop[j]:
             before = at = start[j]
-            every = filled = truths = 0
+            every = valid = truths = 0
         while at < stop[j]:
             i = ops[at]
             sign = 1 if i >= 0 else -1
             i = i if i >= 0 else ~i
             every += sign
-            filled += sign * present[i]
+            valid += sign * is_valid[i]
             truths += sign * true[i]
             at += 1
-        out[j, 0], out[j, 1], out[j, 2] = every, filled, truths
+        out[j, 0], out[j, 1], out[j, 2] = every, valid, truths
 
 
 @njit(cache=True, nogil=True)
-def last(ops: Any, start: Any, stop: Any, position: Any, width: Any, wanted: Any, out: Any) -> None:
-    """out [m]: the live entry that is wanted and stands last, -1 where there is none. By a tree of who is there."""
+def last(ops: Any, start: Any, stop: Any, position: Any, width: Any, flags: Any, out: Any) -> None:
+    """out [m]: the last flagged live entry, -1 where there is none; by a tree of live entries over positions."""
     most = width.max() if len(width) else 0
     size = _power(most)
-    there = np.full(2 * size, -1, dtype=np.int64)
+    live = np.full(2 * size, -1, dtype=np.int64)
     before = -1
     at = leaves = 0
     for j in range(len(start)):
@@ -95,24 +95,24 @@ def last(ops: Any, start: Any, stop: Any, position: Any, width: Any, wanted: Any
         if start[j] != before:
             before = at = start[j]
             leaves = _power(width[j])
-            there[: 2 * leaves] = -1
+            live[: 2 * leaves] = -1
         while at < stop[j]:
             i = ops[at]
-            came = i >= 0
-            i = i if came else ~i
+            is_insertion = i >= 0
+            i = i if is_insertion else ~i
             at += 1
-            if not wanted[i]:
+            if not flags[i]:
                 continue
             node = leaves + position[i]
-            there[node] = i if came else -1
+            live[node] = i if is_insertion else -1
             node //= 2
             while node >= 1:
-                found = there[2 * node + 1] if there[2 * node + 1] >= 0 else there[2 * node]
-                if there[node] == found:
+                last_live = live[2 * node + 1] if live[2 * node + 1] >= 0 else live[2 * node]
+                if live[node] == last_live:
                     break
-                there[node] = found
+                live[node] = last_live
                 node //= 2
-        out[j] = there[1]
+        out[j] = live[1]
 
 
 @njit(cache=True, nogil=True)
@@ -125,7 +125,7 @@ def _power(least: int) -> int:
 
 @njit(cache=True, nogil=True)
 def extremes(ops: Any, start: Any, stop: Any, position: Any, width: Any, x: Any, out: Any) -> None:
-    """out [m, 2]: minimum and maximum of what lives, by two tournament trees over positions; NaN where empty."""
+    """out [m, 2]: minimum and maximum of live entries, by two tournament trees over positions; NaN where empty."""
     most = width.max() if len(width) else 0
     size = _power(most)
     low = np.full(2 * size, np.inf)
@@ -143,15 +143,15 @@ def extremes(ops: Any, start: Any, stop: Any, position: Any, width: Any, x: Any,
             n = 0
         while at < stop[j]:
             i = ops[at]
-            came = i >= 0
-            i = i if came else ~i
+            is_insertion = i >= 0
+            i = i if is_insertion else ~i
             at += 1
             if math.isnan(x[i]):
                 continue
-            n += 1 if came else -1
+            n += 1 if is_insertion else -1
             node = leaves + position[i]
-            low[node] = x[i] if came else np.inf
-            high[node] = x[i] if came else -np.inf
+            low[node] = x[i] if is_insertion else np.inf
+            high[node] = x[i] if is_insertion else -np.inf
             node //= 2
             while node >= 1:
                 least = min(low[2 * node], low[2 * node + 1])
@@ -166,9 +166,9 @@ def extremes(ops: Any, start: Any, stop: Any, position: Any, width: Any, x: Any,
 
 @njit(cache=True, nogil=True)
 def distinct(ops: Any, start: Any, stop: Any, code: Any, codes: int, ranked: bool, number: Any, mode: Any) -> None:
-    """number [m] of distinct codes that live, and (where `ranked`) mode [m], the most frequent, then smallest; else -1.
+    """number [m] of distinct live codes, and (where `ranked`) mode [m], the most frequent, then smallest; else -1.
 
-    Counts sit in a tournament tree over codes, as in `families.categories`.
+    Counts are in a tournament tree over codes, as in `aggregations.categories`.
     """
     leaves = _power(codes)
     count = np.zeros(leaves, dtype=np.int64)
@@ -192,12 +192,12 @@ def distinct(ops: Any, start: Any, stop: Any, code: Any, codes: int, ranked: boo
             unique = 0
         while at < stop[j]:
             i = ops[at]
-            came = i >= 0
-            c = code[i if came else ~i]
+            is_insertion = i >= 0
+            c = code[i if is_insertion else ~i]
             at += 1
             if c < 0:
                 continue
-            if came:
+            if is_insertion:
                 unique += count[c] == 0
                 count[c] += 1
             else:
@@ -226,7 +226,7 @@ def listed(ops: Any, start: Any, stop: Any, position: Any, width: Any, size: Any
     The first `skip` queries are only passed through; with `out` empty all are only counted.
     """
     most = width.max() if len(width) else 0
-    there = np.full(most + 1, -1, dtype=np.int64)
+    live = np.full(most + 1, -1, dtype=np.int64)
     before = -1
     at = low = high = n = written = 0
     for j in range(len(start)):
@@ -235,26 +235,26 @@ def listed(ops: Any, start: Any, stop: Any, position: Any, width: Any, size: Any
             continue
         if start[j] != before:
             before = at = start[j]
-            there[: width[j]] = -1
+            live[: width[j]] = -1
             low = high = n = 0
         while at < stop[j]:
             i = ops[at]
-            came = i >= 0
-            i = i if came else ~i
+            is_insertion = i >= 0
+            i = i if is_insertion else ~i
             at += 1
             place = position[i]
-            if came:
+            if is_insertion:
                 low, high = (place, place + 1) if n == 0 else (min(low, place), max(high, place + 1))
-                there[place] = i
+                live[place] = i
                 n += 1
             else:
-                there[place] = -1
+                live[place] = -1
                 n -= 1
-                while low < high and there[low] < 0:
+                while low < high and live[low] < 0:
                     low += 1
         size[j] = n
         if len(out) and j >= skip:
             for place in range(low, high):
-                if there[place] >= 0:
-                    out[written] = there[place]
+                if live[place] >= 0:
+                    out[written] = live[place]
                     written += 1

@@ -1,8 +1,4 @@
-"""Running values: what a group's order says of each of its rows, as entries in time.
-
-A row comes last in its group's order when it becomes known; when one goes (a correction), those after it may say
-something else from then on: only the next one, or for what accumulates all of them.
-"""
+"""Running values of a group, as entries in time: the value of each row, from when until when it has it."""
 
 from __future__ import annotations
 
@@ -11,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.engines.stacked.steps import standing
-from headrace.synthesis.history.column_values import Held
+from headrace.synthesis.engines.stacked.steps import last_before
+from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.rows import Rows, Sources
 from headrace.synthesis.history.versions import assertions
@@ -25,30 +21,39 @@ from headrace.synthesis.primitives.running import RUNNING, running_changes
 
 @dataclass(frozen=True, kw_only=True)
 class RunningEntries:
-    """Entries [n] by (key of the row, since): what is said of a row when since < t <= until. start [codes + 1]."""
+    """Running values [n], by (primary key of the row, since).
+
+    Attributes:
+        row: row numbers.
+        since: in us; a row has the value at t when since < t <= until.
+        until: in us.
+        values: the values.
+        codes: code of every row's primary key [rows].
+        start: position of each code's first entry [codes + 1].
+    """
 
     row: Ints
     since: Ints
     until: Ints
-    values: Held
+    values: ColumnValues
     codes: Ints
     start: Ints
 
 
-def running_values(sources: Sources, definition: Grouped, at: Ints, ticks: Ints) -> Held:
-    """What a group says of rows [m] at instants [m]."""
+def running_values(sources: Sources, definition: Grouped, at: Ints, ticks: Ints) -> ColumnValues:
+    """The running values of rows, given by number [m], at ticks in us [m]."""
     entries = running_entries(sources, definition)
-    place = standing(entries.since, entries.start[:-1], entries.start[1:], entries.codes[at], ticks)
-    over = np.zeros(len(place), dtype=np.bool_)
+    place = last_before(entries.since, entries.start[:-1], entries.start[1:], entries.codes[at], ticks)
+    ended = np.zeros(len(place), dtype=np.bool_)
     if len(entries.until):
-        over = entries.until[np.maximum(place, 0)] < ticks
-    return entries.values.take(np.where(over, -1, place))
+        ended = entries.until[np.maximum(place, 0)] < ticks
+    return entries.values.take(np.where(ended, -1, place))
 
 
 def running_entries(sources: Sources, definition: Grouped) -> RunningEntries:
-    """All of them, made once."""
+    """All running values of a definition, computed once per table."""
     rows = sources.rows(definition.table)
-    return rows.once(("running", definition), lambda: _entries(sources, rows, definition))
+    return rows.cached(("running", definition), lambda: _entries(sources, rows, definition))
 
 
 def _entries(sources: Sources, rows: Rows, definition: Grouped) -> RunningEntries:
@@ -56,48 +61,53 @@ def _entries(sources: Sources, rows: Rows, definition: Grouped) -> RunningEntrie
     clock = clock_of(sources.problem, rows.table, columns)
     group, _ = encode_rows([plain(rows.raw(key)) for key in definition.keys])
     known = rows.known(clock)
-    starts, until = assertions(rows.versions(), rows.standing(clock), known, group, rows.said(columns, False))
+    identity = rows.joint_identity(columns, False)
+    starts, until = assertions(rows.versions(), rows.effective_versions(clock), known, group, identity)
     row = rows.by_known(clock)
     row = row[starts[row] & (group[row] >= 0)]
-    held = rows.still(definition.value)
-    entry, since, value = _walk(row, group, known, until, _as_numbers(held), definition.primitive)
+    inputs = rows.constant_values(definition.value)
+    entry, since, value = _changes(row, group, known, until, _as_numbers(inputs), definition.primitive)
     ends = until[row][entry]
     ends[:-1] = np.where(entry[1:] == entry[:-1], since[1:], ends[:-1])
     codes, many = encode_rows([plain(rows.raw(key)) for key in rows.table.keys])
     code = codes[row][entry]
     order = np.lexsort((since, code))
     order = order[(since < ends)[order] & (code[order] >= 0)]
-    values = value[order]
     return RunningEntries(
         row=row[entry][order],
         since=since[order],
         until=ends[order],
-        values=Held(number=values)
-        if held.names is None or RUNNING[definition.primitive].result is not None
-        else Held(code=np.where(np.isnan(values), -1, values).astype(np.int64), names=held.names),
+        values=_as_values(value[order], definition.primitive, inputs),
         codes=codes,
         start=np.searchsorted(code[order], np.arange(many + 1)),
     )
 
 
-def _as_numbers(held: Held) -> Floats:
+def _as_numbers(values: ColumnValues) -> Floats:
     """Numbers, or codes as numbers; NaN where missing."""
-    if held.number is not None:
-        return held.number
-    code = np.asarray(held.code, dtype=np.float64)
+    if values.number is not None:
+        return values.number
+    code = np.asarray(values.code, dtype=np.float64)
     return np.where(code < 0, np.nan, code)
 
 
-def _walk(row: Ints, group: Ints, known: Ints, until: Ints, x: Floats, primitive: str) -> tuple[Ints, Ints, Floats]:
-    """Entries (places in `row`), by place and instant: from when each says what."""
-    came, went = known[row], until[row]
+def _as_values(numbers: Floats, primitive: str, inputs: ColumnValues) -> ColumnValues:
+    """The results of a primitive: numbers, or codes of the categories of its inputs."""
+    if inputs.names is None or RUNNING[primitive].result is not None:
+        return ColumnValues(number=numbers)
+    return ColumnValues(code=np.where(np.isnan(numbers), -1, numbers).astype(np.int64), names=inputs.names)
+
+
+def _changes(row: Ints, group: Ints, known: Ints, until: Ints, x: Floats, primitive: str) -> tuple[Ints, Ints, Floats]:
+    """Positions in `row`, instants and values of all changes [k], by position and instant."""
+    row_known, row_until = known[row], until[row]
     places = np.arange(len(row))
-    going = places[went < NEVER]
-    time = np.concatenate([went[going], came])
-    ops = np.concatenate([~going, places])
-    place = np.concatenate([going, places])
-    after = np.repeat([0, 1], [len(going), len(places)])
-    order = np.lexsort((place, after, time, group[row[place]]))
-    entry, since, value = running_changes(ops[order], time[order], group[row], came, x[row], primitive)
+    ending = places[row_until < NEVER]
+    time = np.concatenate([row_until[ending], row_known])
+    ops = np.concatenate([~ending, places])
+    place = np.concatenate([ending, places])
+    ends_first = np.repeat([0, 1], [len(ending), len(places)])
+    order = np.lexsort((place, ends_first, time, group[row[place]]))
+    entry, since, value = running_changes(ops[order], time[order], group[row], row_known, x[row], primitive)
     by_entry = np.argsort(entry, kind="stable")
     return entry[by_entry], since[by_entry], value[by_entry]

@@ -1,4 +1,4 @@
-"""Rows in time: how long a row says what it says, cut where what it leads to changes.
+"""Steps and timelines: intervals in which a row's values are constant, and the instants at which they may change.
 
 A step is a row from `since` until `until`: it is seen at t when since < t <= until. A timeline is, for each code (of a
 parent, a child's key, a group), the instants at which something may change: it may differ from the first t after one.
@@ -17,19 +17,30 @@ from headrace.synthesis.language.values import Ints
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """Steps [n], by row and instant. slot: which assertion a step is part of."""
+    """Steps [n], by assertion and instant.
 
-    slot: Ints
+    Attributes:
+        assertion: the number of the assertion that a step is part of.
+        since: in us; the step is seen at t when since < t <= until.
+        until: in us.
+    """
+
+    assertion: Ints
     since: Ints
     until: Ints
 
     def __len__(self) -> int:
-        return len(self.slot)
+        return len(self.assertion)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """Distinct instants [k], sorted within their code; start [codes + 1]."""
+    """The instants at which something may change, per code.
+
+    Attributes:
+        time: distinct instants in us, sorted within their code [k].
+        start: the position of each code's first instant [codes + 1].
+    """
 
     time: Ints
     start: Ints
@@ -37,8 +48,8 @@ class Timeline:
 
 def timeline(code: Ints, time: Ints, codes: int) -> Timeline:
     """Sort instants under their codes; negative codes are left out."""
-    kept = code >= 0
-    code, time = code[kept], time[kept]
+    valid = code >= 0
+    code, time = code[valid], time[valid]
     order = np.lexsort((time, code))
     code, time = code[order], time[order]
     first = np.ones(len(code), dtype=np.bool_)
@@ -57,7 +68,7 @@ def cut(steps: Steps, code: Ints, line: Timeline) -> Steps:
     since = np.empty(int(many.sum()), dtype=np.int64)
     until = np.empty(len(since), dtype=np.int64)
     _cut(steps.since, steps.until, code, line.start, line.time, many, since, until)
-    return Steps(slot=np.repeat(steps.slot, many), since=since, until=until)
+    return Steps(assertion=np.repeat(steps.assertion, many), since=since, until=until)
 
 
 @njit(cache=True, nogil=True)
@@ -93,19 +104,19 @@ def _cut(since: Any, until: Any, code: Any, start: Any, time: Any, many: Any, ne
             at += 1
 
 
-def standing(known: Ints, start: Ints, end: Ints, code: Ints, tick: Ints) -> Ints:
-    """Per query [m] the last entry of its code that is known before its tick; -1 where there is none."""
-    found = np.empty(len(code), dtype=np.int64)
-    _standing(known, start, end, code, tick, found)
-    return found
+def last_before(known: Ints, start: Ints, end: Ints, code: Ints, tick: Ints) -> Ints:
+    """The position of the last entry of each query's code that is known before its tick [m]; -1 where there is none."""
+    place = np.empty(len(code), dtype=np.int64)
+    _last_before(known, start, end, code, tick, place)
+    return place
 
 
 @njit(cache=True, nogil=True)
-def _standing(known: Any, start: Any, end: Any, code: Any, tick: Any, found: Any) -> None:
+def _last_before(known: Any, start: Any, end: Any, code: Any, tick: Any, out: Any) -> None:
     for j in range(len(code)):
         c = code[j]
-        found[j] = -1
+        out[j] = -1
         if 0 <= c < len(start):
             place = _after(known, start[c], end[c], tick[j] - 1)
             if place > start[c]:
-                found[j] = place - 1
+                out[j] = place - 1

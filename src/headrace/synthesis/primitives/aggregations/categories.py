@@ -140,17 +140,17 @@ def _replay(count: Any, winner: Any, code: int, width: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _runners_up(count: Any, winner: Any, width: int, ranks: int, top: Any) -> None:
-    """The winners of the tournament without those before them."""
-    held = np.zeros(ranks, dtype=np.int64)
+    """top [ranks]: the winner of the tournament, then the winner without it, and so on."""
+    saved = np.zeros(ranks, dtype=np.int64)
     result = 0
     while result < ranks and count[winner[1]] > 0:
         code = winner[1]
-        top[result], held[result] = code, count[code]
+        top[result], saved[result] = code, count[code]
         result += 1
         count[code] = 0
         _replay(count, winner, code, width)
     for i in range(result):
-        count[top[i]] = held[i]
+        count[top[i]] = saved[i]
         _replay(count, winner, top[i], width)
 
 

@@ -59,7 +59,7 @@ def reached(x: Floats, low: Ints, high: Ints, sign: float) -> Ints:
 @njit(cache=True, nogil=True)
 def deque(x: Any, lo: Any, hi: Any, sign: float, out: Any) -> None:
     """out [m], see `reached`. lo and hi never decrease."""
-    held = np.empty(len(x) + 1, dtype=np.int64)
+    candidates = np.empty(len(x) + 1, dtype=np.int64)
     head = tail = right = 0
     for j in range(len(lo)):
         if hi[j] <= lo[j]:
@@ -70,14 +70,14 @@ def deque(x: Any, lo: Any, hi: Any, sign: float, out: Any) -> None:
             head = tail = 0
         while right < hi[j]:
             value = sign * x[right]
-            while tail > head and sign * x[held[tail - 1]] <= value:
+            while tail > head and sign * x[candidates[tail - 1]] <= value:
                 tail -= 1
-            held[tail] = right
+            candidates[tail] = right
             tail += 1
             right += 1
-        while held[head] < lo[j]:
+        while candidates[head] < lo[j]:
             head += 1
-        out[j] = held[head]
+        out[j] = candidates[head]
 
 
 EXTREMES = AggregationFamily(name="extremes", aggregations=_AGGREGATIONS, kernel=extremes, reads_only_lookback=True)
