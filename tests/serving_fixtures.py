@@ -15,7 +15,7 @@ from headrace.core.clock import DAY, MINUTE, to_us
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.store.materialise import online_rows
 from headrace.store.published import Published, layout, view_name, write_published
-from headrace.store.rows import Watermark
+from headrace.store.row_tables import Watermark
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 from headrace.synthesis.primitives.finish import finish
 

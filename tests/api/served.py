@@ -15,8 +15,9 @@ from headrace.api.app import build_app
 from headrace.core.errors import CorruptError
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
+from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
-from headrace.serving.predictor import Policy, Predictor
+from headrace.serving.predictor import Predictor
 from headrace.serving.service import Service
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import NOW, PROBLEM, ROW, TinyModel, ids, write_store

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from headrace.api.app import build_app
-from headrace.serving.predictor import Policy
+from headrace.serving.answers import Policy
 from headrace.serving.service import Service
 from tests.api.served import Served, TestClient, error_of, served, serving
 from tests.serving_fixtures import NOW, ROW, TICK, VIEW, write_store

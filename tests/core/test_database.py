@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.core.database import _COMPARED, Database
+from headrace.core.database import _VERIFIED, Database
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS version (version TEXT PRIMARY KEY, metrics TEXT NOT NULL, at_us INTEGER);"
@@ -19,7 +19,7 @@ def database(tmp_path: Path) -> Database:
     made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version")
     add(made, "7")
     add(made, "8")
-    _COMPARED.clear()  # as a new process finds it
+    _VERIFIED.clear()  # as a new process finds it
     return made
 
 
@@ -87,7 +87,7 @@ def test_an_older_file_is_refused_until_its_note_is_deleted(database: Database) 
     old = database.path.read_bytes()
     add(database, "9")
     database.path.write_bytes(old)
-    _COMPARED.clear()
+    _VERIFIED.clear()
     with pytest.raises(CorruptError, match=r"older than what was last written.*delete \.shop\.db\.serial"):
         versions(database)
     database.path.with_name(".shop.db.serial").unlink()
@@ -111,7 +111,7 @@ def test_a_lost_file_may_be_begun_anew_and_that_is_logged(tmp_path: Path, caplog
     assert versions(made) == []
     assert "shop.db is gone, and reads as a new one" in caplog.text
     add(made, "1")
-    _COMPARED.clear()
+    _VERIFIED.clear()
     assert versions(made) == ["1"]
 
 
@@ -123,7 +123,7 @@ def test_a_file_of_an_earlier_version_of_headrace_is_sealed_by_the_next_write(tm
     made = Database(path=path, schema=SCHEMA, last="version")
     assert versions(made) == ["7"]
     add(made, "8")
-    _COMPARED.clear()
+    _VERIFIED.clear()
     assert versions(made) == ["7", "8"]
 
 
@@ -135,7 +135,7 @@ def test_a_transaction_that_fails_leaves_rows_and_seal(database: Database) -> No
 
     with pytest.raises(RuntimeError):
         fail()
-    _COMPARED.clear()
+    _VERIFIED.clear()
     assert versions(database) == ["7", "8"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from headrace.core.replicas import write_replicas
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.pipeline.production.scoring import _scored_until
-from headrace.registry.ledger import Record
+from headrace.registry.ledger_tables import Record
 
 CHAMPION = Record(sequence=1, action="promote", version="1", previous=None, reason="", at_us=10)
 

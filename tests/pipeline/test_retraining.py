@@ -22,7 +22,8 @@ from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import read_definitions
 from headrace.pipeline.stages import promote
 from headrace.pipeline.walker import PipelineRun
-from headrace.registry.ledger import Ledger, Record
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import Record
 from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.core.errors import ConflictError
-from headrace.registry.aliases import agrees, mirror
+from headrace.registry.aliases import is_mirrored, mirror
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.recovery import CHANGE, recover
@@ -142,7 +142,7 @@ def test_without_a_copy_a_champion_is_not_forgotten(tracking_uri: str, problem_n
     client.set_registered_model_alias(problem_name, "champion", "1")
     with pytest.raises(ConflictError, match=r"there is no ledger.*@champion is version 1.*headrace promote"):
         recover(tmp_path, problem_name, tracking_uri)
-    recover(tmp_path, problem_name, tracking_uri, by_hand=True)
+    recover(tmp_path, problem_name, tracking_uri, manual=True)
     client.delete_registered_model_alias(problem_name, "champion")
     client.set_model_version_tag(problem_name, "1", "validation_status", "rolled_back")
     with pytest.raises(ConflictError, match="there is no ledger"):
@@ -162,4 +162,4 @@ def test_a_change_that_somebody_edited_is_refused(
 def test_nothing_registered_is_nothing_to_recover(tracking_uri: str, tmp_path: Path) -> None:
     recover(tmp_path, "nothing", tracking_uri)
     assert not (tmp_path / "ledger").exists()
-    assert not agrees(tmp_path, "nothing", tracking_uri)
+    assert not is_mirrored(tmp_path, "nothing", tracking_uri)

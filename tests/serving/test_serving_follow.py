@@ -10,8 +10,9 @@ import pytest
 from headrace.core.errors import CorruptError, UnavailableError
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
+from headrace.serving.answers import Answer
 from headrace.serving.follow import ChampionFollower
-from headrace.serving.predictor import Answer, Predictor
+from headrace.serving.predictor import Predictor
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import NOW, PROBLEM, ROW, TinyModel, write_store
 

@@ -13,15 +13,16 @@ import pytest
 from headrace.core.clock import DAY, HOUR
 from headrace.core.errors import DataError, NotFoundError, UnavailableError
 from headrace.lake.predictions import Prediction, PredictionLog
-from headrace.serving.follow import Loaded
-from headrace.serving.predictor import Policy, Predictor
+from headrace.serving.answers import Policy
+from headrace.serving.follow import LoadedVersion
+from headrace.serving.predictor import Predictor
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import MEAN, NOW, PROBLEM, ROW, TICK, VIEW, TinyModel, ids, write_store
 
 
 def predictor(root: Path, model: TinyModel | None = None, *, policy: Policy = "default", log: Any = None) -> Predictor:
     names = ids()
-    loaded = Loaded(version="1", bundle=model or TinyModel())  # type: ignore[arg-type]
+    loaded = LoadedVersion(version="1", bundle=model or TinyModel())  # type: ignore[arg-type]
     return Predictor(
         PROBLEM,
         champion=lambda: loaded,

@@ -11,7 +11,8 @@ import pytest
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.predictions import Prediction, PredictionLog
-from headrace.serving.predictor import Answer, Checked, Predictor
+from headrace.serving.answers import Answer, ValidatedCall
+from headrace.serving.predictor import Predictor
 from headrace.serving.queue import PredictionQueue
 from tests.serving.test_serving_predictor import predictor
 from tests.serving_fixtures import NOW, ROW, write_store
@@ -26,12 +27,12 @@ def shop(tmp_path: Path) -> Predictor:
 class Gate:
     """Answers like a predictor; the first batch waits until the gate is opened. sizes: rows of each call, by batch."""
 
-    def __init__(self, answer: Callable[[Sequence[Checked]], list[Any]]) -> None:
+    def __init__(self, answer: Callable[[Sequence[ValidatedCall]], list[Any]]) -> None:
         self._answer = answer
         self.entered, self.opened = threading.Event(), threading.Event()
         self.sizes: list[list[int]] = []
 
-    def __call__(self, calls: Sequence[Checked]) -> list[list[Answer] | HeadraceError]:
+    def __call__(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         self.sizes.append([len(call.rows) for call in calls])
         self.entered.set()
         assert self.opened.wait(30)
@@ -45,13 +46,13 @@ def gate(shop: Predictor) -> Gate:
 
 @pytest.fixture
 def queue(gate: Gate) -> Iterator[PredictionQueue]:
-    started = PredictionQueue(gate, batch_rows=4, waiting_rows=6)
+    started = PredictionQueue(gate, batch_rows=4, max_queued_rows=6)
     yield started
     gate.opened.set()
     started.stop()
 
 
-def call(shop: Predictor, *customers: object) -> Checked:
+def call(shop: Predictor, *customers: object) -> ValidatedCall:
     return shop.check([{**ROW, "customer_id": customer} for customer in customers], now_us=NOW)
 
 
@@ -77,7 +78,7 @@ def test_a_wrong_call_takes_no_other_with_it(shop: Predictor, gate: Gate, queue:
 
 
 def test_a_call_that_fails_unforeseen_takes_no_other_with_it(shop: Predictor) -> None:
-    def fragile(calls: Sequence[Checked]) -> list[list[Answer] | HeadraceError]:
+    def fragile(calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         if any(row.keys["customer_id"] == "c2" for one in calls for row in one.rows):
             raise RuntimeError("unforeseen")
         return shop.answer(calls)

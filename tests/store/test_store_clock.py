@@ -12,11 +12,11 @@ import pytest
 from headrace.core.clock import DAY, HOUR, MINUTE, from_us
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
 from headrace.core.replicas import copy_of
-from headrace.store.materialise import ahead_note, materialise, online_is_current, watermarks
+from headrace.store.materialise import materialise, online_is_current, views_ahead_note, watermarks
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.repo import open_store
-from headrace.store.rows import Watermark
+from headrace.store.row_tables import Watermark
 from tests.store.world import START, World, features, set_clock, stored_features
 
 CLOCK = START + 12 * DAY + 7 * MINUTE
@@ -141,16 +141,19 @@ def test_what_is_ahead_is_never_served(ready: World) -> None:
 def test_what_is_ahead_is_found_and_brought_back(ready: World) -> None:
     """Rows, watermarks, and Feast's intervals: one end in the future would be the start of every later run."""
     [before] = OnlineStore(ready.root, ready.problem).read("all", [KEY], CLOCK)
-    assert (ahead_note(ready.root, ready.problem), online_is_current(ready.root, ready.problem, CLOCK)) == ("", True)
+    assert (views_ahead_note(ready.root, ready.problem), online_is_current(ready.root, ready.problem, CLOCK)) == (
+        "",
+        True,
+    )
     poison(ready)
     assert not online_is_current(ready.root, ready.problem, CLOCK)
-    note = ahead_note(ready.root, ready.problem)
+    note = views_ahead_note(ready.root, ready.problem)
     assert "harbour__boat at 2024-12-26T00:00:00Z" in note
     materialise(ready.root, ready.problem, CLOCK)
     assert ticks(ready) == {TICK}
     assert max(ends(ready)) <= from_us(CLOCK)
     assert OnlineStore(ready.root, ready.problem).read("all", [KEY], CLOCK) == [before]
-    assert ahead_note(ready.root, ready.problem) == ""
+    assert views_ahead_note(ready.root, ready.problem) == ""
     set_clock(ready, CLOCK + HOUR)
     open_store(ready.root).materialize_incremental(from_us(CLOCK + HOUR))
     starts = {

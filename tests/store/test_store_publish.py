@@ -12,7 +12,7 @@ from headrace.core.errors import ConflictError, DataError
 from headrace.store.materialise import materialise, watermarks
 from headrace.store.objects import feast_objects
 from headrace.store.publish import publish, retire
-from headrace.store.published import Published, View, path_of, read_published
+from headrace.store.published import Published, View, published_path, read_published
 from headrace.store.repo import PROJECT, open_store
 from headrace.store.source import SynthesisSource
 from headrace.synthesis.language.definitions import Direct, stored
@@ -37,7 +37,7 @@ def registry_state(root: Path) -> dict[str, object]:
 def test_twice_changes_nothing(world: World) -> None:
     publish(world.root, world.problem, features(), "all")
     materialise(world.root, world.problem, TICK)
-    file = path_of(world.root, "harbour")
+    file = published_path(world.root, "harbour")
     before = (registry_state(world.root), watermarks(world.root, world.problem), file.stat().st_mtime_ns)
     assert all(intervals for _, intervals in before[0]["views"].values())  # type: ignore[attr-defined]
     publish(world.root, world.problem, features(), "all")
@@ -187,11 +187,11 @@ def test_the_yaml_and_the_code_say_the_same(world: World, feast: Callable[..., s
     from feast import FeatureStore
 
     publish(world.root, world.problem, features(), "all")
-    by_hand, ours = FeatureStore(".").config, open_store(world.root).config
-    assert by_hand.project == ours.project == PROJECT
+    manual, ours = FeatureStore(".").config, open_store(world.root).config
+    assert manual.project == ours.project == PROJECT
     for name in ("type", "registry_type", "cache_ttl_seconds", "cache_mode"):
         for part in ("offline_store", "online_store", "registry"):
-            assert getattr(getattr(by_hand, part), name, None) == getattr(getattr(ours, part), name, None)
-    assert by_hand.batch_engine_config == ours.batch_engine_config
-    assert by_hand.materialization_config == ours.materialization_config
-    assert by_hand.entity_key_serialization_version == ours.entity_key_serialization_version
+            assert getattr(getattr(manual, part), name, None) == getattr(getattr(ours, part), name, None)
+    assert manual.batch_engine_config == ours.batch_engine_config
+    assert manual.materialization_config == ours.materialization_config
+    assert manual.entity_key_serialization_version == ours.entity_key_serialization_version

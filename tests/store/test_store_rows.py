@@ -15,15 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import CorruptError
-from headrace.store.rows import Ask, RowStore, Watermark
+from headrace.store.row_tables import RowQuery, Watermark
+from headrace.store.rows import RowStore
 
 
 def mark(view: str = "v", tick_us: int = 10, layout: str = "l") -> Watermark:
     return Watermark(view=view, tick_us=tick_us, rows=0, layout=layout, history="h")
 
 
-def ask(*keys: tuple[object, ...], columns: tuple[str, ...] = ("x",), view: str = "v") -> Ask:
-    return Ask(view=view, join_keys=("a",), columns=columns, keys=keys)
+def ask(*keys: tuple[object, ...], columns: tuple[str, ...] = ("x",), view: str = "v") -> RowQuery:
+    return RowQuery(view=view, join_keys=("a",), columns=columns, keys=keys)
 
 
 def table(**columns: list[object]) -> pa.Table:
@@ -148,7 +149,7 @@ def test_pushed_rows_change_only_their_own(tmp_path: Path) -> None:
 def test_composite_keys(tmp_path: Path) -> None:
     store = RowStore(tmp_path / "online.db")
     store.replace(mark(), ["a", "b"], ["x"], [table(a=["p", "p"], b=[1, 2], x=[1.0, 2.0])])
-    asked = Ask(view="v", join_keys=("a", "b"), columns=("x",), keys=[("p", 2), ("p", 1), ("p", None)])
+    asked = RowQuery(view="v", join_keys=("a", "b"), columns=("x",), keys=[("p", 2), ("p", 1), ("p", None)])
     assert store.read([asked])[0].rows == [(2.0,), (1.0,), None]
 
 
@@ -173,7 +174,7 @@ def test_a_value_that_changed_on_disk_is_never_served(tmp_path: Path) -> None:
     columns = [f"x{number}" for number in range(250)]  # more than a function of SQL takes
     rows = table(a=["p", "q"], **{name: [1.5, None] for name in columns})
     store.replace(mark(), ["a"], columns, [rows])
-    assert store.sums_hold("v")
+    assert store.checksums_match("v")
     [found] = store.read([ask(("p",), ("q",), columns=("x0", "x249"))])
     assert found.rows == [(1.5, 1.5), (None, None)]
     changed_on_disk(store, "UPDATE v SET x120 = 1.25 WHERE `key a` = 'p'")
@@ -181,9 +182,9 @@ def test_a_value_that_changed_on_disk_is_never_served(tmp_path: Path) -> None:
         store.read([ask(("p",), columns=("x0",))])
     [found] = store.read([ask(("q",), columns=("x0",))])
     assert found.rows == [(None,)]
-    assert not store.sums_hold("v")
+    assert not store.checksums_match("v")
     store.replace(mark(), ["a"], columns, [rows])
-    assert store.sums_hold("v")
+    assert store.checksums_match("v")
 
 
 def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:
@@ -193,7 +194,7 @@ def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:
     store.ensure("v", ["a"], ["x", "y"], grow=True)
     [found] = store.read([ask(("p",), ("q",), columns=("x", "y"))])
     assert found.rows == [(2.5, None), (3, None)]
-    assert store.sums_hold("v")
+    assert store.checksums_match("v")
 
 
 def test_rows_of_before_have_no_checksum_and_are_read(tmp_path: Path) -> None:
@@ -202,4 +203,4 @@ def test_rows_of_before_have_no_checksum_and_are_read(tmp_path: Path) -> None:
     changed_on_disk(store, "ALTER TABLE v DROP COLUMN `row sum`")
     [found] = store.read([ask(("p",))])
     assert found.rows == [(1.5,)]
-    assert store.sums_hold("v")
+    assert store.checksums_match("v")

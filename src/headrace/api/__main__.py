@@ -65,7 +65,7 @@ def _serve(problem: Problem, host: str, port: int) -> None:
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
     from headrace.core.hosts import allowed_hosts
-    from headrace.serving.predictor import Policy
+    from headrace.serving.answers import Policy
 
     chosen = settings()
     open_home(chosen.root)

@@ -37,7 +37,7 @@ from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
-from headrace.serving.predictor import Policy
+from headrace.serving.answers import Policy
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.readiness import ReadinessCheck
 from headrace.serving.service import Service, open_service

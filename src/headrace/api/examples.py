@@ -13,7 +13,7 @@ from headrace.core.clock import iso, to_us
 from headrace.lake.batch import load
 from headrace.lake.store import Lake
 from headrace.schema import Every, Problem, Table, TimeExpression
-from headrace.serving.request import Needs
+from headrace.serving.request import RequestSchema
 from headrace.synthesis.language.columns import known_at_cutoff
 
 _PLACEHOLDERS: dict[str, Any] = {
@@ -58,7 +58,7 @@ def _nearest(root: Path, problem: Problem, table: Table, when: TimeExpression, n
     return found
 
 
-def placeholder_row(needs: Needs) -> dict[str, Any]:
+def placeholder_row(needs: RequestSchema) -> dict[str, Any]:
     """A row of the right columns and types, where no real one is at hand."""
     keys: dict[str, Any] = dict.fromkeys(needs.join_keys, "key")
     return keys | {name: _PLACEHOLDERS[kind] for name, kind in needs.columns.items()}

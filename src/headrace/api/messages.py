@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from headrace.core.clock import SECOND, iso
-from headrace.registry.ledger import Record
-from headrace.serving.predictor import Answer
-from headrace.serving.request import Needs
+from headrace.registry.ledger_tables import Record
+from headrace.serving.answers import Answer
+from headrace.serving.request import RequestSchema
 from headrace.store.online import Age
 
 MAX_ROWS = 1000
@@ -105,7 +105,7 @@ class Model(BaseModel):
     columns: dict[str, str] = Field(description="The row's own columns that the model needs: name -> kind.")
 
     @classmethod
-    def of(cls, problem: str, version: str, service: str, needs: Needs, record: Record | None) -> Model:
+    def of(cls, problem: str, version: str, service: str, needs: RequestSchema, record: Record | None) -> Model:
         return cls(
             problem=problem,
             version=version,

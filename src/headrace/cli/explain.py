@@ -214,8 +214,8 @@ def _show(tree: Node, asked: Asked, value: Any, logged: Sequence[dict[str, Any]]
     branch = Tree(_heading(tree), highlight=False)
     _grow(branch, tree)
     console.print(branch)
-    agrees = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
-    console.print(f"value {_text(tree.value, tree.kind)}; {agrees}")
+    is_mirrored = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
+    console.print(f"value {_text(tree.value, tree.kind)}; {is_mirrored}")
     for item in logged:
         console.print(f"logged {_text(item['value'])} by version {item['version']} at {item['made']}")
 

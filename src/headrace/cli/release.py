@@ -21,7 +21,7 @@ def promote_version(problem: str, version: str, reason: str, home: Path | None) 
         raise NotFoundError(
             f"no registered version {version}", where=context.problem.name, fix="look at the MLflow registry"
         )
-    recover(context.root, context.problem.name, context.tracking_uri, by_hand=True)
+    recover(context.root, context.problem.name, context.tracking_uri, manual=True)
     ledger = Ledger(context.root, context.problem.name)
     champion = ledger.champion()
     ledger.promote(

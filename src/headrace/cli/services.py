@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of
-from headrace.core.database import require_sound
 from headrace.core.home import open_home
 from headrace.core.redact import redact
+from headrace.core.sqlite_files import require_sound
 from headrace.registry.relocation import relocate
 from headrace.services.lifecycle import Address, start_services, stop_services
 from headrace.services.local import local_services

@@ -19,7 +19,7 @@ from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
 from headrace.services.lifecycle import running_services
-from headrace.store.materialise import ahead
+from headrace.store.materialise import views_ahead
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def _why_none(root: Path, name: str) -> str:
 def _fault(root: Path, problem: Problem) -> str | None:
     """Why the online store is not served, where it is ahead of the clock; other faults are found where it is read."""
     try:
-        found = ahead(root, problem)
+        found = views_ahead(root, problem)
     except (NotFoundError, CorruptError):
         return None
     return "online store beyond the production clock, not served: run `headrace run`" if found else None

@@ -11,8 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from headrace.core.database import failure
 from headrace.core.errors import UnavailableError
+from headrace.core.sqlite_files import failure
 
 _ROOM = "make room on the disk, then do it again: what was finished is kept"
 _WRITABLE = "make it and its folder readable and writable for whoever runs this, then do it again"

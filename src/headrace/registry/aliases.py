@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING
 from headrace.core.errors import NotFoundError
 from headrace.registry import probe
 from headrace.registry.client import STATUS, absent, connect, quoted, translated
-from headrace.registry.ledger import AliasState, Ledger
-from headrace.registry.recovery import CHANGE, IDENTITY, METRICS, metrics_tag, tags_of
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import AliasState
+from headrace.registry.recovery import CHANGE, IDENTITY, METRICS, ledger_tags, metrics_tag
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -36,15 +37,15 @@ class Proposal:
     None: somebody deleted the wanted version, and nothing can point at it."""
 
     alias: str
-    wanted: str | None
+    expected: str | None
     actual: str | None
 
     def __str__(self) -> str:
         if self.actual is None:
             return (
-                f"version {self.wanted}, @{self.alias} in the ledger, was deleted in MLflow. Run again to register it"
+                f"version {self.expected}, @{self.alias} in the ledger, was deleted in MLflow. Run again to register it"
             )
-        stays = f"version {self.wanted}" if self.wanted else "none"
+        stays = f"version {self.expected}" if self.expected else "none"
         return (
             f"somebody moved @{self.alias} to version {self.actual}; the ledger says {stays}. Promote version "
             f"{self.actual} to accept it, or mirror again with overwrite to put it back"
@@ -65,15 +66,15 @@ def mirror(
     client = connect(tracking_uri)
     actual = _actual(client, problem)
     proposals = (
-        _mirror_one(client, ledger, alias, target, actual.get(alias), overwrite=overwrite)
-        for alias, target in _wanted(ledger).items()
+        _mirror_alias(client, ledger, alias, target, actual.get(alias), overwrite=overwrite)
+        for alias, target in _targets(ledger).items()
     )
-    found = tuple(proposal for proposal in proposals if proposal is not None)
-    _mark(client, ledger)
-    return found
+    unresolved = tuple(proposal for proposal in proposals if proposal is not None)
+    _write_tags(client, ledger)
+    return unresolved
 
 
-def agrees(root: Path, problem: str, tracking_uri: str) -> bool:
+def is_mirrored(root: Path, problem: str, tracking_uri: str) -> bool:
     """Whether MLflow's aliases and its copy are what the ledger says, asked without the client; False where that
     cannot be."""
     if not probe.local(tracking_uri):
@@ -81,11 +82,11 @@ def agrees(root: Path, problem: str, tracking_uri: str) -> bool:
     aliases, tags = probe.registered_model(tracking_uri, problem)
     ledger = Ledger(root, problem)
     copied = {name: value for name, value in tags.items() if name == IDENTITY or name.startswith(CHANGE)}
-    pointed = all(aliases.get(alias) == target for alias, target in _wanted(ledger).items())
-    return pointed and copied == tags_of(ledger)
+    pointed = all(aliases.get(alias) == target for alias, target in _targets(ledger).items())
+    return pointed and copied == ledger_tags(ledger)
 
 
-def _wanted(ledger: Ledger) -> Mapping[str, str | None]:
+def _targets(ledger: Ledger) -> Mapping[str, str | None]:
     champion = ledger.champion()
     versions = (champion.version if champion else None, ledger.challenger(), ledger.previous())
     return dict(zip(ALIASES, versions, strict=True))
@@ -104,32 +105,32 @@ def _actual(client: MlflowClient, problem: str) -> Mapping[str, str]:
         raise translated(error, f"MLflow, {problem}") from error
 
 
-def _mirror_one(
+def _mirror_alias(
     client: MlflowClient, ledger: Ledger, alias: str, target: str | None, actual: str | None, *, overwrite: bool
 ) -> Proposal | None:
     known: AliasState = ledger.alias_state(alias)
     if actual == target:
         if known.written != target:
-            ledger.alias_written(alias, target)
+            ledger.finish_alias_write(alias, target)
         return None
     if actual is not None and actual not in (known.written, known.writing) and not overwrite:
-        return Proposal(alias=alias, wanted=target, actual=actual)
-    ledger.alias_writing(alias, target)
+        return Proposal(alias=alias, expected=target, actual=actual)
+    ledger.begin_alias_write(alias, target)
     if not _set(client, ledger.problem, alias, target):
-        return Proposal(alias=alias, wanted=target, actual=None)
-    ledger.alias_written(alias, target)
+        return Proposal(alias=alias, expected=target, actual=None)
+    ledger.finish_alias_write(alias, target)
     return None
 
 
-def _mark(client: MlflowClient, ledger: Ledger) -> None:
+def _write_tags(client: MlflowClient, ledger: Ledger) -> None:
     """Write the ledger's copy, and on the versions what it decided and knows of them; nothing that is there already."""
     model = client.get_registered_model(ledger.problem)
-    for name, value in tags_of(ledger).items():
+    for name, value in ledger_tags(ledger).items():
         if model.tags.get(name) != value:
             client.set_registered_model_tag(ledger.problem, name, value)
-    wanted = _version_tags(ledger)
+    expected = _version_tags(ledger)
     for version in client.search_model_versions(f"name = {quoted(ledger.problem)}"):
-        for name, value in wanted.get(str(version.version), {}).items():
+        for name, value in expected.get(str(version.version), {}).items():
             if version.tags.get(name) != value:
                 client.set_model_version_tag(ledger.problem, version.version, name, value)
 

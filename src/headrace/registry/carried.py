@@ -54,7 +54,7 @@ class Import:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class ModelCode:
     """The modules behind the loader: dotted name -> source file. name: what their package is called in the model.
 
     family: the name of a family that is not built in, whose module is `carried_family`; "" for a built-in one. value:
@@ -89,26 +89,28 @@ class Code:
 
         Another family's libraries count only where its module imports them at once.
         """
-        others = {type(one).__module__ for one in FAMILIES.built_in.values()} - {type(get_family(family)).__module__}
+        other_families = {type(family_object).__module__ for family_object in FAMILIES.built_in.values()} - {
+            type(get_family(family)).__module__
+        }
         roots = {
-            found.module.split(".")[0]
+            imported.module.split(".")[0]
             for module, source in self.modules.items()
-            for found in _imports(source)
-            if not (found.lazy and module in others)
+            for imported in _imports(source)
+            if not (imported.lazy and module in other_families)
         }
         foreign = sorted(roots - set(sys.stdlib_module_names) - {_PACKAGE})
         return [f"{name}=={version(name)}" for name in (_DISTRIBUTIONS.get(root, root) for root in foreign)]
 
 
-def model_code(family: str = "") -> Code:
+def model_code(family: str = "") -> ModelCode:
     """The code that a model of a family carries, when this process registers it."""
     file, value = _extension(family) if family and family not in FAMILIES.built_in else (None, "")
-    modules = dict(sorted(_reached(LOADER, file).items()))
+    modules = dict(sorted(_reachable_modules(LOADER, file).items()))
     digest = hashlib.sha256(f"{family} {value}".encode() if value else b"")
     for module, source in modules.items():
         digest.update(f"{module}\0".encode() + source.read_bytes() + b"\0")
     name = f"{_PACKAGE}_model_{digest.hexdigest()[:12]}"
-    return Code(modules=modules, name=name, family=family if value else "", value=value)
+    return ModelCode(modules=modules, name=name, family=family if value else "", value=value)
 
 
 def _extension(family: str) -> tuple[Path, str]:
@@ -121,25 +123,27 @@ def _extension(family: str) -> tuple[Path, str]:
     return Path(str(importlib.import_module(module).__file__)), f"module.{attribute}"
 
 
-def _reached(start: str, extension: Path | None = None) -> dict[str, Path]:
+def _reachable_modules(start: str, extension: Path | None = None) -> dict[str, Path]:
     """Every module of ours that a module imports, directly or through others, with the packages around them.
 
     extension: a file of somebody else's whose imports count too; it is called `headrace.carried_family`.
     """
-    found: dict[str, Path] = {}
-    waiting = [start]
+    modules: dict[str, Path] = {}
+    pending = [start]
     if extension is not None:
-        found[_CARRIED] = extension
-        waiting += [one.module for one in _imports(extension) if one.module.split(".")[0] == _PACKAGE]
-    while waiting:
-        module = waiting.pop()
-        if module in found:
+        modules[_CARRIED] = extension
+        pending += [imported.module for imported in _imports(extension) if imported.module.split(".")[0] == _PACKAGE]
+    while pending:
+        module = pending.pop()
+        if module in modules:
             continue
-        found[module] = _source(module)
-        waiting += [one.module for one in _imports(found[module]) if one.module.split(".")[0] == _PACKAGE]
+        modules[module] = _source(module)
+        pending += [
+            imported.module for imported in _imports(modules[module]) if imported.module.split(".")[0] == _PACKAGE
+        ]
         if "." in module:
-            waiting.append(module.rpartition(".")[0])
-    return found
+            pending.append(module.rpartition(".")[0])
+    return modules
 
 
 def _source(module: str) -> Path:

@@ -15,8 +15,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from filelock import FileLock
 
-from headrace.core.database import require_sound
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
+from headrace.core.sqlite_files import require_sound
 from headrace.registry.relocation import relocate
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ KEY = "headrace.key"
 STATUS = "validation_status"
 
 _SQLITE = "sqlite:///"
-_LOST = (
+_DAMAGED_FIX = (
     "bring it back from a backup, or move it away: the next run then registers anew what it needs, without the history"
 )
 #: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).
@@ -47,7 +47,7 @@ def connect(tracking_uri: str) -> MlflowClient:
         address = without_credentials(tracking_uri)
         return MlflowClient(tracking_uri=address, registry_uri=address)
     store.parent.mkdir(parents=True, exist_ok=True)
-    require_sound(store, _LOST)
+    require_sound(store, _DAMAGED_FIX)
     # Two processes that both find an empty database would both migrate it, and one would fail.
     with FileLock(store.with_name(f".{store.name}.lock")), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -79,8 +79,8 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
     creates second is told so and reads what the first one made."""
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         store = embedded_store(tracking_uri)
         location = (store.parent / "artifacts").absolute().as_uri() if store is not None else None
         try:
@@ -88,11 +88,11 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise translated(error, f"experiment {name}") from error
-            found = client.get_experiment_by_name(name)
-            assert found is not None
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-    return str(found.experiment_id)
+            experiment = client.get_experiment_by_name(name)
+            assert experiment is not None
+    if experiment.lifecycle_stage == "deleted":
+        client.restore_experiment(experiment.experiment_id)
+    return str(experiment.experiment_id)
 
 
 def absent(error: MlflowException) -> bool:

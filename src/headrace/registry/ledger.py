@@ -12,48 +12,22 @@ database per problem (`core.database`).
 from __future__ import annotations
 
 import json
-import sqlite3
-import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS change (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, version TEXT NOT NULL, previous TEXT,
-    reason TEXT NOT NULL, at_us INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS version (
-    version TEXT PRIMARY KEY, metrics TEXT NOT NULL DEFAULT '{}', barred TEXT);
-CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), version TEXT);
-CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
-"""
-#: Not in the schema above, by whose last table a file is known to have them all: ledgers of before have none.
-_IDENTITY = "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """A change of champion. version: the champion it left; previous: the one before; at_us: production clock."""
-
-    sequence: int
-    action: Literal["promote", "rollback"]
-    version: str
-    previous: str | None
-    reason: str
-    at_us: int
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AliasState:
-    """What MLflow's alias was last set to by us, and what we were about to set it to."""
-
-    written: str | None = None
-    writing: str | None = None
+from headrace.registry.ledger_tables import (
+    IDENTITY,
+    SCHEMA,
+    AliasState,
+    Record,
+    champion_record,
+    change_history,
+    merge_metrics,
+    record_change,
+    rollback_target,
+)
 
 
 class Ledger:
@@ -63,10 +37,10 @@ class Ledger:
         self.problem = problem
         self._database = Database(
             path=root / "ledger" / f"{problem}.db",
-            schema=_SCHEMA,
+            schema=SCHEMA,
             last="alias",
             fix="remove it: the next run makes it again from its copy in MLflow",
-            anew=True,
+            recreate=True,
         )
 
     @property
@@ -79,12 +53,12 @@ class Ledger:
     def champion(self) -> Record | None:
         """The champion and how it became that; None before the first promotion."""
         with self._database.read() as database:
-            return _champion(database)
+            return champion_record(database)
 
     def history(self) -> tuple[Record, ...]:
         """Every change, oldest first."""
         with self._database.read() as database:
-            return _history(database)
+            return change_history(database)
 
     def sequence(self) -> int:
         """Grows with every change of champion: what a server polls (well under a millisecond)."""
@@ -94,7 +68,7 @@ class Ledger:
     def previous(self) -> str | None:
         """The version that a rollback would restore."""
         with self._database.read() as database:
-            return _restorable(database)
+            return rollback_target(database)
 
     def challenger(self) -> str | None:
         """The version that is compared with the champion, if any."""
@@ -139,18 +113,18 @@ class Ledger:
         back before (force=True, a person's decision, lets it come back). A version that is champion already stays
         so, and nothing is written: a promotion that was killed after its commit may simply be asked for again.
         """
-        version, expected = str(version), _text(expected_version)
+        version, expected = str(version), _optional_text(expected_version)
         with self._database.write() as database:
-            current = _champion(database)
+            current = champion_record(database)
             if current is not None and current.version == version:
                 return current
-            found = current.version if current else None
-            if found != expected:
+            champion = current.version if current else None
+            if champion != expected:
                 raise ConflictError(
-                    f"the champion is {_named(found)}, not {_named(expected)}",
+                    f"the champion is {_version_text(champion)}, not {_version_text(expected)}",
                     where=f"ledger {self.problem}",
                     fix="somebody promoted meanwhile: compare with the present champion and decide again",
-                    champion=found,
+                    champion=champion,
                 )
             barred = database.execute("SELECT barred FROM version WHERE version = ?", (version,)).fetchone()
             if barred and barred[0] is not None and not force:
@@ -160,16 +134,16 @@ class Ledger:
                     found=[barred[0]],
                     fix="promote it by hand (force) if that was a mistake",
                 )
-            _merge_metrics(database, version, metrics)
+            merge_metrics(database, version, metrics)
             database.execute("UPDATE version SET barred = NULL WHERE version = ?", (version,))
             database.execute("DELETE FROM challenger WHERE version = ?", (version,))
-            return _record_change(database, "promote", version, found, reason, at_us)
+            return record_change(database, "promote", version, champion, reason, at_us)
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
         """Restore the version before the champion and bar the champion. NotFoundError when there is none before."""
         with self._database.write() as database:
-            current = _champion(database)
-            target = _restorable(database)
+            current = champion_record(database)
+            target = rollback_target(database)
             if current is None or target is None:
                 raise NotFoundError(
                     "there is no version to roll back to",
@@ -178,17 +152,17 @@ class Ledger:
                     fix="promote another version instead",
                 )
             database.execute("UPDATE version SET barred = ? WHERE version = ?", (reason, current.version))
-            return _record_change(database, "rollback", target, current.version, reason, at_us)
+            return record_change(database, "rollback", target, current.version, reason, at_us)
 
     def set_challenger(self, version: str | int | None) -> None:
         """Name the version that runs in the champion's shadow, or none."""
         with self._database.write() as database:
-            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_text(version),))
+            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_optional_text(version),))
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
         """Add to what is known about a version (`2013-05_auc` is only known after May)."""
         with self._database.write() as database:
-            _merge_metrics(database, str(version), metrics)
+            merge_metrics(database, str(version), metrics)
 
     # -- what registry.recovery needs
 
@@ -205,23 +179,23 @@ class Ledger:
         All in one step: who is barred and who could be restored is afterwards as it was there. The champion then.
         """
         with self._database.write() as database:
-            database.execute(_IDENTITY)
+            database.execute(IDENTITY)
             database.execute("INSERT OR REPLACE INTO identity VALUES (1, ?)", (identity,))
             for version, known in metrics.items():
-                _merge_metrics(database, version, known)
+                merge_metrics(database, version, known)
             for record in changes:
-                _merge_metrics(database, record.version, {})
+                merge_metrics(database, record.version, {})
                 barred = record.previous if record.action == "rollback" else None
                 database.execute("UPDATE version SET barred = NULL WHERE version = ?", (record.version,))
                 if barred is not None:
-                    _merge_metrics(database, barred, {})
+                    merge_metrics(database, barred, {})
                     database.execute("UPDATE version SET barred = ? WHERE version = ?", (record.reason, barred))
                 database.execute(
                     "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)",
                     (record.sequence, record.action, record.version, record.previous, record.reason, record.at_us),
                 )
             database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (challenger,))
-            champion = _champion(database)
+            champion = champion_record(database)
         assert champion is not None
         return champion
 
@@ -233,7 +207,7 @@ class Ledger:
             row = database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
             return AliasState(written=row[0], writing=row[1]) if row else AliasState()
 
-    def alias_writing(self, name: str, version: str | None) -> None:
+    def begin_alias_write(self, name: str, version: str | None) -> None:
         """Note what is about to be written, so that a crash between MLflow and us is told from a person's hand."""
         with self._database.write() as database:
             database.execute(
@@ -241,85 +215,15 @@ class Ledger:
                 (name, version),
             )
 
-    def alias_written(self, name: str, version: str | None) -> None:
+    def finish_alias_write(self, name: str, version: str | None) -> None:
         """Note that MLflow holds this version under the alias."""
         with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (name, version, version))
 
 
-def _text(version: str | int | None) -> str | None:
+def _optional_text(version: str | int | None) -> str | None:
     return None if version is None else str(version)
 
 
-def _named(version: str | None) -> str:
+def _version_text(version: str | None) -> str:
     return "none" if version is None else f"version {version}"
-
-
-def _history(database: sqlite3.Connection) -> tuple[Record, ...]:
-    metrics = {version: json.loads(text) for version, text in database.execute("SELECT version, metrics FROM version")}
-    rows = database.execute("SELECT sequence, action, version, previous, reason, at_us FROM change ORDER BY sequence")
-    return tuple(_row_record(row, metrics.get(row[2], {})) for row in rows)
-
-
-def _champion(database: sqlite3.Connection) -> Record | None:
-    row = database.execute(
-        "SELECT sequence, action, change.version, previous, reason, at_us, metrics FROM change"
-        " LEFT JOIN version USING (version) ORDER BY sequence DESC LIMIT 1"
-    ).fetchone()
-    return _row_record(row[:6], json.loads(row[6] or "{}")) if row else None
-
-
-def _row_record(row: tuple[Any, ...], metrics: Mapping[str, float]) -> Record:
-    sequence, action, version, previous, reason, at_us = row
-    return Record(
-        sequence=sequence,
-        action=action,
-        version=version,
-        previous=previous,
-        reason=reason,
-        at_us=at_us,
-        metrics=metrics,
-    )
-
-
-def _record_change(
-    database: sqlite3.Connection,
-    action: Literal["promote", "rollback"],
-    version: str,
-    previous: str | None,
-    reason: str,
-    at_us: int,
-) -> Record:
-    database.execute(_IDENTITY)
-    database.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (uuid.uuid4().hex,))
-    database.execute(
-        "INSERT INTO change (action, version, previous, reason, at_us) VALUES (?, ?, ?, ?, ?)",
-        (action, version, previous, reason, at_us),
-    )
-    champion = _champion(database)
-    assert champion is not None
-    return champion
-
-
-def _restorable(database: sqlite3.Connection) -> str | None:
-    """Promotions push, rollbacks pop: the nearest version below the champion that is not barred."""
-    stack: list[str] = []
-    for record in _history(database):
-        if record.action == "rollback":
-            while stack and stack[-1] != record.version:
-                stack.pop()
-        else:
-            stack.append(record.version)
-    barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
-    below = [version for version in stack[:-1] if version not in barred and version != stack[-1]]
-    return below[-1] if below else None
-
-
-def _merge_metrics(database: sqlite3.Connection, version: str, metrics: Mapping[str, float]) -> None:
-    row = database.execute("SELECT metrics FROM version WHERE version = ?", (version,)).fetchone()
-    merged = {**(json.loads(row[0]) if row else {}), **metrics}
-    database.execute(
-        "INSERT INTO version (version, metrics) VALUES (?, ?)"
-        " ON CONFLICT (version) DO UPDATE SET metrics = excluded.metrics",
-        (version, json.dumps(merged, sort_keys=True)),
-    )

@@ -11,7 +11,7 @@ REPORT = "headrace.report"
 
 def link_report(tracking_uri: str, problem: str, version: str, address: str) -> bool:
     """Name a page at a version and at its run; named already, nothing is done. False where the version is gone."""
-    if probe.local(tracking_uri) and _named(tracking_uri, problem, version) == address:
+    if probe.local(tracking_uri) and _current_address(tracking_uri, problem, version) == address:
         return True
     from mlflow.exceptions import MlflowException  # seconds, where the first question did not settle it
 
@@ -28,7 +28,7 @@ def link_report(tracking_uri: str, problem: str, version: str, address: str) -> 
     return True
 
 
-def _named(tracking_uri: str, problem: str, version: str) -> str | None:
-    found = probe.version(tracking_uri, problem, version) or {}
-    tags = {tag["key"]: str(tag["value"]) for tag in found.get("tags", [])}
+def _current_address(tracking_uri: str, problem: str, version: str) -> str | None:
+    version_info = probe.version(tracking_uri, problem, version) or {}
+    tags = {tag["key"]: str(tag["value"]) for tag in version_info.get("tags", [])}
     return tags.get(REPORT)

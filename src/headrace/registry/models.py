@@ -66,7 +66,7 @@ def register(
     run_id: str,
     tags: Mapping[str, str] | None = None,
     artifacts: Sequence[Path] = (),
-    taken: Collection[str] = (),
+    known_versions: Collection[str] = (),
 ) -> str:
     """Register a bundle as a version of the model called like the problem; the version it is, new or known.
 
@@ -78,19 +78,23 @@ def register(
     """
     key = bundle_key(folder)
     client = connect(tracking_uri)
-    home = _home(root, problem)
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / ".lock"):
-        found = [version for version in _versions_of(client, problem, key) if _is_free(root, problem, version, key)]
-        version = min(found, key=int, default="")
+    folder = _registry_folder(root, problem)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / ".lock"):
+        versions = [
+            version
+            for version in _versions_with_key(client, problem, key)
+            if _is_available(root, problem, version, key)
+        ]
+        version = min(versions, key=int, default="")
         if not version:
             model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
             marks = {KEY: key, **_tags(metrics), **(tags or {})}
             version = _create_version(client, problem, model, run_id, marks)
-            while not _is_free(root, problem, version, key, taken):
+            while not _is_available(root, problem, version, key, known_versions):
                 client.delete_model_version(problem, version)  # MLflow never gives its number again
                 version = _create_version(client, problem, model, run_id, marks)
-        _keep(root, problem, version, key, folder)
+        _store_copy(root, problem, version, key, folder)
     log_artifacts(client, run_id, [path for path in artifacts if path.exists()])
     return version
 
@@ -99,12 +103,12 @@ def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
     """Whether MLflow still has a version."""
     if probe.local(tracking_uri):
         return probe.version(tracking_uri, problem, version) is not None
-    return _key_of(connect(tracking_uri), problem, version) is not None
+    return _version_key(connect(tracking_uri), problem, version) is not None
 
 
 def same_bundle(root: Path, problem: str, version: str, other: str) -> bool:
     """Whether two versions registered from this home are one bundle: one was deleted in MLflow and registered anew."""
-    keys = {_kept_key(root, problem, one) for one in (version, other)}
+    keys = {_local_key(root, problem, one) for one in (version, other)}
     return len(keys) == 1 and None not in keys
 
 
@@ -114,18 +118,18 @@ def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
     Our own copy is used where it is whole; otherwise the bundle comes from MLflow. Raises NotFoundError for an unknown
     version, CorruptError when what MLflow holds is not what was registered.
     """
-    kept = _kept(root, problem, version)
-    if kept is not None:
-        return kept
+    copy = _local_copy(root, problem, version)
+    if copy is not None:
+        return copy
     client = connect(tracking_uri)
-    key = _key_of(client, problem, version)
+    key = _version_key(client, problem, version)
     if key is None:
         raise NotFoundError(f"no version {version}", where=f"MLflow, model {problem}", fix="run again to register one")
     with tempfile.TemporaryDirectory() as temporary:
         fetched = _fetch(client, problem, version, tracking_uri, Path(temporary))
         if bundle_key(fetched) != key:
             raise CorruptError("is not the bundle that was registered", where=f"MLflow, {problem} version {version}")
-        return _keep(root, problem, version, key, fetched)
+        return _store_copy(root, problem, version, key, fetched)
 
 
 def _tags(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -135,12 +139,12 @@ def _tags(metrics: Mapping[str, float]) -> dict[str, str]:
 # -- MLflow
 
 
-def _versions_of(client: MlflowClient, problem: str, key: str) -> list[str]:
+def _versions_with_key(client: MlflowClient, problem: str, key: str) -> list[str]:
     condition = f"name = {quoted(problem)} and tags.`{KEY}` = {quoted(key)}"
     return [str(item.version) for item in client.search_model_versions(condition)]
 
 
-def _key_of(client: MlflowClient, problem: str, version: str) -> str | None:
+def _version_key(client: MlflowClient, problem: str, version: str) -> str | None:
     """The key of a version; "" where it was registered by somebody else; None where there is no such version."""
     from mlflow.exceptions import MlflowException
 
@@ -229,48 +233,48 @@ def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, 
 # -- our own copies
 
 
-def _home(root: Path, problem: str) -> Path:
+def _registry_folder(root: Path, problem: str) -> Path:
     return root / "registry" / problem
 
 
-def _keep(root: Path, problem: str, version: str, key: str, folder: Path) -> Path:
-    copy = _home(root, problem) / "bundles" / key
-    if not _whole(copy, key):
+def _store_copy(root: Path, problem: str, version: str, key: str, folder: Path) -> Path:
+    copy = _registry_folder(root, problem) / "bundles" / key
+    if not _is_intact(copy, key):
         shutil.rmtree(copy, ignore_errors=True)
         with staged_folder(copy) as staged:
             shutil.copytree(folder, staged, dirs_exist_ok=True)
-    note = _home(root, problem) / "versions" / f"{version}.json"
+    note = _registry_folder(root, problem) / "versions" / f"{version}.json"
     note.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(note.with_name(".lock")):
         write_replicas(note, {"key": key})
     return copy
 
 
-def _kept(root: Path, problem: str, version: str) -> Path | None:
-    key = _kept_key(root, problem, version)
+def _local_copy(root: Path, problem: str, version: str) -> Path | None:
+    key = _local_key(root, problem, version)
     if key is None:
         return None
-    copy = _home(root, problem) / "bundles" / key
-    if _whole(copy, key):
+    copy = _registry_folder(root, problem) / "bundles" / key
+    if _is_intact(copy, key):
         return copy
     _log.warning("%s is damaged: version %s of %s is fetched from MLflow again", copy, version, problem)
     return None
 
 
-def _kept_key(root: Path, problem: str, version: str) -> str | None:
+def _local_key(root: Path, problem: str, version: str) -> str | None:
     """The bundle that a version's number names here; None where it names none."""
     try:
-        return str(read_replicas(_home(root, problem) / "versions" / f"{version}.json")["key"])
+        return str(read_replicas(_registry_folder(root, problem) / "versions" / f"{version}.json")["key"])
     except (NotFoundError, CorruptError):
         return None
 
 
-def _is_free(root: Path, problem: str, version: str, key: str, taken: Collection[str] = ()) -> bool:
-    kept = _kept_key(root, problem, version)
-    return kept == key or (kept is None and version not in taken)
+def _is_available(root: Path, problem: str, version: str, key: str, known_versions: Collection[str] = ()) -> bool:
+    local_key = _local_key(root, problem, version)
+    return local_key == key or (local_key is None and version not in known_versions)
 
 
-def _whole(copy: Path, key: str) -> bool:
+def _is_intact(copy: Path, key: str) -> bool:
     try:
         return bundle_key(copy) == key
     except (NotFoundError, CorruptError):

@@ -27,34 +27,36 @@ def local(tracking_uri: str) -> bool:
 
 def run(tracking_uri: str, run_id: str) -> Mapping[str, Any] | None:
     """A run's info (lifecycle_stage, status); None where there is no such run."""
-    found = _ask(tracking_uri, "/runs/get", run_id=run_id)
-    return None if found is None else dict(found["run"]["info"])
+    response = _get(tracking_uri, "/runs/get", run_id=run_id)
+    return None if response is None else dict(response["run"]["info"])
 
 
 def version(tracking_uri: str, problem: str, number: str) -> Mapping[str, Any] | None:
     """A model version; None where there is none."""
-    found = _ask(tracking_uri, "/model-versions/get", name=problem, version=number)
-    return None if found is None else dict(found["model_version"])
+    response = _get(tracking_uri, "/model-versions/get", name=problem, version=number)
+    return None if response is None else dict(response["model_version"])
 
 
 def registered_model(tracking_uri: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
     """A registered model's aliases (alias -> version) and tags; empty where there is no such model."""
-    model = (_ask(tracking_uri, "/registered-models/get", name=problem) or {}).get("registered_model", {})
+    model = (_get(tracking_uri, "/registered-models/get", name=problem) or {}).get("registered_model", {})
     aliases = {item["alias"]: str(item["version"]) for item in model.get("aliases", [])}
     return aliases, {item["key"]: str(item["value"]) for item in model.get("tags", [])}
 
 
-def _ask(tracking_uri: str, path: str, **parameters: str) -> Mapping[str, Any] | None:
+def _get(tracking_uri: str, path: str, **parameters: str) -> Mapping[str, Any] | None:
     try:
         with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
-            answer = client.get(f"{tracking_uri.rstrip('/')}{_API}{path}", params=parameters)
+            response = client.get(f"{tracking_uri.rstrip('/')}{_API}{path}", params=parameters)
     except httpx.HTTPError as error:
         raise UnavailableError(
             f"MLflow does not answer ({error})", where=tracking_uri, fix="start it, or unset MLFLOW_TRACKING_URI"
         ) from error
-    if answer.status_code == httpx.codes.NOT_FOUND:
+    if response.status_code == httpx.codes.NOT_FOUND:
         return None
-    if answer.is_error:
-        raise UnavailableError(f"MLflow answered {answer.status_code}", where=tracking_uri, found=[answer.text[:200]])
-    found: Mapping[str, Any] = answer.json()
-    return found
+    if response.is_error:
+        raise UnavailableError(
+            f"MLflow answered {response.status_code}", where=tracking_uri, found=[response.text[:200]]
+        )
+    body: Mapping[str, Any] = response.json()
+    return body

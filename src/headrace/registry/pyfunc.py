@@ -39,12 +39,12 @@ class BundleModel:
         return np.asarray(self.bundle.predict(self._matrix(model_input)), dtype=np.float64)
 
     def _matrix(self, frame: pd.DataFrame) -> pa.Table:
-        wanted = {item.slug: item.kind for item in self.bundle.definitions}
-        missing = [name for name in wanted if name not in frame.columns]
+        kinds = {item.slug: item.kind for item in self.bundle.definitions}
+        missing = [name for name in kinds if name not in frame.columns]
         if missing:
             raise DataError("columns are missing", where="model input", found=missing, fix="see the model's signature")
         columns = {}
-        for name, kind in wanted.items():
+        for name, kind in kinds.items():
             values = frame[name]
             if kind == "categorical":
                 columns[name] = pa.array(values.astype(object), type=pa.string(), from_pandas=True)

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import ConflictError
 from headrace.registry.client import STATUS, absent, connect, quoted, translated
-from headrace.registry.ledger import Ledger, Record
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import Record
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -40,7 +41,7 @@ METRICS = "headrace.metrics"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copy:
+class LedgerCopy:
     """What MLflow says of a ledger. changes: by sequence, without metrics. aliases: alias -> version."""
 
     identity: str | None = None
@@ -48,7 +49,7 @@ class Copy:
     aliases: Mapping[str, str] = field(default_factory=dict)
 
 
-def tags_of(ledger: Ledger) -> dict[str, str]:
+def ledger_tags(ledger: Ledger) -> dict[str, str]:
     """The copy of a ledger as tags of its registered model; empty before the first change."""
     identity = ledger.identity()
     if identity is None:
@@ -61,28 +62,28 @@ def metrics_tag(metrics: Mapping[str, float]) -> str:
     return json.dumps(metrics, sort_keys=True)
 
 
-def recover(root: Path, problem: str, tracking_uri: str, *, by_hand: bool = False) -> None:
+def recover(root: Path, problem: str, tracking_uri: str, *, manual: bool = False) -> None:
     """Bring a ledger that was lost, or is a restored older one, up to what MLflow knows, and say so in the log.
 
     by_hand: a person is about to say who is champion, so it is no matter that MLflow does not. Raises ConflictError
     where ledger and MLflow contradict each other, or MLflow does not say enough.
     """
     client = connect(tracking_uri)
-    copy = _read(client, problem)
+    copy = _read_copy(client, problem)
     if copy is None:  # no such registered model: nothing was registered, or MLflow was emptied
         return
     ledger = Ledger(root, problem)
-    own = {record.sequence: record for record in ledger.history()}
+    local = {record.sequence: record for record in ledger.history()}
     if not copy.changes:
-        if not own and not by_hand:
-            _check_nothing_was_decided(client, problem, copy)
+        if not local and not manual:
+            _require_undecided(client, problem, copy)
         return
-    _check_same(ledger, own, copy)
-    missing = [record for sequence, record in sorted(copy.changes.items()) if sequence > max(own, default=0)]
+    _require_same_history(ledger, local, copy)
+    missing = [record for sequence, record in sorted(copy.changes.items()) if sequence > max(local, default=0)]
     if missing:
         metrics = _metrics(client, problem)
         champion = ledger.adopt(copy.identity or "", missing, metrics, challenger=copy.aliases.get("challenger"))
-        what = f"lacked {len(missing)} of {len(copy.changes)} changes" if own else "was lost"
+        what = f"lacked {len(missing)} of {len(copy.changes)} changes" if local else "was lost"
         _log.warning(
             "the ledger of %s %s and was made again from MLflow: version %s is champion",
             problem,
@@ -91,7 +92,7 @@ def recover(root: Path, problem: str, tracking_uri: str, *, by_hand: bool = Fals
         )
 
 
-def _read(client: MlflowClient, problem: str) -> Copy | None:
+def _read_copy(client: MlflowClient, problem: str) -> LedgerCopy | None:
     from mlflow.exceptions import MlflowException
 
     try:
@@ -102,7 +103,7 @@ def _read(client: MlflowClient, problem: str) -> Copy | None:
         raise translated(error, f"MLflow, {problem}") from error
     tags = {str(name): str(value) for name, value in model.tags.items()}
     changes = (_change(name, value) for name, value in tags.items() if name.startswith(CHANGE))
-    return Copy(
+    return LedgerCopy(
         identity=tags.get(IDENTITY),
         changes={record.sequence: record for record in changes},
         aliases={name: str(version) for name, version in model.aliases.items()},
@@ -110,8 +111,8 @@ def _read(client: MlflowClient, problem: str) -> Copy | None:
 
 
 def _text(record: Record) -> str:
-    plain = {name: getattr(record, name) for name in ("action", "version", "previous", "reason", "at_us")}
-    return json.dumps(plain, sort_keys=True)
+    fields = {name: getattr(record, name) for name in ("action", "version", "previous", "reason", "at_us")}
+    return json.dumps(fields, sort_keys=True)
 
 
 def _change(name: str, value: str) -> Record:
@@ -127,22 +128,25 @@ def _change(name: str, value: str) -> Record:
         ) from None
 
 
-def _check_same(ledger: Ledger, own: Mapping[int, Record], copy: Copy) -> None:
+def _require_same_history(ledger: Ledger, local: Mapping[int, Record], copy: LedgerCopy) -> None:
     """The two tell the same history as far as both go."""
-    both = own.keys() & copy.changes.keys()
-    differs = [sequence for sequence in sorted(both) if _text(own[sequence]) != _text(copy.changes[sequence])]
-    other = own and ledger.identity() not in (None, copy.identity)
-    if differs or other:
+    shared = local.keys() & copy.changes.keys()
+    differs = [sequence for sequence in sorted(shared) if _text(local[sequence]) != _text(copy.changes[sequence])]
+    different_ledger = local and ledger.identity() not in (None, copy.identity)
+    if differs or different_ledger:
         at = f", from change {differs[0]} on" if differs else ""
         raise ConflictError(
             f"the ledger here and the model in MLflow tell different histories{at}",
             where=f"ledger {ledger.problem}",
-            found=[f"champion here: {own[max(own)].version}", f"in MLflow: {copy.changes[max(copy.changes)].version}"],
+            found=[
+                f"champion here: {local[max(local)].version}",
+                f"in MLflow: {copy.changes[max(copy.changes)].version}",
+            ],
             fix=f"another installation uses this MLflow and name: use others; or remove {ledger.path} to follow MLflow",
         )
 
 
-def _check_nothing_was_decided(client: MlflowClient, problem: str, copy: Copy) -> None:
+def _require_undecided(client: MlflowClient, problem: str, copy: LedgerCopy) -> None:
     marked = ((str(one.version), one.tags.get(STATUS)) for one in _versions(client, problem))
     decided = [version for version, status in marked if status in ("passed", "rolled_back")]
     champion = copy.aliases.get("champion")

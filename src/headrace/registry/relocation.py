@@ -35,11 +35,15 @@ def relocate(store: Path) -> bool:
 
     store: `<home>/mlflow/mlflow.db`; a database elsewhere is left alone, and so is what lies outside of any home.
     """
-    here = store.absolute().parent / "artifacts"
-    if not store.exists() or not str(here).endswith(_FOLDER):
+    artifacts = store.absolute().parent / "artifacts"
+    if not store.exists() or not str(artifacts).endswith(_FOLDER):
         return False
     with closing(sqlite3.connect(store, timeout=_BUSY_S, isolation_level=None)) as database:
-        moved = {prefix: _at(prefix, here) for prefix in _prefixes(database) if not _is(prefix, here)}
+        moved = {
+            prefix: _rebased(prefix, artifacts)
+            for prefix in _prefixes(database)
+            if not _is_same_folder(prefix, artifacts)
+        }
         if not moved:
             return False
         database.execute("BEGIN IMMEDIATE")
@@ -75,14 +79,14 @@ def _path(prefix: str) -> Path:
     return Path(unquote(urlsplit(prefix).path) if prefix.startswith("file:") else prefix)
 
 
-def _is(prefix: str, here: Path) -> bool:
+def _is_same_folder(prefix: str, artifacts: Path) -> bool:
     """Whether a location is in this home: by its path, or as the same folder by another (a link)."""
-    there = _path(prefix)
-    return there == here or (there.exists() and here.exists() and there.samefile(here))
+    path = _path(prefix)
+    return path == artifacts or (path.exists() and artifacts.exists() and path.samefile(artifacts))
 
 
-def _at(prefix: str, here: Path) -> str:
-    return here.as_uri() if prefix.startswith("file:") else str(here)
+def _rebased(prefix: str, artifacts: Path) -> str:
+    return artifacts.as_uri() if prefix.startswith("file:") else str(artifacts)
 
 
 def _present(database: sqlite3.Connection) -> list[tuple[str, str]]:

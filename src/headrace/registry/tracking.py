@@ -48,17 +48,17 @@ def log_study(
     parent = _find(client, experiment, f"tags.`{KEY}` = {quoted(key)}")
     if parent is None:
         parent = client.create_run(experiment, run_name=study_name, tags={KEY: key, "headrace.kind": "study"})
-    identity = str(parent.info.run_id)
-    children = _children(client, experiment, identity)
+    parent_id = str(parent.info.run_id)
+    children = _children(client, experiment, parent_id)
     for trial in trials:
         child = children.get(str(trial.number))
         if child is None or child.info.status == "RUNNING":
-            _log_trial(client, experiment, identity, trial, child)
+            _log_trial(client, experiment, parent_id, trial, child)
     _log_values(client, parent, params or {}, metrics or {}, tags or {})
-    log_artifacts(client, identity, artifacts)
+    log_artifacts(client, parent_id, artifacts)
     if parent.info.status == "RUNNING":
-        client.set_terminated(identity, status="FINISHED")
-    return identity
+        client.set_terminated(parent_id, status="FINISHED")
+    return parent_id
 
 
 def experiment_of(tracking_uri: str, problem: str) -> str:
@@ -97,11 +97,11 @@ def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial,
         measured["cpu_seconds"] = trial.cpu_seconds
     rungs = measured.pop("rungs", None) or {}
     measured |= {f"rung {number}": loss for number, loss in enumerate(rungs.values(), start=1)}
-    why = {"headrace.error": trial.error[:_LONGEST_VALUE]} if trial.error else {}
-    _log_values(client, child, trial.config, measured, why)
+    error_tags = {"headrace.error": trial.error[:_LONGEST_VALUE]} if trial.error else {}
+    _log_values(client, child, trial.config, measured, error_tags)
     # The end time makes MLflow's own Duration column show what training took, not what logging took.
-    ended = child.info.start_time + int(trial.seconds * 1000)
-    client.set_terminated(child.info.run_id, status=_STATUS[trial.status], end_time=ended)
+    end_time = child.info.start_time + int(trial.seconds * 1000)
+    client.set_terminated(child.info.run_id, status=_STATUS[trial.status], end_time=end_time)
 
 
 def _log_values(
@@ -110,14 +110,14 @@ def _log_values(
     from mlflow.entities import Metric, Param, RunTag
 
     # Stamped with the run's own start, so a second writing is the same point and not another one.
-    at = run.info.start_time
+    timestamp = run.info.start_time
     finite = {name: float(value) for name, value in metrics.items() if _finite(value)}
     present = run.data.params
-    new = {name: str(value)[:_LONGEST_VALUE] for name, value in params.items() if name not in present}
+    new_params = {name: str(value)[:_LONGEST_VALUE] for name, value in params.items() if name not in present}
     client.log_batch(
         run.info.run_id,
-        metrics=[Metric(name, value, at, 0) for name, value in finite.items()],
-        params=[Param(name, value) for name, value in new.items()],
+        metrics=[Metric(name, value, timestamp, 0) for name, value in finite.items()],
+        params=[Param(name, value) for name, value in new_params.items()],
         tags=[RunTag(name, value) for name, value in tags.items()],
     )
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from headrace.core.errors import HeadraceError, UnavailableError
-from headrace.registry.ledger import Ledger, Record
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import Record
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
@@ -26,7 +27,7 @@ RETRY_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedVersion:
     """A version that passed its test, and its model."""
 
     version: str
@@ -34,7 +35,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Refused:
+class RefusedVersion:
     """A champion of the ledger that does not serve. reason: may be shown to clients, so it names no paths; the log has
     it in full. at_s: on the monotonic clock, when it was tried."""
 
@@ -62,15 +63,15 @@ class ChampionFollower:
         self._load = load
         self._retry_s = retry_s
         self._clock = clock
-        self._loaded: Loaded | None = None
-        self._kept: dict[str, Loaded] = {}
-        self._refused: Refused | None = None
+        self._loaded: LoadedVersion | None = None
+        self._cache: dict[str, LoadedVersion] = {}
+        self._refused: RefusedVersion | None = None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
-    def current(self) -> Loaded:
+    def current(self) -> LoadedVersion:
         """The version that answers now. Raises UnavailableError while there is none."""
         loaded = self._loaded
         if loaded is None:
@@ -89,7 +90,7 @@ class ChampionFollower:
         return loaded.version if loaded else None
 
     @property
-    def refused(self) -> Refused | None:
+    def refused(self) -> RefusedVersion | None:
         """The ledger's champion, where it was refused."""
         return self._refused
 
@@ -97,21 +98,21 @@ class ChampionFollower:
         """Take over the ledger's champion if it is another one; True when that happened. Never raises for a bad one."""
         with self._refreshing:
             record = self._ledger.champion()
-            if record is None or not self._due(record):
+            if record is None or not self._should_load(record):
                 return False
             try:
-                loaded = self._kept.get(record.version) or Loaded(
+                loaded = self._cache.get(record.version) or LoadedVersion(
                     version=record.version, bundle=self._load(record.version)
                 )
             except Exception as error:
                 # Whatever is wrong with a new version, the old one must go on serving.
-                self._refused = Refused(
+                self._refused = RefusedVersion(
                     version=record.version, sequence=record.sequence, reason=_reason(error), at_s=self._clock()
                 )
                 _log.error("version %s of %s is refused: %s", record.version, self._ledger.problem, error)
                 return False
-            before, self._loaded = self._loaded, loaded
-            self._kept = {item.version: item for item in (before, loaded) if item is not None}
+            previous, self._loaded = self._loaded, loaded
+            self._cache = {item.version: item for item in (previous, loaded) if item is not None}
             self._refused = None
             return True
 
@@ -141,7 +142,7 @@ class ChampionFollower:
                     _log.exception("the ledger of %s could not be read", self._ledger.problem)
             self._stop.wait(poll_s)
 
-    def _due(self, record: Record) -> bool:
+    def _should_load(self, record: Record) -> bool:
         if self._loaded is not None and record.version == self._loaded.version:
             self._refused = None
             return False

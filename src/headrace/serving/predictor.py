@@ -14,8 +14,8 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,89 +25,22 @@ from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Every, Problem
-from headrace.serving.follow import Loaded
-from headrace.serving.request import ARROW_TYPES, Asked, Needs, check_row, columns_of
+from headrace.serving.answers import LEAD_TIME_UNUSUAL, Answer, Failure, Log, Online, Policy, ValidatedCall, Version
+from headrace.serving.follow import LoadedVersion
+from headrace.serving.request import RequestRow, RequestSchema, check_row, row_columns_as_arrays
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
-from headrace.synthesis.language.definitions import stored
 from headrace.synthesis.primitives.finish import finish
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
-
-Policy = Literal["default", "abstain", "fail"]
-
-LEAD_TIME_UNUSUAL = "lead_time_unusual"
-
-
-class Online(Protocol):
-    """Where stored features come from: `store.online.OnlineStore`, or another store's reader."""
-
-    def read(self, service: str, keys: Sequence[Mapping[str, Any]], now_us: int) -> list[FeatureRow]: ...
-
-    def ages(self, service: str, now_us: int) -> dict[str, Age]: ...
-
-
-class Log(Protocol):
-    """Where answers are written: `lake.predictions.PredictionLog`. Durable on return."""
-
-    def append(self, rows: Sequence[Prediction]) -> int: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """One prediction. probability: None where the policy abstained (`reason` says why); for a regression problem, the
-    value. made_us: on the production clock. features: view -> how fresh its values were. flags: what to be wary of."""
-
-    id: str
-    probability: float | None
-    model_version: str
-    made_us: int
-    features: Mapping[str, Age] = field(default_factory=dict)
-    flags: tuple[str, ...] = ()
-    reason: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Version:
-    """A loaded version, and what is worked out once for it. stored: slug -> type of each feature from the store."""
-
-    loaded: Loaded
-    needs: Needs
-    key_types: Mapping[str, KeyType]
-    stored: Mapping[str, pa.DataType]
-
-    @classmethod
-    def of(cls, problem: Problem, loaded: Loaded, key_types: Mapping[str, KeyType]) -> Version:
-        """What serving needs of a version. key_types: of the join keys, as published."""
-        definitions = loaded.bundle.definitions
-        types = {item.slug: ARROW_TYPES[item.kind] for item in stored(definitions)}
-        needs = Needs.of(problem, definitions, key_types)
-        return cls(loaded=loaded, needs=needs, key_types=key_types, stored=types)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checked:
-    """The rows of one call, found to be in order, and the version that answers them all. now_us: the call's instant."""
-
-    version: Version
-    rows: tuple[Asked, ...]
-    now_us: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failed:
-    """A call that could not be answered for a fault of ours. reason: may be shown to clients, so it names no path."""
-
-    reason: str
-    at_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Predicted:
     """One row on its way to an answer. features: what went into the model, by slug; value: what came out of it."""
 
-    asked: Asked
+    request_row: RequestRow
     ages: Mapping[str, Age]
     features: Mapping[str, Any]
     value: float
@@ -125,7 +58,7 @@ class Predictor:
         self,
         problem: Problem,
         *,
-        champion: Callable[[], Loaded],
+        champion: Callable[[], LoadedVersion],
         online: Online,
         log: Log,
         policy: Policy = "default",
@@ -133,7 +66,7 @@ class Predictor:
         key_types: Callable[[], Mapping[str, KeyType]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.failed: Failed | None = None
+        self.last_failure: Failure | None = None
         self._clock = clock
         self._problem = problem
         self._champion = champion
@@ -142,9 +75,9 @@ class Predictor:
         self._policy = policy
         self._new_id = new_id
         self._key_types = key_types
-        self._last: Version | None = None
+        self._cached_version: Version | None = None
 
-    def needs(self) -> Needs:
+    def needs(self) -> RequestSchema:
         """The columns that a request must carry for the present champion."""
         return self._version().needs
 
@@ -154,18 +87,20 @@ class Predictor:
         Raises DataError for a row that lacks a column or holds a wrong value, UnavailableError while there is no
         champion, where the policy is to fail on stale features, or where the answers cannot be logged.
         """
-        (found,) = self.answer([self.check(rows, now_us=now_us)])
-        if isinstance(found, HeadraceError):
-            raise found
-        return found
+        (result,) = self.answer([self.check(rows, now_us=now_us)])
+        if isinstance(result, HeadraceError):
+            raise result
+        return result
 
-    def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> Checked:
+    def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> ValidatedCall:
         """The rows of one call, checked for the present champion. Raises DataError, or UnavailableError without one."""
         version = self._version()
-        asked = tuple(check_row(version.needs, row, _place(at, rows)) for at, row in enumerate(rows))
-        return Checked(version=version, rows=asked, now_us=now_us)
+        request_rows = tuple(
+            check_row(version.needs, row, _location(position, rows)) for position, row in enumerate(rows)
+        )
+        return ValidatedCall(version=version, rows=request_rows, now_us=now_us)
 
-    def rehearse(self, now_us: int) -> str:
+    def dry_run(self, now_us: int) -> str:
         """Do what a prediction does before it has a row; why every call would be refused now, empty where none would.
 
         Raises what `predict` would raise for a fault of ours.
@@ -175,81 +110,98 @@ class Predictor:
         self._online.read(service, [dict.fromkeys(version.needs.join_keys)], now_us)
         if self._policy != "fail":
             return ""
-        old = [f"{view} is {age.status}" for view, age in self._online.ages(service, now_us).items()]
-        return "; ".join(reason for reason in old if not reason.endswith("FRESH"))
+        reasons = [f"{view} is {age.status}" for view, age in self._online.ages(service, now_us).items()]
+        return "; ".join(reason for reason in reasons if not reason.endswith("FRESH"))
 
-    def answer(self, calls: Sequence[Checked]) -> list[list[Answer] | HeadraceError]:
+    def answer(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         """Answer several calls together: one read of the store, one prediction, one transaction of the log.
 
         Every call is answered as it would be alone; one that is refused has its error in place of its answers.
         """
-        found: list[list[Answer] | HeadraceError] = []
-        for _, alike in itertools.groupby(calls, key=lambda call: (id(call.version), call.now_us)):
-            found += self._answer_alike(list(alike))
-        return found
+        outcomes: list[list[Answer] | HeadraceError] = []
+        for _, group in itertools.groupby(calls, key=lambda call: (id(call.version), call.now_us)):
+            outcomes += self._answer_same_version(list(group))
+        return outcomes
 
     def _version(self) -> Version:
-        loaded, key_types, last = self._champion(), self._key_types(), self._last
-        if last is None or last.loaded is not loaded or last.key_types != key_types:
-            last = self._last = Version.of(self._problem, loaded, key_types)
-        return last
+        loaded, key_types, cached = self._champion(), self._key_types(), self._cached_version
+        if cached is None or cached.loaded is not loaded or cached.key_types != key_types:
+            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types)
+        return cached
 
-    def _answer_alike(self, calls: Sequence[Checked]) -> list[list[Answer] | HeadraceError]:
+    def _answer_same_version(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         """Answer calls to one version at one instant."""
         try:
-            found = self._answer_together(calls)
+            outcomes = self._answer_together(calls)
         except DataError as error:
             # Some call's key is of another type than the store's: find out whose.
-            return [error] if len(calls) == 1 else [self._answer_alike([call])[0] for call in calls]
+            return [error] if len(calls) == 1 else [self._answer_same_version([call])[0] for call in calls]
         except HeadraceError as error:  # a fault of ours: nobody can be answered now
-            self.failed = Failed(reason=_public(error), at_s=self._clock())
+            self.last_failure = Failure(reason=_public_reason(error), at_s=self._clock())
             return [error] * len(calls)
-        self.failed = None
-        return found
+        self.last_failure = None
+        return outcomes
 
-    def _answer_together(self, calls: Sequence[Checked]) -> list[list[Answer] | HeadraceError]:
+    def _answer_together(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         version, now_us = calls[0].version, calls[0].now_us
         predicted = iter(self._predict_rows(version, [row for call in calls for row in call.rows], now_us))
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
-        found = [self._judge(version, part, now_us) for part in rows]
-        self._write(
-            self._logged(item, answer)
-            for part, answers in zip(rows, found, strict=True)
+        outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
+        self._append_to_log(
+            self._log_row(item, answer)
+            for rows_of_call, answers in zip(rows, outcomes, strict=True)
             if not isinstance(answers, HeadraceError)
-            for item, answer in zip(part, answers, strict=True)
+            for item, answer in zip(rows_of_call, answers, strict=True)
         )
-        return found
+        return outcomes
 
-    def _predict_rows(self, version: Version, asked: Sequence[Asked], now_us: int) -> list[_Predicted]:
-        if not asked:
+    def _predict_rows(self, version: Version, request_rows: Sequence[RequestRow], now_us: int) -> list[_Predicted]:
+        if not request_rows:
             return []
         bundle = version.loaded.bundle
-        found = self._online.read(bundle.service, [item.keys for item in asked], now_us)
-        matrix = self._matrix(version, asked, found, now_us)
+        feature_rows = self._online.read(bundle.service, [item.keys for item in request_rows], now_us)
+        matrix = self._matrix(version, request_rows, feature_rows, now_us)
         values = np.asarray(bundle.predict(matrix), dtype=np.float64)
         names = matrix.column_names
         features = zip(*(column.to_pylist() for column in matrix.columns), strict=True)
         return [
-            _Predicted(asked=item, ages=row.ages, features=dict(zip(names, used, strict=True)), value=float(value))
-            for item, row, used, value in zip(asked, found, features, values, strict=True)
+            _Predicted(
+                request_row=item,
+                ages=row.ages,
+                features=dict(zip(names, row_features, strict=True)),
+                value=float(value),
+            )
+            for item, row, row_features, value in zip(request_rows, feature_rows, features, values, strict=True)
         ]
 
-    def _matrix(self, version: Version, asked: Sequence[Asked], found: Sequence[FeatureRow], now_us: int) -> pa.Table:
+    def _matrix(
+        self, version: Version, request_rows: Sequence[RequestRow], feature_rows: Sequence[FeatureRow], now_us: int
+    ) -> pa.Table:
         values = {
-            slug: pa.array([row.values[slug] for row in found], type=kind) for slug, kind in version.stored.items()
+            slug: pa.array([row.values[slug] for row in feature_rows], type=kind)
+            for slug, kind in version.stored.items()
         }
-        cutoffs = np.full(len(asked), now_us, dtype=np.int64)
-        ticks = np.full(len(asked), floor_to_tick(now_us, self._problem.tick_us), dtype=np.int64)
-        return finish(version.loaded.bundle.definitions, values, columns_of(version.needs, asked), ticks, cutoffs)
+        cutoffs = np.full(len(request_rows), now_us, dtype=np.int64)
+        ticks = np.full(len(request_rows), floor_to_tick(now_us, self._problem.tick_us), dtype=np.int64)
+        return finish(
+            version.loaded.bundle.definitions,
+            values,
+            row_columns_as_arrays(version.needs, request_rows),
+            ticks,
+            cutoffs,
+        )
 
-    def _judge(self, version: Version, rows: Sequence[_Predicted], now_us: int) -> list[Answer] | HeadraceError:
+    def _apply_policy(self, version: Version, rows: Sequence[_Predicted], now_us: int) -> list[Answer] | HeadraceError:
         """The answers of one call, by the policy; or why it is refused."""
         try:
-            return [self._answer_row(version.loaded, row, _place(at, rows), now_us) for at, row in enumerate(rows)]
+            return [
+                self._answer_row(version.loaded, row, _location(position, rows), now_us)
+                for position, row in enumerate(rows)
+            ]
         except HeadraceError as error:
             return error
 
-    def _answer_row(self, loaded: Loaded, row: _Predicted, where: str, now_us: int) -> Answer:
+    def _answer_row(self, loaded: LoadedVersion, row: _Predicted, where: str, now_us: int) -> Answer:
         reason = self._reason(row.ages, where)
         return Answer(
             id=self._new_id(),
@@ -257,39 +209,39 @@ class Predictor:
             model_version=loaded.version,
             made_us=now_us,
             features=row.ages,
-            flags=_flags(loaded.bundle, row.asked, now_us, self._problem.tick_us),
+            flags=_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
             reason=reason,
         )
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
         """Why the features of a row are not all fresh; empty where they are."""
-        lacking = [f"{view} is {age.status}" for view, age in ages.items() if age.status != "FRESH"]
-        if lacking and self._policy == "fail":
+        not_fresh = [f"{view} is {age.status}" for view, age in ages.items() if age.status != "FRESH"]
+        if not_fresh and self._policy == "fail":
             raise UnavailableError(
                 "features are not fresh",
                 where=where,
-                found=lacking,
+                found=not_fresh,
                 fix="refresh the online store, or set HEADRACE_STALE_POLICY to default or abstain",
             )
-        return "; ".join(lacking)
+        return "; ".join(not_fresh)
 
-    def _logged(self, row: _Predicted, answer: Answer) -> Prediction:
+    def _log_row(self, row: _Predicted, answer: Answer) -> Prediction:
         return Prediction(
             id=answer.id,
             cutoff_us=answer.made_us,
             made_us=answer.made_us,
             model_version=answer.model_version,
-            join_keys=row.asked.keys,
-            request=row.asked.given,
+            join_keys=row.request_row.keys,
+            request=row.request_row.raw,
             features=row.features,
             ticks={view: age.tick_us for view, age in answer.features.items() if age.tick_us is not None},
             statuses={view: age.status for view, age in answer.features.items()},
             probability=answer.probability,
             source="api",
-            row_key=_row_key(self._problem, row.asked.named, answer.made_us),
+            row_key=_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
         )
 
-    def _write(self, logged: Iterable[Prediction]) -> None:
+    def _append_to_log(self, logged: Iterable[Prediction]) -> None:
         """Log answers. Raises UnavailableError where that cannot be, with a reason that may be shown to clients."""
         try:
             self._log.append(list(logged))
@@ -303,21 +255,21 @@ class Predictor:
             ) from error
 
 
-def _public(error: HeadraceError) -> str:
+def _public_reason(error: HeadraceError) -> str:
     """An error's fault, and what was found where that holds no path, as `where` and `fix` may."""
-    found = [str(item) for item in error.found if isinstance(error, UnavailableError)]
-    return f"{error.what}: {', '.join(found)}" if found else error.what
+    details = [str(item) for item in error.found if isinstance(error, UnavailableError)]
+    return f"{error.what}: {', '.join(details)}" if details else error.what
 
 
-def _row_key(problem: Problem, named: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
+def _row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
     """The spine row's key, where the request names it whole; a scheduled problem's row is due when it is asked for."""
-    given = {**named, DUE: made_us} if isinstance(problem.spine, Every) else named
-    key = [given.get(name) for name in problem.spine_table.keys]
+    values = {**row_key_values, DUE: made_us} if isinstance(problem.spine, Every) else row_key_values
+    key = [values.get(name) for name in problem.spine_table.keys]
     return [] if None in key else key
 
 
-def _place(at: int, rows: Sequence[object]) -> str:
-    return "request" if len(rows) == 1 else f"row {at}"
+def _location(position: int, rows: Sequence[object]) -> str:
+    return "request" if len(rows) == 1 else f"row {position}"
 
 
 def _finite(value: float, version: str) -> float:
@@ -326,10 +278,10 @@ def _finite(value: float, version: str) -> float:
     return float(value)
 
 
-def _flags(bundle: Bundle, asked: Asked, now_us: int, tick_us: int) -> tuple[str, ...]:
+def _flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
     """Warn where a row is asked for much earlier or later before its event than the model was trained for."""
-    if asked.time_us is None or not bundle.lead_time:
+    if request_row.time_us is None or not bundle.lead_time:
         return ()
-    lead = asked.time_us - now_us
+    lead = request_row.time_us - now_us
     low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
     return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from headrace.core.errors import HeadraceError
 from headrace.serving.service import Service
 
-KEEP_S = 1.0
-REMEMBER_S = 10.0
+CHECK_INTERVAL_S = 1.0
+FAILURE_MEMORY_S = 10.0
 
 
 class ReadinessCheck:
@@ -25,13 +25,13 @@ class ReadinessCheck:
         self,
         service: Service,
         *,
-        keep_s: float = KEEP_S,
-        remember_s: float = REMEMBER_S,
+        check_interval_s: float = CHECK_INTERVAL_S,
+        failure_memory_s: float = FAILURE_MEMORY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
-        self._keep_s = keep_s
-        self._remember_s = remember_s
+        self._check_interval_s = check_interval_s
+        self._failure_memory_s = failure_memory_s
         self._clock = clock
         self._checking = threading.Lock()
         self._checked_s: float | None = None
@@ -40,14 +40,14 @@ class ReadinessCheck:
     def obstacles(self) -> list[str]:
         """Why predictions would be refused now, for clients to read; empty where they would be given."""
         service = self._service
-        looks = (lambda: service.predictor.rehearse(service.now()), self._check_log, self._check_failures)
-        reasons = [_reason_of(look) for look in looks]
+        checks = (lambda: service.predictor.dry_run(service.now()), self._check_log, self._check_failures)
+        reasons = [_failure_reason(check) for check in checks]
         return list(dict.fromkeys(reason for reason in reasons if reason))
 
     def _check_log(self) -> str:
         with self._checking:
-            if self._checked_s is None or self._clock() - self._checked_s >= self._keep_s:
-                self._log_reason = _reason_of(self._write)
+            if self._checked_s is None or self._clock() - self._checked_s >= self._check_interval_s:
+                self._log_reason = _failure_reason(self._write)
                 self._checked_s = self._clock()
             return self._log_reason
 
@@ -56,16 +56,16 @@ class ReadinessCheck:
         return ""
 
     def _check_failures(self) -> str:
-        failed = self._service.predictor.failed
-        if failed is None or self._clock() - failed.at_s >= self._remember_s:
+        last_failure = self._service.predictor.last_failure
+        if last_failure is None or self._clock() - last_failure.at_s >= self._failure_memory_s:
             return ""
-        return failed.reason
+        return last_failure.reason
 
 
-def _reason_of(look: Callable[[], str]) -> str:
+def _failure_reason(check: Callable[[], str]) -> str:
     """What a look finds in the way, or what ends it; of a foreign error its kind alone, for it may hold paths."""
     try:
-        return look()
+        return check()
     except HeadraceError as error:
         return error.what
     except Exception as error:

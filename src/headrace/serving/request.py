@@ -38,7 +38,7 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needs:
+class RequestSchema:
     """The columns of a request for one model. join_keys find the entities; columns go into the model, by kind.
 
     row_key: columns that name the spine's row, where a request has them. key_types: what is known of the keys' types.
@@ -51,9 +51,9 @@ class Needs:
     key_types: Mapping[str, KeyType] = field(default_factory=dict)
 
     @classmethod
-    def of(
+    def from_definitions(
         cls, problem: Problem, definitions: Sequence[Definition], key_types: Mapping[str, KeyType] | None = None
-    ) -> Needs:
+    ) -> RequestSchema:
         """What a model with these definitions needs. key_types: of the join keys, as published."""
         kinds, table = {item.column: item.kind for item in row_columns(definitions)}, problem.spine_table
         times: dict[str, KeyType] = dict.fromkeys(table.time_columns, "time")
@@ -72,66 +72,66 @@ class Needs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class RequestRow:
     """One checked row. named: what it tells of the spine row's key. time_us: its event time, where it names that.
     given: the columns as they came."""
 
     keys: Mapping[str, KeyValue]
     columns: Mapping[str, Value]
     time_us: int | None
-    named: Mapping[str, KeyValue] = field(default_factory=dict)
-    given: Mapping[str, Any] = field(default_factory=dict)
+    row_key_values: Mapping[str, KeyValue] = field(default_factory=dict)
+    raw: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_row(needs: Needs, row: Mapping[str, Any], where: str) -> Asked:
+def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> RequestRow:
     """A row's keys and columns. Raises DataError naming the first column that is absent or of a wrong type."""
-    missing = [name for name in needs.names if name not in row]
+    missing = [name for name in schema.names if name not in row]
     if missing:
         raise DataError(
             f"lacks {', '.join(missing)}",
             where=where,
             found=list(row) or ["no columns"],
-            fix=f"send every one of {', '.join(needs.names)}; null where it is not known",
+            fix=f"send every one of {', '.join(schema.names)}; null where it is not known",
         )
-    time = row.get(needs.time) if needs.time else None
-    return Asked(
-        keys={name: _key(needs, row[name], name, where) for name in needs.join_keys},
-        columns={name: _value(kind, row[name], f"{where}, {name}") for name, kind in needs.columns.items()},
-        time_us=_time(time, f"{where}, {needs.time}"),
-        named={name: _named(needs, row[name], name, where) for name in needs.row_key if name in row},
-        given={name: row[name] for name in needs.columns},
+    time = row.get(schema.time) if schema.time else None
+    return RequestRow(
+        keys={name: _key(schema, row[name], name, where) for name in schema.join_keys},
+        columns={name: _value(kind, row[name], f"{where}, {name}") for name, kind in schema.columns.items()},
+        time_us=_time(time, f"{where}, {schema.time}"),
+        row_key_values={name: _row_key_value(schema, row[name], name, where) for name in schema.row_key if name in row},
+        raw={name: row[name] for name in schema.columns},
     )
 
 
-def columns_of(needs: Needs, asked: Sequence[Asked]) -> dict[str, pa.Array]:
+def row_columns_as_arrays(schema: RequestSchema, rows: Sequence[RequestRow]) -> dict[str, pa.Array]:
     """The rows' own columns as arrays [n rows]."""
     return {
-        name: pa.array([item.columns[name] for item in asked], type=ARROW_TYPES[kind])
-        for name, kind in needs.columns.items()
+        name: pa.array([item.columns[name] for item in rows], type=ARROW_TYPES[kind])
+        for name, kind in schema.columns.items()
     }
 
 
-def _key(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
+def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
     """A join key in its canonical form. Whole numbers and texts are told apart by the store."""
-    kind, place = needs.key_types.get(name), f"{where}, {name}"
-    _require_storable(value, place)
+    kind, location = schema.key_types.get(name), f"{where}, {name}"
+    _require_storable(value, location)
     if kind == "time":
-        _time(value, place, dates=True)  # says what is wrong with it
+        _time(value, location, dates=True)  # says what is wrong with it
     if kind not in (None, "string", "int64"):
-        return read_value(value, LAKE_TYPES[kind], place)
+        return read_value(value, LAKE_TYPES[kind], location)
     if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
         return value
-    raise _wrong(value, "a text, a whole number or null", place)
+    raise _type_error(value, "a text, a whole number or null", location)
 
 
-def _named(needs: Needs, value: Any, name: str, where: str) -> KeyValue:
+def _row_key_value(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
     """A part of the spine row's key. Of a column whose type nothing here tells, any plain value: the label's join
     reads it by the type that it has in the lake."""
-    if name in needs.key_types or name in needs.join_keys:
-        return _key(needs, value, name, where)
+    if name in schema.key_types or name in schema.join_keys:
+        return _key(schema, value, name, where)
     _require_storable(value, f"{where}, {name}")
     if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
-        raise _wrong(value, "a text, a number, true, false or null", f"{where}, {name}")
+        raise _type_error(value, "a text, a number, true, false or null", f"{where}, {name}")
     return key_value(value)
 
 
@@ -149,12 +149,12 @@ def _numeric(value: Any, where: str) -> float:
             number = math.inf
         if math.isfinite(number):
             return number
-    raise _wrong(value, "a finite number or null", where)
+    raise _type_error(value, "a finite number or null", where)
 
 
 def _categorical(value: Any, where: str, longest: int = LONGEST_NAME) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _wrong(value, "a text or null", where)
+        raise _type_error(value, "a text or null", where)
     return _text(str(value), where, longest)
 
 
@@ -167,9 +167,9 @@ def _require_storable(value: Any, where: str) -> None:
     if isinstance(value, str):
         _text(value, where, LONGEST_NAME)
     if isinstance(value, int) and value not in _INT64:
-        raise _wrong(value, "a whole number of 64 bits", where)
+        raise _type_error(value, "a whole number of 64 bits", where)
     if isinstance(value, float) and not math.isfinite(value):
-        raise _wrong(value, "a finite number or null", where)
+        raise _type_error(value, "a finite number or null", where)
 
 
 def _text(value: str, where: str, longest: int) -> str:
@@ -179,13 +179,13 @@ def _text(value: str, where: str, longest: int) -> str:
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
-        raise _wrong(value, "a text of whole characters", where) from None
+        raise _type_error(value, "a text of whole characters", where) from None
     return value
 
 
 def _boolean(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
-        raise _wrong(value, "true, false or null", where)
+        raise _type_error(value, "true, false or null", where)
     return value
 
 
@@ -198,7 +198,7 @@ def _time(value: Any, where: str, *, dates: bool = False) -> int | None:
         if dates and len(value) == len("2013-05-01"):
             instant = instant.replace(tzinfo=UTC)
     except (TypeError, ValueError):
-        raise _wrong(value, "an ISO time with its zone, such as 2013-05-01T12:00:00Z", where) from None
+        raise _type_error(value, "an ISO time with its zone, such as 2013-05-01T12:00:00Z", where) from None
     if instant.tzinfo is None:
         raise DataError(
             f"{value} has no time zone", where=where, fix=f"write {value}Z if it is UTC, or its offset: {value}-05:00"
@@ -206,8 +206,8 @@ def _time(value: Any, where: str, *, dates: bool = False) -> int | None:
     return to_us(instant)
 
 
-def _wrong(value: Any, wanted: str, where: str) -> DataError:
-    return DataError(f"must be {wanted}", where=where, found=[_short(value)])
+def _type_error(value: Any, expected: str, where: str) -> DataError:
+    return DataError(f"must be {expected}", where=where, found=[_short(value)])
 
 
 def _short(value: Any) -> str:

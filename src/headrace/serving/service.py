@@ -13,8 +13,9 @@ from headrace.core.errors import CorruptError
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
+from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
-from headrace.serving.predictor import Policy, Predictor
+from headrace.serving.predictor import Predictor
 from headrace.store.online import OnlineStore
 
 if TYPE_CHECKING:
@@ -84,13 +85,13 @@ def self_test(bundle: Bundle) -> None:
     from headrace.models.bundle import PREDICTION
 
     profile = bundle.read_reference().slice(0, TEST_ROWS)
-    then = profile[PREDICTION].to_numpy()
-    now = bundle.predict(profile)
-    if not (np.isfinite(now).all() and np.allclose(now, then, rtol=1e-6, atol=1e-9)):
-        worst = int(np.nanargmax(np.abs(now - then))) if np.isfinite(now).any() else 0
+    expected = profile[PREDICTION].to_numpy()
+    actual = bundle.predict(profile)
+    if not (np.isfinite(actual).all() and np.allclose(actual, expected, rtol=1e-6, atol=1e-9)):
+        worst = int(np.nanargmax(np.abs(actual - expected))) if np.isfinite(actual).any() else 0
         raise CorruptError(
             "the model does not predict what it predicted when it was made",
             where=f"bundle of {bundle.problem}",
-            found=[f"{then[worst]!r} then", f"{now[worst]!r} now"],
+            found=[f"{expected[worst]!r} then", f"{actual[worst]!r} now"],
             fix="train again, with the library versions that serve",
         )

@@ -16,7 +16,7 @@ from feast.types import Bool, FeastType, Float32, Float64, Int32, Int64, String,
 Cell = float | int | str | bytes | None
 
 #: Field type -> the protobuf's member that holds its values.
-_PLAIN: dict[FeastType, str] = {
+_SCALAR_MEMBERS: dict[FeastType, str] = {
     Float64: "double_val",
     Float32: "float_val",
     Int64: "int64_val",
@@ -32,33 +32,33 @@ def to_cell(value: ValueProto, dtype: FeastType) -> Cell:
     member = value.WhichOneof("val")
     if member is None:
         return None
-    plain: Cell = getattr(value, member)
-    if member != _PLAIN.get(dtype) or _is_nan(plain):  # SQLite would keep a NaN as null
+    scalar: Cell = getattr(value, member)
+    if member != _SCALAR_MEMBERS.get(dtype) or _is_nan(scalar):  # SQLite would keep a NaN as null
         serialised: bytes = value.SerializeToString()
         return serialised
-    return plain
+    return scalar
 
 
-def to_plain_cell(value: ValueProto, dtype: FeastType) -> Cell:
+def to_scalar_cell(value: ValueProto, dtype: FeastType) -> Cell:
     """The same for a view that is read without Feast: a NaN is no value. Raises TypeError for another type's value."""
     member = value.WhichOneof("val")
     if member is None or member == "null_val":
         return None
-    plain: Cell = getattr(value, member)
-    if member != _PLAIN.get(dtype):
+    scalar: Cell = getattr(value, member)
+    if member != _SCALAR_MEMBERS.get(dtype):
         raise TypeError(f"a value of type {member.removesuffix('_val')} in a column of {dtype}")
-    return None if _is_nan(plain) else plain
+    return None if _is_nan(scalar) else scalar
 
 
-def _is_nan(plain: object) -> bool:
-    return isinstance(plain, float) and math.isnan(plain)
+def _is_nan(scalar: object) -> bool:
+    return isinstance(scalar, float) and math.isnan(scalar)
 
 
 def from_cell(dtype: FeastType) -> Callable[[Cell], ValueProto]:
     """The function that makes a field's value from its cell."""
-    member = _PLAIN.get(dtype)
+    member = _SCALAR_MEMBERS.get(dtype)
 
-    def make(cell: Cell) -> ValueProto:
+    def decode(cell: Cell) -> ValueProto:
         value = ValueProto()
         if isinstance(cell, bytes):
             value.ParseFromString(cell)
@@ -66,4 +66,4 @@ def from_cell(dtype: FeastType) -> Callable[[Cell], ValueProto]:
             setattr(value, member, bool(cell) if member == "bool_val" else cell)
         return value
 
-    return make
+    return decode

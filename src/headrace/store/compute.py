@@ -22,8 +22,8 @@ from headrace.store.embedded import HeadraceOnlineStore
 from headrace.store.offline import ComputedJob
 from headrace.store.published import layout
 from headrace.store.repo import writing
-from headrace.store.rows import Watermark
-from headrace.store.source import TIMESTAMP, SynthesisSource, root_of
+from headrace.store.row_tables import Watermark
+from headrace.store.source import TIMESTAMP, SynthesisSource, home_of
 
 
 class HeadraceComputeEngineConfig(FeastConfigBaseModel):
@@ -58,7 +58,7 @@ class HeadraceComputeEngine(ComputeEngine):
             raise DataError(
                 "only synthesised views can be materialised", where=view.name, found=[type(source).__name__]
             )
-        with writing(root_of(self.repo_config)):  # Feast's own command may run beside ours
+        with writing(home_of(self.repo_config)):  # Feast's own command may run beside ours
             self._write_view(task, source)
 
     def _write_view(self, task: MaterializationTask, source: SynthesisSource) -> None:

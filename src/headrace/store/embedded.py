@@ -30,12 +30,13 @@ from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from feast.types import Invalid
 
 from headrace.core.clock import from_us, to_us
-from headrace.store.cells import Cell, from_cell, to_cell, to_plain_cell
+from headrace.store.cells import Cell, from_cell, to_cell, to_scalar_cell
 from headrace.store.offline import HeadraceOfflineStoreConfig
 from headrace.store.refuse import StoreError, require_home, require_reached
 from headrace.store.repo import PROJECT
-from headrace.store.rows import EVENT, Ask, RowStore, Watermark
-from headrace.store.source import SynthesisSource, root_of
+from headrace.store.row_tables import EVENT, RowQuery, Watermark
+from headrace.store.rows import RowStore
+from headrace.store.source import SynthesisSource, home_of
 
 #: The one key column of a view that Headrace did not synthesise.
 _ENTITY = "entity"
@@ -93,7 +94,7 @@ class HeadraceOnlineStore(OnlineStore):
         source = _synthesised(table)
         if source is not None and data:
             latest = max(_aware(event) for _, _, event, _ in data)
-            require_reached(root_of(config), source.problem, to_us(latest))
+            require_reached(home_of(config), source.problem, to_us(latest))
         batches: dict[tuple[str, ...], list[list[Cell]]] = {}
         for entity_key, values, event, _ in data:
             key = _key(config, table, entity_key)
@@ -128,9 +129,9 @@ class HeadraceOnlineStore(OnlineStore):
         names = [name for name in requested_features or types if name in types]
         keys = [_key(config, table, entity_key) for entity_key in entity_keys]
         columns = (EVENT, *names)
-        ask = Ask(view=_table(config, table), join_keys=_key_columns(table), columns=columns, keys=keys)
-        [found] = self.rows(config).read([ask])
-        refreshed = None if found.watermark is None else from_us(found.watermark.tick_us)
+        query = RowQuery(view=_table(config, table), join_keys=_key_columns(table), columns=columns, keys=keys)
+        [result] = self.rows(config).read([query])
+        refreshed = None if result.watermark is None else from_us(result.watermark.tick_us)
         makers = [(name, from_cell(types[name])) for name in names]
 
         def answer(row: tuple[Any, ...] | None) -> _Answer:
@@ -139,7 +140,7 @@ class HeadraceOnlineStore(OnlineStore):
             values = {name: make(cell) for (name, make), cell in zip(makers, row[1:], strict=True)}
             return (refreshed if row[0] is None else from_us(row[0])), values
 
-        return [answer(row) for row in found.rows]
+        return [answer(row) for row in result.rows]
 
     async def online_read_async(
         self,
@@ -186,7 +187,7 @@ class HeadraceOnlineStore(OnlineStore):
     def _writable(self, config: RepoConfig) -> RowStore:
         """The file, where the configuration does not name another home folder than the settings."""
         if isinstance(config.offline_store, HeadraceOfflineStoreConfig):
-            require_home(root_of(config), config.repo_path)
+            require_home(home_of(config), config.repo_path)
         return self.rows(config)
 
 
@@ -209,10 +210,10 @@ def _key_columns(table: FeatureView) -> tuple[str, ...]:
 
 def _key(config: RepoConfig, table: FeatureView, entity_key: EntityKeyProto) -> tuple[Cell, ...]:
     """A row's key, in the order of the key columns; None in it where there is no entity."""
-    given = dict(zip(entity_key.join_keys, entity_key.entity_values, strict=True))
-    kinds = {name: value.WhichOneof("val") for name, value in given.items()}
+    values = dict(zip(entity_key.join_keys, entity_key.entity_values, strict=True))
+    kinds = {name: value.WhichOneof("val") for name, value in values.items()}
     if _synthesised(table) is not None:
-        return tuple(None if not kinds.get(name) else getattr(given[name], kinds[name]) for name in table.join_keys)
+        return tuple(None if not kinds.get(name) else getattr(values[name], kinds[name]) for name in table.join_keys)
     if None in kinds.values():
         return (None,)
     version = config.entity_key_serialization_version
@@ -221,17 +222,17 @@ def _key(config: RepoConfig, table: FeatureView, entity_key: EntityKeyProto) -> 
 
 def _cells(table: FeatureView, values: dict[str, ValueProto]) -> dict[str, Cell]:
     """The cells of one row; a name that is no feature of the view could not be read back, and is left out."""
-    make = to_cell if _synthesised(table) is None else to_plain_cell
+    make = to_cell if _synthesised(table) is None else to_scalar_cell
     types = {field.name: field.dtype for field in table.features}
-    found = {}
+    cells = {}
     for name, value in values.items():
         if name in types:
             try:
-                found[name] = make(value, types[name])
+                cells[name] = make(value, types[name])
             except TypeError as error:
                 fix = "convert it before it is written"
                 raise StoreError(str(error), where=f"{table.name}.{name}", fix=fix) from None
-    return found
+    return cells
 
 
 def _aware(event: datetime) -> datetime:

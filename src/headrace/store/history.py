@@ -42,21 +42,21 @@ _snapshots: dict[tuple[Path, str], Snapshot] = {}
 def current_snapshot(root: Path, problem: str) -> Snapshot:
     """Everything in a problem's lake now; the tables read for the last snapshot are kept while nothing was added."""
     snapshot = Lake(root, problem).snapshot()
-    kept = _snapshots.get((root, problem))
-    if kept is None or kept.fingerprint != snapshot.fingerprint:
-        _snapshots[root, problem] = kept = snapshot
-    return kept
+    cached = _snapshots.get((root, problem))
+    if cached is None or cached.fingerprint != snapshot.fingerprint:
+        _snapshots[root, problem] = cached = snapshot
+    return cached
 
 
 def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
     """What a join key is in the lake, from the spine table's schema; a column that is all null could be any text."""
-    at = schema.get_field_index(join_key)
-    if at < 0:
+    position = schema.get_field_index(join_key)
+    if position < 0:
         raise DataError(
             f"no join key column {join_key!r}", where=f"{problem.name}.{problem.carrier}", found=schema.names
         )
     kinds = {kind: name for name, kind in LAKE_TYPES.items()}
-    return kinds.get(schema.field(at).type, "string")
+    return kinds.get(schema.field(position).type, "string")
 
 
 def stored_keys(values: pa.ChunkedArray, kind: KeyType) -> pa.ChunkedArray:
@@ -79,33 +79,33 @@ def compute_at(
 
     A row with a null join key has no entity: its values are null, and it is not lost.
     """
-    known = np.ones(keys.num_rows, dtype=bool)
+    has_key = np.ones(keys.num_rows, dtype=bool)
     for name in join_keys:
-        known &= pc.is_valid(keys[name]).to_numpy()
-    whole = bool(known.all())
-    asked = keys if whole else keys.filter(pa.array(known))
-    if definitions and asked.num_rows:
-        values = engine_of(problem).compute(problem, definitions, asked, snapshot)
-        if values.num_rows != asked.num_rows:
-            raise DataError(f"the engine returned {values.num_rows} rows for {asked.num_rows}", where=problem.name)
+        has_key &= pc.is_valid(keys[name]).to_numpy()
+    all_have_keys = bool(has_key.all())
+    queries = keys if all_have_keys else keys.filter(pa.array(has_key))
+    if definitions and queries.num_rows:
+        values = engine_of(problem).compute(problem, definitions, queries, snapshot)
+        if values.num_rows != queries.num_rows:
+            raise DataError(f"the engine returned {values.num_rows} rows for {queries.num_rows}", where=problem.name)
         columns = [stored_values(values[item.slug], item) for item in definitions]
     else:
-        columns = [pa.chunked_array([pa.nulls(asked.num_rows, STORED_TYPES[item.kind])]) for item in definitions]
-    if not whole:
-        places = pa.array(np.cumsum(known) - 1, mask=~known)
-        columns = [column.take(places) for column in columns]
+        columns = [pa.chunked_array([pa.nulls(queries.num_rows, STORED_TYPES[item.kind])]) for item in definitions]
+    if not all_have_keys:
+        positions = pa.array(np.cumsum(has_key) - 1, mask=~has_key)
+        columns = [column.take(positions) for column in columns]
     return pa.table(columns, names=[item.slug for item in definitions])
 
 
 def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArray:
     """A column as the store keeps it: the kind's type, and null where there is no value (NaN is none)."""
-    wanted = STORED_TYPES[definition.kind]
+    stored_type = STORED_TYPES[definition.kind]
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("us", tz=values.type.tz))
-    if values.type != wanted:
-        values = values.cast(wanted)
-    if pa.types.is_floating(wanted):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, wanted), values)
+    if values.type != stored_type:
+        values = values.cast(stored_type)
+    if pa.types.is_floating(stored_type):
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, stored_type), values)
     return values
 
 
@@ -117,8 +117,8 @@ def entity_rows(
     definitions = view.select(slugs)
     for start in range(0, keys.num_rows, KEYS_PER_CHUNK):
         chunk = keys.slice(start, KEYS_PER_CHUNK)
-        asked = chunk.append_column("tick", pa.array(np.full(chunk.num_rows, tick_us, dtype=np.int64)))
-        values = compute_at(problem, definitions, view.join_keys, asked, snapshot)
+        queries = chunk.append_column("tick", pa.array(np.full(chunk.num_rows, tick_us, dtype=np.int64)))
+        values = compute_at(problem, definitions, view.join_keys, queries, snapshot)
         yield pa.table([*chunk.columns, *values.columns], names=[*view.join_keys, *values.column_names])
 
 
@@ -128,26 +128,28 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
     That is the spine's table and every table that the view's definitions look at, not the spine's alone: a plane that
     never flew has seats. For a key that is not here every definition has its empty value.
     """
-    found = []
+    key_tables = []
     for name, columns in _key_columns(problem, view):
         table, rows = problem.entity_set.table(name), snapshot.table(name)
-        known = effective_known(table, clock_of(problem, table, columns), rows)
-        named = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known < tick_us))
-        found.append(pa.table({key: stored_keys(named[key], published.key_types[key]) for key in view.join_keys}))
-    distinct = pa.concat_tables(found).drop_null().group_by(list(view.join_keys)).aggregate([])
+        known_us = effective_known(table, clock_of(problem, table, columns), rows)
+        renamed = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known_us < tick_us))
+        key_tables.append(
+            pa.table({key: stored_keys(renamed[key], published.key_types[key]) for key in view.join_keys})
+        )
+    distinct = pa.concat_tables(key_tables).drop_null().group_by(list(view.join_keys)).aggregate([])
     return distinct.sort_by([(key, "ascending") for key in view.join_keys])
 
 
 def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...]]]:
     """The tables that carry a view's keys, each with the columns that do, in the join keys' order."""
-    found: dict[tuple[str, tuple[str, ...]], None] = {(problem.carrier, view.join_keys): None}
+    columns: dict[tuple[str, tuple[str, ...]], None] = {(problem.carrier, view.join_keys): None}
     parent = problem.entity(view.entity).parent
     for item in view.definitions:
         if isinstance(item, Aggregate):
-            found[item.table, item.keys] = None
+            columns[item.table, item.keys] = None
         elif parent is not None:
-            found[parent[0], (parent[1],)] = None
-    return list(found)
+            columns[parent[0], (parent[1],)] = None
+    return list(columns)
 
 
 def problem_of(published: Published) -> Problem:

@@ -16,7 +16,7 @@ from headrace.core.clock import from_us
 Interval = tuple[datetime, datetime]
 
 
-def mend_intervals(store: FeatureStore, views: Sequence[str], tick_us: int) -> None:
+def repair_intervals(store: FeatureStore, views: Sequence[str], tick_us: int) -> None:
     """Take from these views' intervals those that end after the tick that the views were just brought to."""
     reached = from_us(tick_us)
     for name in views:

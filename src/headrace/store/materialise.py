@@ -16,7 +16,8 @@ from headrace.core.files import write_json
 from headrace.lake.store import Lake
 from headrace.schema import Problem
 from headrace.store.published import Published, View, layout, read_published
-from headrace.store.rows import RowStore, Watermark
+from headrace.store.row_tables import Watermark
+from headrace.store.rows import RowStore
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +38,11 @@ def online_is_empty(root: Path, problem: Problem) -> bool:
     rows = online_rows(root)
     marks = rows.watermarks()
     return not rows.is_sound() or any(
-        not _whole(view, marks.get(view.name), rows) for view in read_published(root, problem.name).views
+        not _is_complete(view, marks.get(view.name), rows) for view in read_published(root, problem.name).views
     )
 
 
-def ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
+def views_ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
     """View -> its last refresh, for the views whose refresh lies beyond the production clock.
 
     Feast's own commands could write such ticks before the store refused them, and a clock may have been set back.
@@ -51,9 +52,9 @@ def ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
     return {name: mark for name, mark in marks.items() if clock is not None and mark.tick_us > clock}
 
 
-def ahead_note(root: Path, problem: Problem) -> str:
+def views_ahead_note(root: Path, problem: Problem) -> str:
     """What to say of the views that are beyond the clock before `materialise` brings them back; empty without any."""
-    found = ahead(root, problem)
+    found = views_ahead(root, problem)
     views = ", ".join(f"{name} at {iso(mark.tick_us)}" for name, mark in found.items())
     return f"the online store was beyond the production clock ({views}) and was written anew" if found else ""
 
@@ -81,7 +82,7 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Through Feast, one process at a time; whoever waited finds the work done."""
-    from headrace.store.intervals import mend_intervals
+    from headrace.store.intervals import repair_intervals
     from headrace.store.registered import register_missing
     from headrace.store.repo import open_store, writing
 
@@ -91,7 +92,7 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
         if not stale:
             return
         for view in stale:
-            if not online_rows(root).sums_hold(view.name):
+            if not online_rows(root).checksums_match(view.name):
                 _log.warning("rows of view %s are damaged in the online store: they are written anew", view.name)
         store = open_store(root)
         register_missing(store, read_published(root, problem.name))
@@ -100,12 +101,12 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
             end_date=from_us(target),
             feature_views=[view.name for view in stale],
         )
-        mend_intervals(store, [view.name for view in stale], target)
-        if left := _stale(root, problem, tick_us)[1]:
+        repair_intervals(store, [view.name for view in stale], target)
+        if remaining := _stale(root, problem, tick_us)[1]:
             raise ConflictError(
                 "the views or their history changed while they were materialised",
                 where=problem.name,
-                found=[view.name for view in left],
+                found=[view.name for view in remaining],
                 fix="run it again",
             )
 
@@ -127,7 +128,7 @@ def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]
             sound
             and mark is not None
             and (mark.tick_us, mark.history) == (target, history)
-            and _whole(view, mark, rows)
+            and _is_complete(view, mark, rows)
         )
 
     return target, [view for view in published.views if not current(view)]
@@ -137,10 +138,10 @@ def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -
     """The tick to write: clamped to the clock; a watermark beyond the clock is an error of the past and is ignored."""
     marks = rows.watermarks()
     reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
-    wanted = max([min(tick_us, clock_us), *(tick for tick in reached if tick <= clock_us)])
-    return floor_to_tick(wanted, published.tick_us)
+    target = max([min(tick_us, clock_us), *(tick for tick in reached if tick <= clock_us)])
+    return floor_to_tick(target, published.tick_us)
 
 
-def _whole(view: View, mark: Watermark | None, rows: RowStore) -> bool:
+def _is_complete(view: View, mark: Watermark | None, rows: RowStore) -> bool:
     same = mark is not None and mark.layout == layout(view) and mark.rows == rows.count(view.name)
-    return same and rows.sums_hold(view.name)
+    return same and rows.checksums_match(view.name)

@@ -26,7 +26,7 @@ from headrace.core.errors import DataError
 from headrace.store.history import STORED_TYPES, compute_at, current_snapshot, entity_rows, problem_of, stored_keys
 from headrace.store.published import KEY_TYPES, Published, View
 from headrace.store.refuse import require_reached
-from headrace.store.source import TIMESTAMP, SynthesisSource, root_of
+from headrace.store.source import TIMESTAMP, SynthesisSource, home_of
 
 
 class HeadraceOfflineStoreConfig(FeastConfigBaseModel):
@@ -102,8 +102,8 @@ class HeadraceOfflineStore(OfflineStore):
         def chunks() -> Iterator[pa.Table]:
             table = frame
             for view in feature_views:
-                asked = names.get(_alias(view), [])
-                table = _joined(table, config, view, asked, full_feature_names)
+                slugs = names.get(_alias(view), [])
+                table = _joined(table, config, view, slugs, full_feature_names)
             yield table
 
         return ComputedJob(
@@ -132,8 +132,8 @@ class HeadraceOfflineStore(OfflineStore):
         """
         published, view = _published_view(config, data_source)
         tick_us = floor_to_tick(to_us(end_date), published.tick_us)
-        require_reached(root_of(config), published.problem, tick_us)
-        snapshot = current_snapshot(root_of(config), published.problem)
+        require_reached(home_of(config), published.problem, tick_us)
+        snapshot = current_snapshot(home_of(config), published.problem)
         problem = problem_of(published)
 
         def chunks() -> Iterator[pa.Table]:
@@ -184,8 +184,8 @@ def _frame(entity_df: pd.DataFrame) -> pa.Table:
         raise DataError(
             f"{TIMESTAMP!r} must be aware timestamps without nulls", where="entity frame", found=[instants.type]
         )
-    at = frame.column_names.index(TIMESTAMP)
-    return frame.set_column(at, TIMESTAMP, instants.cast(pa.timestamp("us", tz="UTC")))
+    position = frame.column_names.index(TIMESTAMP)
+    return frame.set_column(position, TIMESTAMP, instants.cast(pa.timestamp("us", tz="UTC")))
 
 
 def _columns_by_view(feature_refs: list[str]) -> dict[str, list[str]]:
@@ -215,7 +215,7 @@ def _joined(table: pa.Table, config: RepoConfig, view: FeatureView, slugs: list[
         stored_view.select(slugs),
         stored_view.join_keys,
         keys,
-        current_snapshot(root_of(config), published.problem),
+        current_snapshot(home_of(config), published.problem),
     )
     for slug in slugs:
         table = table.append_column(f"{_alias(view)}__{slug}" if full else slug, values[slug])

@@ -17,8 +17,8 @@ from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.keys import read_value, value_text
 from headrace.schema import Problem
 from headrace.store.materialise import online_rows
-from headrace.store.published import LAKE_TYPES, KeyType, Published, View, path_of, read_published
-from headrace.store.rows import Ask, Found, Watermark
+from headrace.store.published import LAKE_TYPES, KeyType, Published, View, published_path, read_published
+from headrace.store.row_tables import RowQuery, RowResult, Watermark
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.primitives import aggregation
 
@@ -54,7 +54,7 @@ class FeatureRow:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ServiceView:
     """What a service takes from one view, and what a key has there that nothing has come of."""
 
     view: View
@@ -62,21 +62,21 @@ class _Part:
     empty: tuple[float | None, ...]
 
     @cached_property
-    def nothing(self) -> tuple[None, ...]:
+    def nulls(self) -> tuple[None, ...]:
         return (None,) * len(self.columns)
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _ViewResult:
     """One view's part of a read, for all keys."""
 
-    part: _Part
-    ask: Ask
-    found: Found
+    part: _ServiceView
+    query: RowQuery
+    result: RowResult
     age: Age
 
     @cached_property
-    def missing(self) -> Age:
+    def missing_age(self) -> Age:
         return replace(self.age, status="MISSING")
 
 
@@ -86,7 +86,7 @@ class _State:
 
     version: tuple[int, int]
     published: Published
-    services: dict[str, list[_Part]]
+    services: dict[str, list[_ServiceView]]
 
 
 class AheadError(UnavailableError):
@@ -110,8 +110,8 @@ class OnlineStore:
         request without a join key or with one of the wrong type, AheadError where a view was refreshed after `now_us`.
         """
         published, parts = self._service(service)
-        asks = [
-            Ask(
+        queries = [
+            RowQuery(
                 view=part.view.name,
                 join_keys=part.view.join_keys,
                 columns=part.columns,
@@ -119,16 +119,16 @@ class OnlineStore:
             )
             for part in parts
         ]
-        found = [
-            _Answer(part, ask, answer, self._age(answer.watermark, now_us))
-            for part, ask, answer in zip(parts, asks, self._rows.read(asks), strict=True)
+        results = [
+            _ViewResult(part, ask, view_result, self._age(view_result.watermark, now_us))
+            for part, ask, view_result in zip(parts, queries, self._rows.read(queries), strict=True)
         ]
-        self._refuse_ahead(found, now_us)
-        return [_row(found, at) for at in range(len(keys))]
+        self._require_not_ahead(results, now_us)
+        return [_row(results, at) for at in range(len(keys))]
 
     def key_types(self) -> Mapping[str, KeyType]:
         """Join key -> what it is in the lake, as now published."""
-        return self._now().published.key_types
+        return self._current_state().published.key_types
 
     def ages(self, service: str, now_us: int) -> dict[str, Age]:
         """View -> age of its last refresh, without any key: what a health check asks."""
@@ -143,12 +143,12 @@ class OnlineStore:
         status: Status = "AHEAD" if age < 0 else "FRESH" if age < self._stale_after_us else "STALE"
         return Age(status=status, tick_us=watermark.tick_us, age_us=age)
 
-    def _refuse_ahead(self, found: Sequence[_Answer], now_us: int) -> None:
+    def _require_not_ahead(self, results: Sequence[_ViewResult], now_us: int) -> None:
         """Raise AheadError: what was known only later, or never, must not be predicted from, whatever the policy."""
         ahead = [
-            f"{answer.ask.view} at {iso(answer.age.tick_us)}"
-            for answer in found
-            if answer.age.status == "AHEAD" and answer.age.tick_us is not None
+            f"{view_result.query.view} at {iso(view_result.age.tick_us)}"
+            for view_result in results
+            if view_result.age.status == "AHEAD" and view_result.age.tick_us is not None
         ]
         if ahead:
             raise AheadError(
@@ -158,18 +158,18 @@ class OnlineStore:
                 fix=f"run `headrace run {self._problem}`, which writes it anew",
             )
 
-    def _service(self, name: str) -> tuple[Published, list[_Part]]:
+    def _service(self, name: str) -> tuple[Published, list[_ServiceView]]:
         """A service as now published; worked out once for each state of published.json."""
-        state = self._now()
+        state = self._current_state()
         parts = state.services.get(name)
         if parts is None:
             parts = state.services[name] = _parts(state.published, name)
         return state.published, parts
 
-    def _now(self) -> _State:
+    def _current_state(self) -> _State:
         """What is published now; the file is read again only when it was replaced."""
         try:
-            stat = path_of(self._root, self._problem).stat()
+            stat = published_path(self._root, self._problem).stat()
             version = (stat.st_ino, stat.st_mtime_ns)
         except FileNotFoundError:
             version = (0, 0)
@@ -179,29 +179,29 @@ class OnlineStore:
         return state
 
 
-def _row(found: Sequence[_Answer], at: int) -> FeatureRow:
-    """The answer for one key, put together from its rows in all views."""
+def _row(results: Sequence[_ViewResult], position: int) -> FeatureRow:
+    """The view_result for one key, put together from its rows in all views."""
     values: dict[str, float | int | str | None] = {}
     ages: dict[str, Age] = {}
-    for answer in found:
-        row, age = answer.found.rows[at], answer.age
+    for view_result in results:
+        row, age = view_result.result.rows[position], view_result.age
         if row is None:
-            nowhere = answer.found.watermark is None or None in answer.ask.keys[at]
-            row = answer.part.nothing if nowhere else answer.part.empty
-            age = answer.missing
-        values.update(zip(answer.part.columns, row, strict=True))
-        ages[answer.ask.view] = age
+            unknown = view_result.result.watermark is None or None in view_result.query.keys[position]
+            row = view_result.part.nulls if unknown else view_result.part.empty
+            age = view_result.missing_age
+        values.update(zip(view_result.part.columns, row, strict=True))
+        ages[view_result.query.view] = age
     return FeatureRow(values=values, ages=ages)
 
 
-def _parts(published: Published, service: str) -> list[_Part]:
+def _parts(published: Published, service: str) -> list[_ServiceView]:
     parts = []
     for name, columns in published.service_columns(service).items():
         view = published.view(name)
         empty = tuple(
             aggregation(item.primitive).empty if isinstance(item, Aggregate) else None for item in view.select(columns)
         )
-        parts.append(_Part(view, columns, empty))
+        parts.append(_ServiceView(view, columns, empty))
     return parts
 
 
@@ -216,7 +216,7 @@ def _key_value(published: Published, name: str, request: Mapping[str, Any]) -> s
     kind = published.key_types[name]
     if kind not in ("string", "int64"):
         return value_text(read_value(value, LAKE_TYPES[kind], f"{published.problem}, {name}"))
-    wanted = str if kind == "string" else int
-    if value is None or (isinstance(value, wanted) and not isinstance(value, bool)):
+    python_type = str if kind == "string" else int
+    if value is None or (isinstance(value, python_type) and not isinstance(value, bool)):
         return value
     raise DataError(f"{name!r} must be {kind}", where=published.problem, found=[repr(value)])

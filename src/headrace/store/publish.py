@@ -35,21 +35,21 @@ def publish(
     """
     root = root.absolute()
     with writing(root):
-        before = _published(root, problem)
+        existing = _published(root, problem)
         snapshot = current_snapshot(root, problem.name)
-        start = Published(
+        base = Published(
             problem=problem.name,
             reference=_located(problem, reference),
             tick_us=problem.tick_us,
             key_types=_key_types(problem, snapshot),
-            services=before.services if before else {},
-            views=before.views if before else (),
+            services=existing.services if existing else {},
+            views=existing.views if existing else (),
         )
-        after = start.with_service(problem, service, definitions)
-        register(open_store(root), after)
-        if after != before:
-            write_published(root, after)
-    return after
+        updated = base.with_service(problem, service, definitions)
+        register(open_store(root), updated)
+        if updated != existing:
+            write_published(root, updated)
+    return updated
 
 
 def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
@@ -59,23 +59,23 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
     """
     root = root.absolute()
     with writing(root):
-        before = read_published(root, problem.name)
-        after = replace(before, services={}, views=())
-        for name, definitions in before.services.items():
+        existing = read_published(root, problem.name)
+        updated = replace(existing, services={}, views=())
+        for name, definitions in existing.services.items():
             if name in keep:
-                after = after.with_service(problem, name, definitions)
-        write_published(root, after)
+                updated = updated.with_service(problem, name, definitions)
+        write_published(root, updated)
         store = open_store(root)
-        kept = {service_name(problem.name, name) for name in after.services}
+        service_names = {service_name(problem.name, name) for name in updated.services}
         for service in store.list_feature_services(tags={"problem": problem.name}):
-            if service.name not in kept:
+            if service.name not in service_names:
                 store.delete_feature_service(service.name)
-        register(store, after)
+        register(store, updated)
         for view in store.list_feature_views(tags={"problem": problem.name}):
-            if view.name not in {item.name for item in after.views}:
+            if view.name not in {item.name for item in updated.views}:
                 store.delete_feature_view(view.name)
                 online_rows(root).drop(view.name)
-    return after
+    return updated
 
 
 def _located(problem: Problem, reference: str | None) -> str:

@@ -14,10 +14,10 @@ from typing import Any, Literal
 
 import pyarrow as pa
 
-from headrace.core.database import require_sound
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.replicas import copy_of, read_replicas, write_replicas
+from headrace.core.sqlite_files import require_sound
 from headrace.schema import Problem
 from headrace.synthesis.language.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
@@ -60,11 +60,11 @@ class View:
 
     def select(self, slugs: Iterable[str]) -> tuple[Stored, ...]:
         """The definitions of these columns, in the order asked for."""
-        by_slug = {item.slug: item for item in self.definitions}
-        missing = [slug for slug in slugs if slug not in by_slug]
+        definition_by_slug = {item.slug: item for item in self.definitions}
+        missing = [slug for slug in slugs if slug not in definition_by_slug]
         if missing:
-            raise NotFoundError(f"no feature {missing[0]!r}", where=self.name, found=by_slug)
-        return tuple(by_slug[slug] for slug in slugs)
+            raise NotFoundError(f"no feature {missing[0]!r}", where=self.name, found=definition_by_slug)
+        return tuple(definition_by_slug[slug] for slug in slugs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,13 +108,13 @@ class Published:
         definitions = tuple(definitions)
         views = {view.name: view for view in self.views}
         for item in stored(definitions):
-            at = view_name(problem.name, item.entity)
+            name = view_name(problem.name, item.entity)
             entity = problem.entity(item.entity)
-            old = views.get(at) or View(name=at, entity=entity.name, join_keys=entity.join_keys, definitions=())
-            if item not in old.definitions:
-                _refuse_same_slug(old, item)
-                views[at] = View(
-                    name=at, entity=entity.name, join_keys=entity.join_keys, definitions=(*old.definitions, item)
+            view = views.get(name) or View(name=name, entity=entity.name, join_keys=entity.join_keys, definitions=())
+            if item not in view.definitions:
+                _refuse_same_slug(view, item)
+                views[name] = View(
+                    name=name, entity=entity.name, join_keys=entity.join_keys, definitions=(*view.definitions, item)
                 )
         return Published(
             problem=self.problem,
@@ -126,13 +126,13 @@ class Published:
         )
 
 
-def _refuse_same_slug(view: View, new: Direct | Any) -> None:
+def _refuse_same_slug(view: View, added: Direct | Any) -> None:
     for item in view.definitions:
-        if item.slug == new.slug:
-            raise ConflictError(f"{item.name} and {new.name} would share the column {new.slug!r}", where=view.name)
+        if item.slug == added.slug:
+            raise ConflictError(f"{item.name} and {added.name} would share the column {added.slug!r}", where=view.name)
 
 
-def path_of(root: Path, problem: str) -> Path:
+def published_path(root: Path, problem: str) -> Path:
     """Where a problem's published definitions lie."""
     return root / "store" / problem / "published.json"
 
@@ -140,10 +140,12 @@ def path_of(root: Path, problem: str) -> Path:
 def read_published(root: Path, problem: str) -> Published:
     """What is published for a problem. Raises NotFoundError before the first publication, CorruptError where it is
     lost."""
-    data = read_replicas(path_of(root, problem))
+    data = read_replicas(published_path(root, problem))
     if data.get("problem") != problem:
         fix = "bring it and its copy back from a backup, or delete both and run again"
-        raise CorruptError(f"is not of {problem!r}", where=str(path_of(root, problem)), found=list(data)[:3], fix=fix)
+        raise CorruptError(
+            f"is not of {problem!r}", where=str(published_path(root, problem)), found=list(data)[:3], fix=fix
+        )
     return Published(
         problem=data["problem"],
         reference=data["reference"],
@@ -165,7 +167,7 @@ def read_published(root: Path, problem: str) -> Published:
 def write_published(root: Path, published: Published) -> None:
     """Replace a problem's published definitions in one step."""
     write_replicas(
-        path_of(root, published.problem),
+        published_path(root, published.problem),
         {
             "problem": published.problem,
             "reference": published.reference,

@@ -36,8 +36,8 @@ def register(store: FeatureStore, published: Published) -> None:
 def register_missing(store: FeatureStore, published: Published) -> None:
     """Apply them where the registry lacks a view or a service (after `feast teardown`)."""
     services = {item.name for item in store.list_feature_services(tags={"problem": published.problem})}
-    wanted = {service_name(published.problem, name) for name in published.services}
-    if not (wanted <= services and {view.name for view in published.views} <= _views(store, published)):
+    expected = {service_name(published.problem, name) for name in published.services}
+    if not (expected <= services and {view.name for view in published.views} <= _views(store, published)):
         register(store, published)
 
 
@@ -53,6 +53,6 @@ def _forget_history(store: FeatureStore, names: set[str]) -> None:
 
     if names and isinstance(store.registry, SqlRegistry):
         table = feature_view_version_history
-        chosen = (table.c.project_id == store.project, table.c.feature_view_name.in_(names))
+        conditions = (table.c.project_id == store.project, table.c.feature_view_name.in_(names))
         with store.registry.write_engine.begin() as connection:
-            connection.execute(delete(table).where(*chosen))
+            connection.execute(delete(table).where(*conditions))

@@ -17,8 +17,8 @@ from feast import FeatureStore
 from feast.repo_config import RepoConfig
 from filelock import FileLock
 
-from headrace.core.database import set_aside
 from headrace.core.settings import QUIET
+from headrace.core.sqlite_files import set_aside
 from headrace.store.objects import feast_objects
 from headrace.store.published import all_published, registry_is_sound, registry_path
 
@@ -35,11 +35,11 @@ def open_store(root: Path) -> FeatureStore:
     """The Feast store of a home folder. Its registry is read anew, never from a cache that is minutes old; one that is
     damaged or lost is mended first, and that is logged."""
     if _is_damaged(root):
-        _mend_registry(root)
+        _rebuild_registry(root)
     return _open(root)
 
 
-def _mend_registry(root: Path) -> None:
+def _rebuild_registry(root: Path) -> None:
     with writing(root):
         if not _is_damaged(root):
             return  # another process was faster

@@ -91,12 +91,12 @@ class SynthesisSource(DataSource):
 
         Raises StoreError where that is another home folder than the one that is set.
         """
-        require_home(root_of(config), config.repo_path)
-        published = read_published(root_of(config), self.problem)
+        require_home(home_of(config), config.repo_path)
+        published = read_published(home_of(config), self.problem)
         return published, published.view(self.name)
 
 
-def root_of(config: RepoConfig) -> Path:
+def home_of(config: RepoConfig) -> Path:
     """The home folder that a Feast configuration names; a relative one starts at the feature repo."""
     root = Path(config.offline_store.root)
     return root if root.is_absolute() or config.repo_path is None else (config.repo_path / root).resolve()

@@ -32,10 +32,10 @@ def training_features(root: Path, problem: Problem, service: str, spine: pa.Tabl
         entity_df=_entity_frame(problem, spine),
         features=store.get_feature_service(service_name(problem.name, service)),
     )
-    found = job.to_arrow()
-    if found[_ROW].to_pylist() != list(range(spine.num_rows)):
-        raise DataError(f"the store returned {found.num_rows} rows for {spine.num_rows}", where=problem.name)
-    return found.select(slugs)
+    features = job.to_arrow()
+    if features[_ROW].to_pylist() != list(range(spine.num_rows)):
+        raise DataError(f"the store returned {features.num_rows} rows for {spine.num_rows}", where=problem.name)
+    return features.select(slugs)
 
 
 def _entity_frame(problem: Problem, spine: pa.Table) -> pd.DataFrame:

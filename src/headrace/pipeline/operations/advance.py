@@ -45,12 +45,12 @@ class AdvanceReport:
 
 def advance(context: Context) -> AdvanceReport:
     """One step of production: ingest, score what fell due, refresh the online store."""
-    from headrace.store.materialise import ahead_note, materialise
+    from headrace.store.materialise import materialise, views_ahead_note
 
     start, end, outcomes = feed_step(context)
     scored = score_due(context)
     tick = floor_to_tick(end, context.problem.tick_us)
-    note = ahead_note(context.root, context.problem)
+    note = views_ahead_note(context.root, context.problem)
     return AdvanceReport(
         problem=context.problem.name,
         from_us=start,

@@ -21,7 +21,7 @@ from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.registry.ledger import Record
+from headrace.registry.ledger_tables import Record
 from headrace.schema import Every, Problem
 from headrace.synthesis.language.definitions import Aggregate, Definition, Transform
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types

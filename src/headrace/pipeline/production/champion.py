@@ -5,7 +5,7 @@ from __future__ import annotations
 from headrace.core.errors import NotFoundError
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.registry.ledger import Record
+from headrace.registry.ledger_tables import Record
 
 
 def champion_bundle(context: Context, champion: Record) -> Bundle:

@@ -21,7 +21,8 @@ from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import finished_matrix
-from headrace.registry.ledger import Ledger, Record
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import Record
 from headrace.synthesis.language.definitions import row_columns, stored
 from headrace.synthesis.spine.build import build_spine
 

@@ -12,9 +12,9 @@ from headrace.pipeline.stage import Needs, Stage
 
 
 def _materialise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    from headrace.store.materialise import ahead_note, materialise
+    from headrace.store.materialise import materialise, views_ahead_note
 
-    note, tick = ahead_note(context.root, context.problem), current_tick(context)
+    note, tick = views_ahead_note(context.root, context.problem), current_tick(context)
     return {"tick_us": tick, "rows": materialise(context.root, context.problem, tick), "note": note}
 
 

@@ -20,7 +20,8 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import finished_matrix
 from headrace.pipeline.stage import Needs, Stage
-from headrace.registry.ledger import Ledger, Record
+from headrace.registry.ledger import Ledger
+from headrace.registry.ledger_tables import Record
 
 _log = logging.getLogger(__name__)
 
@@ -137,12 +138,12 @@ def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: 
 
 def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
-    from headrace.registry.aliases import agrees, mirror
+    from headrace.registry.aliases import is_mirrored, mirror
     from headrace.registry.recovery import recover
 
     name = context.problem.name
     # A lost ledger, and a crash between ledger and alias, are mended here.
-    if not agrees(context.root, name, context.tracking_uri):
+    if not is_mirrored(context.root, name, context.tracking_uri):
         recover(context.root, name, context.tracking_uri)
         for proposal in mirror(context.root, name, context.tracking_uri):
             _log.warning("%s: %s", name, proposal)

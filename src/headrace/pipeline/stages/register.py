@@ -24,7 +24,7 @@ def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
         run_id=needs["track"].facts["run_id"],
         tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
         artifacts=[refit.path("shap_summary.png")],
-        taken=Ledger(context.root, context.problem.name).versions(),
+        known_versions=Ledger(context.root, context.problem.name).versions(),
     )
     return {"version": str(version)}
 

@@ -1,0 +1,87 @@
+"""SQLite files: the integrity check of SQLite, and its errors as HeadraceErrors with a fix, for every room."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
+
+BUSY_S = 30.0
+
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+
+_UNUSABLE = {
+    sqlite3.SQLITE_FULL: "make room on its disk, then do it again",
+    sqlite3.SQLITE_IOERR: "see that its disk is there and has room, then do it again",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable, then do it again",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder readable and writable, then do it again",
+    sqlite3.SQLITE_PERM: "make the file and its folder readable and writable, then do it again",
+    sqlite3.SQLITE_BUSY: "another process has held it for long: see that it ends, then do it again",
+    sqlite3.SQLITE_LOCKED: "another process has held it for long: see that it ends, then do it again",
+}
+
+
+#: File -> device, inode, size and time of its last change when SQLite last found it sound.
+_SOUND: dict[Path, tuple[int, int, int, int]] = {}
+
+
+def require_sound(path: Path, fix: str) -> None:
+    """SQLite's own check of a file that a library of others writes, once in a process for each state of the file.
+
+    Finds what is no database, and pages that do not fit together; not a value that changed. No file is no fault. Raises
+    CorruptError or UnavailableError. fix: what to do about a damaged file.
+    """
+    if not path.exists():
+        return
+    stat = path.stat()
+    stamp = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if _SOUND.get(path) == stamp:
+        return
+    if not stat.st_size:
+        raise CorruptError("is empty", where=str(path), fix=fix)
+    with translated(path, fix), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
+        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise CorruptError(f"is damaged ({' '.join(verdict.split())[:120]})", where=str(path), fix=fix)
+    _SOUND[path] = stamp
+
+
+def set_aside(path: Path) -> Path:
+    """Move a damaged database out of the way, for whoever wants to look at it, without its log; returns where."""
+    aside = path.with_name(f"{path.name}.damaged")
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    path.replace(aside)
+    return aside
+
+
+@contextmanager
+def translated(path: Path, fix: str) -> Iterator[None]:
+    """SQLite's errors about a file, and the file system's, as ours: CorruptError or UnavailableError, with a fix."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if (translated_error := failure(error, path, fix)) is None:
+            raise
+        raise translated_error from error
+    except UnicodeDecodeError as error:  # of SQLite's message about a name that is no text any more
+        raise CorruptError("is damaged (a name in it is no text)", where=str(path), fix=fix) from error
+    except PermissionError as error:
+        raise UnavailableError(
+            f"cannot be used ({error.strerror})", where=str(error.filename or path), fix=_UNUSABLE[sqlite3.SQLITE_PERM]
+        ) from error
+
+
+def failure(error: sqlite3.Error, path: Path, fix: str) -> HeadraceError | None:
+    """What an error of SQLite says of the file; None where it is about a statement. fix: of a damaged file."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in _DAMAGED:
+        return CorruptError(f"is damaged ({error})", where=str(path), fix=fix)
+    if code in _UNUSABLE:
+        return UnavailableError(f"cannot be used ({error})", where=str(path), fix=_UNUSABLE[code])
+    return None

@@ -1,0 +1,126 @@
+"""Queries and SQL of the online store (`store.rows`): columns, statements, watermarks, and a checksum of every row.
+
+A table has the key columns, a column per feature, the event time of a single row, and the checksum. Feature columns
+have no declared type: SQLite would turn -0.0 in a REAL column into 0. Names are quoted with backticks, because SQLite
+reads a name in double quotes that does not exist as a string.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+CREATE_WATERMARKS = (
+    "CREATE TABLE IF NOT EXISTS headrace_watermarks "
+    "(view TEXT PRIMARY KEY, tick_us INTEGER, rows INTEGER, layout TEXT, history TEXT)"
+)
+
+SELECT_WATERMARKS = "SELECT view, tick_us, rows, layout, history FROM headrace_watermarks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watermark:
+    """A view's last refresh. layout: digest of its definitions; history: fingerprint of the snapshot it came from."""
+
+    view: str
+    tick_us: int
+    rows: int
+    layout: str
+    history: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowQuery:
+    """Rows to read from one view: one tuple of `keys` a row, its values in the order of `join_keys`."""
+
+    view: str
+    join_keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    keys: Sequence[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowResult:
+    """What one view holds of an Ask: rows [n], each a tuple of the asked columns or None for an unknown key.
+
+    watermark None: the view was never written, or lacks a column that was asked for; then every row is None.
+    """
+
+    watermark: Watermark | None
+    rows: list[tuple[Any, ...] | None]
+
+
+def watermark_of(row: tuple[Any, ...]) -> Watermark:
+    return Watermark(view=row[0], tick_us=row[1], rows=row[2], layout=row[3], history=row[4])
+
+
+#: A checksum of all other columns of a row, null in rows of before: a value that changed on disk is never served.
+CHECKSUM = "row sum"
+
+
+#: SQL's name for `_sum_of`.
+CHECKSUM_FUNCTION = "headrace_sum"
+
+
+_MAX_ARGUMENTS = 100
+
+
+#: A row's own event time. It can be read like a feature's column.
+EVENT = "row event_us"
+
+
+def quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def key_column(name: str) -> str:
+    return quoted(f"key {name}")
+
+
+def insert_statement(view: str, join_keys: Sequence[str], columns: Sequence[str]) -> str:
+    names = ",".join([*map(key_column, join_keys), *map(quoted, columns)])
+    marks = ",".join("?" * (len(join_keys) + len(columns)))
+    return f"INSERT INTO {quoted(view)} ({names}) VALUES ({marks})"
+
+
+def table_columns(connection: sqlite3.Connection, view: str) -> list[str]:
+    return [row[1] for row in connection.execute(f"PRAGMA table_info({quoted(view)})")]
+
+
+def row_checksum(*values: Any) -> int:
+    """The checksum of a row's values, as SQLite holds them."""
+    return zlib.crc32(repr(values).encode())
+
+
+def checksum_expression(connection: sqlite3.Connection, view: str) -> str:
+    """The checksum of a view's row as an SQL expression. A function of SQL takes 127 values at most, so that of many
+    columns is made of parts."""
+    columns = [quoted(name) for name in table_columns(connection, view) if name != CHECKSUM]
+    expression = ""
+    for at in range(0, len(columns), _MAX_ARGUMENTS):
+        expression = (
+            f"{CHECKSUM_FUNCTION}({','.join([expression, *columns[at : at + _MAX_ARGUMENTS]][not expression :])})"
+        )
+    return expression
+
+
+def fill_checksums(connection: sqlite3.Connection, view: str) -> None:
+    """Write the checksums of rows that have none."""
+    table, own = quoted(view), quoted(CHECKSUM)
+    connection.execute(f"UPDATE {table} SET {own} = {checksum_expression(connection, view)} WHERE {own} IS NULL")
+
+
+def create_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
+    keys = ",".join(f"{key_column(name)} NOT NULL" for name in join_keys)
+    features = "".join(f",{quoted(name)}" for name in columns)
+    primary = ",".join(map(key_column, join_keys))
+    event = f",{quoted(EVENT)}"
+    table = f"{keys}{features}{event},{quoted(CHECKSUM)}, PRIMARY KEY ({primary})"
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(view)} ({table})")
+    present = table_columns(connection, view)
+    for name in (EVENT, CHECKSUM):
+        if name not in present:  # a table of an earlier version
+            connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
