@@ -19,7 +19,7 @@ def test_a_cached_promotion_says_what_mlflow_says_otherwise(
 ) -> None:
     Ledger(tmp_path, "p").promote("2", None, "first", {}, at_us=1)
     moved = Proposal(alias="champion", wanted="2", actual="1")
-    monkeypatch.setattr(aliases, "agrees", lambda *_: False)
+    monkeypatch.setattr(aliases, "is_mirrored", lambda *_: False)
     monkeypatch.setattr(aliases, "mirror", lambda *_: (moved,))
     monkeypatch.setattr(recovery, "recover", lambda *_: None)
     context: Any = SimpleNamespace(root=tmp_path, problem=SimpleNamespace(name="p"), tracking_uri="")
