@@ -78,9 +78,9 @@ def register(
     """
     key = bundle_key(folder)
     client = connect(tracking_uri)
-    folder = _registry_folder(root, problem)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / ".lock"):
+    home = _registry_folder(root, problem)
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / ".lock"):
         versions = [
             version
             for version in _versions_with_key(client, problem, key)

@@ -8,7 +8,7 @@ No Feast here: serving reads this file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -108,14 +108,14 @@ class Published:
         definitions = tuple(definitions)
         views = {view.name: view for view in self.views}
         for item in stored(definitions):
-            name = view_name(problem.name, item.entity)
+            feature_view = view_name(problem.name, item.entity)
             entity = problem.entity(item.entity)
-            view = views.get(name) or View(name=name, entity=entity.name, join_keys=entity.join_keys, definitions=())
+            view = views.get(feature_view) or View(
+                name=feature_view, entity=entity.name, join_keys=entity.join_keys, definitions=()
+            )
             if item not in view.definitions:
                 _refuse_same_slug(view, item)
-                views[name] = View(
-                    name=name, entity=entity.name, join_keys=entity.join_keys, definitions=(*view.definitions, item)
-                )
+                views[feature_view] = replace(view, definitions=(*view.definitions, item))
         return Published(
             problem=self.problem,
             reference=self.reference,
