@@ -104,7 +104,7 @@ def test_a_file_of_another_problem_is_refused(database: Database, tmp_path: Path
 
 
 def test_a_lost_file_may_be_begun_anew_and_that_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version", anew=True)
+    made = Database(path=tmp_path / "shop.db", schema=SCHEMA, last="version", recreate=True)
     add(made, "7")
     add(made, "8")
     made.path.unlink()

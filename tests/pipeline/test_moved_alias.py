@@ -18,7 +18,7 @@ def test_a_cached_promotion_says_what_mlflow_says_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     Ledger(tmp_path, "p").promote("2", None, "first", {}, at_us=1)
-    moved = Proposal(alias="champion", wanted="2", actual="1")
+    moved = Proposal(alias="champion", expected="2", actual="1")
     monkeypatch.setattr(aliases, "is_mirrored", lambda *_: False)
     monkeypatch.setattr(aliases, "mirror", lambda *_: (moved,))
     monkeypatch.setattr(recovery, "recover", lambda *_: None)

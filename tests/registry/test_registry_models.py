@@ -295,7 +295,7 @@ class TestAliases:
         mirror(tmp_path, problem_name, tracking_uri)
         connect(tracking_uri).set_registered_model_alias(problem_name, "champion", "3")
         (proposal,) = mirror(tmp_path, problem_name, tracking_uri)
-        assert (proposal.alias, proposal.wanted, proposal.actual) == ("champion", "2", "3")
+        assert (proposal.alias, proposal.expected, proposal.actual) == ("champion", "2", "3")
         assert "moved @champion to version 3; the ledger says version 2" in str(proposal)
         assert self.aliases(tracking_uri, problem_name)["champion"] == "3"
         # Accepting it is a promotion; the mirror then agrees.
@@ -315,7 +315,7 @@ class TestAliases:
     ) -> None:
         mirror(tmp_path, problem_name, tracking_uri)
         ledger.promote("3", "2", "better", {}, 3)
-        ledger.alias_writing("champion", "3")
+        ledger.begin_alias_write("champion", "3")
         if killed_at != "before MLflow":
             connect(tracking_uri).set_registered_model_alias(problem_name, "champion", "3")
         if killed_at == "after MLflow, then promoted again":
@@ -332,7 +332,7 @@ class TestAliases:
         connect(tracking_uri).delete_model_version(problem_name, "2")
         for _ in range(2):
             (proposal,) = mirror(tmp_path, problem_name, tracking_uri)
-            assert (proposal.wanted, proposal.actual) == ("2", None)
+            assert (proposal.expected, proposal.actual) == ("2", None)
             assert "version 2, @champion in the ledger, was deleted in MLflow" in str(proposal)
 
     def test_without_a_registered_model(self, tracking_uri: str, tmp_path: Path) -> None:
