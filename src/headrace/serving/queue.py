@@ -36,7 +36,7 @@ class PredictionQueue:
     Args:
         answer: answers calls together, such as `Predictor.answer`; it is called from one thread only.
         batch_rows: rows that are answered together at most.
-        waiting_rows: rows that may wait; a call beyond that is refused at once.
+        max_queued_rows: rows that may wait; a call beyond that is refused at once.
     """
 
     def __init__(
