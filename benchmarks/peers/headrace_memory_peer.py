@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from protocol import clock, folder, report
 
 from headrace.core.errors import DataError
-from headrace.core.memory import give_back, resident_bytes
+from headrace.core.memory import release_unused_memory, resident_bytes
 from headrace.schema import Problem
 from headrace.synthesis.engines import LocalEngine, default_engine
 from headrace.synthesis.language.definitions import Definition
@@ -74,7 +74,7 @@ def main() -> None:
         if table.name != "asked":
             snapshot.table(table.name)
     write_matrix(problem, definitions, spine.slice(0, 500), Few(snapshot), LocalEngine(), folder() / "few.parquet")
-    give_back()
+    release_unused_memory()
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
     held, told = resident_bytes(), []
     started = clock()

@@ -10,7 +10,7 @@ import pytest
 from fastapi import Request
 
 from headrace.api.bodies import BodyReader
-from headrace.api.errors import Refused
+from headrace.api.errors import RequestRefused
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -33,8 +33,8 @@ def chunks(*parts: bytes, ended: bool = True) -> Receive:
     return receive
 
 
-def refusal(reader: BodyReader, received: Receive, **headers: str) -> Refused:
-    with pytest.raises(Refused) as caught:
+def refusal(reader: BodyReader, received: Receive, **headers: str) -> RequestRefused:
+    with pytest.raises(RequestRefused) as caught:
         asyncio.run(reader.read(request(received, **headers)))
     return caught.value
 
@@ -83,5 +83,5 @@ def test_the_largest_unfinished_bodies_make_room_and_small_ones_are_read() -> No
     read, ended, error = asyncio.run(run())
     assert read == [b"y" * 30] * 3
     assert ended == [True, False, False]
-    assert isinstance(error, Refused)
+    assert isinstance(error, RequestRefused)
     assert (error.status_code, error.code, error.headers) == (503, "busy", {"Connection": "close"})

@@ -77,7 +77,7 @@ def owing(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 
 @pytest.fixture
-def copy_of(owing: Shop, tmp_path: Path) -> Callable[[], Shop]:
+def replica_path(owing: Shop, tmp_path: Path) -> Callable[[], Shop]:
     def make() -> Shop:
         shutil.copytree(owing.home, tmp_path / "home")
         return Shop(path=owing.path, home=tmp_path / "home")

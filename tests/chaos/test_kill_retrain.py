@@ -50,8 +50,8 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_killed_retrain_is_finished_once(stage: str, copy_of: Callable[[], Shop]) -> None:
-    shop = copy_of()
+def test_a_killed_retrain_is_finished_once(stage: str, replica_path: Callable[[], Shop]) -> None:
+    shop = replica_path()
     (open_retrains,) = Outbox(shop.home, "shop").open_retrains(wall_us())
     command = ("-m", "headrace.cli", "retrain", str(shop.path), "--home", str(shop.home))
     assert killed_at(begun(stage), shop.home, command)
@@ -65,9 +65,9 @@ def test_a_killed_retrain_is_finished_once(stage: str, copy_of: Callable[[], Sho
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_flow_is_finished_once_by_another(
-    stage: str, copy_of: Callable[[], Shop], prefect_api: str, monkeypatch: pytest.MonkeyPatch
+    stage: str, replica_path: Callable[[], Shop], prefect_api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shop = copy_of()
+    shop = replica_path()
     (open_retrains,) = Outbox(shop.home, "shop").open_retrains(wall_us())
     monkeypatch.setenv("HEADRACE_HOME", str(shop.home))
     monkeypatch.setenv("PREFECT_API_URL", prefect_api)

@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1200)]
 PLACE_S = 480.0
 
 
-def test_a_retrain_killed_with_all_of_prefect_is_ended_by_reconcile(copy_of: Callable[[], Shop]) -> None:
-    shop = copy_of()
+def test_a_retrain_killed_with_all_of_prefect_is_ended_by_reconcile(replica_path: Callable[[], Shop]) -> None:
+    shop = replica_path()
     outbox = Outbox(shop.home, "shop")
     (open_retrains,) = outbox.open_retrains(wall_us())
     identity = open_retrains.decision.id

@@ -40,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def _pack(folder: Path, name: str = "backup.tar.gz") -> Path:
-    pack(folder, folder.parent / name, order=("lake",), leave_out=("run",))
+    pack(folder, folder.parent / name, order=("lake",), exclude=("run",))
     return folder.parent / name
 
 
@@ -67,7 +67,7 @@ def test_what_was_packed_is_unpacked(folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_left_out_wherever_it_is_ordered(folder: Path, tmp_path: Path) -> None:
-    pack(folder, tmp_path / "some.tar.gz", order=("lake/shop", "lake"), leave_out=("lake", "run"))
+    pack(folder, tmp_path / "some.tar.gz", order=("lake/shop", "lake"), exclude=("lake", "run"))
     unpack(tmp_path / "some.tar.gz", tmp_path / "restored")
     assert sorted(path.name for path in (tmp_path / "restored").iterdir()) == ["empty", "some.db"]
 

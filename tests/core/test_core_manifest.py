@@ -9,7 +9,7 @@ import pytest
 
 from headrace.core import manifest
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.manifest import check_manifest, link_file, read_manifest, sum_of, write_manifest
+from headrace.core.manifest import check_manifest, file_checksum, link_file, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -83,27 +83,27 @@ def test_what_is_no_manifest_is_refused(folder: Path, text: str) -> None:
 def test_a_file_is_summed_once_until_it_changes(tmp_path: Path, summed: list[Path]) -> None:
     path, other = tmp_path / "a", tmp_path / "b"
     path.write_text("a")
-    assert [sum_of(path), sum_of(path)] == ["a", "a"]
+    assert [file_checksum(path), file_checksum(path)] == ["a", "a"]
     link_file(path, other)
-    assert (sum_of(other), sum_of(path)) == ("a", "a")
+    assert (file_checksum(other), file_checksum(path)) == ("a", "a")
     assert summed == [path]
 
 
 def test_a_change_that_hides_its_time_and_size_is_seen(tmp_path: Path, summed: list[Path]) -> None:
     path = tmp_path / "a"
     path.write_text("a")
-    sum_of(path)
+    file_checksum(path)
     before = path.stat()
     while path.stat().st_ctime_ns == before.st_ctime_ns:  # until the file system's clock has ticked
         path.write_text("b")
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert sum_of(path) == "b"
+    assert file_checksum(path) == "b"
 
 
 def test_a_young_file_is_summed_again(tmp_path: Path, summed: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manifest, "_SETTLED_NS", 10**15)
     path = tmp_path / "a"
     path.write_text("a")
-    sum_of(path)
-    sum_of(path)
+    file_checksum(path)
+    file_checksum(path)
     assert summed == [path, path]

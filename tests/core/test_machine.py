@@ -10,19 +10,19 @@ from unittest.mock import patch
 
 import pytest
 
-from headrace.core.machine import of_the_machine
+from headrace.core.machine import machine_error
 from tests.cli.command import headrace
 
 
 def test_the_systems_error_names_the_file_and_the_fix() -> None:
     error = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/home/shop/lake")
-    assert str(of_the_machine(error)).startswith("/home/shop/lake: no space left on device. make room")
+    assert str(machine_error(error)).startswith("/home/shop/lake: no space left on device. make room")
 
 
 def test_the_system_is_found_below_a_librarys_error() -> None:
     above = ValueError("could not be saved")
     above.__cause__ = OSError(errno.EROFS, os.strerror(errno.EROFS), "/home/x")
-    assert "read-only file system" in str(of_the_machine(above))
+    assert "read-only file system" in str(machine_error(above))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_the_system_is_found_below_a_librarys_error() -> None:
     ids=["text", "other"],
 )
 def test_a_librarys_text_may_be_all_there_is(error: Exception) -> None:
-    found = of_the_machine(error)
+    found = machine_error(error)
     assert (found is None) == isinstance(error, RuntimeError)
 
 
@@ -42,13 +42,13 @@ def test_a_full_database_is_one() -> None:
     with pytest.raises(sqlite3.OperationalError) as raised:
         connection.execute("INSERT INTO x VALUES (?)", ("z" * 100_000,))
     connection.close()
-    assert "make room" in str(of_the_machine(raised.value))
+    assert "make room" in str(machine_error(raised.value))
 
 
 def test_a_file_that_is_not_there_is_not_the_machines_fault() -> None:
     with pytest.raises(FileNotFoundError) as raised:
         Path("/nowhere/at/all").read_bytes()
-    assert of_the_machine(raised.value) is None
+    assert machine_error(raised.value) is None
 
 
 def test_a_command_ends_with_that_line(tmp_path: Path) -> None:

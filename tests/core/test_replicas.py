@@ -11,7 +11,7 @@ import pytest
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import write_json
-from headrace.core.replicas import copy_of, read_replicas, remove_replicas, write_replicas
+from headrace.core.replicas import read_replicas, remove_replicas, replica_path, write_replicas
 
 
 @pytest.fixture
@@ -43,14 +43,14 @@ def test_damage_to_one_of_the_two_is_mended_and_logged(
 ) -> None:
     write_replicas(path, {"now_us": 55, "tables": ("a", "b")})
     whole = path.read_bytes()
-    victim = path if which == "file" else copy_of(path)
+    victim = path if which == "file" else replica_path(path)
     if (damage, which) == ("without seal", "copy"):
         pytest.skip("Headrace never wrote such a copy")
     DAMAGES[damage](victim)
     with caplog.at_level(logging.WARNING):
         assert read_replicas(path) == {"now_us": 55, "tables": ["a", "b"]}
     assert str(victim) in caplog.text
-    assert path.read_bytes() == copy_of(path).read_bytes() == whole
+    assert path.read_bytes() == replica_path(path).read_bytes() == whole
     caplog.clear()
     read_replicas(path)
     assert not caplog.text
@@ -59,7 +59,7 @@ def test_damage_to_one_of_the_two_is_mended_and_logged(
 def test_damage_to_both_is_refused(path: Path) -> None:
     write_replicas(path, {"now_us": 55})
     flip_a_digit(path)
-    copy_of(path).write_bytes(b"")
+    replica_path(path).write_bytes(b"")
     with pytest.raises(CorruptError, match=r"clock\.json: is damaged .* and so is its copy.*backup"):
         read_replicas(path)
     write_replicas(path, {"now_us": 56})
@@ -79,11 +79,11 @@ def test_a_write_that_was_cut_short_is_no_damage(path: Path, caplog: pytest.LogC
     write_replicas(path, {"now_us": 1})
     old = path.read_bytes()
     write_replicas(path, {"now_us": 2})
-    copy_of(path).write_bytes(old)  # killed after the file, before its copy
+    replica_path(path).write_bytes(old)  # killed after the file, before its copy
     assert read_replicas(path) == {"now_us": 2}
     assert not caplog.text
     write_replicas(path, {"now_us": 3})
-    assert path.read_bytes() == copy_of(path).read_bytes()
+    assert path.read_bytes() == replica_path(path).read_bytes()
 
 
 def test_a_file_of_another_home_is_refused(path: Path, tmp_path: Path) -> None:

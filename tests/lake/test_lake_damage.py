@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.errors import CorruptError
-from headrace.core.replicas import copy_of
+from headrace.core.replicas import replica_path
 from headrace.lake.batch import DamagedBatch
 from headrace.lake.index import INDEX
-from headrace.lake.mending import lost, restore
+from headrace.lake.mending import find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.schema import Table
 
@@ -58,13 +58,13 @@ def test_every_flipped_bit_is_found_and_mended(lake: Lake, name: str) -> None:
             assert found.equals(whole)  # a space that is another space
             assert json.loads(path.read_bytes()) == json.loads(data)
         except DamagedBatch:
-            (one,) = lost(lake)
+            (one,) = find_damaged(lake)
             if not restore(lake, one):
                 assert name == "rows.parquet"
                 assert restore(lake, one, THINGS, things(50))
         assert lake.snapshot().table("things").equals(whole)
         assert path.read_bytes() == data
-        assert lost(lake) == ()
+        assert find_damaged(lake) == ()
 
 
 @pytest.mark.parametrize("damage", ["gone", "emptied", "braces", "of another batch"])
@@ -81,7 +81,7 @@ def test_damage_is_named_and_mended(lake: Lake, name: str, damage: str) -> None:
         shutil.copyfile(sorted(path.parent.parent.glob("0*"))[0] / name, path)
     with pytest.raises(DamagedBatch, match=rf"{middle_name(path, name)}: a damaged batch: .*headrace run"):
         lake.snapshot().table("things")
-    (one,) = lost(lake)
+    (one,) = find_damaged(lake)
     assert not restore(lake, one, THINGS, things(7))
     assert restore(lake, one) or restore(lake, one, THINGS, things(50))
     assert lake.snapshot().fingerprint == before.fingerprint
@@ -102,7 +102,7 @@ def test_a_batch_that_is_given_up_is_gone_on_without(lake: Lake) -> None:
     folder = middle(lake)
     shutil.rmtree(folder)
     (lake.folder / "given-up" / "things" / folder.name).mkdir(parents=True)
-    assert lost(lake) == ()
+    assert find_damaged(lake) == ()
     assert lake.snapshot().table("things").num_rows == 100
     lake.append(THINGS, things(200), arrival_us=9)
     assert lake.snapshot().table("things").num_rows == 150
@@ -121,11 +121,11 @@ def test_without_its_index_a_lake_is_read_as_it_lies(lake: Lake) -> None:
     path.write_text("{")
     assert lake.snapshot().table("things").num_rows == 150
     path.write_text("{")
-    copy_of(path).write_text("")
+    replica_path(path).write_text("")
     with pytest.raises(CorruptError, match=INDEX):
         lake.snapshot()
     path.unlink()
-    copy_of(path).unlink()
+    replica_path(path).unlink()
     assert lake.snapshot().table("things").num_rows == 150
     lake.append(THINGS, things(200), arrival_us=9)
     shutil.rmtree(middle(lake))
@@ -135,7 +135,7 @@ def test_without_its_index_a_lake_is_read_as_it_lies(lake: Lake) -> None:
 
 def test_a_batch_that_was_committed_and_not_noted_is_as_good(lake: Lake) -> None:
     path = lake.folder / "tables" / "things" / INDEX
-    earlier = {item: item.read_bytes() for item in (path, copy_of(path))}
+    earlier = {item: item.read_bytes() for item in (path, replica_path(path))}
     lake.append(THINGS, things(200), arrival_us=9)
     for item, data in earlier.items():  # a kill between the two
         item.write_bytes(data)
@@ -158,6 +158,6 @@ def test_a_damaged_refusal_is_kept_again(lake: Lake) -> None:
 def test_rows_of_another_table_are_not_taken_for_a_batch(lake: Lake) -> None:
     """They lack the key: which is said by the library in its own words."""
     pq.write_table(pa.table({"customer_id": ["c1"]}), middle(lake) / "rows.parquet")
-    (one,) = lost(lake)
+    (one,) = find_damaged(lake)
     assert not restore(lake, one)
     assert restore(lake, one, THINGS, things(50))

@@ -11,7 +11,7 @@ import pytest
 
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import fingerprint
-from headrace.lake.keys import key_json, key_value, read_logged, read_value, row_keys, value_text
+from headrace.lake.keys import key_json, key_value, read_logged_key, read_value, row_keys, value_text
 
 UTC_US = pa.timestamp("us", tz="UTC")
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -92,6 +92,6 @@ def test_a_rows_key_is_found_however_a_request_wrote_it() -> None:
     names = ["who", "at", "x"]
     types = [rows.schema.field(name).type for name in names]
     assert row_keys(rows, names) == [("a", "2024-03-01T12:00:00Z", 1), ("b", "2024-03-02T12:00:00Z", 2.5)]
-    assert read_logged(["a", "2024-03-01T11:00:00-01:00", "1"], types) == row_keys(rows, names)[0]
-    assert read_logged(["a", "yesterday", 1], types) == ("a", "yesterday", 1)
-    assert read_logged(["a"], types) == ("a",)
+    assert read_logged_key(["a", "2024-03-01T11:00:00-01:00", "1"], types) == row_keys(rows, names)[0]
+    assert read_logged_key(["a", "yesterday", 1], types) == ("a", "yesterday", 1)
+    assert read_logged_key(["a"], types) == ("a",)

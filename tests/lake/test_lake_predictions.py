@@ -51,9 +51,9 @@ def test_one_versions_answers_are_read_by_their_cutoffs(tmp_path: Path) -> None:
     abstained = replace(ONE, id="abstained", probability=None)
     with PredictionLog(tmp_path, "p") as log:
         log.append([ONE, later, other, abstained])
-        assert log.answered(10, 20, version="3") == [ONE]
-        assert log.answered(10, 21, version="3") == [later, ONE]
-        assert log.answered(11, 20, version="3") == []
+        assert log.read_by_cutoff(10, 20, version="3") == [ONE]
+        assert log.read_by_cutoff(10, 21, version="3") == [later, ONE]
+        assert log.read_by_cutoff(11, 20, version="3") == []
 
 
 def test_threads_share_a_log(tmp_path: Path) -> None:
@@ -149,10 +149,14 @@ def test_a_value_that_changed_on_disk_is_told(tmp_path: Path, column: str) -> No
     with closing(sqlite3.connect(path)) as database, database:
         database.execute(f"UPDATE predictions SET {column} = ? WHERE id = 'one'", (changed,))
     with PredictionLog(tmp_path, "p") as log:
-        for read in (log.read, lambda: log.answered(0, 50, version="3"), lambda: log.probabilities(0, 50, version="3")):
+        for read in (
+            log.read,
+            lambda: log.read_by_cutoff(0, 50, version="3"),
+            lambda: log.probabilities(0, 50, version="3"),
+        ):
             with pytest.raises(CorruptError, match=r"'one' is damaged.*backup"):
                 read()
-        assert [row.id for row in log.answered(50, 99, version="3")] == ["two"]
+        assert [row.id for row in log.read_by_cutoff(50, 99, version="3")] == ["two"]
 
 
 def test_a_log_of_before_is_read_and_written(tmp_path: Path) -> None:

@@ -78,15 +78,15 @@ def test_rows_that_are_nowhere_are_one_clear_error(
     orders.write_text(orders.read_text().replace(",web,", ",online,"))
     folder = batch(shop, "orders")
     truncated(folder / "rows.parquet")
-    given_up = shop.home / "lake" / "shop" / "given-up" / "orders" / folder.name
-    with pytest.raises(DamagedBatch, match=rf"{folder}: a damaged batch: rows.parquet: .*mkdir -p {given_up}"):
+    abandoned_batches = shop.home / "lake" / "shop" / "given-up" / "orders" / folder.name
+    with pytest.raises(DamagedBatch, match=rf"{folder}: a damaged batch: rows.parquet: .*mkdir -p {abandoned_batches}"):
         ingested(shop)
     monkeypatch.setattr("sys.argv", ["headrace", "run", str(shop.path), "--home", str(shop.home)])
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 1
     assert "a damaged batch: rows.parquet" in capsys.readouterr().err.replace("\n", " ")
-    given_up.mkdir(parents=True)
+    abandoned_batches.mkdir(parents=True)
     cached, said = ingested(shop)
     assert not cached
     assert said == []

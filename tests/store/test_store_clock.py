@@ -11,7 +11,7 @@ import pytest
 
 from headrace.core.clock import DAY, HOUR, MINUTE, from_us
 from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
-from headrace.core.replicas import copy_of
+from headrace.core.replicas import replica_path
 from headrace.store.materialise import materialise, online_is_current, views_ahead_note, watermarks
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
@@ -76,7 +76,7 @@ def test_the_tick_that_holds_the_clock_is_allowed(ready: World) -> None:
 
 def test_without_a_clock_nothing_is_materialised(ready: World) -> None:
     clock = ready.root / "lake" / "harbour" / "clock.json"
-    for file in (clock, copy_of(clock)):
+    for file in (clock, replica_path(clock)):
         file.unlink()
     with pytest.raises(HeadraceError, match=r"no production clock, for nothing was loaded yet\. run `headrace run"):
         open_store(ready.root).materialize_incremental(from_us(TODAY))

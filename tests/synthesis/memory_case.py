@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, HOUR
-from headrace.core.memory import Watch, give_back, resident_bytes
+from headrace.core.memory import PeakMemory, release_unused_memory, resident_bytes
 from headrace.synthesis.engines import LocalEngine, MemoryLimitedEngine
 from headrace.synthesis.engines.memory.partitioned import PartitionedComputation
 from headrace.synthesis.language.definitions import Aggregate
@@ -131,9 +131,9 @@ def needed() -> list[dict[str, float]]:
         for rows, queries in SIZES:
             world = make(rows, queries)
             thought = PartitionedComputation(LocalEngine(), declared, asked, world.spine, world).total_bytes
-            give_back()
+            release_unused_memory()
             held = resident_bytes()
-            with Watch() as watch:
+            with PeakMemory() as watch:
                 made = LocalEngine().compute(declared, asked, world.spine, world)
             found.append({"thought": thought, "took": watch.peak - held, "rows": made.num_rows})
             del made, world
@@ -142,7 +142,7 @@ def needed() -> list[dict[str, float]]:
 
 def limited(whole: bool, margin_mb: float) -> dict[str, float]:
     world = Large(ROWS, ROWS)
-    give_back()
+    release_unused_memory()
     limit = resident_bytes() + int(margin_mb * 1e6)
     if whole:
         MemoryLimitedEngine.fits = lambda *_: True  # type: ignore[method-assign]

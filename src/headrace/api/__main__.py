@@ -40,22 +40,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     owner_only()
     sys.excepthook = print_redacted
     try:
-        given = _given(arguments)
-        problem = load_problem(given.problem)
-        _require_free(given.host, given.port)
+        options = _parse_arguments(arguments)
+        problem = load_problem(options.problem)
+        _require_free(options.host, options.port)
     except HeadraceError as error:
         print(f"headrace.api: {error}", file=sys.stderr)
         return 1
-    _serve(problem, given.host, given.port)
+    _serve(problem, options.host, options.port)
     return 0
 
 
-def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
-    chosen = settings()
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    configuration = settings()
     parser = argparse.ArgumentParser(prog="python -m headrace.api", description="Serve predictions over HTTP.")
     parser.add_argument("--problem", default="flights", help="a built-in problem's name, or the path of a problem file")
-    parser.add_argument("--host", default=chosen.host, help="HEADRACE_HOST")
-    parser.add_argument("--port", type=int, default=chosen.api_port, help="HEADRACE_API_PORT")
+    parser.add_argument("--host", default=configuration.host, help="HEADRACE_HOST")
+    parser.add_argument("--port", type=int, default=configuration.api_port, help="HEADRACE_API_PORT")
     return parser.parse_args(arguments)
 
 
@@ -67,15 +67,15 @@ def _serve(problem: Problem, host: str, port: int) -> None:
     from headrace.core.hosts import allowed_hosts
     from headrace.serving.answers import Policy
 
-    chosen = settings()
-    open_home(chosen.root)
+    configuration = settings()
+    open_home(configuration.root)
     app = create_app(
-        chosen.root,
+        configuration.root,
         problem,
-        chosen.mlflow_tracking_uri or chosen.mlflow_store,
-        production_clock(chosen.root, problem),
-        policy=cast(Policy, chosen.stale_policy),
-        hosts=(*allowed_hosts(host), *chosen.hosts),
+        configuration.mlflow_tracking_uri or configuration.mlflow_store,
+        production_clock(configuration.root, problem),
+        policy=cast(Policy, configuration.stale_policy),
+        hosts=(*allowed_hosts(host), *configuration.hosts),
     )
     uvicorn.run(
         app,

@@ -18,7 +18,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
-from headrace.api.errors import Refused
+from headrace.api.errors import RequestRefused
 
 MAX_BODY_BYTES = 2 * 1024 * 1024
 MAX_ARRIVING_BYTES = 8 * 1024 * 1024
@@ -26,7 +26,7 @@ ARRIVAL_S = 10.0
 
 
 @dataclass(eq=False)
-class _Arriving:
+class _IncomingBody:
     """One body on its way. deadline: ends its reading; evicted: ended so that others have room."""
 
     deadline: asyncio.Timeout
@@ -54,14 +54,14 @@ class BodyReader:
         self._max_bytes = max_bytes
         self._max_arriving_bytes = max_arriving_bytes
         self._arrival_s = arrival_s
-        self._arriving: set[_Arriving] = set()
+        self._arriving: set[_IncomingBody] = set()
 
     async def read(self, request: Request) -> bytes:
         """A request's whole body. Raises Refused (408, 413, 503) where it exceeds a limit."""
         self._check_declared(request)
         try:
             async with asyncio.timeout(self._arrival_s) as deadline:
-                body = _Arriving(deadline)
+                body = _IncomingBody(deadline)
                 self._arriving.add(body)
                 try:
                     return await self._collect(request, body)
@@ -70,24 +70,24 @@ class BodyReader:
         except TimeoutError:
             raise self._ended(body) from None
         except ClientDisconnect:
-            raise Refused(400, "unfinished", "the connection ended before the body did", close=True) from None
+            raise RequestRefused(400, "unfinished", "the connection ended before the body did", close=True) from None
 
-    async def _collect(self, request: Request, body: _Arriving) -> bytes:
+    async def _collect(self, request: Request, body: _IncomingBody) -> bytes:
         async for chunk in request.stream():
             body.size += len(chunk)
             if body.size > self._max_bytes:
                 raise self._too_large()
             body.chunks.append(chunk)
-            self._make_room()
+            self._evict_largest()
         return b"".join(body.chunks)
 
-    def _make_room(self) -> None:
+    def _evict_largest(self) -> None:
         """End the largest bodies until the rest fit."""
-        staying = [body for body in self._arriving if not body.evicted]
-        excess = sum(body.size for body in staying) - self._max_arriving_bytes
+        incoming = [body for body in self._arriving if not body.evicted]
+        excess = sum(body.size for body in incoming) - self._max_arriving_bytes
         if excess <= 0:
             return
-        for body in sorted(staying, key=lambda item: item.size, reverse=True):
+        for body in sorted(incoming, key=lambda item: item.size, reverse=True):
             body.evicted = True
             body.deadline.reschedule(asyncio.get_running_loop().time())
             excess -= body.size
@@ -99,15 +99,17 @@ class BodyReader:
         if not (declared.isascii() and declared.isdigit()) or int(declared) > self._max_bytes:
             raise self._too_large()
 
-    def _too_large(self) -> Refused:
+    def _too_large(self) -> RequestRefused:
         found = [f"the limit is {self._max_bytes:,} bytes"]
-        return Refused(413, "too_large", "the body is too large", found=found, fix="send fewer rows at once")
+        return RequestRefused(413, "too_large", "the body is too large", found=found, fix="send fewer rows at once")
 
-    def _ended(self, body: _Arriving) -> Refused:
+    def _ended(self, body: _IncomingBody) -> RequestRefused:
         if body.evicted:
-            return Refused(503, "busy", "too many large bodies arrive at once", fix="send it again later", close=True)
+            return RequestRefused(
+                503, "busy", "too many large bodies arrive at once", fix="send it again later", close=True
+            )
         found = [f"{body.size:,} bytes came in {self._arrival_s:g} s"]
-        return Refused(408, "too_slow", "the body did not arrive in time", found=found, close=True)
+        return RequestRefused(408, "too_slow", "the body did not arrive in time", found=found, close=True)
 
 
 def json_route(reader: BodyReader) -> type[APIRoute]:
@@ -152,7 +154,7 @@ def require_json(request: Request) -> None:
     if len(kinds) == 1 and kinds[0].partition(";")[0].strip().lower() == "application/json" and coding == "identity":
         return
     fix = "send Content-Type: application/json, and no Content-Encoding"
-    raise Refused(415, "unsupported_media_type", "the body must be declared as JSON", found=kinds, fix=fix)
+    raise RequestRefused(415, "unsupported_media_type", "the body must be declared as JSON", found=kinds, fix=fix)
 
 
 def parse_json(body: bytes) -> Any:
@@ -160,27 +162,27 @@ def parse_json(body: bytes) -> Any:
     try:
         return json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise _wrong("the body is not valid JSON", fix="send UTF-8 encoded JSON") from None
+        raise _invalid("the body is not valid JSON", fix="send UTF-8 encoded JSON") from None
     except json.JSONDecodeError as error:
-        raise _wrong(f"the body is not valid JSON: {error.msg}, at character {error.pos}") from None
+        raise _invalid(f"the body is not valid JSON: {error.msg}, at character {error.pos}") from None
     except RecursionError:
-        raise _wrong("the body is nested too deeply") from None
+        raise _invalid("the body is nested too deeply") from None
     except ValueError:
-        raise _wrong("the body is not valid JSON: a number has too many digits") from None
+        raise _invalid("the body is not valid JSON: a number has too many digits") from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    value = dict(pairs)
+    if len(value) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise _wrong("a name stands twice in one object", found=[twice], fix="send each name once")
-    return found
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise _invalid("a name stands twice in one object", found=[duplicate], fix="send each name once")
+    return value
 
 
 def _no_constant(name: str) -> Any:
-    raise _wrong(f"the body is not valid JSON: {name} is no JSON number", fix="send null where there is no number")
+    raise _invalid(f"the body is not valid JSON: {name} is no JSON number", fix="send null where there is no number")
 
 
-def _wrong(what: str, **more: Any) -> Refused:
-    return Refused(422, "bad_request", what, **more)
+def _invalid(what: str, **more: Any) -> RequestRefused:
+    return RequestRefused(422, "bad_request", what, **more)

@@ -30,10 +30,10 @@ _STATUS: Mapping[type[HeadraceError], tuple[int, str]] = {
     NotFoundError: (503, "unavailable"),  # requests name nothing of ours: a file that should be there is not
     UnavailableError: (503, "unavailable"),
 }
-_LONGEST = 200
+_MAX_LENGTH = 200
 
 
-class Refused(HTTPException):
+class RequestRefused(HTTPException):
     """A request that is refused before it gets to the problem's own checks.
 
     close: the connection ends with the answer, for the rest of the request is not waited for.
@@ -50,7 +50,7 @@ class Refused(HTTPException):
 
 def add_error_handlers(app: FastAPI) -> None:
     """Answer every error of an app in the form of `messages.Failure`."""
-    app.add_exception_handler(HeadraceError, _ours)
+    app.add_exception_handler(HeadraceError, _headrace_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -67,17 +67,23 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """One error answer, each of its texts cut to a readable length."""
-    shown = [_shown(item) for _, item in zip(range(20), found, strict=False)]
-    error = {"code": code, "what": _shown(what), "where": _shown(where), "found": shown, "fix": _shown(fix)}
+    listed = [_truncated(item) for _, item in zip(range(20), found, strict=False)]
+    error = {
+        "code": code,
+        "what": _truncated(what),
+        "where": _truncated(where),
+        "found": listed,
+        "fix": _truncated(fix),
+    }
     return JSONResponse({"error": error}, status, headers)
 
 
-def _shown(item: object) -> str:
+def _truncated(item: object) -> str:
     """A text that every client can decode: JSON may bring half a surrogate pair, which has no UTF-8."""
-    return str(item)[:_LONGEST].encode("utf-8", "backslashreplace").decode("utf-8")
+    return str(item)[:_MAX_LENGTH].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _headrace_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HeadraceError)
     if isinstance(error, CorruptError):
         return _damaged(request, error)
@@ -98,18 +104,18 @@ def _damaged(request: Request, error: CorruptError) -> JSONResponse:
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with a body, in one sentence."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
-    if first["type"] == "missing" and not place:
+    first_error = error.errors()[0]
+    path = [str(part) for part in first_error["loc"] if part != "body"]
+    if first_error["type"] == "missing" and not path:
         return failure(422, "bad_request", "the body is empty", fix="send a JSON object")
-    if first["type"] in ("dict_type", "model_attributes_type") and not place:
+    if first_error["type"] in ("dict_type", "model_attributes_type") and not path:
         return failure(422, "bad_request", "the body is not a JSON object", fix="send a JSON object")
-    return failure(422, "bad_request", str(first["msg"]), where=".".join(place))
+    return failure(422, "bad_request", str(first_error["msg"]), where=".".join(path))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    if isinstance(error, Refused):
+    if isinstance(error, RequestRefused):
         found, fix = error.found, error.fix
         return failure(error.status_code, error.code, error.detail, found=found, fix=fix, headers=error.headers)
     codes = {404: "not_found", 405: "method_not_allowed"}

@@ -32,11 +32,11 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
             )
         check_addresses(settings.alert_urls)
         failed = deliver(outbox, settings.alert_urls, now_us=wall_us(), at_once=True).failed
-    found = gather(outbox)
+    facts = gather(outbox)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(facts, indent=2))
     else:
-        _print(found, bool(settings.alert_urls))
+        _print(facts, bool(settings.alert_urls))
     if failed:
         raise UnavailableError(
             f"{len(failed)} alert{'s' if len(failed) > 1 else ''} did not get through",
@@ -52,17 +52,17 @@ def gather(outbox: Outbox) -> dict[str, Any]:
         "problem": outbox.problem,
         "alerts": [
             {
-                "at": iso(one.alert.at_us),
-                "title": one.alert.title,
-                "level": one.alert.level,
-                "state": one.state,
-                "attempts": one.attempts,
-                "last_error": one.last_error,
-                "delivered": iso(one.delivered_us) if one.delivered_us is not None else None,
-                "decision": one.alert.decision_id,
-                "body": one.alert.body,
+                "at": iso(item.alert.at_us),
+                "title": item.alert.title,
+                "level": item.alert.level,
+                "state": item.state,
+                "attempts": item.attempts,
+                "last_error": item.last_error,
+                "delivered": iso(item.delivered_us) if item.delivered_us is not None else None,
+                "decision": item.alert.decision_id,
+                "body": item.alert.body,
             }
-            for one in queued_alerts(outbox)
+            for item in queued_alerts(outbox)
         ],
         "decisions": [
             {
@@ -82,24 +82,24 @@ def gather(outbox: Outbox) -> dict[str, Any]:
     }
 
 
-def _print(found: dict[str, Any], has_address: bool) -> None:
+def _print(facts: dict[str, Any], has_address: bool) -> None:
     console = Console()
-    decided = [one for one in found["decisions"] if one["kind"] != "nothing"]
-    if not decided and not found["alerts"]:
-        console.print(f"{found['problem']}: no alerts. {len(found['decisions'])} windows were looked at.")
+    relevant = [item for item in facts["decisions"] if item["kind"] != "nothing"]
+    if not relevant and not facts["alerts"]:
+        console.print(f"{facts['problem']}: no alerts. {len(facts['decisions'])} windows were looked at.")
         return
-    decisions = Table("at", "decision", "reason", "outcome", title=f"{found['problem']}: decided")
-    for one in decided:
-        outcome = one["outcome"] or ("owed" if one["kind"] == "retrain" else "-")
-        why = f": {one['outcome_reason']}" if one["outcome_reason"] else ""
-        decisions.add_row(one["at"], one["kind"], one["reason"], outcome + why)
+    decisions = Table("at", "decision", "reason", "outcome", title=f"{facts['problem']}: decided")
+    for item in relevant:
+        outcome = item["outcome"] or ("owed" if item["kind"] == "retrain" else "-")
+        outcome_reason = f": {item['outcome_reason']}" if item["outcome_reason"] else ""
+        decisions.add_row(item["at"], item["kind"], item["reason"], outcome + outcome_reason)
     console.print(decisions)
-    alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{found['problem']}: told")
-    for one in found["alerts"]:
-        alerts.add_row(one["at"], one["title"], one["state"], str(one["attempts"]), one["last_error"] or "-")
+    alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{facts['problem']}: told")
+    for item in facts["alerts"]:
+        alerts.add_row(item["at"], item["title"], item["state"], str(item["attempts"]), item["last_error"] or "-")
     console.print(alerts)
-    waiting = sum(one["delivered"] is None for one in found["alerts"])
-    if waiting and not has_address:
-        console.print(f"{waiting} wait for an address: set HEADRACE_ALERT_URL (see .env.example).")
-    elif waiting:
-        console.print(f"{waiting} not delivered yet: `headrace alerts --retry` sends them now.")
+    undelivered = sum(item["delivered"] is None for item in facts["alerts"])
+    if undelivered and not has_address:
+        console.print(f"{undelivered} wait for an address: set HEADRACE_ALERT_URL (see .env.example).")
+    elif undelivered:
+        console.print(f"{undelivered} not delivered yet: `headrace alerts --retry` sends them now.")

@@ -32,7 +32,7 @@ _ORDER = (
     "prefect",
 )
 #: Of the processes that run now, not of what they know.
-_OF_PROCESSES = ("run",)
+_PROCESS_FOLDERS = ("run",)
 #: What a run makes again. registry/ is small, and which number names which bundle is not made again.
 _CACHES = ("stages",)
 
@@ -44,8 +44,8 @@ def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:
         raise NotFoundError(
             "there is nothing to back up", where=str(root), fix="name the home: --home or HEADRACE_HOME"
         )
-    out = (*_OF_PROCESSES, *(_CACHES if without_caches else ()))
-    _tell("backed up", pack(root, file, order=_ORDER, leave_out=out), root, file)
+    excluded = (*_PROCESS_FOLDERS, *(_CACHES if without_caches else ()))
+    _print_summary("backed up", pack(root, file, order=_ORDER, exclude=excluded), root, file)
 
 
 def restore_home(file: Path, home: Path | None) -> None:
@@ -54,8 +54,8 @@ def restore_home(file: Path, home: Path | None) -> None:
     summary = unpack(file, root)
     open_home(root)
     relocate(root / "mlflow" / "mlflow.db")
-    _tell("restored", summary, file, root)
+    _print_summary("restored", summary, file, root)
 
 
-def _tell(what: str, summary: Summary, source: Path, target: Path) -> None:
+def _print_summary(what: str, summary: Summary, source: Path, target: Path) -> None:
     print(f"{what}: {summary.files:,} files, {summary.size / 1e6:,.1f} MB, from {source} to {target}")

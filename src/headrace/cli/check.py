@@ -29,7 +29,7 @@ from headrace.synthesis.spine.build import build_spine, check_cutoff
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
     """What is wrong with the sources and the columns that the declaration names, and the tables that could be read."""
-    found: list[str] = []
+    messages: list[str] = []
     tables: dict[str, pa.Table] = {}
     for table in problem.entity_set.tables:
         try:
@@ -41,28 +41,32 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
             check_column_names(problem, table, rows.column_names)
             tables[table.name] = conform(table, rows, ignored=ignored_columns(problem, table), allow_empty=False)
         except HeadraceError as error:
-            found.append(str(error))
-    found += _columns(problem, tables) or _unread(problem, tables) or [*_foreknown(problem), *_label(problem, tables)]
-    return found, tables
+            messages.append(str(error))
+    messages += (
+        _columns(problem, tables)
+        or _column_faults(problem, tables)
+        or [*_label_time_faults(problem), *_label(problem, tables)]
+    )
+    return messages, tables
 
 
 def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    wanted = [(r.child_table, r.child_column) for r in problem.entity_set.relationships]
-    wanted += [(problem.carrier, key) for key in problem.join_keys]
+    required = [(r.child_table, r.child_column) for r in problem.entity_set.relationships]
+    required += [(problem.carrier, key) for key in problem.join_keys]
     label = problem.label_expression
     if isinstance(label, HorizonLabel):
-        wanted += [(label.table, column) for column in label.columns]
+        required += [(label.table, column) for column in label.columns]
     else:
-        wanted += [(problem.spine.table, label.column)]
-    wanted += [(problem.spine.table, problem.cutoff.column)]
+        required += [(problem.spine.table, label.column)]
+    required += [(problem.spine.table, problem.cutoff.column)]
     return [
         f"{table}: no column {column!r}. found: {', '.join(tables[table].column_names)}."
-        for table, column in dict.fromkeys(wanted)
+        for table, column in dict.fromkeys(required)
         if table in tables and column not in tables[table].column_names
     ]
 
 
-def _foreknown(problem: Problem) -> list[str]:
+def _label_time_faults(problem: Problem) -> list[str]:
     """A label that its own declaration lets features of earlier rows see too soon."""
     if not problem.label_is_foreknown:
         return []
@@ -95,7 +99,7 @@ def _mature(problem: Problem, tables: Mapping[str, pa.Table]) -> pa.Table:
         start = problem.feed.start_us
         tables = {name: known_before(problem.entity_set.table(name), rows, start) for name, rows in tables.items()}
     until = _history_end(problem, tables)
-    spine = build_spine(problem, _Read(tables), end_us=until, now_us=until, engine=engine_of(problem))
+    spine = build_spine(problem, _SourceTables(tables), end_us=until, now_us=until, engine=engine_of(problem))
     return spine.filter(spine["mature"])
 
 
@@ -106,7 +110,7 @@ def _history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
     return history_end(problem, {name: tables[name] for name in problem.history_tables})
 
 
-def _too_few(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+def _window_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """A warning where the rows do not suffice for the windows of train, tune and gate: a run would stop there."""
     mature = _mature(problem, tables)
     labels = mature["label"].to_numpy() if problem.label_expression.binary else None
@@ -118,40 +122,42 @@ def _too_few(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     return []
 
 
-def _unread(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """Bounds and roles of columns that are not there, a cutoff that is no time, keys that cannot be compared."""
-    found = [
+    faults = [
         f"{table.name}: {field}: no column {column!r}. found: {', '.join(tables[table.name].column_names)}."
         for table in problem.entity_set.tables
-        for field, named in (("bounds", table.bounds), ("roles", table.roles))
-        for column in named
+        for field, columns in (("bounds", table.bounds), ("roles", table.roles))
+        for column in columns
         if table.name in tables and column not in tables[table.name].column_names
     ]
     try:
         if problem.spine.table in tables:
             check_cutoff(problem, tables[problem.spine.table].schema)
         if len(tables) == len(problem.entity_set.tables):
-            check_joins(problem, _Read(tables))
+            check_joins(problem, _SourceTables(tables))
     except HeadraceError as error:
-        found.append(str(error))
-    return found
+        faults.append(str(error))
+    return faults
 
 
 def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """What is odd, but can be done."""
-    found = [*check_joins(problem, _Read(tables)), *_too_few(problem, tables)]
+    warnings = [*check_joins(problem, _SourceTables(tables)), *_window_warnings(problem, tables)]
     if problem.feed is not None:
         end = history_end(problem, {name: tables[name] for name in problem.history_tables})
         if end <= problem.feed.start_us:
-            found.append(
+            warnings.append(
                 f"the feed starts at {iso(problem.feed.start_us)} and the sources end before: nothing is replayed"
             )
         elif end <= problem.feed.end_us - problem.feed.step_us:
-            found.append(f"the feed ends at {iso(problem.feed.end_us)} and the sources at {iso(end)}: steps are empty")
-    return found
+            warnings.append(
+                f"the feed ends at {iso(problem.feed.end_us)} and the sources at {iso(end)}: steps are empty"
+            )
+    return warnings
 
 
-class _Read:
+class _SourceTables:
     """Tables as a bootstrap load would bring them into the lake, which is not there yet."""
 
     def __init__(self, tables: Mapping[str, pa.Table]) -> None:
@@ -164,22 +170,22 @@ class _Read:
         return rows.append_column(ARRIVAL, come).append_column(ORDER, order)
 
 
-def _offered(problem: Problem, tables: Mapping[str, pa.Table], found: Offer) -> str:
+def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: Offer) -> str:
     """How many features would be tried, what the cap cuts, and what the paths that go up and down again would cost."""
-    schemas, rows = {name: table.schema for name, table in tables.items()}, _Read(tables)
-    said = f"{len(found.definitions)} candidate features"
-    said += f" ({found.cut} more are cut by max_candidates={problem.max_candidates})" if found.cut else ""
+    schemas, rows = {name: table.schema for name, table in tables.items()}, _SourceTables(tables)
+    text = f"{len(found.definitions)} candidate features"
+    text += f" ({found.cut} more are cut by max_candidates={problem.max_candidates})" if found.cut else ""
     up_and_down = across.across_definitions(problem, column_kinds(problem, schemas), rows)
-    left = [item for item in up_and_down if not item.offered]
+    omitted = [item for item in up_and_down if not item.offered]
     if up_and_down:
-        most = max((item.asked for item in up_and_down if item.offered), default=0.0)
-        offered = len(up_and_down) - len(left)
-        said += f"\n{offered} go up and down again, for which up to {most:,.0f} rows are asked each"
-    if left:
-        least = min(left, key=lambda item: item.asked)
-        said += f"; {len(left)} are left out, for they would ask more than {across.MOST_ASKED:,},"
-        said += f" as {least.definition.name} {least.asked:,.0f}"
-    return said
+        max_rows = max((item.asked for item in up_and_down if item.offered), default=0.0)
+        offered = len(up_and_down) - len(omitted)
+        text += f"\n{offered} go up and down again, for which up to {max_rows:,.0f} rows are asked each"
+    if omitted:
+        cheapest = min(omitted, key=lambda item: item.asked)
+        text += f"; {len(omitted)} are left out, for they would ask more than {across.MOST_ASKED:,},"
+        text += f" as {cheapest.definition.name} {cheapest.asked:,.0f}"
+    return text
 
 
 def check_problem(reference: str) -> None:
@@ -191,10 +197,10 @@ def check_problem(reference: str) -> None:
         print(f"fault: {fault}")
     if found:
         sys.exit(1)
-    offered = offer(problem, {name: table.schema for name, table in tables.items()}, _Read(tables))
-    told = _offered(problem, tables, offered)
+    offered = offer(problem, {name: table.schema for name, table in tables.items()}, _SourceTables(tables))
+    summary = _candidate_summary(problem, tables, offered)
     for name, table in tables.items():
         print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
     for warning in (*_warnings(problem, tables), *offered.warnings):
         print(f"warning: {warning}")
-    print(f"{problem.name}: nothing wrong; {told}")
+    print(f"{problem.name}: nothing wrong; {summary}")

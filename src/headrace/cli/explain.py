@@ -21,7 +21,7 @@ from rich.tree import Tree
 from headrace.app.context import settings_of
 from headrace.core.clock import floor_to_tick, iso, to_us
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
-from headrace.lake.keys import Key, KeyValue, key_value, read_logged, read_value, row_keys, value_text
+from headrace.lake.keys import Key, KeyValue, key_value, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -36,7 +36,7 @@ from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine, spine_key_types
 
 
-class Asked(NamedTuple):
+class ExplainedRow(NamedTuple):
     """One row of the spine [1 row], with its cutoff and tick, and its key where it was asked for by that."""
 
     spine: pa.Table
@@ -59,76 +59,82 @@ def explain_feature(
     """Print the tree, or its JSON."""
     root, problem = settings_of(home).root, load_problem(reference)
     snapshot = Lake(root, problem.name).snapshot()
-    definition = _named(problem, feature, _candidates(root, problem, snapshot))
+    definition = _find_definition(problem, feature, _candidates(root, problem, snapshot))
     if (row is None) == (at is None):
         raise DeclarationError(
             "name one row", where="explain-feature", fix="give --row KEY, or --at INSTANT with entity=value"
         )
-    asked = _by_key(problem, snapshot, row) if row is not None else _at(problem, definition, snapshot, str(at), given)
-    value = feature_matrix(problem, [definition], asked.spine, snapshot, engine_of(problem))[definition.slug][0].as_py()
-    tree = unfold(problem, definition, asked.spine.to_pylist()[0], asked.tick_us, snapshot, most=most)
-    logged = _logged(root, problem, snapshot, definition, asked.key)
+    explained = (
+        _row_by_key(problem, snapshot, row)
+        if row is not None
+        else _row_at(problem, definition, snapshot, str(at), given)
+    )
+    value = feature_matrix(problem, [definition], explained.spine, snapshot, engine_of(problem))[definition.slug][
+        0
+    ].as_py()
+    tree = unfold(problem, definition, explained.spine.to_pylist()[0], explained.tick_us, snapshot, most=most)
+    logged = _logged(root, problem, snapshot, definition, explained.key)
     if as_json:
-        found = {
+        facts = {
             "feature": definition.name,
-            "cutoff": iso(asked.cutoff_us),
-            "tick": iso(asked.tick_us),
+            "cutoff": iso(explained.cutoff_us),
+            "tick": iso(explained.tick_us),
             "engine": value,
             "agrees": _same(value, tree.value),
             "logged": logged,
             "tree": asdict(tree),
         }
-        print(json.dumps(found, indent=2, default=_spell))
+        print(json.dumps(facts, indent=2, default=_spell))
         return
-    _show(tree, asked, value, logged)
+    _show(tree, explained, value, logged)
 
 
 def _candidates(root: Path, problem: Problem, snapshot: Tables) -> dict[str, Definition]:
     """Every feature that was published or would be offered, by name."""
     schemas = {table.name: snapshot.table(table.name).schema for table in problem.entity_set.tables}
-    found = {item.name: item for item in enumerate_definitions(problem, schemas, snapshot)}
+    definitions = {item.name: item for item in enumerate_definitions(problem, schemas, snapshot)}
     try:
         services = read_published(root, problem.name).services
     except NotFoundError:
         services = {}
-    found.update({item.name: item for definitions in services.values() for item in definitions})
-    return found
+    definitions.update({item.name: item for definitions in services.values() for item in definitions})
+    return definitions
 
 
-def _named(problem: Problem, feature: str, candidates: dict[str, Definition]) -> Definition:
-    by_name = {**{item.slug: item for item in candidates.values()}, **candidates}
-    if feature in by_name:
-        return by_name[feature]
-    near = difflib.get_close_matches(feature, by_name, n=8, cutoff=0.4)
+def _find_definition(problem: Problem, feature: str, candidates: dict[str, Definition]) -> Definition:
+    definitions = {**{item.slug: item for item in candidates.values()}, **candidates}
+    if feature in definitions:
+        return definitions[feature]
+    close_matches = difflib.get_close_matches(feature, definitions, n=8, cutoff=0.4)
     raise NotFoundError(
         f"no feature {feature!r}",
         where=problem.name,
-        found=near or sorted(candidates),
+        found=close_matches or sorted(candidates),
         fix="name one of these, by its name or its column",
     )
 
 
-def _by_key(problem: Problem, snapshot: Tables, text: str) -> Asked:
+def _row_by_key(problem: Problem, snapshot: Tables, text: str) -> ExplainedRow:
     spine = build_spine(problem, snapshot, now_us=2**61, engine=engine_of(problem))
     names = problem.spine_table.keys
-    whole = len(names) == 1 and pa.types.is_string(spine.schema.field(names[0]).type)
-    parts = [text] if whole else next(csv.reader([text], skipinitialspace=True), [])
+    single_text = len(names) == 1 and pa.types.is_string(spine.schema.field(names[0]).type)
+    parts = [text] if single_text else next(csv.reader([text], skipinitialspace=True), [])
     if len(parts) != len(names):
         raise DeclarationError(
             f"{text!r} has {len(parts)} parts", where="--row", found=names, fix="separate the key's columns by commas"
         )
     key = tuple(_parsed(part, spine, name) for name, part in zip(names, parts, strict=True))
-    found = spine
+    rows = spine
     for name, value in zip(names, key, strict=True):
-        found = found.filter(pc.equal(found[name], _scalar(value, found.schema.field(name).type)))
-    if found.num_rows == 0:
+        rows = rows.filter(pc.equal(rows[name], _scalar(value, rows.schema.field(name).type)))
+    if rows.num_rows == 0:
         raise NotFoundError(
             f"no row {text!r}",
             where=f"{problem.name}.{problem.spine.table}",
-            found=[_spelled(names, few) for few in row_keys(spine.slice(0, 3), names)],
+            found=[_spelled(names, key_of_row) for key_of_row in row_keys(spine.slice(0, 3), names)],
         )
-    found = found.slice(0, 1)
-    return Asked(found, found["cutoff"][0].as_py(), found["tick"][0].as_py(), key)
+    rows = rows.slice(0, 1)
+    return ExplainedRow(rows, rows["cutoff"][0].as_py(), rows["tick"][0].as_py(), key)
 
 
 def _spelled(names: Sequence[str], key: Key) -> str:
@@ -151,19 +157,21 @@ def _scalar(value: KeyValue, kind: pa.DataType) -> pa.Scalar:
     return pa.scalar(value_text(value), pa.string()).cast(kind)
 
 
-def _at(problem: Problem, definition: Definition, snapshot: Tables, at: str, given: Sequence[str]) -> Asked:
+def _row_at(problem: Problem, definition: Definition, snapshot: Tables, at: str, given: Sequence[str]) -> ExplainedRow:
     try:
         cutoff = to_us(at)
     except ValueError as error:
         raise DeclarationError(f"{at!r} is no instant", where="--at", fix="write it as 2013-05-01T12:00:00Z") from error
     pairs = dict(item.partition("=")[::2] for item in given)
-    wanted = (*problem.join_keys, *(item.column for item in row_columns([definition])))
-    odd = [name for name in pairs if name not in wanted]
-    if odd:
-        raise NotFoundError(f"{odd[0]!r} is not part of a row", where=definition.name, found=dict.fromkeys(wanted))
+    columns_of_row = (*problem.join_keys, *(item.column for item in row_columns([definition])))
+    unknown = [name for name in pairs if name not in columns_of_row]
+    if unknown:
+        raise NotFoundError(
+            f"{unknown[0]!r} is not part of a row", where=definition.name, found=dict.fromkeys(columns_of_row)
+        )
     tick, rows = floor_to_tick(cutoff, problem.tick_us), snapshot.table(problem.carrier)
-    columns = {name: _column(pairs.get(name), rows, name) for name in wanted}
-    return Asked(pa.table({**columns, "cutoff": [cutoff], "tick": [tick]}), cutoff, tick)
+    columns = {name: _column(pairs.get(name), rows, name) for name in columns_of_row}
+    return ExplainedRow(pa.table({**columns, "cutoff": [cutoff], "tick": [tick]}), cutoff, tick)
 
 
 def _column(text: str | None, rows: pa.Table, name: str) -> pa.Array:
@@ -180,7 +188,7 @@ def _logged(
         return []
     types = spine_key_types(problem, snapshot)
     with log:
-        mine = [item for item in log.read() if read_logged(item.row_key, types) == key]
+        mine = [item for item in log.read() if read_logged_key(item.row_key, types) == key]
     return [_entry(item, definition) for item in mine if definition.slug in item.features]
 
 
@@ -208,14 +216,14 @@ def _text(value: Any, kind: str = "") -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _show(tree: Node, asked: Asked, value: Any, logged: Sequence[dict[str, Any]]) -> None:
+def _show(tree: Node, explained: ExplainedRow, value: Any, logged: Sequence[dict[str, Any]]) -> None:
     console = Console()
-    console.print(f"cutoff {iso(asked.cutoff_us)}, tick {iso(asked.tick_us)}")
+    console.print(f"cutoff {iso(explained.cutoff_us)}, tick {iso(explained.tick_us)}")
     branch = Tree(_heading(tree), highlight=False)
     _grow(branch, tree)
     console.print(branch)
-    is_mirrored = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
-    console.print(f"value {_text(tree.value, tree.kind)}; {is_mirrored}")
+    agreement = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
+    console.print(f"value {_text(tree.value, tree.kind)}; {agreement}")
     for item in logged:
         console.print(f"logged {_text(item['value'])} by version {item['version']} at {item['made']}")
 
@@ -235,7 +243,7 @@ def _grow(branch: Tree, node: Node) -> None:
 
 
 def _row(row: UsedRow, reads: Sequence[str]) -> str:
-    said = ", ".join(f"{name}={_text(row.row[name])}" for name in reads)
+    values = ", ".join(f"{name}={_text(row.row[name])}" for name in reads)
     since = iso(row.at_us) if abs(row.at_us) < 2**57 else ("ever" if row.at_us < 0 else "an instant that nothing tells")
     verdict = f"[yellow]not counted: {escape(row.why)}[/]" if row.why else f"[green]{escape(_text(row.value))}[/]"
-    return f"{verdict} since {since} [dim]{escape(said)}[/]"
+    return f"{verdict} since {since} [dim]{escape(values)}[/]"

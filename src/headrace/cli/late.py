@@ -31,7 +31,7 @@ from headrace.synthesis.explanation.description import duration_words
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.late import LateReport, late_report
 
-_ROWS_SHOWN = 10
+_MAX_ROWS = 10
 
 
 def show_late(
@@ -53,7 +53,7 @@ def show_late(
         grace_us=0 if grace is None else parse_duration(grace),
     )
     if out is not None:
-        _keep(report, out)
+        _write_rows(report, out)
     if as_json:
         print(json.dumps(_facts(report), indent=2, default=_spell))
     else:
@@ -79,15 +79,15 @@ def _definitions(context: Context) -> Sequence[Definition]:
     )
 
 
-def _keep(report: LateReport, out: Path) -> None:
+def _write_rows(report: LateReport, out: Path) -> None:
     if out.exists():
         raise DeclarationError(f"{out} is there already", where="--out", fix="name a new folder")
-    chosen = pa.array(report.changed)
+    changed = pa.array(report.changed)
     with staged_folder(out) as staged:
         for name, matrix in (("was", report.was), ("in_time", report.in_time)):
-            rows = report.keys.take(chosen)
+            rows = report.keys.take(changed)
             for slug in matrix.column_names:
-                rows = rows.append_column(slug, matrix[slug].take(chosen))
+                rows = rows.append_column(slug, matrix[slug].take(changed))
             parquet.write(rows, staged / f"{name}.parquet")
 
 
@@ -107,7 +107,7 @@ def _most_changed(report: LateReport) -> list[dict[str, Any]]:
     """The rows with the most changed features: their key, their cutoff, how many."""
     keys = report.keys.take(pa.array(report.changed)).to_pylist()
     counts = report.changes[report.changed]
-    order = np.argsort(-counts, kind="stable")[:_ROWS_SHOWN]
+    order = np.argsort(-counts, kind="stable")[:_MAX_ROWS]
     return [{**keys[row], "cutoff": iso(keys[row]["cutoff"]), "features": int(counts[row])} for row in order]
 
 
@@ -132,13 +132,15 @@ def _show(report: LateReport, name: str) -> None:
     )
     if not report.features:
         return
-    shown = Table("feature", "rows", "share", "mean change", "in spreads", "largest", "appeared", "vanished")
+    table_of_features = Table(
+        "feature", "rows", "share", "mean change", "in spreads", "largest", "appeared", "vanished"
+    )
     for item in report.features:
-        shown.add_row(
+        table_of_features.add_row(
             item.name, f"{item.rows:,}", f"{item.share:.2%}", _number(item.mean_change), _number(item.spreads),
             _number(item.largest_change), f"{item.appeared:,}", f"{item.vanished:,}",
         )  # fmt: skip
-    console.print(shown)
+    console.print(table_of_features)
     for row in _most_changed(report)[:3]:
         key = ", ".join(f"{column}={_spell(value)}" for column, value in row.items() if column != "features")
         console.print(f"most: {key}: {row['features']} features")

@@ -68,15 +68,15 @@ def retrain_problem(
         raise DeclarationError(
             "a decision says itself what it retrains", where="--reselect", fix="leave out --decision or --reselect"
         )
-    open_retrains = None if reselect else decision or _owed(context)
-    chosen = open_retrains or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
-    report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
+    open_retrains = None if reselect else decision or _oldest_open_retrain(context)
+    decision_id = open_retrains or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
+    report = retrain(context, decision_id, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
     show_outcome(report)
     if report.outcome in ("refused", "not comparable", "failed"):
         sys.exit(4)
 
 
-def _owed(context: Context) -> str | None:
+def _oldest_open_retrain(context: Context) -> str | None:
     open_retrains = Outbox(context.root, context.problem.name).open_retrains(wall_us())
     return open_retrains[0].decision.id if open_retrains else None
 

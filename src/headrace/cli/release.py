@@ -32,7 +32,7 @@ def promote_version(problem: str, version: str, reason: str, home: Path | None) 
         at_us=Lake(context.root, context.problem.name).clock() or 0,
         force=True,
     )
-    _tell(context.problem.name, version, mirror(context.root, context.problem.name, context.tracking_uri))
+    _print_champion(context.problem.name, version, mirror(context.root, context.problem.name, context.tracking_uri))
 
 
 def roll_back(problem: str, home: Path | None) -> None:
@@ -41,10 +41,12 @@ def roll_back(problem: str, home: Path | None) -> None:
     recover(context.root, context.problem.name, context.tracking_uri)
     ledger = Ledger(context.root, context.problem.name)
     record = ledger.rollback(at_us=Lake(context.root, context.problem.name).clock() or 0)
-    _tell(context.problem.name, record.version, mirror(context.root, context.problem.name, context.tracking_uri))
+    _print_champion(
+        context.problem.name, record.version, mirror(context.root, context.problem.name, context.tracking_uri)
+    )
 
 
-def _tell(problem: str, version: str, proposals: Iterable[object]) -> None:
+def _print_champion(problem: str, version: str, proposals: Iterable[object]) -> None:
     print(f"{problem}: version {version} is champion; the API follows within a second")
     for proposal in proposals:
         print(f"note: {proposal}")

@@ -24,21 +24,27 @@ _DATABASES = {
 
 def up(problem: str = "flights", home: Path | None = None) -> None:
     """Start what is not running, wait until each answers, and print where."""
-    chosen = settings_of(home)
-    open_home(chosen.root)
-    for folder in (chosen.root / "mlflow" / "artifacts", chosen.root / "prefect", chosen.root / "evidently"):
+    configuration = settings_of(home)
+    open_home(configuration.root)
+    for folder in (
+        configuration.root / "mlflow" / "artifacts",
+        configuration.root / "prefect",
+        configuration.root / "evidently",
+    ):
         folder.mkdir(parents=True, exist_ok=True)
     for path, fix in _DATABASES.items():
-        require_sound(chosen.root / path, fix)
-    relocate(chosen.root / "mlflow" / "mlflow.db")  # before the server reads it
+        require_sound(configuration.root / path, fix)
+    relocate(configuration.root / "mlflow" / "mlflow.db")  # before the server reads it
     console = Console()
     with console.status("starting services"):
-        started = start_services(chosen.root, local_services(chosen, problem), host=chosen.host)
-    named = {"Prefect": chosen.prefect_api_url, "MLflow": chosen.mlflow_tracking_uri}
-    theirs = [
-        Address(name=name, url=redact(url), state="yours, not started here") for name, url in named.items() if url
+        started = start_services(configuration.root, local_services(configuration, problem), host=configuration.host)
+    external_urls = {"Prefect": configuration.prefect_api_url, "MLflow": configuration.mlflow_tracking_uri}
+    external = [
+        Address(name=name, url=redact(url), state="yours, not started here")
+        for name, url in external_urls.items()
+        if url
     ]
-    console.print(_table([*theirs, *started]))
+    console.print(_table([*external, *started]))
     if all(address.state != "started" for address in started):
         console.print("Everything was up already. `make down` stops it.")
 
@@ -49,8 +55,8 @@ def down(home: Path | None = None) -> None:
     Console().print(f"stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 
 
-def _table(found: list[Address]) -> Table:
+def _table(addresses: list[Address]) -> Table:
     table = Table("service", "address", "state")
-    for address in found:
+    for address in addresses:
         table.add_row(address.name, address.url or "-", address.state)
     return table

@@ -49,7 +49,7 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
     }
 
 
-def _why_none(root: Path, name: str) -> str:
+def _no_champion_reason(root: Path, name: str) -> str:
     if any((root / "registry" / name / "versions").glob("*.json")) and not Ledger(root, name).path.exists():
         return "the ledger is gone: run again, and it is made anew from MLflow"
     return "none yet: run `make run-pipeline`"
@@ -58,34 +58,36 @@ def _why_none(root: Path, name: str) -> str:
 def _fault(root: Path, problem: Problem) -> str | None:
     """Why the online store is not served, where it is ahead of the clock; other faults are found where it is read."""
     try:
-        found = views_ahead(root, problem)
+        facts = views_ahead(root, problem)
     except (NotFoundError, CorruptError):
         return None
-    return "online store beyond the production clock, not served: run `headrace run`" if found else None
+    return "online store beyond the production clock, not served: run `headrace run`" if facts else None
 
 
 def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
     """Print it for people or for machines."""
     root = settings_of(home).root
-    found = gather(reference, root)
+    facts = gather(reference, root)
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(facts, indent=2))
         return
     console = Console()
-    table = Table(show_header=False, title=found["problem"])
-    champion = found["champion"]
-    table.add_row("champion", f"version {champion['version']}" if champion else _why_none(root, found["problem"]))
+    table = Table(show_header=False, title=facts["problem"])
+    champion = facts["champion"]
+    table.add_row(
+        "champion", f"version {champion['version']}" if champion else _no_champion_reason(root, facts["problem"])
+    )
     for metric, value in (champion["metrics"] if champion else {}).items():
         table.add_row(
             f"  {metric}", f"{value:,.0f}" if metric.endswith(("predictions", "labelled")) else f"{value:.4f}"
         )
-    table.add_row("clock", found["clock"] or "not started")
-    if found["fault"]:
-        table.add_row("fault", found["fault"])
-    if found["last_run"]:
-        table.add_row("last run", f"{found['last_run']['seconds']:.1f} s")
-        for stage in found["last_run"]["stages"]:
+    table.add_row("clock", facts["clock"] or "not started")
+    if facts["fault"]:
+        table.add_row("fault", facts["fault"])
+    if facts["last_run"]:
+        table.add_row("last run", f"{facts['last_run']['seconds']:.1f} s")
+        for stage in facts["last_run"]["stages"]:
             table.add_row(f"  {stage['name']}", f"{stage['seconds']:.1f} s, {'cached' if stage['cached'] else 'run'}")
-    for name, url in found["addresses"].items():
+    for name, url in facts["addresses"].items():
         table.add_row(name, url)
     console.print(table)

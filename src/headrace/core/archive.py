@@ -35,7 +35,7 @@ MANIFEST = "headrace-backup.json"
 _FORMAT = 1
 _SQLITE = b"SQLite format 3\0"
 #: Of SQLite files their logs are in the copy already; locks and unfinished files are of running processes.
-_LEFT_OUT = (".lock", ".tmp", "-wal", "-shm", "-journal")
+_EXCLUDED_SUFFIXES = (".lock", ".tmp", "-wal", "-shm", "-journal")
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -56,7 +56,7 @@ class _Packed:
     inodes: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
-def pack(folder: Path, archive: Path, *, order: Sequence[str], leave_out: Sequence[str] = ()) -> Summary:
+def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence[str] = ()) -> Summary:
     """Write a folder into a new archive, in one step.
 
     order: relative paths, what refers before what it is referred to; whatever is below none of them comes first.
@@ -73,7 +73,7 @@ def pack(folder: Path, archive: Path, *, order: Sequence[str], leave_out: Sequen
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
-                for path in _in_order(folder, order, leave_out):
+                for path in _ordered_files(folder, order, exclude):
                     _add(tar, folder, path, packed, work=archive.parent)
                 manifest = {"format": _FORMAT, "files": packed.sums, "links": packed.links}
                 _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
@@ -113,43 +113,43 @@ def unpack(archive: Path, folder: Path) -> Summary:
 
 
 def _summary(sums: dict[str, dict[str, Any]]) -> Summary:
-    return Summary(files=len(sums), size=sum(int(one["size"]) for one in sums.values()))
+    return Summary(files=len(sums), size=sum(int(entry["size"]) for entry in sums.values()))
 
 
 # -- packing
 
 
-def _in_order(folder: Path, order: Sequence[str], leave_out: Sequence[str]) -> Iterator[Path]:
+def _ordered_files(folder: Path, order: Sequence[str], exclude: Sequence[str]) -> Iterator[Path]:
     """Files, in the order to copy them: what is in no part of the order first, then part by part."""
-    out = {folder / one for one in leave_out}
-    parts = {folder / one for one in order}
-    yield from _files(folder, out | parts)
+    excluded = {folder / name for name in exclude}
+    parts = {folder / name for name in order}
+    yield from _files(folder, excluded | parts)
     for part in order:
-        here = folder / part
-        if any(here.is_relative_to(one) for one in out):
+        path = folder / part
+        if any(path.is_relative_to(name) for name in excluded):
             continue
-        if here.is_dir():
-            yield from _files(here, out | (parts - {here}))
-        elif here.is_file():
-            yield here
+        if path.is_dir():
+            yield from _files(path, excluded | (parts - {path}))
+        elif path.is_file():
+            yield path
 
 
-def _files(folder: Path, out: Set[Path]) -> Iterator[Path]:
+def _files(folder: Path, excluded: Set[Path]) -> Iterator[Path]:
     """Files below a folder. A state file refers to the database beside it, and both to what lies below, so that is the
     order; and what lies below is listed only when its turn comes, so what came meanwhile is there."""
     yield from sorted(
-        (path for path in _listed(folder, out) if path.is_file()), key=lambda path: (_is_sqlite(path), path)
+        (path for path in _listed(folder, excluded) if path.is_file()), key=lambda path: (_is_sqlite(path), path)
     )
-    for inner in [path for path in _listed(folder, out) if path.is_dir()]:
-        yield from _files(inner, out)
+    for inner in [path for path in _listed(folder, excluded) if path.is_dir()]:
+        yield from _files(inner, excluded)
 
 
-def _listed(folder: Path, out: Set[Path]) -> list[Path]:
+def _listed(folder: Path, excluded: Set[Path]) -> list[Path]:
     try:
-        found = sorted(folder.iterdir())
+        entries = sorted(folder.iterdir())
     except FileNotFoundError:
         return []
-    return [path for path in found if path not in out and not path.name.endswith(_LEFT_OUT)]
+    return [path for path in entries if path not in excluded and not path.name.endswith(_EXCLUDED_SUFFIXES)]
 
 
 def _is_sqlite(path: Path) -> bool:
@@ -187,11 +187,11 @@ def _snapshot(path: Path, copy: Path) -> Path:
             closing(sqlite3.connect(copy)) as target,
         ):
             source.backup(target)
-            found = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+            verdict = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
     except sqlite3.Error as error:
         raise CorruptError(f"cannot be copied ({error})", where=str(path), fix="see that it is whole") from None
-    if found != "ok":
-        raise CorruptError(f"is damaged ({found.splitlines()[-1]})", where=str(path), fix="restore an earlier backup")
+    if verdict != "ok":
+        raise CorruptError(f"is damaged ({verdict.splitlines()[-1]})", where=str(path), fix="restore an earlier backup")
     return copy
 
 
@@ -229,7 +229,7 @@ class _Hashing(io.RawIOBase):
 
 def _extract(archive: Path, folder: Path) -> dict[str, dict[str, Any]]:
     manifest: dict[str, Any] | None = None
-    found: dict[str, dict[str, Any]] = {}
+    sums: dict[str, dict[str, Any]] = {}
     with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
         for member in tar:
             _check_member(member, archive)
@@ -238,21 +238,23 @@ def _extract(archive: Path, folder: Path) -> dict[str, dict[str, Any]]:
             if member.name == MANIFEST:
                 manifest = json.loads(content.read())
             else:
-                found[member.name] = _write(content, folder / member.name)
+                sums[member.name] = _write(content, folder / member.name)
         while stream.read(1 << 20):  # to its end, where the sum of all of it is compared
             pass
     if manifest is None:
         raise CorruptError("has no manifest: it was cut, or is no backup of Headrace", where=str(archive))
     if manifest["format"] != _FORMAT:
         raise CorruptError(f"is of format {manifest['format']!r}", where=str(archive), found=[_FORMAT])
-    odd = sorted(
-        name for name in found.keys() | manifest["files"].keys() if found.get(name) != manifest["files"].get(name)
+    differences = sorted(
+        name for name in sums.keys() | manifest["files"].keys() if sums.get(name) != manifest["files"].get(name)
     )
-    if odd:
-        raise CorruptError("its files differ from its manifest", where=str(archive), found=odd, fix="use another one")
+    if differences:
+        raise CorruptError(
+            "its files differ from its manifest", where=str(archive), found=differences, fix="use another one"
+        )
     for name, same in manifest["links"].items():
         _link(folder, name, same)
-    return found
+    return sums
 
 
 def _check_member(member: tarfile.TarInfo, archive: Path) -> None:

@@ -27,9 +27,9 @@ def run_command(command: Callable[[], object]) -> None:
     except HeadraceError as error:
         _exit(error)
     except Exception as error:
-        from headrace.core.machine import of_the_machine
+        from headrace.core.machine import machine_error
 
-        refused = of_the_machine(error)
+        refused = machine_error(error)
         if refused is None:
             raise
         _exit(refused)

@@ -38,9 +38,9 @@ class HeadraceError(Exception):
     def _message(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.found:
-            shown = ", ".join(str(item) for item in self.found[:20])
+            listed = ", ".join(str(item) for item in self.found[:20])
             more = f" and {len(self.found) - 20} more" if len(self.found) > 20 else ""
-            parts.append(f"found: {shown}{more}")
+            parts.append(f"found: {listed}{more}")
         if self.fix:
             parts.append(self.fix)
         return ". ".join(part.rstrip(".") for part in parts) + "."

@@ -39,12 +39,12 @@ def open_home(root: Path) -> None:
     root = root.resolve()  # of a link, what it points at is closed
     entries = {path.name: path for path in root.iterdir()}
     # The umask of a process that uses Headrace as a library is its own: its folders are closed when they are next met.
-    wide = [entries[name] for name in FOLDERS if name in entries and _is_wide(entries[name])]
-    for folder in wide:
+    open_folders = [entries[name] for name in FOLDERS if name in entries and _is_open_to_others(entries[name])]
+    for folder in open_folders:
         for path in (*_below(folder), folder):  # the folder last: it says that all in it is done
-            _close(path)
-    if _is_wide(root) and entries.keys() <= {*FOLDERS, ".gitignore"}:
-        _close(root)
+            _restrict(path)
+    if _is_open_to_others(root) and entries.keys() <= {*FOLDERS, ".gitignore"}:
+        _restrict(root)
         _log.info("%s could be read by others: it is its owner's only now", root)
 
 
@@ -53,11 +53,11 @@ def _below(folder: Path) -> Iterator[Path]:
         yield from (Path(parent, name) for name in (*folders, *files))
 
 
-def _is_wide(path: Path) -> bool:
+def _is_open_to_others(path: Path) -> bool:
     return bool(path.stat().st_mode & _OTHERS)
 
 
-def _close(path: Path) -> None:
+def _restrict(path: Path) -> None:
     try:
         if not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)

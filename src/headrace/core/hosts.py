@@ -16,8 +16,8 @@ def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
         host: What it listens on. A wildcard address stands for the machine's name and every address it has.
         extra: Further names: a proxy's, or that of the machine that a container's port is mapped to. `*` is any name.
     """
-    own = _names_of_this_machine() if host in WILDCARD else (literal(host),)
-    return tuple(dict.fromkeys(name.lower() for name in (*LOOPBACK, *own, *map(literal, extra))))
+    own_names = _names_of_this_machine() if host in WILDCARD else (literal(host),)
+    return tuple(dict.fromkeys(name.lower() for name in (*LOOPBACK, *own_names, *map(literal, extra))))
 
 
 def reachable(host: str) -> str:
@@ -34,5 +34,7 @@ def _names_of_this_machine() -> tuple[str, ...]:
     import psutil
 
     internet = (socket.AF_INET, socket.AF_INET6)
-    found = (one for addresses in psutil.net_if_addrs().values() for one in addresses if one.family in internet)
-    return (socket.gethostname(), *(literal(one.address.partition("%")[0]) for one in found))
+    addresses = (
+        address for addresses in psutil.net_if_addrs().values() for address in addresses if address.family in internet
+    )
+    return (socket.gethostname(), *(literal(address.address.partition("%")[0]) for address in addresses))

@@ -39,13 +39,13 @@ _TEXTS = {
 }
 
 
-def of_the_machine(error: BaseException) -> UnavailableError | None:
+def machine_error(error: BaseException) -> UnavailableError | None:
     """The error in one line, where the machine is at the bottom of it; None for any other."""
     for cause in _chain(error):
         if isinstance(cause, UnavailableError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _FIXES:
-            return _told(cause.errno, str(cause.filename or ""))
+            return _unavailable(cause.errno, str(cause.filename or ""))
         if isinstance(cause, sqlite3.Error):
             found = failure(cause, Path(), "")
             if isinstance(found, UnavailableError):
@@ -54,11 +54,11 @@ def of_the_machine(error: BaseException) -> UnavailableError | None:
         text = str(cause).lower()
         for words, number in _TEXTS.items():
             if words in text:
-                return _told(number, "")
+                return _unavailable(number, "")
     return None
 
 
-def _told(number: int, where: str) -> UnavailableError:
+def _unavailable(number: int, where: str) -> UnavailableError:
     return UnavailableError(
         os.strerror(number).lower(), where=where or "the state folder or a temporary one", fix=_FIXES[number]
     )
@@ -66,9 +66,9 @@ def _told(number: int, where: str) -> UnavailableError:
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it came from, the first cause last."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         original = getattr(error, "orig", None)  # SQLAlchemy's
         error = original if isinstance(original, BaseException) else error.__cause__ or error.__context__

@@ -38,25 +38,25 @@ class Manifest:
 
     def path(self, name: str) -> Path:
         """A file, or a folder with everything below it, compared with its sums. Raises CorruptError naming the file."""
-        below = [known for known in self.sums if known == name or known.startswith(f"{name}/")]
-        if not below:
+        names = [entry for entry in self.sums if entry == name or entry.startswith(f"{name}/")]
+        if not names:
             raise CorruptError("the manifest does not name it", where=str(self.folder / name))
-        for known in below:
-            _compare(self.folder / known, self.sums[known])
+        for entry in names:
+            _compare(self.folder / entry, self.sums[entry])
         return self.folder / name
 
     def check(self) -> None:
         """Compare every file; one too many is a fault as well. Raises CorruptError naming the file."""
-        odd = sorted(set(_names(self.folder)) ^ set(self.sums))
-        if odd:
-            raise CorruptError("files differ from the manifest", where=str(self.folder), found=odd)
+        differences = sorted(set(_names(self.folder)) ^ set(self.sums))
+        if differences:
+            raise CorruptError("files differ from the manifest", where=str(self.folder), found=differences)
         for name, expected in self.sums.items():
             _compare(self.folder / name, expected)
 
 
 def write_manifest(folder: Path) -> Manifest:
     """Write manifest.json into a folder that holds all its other files."""
-    sums = {name: sum_of(folder / name) for name in _names(folder)}
+    sums = {name: file_checksum(folder / name) for name in _names(folder)}
     write_json(folder / MANIFEST, sums)
     return Manifest(folder=folder, sums=sums)
 
@@ -76,9 +76,9 @@ def check_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def sum_of(path: Path) -> str:
+def file_checksum(path: Path) -> str:
     """sha256 of a file's bytes, hex; computed anew only when the file may have changed."""
-    stamp = settled(path)
+    stamp = stable_stamp(path)
     if stamp is None:
         return file_digest(path)
     if stamp not in _SUMS:
@@ -89,7 +89,7 @@ def sum_of(path: Path) -> str:
     return _SUMS[stamp]
 
 
-def settled(path: Path) -> Stamp | None:
+def stable_stamp(path: Path) -> Stamp | None:
     """What a file is known by as long as it stays the same; None while a change might look like none."""
     now_ns = time.time_ns()
     stamp = _stamp(path)
@@ -98,30 +98,30 @@ def settled(path: Path) -> Stamp | None:
 
 def link_file(source: Path, target: Path) -> None:
     """The same bytes under another name; a copy where a file system has no links. What is known of them stays known."""
-    known = _SUMS.get(_stamp(source))
+    digest = _SUMS.get(_stamp(source))
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
         return
-    if known is not None:
-        _SUMS[_stamp(target)] = known  # a link is a change of the inode, not of what it holds
+    if digest is not None:
+        _SUMS[_stamp(target)] = digest  # a link is a change of the inode, not of what it holds
 
 
 def _names(folder: Path) -> list[str]:
     """Relative paths of a folder's files, without its manifest."""
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return [name for name in found if name != MANIFEST]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in names if name != MANIFEST]
 
 
 def _compare(path: Path, expected: str) -> None:
     try:
-        found = sum_of(path)
+        digest = file_checksum(path)
     except FileNotFoundError:
         raise CorruptError("is gone", where=str(path)) from None
     except OSError as error:
         raise CorruptError(f"cannot be read ({error.strerror})", where=str(path)) from None
-    if found != expected:
+    if digest != expected:
         raise CorruptError("sha256 differs from the manifest", where=str(path))
 
 

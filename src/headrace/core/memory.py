@@ -11,7 +11,7 @@ import psutil
 import pyarrow as pa
 
 #: Seconds between two looks of a Watch.
-_LOOK_S = 0.005
+_SAMPLE_INTERVAL_S = 0.005
 
 
 def resident_bytes() -> int:
@@ -19,7 +19,7 @@ def resident_bytes() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
-def give_back() -> None:
+def release_unused_memory() -> None:
     """Return what Arrow and the C library keep for later to the operating system (the latter on Linux with glibc)."""
     pa.default_memory_pool().release_unused()
     trim = _TRIM
@@ -36,25 +36,25 @@ def _find_trim() -> ctypes._NamedFuncPointer | None:
 _TRIM = _find_trim()
 
 
-class Watch:
+class PeakMemory:
     """The most that the process held while the block ran, looked at every few milliseconds by a thread."""
 
     def __init__(self) -> None:
         self.peak = resident_bytes()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._finished = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
 
-    def _look(self) -> None:
-        while not self._done.wait(_LOOK_S):
+    def _sample(self) -> None:
+        while not self._finished.wait(_SAMPLE_INTERVAL_S):
             self.peak = max(self.peak, resident_bytes())
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> PeakMemory:
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
+        self._finished.set()
         self._thread.join()
         self.peak = max(self.peak, resident_bytes())

@@ -8,12 +8,12 @@ from headrace.core.errors import DeclarationError
 LONGEST_PROBLEM, LONGEST_TABLE, LONGEST_COLUMN = 60, 100, 150
 
 
-def is_overlong(name: str, most: int) -> bool:
+def is_overlong(name: str, max_bytes: int) -> bool:
     """Whether a name takes more than so many bytes."""
-    return len(name.encode("utf-8", "replace")) > most
+    return len(name.encode("utf-8", "replace")) > max_bytes
 
 
-def check_name(name: object, of: str, most: int, *, ascii_only: bool = False) -> None:
+def check_name(name: object, of: str, max_bytes: int, *, ascii_only: bool = False) -> None:
     """DeclarationError unless a name is letters, digits and underscores, and not too long.
 
     of: what it names, "a problem". ascii_only: pages and addresses of services have the name too.
@@ -21,7 +21,7 @@ def check_name(name: object, of: str, most: int, *, ascii_only: bool = False) ->
     letters = "letters a to z, digits" if ascii_only else "letters, digits"
     if not isinstance(name, str) or not name.isidentifier() or (ascii_only and not name.isascii()):
         raise DeclarationError(f"{name!r} cannot name {of}", fix=f"use {letters} and underscores")
-    if is_overlong(name, most):
+    if is_overlong(name, max_bytes):
         raise DeclarationError(
-            f"{name[:40]!r}... cannot name {of}: it has {len(name.encode())} bytes", fix=f"use at most {most}"
+            f"{name[:40]!r}... cannot name {of}: it has {len(name.encode())} bytes", fix=f"use at most {max_bytes}"
         )

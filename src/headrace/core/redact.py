@@ -18,7 +18,7 @@ from types import TracebackType
 HIDDEN = "***"
 
 #: Kinds whose addresses hold no secret: a file's, and MLflow's names of models and runs.
-_PLAIN = frozenset({"file", "sqlite", "models", "runs", "mlflow-artifacts"})
+_WITHOUT_SECRETS = frozenset({"file", "sqlite", "models", "runs", "mlflow-artifacts"})
 #: Kinds of which all but the credentials is shown; a driver may follow, as in postgresql+psycopg.
 _SERVERS = (
     *("http", "https", "ws", "wss", "grpc", "grpcs", "ftp", "ftps", "sftp"),
@@ -46,17 +46,17 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
 def _masked(match: re.Match[str]) -> str:
     kind, slashes, rest = match["kind"], match["slashes"], match["rest"]
     name = kind.lower().split("+")[0].rpartition(".")[2]
-    if name in _PLAIN:
+    if name in _WITHOUT_SECRETS:
         return match[0]
     if name not in _SERVERS:
         return f"{kind}://{HIDDEN}" if slashes == "//" else match[0]
-    _, at, shown = rest.rpartition("@")
+    _, at, visible = rest.rpartition("@")
     if at:
-        shown = f"{HIDDEN}@{shown}"
+        visible = f"{HIDDEN}@{visible}"
     elif _has_password(rest):
-        shown = HIDDEN
-    shown = _PARAMETER.sub(lambda found: f"{found['name']}{HIDDEN}", shown)
-    return f"{kind}:{slashes}{shown}"
+        visible = HIDDEN
+    visible = _PARAMETER.sub(lambda found: f"{found['name']}{HIDDEN}", visible)
+    return f"{kind}:{slashes}{visible}"
 
 
 def _has_password(rest: str) -> bool:

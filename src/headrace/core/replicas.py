@@ -42,23 +42,23 @@ class _Version:
     line: str
 
 
-def copy_of(path: Path) -> Path:
+def replica_path(path: Path) -> Path:
     """Where the copy of a file stands."""
     return path.with_name(f".{path.name}.copy")
 
 
 def exists(path: Path) -> bool:
     """Whether a file was ever written: it or its copy is there."""
-    return path.exists() or copy_of(path).exists()
+    return path.exists() or replica_path(path).exists()
 
 
 def write_replicas(path: Path, value: Mapping[str, Any]) -> None:
     """Replace a file and its copy. One writer at a time: the caller holds a lock."""
-    found = [version for version in (_version(path), _version(copy_of(path))) if isinstance(version, _Version)]
-    line = next((version.line for version in found if version.line), uuid.uuid4().hex[:12])
-    data = _sealed(value, max((version.serial for version in found), default=0) + 1, line)
+    versions = [version for version in (_version(path), _version(replica_path(path))) if isinstance(version, _Version)]
+    line = next((version.line for version in versions if version.line), uuid.uuid4().hex[:12])
+    data = _encode(value, max((version.serial for version in versions), default=0) + 1, line)
     write_bytes(path, data)
-    write_bytes(copy_of(path), data)
+    write_bytes(replica_path(path), data)
 
 
 def read_replicas(path: Path) -> dict[str, Any]:
@@ -66,54 +66,56 @@ def read_replicas(path: Path) -> dict[str, Any]:
 
     Raises NotFoundError where it was never written, CorruptError where nobody can tell what it held.
     """
-    own, copy = _version(path), _version(copy_of(path))
-    if isinstance(own, _Version) and not own.serial:
+    original, copy = _version(path), _version(replica_path(path))
+    if isinstance(original, _Version) and not original.serial:
         if copy is None:
-            return dict(own.value)
-        own = "has no checksum"
-    if isinstance(own, _Version):
+            return dict(original.value)
+        original = "has no checksum"
+    if isinstance(original, _Version):
         if isinstance(copy, _Version):
-            return dict(_newer(path, own, copy).value)
-        _mend(copy_of(path), own, copy or "is gone")
-        return dict(own.value)
+            return dict(_current(path, original, copy).value)
+        _repair(replica_path(path), original, copy or "is gone")
+        return dict(original.value)
     if isinstance(copy, _Version):
-        _mend(path, copy, own or "is gone")
+        _repair(path, copy, original or "is gone")
         return dict(copy.value)
-    if own is None and copy is None:
+    if original is None and copy is None:
         raise NotFoundError("no such file", where=str(path))
     fix = "bring both back from a backup"
-    raise CorruptError(f"{own or 'is gone'}, and so is its copy", where=str(path), found=[copy_of(path).name], fix=fix)
+    raise CorruptError(
+        f"{original or 'is gone'}, and so is its copy", where=str(path), found=[replica_path(path).name], fix=fix
+    )
 
 
 def remove_replicas(path: Path) -> None:
     """Remove a file and its copy."""
-    copy_of(path).unlink(missing_ok=True)
+    replica_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
-def _newer(path: Path, own: _Version, copy: _Version) -> _Version:
+def _current(path: Path, original: _Version, copy: _Version) -> _Version:
     """Which of two whole versions holds."""
-    if own.line != copy.line or (own.serial == copy.serial and own.data != copy.data):
+    if original.line != copy.line or (original.serial == copy.serial and original.data != copy.data):
         raise CorruptError(
             "is of another home or problem than its copy",
             where=str(path),
-            found=[copy_of(path).name],
+            found=[replica_path(path).name],
             fix="delete the one of the two that does not belong here, or bring both back from a backup",
         )
-    if own.serial >= copy.serial:
-        return own
-    again = _version(path)  # a writer may have been between the two reads
-    if isinstance(again, _Version) and again.serial >= copy.serial:
-        return again
-    _mend(path, copy, "is an older version of itself")
+    if original.serial >= copy.serial:
+        return original
+    reread = _version(path)  # a writer may have been between the two reads
+    if isinstance(reread, _Version) and reread.serial >= copy.serial:
+        return reread
+    _repair(path, copy, "is an older version of itself")
     return copy
 
 
-def _mend(path: Path, good: _Version, damage: str) -> None:
+def _repair(path: Path, source: _Version, damage: str) -> None:
     """Write one of the two from the other. Where that cannot be (a read-only disk), the other is used all the same."""
     _log.warning("%s %s: it was mended from the other of its two copies", path, damage)
     with contextlib.suppress(OSError):
-        write_bytes(path, good.data)
+        write_bytes(path, source.data)
 
 
 def _version(path: Path) -> _Version | str | None:
@@ -135,16 +137,16 @@ def _version(path: Path) -> _Version | str | None:
         serial, line, sum_ = int(seal["serial"]), str(seal["line"]), str(seal["sha256"])
     except (TypeError, KeyError, ValueError):
         return "is damaged (its checksum cannot be read)"
-    if sum_ != _sum(value, serial, line):
+    if sum_ != _checksum(value, serial, line):
         return "is damaged (its checksum differs)"
     return _Version(data=data, value=value, serial=serial, line=line)
 
 
-def _sum(value: Mapping[str, Any], serial: int, line: str) -> str:
+def _checksum(value: Mapping[str, Any], serial: int, line: str) -> str:
     return fingerprint({"value": value, "serial": serial, "line": line})
 
 
-def _sealed(value: Mapping[str, Any], serial: int, line: str) -> bytes:
-    plain: dict[str, Any] = json.loads(json.dumps(canonical(value)))
-    seal = {"line": line, "serial": serial, "sha256": _sum(plain, serial, line)}
-    return (json.dumps({**plain, _SEAL: seal}, indent=2, ensure_ascii=False) + "\n").encode()
+def _encode(value: Mapping[str, Any], serial: int, line: str) -> bytes:
+    content: dict[str, Any] = json.loads(json.dumps(canonical(value)))
+    seal = {"line": line, "serial": serial, "sha256": _checksum(content, serial, line)}
+    return (json.dumps({**content, _SEAL: seal}, indent=2, ensure_ascii=False) + "\n").encode()

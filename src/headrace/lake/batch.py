@@ -19,7 +19,7 @@ from headrace.core import parquet
 from headrace.core.errors import CorruptError, HeadraceError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import canonical
-from headrace.core.manifest import MANIFEST, Manifest, Stamp, read_manifest, settled, write_manifest
+from headrace.core.manifest import MANIFEST, Manifest, Stamp, read_manifest, stable_stamp, write_manifest
 from headrace.lake.conform import ARRIVAL
 
 ROWS, FACTS = "rows.parquet", "batch.json"
@@ -86,16 +86,16 @@ def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
 def read(folder: Path) -> Batch:
     """What a folder says of itself; its rows are not opened. Raises DamagedBatch where that is not what was written."""
     try:
-        stamps = settled(folder / MANIFEST), settled(folder / FACTS)
+        stamps = stable_stamp(folder / MANIFEST), stable_stamp(folder / FACTS)
         if None in stamps:
             return _read(folder)
         if _READ.get(folder, (None, None))[0] != stamps:
             _READ[folder] = (stamps, _read(folder))
         return _READ[folder][1]
     except OSError as error:
-        raise damaged(folder, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
+        raise damaged_error(folder, f"{Path(error.filename).name} cannot be read ({error.strerror})") from None
     except HeadraceError as error:
-        raise damaged(folder, f"{Path(error.where).name}: {error.what}") from None
+        raise damaged_error(folder, f"{Path(error.where).name}: {error.what}") from None
 
 
 #: Folder -> what its manifest and its facts were known by when they were read last, and the batch.
@@ -108,7 +108,7 @@ def _read(folder: Path) -> Batch:
     return Batch(id=folder.name, path=folder, sums=manifest.sums, **{**facts, "keys": tuple(facts["keys"])})
 
 
-def damaged(folder: Path, what: str) -> DamagedBatch:
+def damaged_error(folder: Path, what: str) -> DamagedBatch:
     """The error that says so."""
     return DamagedBatch(
         f"a damaged batch: {what}",
@@ -118,7 +118,7 @@ def damaged(folder: Path, what: str) -> DamagedBatch:
     )
 
 
-def facts_of(batch: Batch) -> dict[str, Any]:
+def batch_facts(batch: Batch) -> dict[str, Any]:
     """What a batch was committed with."""
     names = ("table", "rows", "arrival_us", "bootstrap", "source", "digest", "keys")
     return {name: canonical(getattr(batch, name)) for name in names}
@@ -126,21 +126,21 @@ def facts_of(batch: Batch) -> dict[str, Any]:
 
 def check(batch: Batch) -> None:
     """Compare the rows with their sum, unopened. Raises DamagedBatch."""
-    _opened(batch, lambda path: path)
+    _read_verified(batch, lambda path: path)
 
 
 def load(batch: Batch) -> pa.Table:
     """The rows. Raises DamagedBatch where they are not those that were written."""
-    return _opened(batch, parquet.read)
+    return _read_verified(batch, parquet.read)
 
 
 def schema(batch: Batch) -> pa.Schema:
     """The columns of a batch. Raises DamagedBatch as `load` does."""
-    return _opened(batch, parquet.read_schema)
+    return _read_verified(batch, parquet.read_schema)
 
 
-def _opened(batch: Batch, how: Callable[[Path], Any]) -> Any:
+def _read_verified(batch: Batch, reader: Callable[[Path], Any]) -> Any:
     try:
-        return how(Manifest(folder=batch.path, sums=batch.sums).path(ROWS))
+        return reader(Manifest(folder=batch.path, sums=batch.sums).path(ROWS))
     except CorruptError as error:
-        raise damaged(batch.path, f"{Path(error.where).name}: {error.what}") from None
+        raise damaged_error(batch.path, f"{Path(error.where).name}: {error.what}") from None

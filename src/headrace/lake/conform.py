@@ -95,9 +95,11 @@ def check_label(problem: Problem, rows: pa.Table) -> pa.Table:
 
 def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> None:
     names = rows.column_names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError("columns come twice", where=table.name, found=twice, fix="give each column a name of its own")
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if duplicates:
+        raise DataError(
+            "columns come twice", where=table.name, found=duplicates, fix="give each column a name of its own"
+        )
     reserved = [name for name in names if name.startswith("_") and name != ARRIVAL]
     if reserved:
         raise DataError(
@@ -118,12 +120,16 @@ def _ignored(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Sche
     """A column that nothing reads: all null where it cannot be kept, alone or beside what earlier batches have."""
     empty = pa.chunked_array([pa.nulls(len(column))])
     try:
-        kept = _column(table, name, column, expected)
+        converted = _column(table, name, column, expected)
     except DataError:
         return empty
-    before = expected.field(name).type if expected is not None and name in expected.names else kept.type
-    fits = kept.type == before or pa.types.is_null(before) or {kept.type, before} <= {pa.int64(), pa.float64()}
-    return kept if fits else empty
+    expected_type = expected.field(name).type if expected is not None and name in expected.names else converted.type
+    fits = (
+        converted.type == expected_type
+        or pa.types.is_null(expected_type)
+        or {converted.type, expected_type} <= {pa.int64(), pa.float64()}
+    )
+    return converted if fits else empty
 
 
 def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> pa.ChunkedArray:
@@ -134,7 +140,7 @@ def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schem
         return _time(where, name, column, dated=table.resolution is not None)
     if table.roles.get(name) == "time":
         return _time(where, name, column, dated=True)
-    column = _kept(where, name, column)
+    column = _cast_to_kept_type(where, name, column)
     if pa.types.is_string(column.type) and _is_numeric(table, name, column, expected):
         column = _numbers(where, column)
     if pa.types.is_floating(column.type):
@@ -150,7 +156,7 @@ def _check_decimals(where: str, column: pa.ChunkedArray) -> None:
             raise DataError("a key of more digits than a number holds", where=where, fix="write the column as text")
 
 
-def _kept(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _cast_to_kept_type(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column in one of the kept types, its meaning unchanged."""
     kind = column.type
     if pa.types.is_integer(kind):

@@ -43,44 +43,46 @@ def bootstrap(problem: Problem) -> dict[str, pa.Table]:
 
 def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
     """Messages of [from_us, to_us) by table, with `_arrival`, in the order they came; tables without any are absent."""
-    found = {
+    messages_by_table = {
         table.name: messages(table, _conformed(problem, table, _source(problem, table)), from_us, to_us)
         for table in problem.entity_set.tables
         if table.time is not None
     }
-    return {name: rows for name, rows in found.items() if rows.num_rows}
+    return {name: rows for name, rows in messages_by_table.items() if rows.num_rows}
 
 
 def known_before(table: Table, rows: pa.Table, instant_us: int) -> pa.Table:
     """Rows known before an instant, with null for every value that was not."""
-    seen = known.row_known(table, rows) < instant_us
-    rows = rows.filter(pa.array(seen))
+    is_known = known.row_known(table, rows) < instant_us
+    rows = rows.filter(pa.array(is_known))
     columns = known.later_columns(table)
-    return _masked(rows, {name: known.instants(table, rows, when) >= instant_us for name, when in columns.items()})
+    return _masked(
+        rows, {name: known.instants(table, rows, expression) >= instant_us for name, expression in columns.items()}
+    )
 
 
 def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table:
     """One row per row and instant in [from_us, to_us) at which something of it became known, by `_arrival`."""
     row_known = known.row_known(table, rows)
-    when = {
+    known_us = {
         name: np.maximum(known.instants(table, rows, expression), row_known)
         for name, expression in known.later_columns(table).items()
     }
-    sent: list[Ints] = []
+    earlier_instants: list[Ints] = []
     parts: list[pa.Table] = []
-    for instants in _distinct([row_known, *when.values()]):
-        fresh = (instants >= from_us) & (instants < to_us)
-        for earlier in sent:
-            fresh &= instants != earlier
-        sent.append(instants)
-        picked = np.flatnonzero(fresh)
-        now = instants[picked]
-        hidden = {name: values[picked] > now for name, values in when.items()}
-        part = _masked(rows.take(pa.array(picked)), hidden)
+    for instants in _distinct([row_known, *known_us.values()]):
+        is_new = (instants >= from_us) & (instants < to_us)
+        for earlier in earlier_instants:
+            is_new &= instants != earlier
+        earlier_instants.append(instants)
+        rows_to_send = np.flatnonzero(is_new)
+        now = instants[rows_to_send]
+        hidden = {name: values[rows_to_send] > now for name, values in known_us.items()}
+        part = _masked(rows.take(pa.array(rows_to_send)), hidden)
         parts.append(part.append_column(ARRIVAL, pa.array(now).cast(TIMESTAMP)))
-    together = pa.concat_tables(parts).combine_chunks()
-    arrival = together.column(ARRIVAL).cast(pa.int64()).to_numpy()
-    return together.take(pa.array(np.argsort(arrival, kind="stable")))
+    merged = pa.concat_tables(parts).combine_chunks()
+    arrival = merged.column(ARRIVAL).cast(pa.int64()).to_numpy()
+    return merged.take(pa.array(np.argsort(arrival, kind="stable")))
 
 
 def _conformed(problem: Problem, table: Table, rows: pa.Table) -> pa.Table:
@@ -96,11 +98,11 @@ def _source(problem: Problem, table: Table) -> pa.Table:
 
 def _distinct(columns: list[Ints]) -> list[Ints]:
     """Arrays without those equal to an earlier one: several columns become known together."""
-    found: list[Ints] = []
+    distinct: list[Ints] = []
     for column in columns:
-        if not any(np.array_equal(column, other) for other in found):
-            found.append(column)
-    return found
+        if not any(np.array_equal(column, earlier) for earlier in distinct):
+            distinct.append(column)
+    return distinct
 
 
 def _masked(rows: pa.Table, hidden: Mapping[str, Bools]) -> pa.Table:
@@ -108,7 +110,7 @@ def _masked(rows: pa.Table, hidden: Mapping[str, Bools]) -> pa.Table:
     for name, mask in hidden.items():
         if mask.any():
             column = rows.column(name)
-            place = rows.column_names.index(name)
-            shown = pc.if_else(pa.array(mask), pa.scalar(None, column.type), column)
-            rows = rows.set_column(place, rows.schema.field(name), shown)
+            position = rows.column_names.index(name)
+            visible = pc.if_else(pa.array(mask), pa.scalar(None, column.type), column)
+            rows = rows.set_column(position, rows.schema.field(name), visible)
     return rows

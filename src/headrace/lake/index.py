@@ -14,8 +14,8 @@ from typing import Any
 
 from headrace.core.errors import NotFoundError
 from headrace.core.fingerprint import canonical
-from headrace.core.manifest import Stamp, settled
-from headrace.core.replicas import copy_of, read_replicas, write_replicas
+from headrace.core.manifest import Stamp, stable_stamp
+from headrace.core.replicas import read_replicas, replica_path, write_replicas
 
 INDEX = "batches.json"
 
@@ -23,31 +23,31 @@ INDEX = "batches.json"
 _READ: dict[Path, tuple[tuple[Stamp | None, Stamp | None], Mapping[str, Any]]] = {}
 
 
-def noted(home: Path) -> Mapping[str, Any]:
+def read_index(home: Path) -> Mapping[str, Any]:
     """Facts of a table's batches by id; none where nothing was noted yet. Raises CorruptError where nobody can tell."""
     path = home / INDEX
     try:
-        stamps = settled(path), settled(copy_of(path))
+        stamps = stable_stamp(path), stable_stamp(replica_path(path))
         if None not in stamps and _READ.get(path, (None, None))[0] == stamps:
             return _READ[path][1]
     except FileNotFoundError:
         stamps = None, None
     try:
-        found: Mapping[str, Any] = read_replicas(path)["batches"]
+        facts: Mapping[str, Any] = read_replicas(path)["batches"]
     except NotFoundError:
         return {}
     if None not in stamps:
-        _READ[path] = (stamps, found)
-    return found
+        _READ[path] = (stamps, facts)
+    return facts
 
 
-def note(home: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
+def write_index(home: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
     """Write down all batches of a table. The caller holds the table's lock."""
-    if noted(home) != (now := canonical(facts)):
-        write_replicas(home / INDEX, {"batches": now})
+    if read_index(home) != (updated := canonical(facts)):
+        write_replicas(home / INDEX, {"batches": updated})
 
 
-def given_up(folder: Path, table: str) -> frozenset[str]:
+def abandoned_batches(folder: Path, table: str) -> frozenset[str]:
     """Ids of the batches of a table that a person has given up. folder: of the lake."""
     place = folder / "given-up" / table
     return frozenset(item.name for item in place.iterdir()) if place.is_dir() else frozenset()

@@ -67,23 +67,23 @@ def read_value(value: Any, kind: pa.DataType, where: str = "") -> KeyValue:
     """What somebody wrote for a column of a kept type, in canonical form. Raises DataError where it cannot be that."""
     if value is None:
         return None
-    for belongs, read, wanted in _READERS:
-        if belongs(kind):
+    for has_type, read, expected in _READERS:
+        if has_type(kind):
             try:
                 return read(value)
             except (TypeError, ValueError, OverflowError, DataError):
-                raise DataError(f"must be {wanted}", where=where, found=[repr(value)[:80]]) from None
+                raise DataError(f"must be {expected}", where=where, found=[repr(value)[:80]]) from None
     raise DataError(f"a column of type {kind} is no key", where=where)
 
 
-def read_logged(key: Sequence[Any], kinds: Sequence[pa.DataType]) -> Key:
+def read_logged_key(key: Sequence[Any], kinds: Sequence[pa.DataType]) -> Key:
     """A key as it stands in the prediction log, by its columns' types. What does not fit stays: it is no row's key."""
     if len(key) != len(kinds):
         return tuple(key)
-    return tuple(_read_or_keep(value, kind) for value, kind in zip(key, kinds, strict=True))
+    return tuple(_read_or_raw(value, kind) for value, kind in zip(key, kinds, strict=True))
 
 
-def _read_or_keep(value: Any, kind: pa.DataType) -> KeyValue:
+def _read_or_raw(value: Any, kind: pa.DataType) -> KeyValue:
     try:
         return read_value(value, kind)
     except DataError:
@@ -99,10 +99,10 @@ def _read_text(value: Any) -> str:
 def _read_int(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and not value.is_integer()):
         raise TypeError(value)
-    found = int(value)
-    if not -_INT64 <= found < _INT64:
+    number = int(value)
+    if not -_INT64 <= number < _INT64:
         raise OverflowError(value)
-    return found
+    return number
 
 
 def _read_float(value: Any) -> KeyValue:
@@ -112,10 +112,10 @@ def _read_float(value: Any) -> KeyValue:
 
 
 def _read_bool(value: Any) -> bool:
-    found = {"true": True, "false": False}.get(str(value).lower()) if isinstance(value, str) else value
-    if not isinstance(found, bool):
+    parsed = {"true": True, "false": False}.get(str(value).lower()) if isinstance(value, str) else value
+    if not isinstance(parsed, bool):
         raise TypeError(value)
-    return found
+    return parsed
 
 
 def _read_time(value: Any) -> KeyValue:

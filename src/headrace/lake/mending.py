@@ -21,14 +21,14 @@ from headrace.core.errors import CorruptError, DataError
 from headrace.lake import batch as batches
 from headrace.lake.batch import DamagedBatch, content
 from headrace.lake.conform import conform
-from headrace.lake.index import given_up, noted
+from headrace.lake.index import abandoned_batches, read_index
 from headrace.lake.snapshot import unify
 from headrace.lake.store import Lake
 from headrace.schema import Table
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lost:
+class DamagedBatchRecord:
     """A batch that is not what was written. facts: as it was committed with; None where they are lost as well."""
 
     table: str
@@ -37,43 +37,51 @@ class Lost:
     error: DamagedBatch
 
 
-def lost(lake: Lake) -> tuple[Lost, ...]:
+def find_damaged(lake: Lake) -> tuple[DamagedBatchRecord, ...]:
     """Every batch that is damaged or gone; all files are compared with their sums."""
     home = lake.folder / "tables"
     tables = sorted(item.name for item in home.iterdir() if item.is_dir()) if home.is_dir() else []
-    return tuple(one for table in tables for one in _lost(lake, table))
+    return tuple(record for table in tables for record in _damaged_in_table(lake, table))
 
 
-def _lost(lake: Lake, table: str) -> Iterator[Lost]:
+def _damaged_in_table(lake: Lake, table: str) -> Iterator[DamagedBatchRecord]:
     home = lake.folder / "tables" / table
-    known = noted(home)
-    there = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
-    for name in sorted({*there, *known} - given_up(lake.folder, table)):
-        facts = known.get(name)
+    indexed = read_index(home)
+    folders = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
+    for name in sorted({*folders, *indexed} - abandoned_batches(lake.folder, table)):
+        facts = indexed.get(name)
         try:
-            batch = batches.read(home / name) if name in there else None
+            batch = batches.read(home / name) if name in folders else None
             if batch is None:
-                raise batches.damaged(home / name, "it is gone")
-            facts = facts or batches.facts_of(batch)
+                raise batches.damaged_error(home / name, "it is gone")
+            facts = facts or batches.batch_facts(batch)
             batches.check(batch)
         except DamagedBatch as error:
-            yield Lost(table=table, folder=home / name, facts=facts, error=error)
+            yield DamagedBatchRecord(table=table, folder=home / name, facts=facts, error=error)
 
 
-def restore(lake: Lake, one: Lost, table: Table | None = None, rows: pa.Table | None = None) -> bool:
+def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, rows: pa.Table | None = None) -> bool:
     """Write a lost batch again, if these are its rows; whether they are.
 
     rows: of the declared table, as a source gives them; left out: those that lie in the batch's folder.
     """
-    if one.facts is None:
+    if record.facts is None:
         return False
-    forms = _conformed(lake, one, table, rows) if table is not None and rows is not None else _on_disk(one.folder)
-    same = next((found for found in forms if _digest(found, one) == one.facts["digest"]), None)
-    if same is None:
+    candidates = (
+        _conformed(lake, record, table, rows) if table is not None and rows is not None else _on_disk(record.folder)
+    )
+    restored = next(
+        (candidate for candidate in candidates if _digest(candidate, record) == record.facts["digest"]), None
+    )
+    if restored is None:
         return False
-    with FileLock(one.folder.parent / ".lock"):
-        shutil.rmtree(one.folder, ignore_errors=True)
-        batches.write(one.folder, content(same, one.facts["keys"], one.table, one.facts["source"]).rows, one.facts)
+    with FileLock(record.folder.parent / ".lock"):
+        shutil.rmtree(record.folder, ignore_errors=True)
+        batches.write(
+            record.folder,
+            content(restored, record.facts["keys"], record.table, record.facts["source"]).rows,
+            record.facts,
+        )
     return True
 
 
@@ -82,19 +90,19 @@ def _on_disk(folder: Path) -> Iterator[pa.Table]:
         yield parquet.read(folder / batches.ROWS)
 
 
-def _conformed(lake: Lake, one: Lost, table: Table, rows: pa.Table) -> Iterator[pa.Table]:
+def _conformed(lake: Lake, record: DamagedBatchRecord, table: Table, rows: pa.Table) -> Iterator[pa.Table]:
     """Rows by themselves, and as the batches beside them have them: a column's type may have come from those."""
-    others = [found.folder for found in lost(lake)]
-    home = one.folder.parent
-    whole = [batches.read(item) for item in sorted(home.glob("[!.]*/")) if item not in others]
-    for expected in (None, unify(table.name, [(item.id, batches.schema(item)) for item in whole])):
+    damaged_folders = [item.folder for item in find_damaged(lake)]
+    home = record.folder.parent
+    intact = [batches.read(item) for item in sorted(home.glob("[!.]*/")) if item not in damaged_folders]
+    for expected in (None, unify(table.name, [(item.id, batches.schema(item)) for item in intact])):
         with suppress(DataError):
             yield conform(table, rows, expected=expected)
 
 
-def _digest(rows: pa.Table, one: Lost) -> str:
-    assert one.facts is not None
+def _digest(rows: pa.Table, record: DamagedBatchRecord) -> str:
+    assert record.facts is not None
     try:
-        return content(rows, one.facts["keys"], one.table, one.facts["source"]).digest
+        return content(rows, record.facts["keys"], record.table, record.facts["source"]).digest
     except (KeyError, pa.ArrowInvalid):  # without a key's column
         return ""

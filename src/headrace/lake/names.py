@@ -9,9 +9,9 @@ from headrace.core.names import LONGEST_COLUMN, is_overlong
 from headrace.schema import Problem, Table
 
 #: Columns that a spine has besides its table's, and the training set besides its features.
-_OF_THE_SPINE = frozenset({"cutoff", "tick", "label_known", "mature", "censored", "label_is_a_number"})
+_SPINE_COLUMNS = frozenset({"cutoff", "tick", "label_known", "mature", "censored", "label_is_a_number"})
 #: Columns of Feast's entity frame besides the join keys.
-_OF_THE_STORE = frozenset({"event_timestamp", "created_timestamp", "headrace_row", "tick"})
+_FEAST_COLUMNS = frozenset({"event_timestamp", "created_timestamp", "headrace_row", "tick"})
 
 
 def check_column_names(problem: Problem, table: Table, names: Sequence[str]) -> None:
@@ -25,9 +25,9 @@ def check_column_names(problem: Problem, table: Table, names: Sequence[str]) -> 
     overlong = [f"{name[:40]}... ({len(name.encode())} bytes)" for name in names if is_overlong(name, LONGEST_COLUMN)]
     if overlong:
         _refuse(table, f"column names of more than {LONGEST_COLUMN} bytes", overlong)
-    taken = {*(_OF_THE_SPINE if table.name == problem.spine.table else ())}
-    taken |= _OF_THE_STORE & set(problem.join_keys) if table.name == problem.carrier else set()
-    reserved = [name for name in names if name in taken]
+    reserved_names = {*(_SPINE_COLUMNS if table.name == problem.spine.table else ())}
+    reserved_names |= _FEAST_COLUMNS & set(problem.join_keys) if table.name == problem.carrier else set()
+    reserved = [name for name in names if name in reserved_names]
     if reserved:
         _refuse(table, "column names that are kept for Headrace's own columns", reserved)
 

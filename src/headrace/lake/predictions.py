@@ -61,8 +61,8 @@ _PROBE = Prediction(
     id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
 )
 #: Every row carries a checksum of its values: null in rows of before.
-_SUM = "row_sum"
-_STORED = ", ".join((*_NAMES, _SUM))
+_CHECKSUM = "row_sum"
+_STORED = ", ".join((*_NAMES, _CHECKSUM))
 _INSERT = f"INSERT OR IGNORE INTO predictions ({_STORED}) VALUES ({', '.join('?' * (len(_NAMES) + 1))})"
 
 
@@ -81,7 +81,7 @@ class PredictionLog:
     def __init__(self, root: Path, problem: str) -> None:
         self.path = Path(root) / "predictions" / f"{problem}.db"
         self._lock = threading.Lock()
-        self._open: sqlite3.Connection | None = None
+        self._open_connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
 
     def append(self, rows: Sequence[Prediction]) -> int:
@@ -113,38 +113,38 @@ class PredictionLog:
     def read(self, since_us: int = BEFORE_ALL, until_us: int = NEVER) -> list[Prediction]:
         """Predictions made in [since_us, until_us), oldest first."""
         with self._connected() as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
             )
-            return [_from_row(self._whole(row)) for row in found]
+            return [_from_row(self._verified(row)) for row in rows]
 
-    def answered(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
+    def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """One version's answers with cutoff in [since_us, until_us), scored or by request, oldest first."""
         with self._connected() as connection:
-            found = connection.execute(
+            rows = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
             )
-            return [_from_row(self._whole(row)) for row in found]
+            return [_from_row(self._verified(row)) for row in rows]
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
         with self._connected() as connection:
-            found = connection.execute(
+            cursor = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
                 (since_us, until_us, version),
             )
-            rows = (dict(zip(_NAMES, self._whole(row), strict=True)) for row in found)
+            rows = (dict(zip(_NAMES, self._verified(row), strict=True)) for row in cursor)
             return {tuple(json.loads(row["row_key"])): float(row["probability"]) for row in rows}
 
     def scored(self) -> int:
         """How many scored rows there are."""
         with self._connected() as connection:
-            found = connection.execute("SELECT COUNT(*) FROM predictions WHERE source = 'score'")
-            return int(found.fetchone()[0])
+            rows = connection.execute("SELECT COUNT(*) FROM predictions WHERE source = 'score'")
+            return int(rows.fetchone()[0])
 
     def __len__(self) -> int:
         with self._connected() as connection:
@@ -153,7 +153,7 @@ class PredictionLog:
     def close(self) -> None:
         """Give the file back; the log opens again on next use."""
         with self._lock:
-            self._close()
+            self._close_connection()
 
     def __enter__(self) -> PredictionLog:
         return self
@@ -170,37 +170,41 @@ class PredictionLog:
             try:
                 yield self._connection()
             except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
-                self._close()
+                self._close_connection()
                 raise _failure(error, self.path) from error
 
     def _connection(self) -> sqlite3.Connection:
-        if self._open is not None and self._identity != _identity(self.path):
-            self._close()
-        if self._open is None:
+        if self._open_connection is not None and self._identity != _identity(self.path):
+            self._close_connection()
+        if self._open_connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._open = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-            self._open.execute("PRAGMA journal_mode = WAL")
-            self._open.execute("PRAGMA synchronous = FULL")
-            self._open.execute(_CREATE)
-            if _SUM not in {column[1] for column in self._open.execute("PRAGMA table_info(predictions)")}:
-                self._open.execute(f"ALTER TABLE predictions ADD COLUMN {_SUM} INTEGER")  # a log of before
-            self._open.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
-            self._open.commit()
+            self._open_connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            self._open_connection.execute("PRAGMA journal_mode = WAL")
+            self._open_connection.execute("PRAGMA synchronous = FULL")
+            self._open_connection.execute(_CREATE)
+            if _CHECKSUM not in {
+                column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")
+            }:
+                self._open_connection.execute(
+                    f"ALTER TABLE predictions ADD COLUMN {_CHECKSUM} INTEGER"
+                )  # a log of before
+            self._open_connection.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
+            self._open_connection.commit()
             self._identity = _identity(self.path)
-        return self._open
+        return self._open_connection
 
-    def _whole(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _verified(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """A row's values, compared with its checksum."""
         *values, known = row
-        if known is not None and known != _sum_of(values):
+        if known is not None and known != _checksum(values):
             what = f"prediction {values[0]!r} is damaged (its checksum differs)"
             raise CorruptError(what, where=str(self.path), fix=_DAMAGED)
         return tuple(values)
 
-    def _close(self) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+    def _close_connection(self) -> None:
+        if self._open_connection is not None:
+            self._open_connection.close()
+            self._open_connection = None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -226,10 +230,10 @@ def _to_row(prediction: Prediction) -> tuple[Any, ...]:
     values = [_text(value) if name in _JSON else value for name, value in named]
     if prediction.probability is not None:
         values[_NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
-    return (*values, _sum_of(values))
+    return (*values, _checksum(values))
 
 
-def _sum_of(values: Sequence[Any]) -> int:
+def _checksum(values: Sequence[Any]) -> int:
     return zlib.crc32(repr(tuple(values)).encode())
 
 
@@ -238,13 +242,13 @@ _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
 
 def _text(value: Any) -> str:
     """A mapping or sequence as JSON. NaN has no spelling there that other readers take: it becomes null."""
-    plain = dict(value) if isinstance(value, Mapping) else list(value)
+    value_to_encode = dict(value) if isinstance(value, Mapping) else list(value)
     try:
-        return _encoder.encode(plain)
+        return _encoder.encode(value_to_encode)
     except ValueError:  # rare, so that looking at every number is not worth its time
-        if isinstance(plain, dict):
-            return _encoder.encode({name: _finite(item) for name, item in plain.items()})
-        return _encoder.encode([_finite(item) for item in plain])
+        if isinstance(value_to_encode, dict):
+            return _encoder.encode({name: _finite(item) for name, item in value_to_encode.items()})
+        return _encoder.encode([_finite(item) for item in value_to_encode])
 
 
 def _finite(value: Any) -> Any:

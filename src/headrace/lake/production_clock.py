@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.core.replicas import copy_of, read_replicas, write_replicas
+from headrace.core.replicas import read_replicas, replica_path, write_replicas
 
 _Stamp = tuple[int, int, int]
 
@@ -54,7 +54,11 @@ def advance(folder: Path, to_us: int) -> int:
 def _stamps(path: Path) -> tuple[_Stamp, _Stamp] | None:
     """Which versions of the file and its copy stand there; None where one is missing."""
     try:
-        own, copy = path.stat(), copy_of(path).stat()
+        file_stat, copy_stat = path.stat(), replica_path(path).stat()
     except OSError:
         return None
-    return (own.st_ino, own.st_mtime_ns, own.st_size), (copy.st_ino, copy.st_mtime_ns, copy.st_size)
+    return (file_stat.st_ino, file_stat.st_mtime_ns, file_stat.st_size), (
+        copy_stat.st_ino,
+        copy_stat.st_mtime_ns,
+        copy_stat.st_size,
+    )

@@ -39,8 +39,8 @@ class Snapshot:
 
     def table_fingerprint(self, name: str) -> str:
         """The same for one table: its batches in the order of their rows, not by when they happened to be appended."""
-        found = sorted(self._batches.get(name, ()), key=_precedence)
-        return fingerprint([(b.digest, None if b.bootstrap else b.arrival_us) for b in found])
+        batches = sorted(self._batches.get(name, ()), key=_precedence)
+        return fingerprint([(b.digest, None if b.bootstrap else b.arrival_us) for b in batches])
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -74,15 +74,18 @@ def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
 
     Raises DataError naming both types and batches where a column is a number here and a text there.
     """
-    found: dict[str, tuple[str, pa.DataType]] = {}
+    types: dict[str, tuple[str, pa.DataType]] = {}
     for batch, schema in schemas:
         for field in schema:
-            origin, kind = found.get(field.name, (batch, field.type))
-            found[field.name] = (origin if kind == field.type else batch, _wider(table, field, kind, batch, origin))
-    return pa.schema([pa.field(name, kind) for name, (_, kind) in found.items()])
+            origin, kind = types.get(field.name, (batch, field.type))
+            types[field.name] = (
+                origin if kind == field.type else batch,
+                _common_type(table, field, kind, batch, origin),
+            )
+    return pa.schema([pa.field(name, kind) for name, (_, kind) in types.items()])
 
 
-def _wider(table: str, field: pa.Field, kind: pa.DataType, batch: str, origin: str) -> pa.DataType:
+def _common_type(table: str, field: pa.Field, kind: pa.DataType, batch: str, origin: str) -> pa.DataType:
     if field.type == kind or pa.types.is_null(field.type):
         return kind
     if pa.types.is_null(kind):
@@ -96,11 +99,11 @@ def _wider(table: str, field: pa.Field, kind: pa.DataType, batch: str, origin: s
     )
 
 
-def _assemble(name: str, found: Sequence[Batch]) -> pa.Table:
-    ordered = sorted(found, key=_precedence)
+def _assemble(name: str, batches: Sequence[Batch]) -> pa.Table:
+    ordered = sorted(batches, key=_precedence)
     parts = [_with_arrival(load(batch), batch) for batch in ordered]
     schema = unify(name, [(batch.id, part.schema) for batch, part in zip(ordered, parts, strict=True)])
-    rows = pa.concat_tables([_widened(part, schema) for part in parts]).combine_chunks()
+    rows = pa.concat_tables([_cast_to_schema(part, schema) for part in parts]).combine_chunks()
     arrival = rows.column(ARRIVAL).to_numpy()
     if np.any(arrival[1:] < arrival[:-1]):
         rows = rows.take(pa.array(np.argsort(arrival, kind="stable")))
@@ -114,13 +117,13 @@ def _precedence(batch: Batch) -> tuple[int, int]:
 
 def _with_arrival(rows: pa.Table, batch: Batch) -> pa.Table:
     if ARRIVAL in rows.column_names:
-        place = rows.column_names.index(ARRIVAL)
-        return rows.set_column(place, ARRIVAL, rows.column(ARRIVAL).cast(pa.int64()))
+        position = rows.column_names.index(ARRIVAL)
+        return rows.set_column(position, ARRIVAL, rows.column(ARRIVAL).cast(pa.int64()))
     arrival = BEFORE_ALL if batch.bootstrap else batch.arrival_us
     return rows.append_column(ARRIVAL, pa.array(np.full(rows.num_rows, arrival, dtype=np.int64)))
 
 
-def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+def _cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = {}
     for field in schema:
         kind = pa.float64() if pa.types.is_null(field.type) else field.type
@@ -134,18 +137,18 @@ def _widened(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Rows in version order without those that equal the version before them in everything but arrival."""
     groups = _group_ids(rows, keys)
-    by_key = np.argsort(groups, kind="stable")
-    same_key = groups[by_key][1:] == groups[by_key][:-1]
-    before, after = by_key[:-1][same_key], by_key[1:][same_key]
-    if len(after) == 0:
+    order = np.argsort(groups, kind="stable")
+    same_key = groups[order][1:] == groups[order][:-1]
+    earlier_rows, later_rows = order[:-1][same_key], order[1:][same_key]
+    if len(later_rows) == 0:
         return rows
-    old, new = rows.take(pa.array(before)), rows.take(pa.array(after))
-    same = np.ones(len(after), dtype=bool)
+    earlier, later = rows.take(pa.array(earlier_rows)), rows.take(pa.array(later_rows))
+    equal = np.ones(len(later_rows), dtype=bool)
     for name in rows.column_names:
         if name != ARRIVAL:
-            same &= _equal(old.column(name), new.column(name))
+            equal &= _equal(earlier.column(name), later.column(name))
     keep = np.ones(rows.num_rows, dtype=bool)
-    keep[after[same]] = False
+    keep[later_rows[equal]] = False
     return rows.filter(pa.array(keep))
 
 

@@ -32,7 +32,7 @@ from headrace.lake import batch as batches
 from headrace.lake import production_clock
 from headrace.lake.batch import Batch
 from headrace.lake.conform import ARRIVAL, conform
-from headrace.lake.index import given_up, note, noted
+from headrace.lake.index import abandoned_batches, read_index, write_index
 from headrace.lake.snapshot import Snapshot, unify
 from headrace.schema import Table
 
@@ -62,21 +62,21 @@ class Lake:
         rows = conform(table, rows, expected=self.schema(table.name), allow_empty=not bootstrap)
         _check_arrivals(table, rows, arrival_us, bootstrap)
         content = batches.content(rows, table.keys, table.name, source)
-        home = self._table_folder(table.name)
-        home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / ".lock"):
+        folder_of_table = self._table_folder(table.name)
+        folder_of_table.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder_of_table / ".lock"):
             present = self.batches(table.name)
-            facts = {known.id: batches.facts_of(known) for known in present}
-            for known in present:
-                if known.digest == content.digest:
-                    note(home, facts)
-                    return known
+            facts = {batch.id: batches.batch_facts(batch) for batch in present}
+            for batch in present:
+                if batch.digest == content.digest:
+                    write_index(folder_of_table, facts)
+                    return batch
             _check_keys(table, present)
-            _sweep(home)
+            _sweep(folder_of_table)
             unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
-            sequence = max((known.sequence for known in present), default=-1) + 1
-            folder = home / f"{sequence:06d}-{content.digest[:16]}"
-            mine: dict[str, Any] = {
+            sequence = max((batch.sequence for batch in present), default=-1) + 1
+            folder = folder_of_table / f"{sequence:06d}-{content.digest[:16]}"
+            new_facts: dict[str, Any] = {
                 "table": table.name,
                 "rows": rows.num_rows,
                 "arrival_us": arrival_us,
@@ -85,8 +85,8 @@ class Lake:
                 "digest": content.digest,
                 "keys": table.keys,
             }
-            batches.write(folder, content.rows, mine)
-            note(home, {**facts, folder.name: mine})
+            batches.write(folder, content.rows, new_facts)
+            write_index(folder_of_table, {**facts, folder.name: new_facts})
         return replace(batches.read(folder), new=True)
 
     def quarantine(
@@ -99,7 +99,7 @@ class Lake:
         digest = hashlib.sha256(data)
         digest.update(repr([sorted(reason.items()) for reason in reasons]).encode())
         folder = self.folder / "quarantine" / table.name / digest.hexdigest()[:16]
-        if not _is_whole(folder):
+        if not _is_complete(folder):
             shutil.rmtree(folder, ignore_errors=True)
             with staged_folder(folder) as staged:
                 (staged / batches.ROWS).write_bytes(data)
@@ -114,11 +114,11 @@ class Lake:
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
-        there = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
-        left_out = given_up(self.folder, table_name)
-        if gone := noted(home).keys() - there - left_out:
-            raise batches.damaged(home / min(gone), "it is gone")
-        return tuple(batches.read(home / name) for name in sorted(there - left_out))
+        present = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
+        abandoned = abandoned_batches(self.folder, table_name)
+        if missing := read_index(home).keys() - present - abandoned:
+            raise batches.damaged_error(home / min(missing), "it is gone")
+        return tuple(batches.read(home / name) for name in sorted(present - abandoned))
 
     def tables(self) -> tuple[str, ...]:
         """Names of the tables that have at least one batch."""
@@ -132,12 +132,14 @@ class Lake:
 
     def snapshot(self, as_of_us: int | None = None) -> Snapshot:
         """Everything that had come by an instant (all there is, without one); bootstrap loads always."""
-        chosen = {
+        selected = {
             name: tuple(b for b in self.batches(name) if as_of_us is None or b.bootstrap or b.arrival_us <= as_of_us)
             for name in self.tables()
         }
         return Snapshot(
-            problem=self.problem, batches={name: found for name, found in chosen.items() if found}, as_of_us=as_of_us
+            problem=self.problem,
+            batches={name: batches for name, batches in selected.items() if batches},
+            as_of_us=as_of_us,
         )
 
     def clock(self) -> int | None:
@@ -151,12 +153,12 @@ class Lake:
     def catch_up(self, step_us: int = 0) -> int | None:
         """The clock, moved forward to the last batch where it lies more than a step behind that: it was set back, or
         lost and begun anew. A batch of one step ahead is no fault: a kill came between it and the clock."""
-        now, latest = self.clock(), self.latest_arrival()
-        if now is None or latest is None or latest - now <= step_us:
-            return now
+        clock, latest = self.clock(), self.latest_arrival()
+        if clock is None or latest is None or latest - clock <= step_us:
+            return clock
         _log.warning(
             "the production clock of %s was at %s, behind its data: it was moved on to their last batch, %s",
-            *(self.problem, iso(now), iso(latest)),
+            *(self.problem, iso(clock), iso(latest)),
         )
         return self.advance_clock(latest)
 
@@ -169,7 +171,7 @@ class Lake:
         return self.folder / "tables" / table_name
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_complete(folder: Path) -> bool:
     try:
         check_manifest(folder)
     except (NotFoundError, CorruptError):

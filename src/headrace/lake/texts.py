@@ -18,16 +18,16 @@ def numeric_share(column: pa.ChunkedArray) -> float:
     counts = pc.value_counts(column.drop_null())
     if len(counts) == 0:
         return 0.0
-    good = np.array([_is_number(value) for value in counts.field("values").to_pylist()])
+    is_number = np.array([_is_number(value) for value in counts.field("values").to_pylist()])
     weights = counts.field("counts").to_numpy(zero_copy_only=False)
-    return float(weights[good].sum() / weights.sum())
+    return float(weights[is_number].sum() / weights.sum())
 
 
 def first_not_a_number(column: pa.ChunkedArray) -> tuple[int, str]:
     """Position from 0 and value of the first text that is no number; there must be one."""
-    known: dict[str, bool] = {}
+    is_number_by_text: dict[str, bool] = {}
     for row, value in enumerate(column.to_pylist()):
-        if value is not None and not known.setdefault(value, _is_number(value)):
+        if value is not None and not is_number_by_text.setdefault(value, _is_number(value)):
             return row, value
     raise ValueError("every text is a number")
 

@@ -21,10 +21,10 @@ from headrace.quality.rules import LABEL, LABEL_IS_NUMBER, Rule, table_rules, tr
 from headrace.schema import Problem, Table
 
 #: Up to so many rules, the pages show them all; of a wide training set, those that failed.
-FEW_RULES = 40
+MAX_DOCUMENTED_RULES = 40
 
 # The library keeps its context in a global.
-_ONE_AT_A_TIME = threading.Lock()
+_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +65,13 @@ def validate_training_set(problem: Problem, training: pa.Table, docs_root: Path)
 
 
 def _validate(subject: str, kind: str, rules: Sequence[Rule], frame: pd.DataFrame, docs_root: Path) -> Verdict:
-    with _ONE_AT_A_TIME, _quiet():
+    with _LOCK, _no_warnings():
         failed = _failed(subject, rules, frame)
         if not failed:
             return Verdict(subject=f"{subject} {kind}", success=True)
-        shown = rules if len(rules) <= FEW_RULES else failed
-        results, docs = _document(f"{subject}_{kind}", shown, frame, Path(docs_root) / f"{subject}_{kind}")
-    reasons = [_reason(_rule(shown, result), result, frame) for result in results if not result["success"]]
+        documented = rules if len(rules) <= MAX_DOCUMENTED_RULES else failed
+        results, docs = _document(f"{subject}_{kind}", documented, frame, Path(docs_root) / f"{subject}_{kind}")
+    reasons = [_reason(_rule(documented, result), result, frame) for result in results if not result["success"]]
     return Verdict(subject=f"{subject} {kind}", success=False, reasons=reasons, docs=docs)
 
 
@@ -122,19 +122,19 @@ def _document(
 
 
 def _reason(rule: Rule, result: dict[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
-    found = result.get("result") or {}
-    unexpected, examples = found.get("unexpected_count"), found.get("partial_unexpected_list") or []
+    details = result.get("result") or {}
+    unexpected, examples = details.get("unexpected_count"), details.get("partial_unexpected_list") or []
     if rule.column == LABEL_IS_NUMBER:
         examples = []
     text = rule.reason
     if unexpected:
         text += f" ({unexpected} of {len(frame)} rows"
-        shown = [example for example in dict.fromkeys(map(str, examples)) if example not in ("None", "NaT")][:3]
-        text += f", such as {', '.join(shown)})" if shown else ")"
+        listed = [example for example in dict.fromkeys(map(str, examples)) if example not in ("None", "NaT")][:3]
+        text += f", such as {', '.join(listed)})" if listed else ")"
     elif rule.column == LABEL:
         text += f" ({_counts(frame[LABEL])})"
-    elif found.get("observed_value") is not None and not rule.column:
-        text += f" ({found['observed_value']})"
+    elif details.get("observed_value") is not None and not rule.column:
+        text += f" ({details['observed_value']})"
     failure = (result.get("exception_info") or {}).get("exception_message")
     if failure:
         text += f" (could not be checked: {failure})"
@@ -162,7 +162,7 @@ def _without_bars(context: Any) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _no_warnings() -> Iterator[None]:
     """Great Expectations warns of its own dependencies' ageing; that is no news about the rows."""
     log = logging.getLogger("great_expectations")
     level = log.level

@@ -13,12 +13,12 @@ from headrace.quality.rules import LABEL, LABEL_IS_NUMBER, Rule
 
 def batch_frame(rows: pa.Table, rules: Sequence[Rule]) -> pd.DataFrame:
     """The columns that rules name; a frame of no columns still has its rows."""
-    wanted: dict[str, None] = {}
+    names: dict[str, None] = {}
     for rule in rules:
         for name in rule.arguments.get("column_list", [rule.arguments.get("column")]):
             if name is not None:
-                wanted[name] = None
-    frame: pd.DataFrame = rows.select(list(wanted)).to_pandas()
+                names[name] = None
+    frame: pd.DataFrame = rows.select(list(names)).to_pandas()
     return frame
 
 

@@ -31,8 +31,8 @@ class Rule:
     @property
     def column(self) -> str:
         """The column, or columns, that the rule is about; empty for the whole table."""
-        one, several = self.arguments.get("column"), self.arguments.get("column_list")
-        return str(one) if one is not None else ", ".join(several or ())
+        single, several = self.arguments.get("column"), self.arguments.get("column_list")
+        return str(single) if single is not None else ", ".join(several or ())
 
 
 def table_rules(table: Table, columns: Sequence[str]) -> tuple[Rule, ...]:
@@ -94,15 +94,15 @@ def training_rules(problem: Problem, schema: pa.Schema) -> tuple[Rule, ...]:
 
 
 def _feature_rules(field: pa.Field) -> list[Rule]:
-    some = Rule(
+    has_values = Rule(
         expectation="ExpectColumnProportionOfNonNullValuesToBeBetween",
         arguments={"column": field.name, "min_value": 0.0, "strict_min": True},
         reason=f"the feature {field.name!r} has no value at all",
     )
     if not pa.types.is_floating(field.type):
-        return [some]
+        return [has_values]
     limit = 1.797e308  # an infinite value is the only one beyond
-    return [some, _between(field.name, -limit, limit, f"the feature {field.name!r} has infinite values")]
+    return [has_values, _between(field.name, -limit, limit, f"the feature {field.name!r} has infinite values")]
 
 
 def _not_null(column: str, reason: str) -> Rule:

@@ -29,8 +29,8 @@ def suite(name: str, rules: Sequence[Rule]) -> ExpectationSuite:
     import great_expectations.expectations as expectations
     from great_expectations import ExpectationSuite
 
-    made: list[Any] = [
+    built: list[Any] = [
         getattr(expectations, rule.expectation)(**rule.arguments, meta={"rule": number}, notes=rule.reason)
         for number, rule in enumerate(rules)
     ]
-    return ExpectationSuite(name=name, expectations=made)
+    return ExpectationSuite(name=name, expectations=built)

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
-from headrace.core.replicas import copy_of, read_replicas, write_replicas
+from headrace.core.replicas import read_replicas, replica_path, write_replicas
 from headrace.core.sqlite_files import require_sound
 from headrace.schema import Problem
 from headrace.synthesis.language.definitions import Definition, Direct, Stored, from_json, stored, to_json
@@ -189,7 +189,7 @@ def write_published(root: Path, published: Published) -> None:
 
 def all_published(root: Path) -> tuple[Published, ...]:
     """What is published for every problem below a home folder, by name."""
-    names = ("published.json", copy_of(Path("published.json")).name)
+    names = ("published.json", replica_path(Path("published.json")).name)
     problems = {path.parent.name for name in names for path in (root / "store").glob(f"*/{name}")}
     return tuple(read_published(root, problem) for problem in sorted(problems))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import HeadraceError
-from headrace.core.machine import of_the_machine
+from headrace.core.machine import machine_error
 
 READERS = ("status", "serving", "run", "advance")
 ROW = {"customer_id": "c03", "placed": "2024-02-28T21:40:00Z", "amount": 425.0, "channel": "web"}
@@ -89,7 +89,7 @@ def _command(*arguments: str) -> None:
     except HeadraceError:
         raise
     except Exception as error:
-        if (refused := of_the_machine(error)) is not None:
+        if (refused := machine_error(error)) is not None:
             raise refused from error
         raise
 

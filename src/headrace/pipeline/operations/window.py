@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
-from headrace.lake.keys import Key, read_logged, read_value, row_keys, value_text
+from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
@@ -78,10 +78,10 @@ def current_window(
     """
     problem = context.problem
     with PredictionLog(context.root, problem.name) as log:
-        answered = log.answered(start_us, end_us, version=version)
+        read_by_cutoff = log.read_by_cutoff(start_us, end_us, version=version)
     snapshot = Lake(context.root, problem.name).snapshot()
-    types = spine_key_types(problem, snapshot) if answered else []
-    chosen = {_name(row, types): row for row in answered}
+    types = spine_key_types(problem, snapshot) if read_by_cutoff else []
+    chosen = {_name(row, types): row for row in read_by_cutoff}
     labels, censored = _labels(context, snapshot, chosen, start_us, end_us, now_us) if chosen else ({}, 0)
     columns = _features(list(chosen.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in chosen.values()], pa.float64())
@@ -92,7 +92,7 @@ def current_window(
 
 def _name(row: Prediction, types: Sequence[pa.DataType]) -> Key:
     """The spine row that a prediction is about; its own id where the request did not name one whole."""
-    return read_logged(row.row_key, types) if len(row.row_key) == len(types) else (row.id,)
+    return read_logged_key(row.row_key, types) if len(row.row_key) == len(types) else (row.id,)
 
 
 def _labels(

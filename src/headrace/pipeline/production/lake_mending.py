@@ -13,7 +13,7 @@ import pyarrow as pa
 from headrace.core.errors import DataError
 from headrace.lake import feed
 from headrace.lake.batch import DamagedBatch
-from headrace.lake.mending import Lost, lost, restore
+from headrace.lake.mending import DamagedBatchRecord, find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.schema import Table
@@ -22,7 +22,7 @@ from headrace.schema import Table
 def mend_lake(context: Context) -> None:
     """Write the lake's damaged batches again, and say so. Raises DamagedBatch for one whose rows are nowhere."""
     lake = Lake(context.root, context.problem.name)
-    for one in lost(lake):
+    for one in find_damaged(lake):
         if restore(lake, one):
             how = "its rows are whole, and it was written again"
         elif any(restore(lake, one, table, rows) for table, rows in _sources(context, one)):
@@ -32,7 +32,7 @@ def mend_lake(context: Context) -> None:
         context.on_damage(f"{one.folder}: {one.error.what}; {how}")
 
 
-def _sources(context: Context, one: Lost) -> Iterator[tuple[Table, pa.Table]]:
+def _sources(context: Context, one: DamagedBatchRecord) -> Iterator[tuple[Table, pa.Table]]:
     """What a batch may have been made of: a step of the feed, or a whole source."""
     problem, facts = context.problem, one.facts
     if facts is None:
@@ -48,12 +48,12 @@ def _sources(context: Context, one: Lost) -> Iterator[tuple[Table, pa.Table]]:
         yield problem.entity_set.table(one.table), found[one.table]
 
 
-def _beyond_repair(lake: Lake, one: Lost) -> DamagedBatch:
-    given_up = lake.folder / "given-up" / one.table / one.folder.name
+def _beyond_repair(lake: Lake, one: DamagedBatchRecord) -> DamagedBatch:
+    abandoned_batches = lake.folder / "given-up" / one.table / one.folder.name
     return DamagedBatch(
         one.error.what,
         where=str(one.folder),
         found=["its source does not give the same rows any more"],
-        fix=f"bring the folder back from a backup, or go on without it: mkdir -p {given_up}",
+        fix=f"bring the folder back from a backup, or go on without it: mkdir -p {abandoned_batches}",
         folder=one.folder,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.core.errors import DataError
-from headrace.core.memory import give_back, resident_bytes
+from headrace.core.memory import release_unused_memory, resident_bytes
 
 #: Bytes that stay free: what a part leaves behind, and what other threads of the process may need meanwhile.
 RESERVE = 32_000_000
@@ -31,7 +31,7 @@ class MemoryBudget:
 
     def part_bytes(self) -> float:
         """Estimated bytes that the next part may have, as far as earlier estimates were right."""
-        give_back()
+        release_unused_memory()
         return self.free_bytes / self._factor
 
     def learn(self, estimated: float, taken: float) -> None:

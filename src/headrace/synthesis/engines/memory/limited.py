@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.memory import give_back
+from headrace.core.memory import release_unused_memory
 from headrace.schema import Problem
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.engines.memory.budget import MemoryBudget
@@ -71,7 +71,7 @@ class MemoryLimitedEngine:
 def read_slabs(spill: Spill, engine: LocalEngine) -> Iterator[pa.Table]:
     """The slabs of a finished computation, one after the other; memory is returned to the system between them."""
     for slab in range(spill.slabs):
-        give_back()
+        release_unused_memory()
         yield pa.table(spill.read(slab))
         if engine.progress is not None:
             engine.progress(f"writing: {slab + 1} of {spill.slabs} row groups")

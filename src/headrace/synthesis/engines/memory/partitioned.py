@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.memory import Watch, give_back, resident_bytes
+from headrace.core.memory import PeakMemory, release_unused_memory, resident_bytes
 from headrace.schema import Problem
 from headrace.synthesis.engines.local import LocalEngine, checked_groups, compute_groups, join_column_values
 from headrace.synthesis.engines.memory.budget import MemoryBudget, require_memory
@@ -76,7 +76,7 @@ class PartitionedComputation:
 
     def write(self, spill: Spill, budget: MemoryBudget) -> None:
         """Compute everything, part by part, onto disk. Raises DataError where the limit is too low for that."""
-        give_back()
+        release_unused_memory()
         derived_already = max(resident_bytes() - self._resident_before, 0)
         budget.reserved = reserved = max(self._derived - derived_already, 0.0)
         if self._smallest_bytes() > budget.free_bytes and self._threads > 1:  # several threads need more
@@ -104,7 +104,7 @@ class PartitionedComputation:
         parts, done = QueryParts(self._estimates[join_keys], self._key_codes(join_keys), self._ticks), 0
         for rows, estimated in parts.split(budget.part_bytes):
             resident = resident_bytes()
-            with Watch() as watch:
+            with PeakMemory() as watch:
                 yield rows
             budget.learn(estimated + reserved, watch.peak - resident)
             budget.reserved, reserved = budget.reserved - reserved, 0.0
