@@ -14,8 +14,8 @@ import pytest
 from headrace.core.errors import CorruptError
 from headrace.core.replicas import replica_path
 from headrace.lake.batch import DamagedBatch
-from headrace.lake.index import INDEX
-from headrace.lake.mending import find_damaged, restore
+from headrace.lake.batch_index import INDEX
+from headrace.lake.repair import find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.schema import Table
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 
 from headrace.core.clock import DAY, HOUR, NEVER
-from headrace.lake import feed, known
+from headrace.lake import feed
 from headrace.lake.conform import ARRIVAL, TIMESTAMP
 from headrace.problems.flights import problem as flights
 from headrace.schema import Table, TimeExpression
@@ -102,9 +102,9 @@ def test_a_message_says_what_was_known_at_its_instant_and_none_comes_twice(
 def test_known_times_follow_offset_null_and_resolution() -> None:
     rows = pa.table({"id": [1, 2], "day": _times((86_400, None))})
     daily = Table(name="t", key="id", time="day", resolution="1d", source="-")
-    assert known.row_known(daily, rows).tolist()[0] == 2 * DAY
-    assert known.instants(daily, rows, TimeExpression.parse("day + 1h")).tolist() == [2 * DAY + HOUR, NEVER]
-    assert sorted(known.later_columns(TRIPS)) == ["delay", "left", "sold"]
+    assert known_times.row_known(daily, rows).tolist()[0] == 2 * DAY
+    assert known_times.instants(daily, rows, TimeExpression.parse("day + 1h")).tolist() == [2 * DAY + HOUR, NEVER]
+    assert sorted(known_times.later_columns(TRIPS)) == ["delay", "left", "sold"]
 
 
 def test_flights_of_one_day() -> None:

@@ -18,10 +18,10 @@ from headrace.models.bundle import PREDICTION, Bundle, reference_profile
 from headrace.models.design import Encoder
 from headrace.models.families import get_family
 from headrace.registry.aliases import mirror
-from headrace.registry.carried import model_code
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.models import bundle_key, download, register, version_exists
+from headrace.registry.packaged_code import model_code
 from headrace.registry.tracking import log_study
 from headrace.synthesis.language.definitions import RowColumn
 

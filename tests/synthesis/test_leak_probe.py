@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pytest
 
 from headrace.core.clock import BEFORE_ALL, DAY, HOUR, NEVER, to_us
-from headrace.lake import known
+from headrace.lake import known_times
 from headrace.lake.conform import conform
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem, Table
@@ -90,11 +90,11 @@ def loaded(probe: Probe) -> dict[str, pa.Table]:
 
 def changed(problem: Problem, table: Table, rows: pa.Table, instant: int, rng: np.random.Generator) -> pa.Table:
     """Rows after a world that goes on otherwise from an instant."""
-    row_known = known.row_known(table, rows)
-    later = known.later_columns(table)
+    row_known = known_times.row_known(table, rows)
+    later = known_times.later_columns(table)
     told = rows
     for name in (item for item in rows.column_names if item not in (*table.keys, ARRIVAL)):
-        seen = np.maximum(known.instants(table, rows, later[name]) if name in later else row_known, row_known)
+        seen = np.maximum(known_times.instants(table, rows, later[name]) if name in later else row_known, row_known)
         told = other_values(told, name, seen >= instant, rng)
     told = told.filter(pa.array((row_known < instant) | (rng.uniform(size=len(row_known)) < 2 / 3)))
     corrected = rows.filter(pa.array((row_known < instant) & (rng.uniform(size=len(row_known)) < 1 / 3)))

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
-from headrace.lake import texts
+from headrace.lake import text_parsing
 from headrace.lake.keys import row_keys
 from headrace.problems.files import naive
 from headrace.schema import HorizonLabel, Problem, Table
@@ -196,7 +196,7 @@ def _time(where: str, name: str, column: pa.ChunkedArray, *, dated: bool) -> pa.
             )
         return column.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(TIMESTAMP)
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return texts.instants(where, name, column, TIMESTAMP)
+        return text_parsing.instants(where, name, column, TIMESTAMP)
     raise DataError(
         f"times are needed and the column holds {column.type}",
         where=where,
@@ -214,14 +214,14 @@ def _is_numeric(table: Table, name: str, column: pa.ChunkedArray, expected: pa.S
     if expected is not None and name in expected.names and not pa.types.is_null(expected.field(name).type):
         kind = expected.field(name).type
         return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
-    return name not in table.keys and NUMERIC_SHARE <= texts.numeric_share(column) < 1.0
+    return name not in table.keys and NUMERIC_SHARE <= text_parsing.numeric_share(column) < 1.0
 
 
 def _numbers(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     try:
         return column.cast(pa.float64())
     except pa.ArrowInvalid:
-        row, value = texts.first_not_a_number(column)
+        row, value = text_parsing.first_not_a_number(column)
     raise DataError(
         f"text in a numeric column: {value!r}",
         where=f"{where}, row {row + 1}",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.lake import known
+from headrace.lake import known_times
 from headrace.lake.conform import ARRIVAL, TIMESTAMP, check_label, conform, ignored_columns
 from headrace.lake.names import check_column_names
 from headrace.problems.files import as_source
@@ -53,20 +53,21 @@ def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
 
 def known_before(table: Table, rows: pa.Table, instant_us: int) -> pa.Table:
     """Rows known before an instant, with null for every value that was not."""
-    is_known = known.row_known(table, rows) < instant_us
+    is_known = known_times.row_known(table, rows) < instant_us
     rows = rows.filter(pa.array(is_known))
-    columns = known.later_columns(table)
+    columns = known_times.later_columns(table)
     return _masked(
-        rows, {name: known.instants(table, rows, expression) >= instant_us for name, expression in columns.items()}
+        rows,
+        {name: known_times.instants(table, rows, expression) >= instant_us for name, expression in columns.items()},
     )
 
 
 def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table:
     """One row per row and instant in [from_us, to_us) at which something of it became known, by `_arrival`."""
-    row_known = known.row_known(table, rows)
+    row_known = known_times.row_known(table, rows)
     known_us = {
-        name: np.maximum(known.instants(table, rows, expression), row_known)
-        for name, expression in known.later_columns(table).items()
+        name: np.maximum(known_times.instants(table, rows, expression), row_known)
+        for name, expression in known_times.later_columns(table).items()
     }
     earlier_instants: list[Ints] = []
     parts: list[pa.Table] = []

@@ -31,8 +31,8 @@ from headrace.core.manifest import check_manifest, write_manifest
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
 from headrace.lake.batch import Batch
+from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import ARRIVAL, conform
-from headrace.lake.index import abandoned_batches, read_index, write_index
 from headrace.lake.snapshot import Snapshot, unify
 from headrace.schema import Table
 

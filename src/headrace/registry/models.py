@@ -26,7 +26,6 @@ from headrace.core.manifest import check_manifest
 from headrace.core.replicas import read_replicas, write_replicas
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
-from headrace.registry.carried import model_code
 from headrace.registry.client import (
     KEY,
     STATUS,
@@ -37,6 +36,7 @@ from headrace.registry.client import (
     translated,
     without_credentials,
 )
+from headrace.registry.packaged_code import model_code
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.language.definitions import Definition
 

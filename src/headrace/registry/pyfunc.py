@@ -1,8 +1,8 @@
 """A model bundle as MLflow's generic model: `mlflow.pyfunc.load_model("models:/flights@champion")`.
 
-MLflow's other way, a `python_model` object, is stored as a pickle. This one stores the bundle folder as it is, and the
-modules that prediction needs as readable source under a name of their own (`registry.carried`). Headrace itself never
-runs a model's copy: it loads the bundle with its own code.
+MLflow would store a `python_model` object as a pickle. This loader stores the bundle folder unchanged, and the modules
+that prediction needs as source under a name of their own (`registry.packaged_code`). Headrace itself never runs a
+model's copy: it loads the bundle with its own code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-#: The module of a registered model's code that makes its extensions known (`registry.carried`).
+#: The module of a registered model's code that makes its extensions known (`registry.packaged_code`).
 EXTENSIONS = "carried_extensions"
 
 

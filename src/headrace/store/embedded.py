@@ -31,8 +31,8 @@ from feast.types import Invalid
 
 from headrace.core.clock import from_us, to_us
 from headrace.store.cells import Cell, from_cell, to_cell, to_scalar_cell
+from headrace.store.checks import StoreError, require_home, require_reached
 from headrace.store.offline import HeadraceOfflineStoreConfig
-from headrace.store.refuse import StoreError, require_home, require_reached
 from headrace.store.repo import PROJECT
 from headrace.store.row_tables import EVENT, RowQuery, Watermark
 from headrace.store.rows import RowStore

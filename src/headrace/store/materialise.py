@@ -82,8 +82,8 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Through Feast, one process at a time; whoever waited finds the work done."""
+    from headrace.store.feast_registry import register_missing
     from headrace.store.intervals import repair_intervals
-    from headrace.store.registered import register_missing
     from headrace.store.repo import open_store, writing
 
     with writing(root):

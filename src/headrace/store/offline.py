@@ -23,9 +23,9 @@ from feast.utils import _parse_feature_ref
 
 from headrace.core.clock import floor_to_tick, from_us, to_us
 from headrace.core.errors import DataError
+from headrace.store.checks import require_reached
 from headrace.store.history import STORED_TYPES, compute_at, current_snapshot, entity_rows, problem_of, stored_keys
 from headrace.store.published import KEY_TYPES, Published, View
-from headrace.store.refuse import require_reached
 from headrace.store.source import TIMESTAMP, SynthesisSource, home_of
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.lake.store import Snapshot
 from headrace.schema import Problem
+from headrace.store.feast_registry import register
 from headrace.store.history import current_snapshot, key_type
 from headrace.store.materialise import online_rows
 from headrace.store.published import KeyType, Published, read_published, service_name, write_published
-from headrace.store.registered import register
 from headrace.store.repo import open_store, writing
 from headrace.synthesis.language.definitions import Definition
 

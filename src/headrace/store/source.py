@@ -12,9 +12,9 @@ from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
 from feast.repo_config import RepoConfig
 from feast.value_type import ValueType
 
+from headrace.store.checks import require_home
 from headrace.store.history import STORED_TYPES
 from headrace.store.published import KEY_TYPES, Published, View, read_published
-from headrace.store.refuse import require_home
 
 #: The column that carries a feature row's tick, and an entity row's cutoff.
 TIMESTAMP = "event_timestamp"

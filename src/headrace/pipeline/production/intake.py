@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
-from headrace.lake import known
+from headrace.lake import known_times
 from headrace.lake.conform import conform, ignored_columns, required_columns
 from headrace.lake.names import check_column_names
 from headrace.lake.store import Lake
@@ -74,7 +74,7 @@ def history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
     found = [BEFORE_ALL]
     for name, rows in tables.items():
         table = problem.entity_set.table(name)
-        instants = [known.row_known(table, rows)]
-        instants += [known.instants(table, rows, when) for when in known.later_columns(table).values()]
+        instants = [known_times.row_known(table, rows)]
+        instants += [known_times.instants(table, rows, when) for when in known_times.later_columns(table).values()]
         found += [int(values[values < NEVER].max(initial=BEFORE_ALL)) for values in instants]
     return max(found) + 1

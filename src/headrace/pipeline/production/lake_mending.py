@@ -13,7 +13,7 @@ import pyarrow as pa
 from headrace.core.errors import DataError
 from headrace.lake import feed
 from headrace.lake.batch import DamagedBatch
-from headrace.lake.mending import DamagedBatchRecord, find_damaged, restore
+from headrace.lake.repair import DamagedBatchRecord, find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.schema import Table

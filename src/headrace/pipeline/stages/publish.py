@@ -28,8 +28,8 @@ def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
 
 
 def _published(context: Context, facts: Mapping[str, Any]) -> bool:
+    from headrace.store.feast_registry import is_registered
     from headrace.store.published import read_published
-    from headrace.store.registered import is_registered
 
     try:
         published = read_published(context.root, context.problem.name)

@@ -39,7 +39,7 @@ REGISTER = Stage(
     name="register",
     run=_register,
     needs=("refit", "evaluate", "track", "training-set", "select"),
-    code=("headrace.registry.models", "headrace.registry.carried", "headrace.registry.pyfunc"),
+    code=("headrace.registry.models", "headrace.registry.packaged_code", "headrace.registry.pyfunc"),
     parameters=lambda context: {"store": context.store_identity},
     standing=_registered,
 )

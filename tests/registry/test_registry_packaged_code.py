@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.registry import carried
-from headrace.registry.carried import model_code
+from headrace.registry import packaged_code
+from headrace.registry.packaged_code import model_code
 from tests.registry.elsewhere import Saved, predict_elsewhere, save
 
 _MODEL_PYTHON = Path(".venv-model/bin/python")
@@ -39,7 +39,7 @@ def test_it_predicts_the_same_without_headrace_beside_a_version_with_other_code(
     lightgbm: Saved, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """MLflow puts each model's code folder in front of sys.path: names must not clash there."""
-    real = carried._source
+    real = packaged_code._source
 
     def changed(module: str) -> Path:
         if module != "headrace.models.bundle":
@@ -49,7 +49,7 @@ def test_it_predicts_the_same_without_headrace_beside_a_version_with_other_code(
         copy.write_text(copy.read_text().replace("self.encoder.encode(matrix), threads=threads)", "matrix)"))
         return copy
 
-    monkeypatch.setattr(carried, "_source", changed)
+    monkeypatch.setattr(packaged_code, "_source", changed)
     other = save(tmp_path / "other", "lightgbm", seed=1)
     monkeypatch.undo()
     found = predict_elsewhere([lightgbm, other, lightgbm], "--no-headrace")

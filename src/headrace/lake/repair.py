@@ -20,8 +20,8 @@ from headrace.core import parquet
 from headrace.core.errors import CorruptError, DataError
 from headrace.lake import batch as batches
 from headrace.lake.batch import DamagedBatch, content
+from headrace.lake.batch_index import abandoned_batches, read_index
 from headrace.lake.conform import conform
-from headrace.lake.index import abandoned_batches, read_index
 from headrace.lake.snapshot import unify
 from headrace.lake.store import Lake
 from headrace.schema import Table
