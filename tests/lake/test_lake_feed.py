@@ -11,7 +11,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 
 from headrace.core.clock import DAY, HOUR, NEVER
-from headrace.lake import feed
+from headrace.lake import feed, known_times
 from headrace.lake.conform import ARRIVAL, TIMESTAMP
 from headrace.problems.flights import problem as flights
 from headrace.schema import Table, TimeExpression
