@@ -18,6 +18,16 @@ def test_every_room_and_no_import_that_goes_up(tmp_path: Path) -> None:
     assert "synthesis.language" in path.read_text()
 
 
+def test_the_page_names_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    rooms = {row.split("|")[1].strip().strip("`"): row for row in text.splitlines() if row.startswith("| `")}
+    for module, part in drawing.layers(ROOT):
+        if module == "headrace.nas":  # has its place, and is not there yet
+            continue
+        room, _, name = module.removeprefix("headrace.").partition(".")
+        assert f"`{name}`" in rooms[room] if part else f"`{module}`" in text, module
+
+
 def test_an_import_that_goes_up_is_counted(tmp_path: Path) -> None:
     rooms = tuple(drawing.Room(module=name, files={name: 1}, part=False) for name in ("a", "b"))
     assert drawing.Structure(rooms=rooms, imports=drawing.Counter({("a", "b"): 2, ("b", "a"): 3})).upward() == 3
