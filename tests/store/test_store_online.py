@@ -11,12 +11,13 @@ import pytest
 from headrace.core.clock import DAY, HOUR, MINUTE
 from headrace.core.errors import DataError, NotFoundError
 from headrace.lake.store import Lake
-from headrace.store import embedded, history
+from headrace.store import history
 from headrace.store.materialise import materialise, online_is_empty, watermarks
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.published import read_published
 from headrace.store.repo import open_store
+from headrace.store.rows import RowStore
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import stored
 from tests.store.world import BOATS, START, World, aggregates, features, set_clock, stored_features
@@ -160,16 +161,16 @@ def test_a_watermark_in_the_future_blocks_nothing(world: World) -> None:
 def test_a_kill_between_views_is_finished_by_the_next_run(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(world.root, world.problem, features(), "all")
     written: list[str] = []
-    replace = embedded.HeadraceOnlineStore.replace
+    replace = RowStore.replace
 
-    def killed(self: embedded.HeadraceOnlineStore, config: object, mark: object, *rest: object) -> int:
+    def killed(self: RowStore, mark: object, *rest: object) -> int:
         if written:
             raise KeyboardInterrupt
         written.append(mark.view)  # type: ignore[attr-defined]
-        return replace(self, config, mark, *rest)  # type: ignore[arg-type]
+        return replace(self, mark, *rest)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded.HeadraceOnlineStore, "replace", killed)
+        patch.setattr(RowStore, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
             materialise(world.root, world.problem, TICK)
     assert set(watermarks(world.root, world.problem)) == set(written)
@@ -213,7 +214,7 @@ def test_what_is_there_is_not_written_again(ready: World, monkeypatch: pytest.Mo
         raise AssertionError("written again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(embedded.HeadraceOnlineStore, "replace", refuse)
+        patch.setattr(RowStore, "replace", refuse)
         assert materialise(ready.root, ready.problem, TICK)["harbour__boat"] == len(BOATS)
     table = ready.problem.entity_set.table("boats")
     late = pa.table({"boat": ["zora"], "length": [1.0], "flag": ["ch"]})

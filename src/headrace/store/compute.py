@@ -1,7 +1,8 @@
 """Feast's materialisation, a view at a time and a table at a time: from the offline store's chunks to the online store.
 
 Feast's local engine turns every single value into a protobuf first; into our own online store the chunks go as they
-are. Any other online store (Redis) gets the protobufs it asks for.
+are. An online store that the user chose (Redis, say; `store.backends`) gets the same rows first, as protobufs: the
+watermark of a view is written only after them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import pyarrow as pa
+from feast.feature_view import FeatureView
 from feast.infra.common.materialization_job import MaterializationJobStatus, MaterializationTask
 from feast.infra.compute_engines.base import ComputeEngine
 from feast.infra.compute_engines.local.job import LocalMaterializationJob
@@ -19,6 +22,7 @@ from feast.utils import _convert_arrow_to_proto
 from headrace.core.clock import floor_to_tick, to_us
 from headrace.core.errors import DataError
 from headrace.store.embedded import HeadraceOnlineStore
+from headrace.store.materialise import online_rows
 from headrace.store.offline import ComputedJob
 from headrace.store.published import layout
 from headrace.store.repo import writing
@@ -74,12 +78,18 @@ class HeadraceComputeEngine(ComputeEngine):
             start_date=task.start_time,
             end_date=task.end_time,
         )
-        if isinstance(self.online_store, HeadraceOnlineStore) and isinstance(job, ComputedJob):
+        embedded = self.online_store if isinstance(self.online_store, HeadraceOnlineStore) else None
+        if embedded is None or not isinstance(job, ComputedJob):
+            self._write_rows(view, job.to_arrow())
+        if isinstance(job, ComputedJob):
+            rows = embedded.rows(self.repo_config) if embedded else online_rows(home_of(self.repo_config))
             mark = self._watermark(source, to_us(task.end_time), job.snapshot)
-            self.online_store.replace(self.repo_config, mark, list(view.join_keys), slugs, job.chunks())
-            return
+            rows.replace(mark, list(view.join_keys), slugs, job.chunks())
+
+    def _write_rows(self, view: FeatureView, values: pa.Table) -> None:
+        """Rows of a view as the protobufs that any online store of Feast takes."""
         types = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
-        rows = _convert_arrow_to_proto(job.to_arrow(), view, types)
+        rows = _convert_arrow_to_proto(values, view, types)
         self.online_store.online_write_batch(self.repo_config, view, rows, None)
 
     def _watermark(self, source: SynthesisSource, end_us: int, history: str) -> Watermark:

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import pyarrow as pa
 from feast.entity import Entity
 from feast.feature_view import FeatureView
 from feast.infra.infra_object import InfraObject
@@ -34,7 +33,7 @@ from headrace.store.cells import Cell, from_cell, to_cell, to_scalar_cell
 from headrace.store.checks import StoreError, require_home, require_reached
 from headrace.store.offline import HeadraceOfflineStoreConfig
 from headrace.store.repo import PROJECT
-from headrace.store.row_tables import EVENT, RowQuery, Watermark
+from headrace.store.row_tables import EVENT, RowQuery
 from headrace.store.rows import RowStore
 from headrace.store.source import SynthesisSource, home_of
 
@@ -67,17 +66,6 @@ class HeadraceOnlineStore(OnlineStore):
         if not path.is_absolute() and config.repo_path is not None:
             path = (config.repo_path / path).resolve()
         return self._rows.setdefault(path, RowStore(path))
-
-    def replace(
-        self,
-        config: RepoConfig,
-        watermark: Watermark,
-        join_keys: Sequence[str],
-        columns: Sequence[str],
-        chunks: Iterable[pa.Table],
-    ) -> int:
-        """Write a view anew with its watermark, in one transaction; returns its rows."""
-        return self.rows(config).replace(watermark, join_keys, columns, chunks)
 
     def online_write_batch(
         self,

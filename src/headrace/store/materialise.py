@@ -82,7 +82,8 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Through Feast, one process at a time; whoever waited finds the work done."""
-    from headrace.store.feast_registry import register_missing
+    from headrace.store.backends import chosen_backends
+    from headrace.store.feast_registry import register, register_missing
     from headrace.store.intervals import repair_intervals
     from headrace.store.repo import open_store, writing
 
@@ -94,8 +95,10 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
         for view in stale:
             if not online_rows(root).checksums_match(view.name):
                 _log.warning("rows of view %s are damaged in the online store: they are written anew", view.name)
-        store = open_store(root)
-        register_missing(store, read_published(root, problem.name))
+        store, published = open_store(root), read_published(root, problem.name)
+        register_missing(store, published)
+        if chosen_backends(root):  # the tables of a store that was chosen after the views were published
+            register(store, published)
         store.materialize(
             start_date=from_us(target - problem.tick_us),
             end_date=from_us(target),

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from headrace.core.settings import QUIET
 from headrace.core.sqlite_files import set_aside
+from headrace.store.backends import chosen_backends
 from headrace.store.objects import feast_objects
 from headrace.store.published import all_published, registry_is_sound, registry_path
 
@@ -62,6 +63,9 @@ def _open(root: Path) -> FeatureStore:
         os.environ.setdefault(name, value)
     folder = root.absolute() / "store"
     folder.mkdir(parents=True, exist_ok=True)
+    chosen = chosen_backends(root.absolute())
+    offline = {"type": "headrace.store.offline.HeadraceOfflineStore", "root": str(root.absolute())}
+    embedded = {"type": "headrace.store.embedded.HeadraceOnlineStore", "path": str(folder / "online.db")}
     return FeatureStore(
         config=RepoConfig(
             project=PROJECT,
@@ -72,8 +76,8 @@ def _open(root: Path) -> FeatureStore:
                 "cache_ttl_seconds": 1,
                 "cache_mode": "sync",
             },
-            offline_store={"type": "headrace.store.offline.HeadraceOfflineStore", "root": str(root.absolute())},
-            online_store={"type": "headrace.store.embedded.HeadraceOnlineStore", "path": str(folder / "online.db")},
+            offline_store=offline | chosen.get("offline_store", {}),
+            online_store=chosen.get("online_store", embedded),
             batch_engine={"type": "headrace.store.compute.HeadraceComputeEngine"},
             materialization={"pull_latest_features": True},
             entity_key_serialization_version=3,

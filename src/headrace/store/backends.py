@@ -1,0 +1,49 @@
+"""The Feast backends that a user chooses: sections of `feature_store.yaml` in the home folder.
+
+    online_store:
+      type: redis                        # any class that Feast knows, or `package.module.Class`
+      connection_string: ${REDIS_URL}    # variables of the environment are filled in
+
+Headrace's API and its own freshness checks read the embedded file (`store/online.db`), which every refresh writes. A
+chosen online store gets the same rows at each refresh, for everything that reads through Feast. A chosen offline store
+has to compute on read: a subclass of `headrace.store.offline.HeadraceOfflineStore`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from headrace.core.errors import DeclarationError
+
+NAME = "feature_store.yaml"
+SECTIONS = ("online_store", "offline_store")
+
+
+def chosen_backends(root: Path) -> dict[str, dict[str, Any]]:
+    """The sections of a home folder's `feature_store.yaml`; empty where there is none.
+
+    Raises:
+        DeclarationError: for a file that cannot be read, or that sets what Headrace keeps to itself.
+    """
+    path = root / NAME
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(os.path.expandvars(path.read_text(encoding="utf-8"))) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"cannot be read: {str(error).splitlines()[0]}", where=str(path)) from None
+    if not isinstance(found, dict) or set(found) - set(SECTIONS):
+        raise DeclarationError(
+            "sets more than the stores",
+            where=str(path),
+            found=list(found) if isinstance(found, dict) else [],
+            fix=f"write {' and '.join(SECTIONS)} only: the registry, the project and the provider are Headrace's",
+        )
+    for section, settings in found.items():
+        if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
+            raise DeclarationError(f"{section} has no type", where=str(path), fix="write type: redis, say")
+    return found
