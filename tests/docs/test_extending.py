@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from headrace.core import extensions
 from headrace.core.extensions import KINDS
 from headrace.problems.catalogue import load_problem
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 from tests.cli.command import headrace
 from tests.docs.blocks import ROOT, blocks
 from tests.tiny_problem import DECLARATION, write_tiny_problem
@@ -38,7 +40,7 @@ from split import SplitEngine
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The page's files beside a problem file that uses them all; nothing of them stays in this process."""
     monkeypatch.setattr(extensions, "_HANDED", {})
     for name, text in FILES.items():
@@ -48,7 +50,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     text = DECLARATION.replace("import EntitySet", "import EntitySet, Monitoring")
     text = text.replace("\ncustomers = ", f"{IMPORTS}\ncustomers = ", 1)
     path.write_text(text.replace('    tick="15min",', f'    tick="15min",{FIELDS}'))
-    return tmp_path
+    yield tmp_path
+    for handed in [one for one in extensions._HANDED.values() if one.kind == "primitive"]:
+        CATALOGUE.remove(handed.value)
 
 
 def test_a_problem_file_hands_them_over(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from headrace.core import extensions
 from headrace.pipeline.production.feature_matrix import read_definitions
 from headrace.registry.client import connect
+from headrace.synthesis.primitives.catalogue import CATALOGUE
 from tests.pipeline.shop import Shop
 from tests.tiny_problem import DECLARATION, write_tiny_problem
 
@@ -190,8 +192,11 @@ def _write(folder: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
+def _forget(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(extensions, "_HANDED", {})
+    yield
+    for handed in [one for one in extensions._HANDED.values() if one.kind == "primitive"]:
+        CATALOGUE.remove(handed.value)
 
 
 @pytest.mark.chaos

@@ -132,15 +132,21 @@ class Catalogue:
         old = self._added.get(name)
         if old is found:
             return True
-        for member in extensions.names(old) if old is not None else ():
-            for members in (self.aggregations, self.families, self.transforms):
-                members.pop(member, None)
+        if old is not None:
+            self.remove(old)
         if isinstance(found, TransformPrimitive):
             self.add_transform(found)
         else:
             self.add_family(found)
         self._added.update(dict.fromkeys(extensions.names(found), found))
         return True
+
+    def remove(self, extension: AggregationFamily | TransformPrimitive) -> None:
+        """Take an extension's primitives out again; nothing where they are not there."""
+        for name in extensions.names(extension):
+            self._added.pop(name, None)
+            for members in (self.aggregations, self.families, self.transforms):
+                members.pop(name, None)
 
     def extension_code(self, problem: Problem) -> dict[str, str]:
         """Primitive -> digest of its code, of all that a problem asks for and that are not built in."""
