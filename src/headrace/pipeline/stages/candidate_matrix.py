@@ -22,7 +22,7 @@ from headrace.core.files import read_json, write_json
 from headrace.core.manifest import link_file
 from headrace.synthesis.language.values import Ints, as_array
 from headrace.synthesis.matrix.incremental import Carried
-from headrace.synthesis.matrix.laid import laid, laid_table
+from headrace.synthesis.matrix.slices import take_slices, take_table_slices
 from headrace.synthesis.matrix.written import COMPRESSION
 
 ONE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
@@ -58,11 +58,11 @@ class Candidates:
 
     def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
         found = [chunk for file in self._files for chunk in file.read([slug])[slug].chunks]
-        return laid(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
+        return take_slices(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
 
     def table(self) -> pa.Table:
         """All of it."""
-        return laid_table(rows_of(self.paths), self.places)
+        return take_table_slices(rows_of(self.paths), self.places)
 
 
 def rows_of(paths: tuple[Path, ...]) -> pa.Table:
@@ -85,10 +85,10 @@ def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
     tail = np.sort(places[places >= base])
     fresh = carried.fresh
     if kept < len(past.sizes):
-        fresh = laid_table(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
+        fresh = take_table_slices(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
         places = np.where(places >= base, base + np.searchsorted(tail, places), places)
     if not kept:
-        parquet.write(laid_table(fresh, places), folder / ONE, compression=COMPRESSION)
+        parquet.write(take_table_slices(fresh, places), folder / ONE, compression=COMPRESSION)
         return
     names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
     for path, name in zip(past.paths, names, strict=False):

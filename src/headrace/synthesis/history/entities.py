@@ -1,4 +1,4 @@
-"""Which entities exist: the distinct join keys seen before a tick."""
+"""The distinct join keys of an entity that were known before a tick."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from headrace.synthesis.language.engine import Tables
 
 
 def entity_keys(problem: Problem, entity: str, snapshot: Tables, tick_us: int) -> pa.Table:
-    """All distinct keys of an entity that the spine's table was known to carry before a tick, no null among them.
+    """All distinct keys of an entity that the spine's table was known to carry before a tick.
 
-    Columns are the entity's join keys; rows are in first-appended order.
+    Returns:
+        One column per join key, one row per key, in the order of their first appended row; no nulls.
     """
     table = problem.entity_set.table(problem.carrier)
     join_keys = problem.entity(entity).join_keys

@@ -1,4 +1,4 @@
-"""Keys, one column or several, as dense integer codes."""
+"""Number keys of one or several columns densely: equal keys have equal integer codes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,22 @@ def encode_rows(columns: Sequence[pa.Array]) -> tuple[Ints, int]:
 
 
 def encode_pairs(left: Sequence[pa.Array], right: Sequence[pa.Array]) -> tuple[Ints, Ints]:
-    """Codes of two sets of rows in one numbering that the left alone decides.
+    """Codes of two sets of rows in one numbering, that of the left rows.
 
-    A row of the right that is not in the left gets -2; one with a null, on either side, -1.
+    Args:
+        left: key columns of the left rows [n].
+        right: the same columns of the right rows [m].
+
+    Returns:
+        Codes of the left rows [n] and of the right rows [m]: -1 where a column is null, -2 where a right row is not
+        among the left ones.
     """
-    known = KeyCodes([KeyColumn(column) for column in left])
-    return known.codes, known.find(right)
+    key = KeyCodes([KeyColumn(column) for column in left])
+    return key.codes, key.find(right)
 
 
 class KeyColumn:
-    """One column of a key, numbered: codes [n], -1 where null."""
+    """One column of a key with a code for each value [n], -1 where null."""
 
     def __init__(self, values: pa.Array) -> None:
         values = plain(values)
@@ -52,7 +58,11 @@ class KeyColumn:
         return int(self.codes.max(initial=-1)) + 1
 
     def find(self, values: pa.Array) -> Ints:
-        """The codes of other values [m]; -1 where null, -2 where not in the column. Raises DataError by the type."""
+        """The codes of other values [m]; -1 where null, -2 where not in the column.
+
+        Raises:
+            DataError: the values cannot be cast to the type of the column.
+        """
         values = plain(values)
         if values.type != self.type:
             try:
@@ -68,14 +78,14 @@ class KeyColumn:
             return np.where(null, -1, place.to_numpy(zero_copy_only=False))
         numbers = np.asarray(pc.fill_null(values, 0).to_numpy(), dtype=np.int64)
         inside = (numbers >= self._least) & (numbers < self._least + len(self._rank))
-        found = np.full(len(numbers), -2, dtype=np.int64)
-        found[inside] = self._rank[numbers[inside] - self._least]
-        found[null] = -1
-        return found
+        codes = np.full(len(numbers), -2, dtype=np.int64)
+        codes[inside] = self._rank[numbers[inside] - self._least]
+        codes[null] = -1
+        return codes
 
 
 class KeyCodes:
-    """The key of a table's rows, one column or several, numbered densely: codes [n], -1 where a column is null."""
+    """The key of a table's rows, of one or several columns, with dense codes [n], -1 where a column is null."""
 
     def __init__(self, columns: Sequence[KeyColumn]) -> None:
         self._columns = columns
@@ -90,10 +100,10 @@ class KeyCodes:
 
     def find(self, columns: Sequence[pa.Array]) -> Ints:
         """The codes of other rows [m]; -1 where a column is null, -2 where there is no such row."""
-        found = self._columns[0].find(columns[0])
+        codes = self._columns[0].find(columns[0])
         for column, distinct, values in zip(self._columns[1:], self._pairs, columns[1:], strict=True):
-            found = _join_right(found, column.find(values), column.width, distinct)
-        return found
+            codes = _join_right(codes, column.find(values), column.width, distinct)
+        return codes
 
 
 def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
@@ -102,35 +112,35 @@ def _distinct(pairs: Ints) -> tuple[Ints, Ints]:
     if largest > 4 * len(pairs) + 1024:
         distinct, rank = np.unique(pairs, return_inverse=True)
         return distinct, rank.reshape(-1)
-    there = np.zeros(largest + 2, dtype=np.bool_)
-    there[pairs + 1] = True
-    return np.flatnonzero(there) - 1, (np.cumsum(there) - 1)[pairs + 1]
+    is_used = np.zeros(largest + 2, dtype=np.bool_)
+    is_used[pairs + 1] = True
+    return np.flatnonzero(is_used) - 1, (np.cumsum(is_used) - 1)[pairs + 1]
 
 
 def _join_right(left: Ints, right: Ints, width: int, distinct: Ints) -> Ints:
     pairs = left * width + right
     place = np.searchsorted(distinct, pairs)
-    found = place < len(distinct)
-    found[found] = distinct[place[found]] == pairs[found]
-    joined = np.where(found & (left >= 0) & (right >= 0), place, -2)
+    exists = place < len(distinct)
+    exists[exists] = distinct[place[exists]] == pairs[exists]
+    joined = np.where(exists & (left >= 0) & (right >= 0), place, -2)
     return np.where((left == -1) | (right == -1), -1, joined)
 
 
 def _rank_integers(values: pa.Array) -> tuple[Ints, Ints, int] | None:
-    """Codes by rank, the rank of each integer from the least to the largest (-2: not there), and the least.
+    """Codes by rank, the rank of each integer from the least to the largest (-2: not used), and the least.
 
-    None where there are nulls, or that table were long.
+    None where there are nulls, or the table of ranks would be long.
     """
     if values.null_count:
         return None
-    ours = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.int64)
-    least, largest = (int(ours.min()), int(ours.max())) if len(ours) else (0, -1)
-    if largest - least > 4 * len(ours) + 1024:
+    integers = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.int64)
+    least, largest = (int(integers.min()), int(integers.max())) if len(integers) else (0, -1)
+    if largest - least > 4 * len(integers) + 1024:
         return None
-    there = np.zeros(largest - least + 1, dtype=np.bool_)
-    there[ours - least] = True
-    rank = np.where(there, np.cumsum(there) - 1, -2)
-    return rank[ours - least], rank, least
+    is_used = np.zeros(largest - least + 1, dtype=np.bool_)
+    is_used[integers - least] = True
+    rank = np.where(is_used, np.cumsum(is_used) - 1, -2)
+    return rank[integers - least], rank, least
 
 
 def are_distinct(columns: Sequence[pa.Array]) -> bool:

@@ -1,8 +1,8 @@
 """Effective known time: when production could first have used a value.
 
-It is the latest of the declared known times of what is used (the column and the keys that lead to it) and the arrival
-of the batch that brought the row. A null known time never comes. A table with a resolution tells an instant only to
-its day (or hour): such a value is known when that day has ended.
+It is the latest of the declared known times of the columns used (the keys that lead to the value among them) and the
+arrival of the batch that brought the row. A null known time never comes. A table with a resolution gives an instant
+only to the day (or hour): such a value is known when that day has ended.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from headrace.synthesis.language.values import Ints, as_array, instants
 def expression_instants(table: Table, expression: TimeExpression, rows: pa.Table) -> Ints:
     """The instants of a time expression [n], NEVER where its column is null; declared resolution applied."""
     at = instants(rows[expression.column])
-    come = at != NEVER
+    known = at != NEVER
     if table.resolution is not None:
         unit_us = parse_duration(table.resolution)
         at = at - at % unit_us + unit_us
-    return np.where(come, at + expression.offset_us, NEVER)
+    return np.where(known, at + expression.offset_us, NEVER)
 
 
 def effective_known(table: Table, clock: tuple[str, ...], rows: pa.Table) -> Ints:
-    """Effective known time [n] of what is seen on a clock (see `columns.clock_of`)."""
+    """Effective known time of each row in us [n], on a clock (see `columns.clock_of`)."""
     known = np.array(as_array(rows[ARRIVAL]).to_numpy(zero_copy_only=False), dtype=np.int64)
     for text in clock:
         known = np.maximum(known, expression_instants(table, TimeExpression.parse(text), rows))

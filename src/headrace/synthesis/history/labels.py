@@ -1,4 +1,4 @@
-"""Label values of rows: the declared condition, or the column's own value."""
+"""Label values of rows: whether the declared condition holds, or the column's own number."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def label_values(problem: Problem, rows: pa.Table) -> Floats:
 
 
 def require_two_values(problem: Problem, known: Floats) -> None:
-    """DataError unless the known labels [n] can teach something: there are some, and a condition has both classes."""
+    """Raise DataError unless a model can be trained on labels [n]: there are some, of both classes for a condition."""
     if not len(known):
         raise DataError(
             "no row has a mature label", where=problem.name, fix="load more history, or check the label's known time"

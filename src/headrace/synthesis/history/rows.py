@@ -1,4 +1,4 @@
-"""One table of a snapshot as numpy, each derived array made once and shared by all groups and threads."""
+"""One table of a snapshot as numpy arrays; each derived array is computed once and shared by all groups and threads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,13 @@ T = TypeVar("T")
 
 
 class Rows:
-    """A table's rows, versions and all. Arrays are in the table's row order unless they say otherwise."""
+    """A table's rows, all versions among them. Arrays are in row order unless the docstring says otherwise.
+
+    Args:
+        problem: declares the table.
+        name: of the table.
+        data: its rows.
+    """
 
     def __init__(self, problem: Problem, name: str, data: pa.Table) -> None:
         self.table = problem.entity_set.table(name)
@@ -47,7 +53,7 @@ class Rows:
         self._lock = threading.RLock()
 
     def cached(self, key: Any, compute: Callable[[], T]) -> T:
-        """A derived value, made when it is first asked for."""
+        """A derived value by key, computed at its first use."""
         with self._lock:
             if key not in self._cache:
                 self._cache[key] = compute()
@@ -55,16 +61,16 @@ class Rows:
             return result
 
     def cached_latest(self, key: Any, stamp: Any, compute: Callable[[], T]) -> T:
-        """A derived value that is made anew when its stamp is another; the one before it is let go."""
+        """A derived value by key, computed again when the stamp differs; only the last one is cached."""
         with self._lock:
-            kept = self._cache.get(key)
-            if kept is None or kept[0] != stamp:
-                kept = self._cache[key] = (stamp, compute())
-            result: T = kept[1]
+            cached = self._cache.get(key)
+            if cached is None or cached[0] != stamp:
+                cached = self._cache[key] = (stamp, compute())
+            result: T = cached[1]
             return result
 
     def raw(self, column: str) -> pa.Array:
-        """A column as it is, or the derived label."""
+        """A column in Arrow, or the derived label."""
         return self.cached(("raw", column), lambda: self._raw(column))
 
     def _raw(self, column: str) -> pa.Array:
@@ -77,7 +83,7 @@ class Rows:
 
     @property
     def order(self) -> Ints:
-        """When a row was appended, as a rank without gaps [n]."""
+        """The rank of each row in the order of appending [n]."""
 
         def compute() -> Ints:
             order = self._appended()
@@ -91,11 +97,11 @@ class Rows:
         return np.asarray(as_array(self.data[ORDER]).to_numpy(zero_copy_only=False))
 
     def known(self, clock: tuple[str, ...]) -> Ints:
-        """Effective known time of each row on a clock."""
+        """Effective known time of each row on a clock, in us [n]."""
         return self.cached(("known", clock), lambda: effective_known(self.table, clock, self.data))
 
     def by_known(self, clock: tuple[str, ...]) -> Ints:
-        """Row numbers by (known time, order), those that are never known left out."""
+        """Row numbers by (known time, order); rows that never become known are left out."""
 
         def compute() -> Ints:
             known = self.known(clock)
@@ -105,13 +111,13 @@ class Rows:
         return self.cached(("by_known", clock), compute)
 
     def effective_versions(self, clock: tuple[str, ...]) -> Ints:
-        """Row numbers of versions that count at some instant on a clock."""
+        """Row numbers of versions that are in effect at some instant on a clock."""
         return self.cached(
             ("effective versions", clock), lambda: effective_versions(self.versions(), self.known(clock), self.order)
         )
 
     def event(self) -> Ints:
-        """Event time of each row."""
+        """Event time of each row, in us [n]."""
         return self.cached("event", self._event)
 
     def _event(self) -> Ints:
@@ -120,11 +126,11 @@ class Rows:
         return instants(self.data[self.table.time])
 
     def column_values(self, column: str) -> ColumnValues:
-        """A column's values."""
+        """The values of a column [n]."""
         return self.cached(("values", column), lambda: ColumnValues.of(self.raw(column)))
 
     def constant_values(self, definition: Definition) -> ColumnValues:
-        """A definition that reads nothing but the row: a column, or a transform of columns."""
+        """The values of a definition that reads only the row [n]: a column, or a transform of columns."""
         if isinstance(definition, RowColumn):
             return self.column_values(definition.column)
 
@@ -138,19 +144,19 @@ class Rows:
         return self.cached(("constant values", definition), compute)
 
     def joint_identity(self, columns: tuple[str, ...], on_event: bool) -> Ints:
-        """int64 [n], equal where two rows say the same in these columns, and of their event where it matters."""
+        """int64 [n], equal where two rows have equal values in these columns, and equal event times if `on_event`."""
 
         def compute() -> Ints:
             parts = [self.identity(column) for column in columns] + ([self.event()] if on_event else [])
             if not parts:
                 return np.zeros(self.size, dtype=np.int64)
-            said = parts[0]
+            joint = parts[0]
             for part in parts[1:]:
-                one, other = (np.unique(item, return_inverse=True)[1].reshape(-1) for item in (said, part))
-                said = one.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
-            return said
+                one, other = (np.unique(item, return_inverse=True)[1].reshape(-1) for item in (joint, part))
+                joint = one.astype(np.int64) * (int(other.max(initial=0)) + 1) + other
+            return joint
 
-        return self.cached(("said", columns, on_event), compute)
+        return self.cached(("joint identity", columns, on_event), compute)
 
     def numbers(self, column: str) -> Floats:
         """A column as float64, NaN where missing."""
@@ -183,9 +189,11 @@ class Rows:
         )
 
     def key_versions(self, column: str) -> tuple[Ints, Ints, Ints, Ints]:
-        """Versions that count for a column: the key's code [n]; known, row by (key, known), and each code's start.
+        """The versions of each key that are in effect at some instant, for one column.
 
-        Returned as codes [n], known [k], start [codes + 1], row [k].
+        Returns:
+            Key code of each row [n]; known time in us [k], first position of each code [codes + 1] and row number [k]
+            of the versions, by (key, known time).
         """
 
         def compute() -> tuple[Ints, Ints, Ints, Ints]:
@@ -197,11 +205,11 @@ class Rows:
         return self.cached(("key_versions", column), compute)
 
     def key_codes(self, columns: tuple[str, ...]) -> Ints:
-        """A key's codes [n], -1 where one of its columns is null."""
+        """Codes of a key [n], -1 where one of its columns is null."""
         return self.keys(columns).codes
 
     def keys(self, columns: tuple[str, ...]) -> KeyCodes:
-        """Some columns as a key, in which others can be found."""
+        """A key of some columns, which finds the codes of other rows."""
 
         def column(name: str) -> KeyColumn:
             return self.cached(("key column", name), lambda: KeyColumn(self.raw(name)))
@@ -225,7 +233,7 @@ class Rows:
 
 
 class Sources:
-    """A snapshot's tables as rows, each made once."""
+    """The tables of a snapshot as `Rows`, each built once."""
 
     def __init__(self, problem: Problem, snapshot: Tables) -> None:
         self.problem = problem

@@ -1,8 +1,8 @@
-"""From row versions to assertions: what was held true of an entity, from when until when.
+"""Turn versions of rows into assertions: what a row says of its entity, from when until when.
 
-At an instant t, the version of a row that counts is the latest appended among those known before t. So a row's history
-is a step function; a version that repeats the value (and the entity) keeps the first one's time, one that changes
-either ends it. An assertion from `known` until `until` is seen at t when known < t <= until.
+At an instant t, the version of a row that is in effect is the latest appended among those known before t. So a row's
+history is a step function of time. An assertion starts where the value (or the entity) changes; a version that repeats
+them continues it. An assertion from `known` until `until` is seen at t when known < t <= until.
 """
 
 from __future__ import annotations
@@ -14,9 +14,15 @@ from headrace.synthesis.language.values import Flags, Ints
 
 
 def effective_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
-    """Rows that are one of several versions and count at some instant, by (key, known time).
+    """The rows that are one of several versions of their key and are in effect at some instant.
 
-    versions: a row's key code, -1 where the row is the only one with its key; None if all are.
+    Args:
+        versions: the key code of each row [n], -1 where the row is the only one with its key; None if all are.
+        known: effective known time in us [n].
+        order: append rank [n].
+
+    Returns:
+        Row numbers, by (key, known time).
     """
     if versions is None:
         return np.empty(0, dtype=np.int64)
@@ -26,17 +32,25 @@ def effective_versions(versions: Ints | None, known: Ints, order: Ints) -> Ints:
     return rows[_last_of_each(versions[rows], known[rows])]
 
 
-def assertions(versions: Ints | None, standing: Ints, known: Ints, entity: Ints, value: Ints) -> tuple[Flags, Ints]:
-    """Which rows start an assertion [n], and until when it holds [n].
+def assertions(versions: Ints | None, effective: Ints, known: Ints, entity: Ints, value: Ints) -> tuple[Flags, Ints]:
+    """The rows that start an assertion, and until when it holds.
 
-    standing: what `effective_versions` found. entity, value: int64 [n], equal where the entity, the value are.
+    Args:
+        versions: the key code of each row [n], as for `effective_versions`.
+        effective: the row numbers that `effective_versions` returns.
+        known: effective known time in us [n].
+        entity: int64 [n], equal where the entity is.
+        value: int64 [n], equal where the value is.
+
+    Returns:
+        Flags of the rows that start one [n]; its end in us [n], NEVER where it does not end.
     """
     starts = known < NEVER
     until = np.full(len(known), NEVER, dtype=np.int64)
     if versions is None:
         return starts, until
     starts &= versions < 0
-    rows = standing[_changes(versions[standing], entity[standing], value[standing])]
+    rows = effective[_changes(versions[effective], entity[effective], value[effective])]
     starts[rows] = True
     same_key = versions[rows[1:]] == versions[rows[:-1]]
     until[rows[:-1][same_key]] = known[rows[1:][same_key]]

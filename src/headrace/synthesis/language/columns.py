@@ -1,4 +1,4 @@
-"""What each column means to synthesis, and when it can be seen.
+"""The kind of every column, the columns that can be aggregated, and when each can be seen.
 
 A column of the spine's table is *known at the cutoff* when its known time is a fixed offset from the same column as
 the cutoff, and no later than it: that can be proved from the declaration alone, without looking at any row.
@@ -72,8 +72,8 @@ def joining_columns(problem: Problem, table: str) -> frozenset[str]:
 
 
 def aggregated_tables(problem: Problem, entity: Entity) -> Iterator[tuple[Table, tuple[str, ...]]]:
-    """What an entity aggregates, and by which columns: the spine's own table, then its parent's other child tables."""
-    if problem.carrier == problem.spine.table:  # a schedule's rows are not kept
+    """The tables that an entity aggregates, and their keys: the spine's own, then its parent's other children."""
+    if problem.carrier == problem.spine.table:  # a schedule has no rows of its own
         yield problem.spine_table, entity.join_keys
     if entity.parent is not None:
         for relationship in problem.entity_set.children(entity.parent[0]):
@@ -105,7 +105,7 @@ def label_column(problem: Problem) -> str | None:
 
 
 def check_label_name(problem: Problem, schema: pa.Schema) -> None:
-    """Refuse a table whose own column would be taken for the derived label."""
+    """Raise DeclarationError where a table's own column has the name of the derived label."""
     derived = label_column(problem)
     if derived is not None and derived in schema.names:
         raise DeclarationError(
@@ -132,13 +132,13 @@ def known_expression(problem: Problem, table: Table, column: str) -> TimeExpress
 
 
 def clock_of(problem: Problem, table: Table, columns: Iterable[str]) -> tuple[str, ...]:
-    """The known times that all must have passed before these columns are seen together, in a stable order."""
+    """The known times that all must have passed before these columns can be seen together, sorted."""
     expressions = (known_expression(problem, table, column) for column in columns)
     return tuple(sorted({str(expression) for expression in expressions if expression is not None}))
 
 
 def known_at_cutoff(problem: Problem, column: str) -> bool:
-    """Whether a column of the spine's own row is surely known at its cutoff."""
+    """Whether the declaration proves that a column of the spine's own row is known at its cutoff."""
     table = problem.spine_table
     if column in (problem.label_expression.column, label_column(problem)):
         return False

@@ -1,4 +1,4 @@
-"""Feature definitions: pure, serialisable data. What a feature means, not how it is computed.
+"""Feature definitions: pure, serialisable data that says what a feature means, not how it is computed.
 
 A definition is one of
   RowColumn   a column of the spine's own row that is known at the cutoff (it travels with a prediction request)
@@ -12,8 +12,8 @@ stored values and the request, by the same function online and in training.
 
 Stacking: what an Aggregate aggregates (`value`), what it is filtered by (`where`) and what a Direct reads (`value`) may
 be a definition itself, *relative to a row of its table*. There the `entity` of an inner Direct or Aggregate is the
-row's column that leads on (several are written `a+b`), and a RowColumn is a column of that row. All of it is as of the
-query's tick, not as of the row. A Grouped exists only there.
+row's column that leads on (several are written `a+b`), and a RowColumn is a column of that row. All are evaluated at
+the query's tick, not at the row's time. A Grouped exists only there.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from headrace.core.clock import format_duration
 
 Kind = Literal["numeric", "categorical", "boolean", "time", "text"]
 
-#: A slug that needs a digest keeps this many letters of its name.
+#: A slug with a digest begins with this many letters of the name.
 _READABLE = 80
 
 
@@ -39,7 +39,7 @@ def _slug(text: str) -> str:
 
 
 def _stacked_slug(name: str) -> str:
-    """Names of stacked features are long and differ in signs that a slug folds: a digest tells them apart."""
+    """Names of stacked features are long and differ in characters that a slug drops: a digest distinguishes them."""
     return f"{_slug(name)[:_READABLE].rstrip('_')}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
@@ -97,12 +97,19 @@ class Condition:
 class Aggregate:
     """A primitive over an entity's rows: `origin.MEAN(flights.dep_delay, 7d)`.
 
-    keys: the columns of `table` that hold the entity's join keys, in the entity's order; `session_id.sessions.customer`
-    is a column of a parent row, reached through the row's `session_id`. column "" counts rows.
-    lookback_us None: all history. on "event" takes the table's event time for the lookback (still known before the
-    tick); "known" takes the column's effective known time. kind: of the result; "time" for an anchor (an instant that a
-    Transform finishes at read). part: which output of a primitive with several. value: what is aggregated, in place of
-    `column`. where: only rows of which this holds.
+    Attributes:
+        entity: its name; of an inner definition the row's columns that lead to the rows.
+        table: whose rows are aggregated.
+        keys: the columns of `table` with the entity's join keys, in the entity's order; `session_id.sessions.customer`
+            is a column of a parent row, reached through the row's `session_id`.
+        column: what is aggregated; "" for the rows themselves.
+        primitive: name of the aggregation.
+        lookback_us: in us; None: all history.
+        kind: of the result; "time" for an anchor (an instant that a Transform finishes at read).
+        on: "known": lookbacks are on effective known time; "event": on event time, of rows known before the tick.
+        part: which output of a primitive with several.
+        value: a definition relative to the row, in place of `column`.
+        where: only rows that meet this condition are aggregated.
     """
 
     entity: str
@@ -136,10 +143,17 @@ class Aggregate:
 
 @dataclass(frozen=True, kw_only=True)
 class Grouped:
-    """A primitive over a row and those of its table that share `keys` and stand before it: `PREVIOUS(delay by plane)`.
+    """A primitive over a row and the rows before it that share `keys`: `PREVIOUS(delay by plane)`.
 
-    The order is that of the instant since which a row says what it says, then of append; the rows are those known
-    before the query's tick. value: relative to a row; it is read off the row alone.
+    Rows known before the query's tick are ordered by the instant since which they have their present values, then by
+    append.
+
+    Attributes:
+        table: of the rows.
+        keys: columns that the rows share.
+        primitive: name of the running primitive.
+        value: a definition that reads the row alone.
+        kind: of the result.
     """
 
     table: str
@@ -180,7 +194,7 @@ _CLASSES: dict[str, Any] = {cls.__name__: cls for cls in (RowColumn, Direct, Agg
 
 
 def leaves(definition: Definition) -> Iterator[Definition]:
-    """What a definition of the spine's row is made from there: itself, or what a Transform reads."""
+    """The definitions below the transforms of a definition: itself, if it is no Transform."""
     if isinstance(definition, Transform):
         for item in definition.inputs:
             yield from leaves(item)
@@ -189,19 +203,19 @@ def leaves(definition: Definition) -> Iterator[Definition]:
 
 
 def stored(definitions: Iterable[Definition]) -> tuple[Stored, ...]:
-    """The Direct and Aggregate definitions that these need, each once, in first-use order."""
-    found = (leaf for definition in definitions for leaf in leaves(definition))
-    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Direct | Aggregate)))
+    """The Direct and Aggregate definitions that these read, each once, in first-use order."""
+    below = (leaf for definition in definitions for leaf in leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in below if isinstance(leaf, Direct | Aggregate)))
 
 
 def row_columns(definitions: Iterable[Definition]) -> tuple[RowColumn, ...]:
-    """The request columns that these need, each once."""
-    found = (leaf for definition in definitions for leaf in leaves(definition))
-    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, RowColumn)))
+    """The request columns that these read, each once."""
+    below = (leaf for definition in definitions for leaf in leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in below if isinstance(leaf, RowColumn)))
 
 
 def to_json(definition: Definition) -> dict[str, Any]:
-    """JSON-able form; `from_json` reads it back equal. What is not set is left out."""
+    """A definition as JSON values; `from_json` reads it back equal. Fields that are not set are left out."""
     data: dict[str, Any] = {"is": type(definition).__name__, **vars(definition)}
     for name in ("part", "value", "where"):
         if name in data and data[name] is None:

@@ -1,8 +1,8 @@
-"""What a definition that is made from definitions uses of a row of its table, and what of that can change by itself.
+"""What a definition reads of a row of its table, and which of that can change after the row became known.
 
-Notation: a *row* is one of the table that an Aggregate aggregates; what is relative to it reads the row's own columns
-(*used* columns: they must be known for the row to count, and the row counts anew since they last changed) and leads on
-from there (*time_varying* leaves: a parent's column, an aggregate, a group's running value), as of the query's tick.
+Notation: a *row* is one of the table that an Aggregate aggregates. Definitions relative to it read the row's own
+columns (*used* columns: they must be known for the row to count, and the row counts anew when they change) and
+*time-varying* leaves, evaluated at the query's tick: a parent's column, an aggregate, a group's running value.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ def hops(key: str) -> tuple[str, tuple[Hop, ...]]:
 
 def relative(definition: Aggregate | Direct) -> tuple[Definition, ...]:
     """The definitions that are relative to a row of its table: its value, what its condition is on."""
-    found = [definition.value] if definition.value is not None else []
+    values = [definition.value] if definition.value is not None else []
     if isinstance(definition, Aggregate) and definition.where is not None:
-        found.append(definition.where.on)
-    return tuple(found)
+        values.append(definition.where.on)
+    return tuple(values)
 
 
 def used_columns(definition: Aggregate | Direct, keys: Sequence[str]) -> tuple[str, ...]:
     """Columns of a row that an Aggregate (by `keys`) or a Direct (of a table with `keys`) reads, each once."""
-    found = [hops(key)[0] for key in keys]
+    columns = [hops(key)[0] for key in keys]
     if definition.value is None and definition.column:
-        found.append(definition.column)
+        columns.append(definition.column)
     for item in relative(definition):
-        found += _columns(item)
-    return tuple(dict.fromkeys(found))
+        columns += _columns(item)
+    return tuple(dict.fromkeys(columns))
 
 
 def _columns(definition: Definition) -> Iterator[str]:
@@ -70,25 +70,25 @@ def grouped_columns(definition: Grouped) -> tuple[str, ...]:
 
 
 def time_varying(definitions: Sequence[Definition]) -> tuple[Direct | Aggregate | Grouped, ...]:
-    """The leaves that can change while the row does not, each once."""
-    found = (leaf for definition in definitions for leaf in leaves(definition))
-    return tuple(dict.fromkeys(leaf for leaf in found if isinstance(leaf, Direct | Aggregate | Grouped)))
+    """The leaves whose value can change while the row does not, each once."""
+    below = (leaf for definition in definitions for leaf in leaves(definition))
+    return tuple(dict.fromkeys(leaf for leaf in below if isinstance(leaf, Direct | Aggregate | Grouped)))
 
 
 def is_constant(definition: Aggregate) -> bool:
-    """Whether all that is aggregated stands in the row itself."""
+    """Whether the aggregated values never change after the row became known."""
     return not time_varying(relative(definition)) and not any("." in key for key in definition.keys)
 
 
 def value_of(definition: Aggregate | Direct, kind: Kind) -> Definition | None:
-    """What is read of a row, as a definition relative to it; None where rows themselves are counted."""
+    """The aggregated value, as a definition relative to a row; None where rows themselves are counted."""
     if definition.value is not None:
         return definition.value
     return RowColumn(column=definition.column, kind=kind) if definition.column else None
 
 
 def depth(definition: Definition) -> int:
-    """How many aggregations, parents' rows and groups lie on the longest path down to a column; transforms are free."""
+    """The number of aggregations, parents' rows and groups on the longest path down to a column, without transforms."""
     below = [depth(item) for item in _inside(definition)]
     return max(below, default=0) + (not isinstance(definition, RowColumn | Transform))
 

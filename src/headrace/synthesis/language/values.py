@@ -1,6 +1,6 @@
-"""Values between Arrow and numpy, by kind: the one place that says how each kind is held.
+"""Convert values between Arrow and numpy by kind. No other module decides how a kind is represented.
 
-kind                in Arrow (stored, finished)     in numpy, inside
+kind                in Arrow (stored, finished)     in numpy
 numeric, boolean    float64, null = missing         float64, NaN = missing
 categorical         string, null = missing          object of str / None, or codes with -1
 text                string, null = missing          Arrow strings
@@ -27,7 +27,7 @@ LARGEST = 1e100
 
 
 def arrow_type(kind: str) -> pa.DataType:
-    """How a stored or finished value of a kind is held in Arrow."""
+    """The Arrow type of stored and finished values of a kind."""
     return {"categorical": pa.string(), "text": pa.string(), "time": pa.int64()}.get(kind, pa.float64())
 
 
@@ -69,7 +69,7 @@ def instants(values: Any) -> Ints:
 
 
 def texts(values: Any) -> pa.Array:
-    """Strings; what is not a string is written as one (an integer key `7` as `"7"`)."""
+    """Strings; other values are converted to strings (an integer key `7` to `"7"`)."""
     array = as_array(values)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()

@@ -1,4 +1,4 @@
-"""Two spines of one problem laid beside each other: which rows both have, and where their values differ."""
+"""Compare two spines of one problem: which rows both have, and where their values differ."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from headrace.synthesis.language.values import Flags, Ints, as_array
 
 
 def row_names(problem: Problem) -> list[str]:
-    """The columns that tell a spine's row: its key (of a schedule: the entity and the instant), and its cutoff."""
+    """The columns that identify a row of a spine: its key (of a schedule: entity and instant), and its cutoff."""
     keys = [*problem.join_keys, DUE] if isinstance(problem.spine, Every) else list(problem.spine_table.keys)
     return [*dict.fromkeys(keys), "cutoff"]
 
 
 def places(problem: Problem, spine: pa.Table, other: pa.Table) -> Ints:
-    """Where each row of a spine stands in another [rows]; -1 where it is not there."""
+    """The position of each row of a spine in another [rows]; -1 where the other does not have it."""
     names = row_names(problem)
     left, right = encode_pairs([plain(spine[name]) for name in names], [plain(other[name]) for name in names])
     place = np.full(int(left.max(initial=-1)) + 1, -1, dtype=np.int64)
-    found = np.flatnonzero(right >= 0)
-    place[right[found]] = found
+    shared = np.flatnonzero(right >= 0)
+    place[right[shared]] = shared
     return np.where(left >= 0, place[left], -1) if len(place) else np.full(len(left), -1, dtype=np.int64)
 
 
 def differs(left: pa.Array | pa.ChunkedArray, right: pa.Array | pa.ChunkedArray) -> Flags:
-    """Where two columns say otherwise [n]; missing equals missing."""
+    """Where two columns differ [n]; missing equals missing."""
     left, right = as_array(left), as_array(right)
     same = pc.fill_null(pc.equal(left, right), False)
     both = pc.and_(pc.is_null(left), pc.is_null(right))

@@ -1,8 +1,8 @@
-"""A feature matrix carried over: after a batch, only what the batch can have changed is computed again.
+"""Update a feature matrix after a batch: compute again only what the batch can have changed.
 
-A value at tick t depends on what was known before t alone, and among that on the rows of its own entity. So a row of
-the spine keeps its values, bit for bit, unless a new version of a row became known before its tick and names its entity
-(or an older version of that same row did). What is stacked sees rows of rows: there only the time is asked.
+A value at tick t depends only on what was known before t, and only on the rows of its own entity. So a row of the spine
+keeps its values, bit for bit, unless a new version of a row became known before its tick and has its entity's key (or
+an older version of that same row did). Stacked definitions read rows of rows: for these only the time is compared.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from headrace.synthesis.language.engine import Engine, Tables
 from headrace.synthesis.language.inputs import hops, relative
 from headrace.synthesis.language.values import Flags, Ints, as_array
 from headrace.synthesis.matrix.aligned import differs, places
-from headrace.synthesis.matrix.laid import laid
 from headrace.synthesis.matrix.matrix import feature_matrix
+from headrace.synthesis.matrix.slices import take_slices
 from headrace.synthesis.planning.plan import Group, make_plan
 
 
@@ -47,7 +47,13 @@ class Columns(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Past:
-    """What was computed before: definitions, the spine's rows, and their matrix [rows]."""
+    """An earlier matrix.
+
+    Attributes:
+        definitions: its columns.
+        spine: its rows.
+        matrix: its values.
+    """
 
     definitions: tuple[Definition, ...]
     spine: pa.Table
@@ -56,10 +62,14 @@ class Past:
 
 @dataclass(frozen=True, kw_only=True)
 class Carried:
-    """The matrix of a spine [rows], as what is new of it and where the rest stands.
+    """The matrix of a spine, as its computed rows and the positions of all others in the earlier matrix.
 
-    fresh: the rows that were computed. source: where each row of the spine stands, among those of the past, then the
-    fresh ones. whole: the columns that the past does not have.
+    Attributes:
+        definitions: its columns.
+        past: the earlier matrix.
+        fresh: the computed rows, of the columns that the earlier matrix has too.
+        source: the position of each row of the spine [rows], among those of the earlier matrix followed by `fresh`.
+        whole: all rows of the columns that the earlier matrix does not have.
     """
 
     definitions: tuple[Definition, ...]
@@ -70,19 +80,19 @@ class Carried:
 
     @property
     def again(self) -> int:
-        """How many rows were computed; the others are taken over."""
+        """How many rows were computed; the others come from the earlier matrix."""
         return int(self.fresh.num_rows)
 
     @property
     def matrix(self) -> pa.Table:
-        """All of it, laid out."""
+        """The whole matrix as one table."""
         columns = {}
         for slug in (item.slug for item in self.definitions):
             if slug in self.whole.column_names:
                 columns[slug] = self.whole[slug]
                 continue
             both = pa.chunked_array([as_array(self.past.matrix[slug]), as_array(self.fresh[slug])])
-            columns[slug] = laid(both, self.source).combine_chunks()
+            columns[slug] = take_slices(both, self.source).combine_chunks()
         return pa.table(columns)
 
 
@@ -95,12 +105,18 @@ def carry_over(
     past: Past,
     engine: Engine,
 ) -> Carried:
-    """What `feature_matrix` gives, from what it gave before.
+    """Compute what `feature_matrix` computes, from an earlier matrix.
 
-    news: by table the versions in the snapshot that were not there when the past was computed. The tables' types must
-    be those of then.
+    Args:
+        problem: declares the tables, of the same types as then.
+        definitions: the columns.
+        spine: the rows.
+        snapshot: the tables.
+        news: by table the versions in the snapshot that were not there when the earlier matrix was computed.
+        past: the earlier matrix.
+        engine: computes what has to be computed.
     """
-    place = _standing(problem, definitions, spine, snapshot, news, past)
+    place = _unchanged_positions(problem, definitions, spine, snapshot, news, past)
     known = {item.slug: item for item in past.definitions}
     shared = [item for item in definitions if known.get(item.slug) == item]
     wholly = [item for item in definitions if known.get(item.slug) != item]
@@ -112,7 +128,7 @@ def carry_over(
     return Carried(definitions=tuple(definitions), past=past, fresh=fresh, source=source, whole=whole)
 
 
-def _standing(
+def _unchanged_positions(
     problem: Problem,
     definitions: Sequence[Definition],
     spine: pa.Table,
@@ -120,7 +136,7 @@ def _standing(
     news: Mapping[str, pa.Table],
     past: Past,
 ) -> Ints:
-    """Where each row of a spine stands in the past [rows]; -1 where it was not there or is not what it was."""
+    """The position of each row of a spine in the earlier matrix [rows]; -1 where it is new or may have changed."""
     place = places(problem, spine, past.spine)
     ticks = np.asarray(spine["tick"].to_numpy(), dtype=np.int64)
     late = np.flatnonzero((place >= 0) & (ticks > _first_arrival(news.values())))
@@ -141,18 +157,18 @@ def touched(
     snapshot: Tables,
     news: Mapping[str, pa.Table],
 ) -> Flags:
-    """Rows of a spine [rows] of which a stored value may have changed by new versions of rows."""
+    """Rows of a spine [rows] with a stored value that new versions of rows may have changed."""
     ticks = np.asarray(spine["tick"].to_numpy(), dtype=np.int64)
     sources = Sources(problem, snapshot)
-    found: Flags = np.zeros(spine.num_rows, dtype=np.bool_)
+    changed: Flags = np.zeros(spine.num_rows, dtype=np.bool_)
     for group in make_plan(problem, stored(definitions)).groups:
-        still = all(group.is_constant(column_plan) for column_plan in group.columns)
-        found |= ticks > (_since_by_key(sources, group, spine, news) if still else _since(group, news))
-    return found
+        constant = all(group.is_constant(column_plan) for column_plan in group.columns)
+        changed |= ticks > (_since_by_key(sources, group, spine, news) if constant else _since(group, news))
+    return changed
 
 
 def _since(group: Group, news: Mapping[str, pa.Table]) -> int:
-    """The first arrival of anything new in the tables that a group reads."""
+    """The first arrival of a new version in the tables that a group reads, in us."""
     inside = [item for column_plan in group.columns for item in column_plan.relative]
     tables = {group.table, *_hopped(group.keys), *(name for item in inside for name in _tables(item))}
     return _first_arrival(news[name] for name in tables if name in news)
@@ -185,30 +201,30 @@ def _tables(definition: Definition) -> Iterator[str]:
 
 
 def _since_by_key(sources: Sources, group: Group, spine: pa.Table, news: Mapping[str, pa.Table]) -> Ints:
-    """Since when a new version may matter to each row of the spine [rows]; NEVER where none can."""
+    """The instant from which a new version may change each row of the spine, in us [rows]; NEVER where none can."""
     since = np.full(spine.num_rows, NEVER, dtype=np.int64)
     new = news.get(group.table)
     if new is None or not new.num_rows:
         return since
     table = sources.problem.entity_set.table(group.table)
     rows = sources.rows(group.table)
-    changed, mine = encode_pairs(
+    new_codes, row_codes = encode_pairs(
         [plain(new[column]) for column in table.keys], [plain(rows.data[column]) for column in table.keys]
     )
-    by_row = _earliest(changed, effective_known(table, group.clock, new))
-    row = np.flatnonzero(mine >= 0)  # every version of a row that has a new one
-    codes, asked = encode_pairs(
+    by_row = _earliest(new_codes, effective_known(table, group.clock, new))
+    row = np.flatnonzero(row_codes >= 0)  # every version of a row that has a new one
+    codes, spine_codes = encode_pairs(
         [plain(rows.raw(column)).take(pa.array(row)) for column in group.keys],
         [plain(spine[column]) for column in group.join_keys],
     )
-    by_key = _earliest(codes, by_row[mine[row]])
-    there = np.flatnonzero(asked >= 0)
-    since[there] = by_key[asked[there]]
+    by_key = _earliest(codes, by_row[row_codes[row]])
+    with_key = np.flatnonzero(spine_codes >= 0)
+    since[with_key] = by_key[spine_codes[with_key]]
     return since
 
 
 def _earliest(codes: Ints, instants: Ints) -> Ints:
-    """The earliest instant of each code [codes]."""
-    found = np.full(int(codes.max(initial=-1)) + 1, NEVER, dtype=np.int64)
-    np.minimum.at(found, codes[codes >= 0], instants[codes >= 0])
-    return found
+    """The earliest instant of each code in us [codes]."""
+    earliest = np.full(int(codes.max(initial=-1)) + 1, NEVER, dtype=np.int64)
+    np.minimum.at(earliest, codes[codes >= 0], instants[codes >= 0])
+    return earliest

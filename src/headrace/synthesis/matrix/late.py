@@ -1,8 +1,8 @@
-"""What late and corrected rows would have changed: features of past rows as they were, and as they would have been.
+"""Report what late and corrected rows would have changed: features as they were, and as they would have been in time.
 
-A version of a row is late when it arrived after everything that it tells had become known by the declaration. Forgiven,
-it counts from its declared known times on, as if it had arrived in time; the engine then says what would have been
-different. Tables without time cannot be late: nothing declares since when their rows hold.
+A version of a row is late when it arrived after all its values had become known by the declaration. Forgiven, it counts
+from its declared known times on, as if it had arrived in time; the engine computes the features again. Tables without
+time cannot be late: nothing declares since when their rows hold.
 """
 
 from __future__ import annotations
@@ -29,9 +29,14 @@ from headrace.synthesis.spine.build import build_spine
 
 @dataclass(frozen=True, kw_only=True)
 class LateTable:
-    """The late versions of a table. new: rows that had not come before. corrected: versions of rows that had.
+    """The late versions of a table.
 
-    middle_us, longest_us: how late (median, maximum).
+    Attributes:
+        table: its name.
+        new: how many rows arrived for the first time.
+        corrected: how many versions of rows that had arrived before.
+        middle_us: median lateness.
+        longest_us: maximum lateness.
     """
 
     table: str
@@ -43,10 +48,18 @@ class LateTable:
 
 @dataclass(frozen=True, kw_only=True)
 class ChangedFeature:
-    """A feature that would have been different. rows: in how many rows, `share` of all.
+    """A feature that would have been different in time.
 
-    appeared, vanished: of these, missing as it was, missing in time. mean_change, largest_change: of |in time - as it
-    was| where both are numbers, in the feature's unit; spreads: mean_change in standard deviations of the feature.
+    Attributes:
+        name: of the definition.
+        slug: of the definition.
+        rows: in how many rows it differs.
+        share: of all rows.
+        appeared: in how many it was missing, and is not in time.
+        vanished: in how many it is missing in time only.
+        mean_change: mean of |in time - as it was| where both are numbers, in the feature's unit.
+        largest_change: maximum of the same.
+        spreads: mean_change in standard deviations of the feature.
     """
 
     name: str
@@ -62,10 +75,18 @@ class ChangedFeature:
 
 @dataclass(frozen=True, kw_only=True)
 class LateReport:
-    """rows: past training rows that were compared. changes [rows]: how many features of each would be different.
+    """Past training rows, as they were and as they would have been.
 
-    added, gone: rows that there would only be in time, that there would not be in time (a cutoff or an activity was
-    late). keys [rows]: key and cutoff. was, in_time [rows]: the features. features: the changed, most moved first.
+    Attributes:
+        tables: those with late versions.
+        features: those that differ, the most changed first.
+        rows: how many rows were compared.
+        changes: how many features of each row differ [rows].
+        added: how many rows there are only in time (a cutoff or an activity was late).
+        gone: how many rows there are not in time.
+        keys: key and cutoff [rows].
+        was: the features as they were [rows].
+        in_time: the features as they would have been [rows].
     """
 
     tables: tuple[LateTable, ...]
@@ -85,7 +106,7 @@ class LateReport:
 
 
 class _Forgiven:
-    """A snapshot whose late rows arrived in time."""
+    """A snapshot in which late rows arrived in time."""
 
     def __init__(self, snapshot: Tables, late: Mapping[str, Flags]) -> None:
         self._snapshot = snapshot
@@ -109,9 +130,16 @@ def late_report(
     since_us: int | None = None,
     grace_us: int = 0,
 ) -> LateReport:
-    """Mature rows as they were against as they would have been, had no row come late.
+    """Compare mature rows as they were with what they would have been, had no row arrived late.
 
-    since_us: only what arrived from then on is forgiven. grace_us: what came no later than that was in time.
+    Args:
+        problem: declares the tables.
+        definitions: the features to compare.
+        snapshot: the tables.
+        engine: computes the features.
+        now_us: rows with a mature label then are compared.
+        since_us: only versions that arrived from then on are forgiven; None: all.
+        grace_us: versions that arrived no later than this after they were due were in time.
     """
     lateness = {
         table.name: _lateness(problem, table, snapshot.table(table.name)) for table in problem.entity_set.tables
@@ -121,31 +149,31 @@ def late_report(
         late = {name: flags & (_arrivals(snapshot.table(name)) >= since_us) for name, flags in late.items()}
     tables = [_late_table(problem, snapshot, name, flags, lateness[name]) for name, flags in late.items()]
     in_time = _Forgiven(snapshot, late)
-    mine, theirs = (_training_rows(problem, tables, now_us, engine) for tables in (snapshot, in_time))
-    place = places(problem, mine, theirs)
-    ours = np.flatnonzero(place >= 0)
-    gone, added = mine.num_rows - len(ours), theirs.num_rows - len(ours)
-    mine, theirs = mine.take(pa.array(ours)), theirs.take(pa.array(place[ours]))
-    was = feature_matrix(problem, definitions, mine, snapshot, engine)
-    moot = not any(flags.any() for flags in late.values())
-    would = was if moot else feature_matrix(problem, definitions, theirs, in_time, engine)
-    moved = {item.slug: differs(was[item.slug], would[item.slug]) for item in definitions}
+    before, after = (_training_rows(problem, tables, now_us, engine) for tables in (snapshot, in_time))
+    place = places(problem, before, after)
+    shared = np.flatnonzero(place >= 0)
+    gone, added = before.num_rows - len(shared), after.num_rows - len(shared)
+    before, after = before.take(pa.array(shared)), after.take(pa.array(place[shared]))
+    was = feature_matrix(problem, definitions, before, snapshot, engine)
+    nothing_late = not any(flags.any() for flags in late.values())
+    would = was if nothing_late else feature_matrix(problem, definitions, after, in_time, engine)
+    differs_in = {item.slug: differs(was[item.slug], would[item.slug]) for item in definitions}
     features = [
-        _changed(item, was[item.slug], would[item.slug], moved[item.slug])
+        _changed(item, was[item.slug], would[item.slug], differs_in[item.slug])
         for item in definitions
-        if moved[item.slug].any()
+        if differs_in[item.slug].any()
     ]
-    changes: Ints = np.zeros(mine.num_rows, dtype=np.int64)
-    for flags in moved.values():
+    changes: Ints = np.zeros(before.num_rows, dtype=np.int64)
+    for flags in differs_in.values():
         changes += flags
     return LateReport(
         tables=tuple(table for table in tables if table.new or table.corrected),
         features=tuple(sorted(features, key=lambda item: (-item.share * (item.spreads or 1.0), item.slug))),
-        rows=mine.num_rows,
+        rows=before.num_rows,
         changes=changes,
         added=added,
         gone=gone,
-        keys=mine.select(row_names(problem)),
+        keys=before.select(row_names(problem)),
         was=was,
         in_time=would,
     )
@@ -161,14 +189,14 @@ def _arrivals(rows: pa.Table) -> Ints:
 
 
 def _lateness(problem: Problem, table: Table, rows: pa.Table) -> Ints:
-    """How long after everything that it tells was known each version arrived [rows], us; never below 0."""
+    """How long after all its values were known each version arrived, in us [rows]; never below 0."""
     due = np.full(rows.num_rows, BEFORE_ALL, dtype=np.int64)
     for text in clock_of(problem, table, [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]):
         at = expression_instants(table, TimeExpression.parse(text), rows)
         due = np.maximum(due, np.where(at < NEVER, at, BEFORE_ALL))
     arrival = _arrivals(rows)
-    told = (due > BEFORE_ALL) & (arrival > BEFORE_ALL)
-    return np.where(told, np.maximum(arrival - np.where(told, due, 0), 0), 0)
+    both = (due > BEFORE_ALL) & (arrival > BEFORE_ALL)
+    return np.where(both, np.maximum(arrival - np.where(both, due, 0), 0), 0)
 
 
 def _late_table(problem: Problem, snapshot: Tables, name: str, late: Flags, lateness: Ints) -> LateTable:
@@ -190,9 +218,9 @@ def _late_table(problem: Problem, snapshot: Tables, name: str, late: Flags, late
 
 def _changed(definition: Definition, was: pa.ChunkedArray, would: pa.ChunkedArray, where: Flags) -> ChangedFeature:
     before, after = np.asarray(pc.is_null(was)), np.asarray(pc.is_null(would))
-    moved = _moved(was, would, where & ~before & ~after) if pa.types.is_floating(was.type) else np.empty(0)
-    spread = float(pc.stddev(was).as_py() or 0.0) if len(moved) else 0.0
-    mean = float(moved.mean()) if len(moved) else None
+    change = _absolute_change(was, would, where & ~before & ~after) if pa.types.is_floating(was.type) else np.empty(0)
+    spread = float(pc.stddev(was).as_py() or 0.0) if len(change) else 0.0
+    mean = float(change.mean()) if len(change) else None
     return ChangedFeature(
         name=definition.name,
         slug=definition.slug,
@@ -201,12 +229,12 @@ def _changed(definition: Definition, was: pa.ChunkedArray, would: pa.ChunkedArra
         appeared=int((where & before).sum()),
         vanished=int((where & after).sum()),
         mean_change=mean,
-        largest_change=float(moved.max()) if len(moved) else None,
+        largest_change=float(change.max()) if len(change) else None,
         spreads=None if mean is None or spread == 0.0 else mean / spread,
     )
 
 
-def _moved(was: pa.ChunkedArray, would: pa.ChunkedArray, chosen: Flags) -> Floats:
-    keep = pa.array(chosen)
-    change: Floats = np.abs(would.filter(keep).to_numpy() - was.filter(keep).to_numpy())
+def _absolute_change(was: pa.ChunkedArray, would: pa.ChunkedArray, chosen: Flags) -> Floats:
+    flags = pa.array(chosen)
+    change: Floats = np.abs(would.filter(flags).to_numpy() - was.filter(flags).to_numpy())
     return change

@@ -1,4 +1,4 @@
-"""The feature matrix of a spine: stored definitions by an engine, the rest finished."""
+"""Compute the feature matrix of a spine: stored definitions by an engine, the others finished from these."""
 
 from __future__ import annotations
 
@@ -15,13 +15,24 @@ from headrace.synthesis.primitives.finish import finish
 def feature_matrix(
     problem: Problem, definitions: Sequence[Definition], spine: pa.Table, snapshot: Tables, engine: Engine
 ) -> pa.Table:
-    """One column per definition, one row per spine row, in its order (see `finish`)."""
+    """Compute a feature matrix in memory.
+
+    Args:
+        problem: declares the tables.
+        definitions: one column each.
+        spine: one row each, with `tick` and `cutoff` (us), the join keys and the row's own columns.
+        snapshot: the tables.
+        engine: computes the stored definitions.
+
+    Returns:
+        One column per definition, named by its slug (see `finish`), one row per spine row, in its order.
+    """
     values = engine.compute(problem, stored(definitions), spine, snapshot)
-    given = {item.column: spine[item.column] for item in row_columns(definitions)}
+    columns = {item.column: spine[item.column] for item in row_columns(definitions)}
     return finish(
         definitions,
         {name: values[name] for name in values.column_names},
-        given,
+        columns,
         spine["tick"].to_numpy(),
         spine["cutoff"].to_numpy(),
     )

@@ -1,4 +1,4 @@
-"""Values laid in the order of a spine: in whole runs, where there are few."""
+"""Take values by position without copying them, where the positions are a few runs of neighbours."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pyarrow as pa
 
 from headrace.synthesis.language.values import Ints
 
-#: Runs of rows up to which values are put together from slices.
-_RUNS = 100
+#: Up to so many runs, values are concatenated from slices.
+_MOST_RUNS = 100
 
 
-def laid(values: pa.ChunkedArray, place: Ints) -> pa.ChunkedArray:
-    """Values at some places [n], as `take` gives them; from a few slices nothing is copied."""
+def take_slices(values: pa.ChunkedArray, place: Ints) -> pa.ChunkedArray:
+    """The values at some positions [n], as `take` returns them; a few slices are not copied."""
     runs = _runs(place)
     if runs is None:
         return values.take(pa.array(place))
@@ -23,8 +23,8 @@ def laid(values: pa.ChunkedArray, place: Ints) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, values.type)
 
 
-def laid_table(table: pa.Table, place: Ints) -> pa.Table:
-    """The same of a table's rows."""
+def take_table_slices(table: pa.Table, place: Ints) -> pa.Table:
+    """The rows of a table at some positions [n], likewise."""
     runs = _runs(place)
     if runs is None:
         return table.take(pa.array(place))
@@ -32,14 +32,14 @@ def laid_table(table: pa.Table, place: Ints) -> pa.Table:
 
 
 def _runs(place: Ints) -> list[tuple[int, int]] | None:
-    """Where each run of neighbours starts, and how many it has; None where there are too many of them."""
+    """The start and length of each run of neighbouring positions; None where there are too many runs."""
     breaks = np.flatnonzero(np.diff(place) != 1) + 1
-    if len(breaks) > _RUNS:
+    if len(breaks) > _MOST_RUNS:
         return None
-    return list(_of(place, [0, *breaks.tolist(), len(place)]))
+    return list(_run_edges(place, [0, *breaks.tolist(), len(place)]))
 
 
-def _of(place: Ints, edges: list[int]) -> Iterator[tuple[int, int]]:
+def _run_edges(place: Ints, edges: list[int]) -> Iterator[tuple[int, int]]:
     for low, high in pairwise(edges):
         if high > low:
             yield int(place[low]), high - low
