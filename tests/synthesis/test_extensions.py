@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headrace.core import extensions
 from headrace.core.errors import DeclarationError
+from headrace.core.extensions import hand_over
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.engines import LocalEngine
+from headrace.synthesis.explanation.unfold import unfold
 from headrace.synthesis.extensions import register
 from headrace.synthesis.language.definitions import Aggregate, RowColumn, Transform
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
@@ -91,6 +94,22 @@ def test_a_transform_is_one_object_too() -> None:
     finally:
         CATALOGUE.transforms.pop("halve")
         TRANSFORM_TWINS.pop("halve")
+
+
+def test_an_explanation_knows_a_primitive_of_the_problem() -> None:
+    cube = replace(MEAN_SQUARE, name="mean_of_squares")
+    own = replace(problem, primitives=(replace(FAMILY, name="mean_of_squares", aggregations=(cube,)),))
+    hand_over(own.extensions)
+    try:
+        definition = one("customer", "orders", ("customer",), "amount", "mean_of_squares", None)
+        snapshot, keys = random_world(3), random_queries(3, most=8)
+        engine = LocalEngine().compute(own, [definition], keys, snapshot)[definition.slug].to_pylist()
+        for query, value in zip(keys.to_pylist(), engine, strict=True):
+            assert unfold(own, definition, query, query["tick"], snapshot).value == pytest.approx(value)
+    finally:
+        extensions._HANDED.pop(("primitive", "mean_of_squares"))
+        for by_name in (CATALOGUE.aggregations, CATALOGUE.families, AGGREGATION_TWINS):
+            by_name.pop("mean_of_squares")  # type: ignore[attr-defined]
 
 
 def test_without_a_twin_it_is_refused() -> None:

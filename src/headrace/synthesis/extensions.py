@@ -8,7 +8,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from headrace.core.errors import DeclarationError
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, Transform
+from headrace.synthesis.language.inputs import relative
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.oracle.transforms import TRANSFORM_TWINS
 from headrace.synthesis.primitives.aggregation import AggregationFamily
@@ -39,6 +43,25 @@ def register(primitive: AggregationFamily | TransformPrimitive) -> None:
             raise _without_twin(item.name, "[(instant_us, value or None), ...]")
     CATALOGUE.add_family(primitive)
     AGGREGATION_TWINS.update(twins)
+
+
+def add_twins(definition: Definition) -> None:
+    """Give the oracle the twins of the primitives in a definition that problems or installed packages brought."""
+    if isinstance(definition, Transform):
+        if definition.primitive not in TRANSFORM_TWINS:
+            register(CATALOGUE.transform(definition.primitive))
+        below: Sequence[Definition] = definition.inputs
+    elif isinstance(definition, Grouped):
+        below = (definition.value,)
+    elif isinstance(definition, Direct | Aggregate):
+        if isinstance(definition, Aggregate) and definition.primitive not in AGGREGATION_TWINS:
+            CATALOGUE.aggregation(definition.primitive)  # resolves an extension
+            register(CATALOGUE.families[definition.primitive])
+        below = relative(definition)
+    else:
+        below = ()
+    for item in below:
+        add_twins(item)
 
 
 def _without_twin(name: str, inputs: str) -> DeclarationError:

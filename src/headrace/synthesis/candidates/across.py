@@ -1,10 +1,10 @@
-"""Candidates that go up and down again: of the rows of an entity, what the others that share their parent say.
+"""Candidates that go up and down again: aggregates of what the rows that share a parent with a row say.
 
     carrier.MEAN(flights.tailnum.MEAN(flights.arr_delay by tailnum), 2h by carrier)
 
-Such a value changes with every row that shares it (`plan.fans_out`), so that it is asked anew of every row that a query
-finds. How many that are is estimated before anything is computed, from how often each key occurs; a feature is offered
-over the longest lookback that stays within MOST_ASKED, or, if none does, not at all.
+Such a value changes with every row that shares the parent (`plan.fans_out`), so it is evaluated for every row in a
+query's lookback. The number of these is estimated before anything is computed, from how often each key occurs; a
+feature is a candidate over the longest lookback within MOST_ASKED pairs, or, if there is none, not at all.
 """
 
 from __future__ import annotations
@@ -32,7 +32,12 @@ _INNER = {"numeric": "mean", "boolean": "percent_true"}
 
 @dataclass(frozen=True, kw_only=True)
 class Across:
-    """A feature that goes up and down again, and an estimate of the (query, row) pairs that it takes."""
+    """A feature that goes up and down again.
+
+    Attributes:
+        definition: over the longest lookback within the limit, or over the shortest.
+        asked: estimated number of (query, row) pairs that are evaluated.
+    """
 
     definition: Aggregate
     asked: float
@@ -43,10 +48,10 @@ class Across:
 
 
 def across_definitions(problem: Problem, kinds: Kinds, tables: Tables) -> tuple[Across, ...]:
-    """All of them, at depth 2 or more, each over the longest lookback within the limit, or over the shortest."""
+    """All features of this sort where the problem's depth is 2 or more."""
     if problem.depth < 2:
         return ()
-    found: list[Across] = []
+    features: list[Across] = []
     for entity in problem.all_entities:
         for table, keys in aggregated_tables(problem, entity):
             values = list(_values(problem, kinds, table, keys))
@@ -55,8 +60,8 @@ def across_definitions(problem: Problem, kinds: Kinds, tables: Tables) -> tuple[
                 lookback_us, asked = next((item for item in spans if item[1] <= MOST_ASKED), spans[-1])
                 for value in values:
                     outer = _outer(entity, table, keys, value, lookback_us)
-                    found.append(Across(definition=outer, asked=asked))
-    return tuple(found)
+                    features.append(Across(definition=outer, asked=asked))
+    return tuple(features)
 
 
 def _outer(entity: Entity, table: Table, keys: tuple[str, ...], value: Aggregate, lookback_us: int | None) -> Aggregate:
@@ -103,11 +108,11 @@ def _asked(
     Queries are counted as the rows of the table that carries the entity's join keys, on a schedule once every step.
     """
     rows, carrier = tables.table(table.name), tables.table(problem.carrier)
-    theirs, mine = encode_pairs(
+    row_codes, query_codes = encode_pairs(
         [plain(rows[name]) for name in keys], [plain(carrier[name]) for name in entity.join_keys]
     )
-    many = int(max(theirs.max(initial=-1), mine.max(initial=-1))) + 1
-    pairs = float(np.dot(_counts(theirs, many), _counts(mine, many)))
+    many = int(max(row_codes.max(initial=-1), query_codes.max(initial=-1))) + 1
+    pairs = float(np.dot(_counts(row_codes, many), _counts(query_codes, many)))
     if table.row_known is None or not problem.lookbacks_us:
         return [(None, pairs)]
     span = _span_us(table, rows)
@@ -120,7 +125,7 @@ def _counts(codes: Ints, many: int) -> npt.NDArray[np.float64]:
 
 
 def _span_us(table: Table, rows: pa.Table) -> int:
-    """How long a table's rows took to become known."""
+    """The time between the first and the last known row of a table, in us."""
     assert table.row_known is not None
     known = effective_known(table, (str(table.row_known),), rows)
     known = known[known < NEVER]

@@ -1,17 +1,17 @@
-"""Every definition worth computing, read off the schema: depth one down each relationship, transforms, then deeper.
+"""Enumerate the candidate features of a problem: depth one down each relationship, transforms, then deeper.
 
-What is offered, and how many, is decided here and nowhere else:
+Which candidates there are, and how many, is decided here:
 
 * An *outcome* (a column seen after its own row's cutoff, the label among them) and a column of another child table
   get a mean (or share, or count) over every lookback, and the costlier primitives over the middle and the longest one.
 * A column that a row *gives* at its cutoff says little in aggregate: the longest lookback only, fewer primitives.
-* `sum` is mean x count, so it is offered over the longest lookback only. `count` and `last_time` are offered once per
-  clock, for columns that are seen together are counted together.
-* The share of true labels is also offered over all history.
-* What a problem asks for by name (`primitives`, `seed_features`) is made by `requested`.
-* Deeper features (`depth`, `where`, `groupby` of the problem) are made by `stacked`, and by `across` where they go up
-  and down again. They come after all flat ones.
-* Candidates are ranked by what usually pays (`_TIERS`), and cut at the problem's `max_candidates`.
+* `sum` is mean x count, so it is a candidate over the longest lookback only. `count` and `last_time` are candidates
+  once per clock, because columns that become known together are counted together.
+* The share of true labels is also a candidate over all history.
+* What a problem names (`primitives`, `seed_features`) comes from `requested`.
+* Deeper features (`depth`, `where`, `groupby` of the problem) come from `stacked`, and from `across` where they go up
+  and down again. They follow all flat ones.
+* Candidates are ranked by what usually helps (`_RANKS`), and cut at the problem's `max_candidates`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from headrace.schema import Entity, Problem, Table
 from headrace.synthesis.candidates.across import Across, across_definitions
-from headrace.synthesis.candidates.filters import check_names, unmatched_patterns, wanted
+from headrace.synthesis.candidates.filters import check_names, matching, unmatched_patterns
 from headrace.synthesis.candidates.interesting import with_interesting_values
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.candidates.stacked import stacked_definitions
@@ -55,12 +55,18 @@ _GIVEN: dict[str, tuple[str, ...]] = {
     "categorical": ("num_unique", "mode"),
 }
 _EVERY_LOOKBACK = ("mean", "percent_true", "count")
-_TIERS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
+_RANKS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "square_root": 2, "skew": 3, "sum": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """The candidates of a problem. cut: how many more there are beyond `max_candidates`. warnings: for people."""
+    """The candidates of a problem.
+
+    Attributes:
+        definitions: the candidates, best ranks first.
+        cut: how many more there are beyond `max_candidates`.
+        warnings: for people.
+    """
 
     definitions: tuple[Definition, ...]
     cut: int
@@ -70,20 +76,25 @@ class Offer:
 def enumerate_definitions(
     problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
 ) -> tuple[Definition, ...]:
-    """All candidate definitions of a problem, best tiers first, at most `max_candidates`, each once.
+    """All candidate definitions of a problem, best ranks first, at most `max_candidates`, each once.
 
-    schemas: the Arrow schema of every table. tables: their rows, from which interesting values and the cost of going
-    up and down again are told; without them neither is offered. Raises DeclarationError where a column's name collides
-    with the derived label's, where the declaration names what is not there or does not fit, and where `include`
-    and `exclude` leave nothing.
+    Args:
+        problem: declares the tables and the options.
+        schemas: the Arrow schema of every table.
+        tables: their rows, from which interesting values and the cost of going up and down again are computed; None:
+            neither are candidates.
+
+    Raises:
+        DeclarationError: a column has the name of the derived label, the declaration names something unknown or
+            unfit, or `include` and `exclude` leave nothing.
     """
     return offer(problem, schemas, tables).definitions
 
 
 def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None) -> Offer:
-    """What `enumerate_definitions` gives, with how many there would be without the cap, and warnings."""
+    """The same as `enumerate_definitions`, with the number beyond the cap, and warnings."""
     candidates = _candidates(problem, schemas, tables)
-    every = _first_of_each_slug(sorted(wanted(problem, candidates), key=_tier))
+    every = _first_of_each_slug(sorted(matching(problem, candidates), key=_rank))
     return Offer(
         definitions=tuple(every[: problem.max_candidates]),
         cut=max(0, len(every) - problem.max_candidates),
@@ -93,7 +104,7 @@ def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | N
 
 def _alike(schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
     """A warning for columns of a table whose features would share a name in the model."""
-    told = []
+    warnings = []
     for table, schema in schemas.items():
         by_slug: dict[str, list[str]] = {}
         for name in schema.names:
@@ -101,14 +112,14 @@ def _alike(schemas: Mapping[str, pa.Schema]) -> tuple[str, ...]:
         for first, *others in by_slug.values():
             if others:
                 alike = ", ".join(repr(name) for name in others)
-                told.append(
+                warnings.append(
                     f"{table}: {alike} has no features of its own: it differs from {first!r} by case or signs only"
                 )
-    return tuple(told)
+    return tuple(warnings)
 
 
 def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None) -> list[Definition]:
-    """Everything that could be offered, each once, before the problem's patterns."""
+    """All candidates, each once, before the problem's patterns are applied."""
     if problem.spine.table in schemas:
         check_label_name(problem, schemas[problem.spine.table])
     kinds = column_kinds(problem, schemas)
@@ -140,15 +151,15 @@ def _across(problem: Problem, kinds: Kinds, tables: Tables | None) -> tuple[Acro
     return () if tables is None else across_definitions(problem, kinds, tables)
 
 
-def _tier(definition: Definition) -> tuple[int, int]:
-    """Flat before conditions before what is stacked, the less deep first; then what usually pays."""
+def _rank(definition: Definition) -> tuple[int, int]:
+    """Flat definitions before stacked ones, the less deep first; then what usually helps."""
     stacked = isinstance(definition, Direct | Aggregate) and bool(relative(definition))
     primitive = definition.primitive if isinstance(definition, Aggregate | Transform) else ""
-    return (depth(definition) if stacked else 0, _TIERS.get(primitive, 0))
+    return (depth(definition) if stacked else 0, _RANKS.get(primitive, 0))
 
 
 def _first_of_each_slug(definitions: list[Definition]) -> list[Definition]:
-    """Two names can fold into one slug (`a.B` and `a_b`): the first keeps it."""
+    """Two names can have one slug (`a.B` and `a_b`): the first definition stays."""
     return list({definition.slug: definition for definition in reversed(definitions)}.values())[::-1]
 
 
@@ -203,7 +214,7 @@ def _over_table(
 
 
 def _spans(primitive: str, given: bool, lookbacks: tuple[int, ...]) -> tuple[int | None, ...]:
-    """The lookbacks that a primitive is offered over; None is all history."""
+    """The lookbacks over which a primitive is a candidate; None is all history."""
     if not lookbacks or primitive in ("last", "last_time"):
         return (None,)
     if given or primitive == "sum":

@@ -1,4 +1,4 @@
-"""What a declaration says of the features it wants: the names in it are checked, the patterns applied."""
+"""Check the names in a declaration, and apply its patterns `include` and `exclude` to the candidates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headrace.synthesis.language.definitions import Definition
 
 
 def check_names(problem: Problem, kinds: Kinds) -> None:
-    """DeclarationError where a field names a column or a primitive that is not there or cannot be used so."""
+    """Raise DeclarationError where a field names an unknown column or primitive, or one of a wrong kind."""
     check_primitives(problem)
     seeds(problem, kinds)
     named = {} if isinstance(problem.where, str) else problem.where
@@ -45,41 +45,45 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
             )
 
 
-def wanted(problem: Problem, definitions: Sequence[Definition]) -> list[Definition]:
-    """Those whose names fit `include` (if there is one) and not `exclude`. DeclarationError where none does."""
-    found = [
+def matching(problem: Problem, definitions: Sequence[Definition]) -> list[Definition]:
+    """The definitions whose names match `include` (if it is given) and not `exclude`.
+
+    Raises:
+        DeclarationError: none does.
+    """
+    matches = [
         definition
         for definition in definitions
-        if (not problem.include or any(_fits(pattern, definition.name) for pattern in problem.include))
-        and not any(_fits(pattern, definition.name) for pattern in problem.exclude)
+        if (not problem.include or any(_matches(pattern, definition.name) for pattern in problem.include))
+        and not any(_matches(pattern, definition.name) for pattern in problem.exclude)
     ]
-    if not found and (problem.include or problem.exclude):
+    if not matches and (problem.include or problem.exclude):
         raise DeclarationError(
             "include and exclude leave no candidate feature",
             where=problem.name,
             found=unmatched_patterns(problem, definitions) or (*problem.include, *problem.exclude),
             fix="a pattern is held against a whole name, as in '*.MEAN(*)'",
         )
-    return found
+    return matches
 
 
 def unmatched_patterns(problem: Problem, definitions: Sequence[Definition]) -> tuple[str, ...]:
-    """A warning for each pattern of `include` and `exclude` that fits no candidate, with the names nearest to it."""
+    """A warning for each pattern of `include` and `exclude` that matches no candidate, with the closest names."""
     names = [definition.name for definition in definitions]
     return tuple(
-        _idle(field, pattern, names)
+        _unmatched(field, pattern, names)
         for field, patterns in (("include", problem.include), ("exclude", problem.exclude))
         for pattern in patterns
-        if not any(_fits(pattern, name) for name in names)
+        if not any(_matches(pattern, name) for name in names)
     )
 
 
-def _idle(field: str, pattern: str, names: list[str]) -> str:
-    """Near is by the whole name, or else by what stands between the signs of the pattern."""
-    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.6)
+def _unmatched(field: str, pattern: str, names: list[str]) -> str:
+    """Closest by the whole name, or else by the words of the pattern."""
+    closest = difflib.get_close_matches(pattern, names, n=3, cutoff=0.6)
     words = [word.lower() for word in re.findall(r"\w+", pattern)]
-    near = near or sorted(names, key=lambda name: -_likeness(words, name))[:3]
-    return f"{field}: no candidate feature fits {pattern!r}. near it: {', '.join(near)}"
+    closest = closest or sorted(names, key=lambda name: -_likeness(words, name))[:3]
+    return f"{field}: no candidate feature fits {pattern!r}. near it: {', '.join(closest)}"
 
 
 def _likeness(words: list[str], name: str) -> float:
@@ -87,7 +91,7 @@ def _likeness(words: list[str], name: str) -> float:
     return sum(max((difflib.SequenceMatcher(None, word, part).ratio() for part in parts), default=0) for word in words)
 
 
-def _fits(pattern: str, name: str) -> bool:
-    """* is any text, ? any letter; brackets are brackets, for names have them."""
+def _matches(pattern: str, name: str) -> bool:
+    """Whether a name matches a pattern: * is any text, ? any letter; brackets are literal, because names have them."""
     text = re.escape(pattern).replace(r"\*", ".*").replace(r"\?", ".")
     return re.fullmatch(text, name) is not None

@@ -1,8 +1,8 @@
-"""Interesting values: which conditions `where="auto"` stands for.
+"""Interesting values: the conditions that `where="auto"` stands for.
 
-Of a column of categories or truths (the keys of its table aside) with at most MOST_VALUES different values: the MOST
-most frequent ones, of which each is at least RARE of all that are there; of equally frequent ones those first by name.
-Counted over every row of the snapshot that training sees, whatever its label.
+Of a column of categories or truth values (except keys) with at most MOST_VALUES different values: the MOST most
+frequent ones, each at least RARE of all values; of equally frequent ones those first by name. Counted over every row
+of the snapshot that training sees, whatever its label.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ MOST_VALUES, MOST, RARE = 50, 3, 0.05
 
 
 def with_interesting_values(problem: Problem, kinds: Kinds, tables: Tables) -> Problem:
-    """The problem with each "auto" of its `where` replaced by values."""
+    """The problem, with each "auto" of its `where` replaced by values."""
     if problem.where == AUTO:
-        wanted = list(_columns(problem, kinds))
+        automatic = list(_columns(problem, kinds))
     else:
         assert not isinstance(problem.where, str)
-        wanted = [name for name, values in problem.where.items() if values == AUTO]
-    if not wanted:
+        automatic = [name for name, values in problem.where.items() if values == AUTO]
+    if not automatic:
         return problem if problem.where != AUTO else replace(problem, where={})
-    found = {name: frequent(tables, name, kinds) for name in wanted}
+    frequent_values = {name: frequent(tables, name, kinds) for name in automatic}
     given = {} if isinstance(problem.where, str) else problem.where
-    where = {name: found.get(name, values) for name, values in (given or found).items()}
+    where = {name: frequent_values.get(name, values) for name, values in (given or frequent_values).items()}
     return replace(problem, where={name: values for name, values in where.items() if values})
 
 
@@ -54,8 +54,8 @@ def frequent(tables: Tables, name: str, kinds: Kinds) -> tuple[str | float, ...]
         codes, sorted_names = categories(texts(values))
         names, codes = sorted_names.to_pylist(), codes[codes >= 0]
     else:
-        told = numbers(values)
-        distinct, codes = np.unique(told[~np.isnan(told)], return_inverse=True)
+        floats = numbers(values)
+        distinct, codes = np.unique(floats[~np.isnan(floats)], return_inverse=True)
         names, codes = distinct.tolist(), codes.reshape(-1)
     if len(names) > MOST_VALUES or not len(codes):
         return ()

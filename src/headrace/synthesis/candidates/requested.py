@@ -1,11 +1,12 @@
-"""Candidates that a problem asks for by name: primitives beyond those always offered, and seed features.
+"""Candidates that a problem requests by name: further primitives, and seed features.
 
-An aggregation is offered over every column that it fits, of every table that an entity aggregates; a transform over
-every row column and parent's column, or over pairs of them from one side; a running primitive over what `groupby`
-names. What changes with time alone is stored as its anchor and finished at read (`Aggregation.finish`).
+A requested aggregation is a candidate over every column of a fitting kind, of every table that an entity aggregates; a
+transform over every row column and parent's column, or over pairs of them from one side; a running primitive over the
+groups that `groupby` names. What changes with time alone is stored as its anchor and finished at read
+(`Aggregation.finish`).
 
-A *seed* is a transform of a table's own columns, written `orders.RATIO(paid, amount)`. It stands for a column: of the
-row itself where all it reads is surely known at the cutoff, of a parent's row, and of aggregated rows.
+A *seed* is a transform of a table's own columns, written `orders.RATIO(paid, amount)`. It is used like a column: of the
+row itself where all that it reads is known at the cutoff, of a parent's row, and of aggregated rows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from headrace.synthesis.primitives.running import RUNNING
 
 #: Kinds that a transform can read, of a row.
 _READABLE: dict[str, Kind] = {**FEATURE_KINDS, "time": "time", "text": "text"}
-#: What is said of a seed's values, where nothing is asked for.
+#: Aggregations of a seed's values, beside the requested ones.
 _OF_SEEDS: dict[Kind, tuple[str, ...]] = {
     "numeric": ("mean", "std", "max", "min", "sum", "last"),
     "boolean": ("percent_true", "last"),
@@ -43,7 +44,7 @@ _OF_SEEDS: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class _Aggregated:
-    """What can be aggregated of a row: a column, a definition relative to it, or (column "", no value) the row."""
+    """What is aggregated of a row: a column, a definition relative to it, or (column "", no value) the row itself."""
 
     column: str
     kind: Kind
@@ -142,7 +143,7 @@ def _unreadable(problem: Problem, text: str) -> DeclarationError:
 def _over_table(
     problem: Problem, kinds: Kinds, entity: Entity, table: Table, keys: tuple[str, ...]
 ) -> Iterator[Definition]:
-    """The aggregations asked for, over all columns of a table; those of rows once per clock."""
+    """The requested aggregations over all columns of a table; those of rows once per clock."""
     columns = [("", ""), *aggregated_columns(problem, table, keys, kinds)]
     columns += [(name, "time") for (where, name), kind in kinds.items() if where == table.name and kind == "time"]
     clocks: set[tuple[str, ...]] = set()
@@ -159,18 +160,22 @@ def _over_table(
 
 def _of_seed(problem: Problem, name: str, seed: Transform) -> Iterator[Definition]:
     columns = tuple(leaf.column for leaf in leaves(seed) if isinstance(leaf, RowColumn))
-    still = not _depends_on_tick(seed)
+    constant = not _depends_on_tick(seed)
     if name == problem.spine.table and all(known_at_cutoff(problem, column) for column in columns):
         yield seed
     for entity in problem.all_entities:
-        if entity.parent is not None and entity.parent[0] == name and still:
+        if entity.parent is not None and entity.parent[0] == name and constant:
             yield Direct(entity=entity.name, table=name, column="", kind=seed.kind, value=seed)
         for table, keys in aggregated_tables(problem, entity):
-            if table.name == name and still:
-                item = _Aggregated(column="", kind=seed.kind, used=(*keys, *columns), value=seed)
-                asked = [primitive for primitive in requested_aggregations(problem) if seed.kind in primitive.inputs]
-                for primitive in dict.fromkeys((*map(AGGREGATIONS.__getitem__, _OF_SEEDS.get(seed.kind, ())), *asked)):
-                    yield from _aggregates(problem, entity.name, table, keys, item, primitive)
+            if table.name == name and constant:
+                aggregated = _Aggregated(column="", kind=seed.kind, used=(*keys, *columns), value=seed)
+                requested = [
+                    primitive for primitive in requested_aggregations(problem) if seed.kind in primitive.inputs
+                ]
+                for primitive in dict.fromkeys(
+                    (*map(AGGREGATIONS.__getitem__, _OF_SEEDS.get(seed.kind, ())), *requested)
+                ):
+                    yield from _aggregates(problem, entity.name, table, keys, aggregated, primitive)
 
 
 def _depends_on_tick(definition: Definition) -> bool:
@@ -183,7 +188,7 @@ def _depends_on_tick(definition: Definition) -> bool:
 def _aggregates(
     problem: Problem, entity: str, table: Table, keys: tuple[str, ...], item: _Aggregated, primitive: Aggregation
 ) -> Iterator[Definition]:
-    """One aggregation of one thing over the middle and the longest lookback: each output, or what finishes it."""
+    """One aggregation over the middle and the longest lookback: each output, or the transform that finishes it."""
 
     def aggregate(name: str, lookback_us: int | None, part: int | None) -> Aggregate:
         return Aggregate(
@@ -202,21 +207,21 @@ def _aggregates(
     spans: tuple[int | None, ...] = (ordered[len(ordered) // 2], ordered[-1]) if ordered else (None,)
     for lookback_us in dict.fromkeys(spans):
         for part in range(primitive.outputs) if primitive.outputs > 1 else (None,):
-            found = aggregate(primitive.name, lookback_us, part)
+            output = aggregate(primitive.name, lookback_us, part)
             if primitive.finish is not None:
                 # Decayed values are as of the last row: they need its instant too.
-                last = (aggregate("last_time", lookback_us, None),) if found.kind != "time" else ()
-                yield Transform(primitive=primitive.finish, inputs=(found, *last), kind="numeric")
-            elif found.kind == "time":
-                yield Transform(primitive="time_since", inputs=(found,), kind="numeric")
+                last = (aggregate("last_time", lookback_us, None),) if output.kind != "time" else ()
+                yield Transform(primitive=primitive.finish, inputs=(output, *last), kind="numeric")
+            elif output.kind == "time":
+                yield Transform(primitive="time_since", inputs=(output,), kind="numeric")
             else:
-                yield found
+                yield output
 
 
 def _transforms(problem: Problem, kinds: Kinds) -> Iterator[Transform]:
-    """The transforms asked for, over what the row gives, and over each parent's row."""
-    asked = tuple(TRANSFORMS[name] for name in problem.primitives if name in TRANSFORMS)
-    if not asked:
+    """The requested transforms, over the columns of the row and of each parent's row."""
+    requested = tuple(TRANSFORMS[name] for name in problem.primitives if name in TRANSFORMS)
+    if not requested:
         return
     sides: list[Sequence[Definition]] = [
         [
@@ -229,21 +234,21 @@ def _transforms(problem: Problem, kinds: Kinds) -> Iterator[Transform]:
     for entity in problem.all_entities:
         if entity.parent is not None:
             name, key = entity.parent
-            theirs = [
+            columns = [
                 Direct(entity=entity.name, table=name, column=column, kind=_READABLE[kind])
                 for (table, column), kind in kinds.items()
                 if table == name and kind in _READABLE and column != key
             ]
-            sides.append(theirs)
-            parents.setdefault(name, []).append(theirs)
-    for primitive in asked:
+            sides.append(columns)
+            parents.setdefault(name, []).append(columns)
+    for primitive in requested:
         for side in sides:
             yield from _of_side(primitive, side)
         yield from _between(primitive, list(parents.values()))
 
 
 def _of_side(primitive: TransformPrimitive, side: Sequence[Definition]) -> Iterator[Transform]:
-    """One transform over what one row holds: each value, or each pair of values."""
+    """One transform over the values of one row: each of them, or each pair."""
     for kinds in primitive.inputs:
         if len(kinds) == 1:
             for item in side:
@@ -261,9 +266,9 @@ def _between(primitive: TransformPrimitive, parents: Sequence[Sequence[Sequence[
     for sides in parents:
         for here, there in combinations(sides, 2):
             if any(len(kinds) == 4 for kinds in primitive.inputs):
-                found = places(here, there)
-                if found:
-                    yield Transform(primitive=primitive.name, inputs=found, kind=primitive.result)
+                both = places(here, there)
+                if both:
+                    yield Transform(primitive=primitive.name, inputs=both, kind=primitive.result)
             for one, other in zip(here, there, strict=True):
                 if (one.kind, other.kind) in primitive.inputs:
                     yield Transform(primitive=primitive.name, inputs=(one, other), kind=primitive.result)

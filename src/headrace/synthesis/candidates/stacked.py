@@ -1,9 +1,9 @@
-"""Candidates of more than one level: what a row leads on to, aggregated; rows under a condition; running values.
+"""Candidates of more than one level: aggregates of what a row leads to, rows under a condition, running values.
 
-`row_values` gives what can be said of a row of a table beyond its own columns, to a depth: columns of its parents'
-rows, what lies below it, its running values in a group. Paths go down or up from the row; none goes up and down again,
-for such a value changes with every row that shares it (`plan.fans_out`). Inner values are over all history, outer ones
-over the longest lookback, conditions over the middle and the longest.
+`row_values` gives definitions relative to a row of a table beyond its own columns, to a depth: columns of its parents'
+rows, aggregates of its children, its running values in a group. Paths go down or up from the row; none goes up and down
+again, because such a value changes with every row that shares it (`plan.fans_out`). Inner values are over all history,
+outer ones over the longest lookback, conditions over the middle and the longest.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _RUNNING = ("previous", "difference_to_previous", "cum_mean")
 
 
 def stacked_definitions(problem: Problem, kinds: Kinds) -> Iterator[Aggregate | Direct]:
-    """All of them, those that lie less deep first, in the order of the docs (features.md): conditions, then values."""
+    """All stacked candidates, the less deep first, in the order of docs/features.md: conditions, then values."""
     for entity in problem.all_entities:
         for table, keys in aggregated_tables(problem, entity):
             yield from _under_conditions(problem, kinds, entity, table, keys)
@@ -51,7 +51,7 @@ def stacked_definitions(problem: Problem, kinds: Kinds) -> Iterator[Aggregate | 
 
 
 def _of_parent(problem: Problem, kinds: Kinds, entity: Entity, depth: int) -> Iterator[Direct]:
-    """What the entity's parent row leads on to upwards; what lies below it is the entity's own aggregate."""
+    """Values of the entity's parent row from further up; what lies below it is the entity's own aggregate."""
     if entity.parent is not None:
         for value in row_values(problem, kinds, entity.parent[0], depth - 1, None):
             if isinstance(value, Direct):
@@ -61,27 +61,27 @@ def _of_parent(problem: Problem, kinds: Kinds, entity: Entity, depth: int) -> It
 def _of_rows(problem: Problem, kinds: Kinds, entity: Entity, depth: int) -> Iterator[Aggregate]:
     for table, keys in aggregated_tables(problem, entity):
         # The relationship that led here: its other end is the entity itself.
-        came = next((r for r in problem.entity_set.parents(table.name) if keys == (r.child_column,)), None)
+        via = next((r for r in problem.entity_set.parents(table.name) if keys == (r.child_column,)), None)
         lookback = max(problem.lookbacks_us) if table.row_known is not None and problem.lookbacks_us else None
-        for value in row_values(problem, kinds, table.name, depth - 1, came):
+        for value in row_values(problem, kinds, table.name, depth - 1, via):
             if not (isinstance(value, Direct) and set(join_columns(value.entity)) <= set(keys)):  # one value per key
                 yield from _aggregates(entity.name, table.name, keys, value, _OUTER, lookback)
 
 
 def row_values(
-    problem: Problem, kinds: Kinds, table: str, depth: int, came: Relationship | None
+    problem: Problem, kinds: Kinds, table: str, depth: int, via: Relationship | None
 ) -> Iterator[Definition]:
-    """Definitions relative to a row of a table, to a depth. came: the relationship that led to it, not gone back."""
+    """Definitions relative to a row of a table, to a depth. via: the relationship that led there, not followed back."""
     if depth < 1:
         return
-    yield from _upwards(problem, kinds, table, depth, came)
-    yield from _downwards(problem, kinds, table, depth, came)
+    yield from _upwards(problem, kinds, table, depth, via)
+    yield from _downwards(problem, kinds, table, depth, via)
     yield from _running(problem, kinds, table)
 
 
-def _upwards(problem: Problem, kinds: Kinds, table: str, depth: int, came: Relationship | None) -> Iterator[Direct]:
+def _upwards(problem: Problem, kinds: Kinds, table: str, depth: int, via: Relationship | None) -> Iterator[Direct]:
     for link in problem.entity_set.parents(table):
-        if link == came:
+        if link == via:
             continue
         for (name, column), kind in kinds.items():
             if name == link.parent_table and kind in FEATURE_KINDS and column != link.parent_column:
@@ -90,11 +90,9 @@ def _upwards(problem: Problem, kinds: Kinds, table: str, depth: int, came: Relat
             yield Direct(entity=link.child_column, table=link.parent_table, column="", kind=value.kind, value=value)
 
 
-def _downwards(
-    problem: Problem, kinds: Kinds, table: str, depth: int, came: Relationship | None
-) -> Iterator[Aggregate]:
+def _downwards(problem: Problem, kinds: Kinds, table: str, depth: int, via: Relationship | None) -> Iterator[Aggregate]:
     for link in problem.entity_set.children(table):
-        if link == came:
+        if link == via:
             continue
         child, keys = problem.entity_set.table(link.child_table), (link.child_column,)
         key = problem.entity_set.table(table).keys[0]

@@ -1,6 +1,6 @@
-"""Which transforms are offered over row columns, direct features and aggregates.
+"""Candidate transforms of row columns, direct features and aggregates.
 
-Differences are offered where they mean something: of a value over its shortest and its longest lookback (is it
+Differences are candidates where they mean something: of a value over its shortest and its longest lookback (is it
 rising?), of the same column of two entities' parent rows, and of the few numbers or instants that a row itself gives.
 """
 
@@ -12,7 +12,7 @@ from itertools import combinations
 from headrace.schema import Problem
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 
-#: More numbers than this in a row, and their differences are not tried.
+#: Differences of a row's numbers are candidates where there are at most so many.
 _MOST_PAIRED = 5
 _CALENDAR = ("minute_of_day", "hour", "day", "weekday", "is_weekend", "month", "year")
 _LATITUDES, _LONGITUDES = ("lat", "latitude"), ("lon", "lng", "long", "longitude")
@@ -66,18 +66,18 @@ def _between_entities(problem: Problem, direct: Sequence[Direct]) -> Iterator[Tr
     for (left, table), (right, other) in combinations(parents, 2):
         if table != other:
             continue
-        ours = {item.column: item for item in direct if item.entity == left and item.kind == "numeric"}
-        theirs = {item.column: item for item in direct if item.entity == right and item.kind == "numeric"}
-        both = places(tuple(ours.values()), tuple(theirs.values()))
+        left_columns = {item.column: item for item in direct if item.entity == left and item.kind == "numeric"}
+        right_columns = {item.column: item for item in direct if item.entity == right and item.kind == "numeric"}
+        both = places(tuple(left_columns.values()), tuple(right_columns.values()))
         if both:
             yield Transform(primitive="haversine", inputs=both, kind="numeric")
-        yield from (_difference(ours[column], theirs[column]) for column in ours)
+        yield from (_difference(left_columns[column], right_columns[column]) for column in left_columns)
 
 
 def places(here: Sequence[Direct], there: Sequence[Direct]) -> tuple[Direct, ...]:
     """Latitude and longitude of two parents' rows; empty where one of them has no place."""
-    found = [_place({item.column: item for item in side}) for side in (here, there)]
-    return (*found[0], *found[1]) if all(found) else ()
+    both = [_place({item.column: item for item in side}) for side in (here, there)]
+    return (*both[0], *both[1]) if all(both) else ()
 
 
 def _place(columns: dict[str, Direct]) -> tuple[Direct, ...]:

@@ -1,4 +1,4 @@
-"""A definition in words: "the mean of arr_delay over flights of this tailnum known in the 7 days before"."""
+"""Describe a definition in words: "the mean of arr_delay over flights of this tailnum known in the 7 days before"."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIGNS = {"==": "is", "!=": "is not", ">": "is above", ">=": "is at least", "<":
 
 
 def words(definition: Definition, *, whose: str = "this") -> str:
-    """What it says of a row. whose: "this" entity of the spine's row, or "its" where it is relative to another row."""
+    """A definition in words. whose: "this" entity of the spine's row, or "its" where it is relative to another row."""
     if isinstance(definition, RowColumn):
         return f"{whose} row's {definition.column}" if whose == "this" else f"its {definition.column}"
     if isinstance(definition, Direct):
@@ -21,11 +21,11 @@ def words(definition: Definition, *, whose: str = "this") -> str:
     if isinstance(definition, Aggregate):
         return _aggregate(definition, whose)
     if isinstance(definition, Grouped):
-        by, says = " and ".join(definition.keys), running(definition.primitive).description
-        return f"of {words(definition.value, whose='its')} among {definition.table} of its {by} up to it: {says}"
-    says = transform(definition.primitive).description
+        by, description = " and ".join(definition.keys), running(definition.primitive).description
+        return f"of {words(definition.value, whose='its')} among {definition.table} of its {by} up to it: {description}"
+    description = transform(definition.primitive).description
     inputs = zip("abcdefgh", definition.inputs, strict=False)
-    return f"{says}; " + "; ".join(f"{letter} is {words(item, whose=whose)}" for letter, item in inputs)
+    return f"{description}; " + "; ".join(f"{letter} is {words(item, whose=whose)}" for letter, item in inputs)
 
 
 def _aggregate(definition: Aggregate, whose: str) -> str:
@@ -37,14 +37,14 @@ def _aggregate(definition: Aggregate, whose: str) -> str:
     else:
         what = "the number of" if definition.primitive == "count" else f"the {name} of"
     where = "" if definition.where is None else f", where {_condition(definition.where)},"
-    return f"{what} {definition.table} of {whose} {definition.entity}{where} {_window(definition)}"
+    return f"{what} {definition.table} of {whose} {definition.entity}{where} {_period(definition)}"
 
 
 def _condition(where: Condition) -> str:
     return f"{words(where.on, whose='its')} {_SIGNS[where.operator]} {where.value}"
 
 
-def _window(definition: Aggregate) -> str:
+def _period(definition: Aggregate) -> str:
     if definition.lookback_us is None:
         return "that were known before the tick"
     span = duration_words(definition.lookback_us)

@@ -1,6 +1,6 @@
-"""A feature's value at one row, unfolded: the value at each node, and the raw rows that it was computed from.
+"""Unfold a feature's value at one row: the value at each node of its definition, and the raw rows below.
 
-The rows are those of the oracle (`oracle.RowEvaluator`), as known at the tick: which counted, which did not and why.
+The rows come from the oracle (`oracle.RowEvaluator`), as known at the tick: which counted, which did not and why.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from headrace.schema import Problem, Table
 from headrace.synthesis.explanation.description import words
+from headrace.synthesis.extensions import add_twins
 from headrace.synthesis.history.keys import plain
 from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
@@ -26,9 +27,14 @@ from headrace.synthesis.primitives.finish import finish
 
 @dataclass(frozen=True, kw_only=True)
 class UsedRow:
-    """A raw row of an aggregate. at_us: since when it counts (or is known). why: it did not count; empty: it did.
+    """A raw row of an aggregate.
 
-    value: what was aggregated of it. row: its columns. children: what is relative to it, unfolded.
+    Attributes:
+        at_us: since when it counts (or is known).
+        why: the reason why it did not count; empty: it did.
+        value: what was aggregated of it.
+        row: its columns.
+        children: definitions relative to it, unfolded.
     """
 
     at_us: int
@@ -40,10 +46,18 @@ class UsedRow:
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A definition at a row: its value there, what it is made from, and the raw rows.
+    """A definition at a row.
 
-    counted, left_out: how many rows there were of each; `rows` are the latest of them. reads: the rows' columns that
-    matter to it, the keys first.
+    Attributes:
+        name: of the definition.
+        kind: of the value.
+        words: the definition in words.
+        value: at the row.
+        children: the definitions that it is made from.
+        rows: the latest of the raw rows.
+        counted: how many rows counted.
+        left_out: how many did not.
+        reads: the columns of the rows that it reads, the keys first.
     """
 
     name: str
@@ -60,11 +74,19 @@ class Node:
 def unfold(
     problem: Problem, definition: Definition, query: Row, tick_us: int, snapshot: Tables, *, most: int = 20
 ) -> Node:
-    """The tree of a definition at a row of the spine.
+    """Build the tree of a definition at a row of the spine.
 
-    query: the join keys and the row's own columns. most: how many rows that counted, and that did not, are shown of
-    each aggregate. The whole history is walked in plain Python where a feature is stacked.
+    A stacked feature reads the whole history in plain Python.
+
+    Args:
+        problem: declares the tables.
+        definition: what to unfold.
+        query: the join keys and the row's own columns.
+        tick_us: the instant, in us.
+        snapshot: the tables.
+        most: how many rows that counted, and how many that did not, are shown of each aggregate.
     """
+    add_twins(definition)
     return _Unfolding(problem, snapshot, tick_us, most).root(definition, query)
 
 
@@ -97,74 +119,76 @@ class _Unfolding:
         return tuple(query[name] for name in self._problem.entity(definition.entity).join_keys)
 
     def _finished(self, definition: Definition, query: Row) -> Any:
-        """As a model sees it."""
-        found: dict[str, list[Any]] = {}
-        given: dict[str, list[Any]] = {}
-        self._gather(definition, query, found, given)
+        """The value as a model gets it."""
+        stored: dict[str, list[Any]] = {}
+        columns: dict[str, list[Any]] = {}
+        self._gather(definition, query, stored, columns)
         at = np.array([self._tick_us], dtype=np.int64)
-        return finish([definition], found, given, at, at)[definition.slug][0].as_py()
+        return finish([definition], stored, columns, at, at)[definition.slug][0].as_py()
 
-    def _gather(self, definition: Definition, query: Row, found: dict[str, Any], given: dict[str, Any]) -> None:
+    def _gather(self, definition: Definition, query: Row, stored: dict[str, Any], columns: dict[str, Any]) -> None:
         if isinstance(definition, Transform):
             for item in definition.inputs:
-                self._gather(item, query, found, given)
+                self._gather(item, query, stored, columns)
         elif isinstance(definition, RowColumn):
-            given[definition.column] = [query[definition.column]]
+            columns[definition.column] = [query[definition.column]]
         elif isinstance(definition, Direct | Aggregate):
             key = self._key(definition, query)
-            found[definition.slug] = [self._truth(definition, key).stored_value(definition, key, self._tick_us)]
+            stored[definition.slug] = [self._evaluator(definition, key).stored_value(definition, key, self._tick_us)]
 
-    def _truth(self, definition: Stored, key: tuple[Any, ...]) -> RowEvaluator:
-        """One that knows the whole history, or where that is enough only the rows that ever named the entity."""
-        still = is_constant(definition) if isinstance(definition, Aggregate) else not time_varying(relative(definition))
-        if not still or None in key:
+    def _evaluator(self, definition: Stored, key: tuple[Any, ...]) -> RowEvaluator:
+        """An evaluator over the rows that ever had the entity's key if these suffice, else over the whole history."""
+        constant = (
+            is_constant(definition) if isinstance(definition, Aggregate) else not time_varying(relative(definition))
+        )
+        if not constant or None in key:
             return self._whole
         table = self._problem.entity_set.table(definition.table)
         keys = definition.keys if isinstance(definition, Aggregate) else table.keys
         return RowEvaluator(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
 
     def _stored(self, definition: Stored, key: tuple[Any, ...], whose: str) -> Node:
-        truth, table = self._truth(definition, key), self._problem.entity_set.table(definition.table)
-        value = truth.stored_value(definition, key, self._tick_us)
-        said = words(definition, whose=whose)
+        evaluator, table = self._evaluator(definition, key), self._problem.entity_set.table(definition.table)
+        value = evaluator.stored_value(definition, key, self._tick_us)
+        description = words(definition, whose=whose)
         if None in key:
-            return Node(name=definition.name, kind=definition.kind, words=said, value=value)
+            return Node(name=definition.name, kind=definition.kind, words=description, value=value)
         if isinstance(definition, Direct):
-            held = truth.parent_row(definition, key, self._tick_us)
-            if held is None:
-                return Node(name=definition.name, kind=definition.kind, words=said, value=value)
-            below = () if definition.value is None else (self._inner(table, definition.value, held.row),)
-            row = UsedRow(at_us=held.since_us, why="", value=value, row=_plain(held.row))
+            parent = evaluator.parent_row(definition, key, self._tick_us)
+            if parent is None:
+                return Node(name=definition.name, kind=definition.kind, words=description, value=value)
+            below = () if definition.value is None else (self._inner(table, definition.value, parent.row),)
+            row = UsedRow(at_us=parent.since_us, why="", value=value, row=_plain(parent.row))
             return Node(
                 name=definition.name,
                 kind=definition.kind,
-                words=said,
+                words=description,
                 value=value,
                 children=below,
                 rows=(row,),
                 counted=1,
                 reads=_reads(table, used_columns(definition, table.keys)),
             )
-        judged = truth.considered_rows(definition, key, self._tick_us)
-        used = [item for item in judged if not item.left_out]
-        idle = [item for item in judged if item.left_out]
-        unseen = truth.later_versions(definition, key, self._tick_us)
-        later = [
-            UsedRow(at_us=known, why="not known before the tick", value=None, row=_plain(row)) for known, row in unseen
+        considered = evaluator.considered_rows(definition, key, self._tick_us)
+        counted = [item for item in considered if not item.left_out]
+        left_out = [item for item in considered if item.left_out]
+        later = evaluator.later_versions(definition, key, self._tick_us)
+        later_rows = [
+            UsedRow(at_us=known, why="not known before the tick", value=None, row=_plain(row)) for known, row in later
         ]
-        shown = [self._used(definition, table, item) for item in _last(used, self._most)]
+        shown = [self._used(definition, table, item) for item in _last(counted, self._most)]
         beside = [
             UsedRow(at_us=item.at_us, why=item.left_out, value=None, row=_plain(item.effective.row))
-            for item in _last(idle, self._most)
+            for item in _last(left_out, self._most)
         ]
         return Node(
             name=definition.name,
             kind=definition.kind,
-            words=said,
+            words=description,
             value=value,
-            rows=tuple(sorted((*beside, *shown, *later[: self._most]), key=lambda row: row.at_us)),
-            counted=len(used),
-            left_out=len(idle) + len(unseen),
+            rows=tuple(sorted((*beside, *shown, *later_rows[: self._most]), key=lambda row: row.at_us)),
+            counted=len(counted),
+            left_out=len(left_out) + len(later),
             reads=_reads(table, used_columns(definition, definition.keys)),
         )
 
@@ -190,23 +214,23 @@ class _Unfolding:
 
 
 class _Narrow:
-    """A snapshot of which one table keeps only the rows of which any version has these values, all versions of them."""
+    """A snapshot in which one table has only the rows of which any version has some values, with all versions."""
 
-    def __init__(self, snapshot: Tables, table: Table, wanted: Mapping[str, Any]) -> None:
+    def __init__(self, snapshot: Tables, table: Table, values: Mapping[str, Any]) -> None:
         self._snapshot = snapshot
         self._table = table
-        self._wanted = wanted
+        self._values = values
 
     def table(self, name: str) -> pa.Table:
         rows = self._snapshot.table(name)
         if name != self._table.name:
             return rows
-        mine = rows
-        for column, value in self._wanted.items():
-            values = plain(mine[hops(column)[0]])
-            mine = mine.filter(pc.is_in(values, value_set=pa.array([value]).cast(values.type)))
-        for column in self._table.keys:  # of a composite key a few rows too many: they do no harm
-            rows = rows.filter(pc.is_in(plain(rows[column]), value_set=plain(mine[column])))
+        matching = rows
+        for column, value in self._values.items():
+            own = plain(matching[hops(column)[0]])
+            matching = matching.filter(pc.is_in(own, value_set=pa.array([value]).cast(own.type)))
+        for column in self._table.keys:  # a superset where the key is composite
+            rows = rows.filter(pc.is_in(plain(rows[column]), value_set=plain(matching[column])))
         return rows
 
 

@@ -1,8 +1,8 @@
 """Sums in double-double (Dekker, 1971; Knuth, TAOCP 2, 4.2.2): an unevaluated sum of two float64, 106 bits.
 
-A prefix difference then loses nothing that matters, whatever came before the window; and the result for a query depends
-only on its key's earlier entries, never on which other queries there are: the same bits in training, in part and
-online. In the notation of the families, `ah, al` is a number's high and low part.
+The rounding error of a difference of prefix sums is then negligible whatever lies before the range, and the result for
+a query depends only on its key's earlier entries: the same bits in training, in parts and online. In the notation of
+the kernels, `ah, al` are the high and the low part of a number.
 """
 
 from __future__ import annotations

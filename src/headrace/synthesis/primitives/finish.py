@@ -1,7 +1,7 @@
-"""Finish at read: stored values, the request's own columns and the clock make the model's input.
+"""Finish at read: compute features from stored values, the request's own columns and the clock.
 
-The same function runs online, in scoring and in training. An entity that was never seen has no stored row online, and
-its counts are null; a count of nothing is 0, so `finish` gives every primitive its value for "nothing" here, once.
+The same function runs online, in scoring and in training. An entity without rows has no stored values online, so its
+counts are null; a count of nothing is 0, so `finish` gives every aggregate its value for no rows here, once.
 """
 
 from __future__ import annotations
@@ -26,10 +26,20 @@ def finish(
     ticks_us: Ints,
     cutoffs_us: Ints,
 ) -> pa.Table:
-    """One column per definition, named by slug: string for a category, float64 for the rest, null = missing.
+    """Compute the final values of definitions.
 
-    stored: slug -> values [n] of the Direct and Aggregate definitions; row: column -> values [n] of the spine's row;
-    each Arrow, numpy or a list. ticks_us, cutoffs_us: int64 [n]. Raises DataError naming what is not there.
+    Args:
+        definitions: one column each.
+        stored: slug -> values [n] of the Direct and Aggregate definitions, as Arrow, numpy or a list.
+        row: column -> values [n] of the spine's row, likewise.
+        ticks_us: int64 [n].
+        cutoffs_us: int64 [n].
+
+    Returns:
+        One column per definition, named by slug: string for a category, float64 for the others, null = missing.
+
+    Raises:
+        DataError: a column is missing, or has another length.
     """
     n = len(ticks_us)
     if len(cutoffs_us) != n:
@@ -38,8 +48,8 @@ def finish(
     return pa.table({definition.slug: finisher.arrow(definition) for definition in definitions})
 
 
-#: Kinds that are held as Arrow strings.
-_WORDS = ("categorical", "text")
+#: Kinds that are Arrow strings.
+_STRINGS = ("categorical", "text")
 
 
 def _empty(definition: Definition) -> float | None:
@@ -47,42 +57,42 @@ def _empty(definition: Definition) -> float | None:
 
 
 class _Finisher:
-    """Evaluates definitions, each input once."""
+    """Evaluates definitions; each input once."""
 
     def __init__(self, stored: Mapping[str, Any], row: Mapping[str, Any], ticks_us: Ints) -> None:
         self._stored = stored
         self._row = row
         self._ticks_us = ticks_us
-        self._known: dict[Definition, Any] = {}
+        self._values: dict[Definition, Any] = {}
 
     def arrow(self, definition: Definition) -> pa.Array:
-        if definition.kind in _WORDS:
+        if definition.kind in _STRINGS:
             return texts(self._value(definition))
         if isinstance(definition, Direct | Aggregate):
-            given = self._given(definition)
-            if given.type == pa.float64() and not pc.any(pc.is_nan(given)).as_py():
-                empty = _empty(definition)  # as the engine made it: no copy
-                return given if empty is None else pc.fill_null(given, empty)
+            values = self._input(definition)
+            if values.type == pa.float64() and not pc.any(pc.is_nan(values)).as_py():
+                empty = _empty(definition)  # as an engine returns it: no copy
+                return values if empty is None else pc.fill_null(values, empty)
         return to_arrow(self._value(definition), definition.kind)
 
     def _value(self, definition: Definition) -> Any:
-        if definition not in self._known:
-            self._known[definition] = self._compute(definition)
-        return self._known[definition]
+        if definition not in self._values:
+            self._values[definition] = self._compute(definition)
+        return self._values[definition]
 
     def _compute(self, definition: Definition) -> Any:
-        """numpy, or Arrow strings of a category or a text."""
+        """Values in numpy, or Arrow strings of a category or a text [n]."""
         if isinstance(definition, Transform):
             inputs = [self._value(item) for item in definition.inputs]
             return transform(definition.primitive).compute(inputs, self._ticks_us)
-        given = self._given(definition)
-        if definition.kind in _WORDS:
-            return texts(given)
-        values = instants(given) if definition.kind == "time" else numbers(given)
+        column = self._input(definition)
+        if definition.kind in _STRINGS:
+            return texts(column)
+        values = instants(column) if definition.kind == "time" else numbers(column)
         empty = _empty(definition)
         return values if empty is None else np.where(np.isnan(values), empty, values)
 
-    def _given(self, definition: Definition) -> pa.Array:
+    def _input(self, definition: Definition) -> pa.Array:
         name, source, where = (
             (definition.column, self._row, "request")
             if isinstance(definition, RowColumn)

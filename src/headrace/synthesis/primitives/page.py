@@ -1,4 +1,4 @@
-"""The catalogue as it stands in docs/features.md: `python -m headrace.synthesis.primitives.page docs/features.md`."""
+"""Write the catalogue of primitives into a page: `python -m headrace.synthesis.primitives.page docs/features.md`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 def rewritten(text: str) -> str:
-    """A page with its catalogue as it is now."""
+    """The text of a page, with the catalogue brought up to date."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
     return f"{before}{BEGIN}\n\n{catalogue()}\n\n{END}{after}"

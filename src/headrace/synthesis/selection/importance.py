@@ -1,4 +1,4 @@
-"""How much each feature helps, against what pure noise would seem to help."""
+"""The gain of each feature in a small boosted model, compared with the gain of pure noise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from headrace.core.openmp import ensure_openmp
 from headrace.synthesis.language.values import Floats
 
-#: Permuted copies ("shadows") that stand for noise; their gain at this quantile is the bar.
+#: Number of permuted copies ("shadows") that stand for noise; the quantile of their gains is the threshold.
 _SHADOWS = 48
 _NOISE_QUANTILE = 0.9
 _ROUNDS = 50
@@ -17,9 +17,19 @@ _ROUNDS = 50
 def gains_against_noise(
     values: Floats, categorical: npt.NDArray[np.bool_], target: Floats, *, seed: int, threads: int
 ) -> tuple[Floats, float]:
-    """Total gain [p] of each column of values [n, p] in a small boosted model, and the gain that noise reaches.
+    """Train a small LightGBM model and return the gains of its features and of noise.
 
-    Shadows are columns drawn at random with their rows permuted: same distribution, no meaning.
+    Shadows are columns drawn at random with their rows permuted: same distribution, no relation to the target.
+
+    Args:
+        values: numbers, or codes of categories, NaN missing [n, p].
+        categorical: which columns are codes [p].
+        target: labels [n].
+        seed: of the random numbers.
+        threads: of LightGBM.
+
+    Returns:
+        Total gain of each column [p], and the gain that noise reaches.
     """
     ensure_openmp()
     import lightgbm  # 0.3 s: only selection needs it here
@@ -59,5 +69,5 @@ def gains_against_noise(
 
 def _encoded(target: Floats) -> Floats:
     """0 and 1 for a condition, whatever its two values were."""
-    found = np.unique(target)
-    return (target == found[-1]).astype(np.float64) if len(found) == 2 else target
+    values = np.unique(target)
+    return (target == values[-1]).astype(np.float64) if len(values) == 2 else target

@@ -1,8 +1,9 @@
-"""Selection: synthesis over-produces; this prunes, and writes down why each feature went or stayed.
+"""Select the candidate features worth computing, and record the reason for each.
 
-In order: mostly null, constant, duplicate, too many categories, leaking (alone it all but tells the label), correlated
-with a cheaper one, no better than noise (LightGBM gain against permuted copies, after Kursa and Rudnicki, 2010), and
-past the number asked for. Everything is a function of the matrix, the label and the seed.
+In order, features are dropped that are mostly null, constant, a duplicate, of too many categories, leaking (one alone
+almost determines the label), correlated with a cheaper one, no better than noise (LightGBM gain against permuted
+copies, after Kursa and Rudnicki, 2010), and beyond the requested number. The result depends on the matrix, the label
+and the seed alone.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ MOST_CATEGORIES = 255
 #: AUC of one feature alone (or its nulls) for a condition; |rank correlation| for a number.
 LEAKING_AUC, LEAKING_RANK = 0.98, 0.9999
 CORRELATED = 0.995
-#: Rows looked at: for leaks and correlation, and for importance. What 100,000 rows of the flights choose is worth .005
-#: AUC more in the months after than what 20,000 choose (make study-flights).
+#: Rows used for leaks and correlation, and for importance. Features selected on 100,000 rows of the flights give .005
+#: AUC more in the following months than those selected on 20,000 (make study-flights).
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
 #: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
 _SECONDS_PER_VALUE = 1e-7
-#: What a level more costs (docs/adr, retraction streams), in means.
+#: Cost of one more level of stacking, in means (docs/adr, retraction streams).
 _STACKED = 2.0
 
 
 class Matrix(Protocol):
-    """Columns by slug, looked at one by one: a table, or a file that is larger than memory."""
+    """Columns by slug, read one by one: a table, or a file that is larger than memory."""
 
     @property
     def num_rows(self) -> int: ...
@@ -49,8 +50,13 @@ class Matrix(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """kept: best first. ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share,
-    cost_s (estimated seconds to compute it for the rows given, on one core), contribution (share of gain)."""
+    """The selected features, and why.
+
+    Attributes:
+        kept: the selected definitions, best first.
+        ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share, cost_s (estimated
+            seconds to compute it for the rows given, on one core), contribution (share of gain).
+    """
 
     kept: tuple[Definition, ...]
     ledger: list[dict[str, Any]]
@@ -77,11 +83,20 @@ def select(
     threads: int,
     rows: Ints | None = None,
 ) -> Selection:
-    """The features worth keeping. matrix: a column per definition by slug; label: float64 [n] without nulls.
+    """Select the features worth computing.
 
-    Two distinct label values make it a condition (AUC, binary gain), more a number. rows: indices of the rows whose
-    labels may be looked at (all, if not given): what judges a model later must not choose its features.
-    Raises DataError where nothing is worth keeping: no model could be taught.
+    Args:
+        matrix: a column per definition, by slug.
+        label: float64 [n] without nulls. Two distinct values are a condition (AUC, binary gain), more are a number.
+        definitions: the candidates.
+        max_features: how many are selected at most.
+        seed: of the random numbers.
+        threads: of LightGBM.
+        rows: indices of the rows whose labels may be used; None: all. Rows that evaluate a model later must not
+            select its features.
+
+    Raises:
+        DataError: no feature is worth keeping, or labels are missing.
     """
     target = numbers(label)
     if len(target) != matrix.num_rows or not len(target) or np.isnan(target).any():
@@ -91,7 +106,7 @@ def select(
     rng = np.random.default_rng(seed)
     sample = np.sort(rng.permutation(len(target) if rows is None else rows)[:_MORE_ROWS])
     few = np.sort(rng.permutation(len(sample))[:_FEW_ROWS])
-    reasons = dict(_refused(matrix, definitions))
+    reasons = dict(_ruled_out(matrix, definitions))
     candidates = list(_sampled(matrix, [item for item in definitions if item not in reasons], sample, reasons))
     reasons.update(_leaking(candidates, target[sample][few], few))
     candidates = [item for item in candidates if item.definition not in reasons]
@@ -143,8 +158,8 @@ def _entry(
     }
 
 
-def _refused(matrix: Matrix, definitions: Sequence[Definition]) -> Iterator[tuple[Definition, str]]:
-    """What a look at the column alone refuses."""
+def _ruled_out(matrix: Matrix, definitions: Sequence[Definition]) -> Iterator[tuple[Definition, str]]:
+    """Features that their column alone rules out, with the reason."""
     for definition in definitions:
         column = matrix[definition.slug]
         if column.null_count > MOST_NULL * matrix.num_rows:
@@ -158,7 +173,7 @@ def _refused(matrix: Matrix, definitions: Sequence[Definition]) -> Iterator[tupl
 def _sampled(
     matrix: Matrix, definitions: Sequence[Definition], sample: Ints, reasons: dict[Definition, str]
 ) -> Iterator[_Candidate]:
-    """Sampled values; exact duplicates of an earlier (or cheaper) column and long lists of categories are refused."""
+    """Sampled values; exact duplicates of a cheaper column and columns of too many categories get a reason."""
     seen: dict[int, list[Definition]] = {}
     rows = pa.array(sample)
     for definition in sorted(definitions, key=cost_of):
@@ -166,12 +181,12 @@ def _sampled(
         if definition.kind == "categorical" and np.nanmax(values, initial=0) >= MOST_CATEGORIES:
             reasons[definition] = f"more than {MOST_CATEGORIES} categories"
             continue
-        alike = seen.setdefault(hash(values.tobytes()), [])
-        twin = next((item for item in alike if matrix[item.slug].equals(matrix[definition.slug])), None)
+        same_hash = seen.setdefault(hash(values.tobytes()), [])
+        twin = next((item for item in same_hash if matrix[item.slug].equals(matrix[definition.slug])), None)
         if twin is not None:
             reasons[definition] = f"duplicate of {twin.name}"
             continue
-        alike.append(definition)
+        same_hash.append(definition)
         yield _Candidate(definition=definition, values=values, cost=cost_of(definition))
 
 
@@ -192,7 +207,7 @@ def _leaking(candidates: Sequence[_Candidate], target: Floats, few: Ints) -> Ite
         strength = max(
             _strength(part, target[rows], binary) for part, rows in ((values[~null], ~null), (null, null | True))
         )
-        # A leak that only some rows carry is told by few of them: at least 50 of them must agree.
+        # A leak in some rows only is recognised if at least 50 rows have a value.
         if strength > (LEAKING_AUC if binary else LEAKING_RANK) and (~null).sum() >= 50:
             yield item.definition, f"leaks the label: alone it reaches {strength:.4f}"
 
@@ -220,24 +235,24 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _correlated(candidates: Sequence[_Candidate], few: Ints) -> Iterator[tuple[Definition, str]]:
-    """Of two numbers that move as one, the dearer goes; candidates come cheapest first."""
+    """Of two correlated numbers the more expensive one is dropped; candidates come cheapest first."""
     numeric = [item for item in candidates if not item.categorical]
     if len(numeric) < 2:
         return
     columns = np.stack([item.values[few] for item in numeric])
     with np.errstate(invalid="ignore"):
         null: npt.NDArray[np.bool_] = np.asarray(np.isnan(columns))
-        there = np.maximum((~null).sum(axis=1), 1)
-        means = np.where(null, 0.0, columns).sum(axis=1) / there
+        counts = np.maximum((~null).sum(axis=1), 1)
+        means = np.where(null, 0.0, columns).sum(axis=1) / counts
         centred = np.where(null, 0.0, columns - means[:, None])
         size = np.sqrt((centred**2).sum(axis=1))
         unit = centred / np.where(size > 0, size, 1.0)[:, None]
     together = np.abs(unit @ unit.T) > CORRELATED
-    kept: list[int] = []
+    retained: list[int] = []
     for i in range(len(numeric)):
-        twin = next((j for j in kept if together[i, j] and (null[i] == null[j]).mean() > CORRELATED), None)
+        twin = next((j for j in retained if together[i, j] and (null[i] == null[j]).mean() > CORRELATED), None)
         if twin is None:
-            kept.append(i)
+            retained.append(i)
         else:
             yield numeric[i].definition, f"correlated with {numeric[twin].definition.name}"
 

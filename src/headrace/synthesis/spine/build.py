@@ -1,4 +1,4 @@
-"""The spine: one row per prediction, with its cutoff, tick, what the row itself gives at the cutoff, and its label."""
+"""Build the spine: one row per prediction, with its cutoff, tick, columns known at the cutoff, and label."""
 
 from __future__ import annotations
 
@@ -34,12 +34,21 @@ def build_spine(
     now_us: int,
     engine: Engine,
 ) -> pa.Table:
-    """Rows with start <= cutoff < end, sorted by (cutoff, order of append), each key once.
+    """Build the rows with start <= cutoff < end.
 
-    Columns: the key, the join keys and every column surely known at the cutoff, from the version of the row that was
-    the latest to arrive before its own cutoff; then `cutoff` and `tick` (int64 us), `label` (float64, null unless
-    known by `now_us`), `label_known` (int64 us; NEVER where no version tells one), `mature`, and `censored`: the
-    cutoff has passed, the label has not come.
+    Args:
+        problem: declares the spine and the label.
+        snapshot: the tables.
+        start_us: None: from the first row on.
+        end_us: None: up to the last row.
+        now_us: labels known by then are given.
+        engine: computes labels with a horizon.
+
+    Returns:
+        One row per key, sorted by (cutoff, order of append). Columns: the key, the join keys and every column known at
+        the cutoff, from the latest version that arrived before the row's own cutoff; then `cutoff` and `tick` (int64
+        us), `label` (float64, null unless known by `now_us`), `label_known` (int64 us; NEVER where no version has
+        one), `mature`, and `censored`: the cutoff has passed, and there is no label.
     """
     if isinstance(problem.spine, Every):
         return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us, engine)
@@ -51,10 +60,10 @@ def build_spine(
     order = _numpy(rows, ORDER)
     chosen = _version_at_cutoff(keys, _numpy(rows, ARRIVAL), order, cutoffs)
     at = cutoffs[chosen]
-    wanted = at < min(end_us if end_us is not None else NEVER, NEVER)
+    in_range = at < min(end_us if end_us is not None else NEVER, NEVER)
     if start_us is not None:
-        wanted &= at >= start_us
-    chosen = chosen[wanted]
+        in_range &= at >= start_us
+    chosen = chosen[in_range]
     chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
     if isinstance(problem.label_expression, HorizonLabel):
         joins = rows.select(list(problem.join_keys)).take(pa.array(chosen))
@@ -66,7 +75,7 @@ def build_spine(
 
 
 def check_cutoff(problem: Problem, schema: pa.Schema) -> None:
-    """DataError unless the column that the cutoff is read from holds times. schema: of the spine's table."""
+    """Raise DataError unless the column that the cutoff is read from has times. schema: of the spine's table."""
     kind = schema.field(problem.cutoff.column).type
     if not pa.types.is_timestamp(kind):
         raise DataError(
@@ -88,7 +97,10 @@ def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:
 def labels_at(
     problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine
 ) -> pa.Table:
-    """A scheduled problem's spine at any cutoffs [n], in their order: what was asked between times has a label too."""
+    """The rows of a scheduled problem's spine at any keys and cutoffs (us) [n], in their order.
+
+    Predictions that were requested between the instants of the schedule have labels too.
+    """
     label, label_known = horizon_labels(problem, snapshot, keys, cutoffs, now_us, engine)
     columns = {**{name: keys[name] for name in problem.join_keys}, DUE: pa.array(cutoffs)}
     return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
@@ -103,19 +115,19 @@ def _scheduled(
     now_us: int,
     engine: Engine,
 ) -> pa.Table:
-    """Every entity at every multiple of the step before which it was active; sorted by (cutoff, key)."""
+    """Every entity at every multiple of the step where it had been active within the period; by (cutoff, key)."""
     key, link = problem.spine_table.keys[0], problem.schedule_link(spine)
     table, rows = problem.entity_set.table(spine.active), snapshot.table(spine.active)
     known = effective_known(table, clock_of(problem, table, (*table.keys, link)), rows)
     values = plain(rows[link])
     codes, _ = encode_rows([values])
-    come = (known <= now_us) & (codes >= 0)
-    codes, known, first = codes[come], known[come], known[come] // spine.step_us + 1
+    active = (known <= now_us) & (codes >= 0)
+    codes, known, first = codes[active], known[active], known[active] // spine.step_us + 1
     last = (known + spine.within_us) // spine.step_us
     steps = np.maximum(last - first + 1, 0)
-    who = np.repeat(codes, steps)
-    at = np.repeat(first, steps) + np.arange(len(who)) - np.repeat(np.cumsum(steps) - steps, steps)
-    pairs = np.unique(np.column_stack([at * spine.step_us, who]), axis=0)
+    entity = np.repeat(codes, steps)
+    at = np.repeat(first, steps) + np.arange(len(entity)) - np.repeat(np.cumsum(steps) - steps, steps)
+    pairs = np.unique(np.column_stack([at * spine.step_us, entity]), axis=0)
     until = now_us if end_us is None else min(now_us, end_us - 1)
     pairs = pairs[(pairs[:, 0] <= until) & (pairs[:, 0] >= (start_us if start_us is not None else BEFORE_ALL))]
     encoded = values.dictionary_encode()
@@ -144,20 +156,20 @@ def _version_at_cutoff(keys: Ints, arrival: Ints, order: Ints, cutoffs: Ints) ->
 
 
 def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: int) -> tuple[Floats, Ints]:
-    """Per key code: the label as known at `now_us` (NaN if not), and when it becomes known (NEVER if nothing says)."""
+    """The label of each key code as known at `now_us` (NaN if not), and when it is known (NEVER if it is not)."""
     values = label_values(problem, rows)
     clock = clock_of(problem, problem.spine_table, (problem.label_expression.column,))
     known = effective_known(problem.spine_table, clock, rows)
-    standing = effective_versions(keys, known, order)
-    starts, _ = assertions(keys, standing, known, np.zeros_like(keys), (values + 0.0).view(np.int64))
+    effective = effective_versions(keys, known, order)
+    starts, _ = assertions(keys, effective, known, np.zeros_like(keys), (values + 0.0).view(np.int64))
     count = int(keys.max(initial=-1)) + 1
     label = np.full(count, np.nan)
     label_known = np.full(count, NEVER, dtype=np.int64)
-    held = np.flatnonzero(starts & (keys >= 0))
-    held = held[np.lexsort((known[held], keys[held]))]
-    come = held[known[held] <= now_us]
-    ahead = held[known[held] > now_us][::-1]
-    for part in (ahead, come):  # later writes win: the first one ahead, then the last one that has come
+    asserted = np.flatnonzero(starts & (keys >= 0))
+    asserted = asserted[np.lexsort((known[asserted], keys[asserted]))]
+    past = asserted[known[asserted] <= now_us]
+    future = asserted[known[asserted] > now_us][::-1]
+    for part in (future, past):  # later writes win: the first future one, then the last past one
         label[keys[part]] = values[part]
         label_known[keys[part]] = known[part]
     label_known[np.isnan(label)] = NEVER
@@ -169,9 +181,9 @@ def _assemble(
     problem: Problem, rows: pa.Table, chosen: Ints, cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
 ) -> pa.Table:
     names = [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]
-    given = set(problem.spine_table.keys) | set(problem.join_keys)
-    given |= {name for name in names if known_at_cutoff(problem, name)}
-    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in given}
+    known_names = set(problem.spine_table.keys) | set(problem.join_keys)
+    known_names |= {name for name in names if known_at_cutoff(problem, name)}
+    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in known_names}
     return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
 
 

@@ -1,13 +1,13 @@
 """Labels with a horizon: an aggregation over what happens in [cutoff, cutoff + horizon), by the engine of the features.
 
-The engine sees, of each row of the label's table, the version that stands at `now`, known at its event time. A
-lookback of one horizon before the horizon's end is then just the label's period.
+The engine reads, of each row of the label's table, the version in effect at `now`, as if known at its event time. A
+lookback of one horizon before the horizon's end is then the label's period.
 
-A label is mature when its horizon has passed, when what happened last in it would have been known (a table whose rows
-are known a day late delays it by a day), and when nothing that lies in it is still to come: an order whose refund
-is not settled keeps all labels that count refunds waiting. It is never mature earlier, though it may be certain
-earlier: the rows nearest to now would else all be true. For the same reason there is none at all where the entity was
-not watched to the horizon's end (`until`), even if something happened before.
+A label is mature when its horizon has passed, when the last event in it would have been known (a table whose rows are
+known a day late delays it by a day), and when all values of the events in it are known: an order whose refund is not
+settled delays all labels that count refunds. It is not mature earlier even where it is certain earlier: otherwise the
+rows nearest to now would all be true. For the same reason there is no label where the entity was not observed until the
+horizon's end (`until`), even if something happened before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from headrace.synthesis.language.engine import Engine, Tables
 from headrace.synthesis.language.values import Floats, Ints, as_array, instants, numbers
 from headrace.synthesis.primitives import AGGREGATIONS, Aggregation, aggregation
 
-#: When what a row tells was known, as the engine sees it: a column like others.
+#: The column, added for the engine, with the instant at which a row's values were known.
 _KNOWN = "_known"
 _KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
 
@@ -38,9 +38,23 @@ _KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "
 def horizon_labels(
     problem: Problem, snapshot: Tables, keys: pa.Table, cutoffs: Ints, now_us: int, engine: Engine
 ) -> tuple[Floats, Ints]:
-    """Labels [n] as known at `now_us` (NaN if not), and when they become known [n] (NEVER if nothing says).
+    """Compute labels with a horizon.
 
-    keys [n]: the join keys of the label's entity.
+    Args:
+        problem: declares the label.
+        snapshot: the tables.
+        keys: the join keys of the label's entity [n].
+        cutoffs: in us [n].
+        now_us: labels known by then are given.
+        engine: computes the aggregation.
+
+    Returns:
+        Labels as known at `now_us`, NaN where they are not [n]; when they become known, in us, NEVER where they do
+        not [n].
+
+    Raises:
+        DeclarationError: the primitive gives no number.
+        DataError: the primitive cannot aggregate the column.
     """
     label = problem.label_expression
     assert isinstance(label, HorizonLabel)
@@ -49,20 +63,20 @@ def horizon_labels(
     assert table.time is not None  # a Problem without it cannot be declared
     _check(label, snapshot.table(label.table).schema)
     clock = clock_of(problem, table, (*columns, table.time, *label.columns))
-    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
-    asked = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
-    told = _Told(snapshot, table.name, rows)
+    rows = _effective_rows(problem, table, clock, snapshot.table(table.name), now_us)
+    queries = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
+    replaced = _ReplacedTable(snapshot, table.name, rows)
     bare = _at_event_time(problem, table)
-    value = _aggregate(bare, label, entity.name, columns, told)
+    value = _aggregate(bare, label, entity.name, columns, replaced)
     wait = Aggregate(**{**vars(value), "column": _KNOWN, "primitive": "max", "kind": "numeric", "where": None})
-    found = engine.compute(bare, [value, wait], asked, told)
-    values, last = (numbers(as_array(found[item.slug])) for item in (value, wait))
+    results = engine.compute(bare, [value, wait], queries, replaced)
+    values, last = (numbers(as_array(results[item.slug])) for item in (value, wait))
     empty = aggregation(label.primitive).empty
     values = values if empty is None else np.where(np.isnan(values), empty, values)
-    values = np.where(_null_keys(asked, entity.join_keys), np.nan, values)
+    values = np.where(_null_keys(queries, entity.join_keys), np.nan, values)
     if label.until is not None:
-        watched = _watched_until(problem, label.until, entity, snapshot, keys[entity.join_keys[0]], now_us)
-        values = np.where(cutoffs + label.horizon_us > watched, np.nan, values)
+        observed = _observed_until(problem, label.until, entity, snapshot, keys[entity.join_keys[0]], now_us)
+        values = np.where(cutoffs + label.horizon_us > observed, np.nan, values)
     known = cutoffs + label.horizon_us + _delay(table, clock)
     known = np.maximum(known, np.where(np.isnan(last), BEFORE_ALL, last).astype(np.int64))
     known[np.isnan(values)] = NEVER
@@ -71,8 +85,8 @@ def horizon_labels(
     return np.where(known <= now_us, values, np.nan), known
 
 
-class _Told:
-    """A snapshot in which one table is another."""
+class _ReplacedTable:
+    """A snapshot with one table replaced."""
 
     def __init__(self, snapshot: Tables, name: str, rows: pa.Table) -> None:
         self._snapshot, self._name, self._rows = snapshot, name, rows
@@ -81,8 +95,8 @@ class _Told:
         return self._rows if name == self._name else self._snapshot.table(name)
 
 
-def _standing(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.Table, now_us: int) -> pa.Table:
-    """The last version of each row that has come by `now_us`, with when all that the label reads of it was known."""
+def _effective_rows(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.Table, now_us: int) -> pa.Table:
+    """The last version of each row known by `now_us`, with the instant at which all that the label reads was known."""
     seen = effective_known(table, clock_of(problem, table, table.keys), rows) <= now_us
     codes, _ = encode_rows([plain(rows[name]) for name in table.keys])
     order = np.asarray(as_array(rows[ORDER]).to_numpy(zero_copy_only=False), dtype=np.int64)
@@ -91,27 +105,27 @@ def _standing(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.T
     last = np.append(codes[place][1:] != codes[place][:-1], True)[: len(place)]
     place = place[last]
     known = effective_known(table, clock, rows)[place]
-    standing = rows.take(pa.array(place))
-    at = standing.column_names.index(ARRIVAL)
-    standing = standing.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
-    return standing.append_column(_KNOWN, pa.array(known))
+    effective = rows.take(pa.array(place))
+    at = effective.column_names.index(ARRIVAL)
+    effective = effective.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
+    return effective.append_column(_KNOWN, pa.array(known))
 
 
-def _watched_until(
+def _observed_until(
     problem: Problem, column: str, entity: Entity, snapshot: Tables, keys: pa.ChunkedArray, now_us: int
 ) -> Ints:
-    """How long the entity of each key [n] is watched, as known by now; NEVER where nothing says that it ended."""
+    """Until when the entity of each key is observed, as known by now, in us [n]; NEVER where no end is known."""
     assert entity.parent is not None  # a label's entity has a table
     table = problem.entity_set.table(entity.parent[0])
     clock = clock_of(problem, table, (*table.keys, column))
-    rows = _standing(problem, table, clock, snapshot.table(table.name), now_us)
+    rows = _effective_rows(problem, table, clock, snapshot.table(table.name), now_us)
     rows = rows.filter(pc.less_equal(rows[_KNOWN], now_us))
     place = pc.index_in(plain(keys), value_set=plain(rows[entity.parent[1]]))
     return instants(rows[column].take(place))
 
 
 def _at_event_time(problem: Problem, table: Table) -> Problem:
-    """The same problem, where the label's table is known at its event time."""
+    """The problem with the label's table known at its event time."""
     bare = replace(table, known=None, known_at={}, resolution=None)
     tables = tuple(bare if item.name == table.name else item for item in problem.entity_set.tables)
     return replace(problem, entity_set=EntitySet(tables=tables, relationships=problem.entity_set.relationships))
@@ -146,8 +160,8 @@ def _gives_a_number(primitive: Aggregation) -> bool:
     return primitive.result not in ("categorical", "time") and primitive.outputs == 1 and primitive.finish is None
 
 
-def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], told: Tables) -> Aggregate:
-    kinds = column_kinds(bare, {item.name: told.table(item.name).schema for item in bare.entity_set.tables})
+def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], snapshot: Tables) -> Aggregate:
+    kinds = column_kinds(bare, {item.name: snapshot.table(item.name).schema for item in bare.entity_set.tables})
     where = label.where
     return Aggregate(
         entity=entity,
@@ -169,13 +183,13 @@ def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str,
 
 def _delay(table: Table, clock: tuple[str, ...]) -> int:
     """How long after its event a row is known, where that is declared (us)."""
-    told = [TimeExpression.parse(text) for text in clock]
-    late = max((item.offset_us for item in told if item.column == table.time), default=0)
+    expressions = [TimeExpression.parse(text) for text in clock]
+    late = max((item.offset_us for item in expressions if item.column == table.time), default=0)
     return max(0, late) + (parse_duration(table.resolution) if table.resolution else 0)
 
 
-def _null_keys(asked: pa.Table, names: tuple[str, ...]) -> Floats:
-    null = np.zeros(asked.num_rows, dtype=np.bool_)
+def _null_keys(queries: pa.Table, names: tuple[str, ...]) -> Floats:
+    null = np.zeros(queries.num_rows, dtype=np.bool_)
     for name in names:
-        null |= as_array(asked[name]).is_null().to_numpy(zero_copy_only=False)
+        null |= as_array(queries[name]).is_null().to_numpy(zero_copy_only=False)
     return np.asarray(null)

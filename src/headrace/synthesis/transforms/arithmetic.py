@@ -1,4 +1,4 @@
-"""Two numbers made one."""
+"""Transforms of two numbers into one, and differences of instants."""
 
 from __future__ import annotations
 

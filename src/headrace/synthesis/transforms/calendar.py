@@ -1,4 +1,4 @@
-"""Fields of instants, in UTC; and the same as places on a circle, where December is next to January."""
+"""Calendar fields of instants, in UTC; and the same on a circle, where December is next to January."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _TRUTHS: dict[str, tuple[str, Callable[[Ints], npt.NDArray[Any]]]] = {
     "is_year_end": ("whether a is on the last of December", lambda at: _day_of_year(at) == _days_in_year(at)),
     "is_leap_year": ("whether the year of a has 366 days", lambda at: _days_in_year(at) == 366),
 }
-#: A field on its circle: what share of the way round an instant is.
+#: Cyclic fields: the share of the circle that an instant has gone round.
 _CIRCLES: dict[str, tuple[str, Callable[[Ints], npt.NDArray[Any]]]] = {
     "hour": ("the time of day", lambda at: at % DAY / DAY),
     "weekday": ("the time of the week", lambda at: (at + 3 * DAY) % (7 * DAY) / (7 * DAY)),

@@ -1,4 +1,4 @@
-"""Comparisons: of numbers and instants, of categories, of truths; and whether a value is missing at all."""
+"""Comparisons of numbers, instants, categories and truth values; and whether a value is missing."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _KINDS: tuple[Kind, ...] = ("numeric", "categorical", "boolean", "time", "text")
 
 
 def missing(values: Any) -> npt.NDArray[np.bool_]:
-    """Where an input is missing [n], whatever holds it."""
+    """Where an input is missing [n], in numpy or Arrow."""
     if not isinstance(values, np.ndarray):
         return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
     return np.asarray(values == NEVER if values.dtype == np.int64 else np.isnan(values))
 
 
-def _ordered(name: str, sign: str, holds: Callable[[Any, Any], Any]) -> TransformPrimitive:
+def _ordered(name: str, sign: str, compare: Callable[[Any, Any], Any]) -> TransformPrimitive:
     def compute(inputs: list[Any], _ticks_us: Ints) -> Floats:
-        gone = missing(inputs[0]) | missing(inputs[1])
-        return np.where(gone, np.nan, np.asarray(holds(*inputs), dtype=np.float64))
+        either_missing = missing(inputs[0]) | missing(inputs[1])
+        return np.where(either_missing, np.nan, np.asarray(compare(*inputs), dtype=np.float64))
 
     return TransformPrimitive(
         name=name, description=f"whether a {sign} b", inputs=(NUMBERS, TIMES), compute=compute, result="boolean"

@@ -1,4 +1,4 @@
-"""Time that has gone by: between instants, since an anchor at the tick, and what of a value it has left."""
+"""Elapsed time: between instants, from an anchor to the tick, and the decay of a value until the tick."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HALF_LIVES = {text: parse_duration(text) for text in ("1d", "7d", "30d")}
 def _decay(life: str) -> TransformPrimitive:
     def compute(inputs: list[Any], ticks_us: Ints) -> Floats:
         values, at = inputs
-        age = (ticks_us - np.where(at == NEVER, ticks_us, at)) / HALF_LIVES[life]  # of nothing, nothing is left
+        age = (ticks_us - np.where(at == NEVER, ticks_us, at)) / HALF_LIVES[life]  # of nothing, 0 remains
         return np.asarray(values * np.exp2(-age), dtype=np.float64)
 
     return TransformPrimitive(

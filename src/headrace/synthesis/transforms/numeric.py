@@ -1,4 +1,4 @@
-"""Curves of one number, and its rounding."""
+"""Functions of one number, and its rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places on the globe: a place is a latitude and a longitude in degrees, a and b; a second one is c and d."""
+"""Distances between places on the globe: latitude and longitude in degrees, a and b; a second place is c and d."""
 
 from __future__ import annotations
 

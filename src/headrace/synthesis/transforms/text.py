@@ -1,4 +1,4 @@
-"""Counts in texts, and what texts of a known form hold. Letters and signs are Unicode's; words end at white space."""
+"""Counts in texts, and parts of texts of a known form. Letters and signs are those of Unicode; words end at space."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from headrace.synthesis.language.values import Floats, Ints, numbers
 from headrace.synthesis.transforms.transform import CATEGORY, TEXT, TransformPrimitive
 
 _ANY = (TEXT, CATEGORY)
-_EMAIL = r"^\s*[^@\s]+@(?P<found>[^@\s]+\.[^@\s]+)\s*$"
-_URL = r"^\s*(?:[A-Za-z][A-Za-z0-9+.-]*://)(?:[^/@?#\s]*@)?(?P<found>[^:/?#\s]+)"
+_EMAIL = r"^\s*[^@\s]+@(?P<part>[^@\s]+\.[^@\s]+)\s*$"
+_URL = r"^\s*(?:[A-Za-z][A-Za-z0-9+.-]*://)(?:[^/@?#\s]*@)?(?P<part>[^:/?#\s]+)"
 _NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?"
-_LATITUDE = rf"^\s*\(?\s*(?P<found>{_NUMBER})\s*,\s*{_NUMBER}\s*\)?\s*$"
-_LONGITUDE = rf"^\s*\(?\s*{_NUMBER}\s*,\s*(?P<found>{_NUMBER})\s*\)?\s*$"
+_LATITUDE = rf"^\s*\(?\s*(?P<part>{_NUMBER})\s*,\s*{_NUMBER}\s*\)?\s*$"
+_LONGITUDE = rf"^\s*\(?\s*{_NUMBER}\s*,\s*(?P<part>{_NUMBER})\s*\)?\s*$"
 
 
 def _of_text(
     name: str, description: str, read: Callable[[pa.Array], Any], inputs: Any = (TEXT,), result: Any = "numeric"
 ) -> TransformPrimitive:
-    def compute(given: list[pa.Array], _ticks_us: Ints) -> Any:
-        found = read(given[0])
-        return found if result == "categorical" else numbers(found)
+    def compute(columns: list[pa.Array], _ticks_us: Ints) -> Any:
+        values = read(columns[0])
+        return values if result == "categorical" else numbers(values)
 
     return TransformPrimitive(
         name=name, description=description, inputs=inputs, compute=compute, result=result, cost=3.0
@@ -37,7 +37,7 @@ def _count(pattern: str) -> Callable[[pa.Array], pa.Array]:
 
 
 def _extract(pattern: str) -> Callable[[pa.Array], pa.Array]:
-    return lambda text: pc.struct_field(pc.extract_regex(text, pattern), "found")
+    return lambda text: pc.struct_field(pc.extract_regex(text, pattern), "part")
 
 
 def _per(pattern: str, other: str) -> Callable[[pa.Array], Floats]:
@@ -55,9 +55,9 @@ def _unique_words(text: pa.Array) -> Floats:
     words = pc.utf8_split_whitespace(pc.utf8_trim_whitespace(pc.utf8_lower(text)))
     row = pc.list_parent_indices(words).to_numpy()
     word = pc.list_flatten(words)
-    said = pc.utf8_length(word).to_numpy() > 0
+    not_empty = pc.utf8_length(word).to_numpy() > 0
     code = word.dictionary_encode().indices.to_numpy()
-    pairs = np.unique(np.stack([row[said], code[said]]), axis=1)
+    pairs = np.unique(np.stack([row[not_empty], code[not_empty]]), axis=1)
     counted = np.bincount(pairs[0], minlength=len(text)).astype(np.float64)
     return np.where(text.is_null().to_numpy(zero_copy_only=False), np.nan, counted)
 
