@@ -91,7 +91,7 @@ def test_include_and_exclude() -> None:
     ("change", "says"),
     [
         ({"depth": 4}, "depth=4"),
-        ({"max_candidates": 0}, "leaves no feature"),
+        ({"max_candidates": 0}, "1 or more"),
         ({"depth": 1}, "groupby without depth"),
         ({"groupby": ("customer",)}, "is not table.column"),
         ({"groupby": ("shops.customer",)}, "no table 'shops'"),
