@@ -31,7 +31,9 @@ def run(
     trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
     max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
-    prefect: Annotated[bool, typer.Option("--prefect", help="run as a Prefect flow, shown in Prefect's pages")] = False,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="run as a Prefect flow, visible in Prefect's pages")
+    ] = False,
     home: HomeOption = None,
 ) -> None:
     """Run every stage of the main job, from raw tables to a served model."""
@@ -175,13 +177,15 @@ def late(
 
 @app.command()
 def deploy(
-    problems: Annotated[list[str] | None, typer.Argument(help="built-in problems, or paths of problem files")] = None,
+    problems: Annotated[
+        list[str] | None, typer.Argument(help="names of built-in problems, or paths of problem files")
+    ] = None,
     without_schedules: Annotated[
-        bool, typer.Option("--without-schedules", help="runs start by events and by hand only")
+        bool, typer.Option("--without-schedules", help="register without schedules: runs start by events or by hand")
     ] = False,
     home: HomeOption = None,
 ) -> None:
-    """Register the flows of problems, with their schedules, on the Prefect server that is up."""
+    """Register the problems' flows and schedules on the running Prefect server."""
     from headrace.cli.flows import deploy_flows
 
     deploy_flows(problems or ["flights"], home, without_schedules=without_schedules)
