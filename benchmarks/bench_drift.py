@@ -16,7 +16,6 @@ from __future__ import annotations
 import inspect
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
@@ -31,8 +30,10 @@ from numpy.typing import NDArray
 from benchmarks.results import Goal, Row, publish
 from headrace.core.clock import DAY
 from headrace.core.fingerprint import fingerprint
+from headrace.core.source_code import installed_source
 from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
+from tests.monitor import no_drift_world
 from tests.monitor.no_drift_world import features, lived, planted, timed, window
 
 COMMAND = "make bench-drift"
@@ -282,12 +283,11 @@ def rates(rows: Callable[[Run, int, str], list[Row]], checks: int, command: str)
 
 
 def _code() -> str:
-    """Of all that a check depends on."""
-    rooms = ("headrace.monitor", "headrace.evaluate", "tests.monitor.no_drift_world")
-    modules = [module for name, module in sorted(sys.modules.items()) if name.startswith(rooms)]
+    """Of all that a check depends on; a report of drift, or a comment, is not among it."""
     sizes = (REFERENCE_ROWS, UNSEEN_ROWS, DAYS, UNSEEN_DAYS, MEMORY, PEER_CHECKS)
-    sources = [inspect.getsource(module) for module in modules]
-    return fingerprint([*sources, *(inspect.getsource(one) for one in (judge, _sides, named, usual)), *sizes])
+    evidence = installed_source().digest(["headrace.monitor.evidence.window"])
+    own = [inspect.getsource(one) for one in (no_drift_world, judge, _sides, named, usual)]
+    return fingerprint([evidence, *own, *sizes])
 
 
 def _kept() -> dict[str, list[Found]]:

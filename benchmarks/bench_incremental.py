@@ -18,15 +18,16 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.results import Row, publish
+from headrace.app.context import context_of as open_context
 from headrace.core.clock import BEFORE_ALL, parse_duration, to_us
 from headrace.core.files import read_json
 from headrace.lake import feed
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.intake import ingest
-from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stage import FinishedStage, run
 from headrace.pipeline.stages.candidate_matrix import Candidates
+from headrace.pipeline.stages.ingest import IngestOutput
 from headrace.pipeline.stages.synthesise import SYNTHESISE
-from headrace.pipeline.walker import open_run
 
 COMMAND = "make bench-incremental"
 LENGTHS = ("1h", "1d", "7d", "28d")
@@ -53,12 +54,17 @@ class Measured:
 
 
 def context_of(root: Path) -> Context:
-    return open_run("flights", root).context
+    return open_context("flights", root)
 
 
 def synthesise(context: Context, until_us: int) -> tuple[float, Path]:
     """Processor seconds of the stage, and its folder."""
-    ingested = Done(name="ingest", facts={"until_us": until_us}, folder=context.root, digest=str(until_us))
+    ingested = FinishedStage(
+        name="ingest",
+        output=IngestOutput(snapshot="", until_us=until_us, tables={}, batches=(), quarantined=()),
+        folder=context.root,
+        digest=str(until_us),
+    )
     started = time.process_time()
     done, _ = run(SYNTHESISE, context, {"ingest": ingested})
     return time.process_time() - started, done.folder

@@ -14,13 +14,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.surrogate.sources import SOURCES
-from headrace.core.files import read_json
+from headrace.app.context import context_of
 from headrace.evaluate.metrics import METRICS
 from headrace.evaluate.splits import Fold, time_windows
 from headrace.models.design import Design, Encoder
 from headrace.models.families.lightgbm import MAX_ROUNDS
 from headrace.models.rounds import PATIENCE
 from headrace.models.space import Config
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.training_set import TRAINING_SET
+from headrace.pipeline.walker import PipelineRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +57,11 @@ def case_named(name: str) -> Case:
 
 def _pipeline() -> Case:
     """The flights' training set as `make run-pipeline` makes it, with its train and tune windows."""
-    from headrace.pipeline.walker import open_run
 
-    run = open_run("flights", Path(".headrace/bench-racing"))
-    table = pq.read_table(run.folder("training-set") / "training.parquet")
-    spine = pq.read_table(run.folder("synthesise") / "spine.parquet")
-    until = read_json(run.folder("ingest") / "stage.json")["facts"]["until_us"]
+    run = PipelineRun(context_of("flights", Path(".headrace/bench-racing")))
+    table = pq.read_table(run.folder(TRAINING_SET) / "training.parquet")
+    spine = pq.read_table(run.folder(SYNTHESISE) / "spine.parquet")
+    until = run.output(INGEST).until_us
     windows = time_windows(spine["cutoff"].to_numpy(), spine["label_known"].to_numpy(), until)
     matrix = table.drop_columns(["label"])
     return Case(

@@ -6,7 +6,6 @@ Without one it starts a server for the length of the run (`headrace.flows.tempor
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import replace
 from typing import Annotated
@@ -14,6 +13,7 @@ from typing import Annotated
 import typer
 
 from headrace.app.addresses import prefect_api
+from headrace.app.progress import print_log
 from headrace.app.report import show_report
 from headrace.core.entry import run_command
 from headrace.core.settings import settings
@@ -42,7 +42,7 @@ def run(
     use_prefect_server(settings(), prefect_api(settings()) or temporary_server(settings()))
     from headrace.flows.pipeline import pipeline
 
-    _print_progress()
+    print_log()
     try:
         report = pipeline(problem=problem, trials=trials, seed=seed)
     except KeyboardInterrupt:
@@ -76,14 +76,6 @@ def deploy(
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
     for trigger in triggers:
         print(f"{trigger.name}: {trigger.event} starts {trigger.deployment}")
-
-
-def _print_progress() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("headrace.flows")
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,8 @@ from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline.operations.monitoring import (
-    RETRAIN_EVENT,
-    MonitorReport,
-    draw,
-    link,
-    monitor_window,
-    resource_of,
-)
+from headrace.pipeline.operations.monitor_report import MonitorReport
+from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, draw, link, monitor_window, resource_of
 
 log = logging.getLogger("headrace.flows")
 
@@ -42,7 +36,7 @@ def monitor(problem: str = "flights") -> str:
     Returns:
         The kind of the decision: nothing, alert or retrain.
     """
-    context = context_of(problem, None)
+    context = context_of(problem)
     links = addresses(settings())
 
     @task(name="monitor", cache_policy=NO_CACHE, persist_result=False)
@@ -50,7 +44,7 @@ def monitor(problem: str = "flights") -> str:
         return monitor_window(context, now_us=wall_us(), links=links)
 
     report = evaluate()
-    if report.open_retrains:
+    if report.retrain_is_open:
         emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of(report.problem)}, payload=report.event)
     send_alerts(context)
     task(name="draw", cache_policy=NO_CACHE, persist_result=False)(lambda: draw(context, report))()
@@ -70,10 +64,10 @@ def reconcile(problem: str = "flights") -> list[str]:
     Returns:
         Ids of the decisions whose retrains were started.
     """
-    context = context_of(problem, None)
-    open_retrains = [entry.decision.id for entry in Outbox(context.root, context.problem.name).open_retrains(wall_us())]
-    for decision in open_retrains:
+    context = context_of(problem)
+    decisions = [entry.decision.id for entry in Outbox(context.root, context.problem.name).open_retrains(wall_us())]
+    for decision in decisions:
         run_deployment(retrain_name(context.problem.name), parameters={"decision": decision}, timeout=0)
     send_alerts(context)
-    log.info("%d retrains were owed", len(open_retrains))
-    return open_retrains
+    log.info("%d retrains were open", len(decisions))
+    return decisions

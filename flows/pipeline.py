@@ -6,19 +6,19 @@ them: a stage reuses its own finished output.
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
-from headrace.app.addresses import addresses, tracking_uri
+from headrace.app.addresses import addresses
+from headrace.app.context import context_of
+from headrace.app.progress import RunDisplay
 from headrace.core.settings import settings
 from headrace.flows.artifacts import publish
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.stage import StageReport
-from headrace.pipeline.walker import PipelineRun, open_run
-
-log = logging.getLogger("headrace.flows")
+from headrace.pipeline.walker import PipelineRun
 
 
 @flow(name="pipeline", flow_run_name="pipeline {problem}", persist_result=False)
@@ -33,29 +33,14 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     Returns:
         The report of the run.
     """
-    chosen = settings()
-    run = open_run(
-        problem, chosen.root, tracking_uri=tracking_uri(chosen), trials=trials, seed=seed, workers=chosen.workers,
-        max_memory=chosen.max_memory, on_search=lambda line: log.info("search: %s", line),
-        on_synthesis=lambda line: log.info("synthesise: %s", line), on_damage=log.warning,
-    )  # fmt: skip
-    run_as_tasks(run)
-    finished = run.finish(addresses=addresses(chosen))
-    publish(finished.artifacts)
-    return finished
+    with RunDisplay() as progress:
+        context = context_of(problem, trials=trials, seed=seed, progress=progress)
+        report = PipelineRun(context).complete(as_task, addresses(settings()))
+    publish(report.artifacts)
+    return report
 
 
-def run_as_tasks(run: PipelineRun) -> None:
-    """Run every stage in order, each as a task of the calling flow."""
-    for name in run.stage_names:
-        report = _stage(run, name)
-        log.info("%-14s %7.1f s  %s", name, report.seconds, report.state)
-
-
-def _stage(run: PipelineRun, name: str) -> StageReport:
-    # A closure, because Prefect inspects and records the parameters of a task.
-    @task(name=name, task_run_name=name, retries=0, cache_policy=NO_CACHE, persist_result=False)
-    def stage() -> StageReport:
-        return run.run_stage(name)
-
-    return stage()
+def as_task(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
+    """Run a stage as a task of the calling flow."""
+    # A closure without parameters, because Prefect inspects and records the parameters of a task.
+    return task(name=name, task_run_name=name, retries=0, cache_policy=NO_CACHE, persist_result=False)(run_stage)()

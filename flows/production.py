@@ -11,7 +11,8 @@ from headrace.app.context import context_of
 from headrace.flows.artifacts import publish
 from headrace.pipeline.operations.advance import advance as advance_once
 from headrace.pipeline.production.scoring import score_due
-from headrace.pipeline.report import Artifact
+from headrace.pipeline.report import Artifact, artifact_key
+from headrace.pipeline.stages.materialise import MATERIALISE
 from headrace.pipeline.walker import PipelineRun
 
 log = logging.getLogger("headrace.flows")
@@ -27,10 +28,10 @@ def advance(problem: str = "flights") -> int:
     Returns:
         Number of predictions.
     """
-    context = context_of(problem, None)
+    context = context_of(problem)
     report = task(name="advance", cache_policy=NO_CACHE, persist_result=False)(lambda: advance_once(context))()
-    publish([Artifact(key=f"{_key(report.problem)}-advance", kind="table", data=report.rows())])
-    log.info("%d predictions, %d batches refused", report.scored, len(report.refused))
+    publish([Artifact(key=artifact_key(report.problem, "advance"), kind="table", data=report.rows())])
+    log.info("%d predictions, %d batches refused", report.scored, len(report.quarantined))
     if report.note:
         log.warning("%s", report.note)
     return report.scored
@@ -46,7 +47,7 @@ def score(problem: str = "flights") -> int:
     Returns:
         Number of predictions.
     """
-    context = context_of(problem, None)
+    context = context_of(problem)
     count = task(name="score", cache_policy=NO_CACHE, persist_result=False)(lambda: score_due(context))()
     log.info("%d predictions", count)
     return count
@@ -55,14 +56,10 @@ def score(problem: str = "flights") -> int:
 @flow(name="materialise", flow_run_name="materialise {problem}", persist_result=False)
 def materialise(problem: str = "flights") -> None:
     """Bring the online store up to the production clock's last tick; an empty store is filled anew."""
-    run = PipelineRun(context_of(problem, None))
-    stage = task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(
-        lambda: run.run_stage("materialise")
+    run = PipelineRun(context_of(problem))
+    report = task(name="materialise", cache_policy=NO_CACHE, persist_result=False)(
+        lambda: run.run_stage(MATERIALISE.name)
     )()
-    if not stage.cached and stage.outputs["note"]:
-        log.warning("%s", stage.outputs["note"])
-
-
-def _key(problem: str) -> str:
-    # Prefect's artifact keys consist of lower-case letters, digits and dashes
-    return problem.lower().replace("_", "-")
+    note = run.output(MATERIALISE).note
+    if not report.cached and note:
+        log.warning("%s", note)

@@ -8,9 +8,10 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from headrace.app.context import context_of, wall_us
+from headrace.app.progress import RunDisplay
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
-from headrace.flows.pipeline import run_as_tasks
+from headrace.flows.pipeline import as_task
 from headrace.pipeline.operations import retraining
 
 log = logging.getLogger("headrace.flows")
@@ -28,10 +29,11 @@ def retrain(problem: str = "flights", decision: str = "", reselect: bool = False
     Returns:
         The outcome: promoted, refused or failed.
     """
-    context = context_of(problem, None)
-    manual_retrain = "asked for by hand"
-    wanted = decision or retraining.ask_by_hand(context, manual_retrain, now_us=wall_us(), reselect=reselect).id
-    report = retraining.retrain(context, wanted, holder=str(flow_run.id), now_us=wall_us, walk=run_as_tasks)
+    with RunDisplay() as progress:
+        context = context_of(problem, progress=progress)
+        by_hand = "asked for by hand"
+        chosen = decision or retraining.request_retrain(context, by_hand, now_us=wall_us(), reselect=reselect).id
+        report = retraining.retrain(context, chosen, holder=str(flow_run.id), now_us=wall_us, execute=as_task)
     send_alerts(context)
     publish(report.artifacts())
     log.info("%s: %s", report.outcome, report.reason)

@@ -18,11 +18,12 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import track
 
+from benchmarks.surrogate.code_version import code_version
 from benchmarks.surrogate.players import Game, player_named, version_of
 from benchmarks.surrogate.table import FOLDER, load_table
 from benchmarks.surrogate.verdict import Marks
 from headrace.core.files import read_json, write_json
-from headrace.core.fingerprint import code_version, file_digest
+from headrace.core.fingerprint import file_digest
 
 GAMES = Path(".headrace") / "bench" / "search"
 #: Trials of a game.

@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.surrogate.code_version import code_version
 from benchmarks.surrogate.table import SurrogateTable
-from headrace.core.fingerprint import code_version
 from headrace.models.space import Categorical, Choice, Config, Integer, Space
 from headrace.search.searchers import SEARCHERS, get_searcher
 from headrace.search.space import all_parameters

@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("problem", nargs="?", default=str(_PROBLEM), help="the path of a problem with a feed")
     parser.add_argument("--home", type=Path, default=Path(".headrace-demo"), help="the demo's own state folder")
     parser.add_argument("--days", type=int, help="of the feed to live through")
-    parser.add_argument("--every", type=int, default=7, help="days between two looks at the last window")
+    parser.add_argument("--every", type=int, default=7, help="days between two evaluations of the last window")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_DAYS} days instead of {_DAYS}")
     parser.add_argument("--fresh", action="store_true", help="begin anew: the demo's folder is removed first")
     return parser
@@ -90,13 +90,13 @@ def _replay(where: Installation, until_us: int, every: int, console: DemoConsole
 
 def _show(where: Installation, problem: Problem, console: DemoConsole) -> None:
     from headrace.app.context import context_of
-    from headrace.replay.picture import draw
-    from headrace.replay.story import story
+    from headrace.replay.figure import draw_history
+    from headrace.replay.history import production_history
 
     assert problem.feed is not None  # looked at before
-    found = story(context_of(where.reference, where.home), since_us=problem.feed.start_us)
+    found = production_history(context_of(where.reference, where.home), since_us=problem.feed.start_us)
     console.summary(found)
-    console.line(f"picture: {draw(found, where.home / 'drift-demo.png')}", "bold")
+    console.line(f"picture: {draw_history(found, where.home / 'drift-demo.png')}", "bold")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from headrace.app.progress import LOG
 from headrace.core.clock import from_us
-from headrace.replay.story import Look, Measurement, Story
+from headrace.replay.history import Measurement, ProductionHistory, WindowDecision
 
 _COLOURS = {"nothing": "dim", "alert": "yellow", "retrain": "cyan"}
 _OUTCOMES = {"promoted": "green", "refused": "red", "failed": "red"}
@@ -41,13 +42,13 @@ class DemoConsole:
             response = f"the API predicts {shown} by version {answer.get('model_version')}"
         self.event(at_us, "feed", f"{scored:,} more predictions; {response}")
 
-    def window(self, look: Look, week: Measurement, metric: str) -> None:
+    def window(self, decision: WindowDecision, week: Measurement, metric: str) -> None:
         """Print the evidence of a window and the decision."""
         value = "not measured yet" if week.value is None else f"{metric} {week.value:.3f} on {week.labelled:,} labels"
-        also = f" and {', '.join(look.other)}" if look.other else ""
-        self.event(look.at_us, "monitor", f"last 7 days: {value}; {look.features} features{also} drifted")
-        style = _COLOURS.get(look.kind, "")
-        self.event(look.at_us, "decision", f"{look.kind}: {look.reason}", style)
+        also = f" and {', '.join(decision.other)}" if decision.other else ""
+        self.event(decision.at_us, "monitor", f"last 7 days: {value}; {decision.features} features{also} drifted")
+        style = _COLOURS.get(decision.kind, "")
+        self.event(decision.at_us, "decision", f"{decision.kind}: {decision.reason}", style)
 
     def alert(self, alert: Mapping[str, Any]) -> None:
         """Print an alert that the webhook received."""
@@ -62,29 +63,28 @@ class DemoConsole:
 
     @contextmanager
     def log_stages(self) -> Iterator[None]:
-        """Print what flows log while the block runs."""
+        """Print what the stages of a run log while the block runs."""
         handler = _Lines(self)
-        logger = logging.getLogger("headrace.flows")
-        level = logger.level
-        logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        level = LOG.level
+        LOG.addHandler(handler)
+        LOG.setLevel(logging.INFO)
         try:
             yield
         finally:
-            logger.removeHandler(handler)
-            logger.setLevel(level)
+            LOG.removeHandler(handler)
+            LOG.setLevel(level)
 
-    def summary(self, story: Story) -> None:
+    def summary(self, history: ProductionHistory) -> None:
         """Print the versions and the decisions as tables."""
-        reigns = Table("version", "from", "until", f"gate {story.metric}", title=f"{story.problem}: champions")
-        for reign in story.reigns:
-            expected = "-" if reign.expected is None else f"{reign.expected:.3f}"
-            reigns.add_row(reign.version, _day(reign.from_us), _day(reign.until_us), expected)
-        self.rich.print(reigns)
-        decided = Table("window's end", "decision", "drifted", "outcome", title=f"{story.problem}: decisions")
-        for look in story.looks:
-            outcome = " ".join(part for part in (look.outcome, look.version) if part) or "-"
-            decided.add_row(_day(look.at_us), look.kind, str(look.features + len(look.other)), outcome)
+        champions = Table("version", "from", "until", f"gate {history.metric}", title=f"{history.problem}: champions")
+        for champion in history.champions:
+            expected = "-" if champion.expected is None else f"{champion.expected:.3f}"
+            champions.add_row(champion.version, _day(champion.from_us), _day(champion.until_us), expected)
+        self.rich.print(champions)
+        decided = Table("window's end", "decision", "drifted", "outcome", title=f"{history.problem}: decisions")
+        for decision in history.decisions:
+            outcome = " ".join(part for part in (decision.outcome, decision.version) if part) or "-"
+            decided.add_row(_day(decision.at_us), decision.kind, str(decision.features + len(decision.other)), outcome)
         self.rich.print(decided)
 
 

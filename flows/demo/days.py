@@ -14,21 +14,22 @@ from prefect import flow
 
 from headrace.api.examples import example_row
 from headrace.app.context import context_of, wall_us
+from headrace.app.progress import RunDisplay
 from headrace.core.clock import DAY
 from headrace.core.errors import UnavailableError
 from headrace.flows.demo.console import DemoConsole
 from headrace.flows.monitor import monitor, reconcile
-from headrace.flows.pipeline import run_as_tasks
+from headrace.flows.pipeline import as_task
 from headrace.flows.production import advance
 from headrace.lake.store import Lake
 from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.retraining import ask_by_hand
+from headrace.pipeline.operations.retraining import request_retrain
 from headrace.pipeline.production.feed import feed_step
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
-from headrace.replay.story import story
+from headrace.replay.history import production_history
 
 #: An event that has started no retrain by then is lost, s.
 _EVENT_TIMEOUT_S = 45.0
@@ -41,7 +42,7 @@ _MANUAL_AFTER_US = 28 * DAY
 @flow(name="begin", persist_result=False)
 def begin(problem: str) -> None:
     """Run the main job up to the promotion of its champion; the demo itself replays the days after that."""
-    run_as_tasks(PipelineRun(context_of(problem, None), RETRAIN_STAGES))
+    PipelineRun(context_of(problem, progress=RunDisplay()), RETRAIN_STAGES).walk(as_task)
 
 
 def replay_days(problem: str, api: str, *, until_us: int, every: int, console: DemoConsole) -> None:
@@ -69,7 +70,7 @@ def replay_days(problem: str, api: str, *, until_us: int, every: int, console: D
         evaluate_window(context, problem, console)
         if needs_manual_retrain(context):
             console.event(now(context), "manual", "no window has led to a retrain so far: the demo starts one by hand")
-            ask_by_hand(context, "a month without a retrain: asked for by hand", now_us=wall_us())
+            request_retrain(context, "a month without a retrain: asked for by hand", now_us=wall_us())
             reconcile(problem)
         finish_retrains(context, console)
 
@@ -89,10 +90,10 @@ def now(context: Context) -> int:
 def evaluate_window(context: Context, problem: str, console: DemoConsole) -> None:
     """Evaluate the window that ends now, and print the decision."""
     monitor(problem)
-    found = story(context, since_us=now(context) - 14 * DAY)
-    looks = [one for one in found.looks if one.at_us == now(context) and one.measured]
-    if looks and found.weeks:
-        console.window(looks[-1], found.weeks[-1], found.metric)
+    found = production_history(context, since_us=now(context) - 14 * DAY)
+    decisions = [one for one in found.decisions if one.at_us == now(context) and one.measured]
+    if decisions and found.weeks:
+        console.window(decisions[-1], found.weeks[-1], found.metric)
     else:
         console.event(now(context), "monitor", "nothing could be measured yet", "dim")
 

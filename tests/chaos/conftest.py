@@ -72,7 +72,7 @@ def owing(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     shop = Shop(path=write_turned(folder / "problem"), home=folder / "home")
     shop.finish()
     live(context_of(shop), 17)
-    assert look(context_of(shop)).open_retrains
+    assert look(context_of(shop)).retrain_is_open
     return shop
 
 

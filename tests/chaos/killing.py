@@ -15,9 +15,12 @@ from typing import Any
 
 import psutil
 
+from headrace.app.context import context_of
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.walker import PipelineRun, open_run, run_all
+from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.training_set import TRAINING_SET
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty, watermarks
@@ -38,7 +41,7 @@ class Home:
 
     def open(self) -> PipelineRun:
         """A run in this process, like the one of `start`."""
-        return open_run(str(self.problem), self.root, trials=TRIALS, workers=1)
+        return PipelineRun(context_of(str(self.problem), self.root, trials=TRIALS, workers=1))
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -60,22 +63,22 @@ class Home:
 
     def finish(self) -> Mapping[str, Any]:
         """Run to the end in this process; what came of it."""
-        run_all(self.open())
+        self.open().complete()
         return self.outcome()
 
     def outcome(self) -> dict[str, Any]:
         """All that a kill must not change."""
         run = self.open()
         problem = run.context.problem
-        found, lake = run.outputs("search"), Lake(self.root, problem.name)
+        found, lake = run.output(SEARCH), Lake(self.root, problem.name)
         champion = Ledger(self.root, problem.name).champion()
         assert champion is not None
         return {
             "stages": {name: run.run_stage(name).cached for name in run.stage_names},
             "lake": lake.snapshot().fingerprint,
             "clock": lake.clock(),
-            "training": run.outputs("training-set")["sha256"],
-            "search": {name: found[name] for name in ("key", "config", "rounds", "value", "trials", "failed")},
+            "training": run.output(TRAINING_SET).sha256,
+            "search": {name: getattr(found, name) for name in ("key", "config", "rounds", "value", "trials", "failed")},
             "versions": self.versions(),
             "studies": self.studies(),
             "champion": (champion.version, dict(champion.metrics)),

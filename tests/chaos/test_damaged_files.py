@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,9 +41,9 @@ def flip(path: Path, number: int) -> None:
     path.write_bytes(data)
 
 
-def depends(stage: Stage, on: str) -> bool:
+def depends(stage: Stage[Any], on: str) -> bool:
     known = {one.name: one for one in STAGES}
-    return any(needed == on or depends(known[needed], on) for needed in stage.needs)
+    return any(needed.name == on or depends(known[needed.name], on) for needed in stage.needs)
 
 
 @pytest.mark.parametrize("number", range(FLIPS))

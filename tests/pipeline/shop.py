@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from headrace.app.context import context_of
 from headrace.core.replicas import read_replicas
 from headrace.pipeline.report import RunReport
-from headrace.pipeline.walker import PipelineRun, open_run, run_all
+from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 
 
@@ -22,11 +23,11 @@ class Shop:
 
     def run(self, **options: Any) -> PipelineRun:
         """A run that has not begun."""
-        return open_run(str(self.path), self.home, **{"workers": 1, "trials": 2, **options})
+        return PipelineRun(context_of(str(self.path), self.home, **{"workers": 1, "trials": 2, **options}))
 
     def finish(self, **options: Any) -> RunReport:
         """A run to its end."""
-        return run_all(self.run(**options))
+        return self.run(**options).complete()
 
     @property
     def tracking_uri(self) -> str:

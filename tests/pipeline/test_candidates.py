@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.pipeline.stages.candidate_matrix import ONE, Candidates, write_carried
+from headrace.pipeline.stages.candidate_matrix import SINGLE_FILE, Candidates, write_carried
 from headrace.synthesis.matrix.incremental import Carried, Past
 from headrace.synthesis.matrix.written import COMPRESSION
 
@@ -40,7 +40,7 @@ def test_any_history_of_batches(seed: int) -> None:
         rows, known = np.arange(20), 20
         folder = Path(root) / "0"
         folder.mkdir()
-        pq.write_table(matrix(rows), folder / ONE, compression=COMPRESSION)
+        pq.write_table(matrix(rows), folder / SINGLE_FILE, compression=COMPRESSION)
         for step in range(1, 9):
             new = np.arange(known, known + rng.integers(0, 9))
             changed = rows[rng.random(len(rows)) < rng.choice([0.0, 0.0, 0.3])]
@@ -62,11 +62,11 @@ def test_a_batch_writes_its_own_rows_and_links_the_others(tmp_path: Path) -> Non
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
-    pq.write_table(matrix(np.arange(1000)), first / ONE, compression=COMPRESSION)
+    pq.write_table(matrix(np.arange(1000)), first / SINGLE_FILE, compression=COMPRESSION)
     write_carried(second, carried(first, np.arange(1010), np.arange(1000, 1010)), Candidates(first))
     found = Candidates(second)
     assert found.sizes == (1000, 10)
-    assert found.paths[0].samefile(first / ONE)
+    assert found.paths[0].samefile(first / SINGLE_FILE)
     for path in first.iterdir():  # each matrix stands alone
         path.unlink()
     assert Candidates(second).table().equals(matrix(np.arange(1010)))
@@ -76,7 +76,7 @@ def test_other_columns_are_written_anew(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     for folder in (first, second):
         folder.mkdir()
-    pq.write_table(matrix(np.arange(50)).append_column("gone", pa.array(range(50))), first / ONE)
+    pq.write_table(matrix(np.arange(50)).append_column("gone", pa.array(range(50))), first / SINGLE_FILE)
     fresh = carried(first, np.arange(50), np.empty(0, dtype=np.int64))
     write_carried(second, fresh, Candidates(first))
-    assert [path.name for path in second.iterdir()] == [ONE]
+    assert [path.name for path in second.iterdir()] == [SINGLE_FILE]

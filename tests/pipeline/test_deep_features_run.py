@@ -11,7 +11,9 @@ from headrace.core.clock import MINUTE, iso
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.feature_matrix import finished_matrix, read_definitions
+from headrace.pipeline.production.definitions import read_definitions
+from headrace.pipeline.production.feature_matrix import feature_matrix
+from headrace.pipeline.stages.select import SELECT
 from headrace.serving.service import open_service
 from headrace.store.materialise import materialise
 from headrace.store.online import OnlineStore
@@ -90,7 +92,7 @@ def test_an_answer_is_made_of_what_training_reads(deep: Shop) -> None:
     service.log.close()
     with PredictionLog(deep.home, "shop") as log:
         logged = {row.id: row.features for row in log.read()}
-    trained = finished_matrix(context, deep.run().outputs("select")["service"], kept, spine_of(context, rows, cutoff))
+    trained = feature_matrix(context, deep.run().output(SELECT).service, kept, spine_of(context, rows, cutoff))
     for answer, values in zip(answers, trained.to_pylist(), strict=True):
         assert {slug: logged[answer.id][slug] for slug in values} == values
 

@@ -206,7 +206,7 @@ def test_a_problem_file_with_extensions_of_its_own_runs_and_is_served(tmp_path: 
     for name in pipeline.stage_names:
         pipeline.run_stage(name)
     search = pipeline.outputs("search")
-    assert (search["failed"], search["config"]["family"]) == (0, "least_squares")
+    assert (search.failed, search["config"]["family"]) == (0, "least_squares")
     assert pipeline.outputs("promote")["promoted"]
     names = {item.name for item in read_definitions(pipeline.folder("select") / "definitions.json")}
     assert any("SPREAD" in name for name in names), names

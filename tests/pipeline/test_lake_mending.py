@@ -13,6 +13,7 @@ from headrace.lake.batch import DamagedBatch
 from headrace.lake.store import Lake
 from headrace.pipeline.production.feed import feed_step
 from headrace.pipeline.production.lake_mending import mend_lake
+from tests.pipeline.recorded import Recorded
 from tests.pipeline.shop import Shop
 from tests.pipeline.test_pipeline_damage import truncated
 from tests.tiny_problem import write_tiny_problem
@@ -47,8 +48,8 @@ def shop(fed: Shop, tmp_path: Path) -> Shop:
 
 def ingested(shop: Shop) -> tuple[bool, list[str]]:
     """Whether the first stage was found done, and what was said of damage."""
-    said: list[str] = []
-    return shop.run(on_damage=said.append).run_stage("ingest").cached, said
+    progress = Recorded()
+    return shop.run(progress=progress).run_stage("ingest").cached, progress.damages
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "batch.json", ""])
@@ -94,7 +95,7 @@ def test_rows_that_are_nowhere_are_one_clear_error(
 
 def test_a_source_that_is_gone_matters_only_to_lost_rows(shop: Shop) -> None:
     (shop.path.parent / "orders.csv").unlink()
-    context = shop.run(on_damage=lambda line: None).context
+    context = shop.run(progress=Recorded()).context
     truncated(batch(shop, "orders") / "batch.json")
     mend_lake(context)
     truncated(batch(shop, "orders", 1) / "rows.parquet")

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from headrace.cli.release import promote_version, roll_back
+from headrace.cli.release import promote_version, roll_back_champion
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
@@ -29,7 +29,7 @@ def test_a_refused_version_stays_refused_and_a_barred_one_barred(
     # Rolled back, then the ledger lost and its version deleted: registered anew, the very bundle stays barred.
     ledger.promote("2", "1", "by hand", {}, 9, force=True)
     monkeypatch.setenv("HEADRACE_HOME", str(copy.home))
-    roll_back(str(copy.path), copy.home)
+    roll_back_champion(str(copy.path), copy.home)
     shutil.rmtree(copy.home / "ledger")
     connect(copy.tracking_uri).delete_model_version("shop", "2")
     report = copy.finish(seed=3)

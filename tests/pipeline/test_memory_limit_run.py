@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.app.context import context_of as open_context
 from headrace.core.clock import to_us
 from headrace.core.errors import DataError
 from headrace.core.files import read_json
@@ -15,11 +17,12 @@ from headrace.core.memory import resident_bytes
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stage import FinishedStage, run
+from headrace.pipeline.stages.ingest import IngestOutput
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
-from headrace.pipeline.walker import open_run
 from headrace.schema.table import Source
+from headrace.synthesis.engines import default_engine
 from tests.tiny_problem import write_tiny_problem
 
 END = to_us("2024-03-05")
@@ -27,7 +30,7 @@ END = to_us("2024-03-05")
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    found = open_run(str(write_tiny_problem(tmp_path / "problem", orders=600)), tmp_path / "free").context
+    found = open_context(str(write_tiny_problem(tmp_path / "problem", orders=600)), tmp_path / "free")
     return loaded(found)
 
 
@@ -40,20 +43,24 @@ def loaded(context: Context) -> Context:
     return context
 
 
-def stages(context: Context) -> tuple[Done, Done]:
-    ingest = Done(name="ingest", facts={"until_us": END}, folder=context.root, digest="given")
+def stages(context: Context) -> tuple[FinishedStage[Any], FinishedStage[Any]]:
+    ingest = FinishedStage(
+        name="ingest",
+        output=IngestOutput(snapshot="", until_us=END, tables={}, batches=(), quarantined=()),
+        folder=context.root,
+        digest="given",
+    )
     made = run(SYNTHESISE, context, {"ingest": ingest})[0]
     return made, run(SELECT, context, {"ingest": ingest, "synthesise": made})[0]
 
 
 def test_the_same_files_from_parts(context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    limited = replace(
-        context, root=tmp_path / "limited", max_memory=resident_bytes() + 500_000_000, on_synthesis=told.append
-    )
+    lines: list[str] = []
+    engine = default_engine(max_memory=resident_bytes() + 500_000_000, progress=lines.append)
+    limited = replace(context, root=tmp_path / "limited", engine=engine)
     monkeypatch.setattr("headrace.synthesis.engines.MemoryLimitedEngine.fits", lambda *_: False)
     whole, parts = stages(context), stages(loaded(limited))
-    assert any(line.endswith("row groups") for line in told)
+    assert any(line.endswith("row groups") for line in lines)
     for one, other in zip(whole, parts, strict=True):
         assert one.folder.name == other.folder.name  # a limit is no part of what a stage is known by
         assert read_json(one.folder / "definitions.json") == read_json(other.folder / "definitions.json")
@@ -65,5 +72,5 @@ def test_the_same_files_from_parts(context: Context, tmp_path: Path, monkeypatch
 
 def test_too_little_leaves_nothing_behind(context: Context) -> None:
     with pytest.raises(DataError, match=r"max_memory of .* is not enough"):
-        stages(replace(context, max_memory=1_000_000))
+        stages(replace(context, engine=default_engine(max_memory=1_000_000)))
     assert [item for item in (context.stages_folder / "synthesise").iterdir() if item.is_dir()] == []

@@ -18,7 +18,8 @@ from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.report.page import page_file, page_path
-from headrace.pipeline.operations.monitoring import Looked, link, monitor_window
+from headrace.pipeline.operations.monitor_report import WindowComparison
+from headrace.pipeline.operations.monitoring import link, monitor_window
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT
@@ -32,7 +33,7 @@ from tests.pipeline.turned import context_of, look, wall_us
 def test_a_world_that_turned_is_found_and_a_retrain_is_owed(turned: Shop) -> None:
     report = look(context_of(turned))
     decision = report.decision
-    assert (decision.kind, report.open_retrains) == ("retrain", True)
+    assert (decision.kind, report.retrain_is_open) == ("retrain", True)
     assert {"amount", "auc"} <= {finding.name for finding in decision.drifted}
     assert decision.costs["auc"] > 0.3
     assert decision.champion == "1"
@@ -87,21 +88,21 @@ def test_what_a_flow_shows(turned: Shop) -> None:
     json.dumps(table.data)
 
 
-def test_a_window_that_is_not_of_whole_weeks_is_held_to_its_own_weekdays(turned: Shop) -> None:
-    def looked(monitoring: Monitoring) -> Looked:
+def test_a_window_that_is_not_of_whole_weeks_is_compared_with_its_own_weekdays(turned: Shop) -> None:
+    def comparison_by(monitoring: Monitoring) -> WindowComparison:
         context = context_of(turned)
-        found = look(replace(context, problem=replace(context.problem, monitoring=monitoring))).looked
+        found = look(replace(context, problem=replace(context.problem, monitoring=monitoring))).comparison
         assert found is not None
-        assert found.held.table is not None
+        assert found.reference.table is not None
         return found
 
-    days, every = looked(Monitoring(window="3d")), looked(Monitoring(window="3d", reference="whole"))
+    days, every = comparison_by(Monitoring(window="3d")), comparison_by(Monitoring(window="3d", reference="whole"))
     assert days.current.length_us == every.current.length_us == 3 * DAY
     assert days.evidence.measured
-    weekdays = {int(day) for day in days.held.table[CUTOFF].to_numpy() // DAY % 7}  # type: ignore[index]
+    weekdays = {int(day) for day in days.reference.table[CUTOFF].to_numpy() // DAY % 7}  # type: ignore[index]
     assert weekdays == {int(day) for day in days.current.cutoffs_us // DAY % 7}
-    assert days.held.held_out.num_rows < every.held.held_out.num_rows  # type: ignore[union-attr]
-    assert days.held.table.num_rows == pytest.approx(every.held.table.num_rows * 3 / 7, rel=0.1)  # type: ignore[union-attr]
+    assert days.reference.held_out.num_rows < every.reference.held_out.num_rows  # type: ignore[union-attr]
+    assert days.reference.table.num_rows == pytest.approx(every.reference.table.num_rows * 3 / 7, rel=0.1)  # type: ignore[union-attr]
 
 
 def test_what_stood_in_the_way_is_shown(turned: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,16 +134,16 @@ def test_where_pages_are_served_the_page_is_linked(turned: Shop) -> None:
 
 
 def test_calendar_features_are_no_evidence(turned: Shop) -> None:
-    looked = look(context_of(turned)).looked
+    looked = look(context_of(turned)).comparison
     assert looked is not None
     judged = {column.name for column in looked.evidence.columns}
-    assert not judged & looked.held.excluded
+    assert not judged & looked.reference.excluded
 
 
 def test_no_champion_is_said(tmp_path: Path, turned: Shop) -> None:
     fresh = Shop(path=turned.path, home=tmp_path / "fresh")
     report = look(context_of(fresh))
-    assert (report.decision.kind, report.open_retrains) == ("nothing", False)
+    assert (report.decision.kind, report.retrain_is_open) == ("nothing", False)
     assert "no champion" in report.decision.reason
     assert not Outbox(fresh.home, "shop").history()
 
@@ -166,12 +167,12 @@ def test_an_empty_window_is_looked_at_again_when_predictions_come(turned: Shop) 
 
 
 def test_without_labels_the_quality_is_not_judged(turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headrace.pipeline.operations import window
+    from headrace.pipeline.operations import current_window
 
     def unlabelled(*args: object, **options: object) -> object:
         return build_spine(*args, **options).slice(0, 0)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(window, "build_spine", unlabelled)
+    monkeypatch.setattr(current_window, "build_spine", unlabelled)
     decision = look(context_of(turned)).decision
     assert decision.mature == 0
     assert decision.costs == {}
@@ -189,7 +190,7 @@ def test_a_lost_reference_is_told_to_people(turned: Shop, monkeypatch: pytest.Mo
     report = look(context_of(turned))
     assert report.decision.kind == "alert"
     assert "no reference" in report.decision.reason
-    assert not report.open_retrains
+    assert not report.retrain_is_open
 
 
 def test_a_gone_column_is_a_fault_and_no_reason_to_retrain(turned: Shop) -> None:
@@ -209,4 +210,4 @@ def test_only_the_champions_own_predictions_count(turned: Shop) -> None:
     ledger.promote("9", "1", "by a test", {}, clock, force=True)
     report = look(context_of(turned))
     assert report.decision.champion == "9"
-    assert not report.open_retrains
+    assert not report.retrain_is_open

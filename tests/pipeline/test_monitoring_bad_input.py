@@ -16,7 +16,7 @@ from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
 from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.report import page as pages
-from headrace.pipeline.operations import window
+from headrace.pipeline.operations import current_window
 from headrace.pipeline.operations.monitoring import draw
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
@@ -49,7 +49,7 @@ def _features(change: str) -> Callable[[Shop, pytest.MonkeyPatch], None]:
 
 def _labels(values: Callable[[pa.Table], pa.Table]) -> Callable[[Shop, pytest.MonkeyPatch], None]:
     def spoil(_: Shop, patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(window, "build_spine", lambda *args, **options: values(build_spine(*args, **options)))
+        patch.setattr(current_window, "build_spine", lambda *args, **options: values(build_spine(*args, **options)))
 
     return spoil
 

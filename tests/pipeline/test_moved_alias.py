@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace.pipeline.stages.promote import _promoted
+from headrace.pipeline.stages.promote import PROMOTE, PromoteOutput
 from headrace.registry import aliases, recovery
 from headrace.registry.aliases import Proposal
 from headrace.registry.ledger import Ledger
@@ -23,5 +23,6 @@ def test_a_cached_promotion_says_what_mlflow_says_otherwise(
     monkeypatch.setattr(aliases, "mirror", lambda *_: (moved,))
     monkeypatch.setattr(recovery, "recover", lambda *_: None)
     context: Any = SimpleNamespace(root=tmp_path, problem=SimpleNamespace(name="p"), tracking_uri="")
-    assert _promoted(context, {"promoted": True, "version": "2"})
+    assert PROMOTE.effects_exist is not None
+    assert PROMOTE.effects_exist(context, PromoteOutput(version="2", promoted=True, reason="first"))
     assert "somebody moved @champion to version 1; the ledger says version 2" in caplog.text

@@ -8,16 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from headrace.app.context import context_of as open_context
 from headrace.core.clock import to_us
 from headrace.core.files import read_json, write_json
 from headrace.core.manifest import write_manifest
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Done, run
+from headrace.pipeline.stage import FinishedStage, run
 from headrace.pipeline.stages.candidate_matrix import Candidates
+from headrace.pipeline.stages.ingest import IngestOutput
 from headrace.pipeline.stages.synthesise import SYNTHESISE
-from headrace.pipeline.walker import open_run
 from headrace.schema.table import Source
 from tests.tiny_problem import write_tiny_problem
 
@@ -30,7 +31,7 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def context_of(declared: Path, home: Path) -> Context:
-    return open_run(str(declared), home).context
+    return open_context(str(declared), home)
 
 
 def load(context: Context, *, until_us: int, since_us: int | None = None) -> None:
@@ -49,7 +50,12 @@ def load(context: Context, *, until_us: int, since_us: int | None = None) -> Non
 
 def synthesise(context: Context, until_us: int) -> Path:
     """The stage's folder; `until` stands for the batch that ingest would have told of."""
-    ingested = Done(name="ingest", facts={"until_us": until_us}, folder=context.root, digest=str(until_us))
+    ingested = FinishedStage(
+        name="ingest",
+        output=IngestOutput(snapshot="", until_us=until_us, tables={}, batches=(), quarantined=()),
+        folder=context.root,
+        digest=str(until_us),
+    )
     return run(SYNTHESISE, context, {"ingest": ingested})[0].folder
 
 

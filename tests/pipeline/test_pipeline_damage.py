@@ -17,10 +17,17 @@ from headrace.core.fingerprint import fingerprint
 from headrace.core.manifest import write_manifest
 from headrace.lake.store import Lake
 from headrace.pipeline import stage as stage_module
-from headrace.pipeline.stage import Done, Stage
-from headrace.pipeline.stages.earlier_synthesis import find_past
-from headrace.pipeline.stages.synthesise import _SYNTHESIS
-from headrace.pipeline.walker import PipelineRun, run_all
+from headrace.pipeline.stage import FinishedStage, Stage, code_of, running_code
+from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state
+from headrace.pipeline.stages.evaluate import EVALUATE
+from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.stages.refit import REFIT
+from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.training_set import TRAINING_SET
+from headrace.pipeline.walker import PipelineRun
+from tests.pipeline.recorded import Recorded
 from tests.pipeline.shop import Shop, worked
 
 Damage = Callable[[Path], None]
@@ -58,20 +65,20 @@ def folder_of(shop: Shop, stage: str) -> Path:
 def results(run: PipelineRun) -> dict[str, Any]:
     """What damage must not change."""
     return {
-        "training": run.outputs("training-set")["sha256"],
-        "service": run.outputs("select")["service"],
-        "search": {name: run.outputs("search")[name] for name in ("key", "config", "value", "trials")},
-        "metrics": run.outputs("evaluate")["metrics"],
-        "bundle": run.outputs("refit")["bundle"],
-        "version": run.outputs("promote")["version"],
+        "training": run.output(TRAINING_SET).sha256,
+        "service": run.output(SELECT).service,
+        "search": {name: getattr(run.output(SEARCH), name) for name in ("key", "config", "value", "trials")},
+        "metrics": run.output(EVALUATE).metrics,
+        "bundle": run.output(REFIT).bundle,
+        "version": run.output(PROMOTE).version,
     }
 
 
 def run_again(shop: Shop, **options: Any) -> tuple[list[str], list[str], dict[str, Any]]:
     """The stages that were run, what was said of damage, and the results."""
-    said: list[str] = []
-    run = shop.run(on_damage=said.append, **options)
-    return worked(run_all(run)), said, results(run)
+    progress = Recorded()
+    run = shop.run(progress=progress, **options)
+    return worked(run.complete()), progress.damages, results(run)
 
 
 def read_all(shop: Shop) -> None:
@@ -126,26 +133,26 @@ def test_a_stage_that_comes_out_otherwise_takes_along_what_depends_on_it(copy: S
     """A search whose journal is lost too, and whose trials now end otherwise: nothing made of the old one is kept."""
     run = copy.run()
     run.run_stage("evaluate")
-    made = run._done["search"]
-    run._done["search"] = replace(made, digest="of another search")
-    said: list[str] = []
-    run.context = replace(run.context, on_damage=said.append)
+    made = run._finished["search"]
+    run._finished["search"] = replace(made, digest="of another search")
+    progress = Recorded()
+    run.context = replace(run.context, progress=progress)
     flipped(made.folder / "trials.json")
     shutil.rmtree(copy.home / "stages" / "shop" / "track")
-    report = run_all(run)
+    report = run.complete()
     assert worked(report)[:2] == ["search", "track"]
-    assert [line.split(":")[0] for line in said] == ["search", "search"]
-    assert said[1] == "search: came out otherwise than before; what depends on it is run again"
+    assert [line.split(":")[0] for line in progress.damages] == ["search", "search"]
+    assert progress.damages[1] == "search: its output differs from before; what depends on it is run again"
 
 
 def test_what_is_damaged_at_once_again_is_an_error(copy: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     read_all(copy)
-    run = copy.run(on_damage=lambda line: None)
+    run = copy.run(progress=Recorded())
     path = folder_of(copy, "training-set") / "training.parquet"
     flipped(path)
     make = stage_module._make
 
-    def spoilt(stage: Stage, *rest: Any) -> Done:
+    def spoilt(stage: Stage[Any], *rest: Any) -> FinishedStage[Any]:
         done = make(stage, *rest)
         flipped(path)
         return done
@@ -158,7 +165,7 @@ def test_what_is_damaged_at_once_again_is_an_error(copy: Shop, monkeypatch: pyte
 def test_the_record_of_another_key_is_not_taken_for_it(copy: Shop) -> None:
     folder = folder_of(copy, "evaluate")
     record = read_json(folder / "stage.json")
-    write_json(folder / "stage.json", {**record, "digest": fingerprint({"facts": record["facts"], "key": "another"})})
+    write_json(folder / "stage.json", {**record, "digest": fingerprint({"output": record["output"], "key": "another"})})
     write_manifest(folder)
     again, said, _ = run_again(copy)
     assert again == ["evaluate"]
@@ -168,10 +175,11 @@ def test_the_record_of_another_key_is_not_taken_for_it(copy: Shop) -> None:
 def test_nothing_is_taken_over_from_a_damaged_synthesis(copy: Shop) -> None:
     folder = folder_of(copy, "synthesise")
     flipped(folder / "candidates.parquet")
-    said: list[str] = []
-    context = copy.run(on_damage=said.append).context
+    progress = Recorded()
+    context = copy.run(progress=progress).context
     snapshot = Lake(copy.home, "shop").snapshot()
-    assert find_past(context, snapshot, _SYNTHESIS) is None
-    assert said == [
-        f"{folder}/candidates.parquet: sha256 differs from the manifest: synthesis takes over nothing from that run"
+    state = lake_state(context.problem, snapshot, code_of(SYNTHESISE, running_code(context)))
+    assert find_earlier(SYNTHESISE, context, snapshot, state) is None
+    assert progress.damages == [
+        f"{folder}/candidates.parquet: sha256 differs from the manifest: synthesis takes nothing from that run"
     ]

@@ -20,6 +20,13 @@ from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.stage import stage_key
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.stages.register import REGISTER
+from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
@@ -108,7 +115,7 @@ def test_another_margin_trains_nothing_anew(copy: Shop) -> None:
     context = copy.run().context
     stricter = PipelineRun(replace(context, problem=replace(context.problem, margin=0.0005)))
     cached = {name: stricter.run_stage(name).cached for name in NAMES}
-    assert [name for name in NAMES if not cached[name]] == ["promote", "replay", "materialise"]
+    assert [name for name in NAMES if not cached[name]] == ["promote", "retire", "replay", "materialise"]
     searching = PipelineRun(replace(context, problem=replace(context.problem, searcher="random")))
     assert searching.run_stage("training-set").cached
     assert not searching.run_stage("search").cached
@@ -150,21 +157,21 @@ def test_the_gate_has_no_say_in_which_features_are_chosen(ran: Shop, tmp_path: P
     orders = other.path.parent / "orders.csv"
     head, *rows = orders.read_text().splitlines()
     fields = [row.split(",") for row in rows]
-    gate_from = ran.run().outputs("search")["windows"]["gate_from"]
+    gate_from = ran.run().output(SEARCH).windows["gate_from"]
     for field in fields:
         if field[2] >= gate_from:
             field[-1] = "0.00" if float(field[-1]) else "25.00"
     orders.write_text("\n".join([head, *(",".join(field) for field in fields)]) + "\n")
     here, there = ran.run(), other.run()
-    assert here.outputs("synthesise")["spine_digest"] != there.outputs("synthesise")["spine_digest"]
-    assert here.outputs("select")["service"] == there.outputs("select")["service"]
+    assert here.output(SYNTHESISE).spine_digest != there.output(SYNTHESISE).spine_digest
+    assert here.output(SELECT).service == there.output(SELECT).service
 
 
 def test_two_homes_make_the_same_training_set(ran: Shop, tmp_path: Path) -> None:
     elsewhere = Shop(path=write_tiny_problem(tmp_path / "other place"), home=tmp_path / "home")
-    here, there = ran.run().outputs("training-set"), elsewhere.run().outputs("training-set")
-    assert here["sha256"] == there["sha256"]
-    assert here["rows"] == there["rows"] == 600
+    here, there = ran.run().output(TRAINING_SET), elsewhere.run().output(TRAINING_SET)
+    assert here.sha256 == there.sha256
+    assert here.rows == there.rows == 600
 
 
 def test_two_runs_at_once_do_the_work_once(tmp_path: Path) -> None:
@@ -223,9 +230,9 @@ def test_a_rolled_back_version_is_not_promoted_when_it_is_judged_anew(copy: Shop
     ledger.promote("0", "1", "the one before", {}, at_us=0)
     ledger.promote("1", "0", "the gate", {}, at_us=1)
     ledger.rollback(at_us=2, reason="angry customers")
-    outcome = shop.run().outputs("promote")
-    assert not outcome["promoted"]
-    assert "version 1 was rolled back (angry customers)" in outcome["reason"]
+    outcome = shop.run().output(PROMOTE)
+    assert not outcome.promoted
+    assert "version 1 was rolled back (angry customers)" in outcome.reason
     champion = ledger.champion()
     assert champion is not None
     assert (champion.version, ledger.challenger()) == ("0", None)
@@ -235,7 +242,7 @@ def test_a_champion_is_not_measured_on_what_it_learnt_from(turned: Shop) -> None
     problem = turned.run().context.problem
     assert problem.feed is not None
     newer = turned.run(until_us=problem.feed.start_us + 12 * problem.feed.step_us)
-    version = str(newer.outputs("register")["version"])
+    version = str(newer.output(REGISTER).version)
     ledger = Ledger(turned.home, "shop")
     ledger.promote(version, "1", "it learnt from the month that the main job lives through", {}, at_us=1)
     report = turned.finish()
@@ -247,22 +254,22 @@ def test_a_champion_is_not_measured_on_what_it_learnt_from(turned: Shop) -> None
 
 def test_a_lost_lake_is_loaded_again_and_nothing_else_changes(copy: Shop) -> None:
     shop = copy
-    before = shop.run().outputs("training-set")["sha256"]
+    before = shop.run().output(TRAINING_SET).sha256
     remove_replicas(shop.home / "lake" / "shop" / "clock.json")
     again = shop.run()
     assert not again.run_stage("ingest").cached
-    assert again.outputs("training-set")["sha256"] == before
+    assert again.output(TRAINING_SET).sha256 == before
 
 
 def test_a_failing_batch_is_quarantined_whole_and_the_rest_goes_on(tmp_path: Path) -> None:
     shop = Shop(path=write_tiny_problem(tmp_path / "problem"), home=tmp_path / "home")
     strict = 'source="customers.parquet", bounds={"discount": (0.25, 1.0)}'
     shop.path.write_text(shop.path.read_text().replace('source="customers.parquet"', strict))
-    ingested = shop.run().outputs("ingest")
-    (refused,) = ingested["quarantined"]
-    assert refused["table"] == "customers"
-    assert ingested["tables"]["orders"] == 600
-    kept = Path(refused["path"])
+    ingested = shop.run().output(INGEST)
+    (refused,) = ingested.quarantined
+    assert refused.table == "customers"
+    assert ingested.tables["orders"] == 600
+    kept = Path(refused.path)
     assert read_json(kept / "batch.json")["rows"] == 20
     assert "discount" in str(read_json(kept / "reasons.json"))
 
@@ -273,12 +280,12 @@ def test_a_refused_first_load_is_history_once_it_is_corrected(ran: Shop, tmp_pat
     rows = pq.read_table(customers)
     pq.write_table(rows.drop_columns(["customer_id"]), customers)
     first = shop.run()
-    assert len(first.outputs("ingest")["quarantined"]) == 1
-    assert first.outputs("training-set")["rows"] == 600
+    assert len(first.output(INGEST).quarantined) == 1
+    assert first.output(TRAINING_SET).rows == 600
     pq.write_table(rows, customers)
     corrected = shop.run()
-    assert corrected.outputs("ingest")["quarantined"] == []
-    assert corrected.outputs("training-set")["sha256"] == ran.run().outputs("training-set")["sha256"]
+    assert corrected.output(INGEST).quarantined == ()
+    assert corrected.output(TRAINING_SET).sha256 == ran.run().output(TRAINING_SET).sha256
 
 
 def test_the_table_of_predictions_is_not_gone_on_without(tmp_path: Path) -> None:

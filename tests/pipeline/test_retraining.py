@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,10 +18,13 @@ from headrace.lake.store import Lake
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.catalogue import RETRAIN_STAGES
-from headrace.pipeline.operations.retraining import RetrainReport, ask_by_hand, retrain, walk_stages
+from headrace.pipeline.operations.retraining import RetrainReport, request_retrain, retrain
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.pipeline.production.feature_matrix import read_definitions
+from headrace.pipeline.production.definitions import read_definitions
+from headrace.pipeline.stage import StageReport
 from headrace.pipeline.stages import promote
+from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
@@ -42,7 +46,9 @@ def test_the_stages_are_those_of_the_main_job_without_its_replay() -> None:
     assert "replay" not in names
     assert names[0] == "ingest"
     assert names.index("materialise") < names.index("promote")
-    assert all(set(stage.needs) <= set(names[:place]) for place, stage in enumerate(RETRAIN_STAGES))
+    assert all(
+        {needed.name for needed in stage.needs} <= set(names[:place]) for place, stage in enumerate(RETRAIN_STAGES)
+    )
 
 
 def test_a_better_challenger_is_promoted_once_however_often_it_is_woken(turned: Shop) -> None:
@@ -77,9 +83,9 @@ def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_
 ) -> None:
     context = context_of(standing)
     monkeypatch.setattr(promote, "_gate", lambda *_: _worse())
-    first = done(standing, ask_by_hand(context, "a whim", now_us=wall_us()).id)
+    first = done(standing, request_retrain(context, "a whim", now_us=wall_us()).id)
     live(context, 1)
-    second = done(standing, ask_by_hand(context, "another whim", now_us=wall_us()).id)
+    second = done(standing, request_retrain(context, "another whim", now_us=wall_us()).id)
     assert (first.outcome, second.outcome) == ("refused", "refused")
     assert "worse than the champion" in second.reason
     assert (first.escalated, second.escalated) == (False, True)
@@ -98,9 +104,9 @@ def test_a_retrain_keeps_the_features_and_family_of_the_champion_unless_it_is_as
     refresh = replace(context, until_us=until, recipe_of="1")
     kept = PipelineRun(refresh, RETRAIN_STAGES)
     monkeypatch.setattr("headrace.pipeline.stages.select.select", _never)
-    assert kept.run_stage("select").outputs["service"] == before.service
-    assert read_definitions(kept.folder("select") / "definitions.json") == before.definitions
-    tried = [trial["config"] for trial in read_json(kept.folder("search") / "trials.json")]
+    assert kept.output(SELECT).service == before.service
+    assert read_definitions(kept.folder(SELECT) / "definitions.json") == before.definitions
+    tried = [trial["config"] for trial in read_json(kept.folder(SEARCH) / "trials.json")]
     assert {config["family"] for config in tried} == {before.family}
     assert tried[0] == before.config
     fewer = replace(context.problem, lookbacks=("1d",))  # the declaration makes them no longer
@@ -121,8 +127,8 @@ def _champion(shop: Shop) -> Record:
 
 def test_a_wish_for_other_features_is_a_decision_of_its_own(standing: Shop) -> None:
     context = context_of(standing)
-    plain = ask_by_hand(context, "a whim", now_us=wall_us())
-    anew = ask_by_hand(context, "a whim", now_us=wall_us(), reselect=True)
+    plain = request_retrain(context, "a whim", now_us=wall_us())
+    anew = request_retrain(context, "a whim", now_us=wall_us(), reselect=True)
     assert plain.id != anew.id
     read = Outbox(standing.home, "shop").get(anew.id).decision
     assert (plain.reselect, read.reselect) == (False, True)
@@ -141,7 +147,7 @@ def test_a_challenger_that_cannot_be_compared_is_no_refusal(standing: Shop) -> N
     reports = []
     for whim in ("a whim", "another whim"):
         live(context, 1)
-        reports.append(done(standing, ask_by_hand(context, whim, now_us=wall_us()).id))
+        reports.append(done(standing, request_retrain(context, whim, now_us=wall_us()).id))
     assert [report.outcome for report in reports] == ["not comparable"] * 2
     assert "fewer than 50 rows" in reports[0].reason
     assert not any(report.escalated for report in reports)
@@ -151,22 +157,25 @@ def test_a_challenger_that_cannot_be_compared_is_no_refusal(standing: Shop) -> N
 def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop) -> None:
     decision = look(context_of(turned)).decision
 
-    def breaks(run: PipelineRun) -> None:
-        run.run_stage("register")
-        raise UnavailableError("MLflow went away")
+    def breaks(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
+        report = run_stage()
+        if name == "register":
+            raise UnavailableError("MLflow went away")
+        return report
 
     with pytest.raises(UnavailableError):
-        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, walk=breaks)
-    (open_retrains,) = Outbox(turned.home, "shop").open_retrains(wall_us())
-    assert open_retrains.last_error == "UnavailableError: MLflow went away."
+        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, execute=breaks)
+    (owed,) = Outbox(turned.home, "shop").open_retrains(wall_us())
+    assert owed.last_error == "UnavailableError: MLflow went away."
     cached: list[str] = []
 
-    def watched(run: PipelineRun) -> None:
-        walk_stages(run)
-        cached.extend(name for name in run.stage_names if run.run_stage(name).cached)
+    def watched(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
+        report = run_stage()
+        cached.extend([name] if report.cached else [])
+        return report
 
     live(context_of(turned), 1)  # the clock moved on: the history of the decision did not
-    report = retrain(context_of(turned), decision.id, holder="second", now_us=wall_us, walk=watched)
+    report = retrain(context_of(turned), decision.id, holder="second", now_us=wall_us, execute=watched)
     assert report.outcome == "promoted"
     assert {"search", "refit", "register"} <= set(cached)
     assert turned.versions() == ["1", "2"]
@@ -175,12 +184,14 @@ def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop)
 def test_killed_after_the_promotion_it_is_promoted_all_the_same(turned: Shop) -> None:
     decision = look(context_of(turned)).decision
 
-    def killed(run: PipelineRun) -> None:
-        walk_stages(run)
-        raise KeyboardInterrupt
+    def killed(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
+        report = run_stage()
+        if name == RETRAIN_STAGES[-1].name:
+            raise KeyboardInterrupt
+        return report
 
     with pytest.raises(KeyboardInterrupt):
-        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, walk=killed)
+        retrain(context_of(turned), decision.id, holder="first", now_us=wall_us, execute=killed)
     report = done(turned, decision.id, "second")
     assert (report.outcome, report.version) == ("promoted", "2")
 
@@ -199,10 +210,10 @@ def test_another_champion_since_makes_it_void(turned: Shop) -> None:
 def test_data_that_cannot_be_trained_on_end_it_as_failed(turned: Shop) -> None:
     decision = look(context_of(turned)).decision
 
-    def one_class(run: PipelineRun) -> None:
+    def one_class(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
         raise DataError("every label is 0", where="shop.orders")
 
-    report = retrain(context_of(turned), decision.id, holder="a test", now_us=wall_us, walk=one_class)
+    report = retrain(context_of(turned), decision.id, holder="a test", now_us=wall_us, execute=one_class)
     assert report.outcome == "failed"
     assert "every label is 0" in report.reason
     assert not Outbox(turned.home, "shop").open_retrains(wall_us())
@@ -215,4 +226,4 @@ def test_an_unknown_decision_is_an_error(standing: Shop) -> None:
 
 def test_before_any_data_there_is_nothing_to_train_on(standing: Shop) -> None:
     with pytest.raises(NotFoundError, match="nothing was loaded"):
-        ask_by_hand(context_of(Shop(path=standing.path, home=standing.home / "fresh")), "a whim", now_us=wall_us())
+        request_retrain(context_of(Shop(path=standing.path, home=standing.home / "fresh")), "a whim", now_us=wall_us())

@@ -12,8 +12,8 @@ from headrace.core.clock import DAY, HOUR, SECOND
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.window import current_window
-from headrace.pipeline.production.quality import quality
+from headrace.pipeline.operations.current_window import current_window
+from headrace.pipeline.production.quality import live_metrics
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service
 from headrace.synthesis.engines import LocalEngine
@@ -95,7 +95,7 @@ def test_what_fell_due_is_predicted_once_per_entity_and_instant(lived: Shop) -> 
             tuple(row.row_key) for row in log.answered(clock - 6 * DAY, clock, version="1") if row.source == "score"
         ]
     assert sorted(scored) == due
-    measured = quality(context, "1", clock - 6 * DAY, clock, clock)
+    measured = live_metrics(context, "1", clock - 6 * DAY, clock, clock)
     assert measured["labelled"] == sum(spine["mature"].to_pylist()) > 0
 
 

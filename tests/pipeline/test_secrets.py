@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from headrace.app.addresses import addresses
+from headrace.app.context import context_of
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
-from headrace.pipeline.walker import open_run
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.walker import PipelineRun
 from headrace.problems.catalogue import load_problem
 from tests.tiny_problem import write_tiny_problem
 
@@ -43,12 +45,12 @@ def _declared(folder: Path, customers: str) -> Path:
 
 def test_an_address_that_a_source_holds_is_in_no_file(tmp_path: Path) -> None:
     path = _declared(tmp_path / "problem", SOURCE)
-    run = open_run(str(path), tmp_path / "home")
+    run = PipelineRun(context_of(str(path), tmp_path / "home"))
     run.run_stage("ingest")
     files = [one for one in (tmp_path / "home").rglob("*") if one.is_file()]
     assert files
     assert [one for one in files if SECRET.encode() in one.read_bytes()] == []
-    assert run.run_stage("ingest").outputs["until_us"]
+    assert run.output(INGEST).until_us
 
 
 def test_an_address_in_place_of_a_file_is_refused_without_its_password(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ from headrace.core.clock import DAY, to_us
 from headrace.core.errors import DataError
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.operations.window import current_window
-from headrace.pipeline.production.quality import quality
+from headrace.pipeline.operations.current_window import current_window
+from headrace.pipeline.production.quality import live_metrics
+from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import Service, open_service
 from tests.cli.command import headrace
@@ -113,10 +114,10 @@ def _clock(shop: Shop) -> int:
 
 
 def test_it_is_learnt_from_and_what_is_not_over_yet_is_censored(asked: Shop) -> None:
-    made = asked.run(trials=1).outputs("synthesise")
+    made = asked.run(trials=1).output(SYNTHESISE)
     before = [at for _, at in _asks(asked) if at < FEED]
     over = [at for at in before if at + timedelta(days=3) < FEED]
-    assert (made["rows"], made["censored"]) == (len(over), len(before) - len(over))
+    assert (made.rows, made.censored) == (len(over), len(before) - len(over))
     champion = Ledger(asked.home, "shop").champion()
     assert champion is not None
     assert champion.metrics["gate_auc"] > 0.8
@@ -129,7 +130,7 @@ def test_a_key_that_holds_a_time_finds_its_labels_those_known_at_the_replays_end
     record = Ledger(asked.home, "shop").champion()
     assert record is not None
     measured = {name.removeprefix("2024-02-10--2024-02-15_"): value for name, value in record.metrics.items()}
-    assert quality(context, "1", to_us(FEED), end + 1, end).items() <= measured.items()
+    assert live_metrics(context, "1", to_us(FEED), end + 1, end).items() <= measured.items()
     assert (measured["predictions"], measured["labelled"]) == (len(lived), len(over))
     assert measured["auc"] > 0.7
     with PredictionLog(asked.home, "shop") as log:
@@ -178,7 +179,7 @@ def test_answers_in_the_file_and_answers_in_the_orders_are_the_same_rows(asked: 
     other = Shop(path=write_asked(tmp_path / "problem", of_file=False), home=tmp_path / "home")
     columns = ["customer_id", "asked", "cutoff", "tick", "label", "label_known"]
     here, there = (
-        pq.read_table(shop.run(trials=1).folder("synthesise") / "spine.parquet", columns=columns)
+        pq.read_table(shop.run(trials=1).folder(SYNTHESISE) / "spine.parquet", columns=columns)
         for shop in (asked, other)
     )
     assert here.equals(there)

@@ -37,5 +37,5 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
         console.print("pages: none is up. `make up` starts Prefect, MLflow and the API, and prints their addresses")
     for name, url in report.addresses.items():
         console.print(f"{name}: {url}", highlight=False)
-    for refused in report.quarantined:
-        console.print(f"[red]quarantined[/red] {refused['table']}: {'; '.join(refused['reasons'])} ({refused['path']})")
+    for batch in report.quarantined:
+        console.print(f"[red]quarantined[/red] {batch.table}: {'; '.join(batch.reasons)} ({batch.path})")

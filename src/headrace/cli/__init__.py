@@ -85,9 +85,9 @@ def rollback(
     home: HomeOption = None,
 ) -> None:
     """Make the previous champion the champion again, and bar the present one from automatic promotion."""
-    from headrace.cli.release import roll_back
+    from headrace.cli.release import roll_back_champion
 
-    roll_back(problem, home)
+    roll_back_champion(problem, home)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from headrace.lake.keys import key_value
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.pipeline.production.feature_matrix import schemas
+from headrace.pipeline.production.definitions import table_schemas
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import engine_of
@@ -75,7 +75,7 @@ def _definitions(context: Context) -> Sequence[Definition]:
     if champion is not None:
         return champion_bundle(context, champion).definitions
     return enumerate_definitions(
-        context.problem, schemas(context.problem, Lake(context.root, context.problem.name).snapshot())
+        context.problem, table_schemas(context.problem, Lake(context.root, context.problem.name).snapshot())
     )
 
 

@@ -12,13 +12,14 @@ from rich.table import Table
 
 from headrace.app.addresses import addresses
 from headrace.app.context import context_of, settings_of, wall_us
+from headrace.app.progress import RunDisplay, print_log
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.monitoring import MonitorReport, draw, monitor_window
-from headrace.pipeline.operations.retraining import RetrainReport, ask_by_hand, retrain
-from headrace.pipeline.walker import PipelineRun
+from headrace.pipeline.operations.monitor_report import MonitorReport
+from headrace.pipeline.operations.monitoring import draw, monitor_window
+from headrace.pipeline.operations.retraining import RetrainReport, request_retrain, retrain
 
 
 def monitor_problem(problem: str, home: Path | None) -> None:
@@ -28,7 +29,7 @@ def monitor_problem(problem: str, home: Path | None) -> None:
     show_report(report)
     if page := draw(context, report):
         print(f"report: {page.html}")
-    if report.open_retrains:
+    if report.retrain_is_open:
         print(f"a retrain is owed: the server's reconcile flow starts it, or `headrace retrain {problem}`")
 
 
@@ -63,28 +64,24 @@ def retrain_problem(
     reselect: one by hand, whatever is owed, that chooses features and family anew (it has to be better for certain).
     Exit code 4: the challenger was refused or could not be compared, or the data could not be trained on.
     """
-    context = context_of(problem, home)
     if decision and reselect:
         raise DeclarationError(
             "a decision says itself what it retrains", where="--reselect", fix="leave out --decision or --reselect"
         )
-    open_retrains = None if reselect else decision or _oldest_open_retrain(context)
-    decision_id = open_retrains or ask_by_hand(context, reason, now_us=wall_us(), reselect=reselect).id
-    report = retrain(context, decision_id, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us, walk=_walk)
+    print_log()
+    with RunDisplay() as progress:
+        context = context_of(problem, home, progress=progress)
+        known = None if reselect else decision or _oldest_open(context)
+        chosen = known or request_retrain(context, reason, now_us=wall_us(), reselect=reselect).id
+        report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us)
     show_outcome(report)
     if report.outcome in ("refused", "not comparable", "failed"):
         sys.exit(4)
 
 
-def _oldest_open_retrain(context: Context) -> str | None:
-    open_retrains = Outbox(context.root, context.problem.name).open_retrains(wall_us())
-    return open_retrains[0].decision.id if open_retrains else None
-
-
-def _walk(run: PipelineRun) -> None:
-    for name in run.stage_names:
-        report = run.run_stage(name)
-        print(f"{name:<14} {report.seconds:6.1f} s  {report.state}")
+def _oldest_open(context: Context) -> str | None:
+    entries = Outbox(context.root, context.problem.name).open_retrains(wall_us())
+    return entries[0].decision.id if entries else None
 
 
 def show_outcome(report: RetrainReport) -> None:

@@ -1,13 +1,11 @@
-"""Fingerprints of values, files and code: what content-addressed stages are addressed by."""
+"""Fingerprints of values and files, by which content-addressed stages are addressed."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import json
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +41,3 @@ def file_digest(path: Path) -> str:
     """sha256 of a file's bytes, hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@cache
-def code_version(modules: tuple[str, ...]) -> str:
-    """Digest of the source of modules and packages (with everything below them), without importing them."""
-    digest = hashlib.sha256()
-    for name in sorted(modules):
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin is None:
-            raise ModuleNotFoundError(name)
-        origin = Path(spec.origin)
-        for path in _sources(origin):
-            digest.update(path.relative_to(origin.parent).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _sources(origin: Path) -> Iterable[Path]:
-    return sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from headrace.pipeline.stage import Stage
+from headrace.pipeline.stages.draw import DRAW
 from headrace.pipeline.stages.evaluate import EVALUATE
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.materialise import MATERIALISE
@@ -14,13 +16,15 @@ from headrace.pipeline.stages.refit import REFIT
 from headrace.pipeline.stages.refresh import REFRESH
 from headrace.pipeline.stages.register import REGISTER
 from headrace.pipeline.stages.replay import REPLAY
+from headrace.pipeline.stages.retire import RETIRE
 from headrace.pipeline.stages.search import SEARCH
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.pipeline.stages.track import TRACK
 from headrace.pipeline.stages.training_set import TRAINING_SET
 
-STAGES: tuple[Stage, ...] = (
+#: The main job.
+STAGES: tuple[Stage[Any], ...] = (
     INGEST,
     SYNTHESISE,
     SELECT,
@@ -30,15 +34,17 @@ STAGES: tuple[Stage, ...] = (
     TRACK,
     EVALUATE,
     REFIT,
+    DRAW,
     REGISTER,
     PROMOTE,
+    RETIRE,
     REPLAY,
     MATERIALISE,
 )
 
 #: The main job without its replay. The champion's features take the place of a selection, and the online store is
 #: filled before the promotion: the features are there when the API follows the new champion.
-RETRAIN_STAGES: tuple[Stage, ...] = (
+RETRAIN_STAGES: tuple[Stage[Any], ...] = (
     INGEST,
     SYNTHESISE,
     REFRESH,
@@ -48,7 +54,9 @@ RETRAIN_STAGES: tuple[Stage, ...] = (
     TRACK,
     EVALUATE,
     REFIT,
+    DRAW,
     REGISTER,
-    replace(MATERIALISE, needs=("publish", "register")),
+    replace(MATERIALISE, needs=(PUBLISH, REGISTER)),
     PROMOTE,
+    RETIRE,
 )

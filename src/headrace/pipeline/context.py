@@ -1,53 +1,46 @@
-"""What every stage of one run is told: the problem, where its state lives, and the run's options."""
+"""What every stage and operation receives: the problem, where its state lives, and the options of the run."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.pipeline.extensions import check_extensions
+from headrace.pipeline.progress import Progress
 from headrace.schema import Problem
-from headrace.search.study.budget import Budget
-from headrace.synthesis.candidates.requested import check_primitives
-from headrace.synthesis.engines import engine_of
 from headrace.synthesis.language.engine import Engine
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """One run of the main job.
+    """One run of stages or operations for one problem. `headrace.app.context` builds it.
 
-    reference: how the problem was named (catalogue name or file path); other processes load it by this.
-    until_us: train on what was known before this instant; None: everything the sources hold (a problem without feed),
-    or the feed's start. trials, seed, workers: of the search. tracking_uri: MLflow's.
-    recipe_of: the version whose features and family a retrain keeps; None: features are selected, all families tried.
-    on_search: told how far the search is, in one line, as each of its trials ends; on_synthesis: how far synthesis is;
-    on_damage: what was found damaged, and what is done about it.
-    max_memory: bytes that the process may hold while features are synthesised; None: no limit. It changes no value.
+    Attributes:
+        problem: the declaration.
+        reference: how the problem was named (catalogue name or file path). Other processes load it by this.
+        root: the home folder, absolute.
+        tracking_uri: MLflow's.
+        engine: computes the features. How much memory it takes changes no value.
+        until_us: train on what was known before this instant. None: everything the sources hold, or, for a problem
+            with a feed, everything before the feed's start.
+        trials: the budget of the search.
+        seed: of the selection and the search.
+        workers: processes of the search, threads of a fit.
+        recipe_of: the version whose features and family a retrain keeps. None: features are selected, and all
+            families are tried.
+        progress: receives what happens while the stages run. Changes no value.
     """
 
     problem: Problem
     reference: str
     root: Path
     tracking_uri: str
+    engine: Engine = field(compare=False)
     until_us: int | None = None
     trials: int = 16
     seed: int = 0
     workers: int = 2
     recipe_of: str | None = None
-    on_search: Callable[[str], None] | None = None
-    on_synthesis: Callable[[str], None] | None = None
-    on_damage: Callable[[str], None] = _log.warning
-    max_memory: int | None = None
-
-    def __post_init__(self) -> None:
-        Budget(trials=self.trials)  # a search that does nothing is refused before the stages that lead to it have run
-        check_extensions(self.problem)
-        check_primitives(self.problem)
+    progress: Progress = field(default_factory=Progress, compare=False)
 
     @property
     def store_identity(self) -> str:
@@ -56,12 +49,7 @@ class Context:
         return "embedded" if self.tracking_uri.startswith(local) else self.tracking_uri
 
     @property
-    def engine(self) -> Engine:
-        """What computes the features of this run."""
-        return engine_of(self.problem, max_memory=self.max_memory, progress=self.on_synthesis)
-
-    @property
-    def feed_until_us(self) -> int | None:
+    def history_end_us(self) -> int | None:
         """The instant that training ends at, where the declaration or the caller names one."""
         if self.until_us is not None:
             return self.until_us
@@ -69,4 +57,5 @@ class Context:
 
     @property
     def stages_folder(self) -> Path:
+        """Where the outputs of the problem's stages lie."""
         return self.root / "stages" / self.problem.name

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from headrace.core.files import read_json
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Done, StageReport
-from headrace.pipeline.stages.search import STUDY_REPORT
+from headrace.pipeline.production.intake import QuarantinedBatch
+from headrace.pipeline.stage import Inputs, StageReport
+from headrace.pipeline.stages.draw import DRAW, STUDY_REPORT
+from headrace.pipeline.stages.evaluate import EVALUATE
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.materialise import MATERIALISE
+from headrace.pipeline.stages.promote import PROMOTE, PromoteOutput
+from headrace.pipeline.stages.replay import REPLAY
+from headrace.pipeline.stages.search import LEADERBOARD, SEARCH
+from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.track import TRACK
+from headrace.registry.ledger import Ledger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +34,20 @@ class Artifact:
 
 @dataclass(frozen=True, kw_only=True)
 class RunReport:
-    """The end of a run. study: where the report of its search lies."""
+    """The end of a run.
+
+    Attributes:
+        problem: its name.
+        seconds: of the whole run.
+        stages: in order.
+        champion: its version and metrics; empty where there is none.
+        addresses: of services, by name.
+        decision: about the promotion, for people.
+        notes: about the declaration, the data and the stores, for people.
+        quarantined: batches that were refused.
+        artifacts: what a flow publishes.
+        study: the path of the study's report.
+    """
 
     problem: str
     seconds: float
@@ -33,7 +56,7 @@ class RunReport:
     addresses: Mapping[str, str]
     decision: str = ""
     notes: tuple[str, ...] = ()
-    quarantined: tuple[Mapping[str, Any], ...] = ()
+    quarantined: tuple[QuarantinedBatch, ...] = ()
     artifacts: tuple[Artifact, ...] = field(default=())
     study: str = ""
 
@@ -52,89 +75,89 @@ class RunReport:
             ],
             "champion": dict(self.champion),
             "addresses": dict(self.addresses),
-            "quarantined": list(self.quarantined),
+            "quarantined": [asdict(batch) for batch in self.quarantined],
         }
+
+
+def artifact_key(problem: str, name: str) -> str:
+    """The key of a problem's artifact. Prefect's keys have lower-case letters, digits and dashes only."""
+    return f"{problem.lower().replace('_', '-')}-{name}"
 
 
 def summarise(
     context: Context,
-    done: Mapping[str, Done],
+    finished: Inputs,
     stages: Sequence[StageReport],
     *,
     seconds: float,
     addresses: Mapping[str, str],
 ) -> RunReport:
-    """Gather a finished run's facts."""
-    from headrace.registry.ledger import Ledger
-
+    """Gather what people want to see of a finished run of the main job."""
     record = Ledger(context.root, context.problem.name).champion()
     champion = {"version": record.version, "metrics": dict(record.metrics)} if record is not None else {}
+    promoted = finished[PROMOTE].output
     return RunReport(
         problem=context.problem.name,
         seconds=seconds,
         stages=tuple(stages),
         champion=champion,
         addresses=addresses,
-        decision=_decision_line(done["promote"].facts),
-        notes=(
-            *done["synthesise"].facts["warnings"],
-            *done["promote"].facts["proposals"],
-            *_mended(done, stages),
-        ),
-        quarantined=tuple(done["ingest"].facts["quarantined"]),
-        artifacts=tuple(_artifacts(context, done, addresses)),
-        study=str(done["search"].folder / STUDY_REPORT),
+        decision=_decision_line(promoted),
+        notes=(*finished[SYNTHESISE].output.warnings, *promoted.proposals, *_mended(finished, stages)),
+        quarantined=finished[INGEST].output.quarantined,
+        artifacts=tuple(_artifacts(context, finished, addresses)),
+        study=str(finished[DRAW].folder / STUDY_REPORT),
     )
 
 
-def _mended(done: Mapping[str, Done], stages: Sequence[StageReport]) -> list[str]:
-    """What this run mended in the online store; a cached stage's facts are of an earlier run."""
-    ran = [stage for stage in stages if stage.name == "materialise" and not stage.cached]
-    return [note for _ in ran if (note := done["materialise"].facts["note"])]
+def _mended(finished: Inputs, stages: Sequence[StageReport]) -> list[str]:
+    """What this run mended in the online store; a cached stage's output is of an earlier run."""
+    note = finished[MATERIALISE].output.note
+    return [note for stage in stages if stage.name == MATERIALISE.name and not stage.cached and note]
 
 
-def _artifacts(context: Context, done: Mapping[str, Done], addresses: Mapping[str, str]) -> list[Artifact]:
-    name = context.problem.name.lower().replace("_", "-")
-    decision = done["promote"].facts
+def _artifacts(context: Context, finished: Inputs, addresses: Mapping[str, str]) -> list[Artifact]:
+    name, decision = context.problem.name, finished[PROMOTE].output
     found = [
         Artifact(
-            key=f"{name}-leaderboard",
+            key=artifact_key(name, "leaderboard"),
             kind="table",
-            data=read_json(done["search"].path("leaderboard.json")),
-            description=f"Trials of the last search for {context.problem.name}, best first",
+            data=read_json(finished[SEARCH].path(LEADERBOARD)),
+            description=f"Trials of the last search for {name}, best first",
         ),
         Artifact(
-            key=f"{name}-promotion",
+            key=artifact_key(name, "promotion"),
             kind="markdown",
-            data=_decision_text(context.problem.name, done),
-            description=f"Promotion decision: {decision['reason']}",
+            data=_decision_text(name, finished),
+            description=f"Promotion decision: {decision.reason}",
         ),
     ]
     if "MLflow" in addresses:
-        run = done["track"].facts
-        # MLflow's pages open in a view for prompts and traces, unless told otherwise.
-        page = f"experiments/{run['experiment_id']}/runs/{run['run_id']}?workflowType=machine_learning"
+        run = finished[TRACK].output
+        # MLflow's pages open in a view for prompts and traces, unless the address names another.
+        page = f"experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
         url = f"{addresses['MLflow']}/#/{page}"
-        found.append(Artifact(key=f"{name}-study", kind="link", data=url, description="The study in MLflow"))
-    if "API" in addresses:
         found.append(
-            Artifact(key=f"{name}-api", kind="link", data=f"{addresses['API']}/docs", description="The prediction API")
+            Artifact(key=artifact_key(name, "study"), kind="link", data=url, description="The study in MLflow")
         )
+    if "API" in addresses:
+        url = f"{addresses['API']}/docs"
+        found.append(Artifact(key=artifact_key(name, "api"), kind="link", data=url, description="The prediction API"))
     return found
 
 
-def _decision_line(decision: Mapping[str, Any]) -> str:
-    verdict = "is champion" if decision["promoted"] else "was not promoted"
-    return f"version {decision['version']} {verdict}: {decision['reason']}"
+def _decision_line(decision: PromoteOutput) -> str:
+    verdict = "is champion" if decision.promoted else "was not promoted"
+    return f"version {decision.version} {verdict}: {decision.reason}"
 
 
-def _decision_text(problem: str, done: Mapping[str, Done]) -> str:
-    decision, replay = done["promote"].facts, done["replay"].facts
-    metrics = {**done["evaluate"].facts["metrics"], **replay.get("metrics", {})}
+def _decision_text(problem: str, finished: Inputs) -> str:
+    decision = finished[PROMOTE].output
+    metrics = {**finished[EVALUATE].output.metrics, **finished[REPLAY].output.metrics}
     lines = [
-        f"## {problem}: version {decision['version']} {'promoted' if decision['promoted'] else 'not promoted'}",
+        f"## {problem}: version {decision.version} {'promoted' if decision.promoted else 'not promoted'}",
         "",
-        decision["reason"],
+        decision.reason,
         "",
         "| metric | value |",
         "|---|---|",

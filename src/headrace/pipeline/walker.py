@@ -1,35 +1,47 @@
-"""The run: stages in order, each loaded from disk when a later one needs it. Says what was done; decides nothing.
+"""The walker: runs stages in order, each loaded from disk when a later one needs it. It decides nothing.
 
 A stage that another finds damaged is made again from its needs, and the other goes on. Where it comes out as it was,
-which its digest tells, the stages between them stand; otherwise their keys are others, and they are run as well.
+which its digest shows, the stages between them are still valid; otherwise their keys change, and they are run as well.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from headrace.core.errors import DeclarationError, HeadraceError
-from headrace.core.home import open_home
 from headrace.core.replicas import write_replicas
 from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import RunReport, summarise
-from headrace.pipeline.stage import DamagedStage, Done, Stage, StageReport, run
-from headrace.problems.catalogue import load_problem
+from headrace.pipeline.stage import DamagedStage, FinishedStage, Inputs, Output, Stage, StageReport, run
 
 _Result = TypeVar("_Result")
 
+#: Runs one stage, given its name and the function that does it: an orchestrator makes a task of it.
+Execute = Callable[[str, Callable[[], StageReport]], StageReport]
+
+
+def execute_here(name: str, run_stage: Callable[[], StageReport]) -> StageReport:
+    """Run a stage in this thread."""
+    return run_stage()
+
 
 class PipelineRun:
-    """One run of the main job: `run_stage` each of `stage_names` in order, then `finish`."""
+    """One run of some stages for one problem.
 
-    def __init__(self, context: Context, stages: tuple[Stage, ...] = STAGES) -> None:
+    Args:
+        context: of the run.
+        stages: in the order they run; each after those that it needs.
+    """
+
+    def __init__(self, context: Context, stages: tuple[Stage[Any], ...] = STAGES) -> None:
         self.context = context
         self._stages = {stage.name: stage for stage in stages}
-        self._done: dict[str, Done] = {}
+        self._finished: dict[str, FinishedStage[Any]] = {}
         self._reports: dict[str, StageReport] = {}
         self._made_again: set[str] = set()
         self._started = time.perf_counter()
@@ -39,20 +51,56 @@ class PipelineRun:
         """Names in the order they run."""
         return tuple(self._stages)
 
+    def walk(self, execute: Execute = execute_here) -> tuple[StageReport, ...]:
+        """Run every stage in order, and report to the context's progress.
+
+        Args:
+            execute: runs each stage.
+        """
+        progress, reports = self.context.progress, []
+        progress.run_started(self.stage_names)
+        for name in self.stage_names:
+            progress.stage_started(name)
+            reports.append(execute(name, partial(self.run_stage, name)))
+            progress.stage_finished(name, reports[-1].seconds, reports[-1].state)
+        return tuple(reports)
+
+    def complete(self, execute: Execute = execute_here, addresses: Mapping[str, str] | None = None) -> RunReport:
+        """Run every stage of the main job, and write last_run.json.
+
+        Args:
+            execute: runs each stage.
+            addresses: of services, by name, for people.
+        """
+        self.walk(execute)
+        report = self._mending(lambda: self._summary(addresses or {}))
+        write_replicas(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
+        return report
+
     def run_stage(self, name: str) -> StageReport:
-        """Run one stage, or find it done; stages that it needs are run first if they were not yet."""
+        """Run one stage, or find it finished; stages that it needs are run first if they were not yet."""
         if name not in self._stages:
             raise DeclarationError(f"no stage {name!r}", found=self.stage_names)
         if name not in self._reports:
-            self._done[name], self._reports[name] = self._mending(lambda: self._run(name))
+            self._finished[name], self._reports[name] = self._mending(lambda: self._run(name))
         return self._reports[name]
 
-    def _run(self, name: str, *, thoroughly: bool = False) -> tuple[Done, StageReport]:
+    def output(self, stage: Stage[Output]) -> Output:
+        """The output of the run's stage of this name, which is run first if it was not yet."""
+        self.run_stage(stage.name)
+        return Inputs(finished=self._finished)[stage].output
+
+    def folder(self, stage: Stage[Any]) -> Path:
+        """The folder of the run's stage of this name, which is run first if it was not yet."""
+        self.run_stage(stage.name)
+        return self._finished[stage.name].folder
+
+    def _run(self, name: str, *, thoroughly: bool = False) -> tuple[FinishedStage[Any], StageReport]:
         stage = self._stages[name]
         for needed in stage.needs:
-            self.run_stage(needed)
-        needs = {needed: self._done[needed] for needed in stage.needs}
-        return run(stage, self.context, needs, thoroughly=thoroughly)
+            self.run_stage(needed.name)
+        finished = {needed.name: self._finished[needed.name] for needed in stage.needs}
+        return run(stage, self.context, finished, thoroughly=thoroughly)
 
     def _mending(self, work: Callable[[], _Result]) -> _Result:
         """Do what reads files of stages; again, where one was damaged and has been made again."""
@@ -71,65 +119,23 @@ class PipelineRun:
                 fix="look at the disk and the memory",
             ) from damage
         self._made_again.add(name)
-        before = self._done[name].digest
+        before = self._finished[name].digest
         self._forget(name)
-        self._done[name], self._reports[name] = self._mending(lambda: self._run(name, thoroughly=True))
-        if self._done[name].digest != before:
-            self.context.on_damage(f"{name}: came out otherwise than before; what depends on it is run again")
+        self._finished[name], self._reports[name] = self._mending(lambda: self._run(name, thoroughly=True))
+        if self._finished[name].digest != before:
+            self.context.progress.damage(f"{name}: its output differs from before; what depends on it is run again")
             for stage in self._stages.values():
                 if self._depends(stage, name):
                     self._forget(stage.name)
 
     def _forget(self, name: str) -> None:
-        self._done.pop(name, None)
+        self._finished.pop(name, None)
         self._reports.pop(name, None)
 
-    def _depends(self, stage: Stage, on: str) -> bool:
-        return any(needed == on or self._depends(self._stages[needed], on) for needed in stage.needs)
-
-    def outputs(self, name: str) -> Mapping[str, Any]:
-        """The facts of a finished stage."""
-        self.run_stage(name)
-        return self._done[name].facts
-
-    def folder(self, name: str) -> Path:
-        """The folder of a finished stage."""
-        self.run_stage(name)
-        return self._done[name].folder
-
-    def finish(self, addresses: Mapping[str, str] | None = None) -> RunReport:
-        """Write last_run.json and hand back what people want to see."""
-        report = self._mending(lambda: self._summary(addresses or {}))
-        write_replicas(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
-        return report
+    def _depends(self, stage: Stage[Any], on: str) -> bool:
+        return any(needed.name == on or self._depends(self._stages[needed.name], on) for needed in stage.needs)
 
     def _summary(self, addresses: Mapping[str, str]) -> RunReport:
         reports = [self.run_stage(name) for name in self.stage_names]
         seconds = time.perf_counter() - self._started
-        return summarise(self.context, self._done, reports, seconds=seconds, addresses=addresses)
-
-
-def open_run(reference: str, root: Path, *, tracking_uri: str = "", **options: Any) -> PipelineRun:
-    """A run of the problem named or filed `reference`, with its state below `root`.
-
-    options: until_us, trials, seed, workers, max_memory (see Context); trials left out means the problem's own number.
-    """
-    problem = load_problem(reference)
-    open_home(root.absolute())
-    chosen = {name: value for name, value in options.items() if value is not None}
-    context = Context(
-        problem=problem,
-        # absolute, for other processes load it from other folders
-        reference=str(problem.path or reference),
-        root=root.absolute(),
-        tracking_uri=tracking_uri or f"sqlite:///{root.absolute() / 'mlflow' / 'mlflow.db'}",
-        **{"trials": problem.trials, **chosen},
-    )
-    return PipelineRun(context)
-
-
-def run_all(pipeline: PipelineRun, on_stage: Callable[[StageReport], None] = lambda report: None) -> RunReport:
-    """Every stage in order, without Prefect."""
-    for name in pipeline.stage_names:
-        on_stage(pipeline.run_stage(name))
-    return pipeline.finish()
+        return summarise(self.context, Inputs(finished=self._finished), reports, seconds=seconds, addresses=addresses)

@@ -23,6 +23,7 @@ from headrace.registry.ledger_tables import (
     AliasState,
     Record,
     champion_record,
+    champion_stack,
     change_history,
     merge_metrics,
     record_change,
@@ -75,6 +76,17 @@ class Ledger:
         with self._database.read() as database:
             row = database.execute("SELECT version FROM challenger").fetchone()
             return row[0] if row else None
+
+    def eligible(self) -> frozenset[str]:
+        """The versions that may be champion without a manual promotion.
+
+        The champion, those that rollbacks restore one after the other, and the challenger.
+        """
+        with self._database.read() as database:
+            challenger = database.execute("SELECT version FROM challenger").fetchone()
+            found = {*champion_stack(database), *(challenger or ())}
+            barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
+        return frozenset(version for version in found if version is not None and version not in barred)
 
     def versions(self) -> dict[str, dict[str, float]]:
         """Every version that the ledger has heard of, and its metrics."""

@@ -92,7 +92,15 @@ def record_change(
 
 
 def rollback_target(database: sqlite3.Connection) -> str | None:
-    """Promotions push, rollbacks pop: the nearest version below the champion that is not barred."""
+    """The nearest version below the champion that is not barred."""
+    stack = champion_stack(database)
+    barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
+    candidates = [version for version in stack[:-1] if version not in barred and version != stack[-1]]
+    return candidates[-1] if candidates else None
+
+
+def champion_stack(database: sqlite3.Connection) -> list[str]:
+    """The champions that led to the present one, which is the last: promotions push, rollbacks pop."""
     stack: list[str] = []
     for record in change_history(database):
         if record.action == "rollback":
@@ -100,9 +108,7 @@ def rollback_target(database: sqlite3.Connection) -> str | None:
                 stack.pop()
         else:
             stack.append(record.version)
-    barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
-    candidates = [version for version in stack[:-1] if version not in barred and version != stack[-1]]
-    return candidates[-1] if candidates else None
+    return stack
 
 
 def merge_metrics(database: sqlite3.Connection, version: str, metrics: Mapping[str, float]) -> None:

@@ -82,6 +82,11 @@ def run_exists(tracking_uri: str, run_id: str) -> bool:
     return str(info.lifecycle_stage) == "active" and info.status == "FINISHED"
 
 
+def attach(tracking_uri: str, run_id: str, paths: Sequence[Path]) -> None:
+    """Put files, such as figures, at a run; a file of the same name is replaced."""
+    log_artifacts(connect(tracking_uri), run_id, paths)
+
+
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:
     """Put files at a run; a file of the same name is replaced."""
     for path in paths:

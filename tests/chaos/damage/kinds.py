@@ -83,12 +83,12 @@ MADE = (
     ),
     _kind("stage select", "stages/shop/select/*/definitions.json", "stages/shop/select/*/ledger.json"),
     _kind("stage training-set", "stages/shop/training-set/*/training.parquet", flips=3),
-    _kind("stage search", *(f"stages/shop/search/*/{name}" for name in ("*.png", "report.html", "trials.json"))),
+    _kind("stage search", "stages/shop/search/*/trials.json"),
     _kind("stage search: leaderboard", "stages/shop/search/*/leaderboard.json"),
     _kind("stage search: journal", "stages/shop/search/*.journal.jsonl", flips=2),
     _kind("stage evaluate", "stages/shop/evaluate/*/gate.parquet", flips=2),
     _kind("stage refit: bundle", "stages/shop/refit/*/bundle/**", flips=2),
-    _kind("stage refit: explanation", "stages/shop/refit/*/shap.json", "stages/shop/refit/*/shap_summary.png"),
+    _kind("stage draw", *(f"stages/shop/draw/*/{name}" for name in ("*.png", "report.html", "shap.json"))),
     _kind("stage promote", "stages/shop/promote/*/gate.json"),
 )
 

@@ -3,7 +3,7 @@
 The history ends where the decision's window does, so a retrain that was killed finds its finished stages on the next
 try and ends as it would have. The online store is filled before the promotion: the champion's features are there when
 the API follows it. The champion's features and family stay, unless a person asks for both anew. Only one holder works
-on a decision, and its outcome is written once, with what people are told.
+on a decision, and its outcome is written once, together with its alert.
 """
 
 from __future__ import annotations
@@ -22,18 +22,24 @@ from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import manual_retrain
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
-from headrace.pipeline.report import Artifact
-from headrace.pipeline.walker import PipelineRun
+from headrace.pipeline.report import Artifact, artifact_key
+from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.walker import Execute, PipelineRun, execute_here
 from headrace.registry.ledger import Ledger
 from headrace.schema import Policy
-
-Walk = Callable[[PipelineRun], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrainReport:
-    """What became of a retrain. outcome "not ours": another is at it, or it was finished before. escalated: people
-    were asked for, because retraining does not help."""
+    """The outcome of a retrain.
+
+    Attributes:
+        decision: that asked for it.
+        outcome: "not ours" where another process works on it, or where it was finished before.
+        reason: why, for people.
+        version: the model version that was registered.
+        escalated: whether people were alerted, because retraining does not help.
+    """
 
     decision: Decision
     outcome: Outcome | Literal["not ours"]
@@ -45,26 +51,31 @@ class RetrainReport:
         """What a flow publishes."""
         version = f" (version {self.version})" if self.version else ""
         lines = (f"## {self.decision.problem}: {self.outcome}{version}", self.reason, f"Why: {self.decision.reason}")
-        key = f"{self.decision.problem.lower().replace('_', '-')}-retrain"
+        key = artifact_key(self.decision.problem, "retrain")
         return (Artifact(key=key, kind="markdown", data="\n\n".join(lines), description=self.reason),)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Ended:
+class _Result:
+    """The outcome of the stages."""
+
     outcome: Outcome
     reason: str
     version: str | None = None
 
 
-def walk_stages(run: PipelineRun) -> None:
-    """Every stage in order, in this process."""
-    for name in run.stage_names:
-        run.run_stage(name)
+def request_retrain(context: Context, reason: str, *, now_us: int, reselect: bool = False) -> Decision:
+    """Put a retrain that a person wants into the outbox. Requested again at the same production clock, it is the same.
 
+    Args:
+        context: of the problem.
+        reason: for people.
+        now_us: wall clock.
+        reselect: choose features and family anew.
 
-def ask_by_hand(context: Context, reason: str, *, now_us: int, reselect: bool = False) -> Decision:
-    """Put a retrain that a person wants into the outbox. now_us: wall clock. Asked again at the same clock, it is the
-    same one. reselect: choose features and family anew. Raises NotFoundError before anything was loaded."""
+    Raises:
+        NotFoundError: nothing was loaded yet.
+    """
     name = context.problem.name
     clock = Lake(context.root, name).clock()
     if clock is None:
@@ -81,13 +92,19 @@ def retrain(
     *,
     holder: str,
     now_us: Callable[[], int],
-    walk: Walk = walk_stages,
+    execute: Execute = execute_here,
 ) -> RetrainReport:
-    """Do a retrain that the outbox owes; ten calls at once do it once. holder: who does it, the same when tried again.
+    """Do an open retrain of the outbox. Ten calls at once do it once.
 
-    now_us: the wall clock, read again while it lasts, for the lease. walk: runs the stages (a flow makes tasks of
-    them). Data that cannot be trained on end it as failed; any other error gives the claim back, to be tried again,
-    and is raised.
+    Data that cannot be trained on end it as failed. Any other error gives the claim back, to be tried again, and is
+    raised.
+
+    Args:
+        context: of the problem.
+        decision_id: of the decision that asks for it.
+        holder: who does it; the same when it is tried again.
+        now_us: the wall clock, which is read again while it lasts, for the lease.
+        execute: runs each stage; a flow makes a task of it.
     """
     outbox = Outbox(context.root, context.problem.name)
     claim = outbox.claim(decision_id, holder, now_us=now_us())
@@ -95,8 +112,8 @@ def retrain(
         return _not_ours(outbox.get(decision_id), now_us())
     try:
         with renewed(outbox, claim, now_us):
-            ended = _train(context, claim.decision, walk)
-        return _finish(outbox, claim, ended, context.problem.policy, now_us())
+            result = _train(context, claim.decision, execute)
+        return _finish(outbox, claim, result, context.problem.policy, now_us())
     except BaseException as error:
         outbox.release(claim, f"{type(error).__name__}: {error}", now_us=now_us())
         raise
@@ -112,52 +129,51 @@ def _not_ours(entry: Entry, now_us: int) -> RetrainReport:
     return RetrainReport(decision=entry.decision, outcome="not ours", reason=reason, version=entry.version)
 
 
-def _train(context: Context, decision: Decision, walk: Walk) -> _Ended:
+def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
     if other := _newer_champion(context, decision):
-        return _Ended(outcome="superseded", reason=f"version {other} became champion after this was decided")
-    # The decision's champion, not today's: after a kill behind the promotion the stages are found again.
-    kept = None if decision.reselect else decision.champion
-    run = PipelineRun(replace(context, until_us=decision.end_us, recipe_of=kept), RETRAIN_STAGES)
+        return _Result(outcome="superseded", reason=f"version {other} became champion after this was decided")
+    # The decision's champion, not today's: after a kill behind the promotion the stages are cached.
+    recipe_of = None if decision.reselect else decision.champion
+    run = PipelineRun(replace(context, until_us=decision.end_us, recipe_of=recipe_of), RETRAIN_STAGES)
     try:
-        walk(run)
+        run.walk(execute)
     except (DataError, DeclarationError) as error:
-        return _Ended(outcome="failed", reason=str(error))
-    promoted = run.outputs("promote")
-    version, reason = str(promoted["version"]), str(promoted["reason"])
+        return _Result(outcome="failed", reason=str(error))
+    verdict = run.output(PROMOTE)
+    version, reason = verdict.version, verdict.reason
     if version == decision.champion:
         same = "the history until then makes the very model that is champion"
-        return _Ended(outcome="refused", reason=same, version=version)
-    # A stage that was finished before "comparable" was written down knows only of comparisons.
-    verdict: Outcome = "refused" if promoted.get("comparable", True) else "not comparable"
-    return _Ended(outcome="promoted" if promoted["promoted"] else verdict, reason=reason, version=version)
+        return _Result(outcome="refused", reason=same, version=version)
+    refused: Outcome = "refused" if verdict.comparable else "not comparable"
+    return _Result(outcome="promoted" if verdict.promoted else refused, reason=reason, version=version)
 
 
 def _newer_champion(context: Context, decision: Decision) -> str | None:
-    """A champion of later than the decision; our own promotion, of a try that was killed after it, is not later."""
+    """A champion since the decision, other than the one that an earlier try of this retrain has promoted."""
     record = Ledger(context.root, context.problem.name).champion()
     later = record is not None and record.version != decision.champion and record.at_us != decision.end_us
     return record.version if later and record is not None else None
 
 
-def _finish(outbox: Outbox, claim: Claim, ended: _Ended, policy: Policy, now_us: int) -> RetrainReport:
-    """The outcome, its message and, after one refusal too many, the escalation: in one step."""
+def _finish(outbox: Outbox, claim: Claim, result: _Result, policy: Policy, now_us: int) -> RetrainReport:
+    """Write the outcome, its alert and, after one refusal too many, the escalation, in one step."""
     decision = claim.decision
     known = {entry.decision.id for entry in outbox.history()}
     conclude(
         outbox,
         claim,
-        ended.outcome,
-        ended.reason,
+        result.outcome,
+        result.reason,
         now_us=now_us,
         at_us=decision.end_us,
-        version=ended.version,
+        version=result.version,
         policy=policy,
     )
     further = [entry.decision for entry in outbox.history() if entry.decision.id not in known]
     return RetrainReport(
         decision=decision,
-        outcome=ended.outcome,
-        reason=ended.reason,
-        version=ended.version,
+        outcome=result.outcome,
+        reason=result.reason,
+        version=result.version,
         escalated=any(one.escalated for one in further),
     )

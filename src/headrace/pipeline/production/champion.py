@@ -1,4 +1,4 @@
-"""The champion's model bundle, read from the registry."""
+"""Model bundles of registered versions, the champion's above all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,26 @@ from headrace.pipeline.context import Context
 from headrace.registry.ledger_tables import Record
 
 
-def champion_bundle(context: Context, champion: Record) -> Bundle:
-    """The champion's bundle, from the registry, its manifest checked."""
+def version_bundle(context: Context, version: str) -> Bundle:
+    """The bundle of a version, from the registry, its manifest checked.
+
+    Raises:
+        NotFoundError: neither MLflow nor this home has it.
+    """
     from headrace.registry.models import download
 
+    return Bundle.load(download(context.problem.name, version, context.tracking_uri, context.root))
+
+
+def champion_bundle(context: Context, champion: Record) -> Bundle:
+    """The champion's bundle.
+
+    Raises:
+        NotFoundError: neither MLflow nor this home has it.
+    """
     name = context.problem.name
     try:
-        return Bundle.load(download(name, champion.version, context.tracking_uri, context.root))
+        return version_bundle(context, champion.version)
     except NotFoundError:
         raise NotFoundError(
             f"the champion, version {champion.version}, is neither in MLflow nor in registry/{name}/ any more",

@@ -1,7 +1,7 @@
-"""The lake's damaged batches: written again where their rows are found, in the lake itself or at their source.
+"""Write damaged batches of the lake again, from the lake itself or from their source.
 
 Every run and every step of a feed begins with this. A lake cannot be made again as stages can, so all of it is compared
-with its sums, not only what the run will read; on the flights that takes a hundredth of a second.
+with its checksums, not only what the run reads; on the flights that takes 10 ms.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ from headrace.schema import Table
 
 
 def mend_lake(context: Context) -> None:
-    """Write the lake's damaged batches again, and say so. Raises DamagedBatch for one whose rows are nowhere."""
+    """Write the lake's damaged batches again, and report each.
+
+    Raises:
+        DamagedBatch: the rows of one are neither in the lake nor at its source.
+    """
     lake = Lake(context.root, context.problem.name)
     for one in find_damaged(lake):
         if restore(lake, one):
@@ -29,11 +33,11 @@ def mend_lake(context: Context) -> None:
             how = "it was brought in again from its source"
         else:
             raise _beyond_repair(lake, one)
-        context.on_damage(f"{one.folder}: {one.error.what}; {how}")
+        context.progress.damage(f"{one.folder}: {one.error.what}; {how}")
 
 
 def _sources(context: Context, one: DamagedBatchRecord) -> Iterator[tuple[Table, pa.Table]]:
-    """What a batch may have been made of: a step of the feed, or a whole source."""
+    """The rows that a batch may have been made from: a step of the feed, or a whole source."""
     problem, facts = context.problem, one.facts
     if facts is None:
         return
@@ -49,11 +53,11 @@ def _sources(context: Context, one: DamagedBatchRecord) -> Iterator[tuple[Table,
 
 
 def _beyond_repair(lake: Lake, one: DamagedBatchRecord) -> DamagedBatch:
-    abandoned_batches = lake.folder / "given-up" / one.table / one.folder.name
+    abandoned = lake.folder / "given-up" / one.table / one.folder.name
     return DamagedBatch(
         one.error.what,
         where=str(one.folder),
         found=["its source does not give the same rows any more"],
-        fix=f"bring the folder back from a backup, or go on without it: mkdir -p {abandoned_batches}",
+        fix=f"bring the folder back from a backup, or go on without it: mkdir -p {abandoned}",
         folder=one.folder,
     )

@@ -1,7 +1,7 @@
-"""Whose data lie in a lake: two problem files that share a name must not share one by mistake.
+"""Which problem's data lie in a lake: two problem files with one name must not share a lake by mistake.
 
-The lake remembers the problem's file and its sources. Another file of that name is welcome where the first one is gone
-(it moved) or where it reads the same data (a copy, another question about them): same place or same content.
+The lake records the problem's file and its sources. Another file with that name is accepted where the first one is gone
+(it moved), or where it reads the same data (a copy, or another question about them): same place or same content.
 """
 
 from __future__ import annotations
@@ -18,53 +18,57 @@ from headrace.pipeline.context import Context
 from headrace.problems.files import FileSource
 
 
-def claim(context: Context) -> None:
-    """Note in the lake that this problem's data are in it. Raises ConflictError where another problem's are."""
+def claim_lake(context: Context) -> None:
+    """Record in the lake that this problem's data are in it.
+
+    Raises:
+        ConflictError: the data of another problem with this name are in it.
+    """
     path = context.root / "lake" / context.problem.name / "origin.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.with_name(".origin.lock")):
         for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # a killed run's
             leftover.unlink()
-        _note(context, path)
+        _record(context, path)
 
 
-def _note(context: Context, path: Path) -> None:
-    found = _sources(context)
+def _record(context: Context, path: Path) -> None:
+    sources = _sources(context)
     try:
-        held = read_replicas(path)
+        recorded = read_replicas(path)
     except NotFoundError:
-        held = None
-    if held is not None and held["reference"] != context.reference and not _gone(held["reference"]):
-        told = held["sources"]
-        other = [name for name in found if name in told and not _same(found[name], told[name])]
+        recorded = None
+    if recorded is not None and recorded["reference"] != context.reference and _exists(recorded["reference"]):
+        known = recorded["sources"]
+        other = [name for name in sources if name in known and not _is_same(sources[name], known[name])]
         if other:
             raise ConflictError(
-                f"the lake of {context.problem.name!r} holds what {held['reference']} declares",
+                f"the lake of {context.problem.name!r} holds what {recorded['reference']} declares",
                 where=f"{context.reference}: {other[0]}",
-                found=[told[other[0]]["place"]],
+                found=[known[other[0]]["place"]],
                 fix="give it another name, or a home of its own (HEADRACE_HOME); if it moved, delete the old file",
             )
-    noted = {"reference": context.reference, "sources": found}
-    if noted != held:
-        write_replicas(path, noted)
+    record = {"reference": context.reference, "sources": sources}
+    if record != recorded:
+        write_replicas(path, record)
 
 
 def _sources(context: Context) -> dict[str, dict[str, str]]:
     """Table -> where its rows come from, and a digest of them."""
     found = {}
     for table in context.problem.entity_set.tables:
-        known = canonical(table.source)
-        # A source that gives no digest of its own is known by its fields, which may hold a password.
-        digest = known if isinstance(known, str) else fingerprint(known)
+        source = canonical(table.source)
+        # A source that gives no digest of its own is identified by its fields, which may contain a password.
+        digest = source if isinstance(source, str) else fingerprint(source)
         place = str(table.source.path.absolute()) if isinstance(table.source, FileSource) else digest
         found[table.name] = {"place": place, "digest": digest}
     return found
 
 
-def _same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
+def _is_same(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return one["place"] == other["place"] or one["digest"] == other["digest"]
 
 
-def _gone(reference: str) -> bool:
-    """Whether a problem's file is no longer there; a built-in problem always is."""
-    return reference.endswith(".py") and not Path(reference).exists()
+def _exists(reference: str) -> bool:
+    """Whether a problem's file is there; a built-in problem always is."""
+    return not reference.endswith(".py") or Path(reference).exists()

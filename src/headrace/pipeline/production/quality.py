@@ -1,4 +1,4 @@
-"""Metrics of logged predictions whose labels are mature."""
+"""The quality of a version in production, from its logged predictions and the labels that are mature by now."""
 
 from __future__ import annotations
 
@@ -12,8 +12,20 @@ from headrace.pipeline.context import Context
 from headrace.synthesis.spine.build import build_spine
 
 
-def quality(context: Context, version: str, since_us: int, until_us: int, now_us: int) -> dict[str, float]:
-    """Metrics of logged predictions with cutoff in [since, until) whose labels are mature now, and their counts."""
+def live_metrics(context: Context, version: str, since_us: int, until_us: int, now_us: int) -> dict[str, float]:
+    """Compute the metrics of logged predictions with cutoff in [since, until) whose labels are mature.
+
+    Args:
+        context: of the problem.
+        version: whose predictions.
+        since_us: start of the window.
+        until_us: its end.
+        now_us: a label is mature if it was known before this instant.
+
+    Returns:
+        `predictions` and `labelled`, which are counts; and every metric of the problem's kind, unless all labels of a
+        binary problem are equal.
+    """
     problem = context.problem
     logged = PredictionLog(context.root, problem.name).probabilities(since_us, until_us, version=version)
     snapshot = Lake(context.root, problem.name).snapshot()
@@ -22,11 +34,11 @@ def quality(context: Context, version: str, since_us: int, until_us: int, now_us
     label = mature["label"].to_numpy()
     rows = row_keys(mature, problem.spine_table.keys)
     predicted = np.array([logged.get(key, np.nan) for key in rows], dtype=np.float64)
-    seen = np.isfinite(predicted)
-    found = {"predictions": float(len(logged)), "labelled": float(seen.sum())}
-    if seen.any() and (not problem.label_expression.binary or len(np.unique(label[seen])) == 2):
+    measured = np.isfinite(predicted)
+    found = {"predictions": float(len(logged)), "labelled": float(measured.sum())}
+    if measured.any() and (not problem.label_expression.binary or len(np.unique(label[measured])) == 2):
         found |= {
-            name: metric.value(label[seen], predicted[seen])
+            name: metric.value(label[measured], predicted[measured])
             for name, metric in METRICS.items()
             if metric.binary == problem.label_expression.binary
         }

@@ -20,7 +20,7 @@ from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.pipeline.production.feature_matrix import finished_matrix
+from headrace.pipeline.production.feature_matrix import feature_matrix
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
 from headrace.synthesis.language.definitions import row_columns, stored
@@ -30,10 +30,13 @@ _log = logging.getLogger(__name__)
 
 
 def score_due(context: Context) -> int:
-    """Predict the spine rows whose cutoff fell due since the last time; how many. Twice at once predicts once.
+    """Predict the spine rows whose cutoff fell due since the last scoring. Twice at once predicts once.
 
     Features are read at each cutoff's own tick, as the online store held them then. A prediction's id is made of its
     row and the model version, so a repeat after a kill writes nothing twice.
+
+    Returns:
+        How many rows were predicted.
     """
     problem, root = context.problem, context.root
     record = Ledger(root, problem.name).champion()
@@ -51,7 +54,7 @@ def score_due(context: Context) -> int:
 
 
 def score_window(context: Context, record: Record, since_us: int, until_us: int, now_us: int) -> int:
-    """Predict and log every spine row with cutoff in [since, until) by one version; how many rows there were."""
+    """Predict and log every spine row with cutoff in [since, until) by one version; returns how many there were."""
     problem, root = context.problem, context.root
     snapshot = Lake(root, problem.name).snapshot()
     spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us, engine=context.engine)
@@ -66,7 +69,7 @@ def _scored_path(context: Context) -> Path:
 
 
 def _scored_until(context: Context, record: Record) -> int:
-    """Where the last scoring ended; at first, and where its rows are gone from the log, where training ended."""
+    """Where the last scoring ended (us). At first, and where its rows are lost from the log: where training ended."""
     try:
         last = read_replicas(_scored_path(context))
     except NotFoundError:
@@ -84,13 +87,13 @@ def _scored_until(context: Context, record: Record) -> int:
 
 def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *, made_us: int) -> Sequence[Prediction]:
     problem = context.problem
-    matrix = finished_matrix(context, bundle.service, bundle.definitions, spine)
+    matrix = feature_matrix(context, bundle.service, bundle.definitions, spine)
     probability = bundle.predict(matrix)
     keys = row_keys(spine, problem.spine_table.keys)
     joins = row_keys(spine, problem.join_keys)
     requested = [item.column for item in row_columns(bundle.definitions) if item.column in spine.column_names]
     requests = spine.select(list(dict.fromkeys(requested))).to_pylist()
-    features = _plain(matrix)
+    features = _log_rows(matrix)
     views = sorted({item.entity for item in stored(bundle.definitions)})
     ticks, cutoffs = spine["tick"].to_pylist(), spine["cutoff"].to_pylist()
     return [
@@ -112,8 +115,8 @@ def _predict(context: Context, bundle: Bundle, version: str, spine: pa.Table, *,
     ]
 
 
-def _plain(matrix: pa.Table) -> list[dict[str, float | str | None]]:
-    """Rows as the log keeps them: a missing feature is None, never NaN."""
+def _log_rows(matrix: pa.Table) -> list[dict[str, float | str | None]]:
+    """A feature matrix as rows of the prediction log: a missing feature is None, never NaN."""
     columns = [
         pc.if_else(pc.is_finite(column), column, None) if pa.types.is_floating(column.type) else column
         for column in matrix.columns

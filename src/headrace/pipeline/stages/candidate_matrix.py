@@ -1,11 +1,11 @@
-"""The candidates' matrix on disk: one file, or what it was before and the rows that a batch added.
+"""The candidates' matrix on disk: one file, or the files of an earlier matrix and the rows that a batch added.
 
     candidates.parquet          all rows, in the spine's order; or, where an earlier matrix was carried over,
     parts.json, <n>.parquet     parts, linked to those of the earlier one where they are the same, and
-    places.parquet              where each row of the spine stands among the rows of all parts
+    places.parquet              the position of each row of the spine among the rows of all parts
 
-So a batch writes what it computed. Parts are merged as in a log-structured merge tree (O'Neil et al., 1996): one is at
-least twice as long as the next, so a row is written again at most as often as the matrix has doubled.
+So a run writes only what it computed. Parts are merged as in a log-structured merge tree (O'Neil et al., 1996): one is
+at least twice as long as the next, so a row is written again at most as often as the matrix has doubled.
 """
 
 from __future__ import annotations
@@ -25,34 +25,38 @@ from headrace.synthesis.matrix.incremental import Carried
 from headrace.synthesis.matrix.slices import take_slices, take_table_slices
 from headrace.synthesis.matrix.written import COMPRESSION
 
-ONE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
+SINGLE_FILE, _PARTS, _PLACES = "candidates.parquet", "parts.json", "places.parquet"
 
 
 class Candidates:
-    """A finished synthesis' matrix [rows], its columns read when they are asked for.
+    """The matrix of a finished synthesis [rows, features]. A column is read from disk when it is accessed.
 
-    folder: where it lies. path: a file's path from its name, once its sum was compared; left out, nothing is compared.
+    Args:
+        folder: where it lies.
+        path: returns a file's path from its name, once its checksum was compared. Left out, nothing is compared.
     """
 
     def __init__(self, folder: Path, path: Callable[[str], Path] | None = None) -> None:
         self._path = path or folder.joinpath
-        names = read_json(self._path(_PARTS))["parts"] if (folder / _PARTS).exists() else [ONE]
+        names = read_json(self._path(_PARTS))["parts"] if (folder / _PARTS).exists() else [SINGLE_FILE]
         self.paths = tuple(self._path(name) for name in names)
         self._files = [parquet.ParquetFile(path) for path in self.paths]
         self.sizes = tuple(file.num_rows for file in self._files)
 
     @property
     def num_rows(self) -> int:
+        """Rows of the matrix."""
         return len(self.places)
 
     @property
     def column_names(self) -> list[str]:
+        """The features' slugs."""
         return list(self._files[0].schema.names)
 
     @cached_property
     def places(self) -> Ints:
-        """Where each row stands among those of all parts [rows]."""
-        if self.paths[0].name == ONE:
+        """The position of each row among those of all parts [rows]."""
+        if self.paths[0].name == SINGLE_FILE:
             return np.arange(self.sizes[0])
         return np.asarray(as_array(parquet.read(self._path(_PLACES))["place"]).to_numpy(), dtype=np.int64)
 
@@ -61,7 +65,7 @@ class Candidates:
         return take_slices(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
 
     def table(self) -> pa.Table:
-        """All of it."""
+        """The whole matrix in memory."""
         return take_table_slices(rows_of(self.paths), self.places)
 
 
@@ -73,7 +77,7 @@ def rows_of(paths: tuple[Path, ...]) -> pa.Table:
 def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
     """A matrix carried over from a past one, into an empty folder."""
     if carried.whole.num_columns or carried.fresh.column_names != past.column_names:
-        parquet.write(carried.matrix, folder / ONE, compression=COMPRESSION)
+        parquet.write(carried.matrix, folder / SINGLE_FILE, compression=COMPRESSION)
         return
     end = sum(past.sizes)
     places = np.concatenate([past.places, end + np.arange(carried.again)])[carried.source]
@@ -88,7 +92,7 @@ def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
         fresh = take_table_slices(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
         places = np.where(places >= base, base + np.searchsorted(tail, places), places)
     if not kept:
-        parquet.write(take_table_slices(fresh, places), folder / ONE, compression=COMPRESSION)
+        parquet.write(take_table_slices(fresh, places), folder / SINGLE_FILE, compression=COMPRESSION)
         return
     names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
     for path, name in zip(past.paths, names, strict=False):

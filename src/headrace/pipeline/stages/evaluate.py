@@ -1,35 +1,64 @@
-"""The stage `evaluate`: choose the configuration and measure it on the gate window."""
+"""The stage `evaluate`: choose the configuration on the folds, and measure it on the gate window."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
 from headrace.evaluate.choice import Choice, FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS
-from headrace.lake.keys import key_json
-from headrace.lake.keys import row_keys as keys_of
-from headrace.models.recipe import RecipeResult, fit_recipe, fit_rounds
+from headrace.lake.keys import key_json, row_keys
+from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds
 from headrace.models.space import Config
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Needs, Stage
-from headrace.pipeline.stages.inputs import TrainingSet, load_training_set, shares_of
-from headrace.pipeline.stages.search import CODE
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.search import SEARCH, SearchOutput
+from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
+from headrace.pipeline.stages.training_rows import TrainingRows, load_training_rows
+from headrace.pipeline.stages.training_set import TRAINING_SET
+from headrace.pipeline.stages.windows import window_shares
+
+#: Predictions for the gate's rows: row number, spine key as JSON text, cutoff, label, prediction.
+GATE = "gate.parquet"
 
 
-def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The recipe on the gate window, fitted on all rows before it. Chooses it, and finds its rounds, on the folds."""
-    data, searched, problem = load_training_set(context, needs), needs["search"], context.problem
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOutput:
+    """The chosen recipe and its metrics.
+
+    Attributes:
+        metrics: `tune_<metric>` over the folds, `gate_<metric>` for every metric on the gate window.
+        baseline: the metric's best constant prediction, from the rows before the gate.
+        config: as the study names it.
+        recipe: the family, its configuration and its rounds.
+        rounds: of the fit before the gate.
+        choice: the comparison with the fallback; None where there was none.
+        windows: of the rows.
+    """
+
+    metrics: Mapping[str, float]
+    baseline: float
+    config: Mapping[str, Any]
+    recipe: Recipe
+    rounds: int | None
+    choice: Choice | None
+    windows: Mapping[str, str | int]
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
+    """Measure the recipe on the gate window, fitted on all rows before it."""
+    data, problem = load_training_rows(context, inputs), context.problem
     windows, metric = data.windows, METRICS[problem.metric]
-    config, settled, choice = _chosen(context, data, searched.facts)
+    config, result, choice = _choose(context, data, inputs[SEARCH].output)
     fitted = fit_recipe(
-        settled.recipe,
+        result.recipe,
         data.design,
         data.label,
         metric=problem.metric,
@@ -41,62 +70,62 @@ def _evaluate(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]
     label = data.label[windows.gate]
     gate = {
         "row": windows.gate,
-        "key": row_keys(context, needs, windows.gate),
+        "key": _spine_keys(context, inputs, windows.gate),
         "cutoff": data.cutoffs[windows.gate],
         "label": label,
         "prediction": predicted,
     }
-    parquet.write(pa.table(gate), folder / "gate.parquet")
+    parquet.write(pa.table(gate), folder / GATE)
     metrics = {
         f"gate_{name}": other.value(label, predicted)
         for name, other in METRICS.items()
         if other.binary == problem.label_expression.binary
     }
-    return {
-        "metrics": {f"tune_{problem.metric}": -metric.sign * settled.loss, **metrics},
-        "baseline": float(metric.constant(data.label[data.before_gate])),
-        "config": config,
-        "recipe": settled.recipe.to_json(),
-        "rounds": fitted.rounds,
-        "choice": None if choice is None else choice.to_json(),
-        "windows": windows.describe(),
-    }
+    return EvaluateOutput(
+        metrics={f"tune_{problem.metric}": -metric.sign * result.loss, **metrics},
+        baseline=float(metric.constant(data.label[data.before_gate])),
+        config=config,
+        recipe=result.recipe,
+        rounds=fitted.rounds,
+        choice=choice,
+        windows=windows.describe(),
+    )
 
 
-def _chosen(
-    context: Context, data: TrainingSet, searched: Mapping[str, Any]
-) -> tuple[Config, RecipeResult, Choice | None]:
-    """What the search found, if it is better for certain than the best of what it began with; else that."""
+def _choose(context: Context, data: TrainingRows, searched: SearchOutput) -> tuple[Config, RecipeResult, Choice | None]:
+    """The incumbent, if it is significantly better than the best config that the search began with; else that one."""
 
-    def settled(config: Config) -> RecipeResult:
+    def result_of(config: Config) -> RecipeResult:
         return fit_rounds(
             config, data.design, data.label, data.folds, metric=context.problem.metric, seed=context.seed,
             threads=context.workers,
         )  # fmt: skip
 
-    result, fallback = settled(searched["config"]), searched["fallback"]
-    if fallback is None:
-        return searched["config"], result, None
-    fallback_result = settled(fallback)
+    config = dict(searched.config)
+    result = result_of(config)
+    if searched.fallback is None:
+        return config, result, None
+    fallback = dict(searched.fallback)
+    fallback_result = result_of(fallback)
     folds = [
         FoldPredictions(label=data.label[rows], candidate=candidate, fallback=default, cutoffs_us=data.cutoffs[rows])
         for (_, rows), candidate, default in zip(data.folds, result.predicted, fallback_result.predicted, strict=True)
     ]
     choice = choose(METRICS[context.problem.metric], folds, seed=context.seed)
-    return (searched["config"], result, choice) if choice.candidate_better else (fallback, fallback_result, choice)
+    return (config, result, choice) if choice.candidate_better else (fallback, fallback_result, choice)
 
 
-def row_keys(context: Context, needs: Needs, rows: NDArray[np.int64]) -> list[str]:
+def _spine_keys(context: Context, inputs: Inputs, rows: NDArray[Any]) -> list[str]:
     """The spine keys of training rows, as JSON texts: names that hold from one training set to the next."""
     names = list(context.problem.spine_table.keys)
-    spine = parquet.read(needs["synthesise"].path("spine.parquet"), columns=names).take(pa.array(rows))
-    return [key_json(key) for key in keys_of(spine, names)]
+    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=names).take(pa.array(rows))
+    return [key_json(key) for key in row_keys(spine, names)]
 
 
 EVALUATE = Stage(
     name="evaluate",
-    run=_evaluate,
-    needs=("ingest", "synthesise", "training-set", "search"),
-    code=(*CODE, "headrace.pipeline.stages.inputs"),
-    parameters=lambda context: {"shares": shares_of(context)},
+    output=EvaluateOutput,
+    run=_run,
+    needs=(INGEST, SYNTHESISE, TRAINING_SET, SEARCH),
+    parameters=lambda context: {"shares": window_shares(context)},
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,61 +12,85 @@ from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.lake import feed
 from headrace.lake.conform import TIMESTAMP, conform, ignored_columns, required_columns
-from headrace.lake.store import Lake
+from headrace.lake.store import Lake, Snapshot
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.intake import history_end, ingest
+from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, history_end, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake
-from headrace.pipeline.production.origin import claim
-from headrace.pipeline.stage import Needs, Stage
+from headrace.pipeline.production.origin import claim_lake
+from headrace.pipeline.stage import Inputs, Stage
 from headrace.schema import Problem, Table
 
 
-def _run(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The bootstrap load: what the sources held before the feed starts, or, without a feed, all that they hold.
+@dataclass(frozen=True, kw_only=True)
+class IngestOutput:
+    """The state of the lake after the load.
 
-    Without a feed the sources may have changed since the last run: then what is new in them arrives now, at the end of
-    the history that they tell, and what they say otherwise than before becomes a version.
+    Attributes:
+        snapshot: the fingerprint of the history that training sees.
+        until_us: the instant that this history ends at.
+        tables: rows loaded, by table.
+        batches: ids of the batches in the lake.
+        quarantined: batches that were refused.
     """
+
+    snapshot: str
+    until_us: int
+    tables: Mapping[str, int]
+    batches: tuple[str, ...]
+    quarantined: tuple[QuarantinedBatch, ...]
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
+    """The bootstrap load: what the sources held before the feed starts, or, without a feed, all that they hold."""
     problem, lake = context.problem, Lake(context.root, context.problem.name)
-    claim(context)
+    claim_lake(context)
     mend_lake(context)
-    batches = feed.bootstrap(problem)
     first = lake.clock() is None
+    outcomes = _load(context, lake, feed.bootstrap(problem), first=first)
+    _require_history(problem, refused(outcomes))
+    for one in refused(outcomes):
+        _append_empty(lake, problem, problem.entity_set.table(one.table))
+    until = context.history_end_us
+    if until is None:
+        until = history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
+    fingerprint = lake.snapshot(until).fingerprint
+    if first or problem.feed is None:
+        lake.advance_clock(until)
+    lake.catch_up(_step_us(problem))
+    return IngestOutput(
+        snapshot=fingerprint,
+        until_us=until,
+        tables={outcome.table: outcome.rows for outcome in outcomes},
+        batches=tuple(outcome.batch for outcome in outcomes if outcome.batch),
+        quarantined=refused(outcomes),
+    )
+
+
+def _load(context: Context, lake: Lake, batches: Mapping[str, pa.Table], *, first: bool) -> tuple[IngestedBatch, ...]:
+    """Append what the sources hold.
+
+    Without a feed the sources may have changed since the last run. Then what is new in them arrives now, at the end of
+    the history that they hold, and a row that differs from before becomes a version.
+    """
+    problem = context.problem
     again = not first and problem.feed is None
     seen = {name for name in batches if again and any(batch.rows for batch in lake.batches(name))}
     history, later = _only(batches, batches.keys() - seen), _only(batches, seen)
     outcomes = ingest(problem, context.root, history, arrival_us=BEFORE_ALL, bootstrap=True)
     if later:
         outcomes += ingest(problem, context.root, later, arrival_us=_sources_end(problem, batches))
-    refused = [outcome for outcome in outcomes if outcome.quarantined]
-    needed = [outcome for outcome in refused if outcome.table in problem.history_tables]
-    if needed:
-        spine = needed[0]
-        raise DataError(
-            "the table that predictions are made for was refused",
-            where=f"{problem.name}.{spine.table}",
-            found=spine.reasons,
-            fix=f"the batch is in {spine.quarantined}; correct the source and run again",
-        )
-    for outcome in refused:
-        _stand_in(lake, problem, problem.entity_set.table(outcome.table))
-    until = context.feed_until_us
-    if until is None:
-        until = history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
-    snapshot = lake.snapshot(until)
-    if first or problem.feed is None:
-        lake.advance_clock(until)
-    lake.catch_up(_step_us(problem))
-    return {
-        "snapshot": snapshot.fingerprint,
-        "until_us": until,
-        "tables": {outcome.table: outcome.rows for outcome in outcomes},
-        "batches": [outcome.batch for outcome in outcomes if outcome.batch],
-        "quarantined": [
-            {"table": outcome.table, "path": outcome.quarantined, "reasons": list(outcome.reasons)}
-            for outcome in refused
-        ],
-    }
+    return outcomes
+
+
+def _require_history(problem: Problem, quarantined: tuple[QuarantinedBatch, ...]) -> None:
+    for one in quarantined:
+        if one.table in problem.history_tables:
+            raise DataError(
+                "the table that predictions are made for was refused",
+                where=f"{problem.name}.{one.table}",
+                found=one.reasons,
+                fix=f"the batch is in {one.path}; correct the source and run again",
+            )
 
 
 def _step_us(problem: Problem) -> int:
@@ -78,9 +102,11 @@ def _only(batches: Mapping[str, pa.Table], names: Collection[str]) -> dict[str, 
     return {name: rows for name, rows in batches.items() if name in names}
 
 
-def _stand_in(lake: Lake, problem: Problem, table: Table) -> None:
-    """No rows, in place of a first load that was refused: the rest goes on, and what it would have told is missing.
-    The columns have no type yet, so a corrected batch may bring any."""
+def _append_empty(lake: Lake, problem: Problem, table: Table) -> None:
+    """Append no rows, in place of a first load that was refused: the rest goes on without this table's values.
+
+    The columns have no type yet, so a corrected batch may bring any.
+    """
     if lake.schema(table.name) is None:
         names = dict.fromkeys(
             (*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name))
@@ -91,7 +117,7 @@ def _stand_in(lake: Lake, problem: Problem, table: Table) -> None:
 
 
 def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
-    """The last instant that the sources tell of: what is new in them arrived then, just before the clock's new now."""
+    """The last instant in the sources: what is new in them arrived then, just before the clock's new time."""
     declared = {name: problem.entity_set.table(name) for name in problem.history_tables}
     rows = {
         name: conform(
@@ -102,23 +128,28 @@ def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
     return history_end(problem, rows) - 1
 
 
-def _standing(context: Context, facts: Mapping[str, Any]) -> bool:
+def _effects_exist(context: Context, output: IngestOutput) -> bool:
     """The batches are still in the lake, and training would see the same snapshot. Damage is mended first."""
     mend_lake(context)
     lake = Lake(context.root, context.problem.name)
     return (
         lake.catch_up(_step_us(context.problem)) is not None
-        and lake.snapshot(facts["until_us"]).fingerprint == facts["snapshot"]
+        and lake.snapshot(output.until_us).fingerprint == output.snapshot
     )
+
+
+def training_snapshot(context: Context, inputs: Inputs) -> Snapshot:
+    """The history that training sees."""
+    return Lake(context.root, context.problem.name).snapshot(inputs[INGEST].output.until_us)
 
 
 INGEST = Stage(
     name="ingest",
+    output=IngestOutput,
     run=_run,
-    code=("headrace.lake", "headrace.quality", "headrace.problems"),
     parameters=lambda context: {
-        "until_us": context.feed_until_us,
+        "until_us": context.history_end_us,
         "from_us": context.problem.feed.start_us if context.problem.feed is not None else None,
     },
-    standing=_standing,
+    effects_exist=_effects_exist,
 )

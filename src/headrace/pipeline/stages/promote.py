@@ -1,11 +1,10 @@
-"""The stage `promote`: compare the new version with the champion on the gate window and promote or refuse it."""
+"""The stage `promote`: compare the new version with the champion on the gate window, and promote or refuse it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,17 +17,21 @@ from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.pipeline.production.feature_matrix import finished_matrix
-from headrace.pipeline.stage import Needs, Stage
+from headrace.pipeline.production.feature_matrix import feature_matrix
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.evaluate import EVALUATE, GATE
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.refit import REFIT
+from headrace.pipeline.stages.register import REGISTER
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
 
 _log = logging.getLogger(__name__)
 
-
 #: Gate rows that neither model learnt from: with fewer, no comparison.
 _FEWEST = 50
-
 
 _NOT_COMPARABLE = (
     f"not comparable: fewer than {_FEWEST} rows that neither model learnt from. Wait for newer labels, "
@@ -36,48 +39,78 @@ _NOT_COMPARABLE = (
 )
 
 
-def _promote(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PromoteOutput:
+    """The verdict on a version.
+
+    Attributes:
+        version: of the registered model.
+        promoted: whether it is champion.
+        reason: why, for people.
+        comparable: False where too few rows were left to compare it with the champion.
+        proposals: aliases in MLflow that were moved by hand, for people.
+    """
+
+    version: str
+    promoted: bool
+    reason: str
+    comparable: bool = True
+    proposals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Verdict:
+    """challenger: whether the version is now compared with the champion in production."""
+
+    promoted: bool
+    reason: str
+    comparable: bool = True
+    challenger: bool = False
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> PromoteOutput:
     from headrace.registry.aliases import mirror
-    from headrace.registry.models import same_bundle
     from headrace.registry.recovery import recover
 
     recover(context.root, context.problem.name, context.tracking_uri)
-    ledger = Ledger(context.root, context.problem.name)
-    version = needs["register"].facts["version"]
-    champion = ledger.champion()
-    at_us = needs["ingest"].facts["until_us"]
-    challenger: str | None = None
-    comparable = True
-    if champion is not None and champion.version == version:
-        decision_facts: dict[str, Any] = {"promoted": True, "reason": champion.reason}
-    elif champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
-        reason = f"version {champion.version}, deleted in MLflow, registered again"
-        ledger.promote(version, champion.version, reason, needs["evaluate"].facts["metrics"], at_us)
-        decision_facts = {"promoted": True, "reason": reason}
-    elif barred := _barred_as(context, ledger, version):
-        reason = f"version {barred} was rolled back ({ledger.barred()[barred]}); only a person brings it back"
-        decision_facts = {"promoted": False, "reason": reason}
-    else:
-        decision = _gate(context, needs, champion)
-        write_json(folder / "gate.json", decision)
-        comparable = decision is not None
-        promoted = decision is not None and decision.promote
-        reason = decision.reason if decision is not None else _NOT_COMPARABLE
-        if promoted:
-            ledger.promote(
-                version,
-                expected_version=champion.version if champion else None,
-                reason=reason,
-                metrics=needs["evaluate"].facts["metrics"],
-                at_us=at_us,
-            )
-        else:
-            challenger = version
-            ledger.record_metrics(version, needs["evaluate"].facts["metrics"])  # for whoever promotes it by hand
-        decision_facts = {"promoted": promoted, "reason": reason}
+    version = inputs[REGISTER].output.version
+    verdict = _judge(context, inputs, folder, version)
+    challenger = version if verdict.challenger else None
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
-    told = {"comparable": comparable, "proposals": [str(proposal) for proposal in proposals]}
-    return {"version": version, **decision_facts, **told}
+    return PromoteOutput(
+        version=version,
+        promoted=verdict.promoted,
+        reason=verdict.reason,
+        comparable=verdict.comparable,
+        proposals=tuple(str(proposal) for proposal in proposals),
+    )
+
+
+def _judge(context: Context, inputs: Inputs, folder: Path, version: str) -> _Verdict:
+    """Decide on a version, and write the decision into the ledger."""
+    from headrace.registry.models import same_bundle
+
+    ledger = Ledger(context.root, context.problem.name)
+    champion, metrics = ledger.champion(), inputs[EVALUATE].output.metrics
+    at_us = inputs[INGEST].output.until_us
+    if champion is not None and champion.version == version:
+        return _Verdict(promoted=True, reason=champion.reason)
+    if champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
+        reason = f"version {champion.version}, deleted in MLflow, registered again"
+        ledger.promote(version, champion.version, reason, metrics, at_us)
+        return _Verdict(promoted=True, reason=reason)
+    if barred := _barred_as(context, ledger, version):
+        reason = f"version {barred} was rolled back ({ledger.barred()[barred]}); only a person brings it back"
+        return _Verdict(promoted=False, reason=reason)
+    decision = _gate(context, inputs, champion)
+    write_json(folder / "gate.json", decision)
+    if decision is not None and decision.promote:
+        ledger.promote(version, champion.version if champion else None, decision.reason, metrics, at_us)
+        return _Verdict(promoted=True, reason=decision.reason)
+    ledger.record_metrics(version, metrics)  # for whoever promotes it by hand
+    if decision is None:
+        return _Verdict(promoted=False, reason=_NOT_COMPARABLE, comparable=False, challenger=True)
+    return _Verdict(promoted=False, reason=decision.reason, challenger=True)
 
 
 def _barred_as(context: Context, ledger: Ledger, version: str) -> str | None:
@@ -88,20 +121,18 @@ def _barred_as(context: Context, ledger: Ledger, version: str) -> str | None:
     return version if version in ledger.barred() else next(same, None)
 
 
-def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecision | None:
+def _gate(context: Context, inputs: Inputs, champion: Record | None) -> GateDecision | None:
     """Challenger (fitted before the gate window) against the champion, or the first against a trivial baseline.
 
     None: too few rows are left that neither of them learnt from.
     """
-    gate = parquet.read(needs["evaluate"].path("gate.parquet"))
+    gate = parquet.read(inputs[EVALUATE].path(GATE))
     incumbent, structural = None, False
     if champion is not None:
         bundle = champion_bundle(context, champion)
-        structural = (needs["refit"].facts["family"], needs["select"].facts["service"]) != (
-            bundle.family,
-            bundle.service,
-        )
-        incumbent = _champion_predictions(context, needs, bundle, gate)
+        recipe = (inputs[REFIT].output.family, inputs[SELECT].output.service)
+        structural = recipe != (bundle.family, bundle.service)
+        incumbent = _champion_predictions(context, inputs, bundle, gate)
         fair = np.isfinite(incumbent)
         if fair.sum() < _FEWEST:
             return None
@@ -113,30 +144,30 @@ def _gate(context: Context, needs: Needs, champion: Record | None) -> GateDecisi
         incumbent,
         gate["cutoff"].to_numpy(),
         margin=context.problem.margin,
-        baseline=needs["evaluate"].facts["baseline"],
+        baseline=inputs[EVALUATE].output.baseline,
         structural=structural,
-        censored=needs["synthesise"].facts["censored"],
+        censored=inputs[SYNTHESISE].output.censored,
         seed=context.seed,
     )
 
 
-def _champion_predictions(context: Context, needs: Needs, bundle: Bundle, gate: pa.Table) -> NDArray[np.float64]:
+def _champion_predictions(context: Context, inputs: Inputs, bundle: Bundle, gate: pa.Table) -> NDArray[np.float64]:
     """The champion on the challenger's gate rows [n], NaN where it would only repeat what it was taught.
 
     Rows after its training are predicted by the very bundle. For older rows the refit has seen the answers, so what
     stands there is what its recipe predicted in its own gate, fitted before that window as the challenger was.
     """
-    spine = parquet.read(needs["synthesise"].path("spine.parquet")).take(gate["row"])
+    spine = parquet.read(inputs[SYNTHESISE].path(SPINE)).take(gate["row"])
     unseen = spine["cutoff"].to_numpy() >= int(bundle.windows["trained_until_us"])
     known = bundle.read_gate()
     predictions = np.array([known.get(key, np.nan) for key in gate["key"].to_pylist()], dtype=np.float64)
     if unseen.any():
         newer = spine.filter(pa.array(unseen))
-        predictions[unseen] = bundle.predict(finished_matrix(context, bundle.service, bundle.definitions, newer))
+        predictions[unseen] = bundle.predict(feature_matrix(context, bundle.service, bundle.definitions, newer))
     return predictions
 
 
-def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
+def _effects_exist(context: Context, output: PromoteOutput) -> bool:
     """The ledger still knows the verdict: champion now, or refused, replaced or rolled back since."""
     from headrace.registry.aliases import is_mirrored, mirror
     from headrace.registry.recovery import recover
@@ -149,21 +180,16 @@ def _promoted(context: Context, facts: Mapping[str, Any]) -> bool:
             _log.warning("%s: %s", name, proposal)
     ledger = Ledger(context.root, name)
     champion = ledger.champion()
-    if not facts["promoted"]:
+    if not output.promoted:
         return champion is not None
-    return champion is not None and (champion.version == facts["version"] or facts["version"] in ledger.versions())
+    return champion is not None and (champion.version == output.version or output.version in ledger.versions())
 
 
 PROMOTE = Stage(
     name="promote",
-    run=_promote,
-    needs=("register", "evaluate", "ingest", "synthesise", "select", "refit"),
-    code=(
-        "headrace.evaluate.gate",
-        "headrace.registry.ledger",
-        "headrace.registry.aliases",
-        "headrace.registry.recovery",
-    ),
+    output=PromoteOutput,
+    run=_run,
+    needs=(REGISTER, EVALUATE, INGEST, SYNTHESISE, SELECT, REFIT),
     parameters=lambda context: {"margin": context.problem.margin},
-    standing=_promoted,
+    effects_exist=_effects_exist,
 )

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.feature_matrix import read_definitions
-from headrace.pipeline.stage import Needs, Stage
+from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.select import SELECT
 
 
-def _publish(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class PublishOutput:
+    """service: the feature service that was published."""
+
+    service: str
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> PublishOutput:
     from headrace.store.publish import publish
 
-    selected = needs["select"]
-    service = selected.facts["service"]
-    publish(
-        context.root,
-        context.problem,
-        read_definitions(selected.path("definitions.json")),
-        service,
-        reference=context.reference,
-    )
-    return {"service": service}
+    selected = inputs[SELECT]
+    service = selected.output.service
+    definitions = read_definitions(selected.path(DEFINITIONS))
+    publish(context.root, context.problem, definitions, service, reference=context.reference)
+    return PublishOutput(service=service)
 
 
-def _published(context: Context, facts: Mapping[str, Any]) -> bool:
+def _effects_exist(context: Context, output: PublishOutput) -> bool:
+    """The service is among the published definitions, and Feast's registry knows it."""
     from headrace.store.feast_registry import is_registered
     from headrace.store.published import read_published
 
@@ -35,15 +38,15 @@ def _published(context: Context, facts: Mapping[str, Any]) -> bool:
         published = read_published(context.root, context.problem.name)
     except (NotFoundError, CorruptError):
         return False
-    service = facts["service"]
-    return service in published.services and is_registered(context.root, context.problem.name, service)
+    known = output.service in published.services
+    return known and is_registered(context.root, context.problem.name, output.service)
 
 
 PUBLISH = Stage(
     name="publish",
-    run=_publish,
-    needs=("select",),
-    code=("headrace.store",),
+    output=PublishOutput,
+    run=_run,
+    needs=(SELECT,),
     parameters=lambda context: {"reference": context.reference},
-    standing=_published,
+    effects_exist=_effects_exist,
 )

@@ -1,45 +1,43 @@
 """The stage that takes the place of selection in a retrain: the champion's features stay, and its family.
 
 Both on newer data are a plain refresh, which the gate asks only not to be worse by more than the margin. Other features
-or another family are another recipe and have to be better for certain (docs/adr/0008). The search that comes later
-reads the champion's config in this stage's facts: it begins with that, and stays in its family.
+or another family are another recipe and must be significantly better (docs/adr/0008). The search that comes later
+reads the champion's config in this stage's output: it begins with that, and stays in its family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from headrace.core.errors import NotFoundError
-from headrace.core.files import write_json
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.feature_matrix import read_definitions
-from headrace.pipeline.stage import Needs
-from headrace.pipeline.stages.select import SELECT
-from headrace.synthesis.language.definitions import to_json
+from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions, write_definitions
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.select import SELECT, SelectOutput, select_features, select_parameters
+from headrace.pipeline.stages.synthesise import SYNTHESISE
 
 
-def _keep(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The champion's definitions and config; selected anew where there are none, or the declaration no longer makes
-    them all."""
-    made = read_definitions(needs["synthesise"].path("definitions.json"))
-    bundle = _bundle_kept(context)
-    if bundle is None or not set(bundle.definitions) <= set(made):
-        return SELECT.run(context, needs, folder)
-    write_json(folder / "definitions.json", [to_json(item) for item in bundle.definitions])
-    return {
-        "kept": len(bundle.definitions),
-        "candidates": len(made),
-        "service": bundle.service,
-        "recipe_of": context.recipe_of,
-        "config": dict(bundle.config),
-    }
+def _run(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
+    """Retain the champion's definitions and config.
+
+    Features are selected anew where there is no champion, or where the declaration no longer makes all of its features.
+    """
+    candidates = read_definitions(inputs[SYNTHESISE].path(DEFINITIONS))
+    bundle = _retained_bundle(context)
+    if bundle is None or not set(bundle.definitions) <= set(candidates):
+        return select_features(context, inputs, folder)
+    write_definitions(folder / DEFINITIONS, bundle.definitions)
+    return SelectOutput(
+        kept=len(bundle.definitions),
+        candidates=len(candidates),
+        service=bundle.service,
+        recipe_of=context.recipe_of,
+        champion_config=dict(bundle.config),
+    )
 
 
-def _bundle_kept(context: Context) -> Bundle | None:
+def _retained_bundle(context: Context) -> Bundle | None:
     from headrace.registry.models import download
 
     if context.recipe_of is None:
@@ -51,12 +49,13 @@ def _bundle_kept(context: Context) -> Bundle | None:
     return Bundle.load(folder)
 
 
-REFRESH = replace(
-    SELECT,
-    run=_keep,
-    code=(*SELECT.code, "headrace.pipeline.stages.select"),
+REFRESH = Stage(
+    name=SELECT.name,
+    output=SelectOutput,
+    run=_run,
+    needs=SELECT.needs,
     parameters=lambda context: {
-        **SELECT.parameters(context),
+        **select_parameters(context),
         "recipe_of": context.recipe_of,
         "store": context.store_identity,
     },

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Needs, Stage
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.evaluate import EVALUATE
+from headrace.pipeline.stages.refit import BUNDLE, REFIT
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.track import TRACK
+from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.registry.ledger import Ledger
 
 
-def _register(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class RegisterOutput:
+    """version: of the registered model, new or known."""
+
+    version: str
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> RegisterOutput:
     from headrace.registry.models import register
 
-    refit, evaluated = needs["refit"], needs["evaluate"]
     version = register(
-        refit.path("bundle"),
+        inputs[REFIT].path(BUNDLE),
         problem=context.problem.name,
-        metrics=evaluated.facts["metrics"],
+        metrics=inputs[EVALUATE].output.metrics,
         tracking_uri=context.tracking_uri,
         root=context.root,
-        run_id=needs["track"].facts["run_id"],
-        tags={"train_set_sha": needs["training-set"].facts["sha256"], "service": needs["select"].facts["service"]},
-        artifacts=[refit.path("shap_summary.png")],
+        run_id=inputs[TRACK].output.run_id,
+        tags={"train_set_sha": inputs[TRAINING_SET].output.sha256, "service": inputs[SELECT].output.service},
         known_versions=Ledger(context.root, context.problem.name).versions(),
     )
-    return {"version": str(version)}
+    return RegisterOutput(version=str(version))
 
 
-def _registered(context: Context, facts: Mapping[str, Any]) -> bool:
+def _effects_exist(context: Context, output: RegisterOutput) -> bool:
     from headrace.registry.models import version_exists
 
-    return version_exists(context.problem.name, facts["version"], context.tracking_uri)
+    return version_exists(context.problem.name, output.version, context.tracking_uri)
 
 
 REGISTER = Stage(
     name="register",
-    run=_register,
-    needs=("refit", "evaluate", "track", "training-set", "select"),
-    code=("headrace.registry.models", "headrace.registry.packaged_code", "headrace.registry.pyfunc"),
+    output=RegisterOutput,
+    run=_run,
+    needs=(REFIT, EVALUATE, TRACK, TRAINING_SET, SELECT),
     parameters=lambda context: {"store": context.store_identity},
-    standing=_registered,
+    effects_exist=_effects_exist,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,43 @@ from headrace.core import parquet
 from headrace.core.files import write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.feature_matrix import read_definitions
-from headrace.pipeline.stage import Needs, Stage
+from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions, write_definitions
+from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.candidate_matrix import Candidates
-from headrace.pipeline.stages.inputs import shares_of, windows_of
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
+from headrace.pipeline.stages.windows import training_windows, window_shares
 from headrace.synthesis.language.definitions import to_json
+from headrace.synthesis.language.engine import PartitionedEngine
 from headrace.synthesis.selection.select import select
 
 
-def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """Features chosen on the train and tune windows: one that had been chosen on the gate would pass it by that."""
-    made, windows = needs["synthesise"], windows_of(context, needs)
-    definitions = read_definitions(made.path("definitions.json"))
-    written = Candidates(made.folder, made.path)
-    candidates = written.table() if context.max_memory is None else written
-    label = parquet.read(made.path("spine.parquet"), columns=["label"])["label"].to_numpy()
+@dataclass(frozen=True, kw_only=True)
+class SelectOutput:
+    """The features that a model is trained on; their definitions lie beside this.
+
+    Attributes:
+        kept: how many there are.
+        candidates: how many they were chosen from.
+        service: the feature service that serves them, without the problem's name.
+        recipe_of: the version whose features were retained (stage `refresh`).
+        champion_config: that version's configuration, which the search begins with.
+    """
+
+    kept: int
+    candidates: int
+    service: str
+    recipe_of: str | None = None
+    champion_config: Mapping[str, Any] | None = None
+
+
+def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
+    """Select on the train and tune windows. A feature that was chosen on the gate would pass the gate by that."""
+    synthesised, windows = inputs[SYNTHESISE], training_windows(context, inputs)
+    definitions = read_definitions(synthesised.path(DEFINITIONS))
+    written = Candidates(synthesised.folder, synthesised.path)
+    candidates = written if isinstance(context.engine, PartitionedEngine) else written.table()
+    label = parquet.read(synthesised.path(SPINE), columns=["label"])["label"].to_numpy()
     selection = select(
         candidates,
         label,
@@ -36,21 +59,21 @@ def _select(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
         threads=context.workers,
         rows=np.concatenate([windows.train, windows.tune]),
     )
-    kept = [to_json(item) for item in selection.kept]
-    write_json(folder / "definitions.json", kept)
+    write_definitions(folder / DEFINITIONS, selection.kept)
     write_json(folder / "ledger.json", selection.ledger)
-    service = fingerprint(kept)[:10]  # the store puts the problem's name before it
-    return {"kept": len(kept), "candidates": len(definitions), "service": service}
+    service = fingerprint([to_json(item) for item in selection.kept])[:10]
+    return SelectOutput(kept=len(selection.kept), candidates=len(definitions), service=service)
+
+
+def select_parameters(context: Context) -> dict[str, Any]:
+    """What a selection depends on besides its needs."""
+    return {"max_features": context.problem.max_features, "seed": context.seed, "shares": window_shares(context)}
 
 
 SELECT = Stage(
     name="select",
-    run=_select,
-    needs=("ingest", "synthesise"),
-    code=("headrace.synthesis", "headrace.evaluate.splits"),
-    parameters=lambda context: {
-        "max_features": context.problem.max_features,
-        "seed": context.seed,
-        "shares": shares_of(context),
-    },
+    output=SelectOutput,
+    run=select_features,
+    needs=(INGEST, SYNTHESISE),
+    parameters=select_parameters,
 )

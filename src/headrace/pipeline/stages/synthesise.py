@@ -1,79 +1,103 @@
-"""The stage `synthesise`: compute every candidate feature for the training rows."""
+"""The stage `synthesise`: the spine of training rows, and every candidate feature computed for them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core import parquet
-from headrace.core.files import write_json
 from headrace.lake.store import Snapshot
 from headrace.pipeline.context import Context
 from headrace.pipeline.extensions import synthesis_code
-from headrace.pipeline.production.feature_matrix import content_digest, schemas
-from headrace.pipeline.stage import Needs, Stage
-from headrace.pipeline.stages.candidate_matrix import ONE, write_carried
-from headrace.pipeline.stages.earlier_synthesis import find_past, leave_record
-from headrace.pipeline.stages.inputs import snapshot_of
+from headrace.pipeline.production.definitions import DEFINITIONS, table_schemas, write_definitions
+from headrace.pipeline.stage import Inputs, Stage, code_of, running_code
+from headrace.pipeline.stages.candidate_matrix import SINGLE_FILE, write_carried
+from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state, write_lake_state
+from headrace.pipeline.stages.ingest import INGEST, training_snapshot
+from headrace.pipeline.stages.table_digest import table_digest
 from headrace.synthesis.candidates.enumerate import offer
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
-from headrace.synthesis.language.definitions import Definition, to_json
+from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.incremental import carry_over
 from headrace.synthesis.matrix.written import fits, write_matrix
 from headrace.synthesis.spine.build import build_spine
 
-_SYNTHESIS = ("headrace.synthesis", "headrace.lake", "headrace.schema")
+#: The training rows: key, cutoff, tick, label and when it was known.
+SPINE = "spine.parquet"
 
 
-def _synthesise(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    problem, snapshot = context.problem, snapshot_of(context, needs["ingest"])
-    until = needs["ingest"].facts["until_us"]
-    lonely = check_joins(problem, snapshot)
+@dataclass(frozen=True, kw_only=True)
+class SynthesiseOutput:
+    """The candidates' matrix lies beside this (`candidate_matrix`).
+
+    Attributes:
+        rows: training rows, all with a mature label.
+        censored: rows whose label never came.
+        candidates: features.
+        warnings: about the declaration and the data, for people.
+        spine_digest: of the rows' cutoffs and labels.
+    """
+
+    rows: int
+    censored: int
+    candidates: int
+    warnings: tuple[str, ...]
+    spine_digest: str
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
+    problem, snapshot = context.problem, training_snapshot(context, inputs)
+    until = inputs[INGEST].output.until_us
+    unmatched = check_joins(problem, snapshot)
     spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
-    offered = offer(problem, schemas(problem, snapshot), snapshot)
-    definitions, warnings = offered.definitions, (*lonely, *offered.warnings)
+    offered = offer(problem, table_schemas(problem, snapshot), snapshot)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)
     del spine
-    parquet.write(training, folder / "spine.parquet")
-    computed = _write_candidates(context, definitions, training, snapshot, folder)
-    write_json(folder / "definitions.json", [to_json(item) for item in definitions])
-    leave_record(folder, context, snapshot, _SYNTHESIS, rows=training.num_rows, computed=computed)
-    return {
-        "rows": training.num_rows,
-        "censored": censored,
-        "candidates": len(definitions),
-        "warnings": list(warnings),
-        "spine_digest": content_digest(training.select(["cutoff", "label"])),
-    }
+    parquet.write(training, folder / SPINE)
+    computed = _write_candidates(context, offered.definitions, training, snapshot, folder)
+    write_definitions(folder / DEFINITIONS, offered.definitions)
+    state = lake_state(problem, snapshot, code_of(SYNTHESISE, running_code(context)))
+    write_lake_state(folder, state, rows=training.num_rows, computed=computed)
+    return SynthesiseOutput(
+        rows=training.num_rows,
+        censored=censored,
+        candidates=len(offered.definitions),
+        warnings=(*unmatched, *offered.warnings),
+        spine_digest=table_digest(training.select(["cutoff", "label"])),
+    )
 
 
 def _write_candidates(
     context: Context, definitions: Sequence[Definition], training: pa.Table, snapshot: Snapshot, folder: Path
 ) -> int:
-    """The candidates' matrix on disk, and how many of its rows had to be computed: what an earlier run has computed
-    and no batch since then can have changed is taken over, where the whole fits into memory."""
+    """Write the candidates' matrix; returns how many of its rows were computed.
+
+    Rows that an earlier run has computed and that no batch since then can have changed are taken from it, where the
+    whole matrix fits into memory.
+    """
     problem, engine = context.problem, context.engine
-    found = find_past(context, snapshot, _SYNTHESIS)
+    state = lake_state(problem, snapshot, code_of(SYNTHESISE, running_code(context)))
+    found = find_earlier(SYNTHESISE, context, snapshot, state)
     if found is None or not fits(problem, definitions, training, snapshot, engine):
-        write_matrix(problem, definitions, training, snapshot, engine, folder / ONE)
+        write_matrix(problem, definitions, training, snapshot, engine, folder / SINGLE_FILE)
         return int(training.num_rows)
-    past, before, news = found
-    carried = carry_over(problem, definitions, training, snapshot, news, past, engine)
-    write_carried(folder, carried, before)
+    carried = carry_over(problem, definitions, training, snapshot, found.new_rows, found.past, engine)
+    write_carried(folder, carried, found.matrix)
     return carried.again
 
 
 SYNTHESISE = Stage(
     name="synthesise",
-    run=_synthesise,
-    needs=("ingest",),
-    code=_SYNTHESIS,
+    output=SynthesiseOutput,
+    run=_run,
+    needs=(INGEST,),
+    code=("headrace.synthesis.engines",),
     parameters=lambda context: {"extensions": synthesis_code(context.problem)},
 )

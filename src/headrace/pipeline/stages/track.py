@@ -1,51 +1,55 @@
-"""The stage `track`: write the study to MLflow."""
+"""The stage `track`: write the study to MLflow, a parent run and a child per trial."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Needs, Stage
-from headrace.pipeline.stages.search import _FIGURES, STUDY_REPORT, trials_of
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.search import LEADERBOARD, SEARCH, read_trials
+from headrace.pipeline.stages.training_set import TRAINING_SET
 
 
-def _track(context: Context, needs: Needs, folder: Path) -> Mapping[str, Any]:
-    """The study in MLflow: a parent run, a child per trial, the plots."""
+@dataclass(frozen=True, kw_only=True)
+class TrackOutput:
+    """Where MLflow has the study: the id of its parent run, and of its experiment."""
+
+    run_id: str
+    experiment_id: str
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> TrackOutput:
     from headrace.registry.tracking import experiment_of, log_study
 
-    searched = needs["search"]
+    searched = inputs[SEARCH]
+    found = searched.output
     run_id = log_study(
         context.tracking_uri,
         context.problem.name,
-        key=_study_name(context, needs),
-        study_name=f"study {searched.facts['key'][:8]}",
-        trials=trials_of(searched),
-        params={"searcher": context.problem.searcher, "trials": searched.facts["trials"], "seed": context.seed},
-        metrics={f"tune_{context.problem.metric}": searched.facts["value"]},
-        tags={"headrace.train_set_sha": needs["training-set"].facts["sha256"]},
-        artifacts=[searched.path(name) for name in (STUDY_REPORT, *_FIGURES, "leaderboard.json")],
+        # The study's key leaves the budget out: a longer search of the same study is another run for people.
+        key=f"{found.key}-{found.trials}",
+        study_name=f"study {found.key[:8]}",
+        trials=read_trials(searched),
+        params={"searcher": context.problem.searcher, "trials": found.trials, "seed": context.seed},
+        metrics={f"tune_{context.problem.metric}": found.value},
+        tags={"headrace.train_set_sha": inputs[TRAINING_SET].output.sha256},
+        artifacts=[searched.path(LEADERBOARD)],
     )
-    return {"run_id": run_id, "experiment_id": experiment_of(context.tracking_uri, context.problem.name)}
+    return TrackOutput(run_id=run_id, experiment_id=experiment_of(context.tracking_uri, context.problem.name))
 
 
-def _study_name(context: Context, needs: Needs) -> str:
-    # The study's key leaves the budget out: a longer search of the same study is another run for people.
-    return f"{needs['search'].facts['key']}-{needs['search'].facts['trials']}"
-
-
-def _tracked(context: Context, facts: Mapping[str, Any]) -> bool:
+def _effects_exist(context: Context, output: TrackOutput) -> bool:
     from headrace.registry.tracking import run_exists
 
-    return run_exists(context.tracking_uri, facts["run_id"])
+    return run_exists(context.tracking_uri, output.run_id)
 
 
 TRACK = Stage(
     name="track",
-    run=_track,
-    needs=("search", "training-set"),
-    code=("headrace.registry.tracking",),
+    output=TrackOutput,
+    run=_run,
+    needs=(SEARCH, TRAINING_SET),
     parameters=lambda context: {"server": context.store_identity},
-    standing=_tracked,
+    effects_exist=_effects_exist,
 )

@@ -1,4 +1,4 @@
-"""A story as one picture: quality over time, evidence of drift below it, versions as bands, decisions as marks."""
+"""One figure of production: quality over time, evidence of drift below it, versions as bands, decisions as marks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from headrace.core.clock import DAY
 from headrace.core.files import write_bytes
-from headrace.replay.story import Look, Measurement, Story
+from headrace.replay.history import Measurement, ProductionHistory, WindowDecision
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BANDS = ("#eaf1f8", "#f7efe4", "#eaf5ec", "#f4eaf3")
 _BLUE, _RED, _GREEN, _GREY = "#2f6299", "#c44e52", "#3f8f5b", "#9aa3ad"
-#: What a mark means: shape, colour, what it is called.
+#: Mark -> shape, colour, label.
 _MARKS = {
-    "alert": ("^", "#d9902f", "people were told"),
+    "alert": ("^", "#d9902f", "people were alerted"),
     "promoted": ("o", _GREEN, "retrained: promoted"),
     "refused": ("X", _RED, "retrained: refused"),
     "not comparable": ("X", "#d0a96b", "retrained: not comparable yet"),
@@ -30,8 +30,17 @@ _MARKS = {
 }
 
 
-def draw(story: Story, path: Path, *, dpi: int = 100) -> Path:
-    """Write a PNG, in one step."""
+def draw_history(history: ProductionHistory, path: Path, *, dpi: int = 100) -> Path:
+    """Draw a history as a PNG.
+
+    Args:
+        history: of a problem's production.
+        path: of the file, which is written in one step.
+        dpi: resolution.
+
+    Returns:
+        The path.
+    """
     import io
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -40,74 +49,76 @@ def draw(story: Story, path: Path, *, dpi: int = 100) -> Path:
     figure = Figure(figsize=(11, 6.2), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1.4])
-    _quality(above, story)
-    _evidence(below, story)
-    figure.suptitle(f"{story.problem}: quality, drift and versions over the replayed feed", fontsize=12)
+    _quality(above, history)
+    _evidence(below, history)
+    figure.suptitle(f"{history.problem}: quality, drift and versions over the replayed feed", fontsize=12)
     written = io.BytesIO()
     figure.savefig(written, format="png", dpi=dpi)
     write_bytes(path, written.getvalue())
     return path
 
 
-def mark_of(look: Look) -> str | None:
-    """Which mark a decision gets; None where nothing was decided."""
-    if look.kind == "retrain":
-        return look.outcome or "open"
-    return "alert" if look.kind == "alert" else None
+def mark_of(decision: WindowDecision) -> str | None:
+    """The mark of a decision; None where nothing was decided."""
+    if decision.kind == "retrain":
+        return decision.outcome or "open"
+    return "alert" if decision.kind == "alert" else None
 
 
-def _quality(axes: Axes, story: Story) -> None:
-    days, weeks = ([one for one in many if one.value is not None] for many in (story.days, story.weeks))
+def _quality(axes: Axes, history: ProductionHistory) -> None:
+    days, weeks = ([one for one in many if one.value is not None] for many in (history.days, history.weeks))
     axes.scatter(_dates([one.end_us for one in days]), _values(days), s=13, color=_GREY, label="a day", zorder=2)
     axes.plot(
         _dates([one.end_us for one in weeks]), _values(weeks), color=_BLUE, lw=2, label="the last 7 days", zorder=3
     )
-    for index, reign in enumerate(story.reigns):
-        start, end = _dates([reign.from_us, max(reign.until_us, reign.from_us + DAY // 2)]).tolist()
+    for index, champion in enumerate(history.champions):
+        start, end = _dates([champion.from_us, max(champion.until_us, champion.from_us + DAY // 2)]).tolist()
         axes.axvspan(start, end, color=_BANDS[index % len(_BANDS)], lw=0, zorder=0)
-        axes.text(start, 1.005, f" version {reign.version}", transform=axes.get_xaxis_transform(), va="bottom")
-        if reign.expected is not None:
+        axes.text(start, 1.005, f" version {champion.version}", transform=axes.get_xaxis_transform(), va="bottom")
+        if champion.expected is not None:
             label = "on its gate window" if index == 0 else ""
-            axes.hlines(reign.expected, start, end, color=_BLUE, lw=1, ls=(0, (4, 3)), label=label, zorder=1)
-    _marks(axes, story, weeks)
-    axes.set_ylabel(f"{story.metric} of what was predicted")
+            axes.hlines(champion.expected, start, end, color=_BLUE, lw=1, ls=(0, (4, 3)), label=label, zorder=1)
+    _marks(axes, history, weeks)
+    axes.set_ylabel(f"{history.metric} of the predictions")
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="lower left")
     _tidy(axes)
 
 
-def _marks(axes: Axes, story: Story, weeks: Sequence[Measurement]) -> None:
-    """Each decision on the line, where its window ended."""
+def _marks(axes: Axes, history: ProductionHistory, weeks: Sequence[Measurement]) -> None:
+    """Mark each decision on the line of quality, at the end of its window."""
     at = np.array([one.end_us for one in weeks], dtype=np.float64)
     values = np.array(_values(weeks), dtype=np.float64)
-    told: set[str] = set()
-    for look in story.looks:
-        mark = mark_of(look)
+    labelled: set[str] = set()
+    for decision in history.decisions:
+        mark = mark_of(decision)
         if mark is None or not len(at):
             continue
         shape, colour, meaning = _MARKS.get(mark, _MARKS["open"])
-        y = float(np.interp(look.at_us, at, values))
+        y = float(np.interp(decision.at_us, at, values))
         options: dict[str, Any] = {"color": colour, "edgecolors": "#333333", "linewidths": 0.8, "zorder": 4}
-        axes.scatter(_dates([look.at_us]), [y], marker=shape, s=75, label=None if mark in told else meaning, **options)
-        told.add(mark)
+        axes.scatter(
+            _dates([decision.at_us]), [y], marker=shape, s=75, label=None if mark in labelled else meaning, **options
+        )
+        labelled.add(mark)
 
 
-def _evidence(axes: Axes, story: Story) -> None:
-    looks = [look for look in story.looks if look.measured]
-    days = _dates([look.at_us for look in looks])
-    counts = [look.features for look in looks]
+def _evidence(axes: Axes, history: ProductionHistory) -> None:
+    decisions = [decision for decision in history.decisions if decision.measured]
+    days = _dates([decision.at_us for decision in decisions])
+    counts = [decision.features for decision in decisions]
     axes.bar(days, counts, width=1.6, color=_GREY, label="features that drifted")
     top = max([*counts, 1])
-    for row, name in enumerate(_others(looks)):
-        where = [day for day, look in zip(days, looks, strict=True) if name in look.other]
+    for row, name in enumerate(_others(decisions)):
+        where = [day for day, decision in zip(days, decisions, strict=True) if name in decision.other]
         axes.scatter(where, [top * (1.15 + 0.2 * row)] * len(where), marker="s", s=18, label=f"{name} too")
-    axes.set_ylim(0, top * (1.35 + 0.2 * len(_others(looks))))
-    axes.set_ylabel("found drifted")
+    axes.set_ylim(0, top * (1.35 + 0.2 * len(_others(decisions))))
+    axes.set_ylabel("drifted")
     axes.legend(frameon=False, fontsize=8, ncols=3, loc="upper left")
     _tidy(axes)
 
 
-def _others(looks: Sequence[Look]) -> list[str]:
-    return list(dict.fromkeys(name for look in looks for name in look.other))
+def _others(decisions: Sequence[WindowDecision]) -> list[str]:
+    return list(dict.fromkeys(name for decision in decisions for name in decision.other))
 
 
 def _dates(instants_us: Sequence[int]) -> NDArray[np.float64]:

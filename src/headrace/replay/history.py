@@ -1,7 +1,7 @@
-"""What has happened to a problem in production, read from what every part wrote down: nothing is kept for this alone.
+"""The history of a problem in production, from what every part has recorded: nothing is recorded for this alone.
 
-The prediction log and the lake tell quality, the outbox what was decided and done about it, the ledger who was
-champion. So a story can be told at any time, by whoever asks, also after a kill.
+The prediction log and the lake hold the quality, the outbox the decisions and their outcomes, the ledger the champions.
+So a history can be read at any time, by anybody, also after a kill.
 """
 
 from __future__ import annotations
@@ -37,10 +37,19 @@ class Measurement:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
-    """A window that was decided about. features, other: how many features, and which else, were found drifted.
+class WindowDecision:
+    """The decision about a window.
 
-    measured: it was looked at; False for what followed without a look, such as asking for a person after a refusal.
+    Attributes:
+        at_us: end of the window.
+        decision: its id.
+        kind: nothing, alert or retrain.
+        reason: for people.
+        features: how many features drifted.
+        other: what else drifted.
+        outcome: of the retrain, None where there was none or where it is not finished.
+        version: that the retrain registered.
+        measured: False for a decision that no window led to, such as an alert after several refusals.
     """
 
     at_us: int
@@ -55,8 +64,8 @@ class Look:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reign:
-    """A champion, from and until when on the production clock. expected: its recipe's metric on its gate window."""
+class ChampionPeriod:
+    """A champion, and when it was one on the production clock. expected: its recipe's metric on its gate window."""
 
     version: str
     from_us: int
@@ -65,27 +74,33 @@ class Reign:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Story:
-    """A problem's production so far, oldest first."""
+class ProductionHistory:
+    """A problem's production so far: quality by day and by week, decisions and champions, oldest first."""
 
     problem: str
     metric: str
     days: tuple[Measurement, ...]
     weeks: tuple[Measurement, ...]
-    looks: tuple[Look, ...]
-    reigns: tuple[Reign, ...]
+    decisions: tuple[WindowDecision, ...]
+    champions: tuple[ChampionPeriod, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
-    """Predictions made on schedule, with their labels. cutoffs_us, label, prediction: [n]; label NaN while unknown."""
+class LabelledPredictions:
+    """Scheduled predictions with their labels.
+
+    Attributes:
+        cutoffs_us: [n].
+        label: [n], NaN while unknown.
+        prediction: [n].
+    """
 
     cutoffs_us: NDArray[np.int64]
     label: NDArray[np.float64]
     prediction: NDArray[np.float64]
 
-    def measured(self, metric: str, start_us: int, end_us: int) -> Measurement:
-        """The metric of the cutoffs in [start, end)."""
+    def measure(self, metric: str, start_us: int, end_us: int) -> Measurement:
+        """Compute the metric of the predictions with cutoff in [start, end)."""
         inside = (self.cutoffs_us >= start_us) & (self.cutoffs_us < end_us)
         known = inside & np.isfinite(self.label)
         label, prediction = self.label[known], self.prediction[known]
@@ -99,23 +114,33 @@ class Scored:
         )
 
 
-def story(context: Context, *, since_us: int, week_us: int = 7 * DAY) -> Story:
-    """Everything since an instant, which is the start of a day."""
+def production_history(context: Context, *, since_us: int, week_us: int = 7 * DAY) -> ProductionHistory:
+    """Read the history since an instant.
+
+    Args:
+        context: of the problem.
+        since_us: the start of a day.
+        week_us: length of the windows that quality is also measured on, one ending each day.
+    """
     name, metric = context.problem.name, context.problem.metric
     now = Lake(context.root, name).clock() or since_us
-    found = scored(context, since_us, now)
+    found = labelled_predictions(context, since_us, now)
     ends = range(since_us + DAY, now + 1, DAY)
-    return Story(
+    return ProductionHistory(
         problem=name,
         metric=metric,
-        days=tuple(found.measured(metric, end - DAY, end) for end in ends),
-        weeks=tuple(found.measured(metric, end - week_us, end) for end in ends if end - week_us >= since_us),
-        looks=tuple(_look(entry) for entry in Outbox(context.root, name).history() if entry.decision.end_us > since_us),
-        reigns=_reigns(Ledger(context.root, name), metric, since_us, now),
+        days=tuple(found.measure(metric, end - DAY, end) for end in ends),
+        weeks=tuple(found.measure(metric, end - week_us, end) for end in ends if end - week_us >= since_us),
+        decisions=tuple(
+            _window_decision(entry)
+            for entry in Outbox(context.root, name).history()
+            if entry.decision.end_us > since_us
+        ),
+        champions=_champions(Ledger(context.root, name), metric, since_us, now),
     )
 
 
-def scored(context: Context, since_us: int, now_us: int) -> Scored:
+def labelled_predictions(context: Context, since_us: int, now_us: int) -> LabelledPredictions:
     """Every row that was predicted on schedule since an instant, by whichever version, with its label as known now."""
     problem = context.problem
     snapshot = Lake(context.root, problem.name).snapshot()
@@ -127,16 +152,16 @@ def scored(context: Context, since_us: int, now_us: int) -> Scored:
     keys = [tuple(row.values()) for row in spine.select(list(problem.spine_table.keys)).to_pylist()]
     prediction = np.array([logged.get(key, np.nan) for key in keys], dtype=np.float64)
     made = np.isfinite(prediction)
-    return Scored(
+    return LabelledPredictions(
         cutoffs_us=spine["cutoff"].to_numpy()[made],
         label=spine["label"].to_numpy(zero_copy_only=False)[made],
         prediction=prediction[made],
     )
 
 
-def _look(entry: Entry) -> Look:
+def _window_decision(entry: Entry) -> WindowDecision:
     decision = entry.decision
-    return Look(
+    return WindowDecision(
         at_us=decision.end_us,
         decision=decision.id,
         kind=decision.kind,
@@ -149,11 +174,11 @@ def _look(entry: Entry) -> Look:
     )
 
 
-def _reigns(ledger: Ledger, metric: str, since_us: int, now_us: int) -> tuple[Reign, ...]:
+def _champions(ledger: Ledger, metric: str, since_us: int, now_us: int) -> tuple[ChampionPeriod, ...]:
     changes, metrics = ledger.history(), ledger.versions()
     ends: Sequence[int] = [*(record.at_us for record in changes[1:]), now_us]
     return tuple(
-        Reign(
+        ChampionPeriod(
             version=record.version,
             from_us=max(record.at_us, since_us),
             until_us=end,

@@ -1,0 +1,73 @@
+"""The stage `draw`: the report of the study and the explanation of the model, for people, also in MLflow.
+
+No other stage reads what this one draws, so that another colour in a plot draws it again and trains nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from headrace.core import parquet
+from headrace.core.files import write_json
+from headrace.evaluate.metrics import METRICS
+from headrace.models.bundle import Bundle
+from headrace.models.explain import explain
+from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.refit import BUNDLE, REFIT
+from headrace.pipeline.stages.search import SEARCH, read_trials, study_recipes
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.track import TRACK
+from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
+from headrace.search.report.page import write_report
+from headrace.search.report.plots import plot_history, plot_importances
+
+#: The report of the study.
+STUDY_REPORT = "report.html"
+_HISTORY, _IMPORTANCES, _SHAP = "history.png", "importances.png", "shap_summary.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawOutput:
+    """figures: names of the files that were drawn, which MLflow has at the study's run."""
+
+    figures: tuple[str, ...]
+
+
+def _run(context: Context, inputs: Inputs, folder: Path) -> DrawOutput:
+    from headrace.registry.tracking import attach
+
+    _draw_study(context, inputs, folder)
+    _draw_explanation(context, inputs, folder)
+    figures = (STUDY_REPORT, _HISTORY, _IMPORTANCES, _SHAP)
+    attach(context.tracking_uri, inputs[TRACK].output.run_id, [folder / name for name in figures])
+    return DrawOutput(figures=figures)
+
+
+def _draw_study(context: Context, inputs: Inputs, folder: Path) -> None:
+    problem, trials = context.problem, read_trials(inputs[SEARCH])
+    metric, (space, _) = METRICS[problem.metric], study_recipes(problem.families, inputs[SELECT])
+    plot_history(trials, folder / _HISTORY, metric=metric.name, greater_is_better=metric.greater_is_better)
+    importances = plot_importances(space, trials, folder / _IMPORTANCES, seed=context.seed)
+    title = f"Study of {problem.name}: {len(trials)} trials by {problem.searcher}"
+    write_report(space, trials, folder / STUDY_REPORT, metric=metric, title=title, importances=importances)
+
+
+def _draw_explanation(context: Context, inputs: Inputs, folder: Path) -> None:
+    bundle = Bundle.load(inputs[REFIT].path(BUNDLE))
+    matrix = parquet.read(inputs[TRAINING_SET].path(TRAINING)).drop_columns(["label"])
+    names = {item.slug: item.name for item in bundle.definitions}
+    label = context.problem.label_expression
+    unit = "log-odds" if label.binary else label.column
+    design = bundle.encoder.encode(matrix)
+    explanation = explain(bundle.fitted, design, names, folder / _SHAP, seed=context.seed, unit=unit)
+    write_json(folder / "shap.json", list(explanation.table))
+
+
+DRAW = Stage(
+    name="draw",
+    output=DrawOutput,
+    run=_run,
+    needs=(SELECT, TRAINING_SET, SEARCH, TRACK, REFIT),
+)

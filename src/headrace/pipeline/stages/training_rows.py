@@ -1,0 +1,64 @@
+"""The training set in memory, with its design, its windows and its folds, for the stages that fit models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headrace.core import parquet
+from headrace.evaluate.splits import Fold, Windows, known_before_rows, time_folds
+from headrace.models.design import Design, Encoder
+from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Inputs
+from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
+from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
+from headrace.pipeline.stages.windows import training_windows
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRows:
+    """The training rows in memory.
+
+    Attributes:
+        matrix: [n, d], columns by slug.
+        encoder: fitted on `matrix`.
+        design: [n, d], the matrix encoded.
+        label: [n].
+        cutoffs: [n], us.
+        windows: train, tune and gate.
+        folds: of the rows before the gate. The last one is (train, tune).
+        before_gate: the rows whose label was known when the gate window begins.
+    """
+
+    matrix: pa.Table
+    encoder: Encoder
+    design: Design
+    label: NDArray[np.float64]
+    cutoffs: NDArray[np.int64]
+    windows: Windows
+    folds: tuple[Fold, ...]
+    before_gate: NDArray[np.int64]
+
+
+def load_training_rows(context: Context, inputs: Inputs) -> TrainingRows:
+    """Read what the stage `training-set` has written, with the windows and folds of its rows."""
+    table = parquet.read(inputs[TRAINING_SET].path(TRAINING))
+    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff", "label_known"])
+    matrix = table.drop_columns(["label"])
+    encoder = Encoder.fit(matrix)
+    label, windows = table["label"].to_numpy(), training_windows(context, inputs)
+    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
+    classes = label if context.problem.label_expression.binary else None
+    return TrainingRows(
+        matrix=matrix,
+        encoder=encoder,
+        design=encoder.encode(matrix),
+        label=label,
+        cutoffs=cutoffs,
+        windows=windows,
+        folds=time_folds(cutoffs, known, windows, labels=classes),
+        before_gate=known_before_rows(cutoffs, known, windows.gate_start_us),
+    )
