@@ -208,17 +208,10 @@ def test_a_problem_file_with_extensions_of_its_own_runs_and_is_served(tmp_path: 
     pipeline = shop.run(trials=3)
     for name in pipeline.stage_names:
         pipeline.run_stage(name)
-<<<<<<< HEAD
-    search = pipeline.outputs("search")
-    assert (search.failed, search["config"]["family"]) == (0, "least_squares")
-    assert pipeline.outputs("promote")["promoted"]
-    names = {item.name for item in read_definitions(pipeline.folder("select") / "definitions.json")}
-=======
     search = pipeline.output(SEARCH)
     assert (search.failed, search.config["family"]) == (0, "least_squares")
     assert pipeline.output(PROMOTE).promoted
     names = {item.name for item in read_definitions(pipeline.folder(SELECT) / "definitions.json")}
->>>>>>> a9fd912 (Tests of extensions follow typed outputs)
     assert any("SPREAD" in name for name in names), names
     assert 0 < float(_python(SERVE, shop.path, shop.home)) < 1
     client = connect(shop.tracking_uri)
