@@ -30,7 +30,7 @@ from headrace.monitor.drift_tests.protocol import Measure
 from headrace.search.searchers.random import RandomSearcher
 from headrace.synthesis.primitives import Aggregation, AggregationFamily
 from headrace.synthesis.primitives.aggregation import NUMBER
-from headrace.synthesis.primitives.transform import of_numbers
+from headrace.synthesis.transforms.transform import of_numbers
 
 
 class Coin(RandomSearcher):

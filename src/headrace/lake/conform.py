@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from headrace.core.errors import DataError
 from headrace.lake import text_parsing
 from headrace.lake.keys import row_keys
-from headrace.problems.files import naive
+from headrace.problems.files import missing_zone
 from headrace.schema import HorizonLabel, Problem, Table
 
 #: The column in which a feed says when our gateway received each row.
@@ -183,7 +183,7 @@ def _time(where: str, name: str, column: pa.ChunkedArray, *, dated: bool) -> pa.
     """Instants in UTC. A bare date becomes its midnight, where dates are declared (`resolution`)."""
     if pa.types.is_timestamp(column.type):
         if column.type.tz is None and column.null_count < len(column):
-            raise DataError(**naive(name, where))
+            raise DataError(**missing_zone(name, where))
         return column.cast(pa.timestamp(column.type.unit, tz="UTC")).cast(TIMESTAMP, safe=False)
     if pa.types.is_null(column.type):
         return column.cast(TIMESTAMP)

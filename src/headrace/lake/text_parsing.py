@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from headrace.core.clock import to_us
 from headrace.core.errors import DataError
-from headrace.problems.files import naive
+from headrace.problems.files import missing_zone
 
 
 def numeric_share(column: pa.ChunkedArray) -> float:
@@ -55,7 +55,7 @@ def _instant(where: str, name: str, column: pa.ChunkedArray, text: str) -> int:
         ) from None
     if instant.tzinfo is None:
         row = column.index(text).as_py()
-        raise DataError(**naive(name, f"{where}, row {row + 1} ({text})"))
+        raise DataError(**missing_zone(name, f"{where}, row {row + 1} ({text})"))
     return to_us(instant)
 
 

@@ -22,28 +22,47 @@ _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 
 @dataclass(frozen=True)
 class FileSource:
-    """One CSV or Parquet file. It is read when it is asked for, never when it is declared."""
+    """A CSV or Parquet file as the source of a table. The declaration reads nothing; `read` does.
+
+    Args:
+        path: the file.
+    """
 
     path: Path
 
     def fingerprint(self) -> str:
-        """sha256 of the file's bytes; computed anew only when the file's size or time of change differ."""
+        """sha256 of the file's bytes, hex; cached by the file's size and time of change."""
         path, mtime_ns, size = _stamp(self.path)
         return _digest(path, mtime_ns, size)
 
     def read(self) -> pa.Table:
-        """All rows. Raises DataError for a missing, unreadable or unsupported file."""
+        """All rows.
+
+        Raises:
+            DataError: for a missing, unreadable or unsupported file.
+        """
         return _read(*_stamp(self.path))
 
 
 def as_source(source: str | Path | Source, folder: Path | None = None) -> Source:
-    """The source itself, or the file it names; a relative path is taken from `folder`. DataError for an address."""
+    """Resolve what a table declares as its source.
+
+    Args:
+        source: a path, or an object with `read` and `fingerprint`.
+        folder: where relative paths start; None: the current folder.
+
+    Returns:
+        The object itself, or the file as a source.
+
+    Raises:
+        DataError: for an address (`postgres://...`).
+    """
     if isinstance(source, str) and "://" in source:
         raise DataError(
             "an address is no file",
             where=f"source {source}",
             found=FORMATS,
-            fix="export it to a file, or give an object with read() that asks the database",
+            fix="export it to a file, or give an object with read() that queries the database",
         )
     if isinstance(source, str | Path):
         return FileSource((folder or Path()) / source)
@@ -51,9 +70,14 @@ def as_source(source: str | Path | Source, folder: Path | None = None) -> Source
 
 
 def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
-    """The rows of a CSV or Parquet file.
+    """Read the rows of a CSV or Parquet file.
 
-    types: what columns of a CSV are known to be (those of earlier batches, say); the others are inferred.
+    Args:
+        path: the file.
+        types: types of columns of a CSV that are known, from earlier batches say; those of the others are inferred.
+
+    Raises:
+        DataError: for a missing, unreadable or unsupported file.
     """
     path = Path(path)
     if not path.exists():
@@ -77,8 +101,8 @@ def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
     raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
 
 
-def naive(column: str, where: str) -> dict[str, str]:
-    """What a column of times without a zone is refused with."""
+def missing_zone(column: str, where: str) -> dict[str, str]:
+    """The facts of the error about a column of times without a zone: what, where, fix."""
     return {
         "what": f"the times in column {column!r} have no time zone",
         "where": where,

