@@ -41,7 +41,7 @@ def test_the_cap_and_the_estimate_are_said(path: Path, monkeypatch: pytest.Monke
     assert "more are cut by max_candidates=30)" in outcome.out
     assert "go up and down again, for which up to 144 rows are asked each" in outcome.out
     assert "left out" not in outcome.out
-    monkeypatch.setattr(across, "MOST_ASKED", 1)
+    monkeypatch.setattr(across, "MOST_PAIRS", 1)
     said = headrace("check", str(path), home=path.parent).out
     assert "are left out, for they would ask more than 1, as " in said
 

@@ -140,13 +140,13 @@ def of_levels(world: levels.Levels) -> list[across.Across]:
 
 def test_paths_that_go_up_and_down_are_estimated_and_capped(monkeypatch: pytest.MonkeyPatch) -> None:
     world = shared(10)
-    found = {item.definition.name: item.asked for item in of_levels(world)}
+    found = {item.definition.name: item.pairs for item in of_levels(world)}
     # Four requests of customer a, four requests of it in the table: 16 pairs, 8 of 3 hours being all there is.
     name = "customer.MEAN(requests.region.PERCENT_TRUE(requests.label by region), 8h by customer)"
     assert found[name] == 16
-    monkeypatch.setattr(across, "MOST_ASKED", 15)
+    monkeypatch.setattr(across, "MOST_PAIRS", 15)
     assert all(item.definition.lookback_us == LEVELS.lookbacks_us[0] for item in of_levels(world))
-    assert not any(item.offered for item in of_levels(world) if item.definition.table == "requests")
+    assert not any(item.is_candidate for item in of_levels(world) if item.definition.table == "requests")
 
 
 @settings(max_examples=4, deadline=None)

@@ -19,7 +19,7 @@ from headrace.pipeline.production.intake import history_end
 from headrace.problems.catalogue import load_problem
 from headrace.schema import HorizonLabel, Problem
 from headrace.synthesis.candidates import across
-from headrace.synthesis.candidates.enumerate import Offer, offer
+from headrace.synthesis.candidates.enumerate import Candidates, enumerate_candidates
 from headrace.synthesis.engines import engine_of
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
@@ -170,21 +170,21 @@ class _SourceTables:
         return rows.append_column(ARRIVAL, come).append_column(ORDER, order)
 
 
-def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: Offer) -> str:
+def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: Candidates) -> str:
     """How many features would be tried, what the cap cuts, and what the paths that go up and down again would cost."""
     schemas, rows = {name: table.schema for name, table in tables.items()}, _SourceTables(tables)
     text = f"{len(found.definitions)} candidate features"
     text += f" ({found.cut} more are cut by max_candidates={problem.max_candidates})" if found.cut else ""
     up_and_down = across.across_definitions(problem, column_kinds(problem, schemas), rows)
-    omitted = [item for item in up_and_down if not item.offered]
+    omitted = [item for item in up_and_down if not item.is_candidate]
     if up_and_down:
-        max_rows = max((item.asked for item in up_and_down if item.offered), default=0.0)
+        max_rows = max((item.pairs for item in up_and_down if item.is_candidate), default=0.0)
         offered = len(up_and_down) - len(omitted)
         text += f"\n{offered} go up and down again, for which up to {max_rows:,.0f} rows are asked each"
     if omitted:
-        cheapest = min(omitted, key=lambda item: item.asked)
-        text += f"; {len(omitted)} are left out, for they would ask more than {across.MOST_ASKED:,},"
-        text += f" as {cheapest.definition.name} {cheapest.asked:,.0f}"
+        cheapest = min(omitted, key=lambda item: item.pairs)
+        text += f"; {len(omitted)} are left out, for they would ask more than {across.MOST_PAIRS:,},"
+        text += f" as {cheapest.definition.name} {cheapest.pairs:,.0f}"
     return text
 
 
@@ -197,7 +197,9 @@ def check_problem(reference: str) -> None:
         print(f"fault: {fault}")
     if found:
         sys.exit(1)
-    offered = offer(problem, {name: table.schema for name, table in tables.items()}, _SourceTables(tables))
+    offered = enumerate_candidates(
+        problem, {name: table.schema for name, table in tables.items()}, _SourceTables(tables)
+    )
     summary = _candidate_summary(problem, tables, offered)
     for name, table in tables.items():
         print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")

@@ -19,7 +19,7 @@ from headrace.pipeline.stages.candidate_matrix import SINGLE_FILE, write_carried
 from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state, write_lake_state
 from headrace.pipeline.stages.ingest import INGEST, training_snapshot
 from headrace.pipeline.stages.table_digest import table_digest
-from headrace.synthesis.candidates.enumerate import offer
+from headrace.synthesis.candidates.enumerate import enumerate_candidates
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.definitions import Definition
@@ -57,7 +57,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
     spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
-    offered = offer(problem, table_schemas(problem, snapshot), snapshot)
+    offered = enumerate_candidates(problem, table_schemas(problem, snapshot), snapshot)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)
     del spine
     parquet.write(training, folder / SPINE)

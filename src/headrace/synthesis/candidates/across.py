@@ -4,7 +4,7 @@
 
 Such a value changes with every row that shares the parent (`plan.fans_out`), so it is evaluated for every row in a
 query's lookback. The number of these is estimated before anything is computed, from how often each key occurs; a
-feature is a candidate over the longest lookback within MOST_ASKED pairs, or, if there is none, not at all.
+feature is a candidate over the longest lookback within MOST_PAIRS pairs, or, if there is none, not at all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.values import Ints
 
 #: (query, row) pairs of one feature. One costs about a microsecond.
-MOST_ASKED = 2_000_000
+MOST_PAIRS = 2_000_000
 _INNER = {"numeric": "mean", "boolean": "percent_true"}
 
 
@@ -36,15 +36,15 @@ class Across:
 
     Attributes:
         definition: over the longest lookback within the limit, or over the shortest.
-        asked: estimated number of (query, row) pairs that are evaluated.
+        pairs: estimated number of (query, row) pairs that are evaluated.
     """
 
     definition: Aggregate
-    asked: float
+    pairs: float
 
     @property
-    def offered(self) -> bool:
-        return self.asked <= MOST_ASKED
+    def is_candidate(self) -> bool:
+        return self.pairs <= MOST_PAIRS
 
 
 def across_definitions(problem: Problem, kinds: Kinds, tables: Tables) -> tuple[Across, ...]:
@@ -56,11 +56,11 @@ def across_definitions(problem: Problem, kinds: Kinds, tables: Tables) -> tuple[
         for table, keys in aggregated_tables(problem, entity):
             values = list(_values(problem, kinds, table, keys))
             if values:
-                spans = _asked(problem, entity, table, keys, tables)
-                lookback_us, asked = next((item for item in spans if item[1] <= MOST_ASKED), spans[-1])
+                spans = _estimated_pairs(problem, entity, table, keys, tables)
+                lookback_us, pairs = next((item for item in spans if item[1] <= MOST_PAIRS), spans[-1])
                 for value in values:
                     outer = _outer(entity, table, keys, value, lookback_us)
-                    features.append(Across(definition=outer, asked=asked))
+                    features.append(Across(definition=outer, pairs=pairs))
     return tuple(features)
 
 
@@ -100,7 +100,7 @@ def _values(problem: Problem, kinds: Kinds, table: Table, keys: tuple[str, ...])
                     yield replace(base, column=column, primitive=_INNER[kind])
 
 
-def _asked(
+def _estimated_pairs(
     problem: Problem, entity: Entity, table: Table, keys: tuple[str, ...], tables: Tables
 ) -> list[tuple[int | None, float]]:
     """(lookback, estimated pairs), the longest lookback first: queries times rows of each key, in proportion to time.

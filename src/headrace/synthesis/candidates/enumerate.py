@@ -59,7 +59,7 @@ _RANKS = {"std": 1, "max": 1, "min": 2, "num_unique": 2, "mode": 2, "log": 2, "s
 
 
 @dataclass(frozen=True, kw_only=True)
-class Offer:
+class Candidates:
     """The candidates of a problem.
 
     Attributes:
@@ -88,14 +88,16 @@ def enumerate_definitions(
         DeclarationError: a column has the name of the derived label, the declaration names something unknown or
             unfit, or `include` and `exclude` leave nothing.
     """
-    return offer(problem, schemas, tables).definitions
+    return enumerate_candidates(problem, schemas, tables).definitions
 
 
-def offer(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None) -> Offer:
+def enumerate_candidates(
+    problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tables | None = None
+) -> Candidates:
     """The same as `enumerate_definitions`, with the number beyond the cap, and warnings."""
     candidates = _candidates(problem, schemas, tables)
     every = _first_of_each_slug(sorted(matching(problem, candidates), key=_rank))
-    return Offer(
+    return Candidates(
         definitions=tuple(every[: problem.max_candidates]),
         cut=max(0, len(every) - problem.max_candidates),
         warnings=(*unmatched_patterns(problem, candidates), *_alike(schemas)),
@@ -142,7 +144,7 @@ def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tabl
         *(item for item in aggregates if item.kind != "time"),
         *requested_definitions(problem, kinds),
         *stacked_definitions(problem, kinds),
-        *(item.definition for item in _across(problem, kinds, tables) if item.offered),
+        *(item.definition for item in _across(problem, kinds, tables) if item.is_candidate),
     ]
     return list(dict.fromkeys(candidates))
 

@@ -53,7 +53,7 @@ class _Aggregated:
 
 
 def check_primitives(problem: Problem) -> None:
-    """DeclarationError where a primitive that is asked for is none."""
+    """Raise DeclarationError where the problem requests an unknown primitive."""
     for name in problem.primitives:
         known = CATALOGUE.resolve(name) or name in AGGREGATIONS or name in TRANSFORMS or name in RUNNING
         if not known:
@@ -66,12 +66,12 @@ def check_primitives(problem: Problem) -> None:
 
 
 def requested_aggregations(problem: Problem) -> tuple[Aggregation, ...]:
-    """The aggregations that a problem asks for by name."""
+    """The aggregations that a problem requests."""
     return tuple(AGGREGATIONS[name] for name in problem.primitives if name in AGGREGATIONS)
 
 
 def requested_running(problem: Problem) -> tuple[str, ...]:
-    """The running primitives that a problem asks for by name."""
+    """The running primitives that a problem requests."""
     return tuple(name for name in problem.primitives if name in RUNNING)
 
 

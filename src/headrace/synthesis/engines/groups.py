@@ -22,12 +22,12 @@ from headrace.synthesis.engines.scan.lookback_range import (
     subset_outputs,
 )
 from headrace.synthesis.engines.scan.sorting import Queries, sort_group, sort_queries
-from headrace.synthesis.engines.stacked.running import running_values
 from headrace.synthesis.engines.stacked.time_varying import time_varying_outputs
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import plain
 from headrace.synthesis.history.row_subset import subset_with_versions
 from headrace.synthesis.history.rows import Rows, Sources
+from headrace.synthesis.history.running_values import running_values
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Stored, leaves
 from headrace.synthesis.language.inputs import join_columns, time_varying
 from headrace.synthesis.language.values import Ints, as_array

@@ -84,8 +84,9 @@ def compute_groups(
 
     def values(group: Group) -> dict[str, pa.Array]:
         kinds = {output.slug: output.kind for column_plan in group.columns for output in column_plan.outputs}
-        found = {slug: held.arrow(kinds[slug]) for slug, held in group_outputs(sources, group, join_values, ticks)}
-        return {slug: found[slug] for slug in kinds}  # in the plan's order
+        outputs = group_outputs(sources, group, join_values, ticks)
+        columns = {slug: values.arrow(kinds[slug]) for slug, values in outputs}
+        return {slug: columns[slug] for slug in kinds}  # in the plan's order
 
     arrays: dict[str, pa.Array] = {}
     largest_first = sorted(groups, key=lambda group: -_work(group))

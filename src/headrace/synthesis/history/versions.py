@@ -1,4 +1,4 @@
-"""Turn versions of rows into assertions: what a row says of its entity, from when until when.
+"""Turn versions of rows into assertions: the values that a row asserts of its entity, from when until when.
 
 At an instant t, the version of a row that is in effect is the latest appended among those known before t. So a row's
 history is a step function of time. An assertion starts where the value (or the entity) changes; a version that repeats

@@ -128,17 +128,17 @@ class Catalogue:
         """
         if name not in EXTENSIONS:
             return False
-        found = EXTENSIONS.named(name, where="primitives")
+        primitive = EXTENSIONS.named(name, where="primitives")
         old = self._added.get(name)
-        if old is found:
+        if old is primitive:
             return True
         if old is not None:
             self.remove(old)
-        if isinstance(found, TransformPrimitive):
-            self.add_transform(found)
+        if isinstance(primitive, TransformPrimitive):
+            self.add_transform(primitive)
         else:
-            self.add_family(found)
-        self._added.update(dict.fromkeys(extensions.names(found), found))
+            self.add_family(primitive)
+        self._added.update(dict.fromkeys(extensions.names(primitive), primitive))
         return True
 
     def remove(self, extension: AggregationFamily | TransformPrimitive) -> None:

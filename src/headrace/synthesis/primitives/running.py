@@ -97,10 +97,10 @@ def running_changes(ops: Ints, time: Ints, group: Ints, known: Ints, x: Floats, 
 
 
 @njit(cache=True, nogil=True)
-def _run(ops: Any, time: Any, group: Any, came: Any, x: Any, kind: int, entry: Any, since: Any, value: Any) -> int:
+def _run(ops: Any, time: Any, group: Any, known: Any, x: Any, kind: int, entry: Any, since: Any, value: Any) -> int:
     """Write entry, since, value [k]: an entry's value from an instant on. Returns k; with `entry` empty it only counts.
 
-    ops [o]: entry i becomes known: i; it ends: ~i. time [o]: when. group, came, x [n] of the entries, in group order.
+    ops [o]: entry i becomes known: i; it ends: ~i. time [o]: when. group, known, x [n] of the entries, in group order.
     """
     n = len(x)
     after, ahead = np.full(n, -1, dtype=np.int64), np.full(n, -1, dtype=np.int64)
@@ -126,7 +126,7 @@ def _run(ops: Any, time: Any, group: Any, came: Any, x: Any, kind: int, entry: A
             else:
                 tail = left
         while first >= 0:
-            current = _value(first, ahead[first], came, x, kind, state)
+            current = _value(first, ahead[first], known, x, kind, state)
             if len(entry):
                 entry[written], since[written], value[written] = first, time[o], current
             written += 1
@@ -135,13 +135,13 @@ def _run(ops: Any, time: Any, group: Any, came: Any, x: Any, kind: int, entry: A
 
 
 @njit(cache=True, nogil=True)
-def _value(i: int, left: int, came: Any, x: Any, kind: int, state: Any) -> Any:
+def _value(i: int, left: int, known: Any, x: Any, kind: int, state: Any) -> Any:
     """The value of entry i, after entry `left`. state: number of rows, of values, their sum (two parts), max, min."""
     if kind < _COUNT:
         if left < 0:
             return math.nan
         if kind == _SINCE:
-            return (came[i] - came[left]) / SECOND
+            return (known[i] - known[left]) / SECOND
         return x[left] if kind == _PREVIOUS else x[i] - x[left]
     if left >= 0:
         state[i] = state[left]

@@ -27,7 +27,7 @@ NUMERIC = (
     of_numbers("fraction", "a - floor(a)", lambda a: a - np.floor(a)),
     of_numbers("bin_10", "the largest multiple of 10 that is not above a", lambda a: np.floor(a / 10) * 10),
     of_numbers("bin_100", "the largest multiple of 100 that is not above a", lambda a: np.floor(a / 100) * 100),
-    of_numbers("clip_0_1", "a, held between 0 and 1", lambda a: np.clip(a, 0, 1)),
+    of_numbers("clip_0_1", "a, limited to the range from 0 to 1", lambda a: np.clip(a, 0, 1)),
     of_numbers("positive_part", "a, or 0 if it is below", lambda a: np.maximum(a, 0)),
     of_numbers("is_positive", "whether a > 0", lambda a: a > 0, result="boolean"),
     of_numbers("is_negative", "whether a < 0", lambda a: a < 0, result="boolean"),

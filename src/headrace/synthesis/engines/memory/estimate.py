@@ -3,7 +3,7 @@
   part                     unit                what for
   tables                   bytes               passes over whole tables, whatever is queried
   query                    bytes a query       sorting the queries, bounds of the lookbacks, results being computed
-  result                   bytes a query       results, kept until they are written
+  result                   bytes a query       results, in memory until they are written
   history [distinct keys]  bytes a key         a key's own rows: sorted, summed, cut into steps
 
 A row of a time-varying column is cut into steps, about as many as there are rows below it. Groups run a few at a time,
@@ -120,7 +120,7 @@ def _value_bytes(kind: str) -> float:
 def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa.Array], codes: Ints) -> MemoryEstimate:
     rows = sources.rows(group.table)
     stacked = [column_plan for column_plan in group.columns if not group.is_constant(column_plan)]
-    still = [column_plan for column_plan in group.columns if group.is_constant(column_plan)]
+    constant = [column_plan for column_plan in group.columns if group.is_constant(column_plan)]
     tables = [
         group.table,
         *dict.fromkeys(leaf.table for column_plan in stacked for leaf in time_varying(column_plan.relative)),
@@ -129,7 +129,7 @@ def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa
     table = lines * _PASS
     batches = [
         max((_results_at_once(column_plan) for column_plan in column_plans), default=0.0)
-        for column_plans in (still, stacked)
+        for column_plans in (constant, stacked)
     ]
     lookbacks = {output.lookback_us for column_plan in group.columns for output in column_plan.outputs}
     query = _SORTED_QUERY + _BOUNDS * len(lookbacks) + _RESULT * max(batches) + (_SWEPT if stacked else 0)
@@ -138,7 +138,7 @@ def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa
         tables=float(table),
         query=float(query),
         result=result_bytes([group]),
-        history=_history(sources, rows, group, still, stacked, join_values, codes),
+        history=_history(sources, rows, group, constant, stacked, join_values, codes),
     )
 
 
@@ -165,28 +165,28 @@ def _history(
     sources: Sources,
     rows: Rows,
     group: Group,
-    still: Sequence[ColumnPlan],
+    constant: Sequence[ColumnPlan],
     stacked: Sequence[ColumnPlan],
     join_values: Mapping[str, pa.Array],
     codes: Ints,
 ) -> Floats:
     """Bytes of each key's rows [distinct keys]."""
-    found = np.zeros(int(codes.max(initial=-1)) + 1)
-    if not rows.data.num_rows or not len(found):
-        return found
-    each = np.full(rows.data.num_rows, float(_SORTED + _ENTRY) if still else 0.0)
+    history = np.zeros(int(codes.max(initial=-1)) + 1)
+    if not rows.data.num_rows or not len(history):
+        return history
+    each = np.full(rows.data.num_rows, float(_SORTED + _ENTRY) if constant else 0.0)
     for column_plan in stacked:
         inner = time_varying(column_plan.relative)
         across = any(fans_out(sources.problem, group.table, item) for item in column_plan.relative)
         many = np.ones(len(each)) if across else _steps(sources, group.table, column_plan.relative)
         each = np.maximum(each, many * (_STEP + _INNER * len(inner)))
-    theirs, mine = encode_pairs(
+    row_codes, query_codes = encode_pairs(
         [key_ends(sources, rows, key)[0] for key in group.keys], [join_values[n] for n in group.join_keys]
     )
-    by_key = np.bincount(theirs[theirs >= 0], weights=each[theirs >= 0], minlength=int(mine.max(initial=-1)) + 1)
-    there = (mine >= 0) & (codes >= 0)
-    found[codes[there]] = by_key[mine[there]]
-    return found
+    by_key = _sum_by_code(row_codes, each, int(query_codes.max(initial=-1)) + 1)
+    has_rows = (query_codes >= 0) & (codes >= 0)
+    history[codes[has_rows]] = by_key[query_codes[has_rows]]
+    return history
 
 
 def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> Floats:
@@ -200,13 +200,19 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
         item = as_aggregate(sources.problem, leaf)
         below = _steps(sources, item.table, relative(item)) * (1 if item.lookback_us is None else 2)
         inner = sources.rows(item.table)
-        theirs, mine = encode_pairs(
+        row_codes, query_codes = encode_pairs(
             [key_ends(sources, inner, key)[0] for key in item.keys],
             [plain(rows.raw(column)) for column in join_columns(leaf.entity)],
         )
-        total = np.bincount(theirs[theirs >= 0], weights=below[theirs >= 0], minlength=int(mine.max(initial=-1)) + 1)
-        some = np.where(mine >= 0, np.append(total, 0.0)[np.maximum(mine, 0)], 0.0)
+        total = _sum_by_code(row_codes, below, int(query_codes.max(initial=-1)) + 1)
+        some = np.where(query_codes >= 0, np.append(total, 0.0)[np.maximum(query_codes, 0)], 0.0)
         place = (item.table, *item.keys)
         changes[place] = np.maximum(changes[place], some) if place in changes else some
     steps: Floats = np.sum([np.ones(rows.data.num_rows), *changes.values()], axis=0, dtype=np.float64)
     return steps
+
+
+def _sum_by_code(codes: Ints, values: Floats, size: int) -> Floats:
+    """The sum of the values of each code [at least size]; codes below 0 are left out."""
+    valid = codes >= 0
+    return np.bincount(codes[valid], weights=values[valid], minlength=size)

@@ -13,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.engines.stacked.running import running_entries
-from headrace.synthesis.engines.stacked.steps import Steps, Timeline, cut, last_before, timeline
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.key_paths import may_have_key
 from headrace.synthesis.history.keys import encode_pairs, encode_rows, plain
 from headrace.synthesis.history.rows import Rows, Sources
+from headrace.synthesis.history.running_values import running_entries
+from headrace.synthesis.history.steps import Steps, Timeline, cut, last_before, timeline
 from headrace.synthesis.history.versions import assertions
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped
 from headrace.synthesis.language.inputs import Hop, hops, join_columns, relative, time_varying, used_columns

@@ -19,9 +19,9 @@ from headrace.synthesis.engines.scan.constant import entries_at, output_values, 
 from headrace.synthesis.engines.scan.sorting import Queries, sort_queries
 from headrace.synthesis.engines.scan.streams import Stream, aggregate_stream, live_entries, make_stream, operations
 from headrace.synthesis.engines.stacked.cutting import Evaluate, StepBatch
-from headrace.synthesis.engines.stacked.steps import Steps
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.rows import Sources
+from headrace.synthesis.history.steps import Steps
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.inputs import time_varying
 from headrace.synthesis.language.values import Flags, Ints

@@ -58,10 +58,10 @@ def decay(ranges: LookbackRanges, names: frozenset[str]) -> dict[str, Floats]:
     """The aggregations `names`, each [m]."""
     result: dict[str, Floats] = {}
     for life, life_us in HALF_LIVES.items():
-        mine = names & {f"decayed_{what}_{life}" for what in ("mean", "sum", "count")}
-        if not mine:
+        of_life = names & {f"decayed_{what}_{life}" for what in ("mean", "sum", "count")}
+        if not of_life:
             continue
-        number, total = _sums(ranges, life, life_us, numbers=mine != {f"decayed_count_{life}"})
+        number, total = _sums(ranges, life, life_us, numbers=of_life != {f"decayed_count_{life}"})
         result[f"decayed_count_{life}"] = number
         result[f"decayed_sum_{life}"] = total
         with np.errstate(all="ignore"):

@@ -61,9 +61,9 @@ def steps(ranges: LookbackRanges, names: frozenset[str]) -> dict[str, Floats]:
     return result
 
 
-def _before(valid: Entries, name: str, make: Callable[[], Flags]) -> Ints:
+def _before(valid: Entries, name: str, compute: Callable[[], Flags]) -> Ints:
     """How many hold before each position [n + 1]."""
-    return valid.cached(name, lambda: np.concatenate([[0], np.cumsum(make())]))
+    return valid.cached(name, lambda: np.concatenate([[0], np.cumsum(compute())]))
 
 
 def _sign(ranges: LookbackRanges, name: str) -> Floats:

@@ -45,7 +45,7 @@ def sums_within(x: Any, lo: Any, mid: Any, hi: Any, out: Any) -> None:
     """out [2, m]: sum and mean; NaN where empty. Rounding errors are summed beside (Neumaier, 1974)."""
     back = np.empty((len(x), 2))
     border = left = right = -1
-    total = lost = before = gone = 0.0
+    total = lost = before = error = 0.0
     for j in range(len(lo)):
         n = hi[j] - lo[j]
         if n <= 0:
@@ -53,11 +53,11 @@ def sums_within(x: Any, lo: Any, mid: Any, hi: Any, out: Any) -> None:
             continue
         if mid[j] != border:
             border = left = right = mid[j]
-            total = lost = before = gone = 0.0
+            total = lost = before = error = 0.0
         while left > lo[j]:
             left -= 1
-            before, gone = _plus(before, gone, x[left])
-            back[left, 0], back[left, 1] = before, gone
+            before, error = _plus(before, error, x[left])
+            back[left, 0], back[left, 1] = before, error
         while right < hi[j]:
             total, lost = _plus(total, lost, x[right])
             right += 1
@@ -72,8 +72,8 @@ def sums_within(x: Any, lo: Any, mid: Any, hi: Any, out: Any) -> None:
 @njit(cache=True, nogil=True)
 def _plus(total: float, lost: float, here: float) -> Any:
     after = total + here
-    gone = after - total
-    return after, lost + ((total - (after - gone)) + (here - gone))
+    error = after - total
+    return after, lost + ((total - (after - error)) + (here - error))
 
 
 SUMS = AggregationFamily(name="sums", aggregations=_AGGREGATIONS, kernel=sums, reads_only_lookback=True)

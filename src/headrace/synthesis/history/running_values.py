@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.engines.stacked.steps import last_before
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.rows import Rows, Sources
+from headrace.synthesis.history.steps import last_before
 from headrace.synthesis.history.versions import assertions
 from headrace.synthesis.language.columns import clock_of
 from headrace.synthesis.language.definitions import Grouped
