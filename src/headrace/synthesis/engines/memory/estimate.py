@@ -215,4 +215,4 @@ def _steps(sources: Sources, table: str, definitions: Sequence[Definition]) -> F
 def _sum_by_code(codes: Ints, values: Floats, size: int) -> Floats:
     """The sum of the values of each code [at least size]; codes below 0 are left out."""
     valid = codes >= 0
-    return np.bincount(codes[valid], weights=values[valid], minlength=size)
+    return np.asarray(np.bincount(codes[valid], weights=values[valid], minlength=size), dtype=np.float64)
