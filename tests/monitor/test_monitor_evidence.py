@@ -174,3 +174,14 @@ def test_false_discovery_control_by_hand() -> None:
     assert benjamini_hochberg_threshold(np.array(values), 0.05) == pytest.approx(0.05 * 4 / 15)
     assert benjamini_hochberg_threshold(np.array([0.9, 0.8]), 0.05) == -1
     assert benjamini_hochberg_threshold(np.array([]), 0.05) == -1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_false_discovery_control_agrees_with_scipy(seed: int) -> None:
+    from scipy.stats import false_discovery_control
+
+    rng = np.random.default_rng(seed)
+    p_values = rng.random(40) ** 4
+    level = benjamini_hochberg_threshold(p_values, 0.05)
+    assert ((p_values <= level) == (false_discovery_control(p_values) <= 0.05)).all()
+    assert level > 0

@@ -48,7 +48,7 @@ def test_a_trial_tells_the_cpu_that_it_took(loss: float, status: str) -> None:
     trial = run_trial(burn, Task(number=0, config={"x": 1.0, "kind": "plain"}), clock=lambda: 0.0)
     assert (trial.status, trial.seconds) == (status, 0.0)
     assert trial.cpu_seconds is not None
-    assert 0.05 <= trial.cpu_seconds < 0.5
+    assert trial.cpu_seconds >= 0.05
 
 
 def test_same_seed_same_trials_in_a_process_of_its_own_too(tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def resample_groups(cutoffs_us: Groups) -> tuple[int, Groups]:
     _, day_of_row = np.unique(cutoffs_us // DAY, return_inverse=True)
     days = int(day_of_row.max()) + 1
     if days < _MIN_DAYS:
-        rank = np.argsort(np.argsort(cutoffs_us, kind="stable"), kind="stable")
+        from scipy.stats import rankdata  # imported here: most windows have enough days
+
+        rank = rankdata(cutoffs_us, method="ordinal") - 1
         blocks = min(_BLOCKS, len(cutoffs_us))
         return days, np.asarray(rank * blocks // len(cutoffs_us), dtype=np.int64)
     if days > _MAX_GROUPS:

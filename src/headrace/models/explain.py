@@ -112,10 +112,13 @@ def _jitter(x: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.floa
 
 def _rank(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return dense ranks [n] scaled to 0 .. 1, NaN for missing: an outlier then does not compress the colour scale."""
+    from scipy.stats import rankdata
+
     finite = np.isfinite(values)
     ranks = np.full(len(values), np.nan)
-    distinct, rank = np.unique(values[finite], return_inverse=True)
-    ranks[finite] = rank / max(len(distinct) - 1, 1)
+    if finite.any():
+        dense = rankdata(values[finite], method="dense") - 1
+        ranks[finite] = dense / max(dense.max(), 1)
     return ranks
 
 
