@@ -38,9 +38,9 @@ def value(
     engine: Engine, world: World, primitive: str, hours: float, span: int | None = None, column: str = "amount"
 ) -> object:
     """One aggregation of the orders of customer a, at an instant some hours after the start."""
-    asked = one("customer", "orders", ("customer",), column, primitive, span)
-    result = engine.compute(problem, [asked], queries([("a", None, None, hours)]), world)
-    return result[asked.slug][0].as_py()
+    definition = one("customer", "orders", ("customer",), column, primitive, span)
+    result = engine.compute(problem, [definition], queries([("a", None, None, hours)]), world)
+    return result[definition.slug][0].as_py()
 
 
 class EngineConformance:
@@ -74,7 +74,7 @@ class EngineConformance:
 
     @pytest.mark.parametrize("seed", range(20))
     def test_a_value_depends_on_its_own_query_alone(self, engine: Engine, seed: int) -> None:
-        """All at once, or one by one (as a materialisation asks): the same bits, in the order asked."""
+        """All at once, or one by one (as a materialisation asks): the same bits, in the order of the keys."""
         snapshot, keys = random_world(seed), random_queries(seed + 1_000)
         together = engine.compute(problem, EVERYTHING, keys, snapshot)
         for index in range(keys.num_rows):
@@ -118,16 +118,18 @@ class EngineConformance:
             {"visit_id": key, "visitor": "a", "at": at(key), "seconds": seconds}
             for key, seconds in enumerate([1.0, float("inf"), float("nan"), 2.0])
         ]
-        asked = one("customer", "visits", ("visitor",), "seconds", "sum", None)
-        result = engine.compute(problem, [asked], queries([("a", None, None, 20)]), World({"visits": visits}))
-        assert result[asked.slug].to_pylist() == [3.0]
+        definition = one("customer", "visits", ("visitor",), "seconds", "sum", None)
+        result = engine.compute(problem, [definition], queries([("a", None, None, 20)]), World({"visits": visits}))
+        assert result[definition.slug].to_pylist() == [3.0]
 
     def test_an_unknown_entity_counts_nothing_and_a_null_key_is_missing(self, engine: Engine) -> None:
-        asked = [one("customer", "orders", ("customer",), "amount", name, None) for name in ("count", "sum", "mean")]
+        definitions = [
+            one("customer", "orders", ("customer",), "amount", name, None) for name in ("count", "sum", "mean")
+        ]
         keys = queries([("nobody", None, None, 5), (None, None, None, 5)])
-        result = engine.compute(problem, asked, keys, World({"orders": [paid(1, 1, 2.0)]}))
+        result = engine.compute(problem, definitions, keys, World({"orders": [paid(1, 1, 2.0)]}))
         assert result.to_pydict() == {
-            asked[0].slug: [0.0, None],
-            asked[1].slug: [0.0, None],
-            asked[2].slug: [None, None],
+            definitions[0].slug: [0.0, None],
+            definitions[1].slug: [0.0, None],
+            definitions[2].slug: [None, None],
         }

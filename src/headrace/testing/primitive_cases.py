@@ -94,15 +94,15 @@ def _windows(size: int, rng: np.random.Generator) -> Iterator[tuple[int, int]]:
 
 def results(primitive: Aggregation, case: Case) -> list[Any]:
     """The kernel's values as the twin writes them."""
-    found = aggregate(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
+    computed = aggregate(case.entries, case.lo, case.hi, [primitive.name])[primitive.name]
     kind = primitive.result
     if kind == "time" or (kind is None and case.entries.instant is not None):
-        return [None if value == NEVER else int(value) for value in found]
+        return [None if value == NEVER else int(value) for value in computed]
     if kind == "categorical" or (kind is None and case.entries.code is not None):
-        rows = found.reshape(len(found), -1).tolist()
+        rows = computed.reshape(len(computed), -1).tolist()
         parts = [[None if code < 0 else code for code in row] for row in rows]
         return parts if primitive.outputs > 1 else [row[0] for row in parts]
-    return [None if math.isnan(value) else float(value) for value in found]
+    return [None if math.isnan(value) else float(value) for value in computed]
 
 
 def assert_same(ours: Any, true: Any, scale: float) -> None:

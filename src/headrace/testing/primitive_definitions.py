@@ -45,11 +45,11 @@ OTHER: dict[Kind, str] = {**COLUMNS, "numeric": "items", "categorical": "city", 
 def transforms(primitive: TransformPrimitive) -> list[Stored]:
     """The last value of a transform of the aggregated row's own columns, for each way to make it."""
     both = (COLUMNS | {"text": "city"}, OTHER)
-    found: list[Stored] = []
+    definitions: list[Stored] = []
     for kinds in primitive.inputs:
         inputs = tuple(RowColumn(column=both[index % 2][kind], kind=kind) for index, kind in enumerate(kinds))
         value = Transform(primitive=primitive.name, inputs=inputs, kind=primitive.result)
-        found.append(
+        definitions.append(
             Aggregate(
                 entity="customer",
                 table="orders",
@@ -61,4 +61,4 @@ def transforms(primitive: TransformPrimitive) -> list[Stored]:
                 value=value,
             )
         )
-    return found
+    return definitions

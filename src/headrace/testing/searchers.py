@@ -78,9 +78,9 @@ class SearcherConformance:
         searcher = make(SPACES[space])
         history = foreign(SPACES[space], np.random.default_rng(4).random(length).tolist())
         for n in (0, 1, 3):
-            asked = searcher.ask(history, n, np.random.default_rng(0))
+            configs = searcher.ask(history, n, np.random.default_rng(0))
             # config_errors also refuses a parameter of an option that is not taken
-            assert [config_errors(SPACES[space], config) for config in asked] == [[]] * n
+            assert [config_errors(SPACES[space], config) for config in configs] == [[]] * n
 
     @pytest.mark.parametrize(
         "losses",
@@ -98,8 +98,8 @@ class SearcherConformance:
     )
     def test_copes_with_any_losses(self, make: SearcherFactory, losses: list[float | None]) -> None:
         searcher = make(CONDITIONAL)
-        asked = searcher.ask(foreign(CONDITIONAL, losses), 2, np.random.default_rng(0))
-        assert [config_errors(CONDITIONAL, config) for config in asked] == [[], []]
+        configs = searcher.ask(foreign(CONDITIONAL, losses), 2, np.random.default_rng(0))
+        assert [config_errors(CONDITIONAL, config) for config in configs] == [[], []]
 
     def test_failed_and_stopped_trials_are_tolerated(self, make: SearcherFactory) -> None:
         searcher = make(CONDITIONAL)
@@ -164,12 +164,12 @@ class SearcherConformance:
         assert np.ptp(batch) > 0.05
 
     def test_known_configurations_are_learnt_from(self, make: SearcherFactory) -> None:
-        """A warm start is a history like any other: the first configs asked after it are near its best ones."""
+        """A warm start is a history like any other: the first configs configs after it are near its best ones."""
         self.skip_for(make, self.without_model)
         searcher = make(ONE)
         history = [trial(n, {"x": x}, abs(x - 4)) for n, x in enumerate(np.linspace(-2, 5, 29).tolist())]
-        asked = [searcher.ask(history, 1, np.random.default_rng(seed))[0]["x"] for seed in range(9)]
-        assert abs(float(np.median(asked)) - 4) < 1  # type: ignore[arg-type]
+        configs = [searcher.ask(history, 1, np.random.default_rng(seed))[0]["x"] for seed in range(9)]
+        assert abs(float(np.median(configs)) - 4) < 1  # type: ignore[arg-type]
 
     def test_a_model_finds_more_than_random_does(self, make: SearcherFactory) -> None:
         """On average over seeds: the last ten of 40 trials are better than random ones."""

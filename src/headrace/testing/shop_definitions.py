@@ -45,14 +45,16 @@ def one(
 
 
 def over_orders(entity: str, keys: tuple[str, ...]) -> list[Stored]:
-    found: list[Stored] = []
+    definitions: list[Stored] = []
     for column, kind in COLUMNS:
         for primitive in map(AGGREGATIONS.__getitem__, SOME):
             if kind in primitive.inputs:
-                found += [one(entity, "orders", keys, column, primitive.name, span, kind) for span in LOOKBACKS]
-                found.append(one(entity, "orders", keys, column, primitive.name, LOOKBACKS[2], kind, "event"))
-    found += [one(entity, "orders", keys, "", name, span) for name in ("count", "last_time") for span in LOOKBACKS]
-    return found
+                definitions += [one(entity, "orders", keys, column, primitive.name, span, kind) for span in LOOKBACKS]
+                definitions.append(one(entity, "orders", keys, column, primitive.name, LOOKBACKS[2], kind, "event"))
+    definitions += [
+        one(entity, "orders", keys, "", name, span) for name in ("count", "last_time") for span in LOOKBACKS
+    ]
+    return definitions
 
 
 EVERYTHING: list[Stored] = [
