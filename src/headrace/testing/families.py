@@ -127,9 +127,9 @@ class FamilyConformance:
         assert len(losses) == (1 if family.rounds_at(family.default(), 1.0) is None else 12)
         for rounds in (1, 8, len(losses)):
             fitted = learner.fitted(rounds)
-            loss_of_step = losses[min(rounds, len(losses)) - 1]
+            expected = losses[min(rounds, len(losses)) - 1]
             assert metric.loss(label_of(metric)[VALID], fitted.predict(DESIGN.rows(VALID))) == pytest.approx(
-                loss_of_step, rel=1e-6
+                expected, rel=1e-6
             )
             again = fit(family, metric, seed=3, rounds=rounds)
             np.testing.assert_allclose(again.predict(DESIGN), fitted.predict(DESIGN), rtol=1e-9)

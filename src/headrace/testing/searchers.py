@@ -164,7 +164,7 @@ class SearcherConformance:
         assert np.ptp(batch) > 0.05
 
     def test_known_configurations_are_learnt_from(self, make: SearcherFactory) -> None:
-        """A warm start is a history like any other: the first configs configs after it are near its best ones."""
+        """A warm start is a history like any other: the first configs after it are near its best ones."""
         self.skip_for(make, self.without_model)
         searcher = make(ONE)
         history = [trial(n, {"x": x}, abs(x - 4)) for n, x in enumerate(np.linspace(-2, 5, 29).tolist())]
