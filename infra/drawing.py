@@ -2,8 +2,8 @@
 
 Rows import, columns are imported. Both are in the order of the import contracts in pyproject.toml, highest layer first,
 so an import from a higher to a lower layer lies above the diagonal; one in the other direction would lie below it, in
-red. A room with a contract of its own is drawn as its sub-rooms. Beside each row stand its lines of code and those of
-its largest file.
+red. A room with several packages in a contract of its own is drawn as its sub-rooms. Beside each row stand its lines
+of code and those of its largest file.
 
     python infra/drawing.py docs/images/rooms.svg
     python infra/drawing.py docs/images/rooms-before.svg --root PATH     (PATH: a checkout of an earlier commit)
@@ -65,6 +65,8 @@ def layers(root: Path) -> list[tuple[str, bool]]:
     found: list[tuple[str, bool]] = []
     for room in _names(inside["headrace"]):
         parts = _names(inside.get(f"headrace.{room}", []))
+        if sum((root / "src" / "headrace" / room / part).is_dir() for part in parts) < 2:
+            parts = []
         found += [(f"headrace.{room}.{part}", True) for part in parts] or [(f"headrace.{room}", False)]
     return found
 
