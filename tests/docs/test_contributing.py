@@ -27,15 +27,24 @@ problem = Problem(
 '''
 STAGE = '''"""The stage `added`: writes a file."""
 
+from dataclasses import dataclass
+
 from headrace.pipeline.stage import Stage
 
 
-def _added(context, needs, folder):
+@dataclass(frozen=True, kw_only=True)
+class AddedOutput:
+    """file: the name of the file that was written."""
+
+    file: str
+
+
+def _added(context, inputs, folder):
     (folder / "added.txt").write_text("added")
-    return {}
+    return AddedOutput(file="added.txt")
 
 
-ADDED = Stage(name="added", run=_added)
+ADDED = Stage(name="added", output=AddedOutput, run=_added)
 '''
 TWIN = '''"""Twin of the aggregation `mean_square`."""
 
@@ -212,7 +221,7 @@ ADDITIONS = {
                     "from headrace.pipeline.stage import Stage\n",
                     "from headrace.pipeline.stages.added import ADDED\n",
                 ),
-                ("STAGES: tuple[Stage, ...] = (\n    INGEST,\n    SYNTHESISE,\n    SELECT,\n", "    ADDED,\n"),
+                ("STAGES: tuple[Stage[Any], ...] = (\n    INGEST,\n    SYNTHESISE,\n    SELECT,\n", "    ADDED,\n"),
             )
         },
         check="from headrace.pipeline.catalogue import STAGES; assert 'added' in [stage.name for stage in STAGES]",
