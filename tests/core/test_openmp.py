@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,16 @@ def test_lightgbm_trains_on_the_bundled_copy() -> None:
     done = subprocess.run([sys.executable, "-c", _TRAIN], capture_output=True, text=True, check=True)
     # the copy is the only one under that name, and its file is gone already
     assert done.stdout.strip() == "['libgomp.so.1 (deleted)']"
+
+
+@linux
+def test_waiting_threads_release_their_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library reads the variable once, when it is loaded."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    policies: list[str | None] = []
+    monkeypatch.setattr(openmp, "_loads", lambda library: policies.append(os.environ.get("OMP_WAIT_POLICY")) is None)
+    openmp.ensure_openmp.__wrapped__()
+    assert policies == ["PASSIVE"]
 
 
 @linux
