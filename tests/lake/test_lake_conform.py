@@ -14,9 +14,9 @@ import pytest
 
 from headrace.core.errors import DataError
 from headrace.lake.conform import TIMESTAMP, conform, required_columns
-from headrace.lake.files import read_source
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
+from headrace.problems.files import read_source
 from headrace.schema import Table
 from tests.tiny_problem import write_tiny_problem
 

@@ -23,7 +23,7 @@ LEAD_TIME_UNUSUAL = "lead_time_unusual"
 
 
 class Online(Protocol):
-    """Where stored features come from: `store.online.OnlineStore`, or another store's reader."""
+    """Reader of stored features: `store.online.OnlineStore`, or another store's."""
 
     def read(self, service: str, keys: Sequence[Mapping[str, Any]], now_us: int) -> list[FeatureRow]: ...
 
@@ -31,15 +31,24 @@ class Online(Protocol):
 
 
 class Log(Protocol):
-    """Where answers are written: `lake.predictions.PredictionLog`. Durable on return."""
+    """Log of answers, durable on return: `lake.predictions.PredictionLog`."""
 
     def append(self, rows: Sequence[Prediction]) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """One prediction. probability: None where the policy abstained (`reason` says why); for a regression problem, the
-    value. made_us: on the production clock. features: view -> how fresh its values were. flags: what to be wary of."""
+    """One prediction.
+
+    Attributes:
+        id: Its id in the log.
+        probability: Probability of a true label, or the predicted number; None where the policy abstained.
+        model_version: Version that predicted.
+        made_us: Instant on the production clock.
+        features: View -> age of its values.
+        flags: Warnings, such as an unusual lead time.
+        reason: Why features were not fresh; empty where they were.
+    """
 
     id: str
     probability: float | None
@@ -52,7 +61,14 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Version:
-    """A loaded version, and what is worked out once for it. stored: slug -> type of each feature from the store."""
+    """A loaded version and what is derived from it once.
+
+    Attributes:
+        loaded: The version.
+        needs: Columns of its requests.
+        key_types: Join key -> type.
+        stored: Slug -> Arrow type of each stored feature.
+    """
 
     loaded: LoadedVersion
     needs: RequestSchema
@@ -61,7 +77,7 @@ class Version:
 
     @classmethod
     def for_problem(cls, problem: Problem, loaded: LoadedVersion, key_types: Mapping[str, KeyType]) -> Version:
-        """What serving needs of a version. key_types: of the join keys, as published."""
+        """Derive what serving needs from a loaded version and the published types of the join keys."""
         definitions = loaded.bundle.definitions
         types = {item.slug: ARROW_TYPES[item.kind] for item in stored(definitions)}
         needs = RequestSchema.from_definitions(problem, definitions, key_types)
@@ -70,7 +86,13 @@ class Version:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidatedCall:
-    """The rows of one call, found to be in order, and the version that answers them all. now_us: the call's instant."""
+    """The validated rows of one call.
+
+    Attributes:
+        version: The version that answers all of them.
+        rows: The rows.
+        now_us: Instant of the call on the production clock.
+    """
 
     version: Version
     rows: tuple[RequestRow, ...]
@@ -79,7 +101,12 @@ class ValidatedCall:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """A call that could not be answered for a fault of ours. reason: may be shown to clients, so it names no path."""
+    """A call that failed on the server's side.
+
+    Attributes:
+        reason: For clients, so it contains no path.
+        at_s: Instant on the monotonic clock, seconds.
+    """
 
     reason: str
     at_s: float

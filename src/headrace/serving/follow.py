@@ -1,8 +1,8 @@
-"""Follows the champion: a new one is loaded beside the old one, tested, and takes over in one assignment.
+"""Follow the champion in a serving process: load a new version beside the old one, test it, and swap atomically.
 
-Readers take `current` once per call and use that object throughout, so no answer mixes two versions. A bundle that
-cannot be loaded or fails its test is refused: the old one goes on serving, and `refused` says why. The version before
-stays in memory, so a rollback takes no loading.
+A call reads `current` once, so no answer mixes two versions. A bundle that cannot be loaded or fails its test is
+refused: the old version continues to serve, and `refused` has the reason. The previous version stays in memory, so a
+rollback needs no loading.
 """
 
 from __future__ import annotations
@@ -36,8 +36,14 @@ class LoadedVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class RefusedVersion:
-    """A champion of the ledger that does not serve. reason: may be shown to clients, so it names no paths; the log has
-    it in full. at_s: on the monotonic clock, when it was tried."""
+    """A champion that could not be loaded.
+
+    Attributes:
+        version: The version.
+        sequence: Its change in the ledger.
+        reason: For clients, so it contains no path; the log has the full error.
+        at_s: Instant of the attempt on the monotonic clock, seconds.
+    """
 
     version: str
     sequence: int
@@ -46,9 +52,13 @@ class RefusedVersion:
 
 
 class ChampionFollower:
-    """One per serving process. load(version) gives a model that is ready to answer, or raises.
+    """Loads the champion of a ledger; one per serving process. Thread-safe.
 
-    refresh() may be called from anywhere at any time; start() calls it from a thread of its own.
+    Args:
+        ledger: The ledger.
+        load: Version -> tested bundle; raises where it cannot be loaded.
+        retry_s: Seconds until a refused version is tried again.
+        clock: Seconds, monotonic.
     """
 
     def __init__(
@@ -72,7 +82,7 @@ class ChampionFollower:
 
     @property
     def current(self) -> LoadedVersion:
-        """The version that answers now. Raises UnavailableError while there is none."""
+        """The version that answers now; UnavailableError while there is none."""
         loaded = self._loaded
         if loaded is None:
             raise UnavailableError(
@@ -91,11 +101,15 @@ class ChampionFollower:
 
     @property
     def refused(self) -> RefusedVersion | None:
-        """The ledger's champion, where it was refused."""
+        """The ledger's champion, where it could not be loaded."""
         return self._refused
 
     def refresh(self) -> bool:
-        """Take over the ledger's champion if it is another one; True when that happened. Never raises for a bad one."""
+        """Load the ledger's champion if it changed.
+
+        Returns:
+            Whether another version serves now. A version that cannot be loaded does not raise.
+        """
         with self._refreshing:
             record = self._ledger.champion()
             if record is None or not self._should_load(record):
@@ -117,13 +131,13 @@ class ChampionFollower:
             return True
 
     def start(self, poll_s: float) -> None:
-        """Follow in the background, looking every `poll_s` seconds."""
+        """Call `refresh` every `poll_s` seconds in a background thread."""
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, args=(poll_s,), name="champion-follower", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End the background thread and wait for it."""
+        """Stop the background thread and wait for it."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()

@@ -1,9 +1,8 @@
-"""The data plane, without HTTP: rows in, answers out, each one durably logged before it leaves.
+"""The prediction service without HTTP: request rows in, answers out, each logged durably before it is returned.
 
-For one call: the champion is taken once; rows are checked; stored features are read at once for all rows; what is
-finished at read (calendar, time since, distances) is finished as in training; the model
-predicts; the policy decides about stale or missing features; the log is written in one transaction. Calls that wait at
-the same time can be answered together (`serving.queue`).
+One call uses one champion version. Its rows are validated, the stored features of all rows are read at once, transforms
+(calendar, time since, distances) are computed as in training, the model predicts, the stale policy is applied, and the
+log is written in one transaction. Calls that wait at the same time are answered together (`serving.queue`).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class _Predicted:
-    """One row on its way to an answer. features: what went into the model, by slug; value: what came out of it."""
+    """One predicted row. features: model inputs by slug. value: the model's output."""
 
     request_row: RequestRow
     ages: Mapping[str, Age]
@@ -47,11 +46,21 @@ class _Predicted:
 
 
 class Predictor:
-    """Answers rows of one problem. Safe from many threads.
+    """Predicts rows of one problem. Thread-safe.
 
-    champion: gives the version to use, once per call. policy: what to do where features are STALE or MISSING: predict
-    all the same (default), give no probability (abstain), or refuse (fail). clock: seconds, monotonic. failed: the
-    last call that was refused for a fault of ours; None once a call was answered.
+    Args:
+        problem: The problem.
+        champion: Returns the version to use; called once per call.
+        online: Stored features.
+        log: Where answers are written.
+        policy: What to do with STALE or MISSING features: predict (default), return no probability (abstain), or
+            refuse the call (fail).
+        new_id: Returns an id for an answer.
+        key_types: Returns the types of the join keys.
+        clock: Seconds, monotonic.
+
+    Attributes:
+        last_failure: The last call that failed on the server's side; None after a call was answered.
     """
 
     def __init__(
@@ -78,14 +87,23 @@ class Predictor:
         self._cached_version: Version | None = None
 
     def needs(self) -> RequestSchema:
-        """The columns that a request must carry for the present champion."""
+        """Return the columns that a request for the present champion must have."""
         return self._version().needs
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> list[Answer]:
-        """Answer rows in their order, as of `now_us` on the production clock; all are logged, or none.
+        """Predict rows as of `now_us` on the production clock; all are logged, or none.
 
-        Raises DataError for a row that lacks a column or holds a wrong value, UnavailableError while there is no
-        champion, where the policy is to fail on stale features, or where the answers cannot be logged.
+        Args:
+            rows: Request rows: column -> JSON value.
+            now_us: The present on the production clock.
+
+        Returns:
+            One answer per row, in their order.
+
+        Raises:
+            DataError: A row lacks a column or has a wrong value.
+            UnavailableError: There is no champion, features are not fresh and the policy is fail, or the answers
+                cannot be logged.
         """
         (result,) = self.answer([self.check(rows, now_us=now_us)])
         if isinstance(result, HeadraceError):
@@ -93,7 +111,12 @@ class Predictor:
         return result
 
     def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> ValidatedCall:
-        """The rows of one call, checked for the present champion. Raises DataError, or UnavailableError without one."""
+        """Validate the rows of one call for the present champion.
+
+        Raises:
+            DataError: A row lacks a column or has a wrong value.
+            UnavailableError: There is no champion.
+        """
         version = self._version()
         request_rows = tuple(
             check_row(version.needs, row, _location(position, rows)) for position, row in enumerate(rows)
@@ -101,9 +124,13 @@ class Predictor:
         return ValidatedCall(version=version, rows=request_rows, now_us=now_us)
 
     def dry_run(self, now_us: int) -> str:
-        """Do what a prediction does before it has a row; why every call would be refused now, empty where none would.
+        """Run the steps of a prediction that need no row, for readiness checks.
 
-        Raises what `predict` would raise for a fault of ours.
+        Returns:
+            Why every call would be refused now by the stale policy; empty where none would.
+
+        Raises:
+            HeadraceError: As `predict` would.
         """
         version = self._version()
         service = version.loaded.bundle.service
@@ -114,9 +141,10 @@ class Predictor:
         return "; ".join(reason for reason in reasons if not reason.endswith("FRESH"))
 
     def answer(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
-        """Answer several calls together: one read of the store, one prediction, one transaction of the log.
+        """Answer several calls with one read of the store, one prediction and one transaction of the log.
 
-        Every call is answered as it would be alone; one that is refused has its error in place of its answers.
+        Returns:
+            For each call its answers, or the error that it would raise alone.
         """
         outcomes: list[list[Answer] | HeadraceError] = []
         for _, group in itertools.groupby(calls, key=lambda call: (id(call.version), call.now_us)):
@@ -130,13 +158,13 @@ class Predictor:
         return cached
 
     def _answer_same_version(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
-        """Answer calls to one version at one instant."""
+        """Answer calls of the same version and instant."""
         try:
             outcomes = self._answer_together(calls)
         except DataError as error:
-            # Some call's key is of another type than the store's: find out whose.
+            # A key of some call has another type than in the store: answer each call alone to find it.
             return [error] if len(calls) == 1 else [self._answer_same_version([call])[0] for call in calls]
-        except HeadraceError as error:  # a fault of ours: nobody can be answered now
+        except HeadraceError as error:  # a failure of the server: no call can be answered
             self.last_failure = Failure(reason=_public_reason(error), at_s=self._clock())
             return [error] * len(calls)
         self.last_failure = None
@@ -192,7 +220,7 @@ class Predictor:
         )
 
     def _apply_policy(self, version: Version, rows: Sequence[_Predicted], now_us: int) -> list[Answer] | HeadraceError:
-        """The answers of one call, by the policy; or why it is refused."""
+        """Return the answers of one call under the stale policy, or the error that refuses it."""
         try:
             return [
                 self._answer_row(version.loaded, row, _location(position, rows), now_us)
@@ -214,7 +242,7 @@ class Predictor:
         )
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
-        """Why the features of a row are not all fresh; empty where they are."""
+        """Return why the features of a row are not all fresh; empty where they are."""
         not_fresh = [f"{view} is {age.status}" for view, age in ages.items() if age.status != "FRESH"]
         if not_fresh and self._policy == "fail":
             raise UnavailableError(
@@ -242,7 +270,7 @@ class Predictor:
         )
 
     def _append_to_log(self, logged: Iterable[Prediction]) -> None:
-        """Log answers. Raises UnavailableError where that cannot be, with a reason that may be shown to clients."""
+        """Log answers; UnavailableError with a reason that clients may see where that fails."""
         try:
             self._log.append(list(logged))
         except (HeadraceError, sqlite3.Error, OSError) as error:
@@ -256,13 +284,13 @@ class Predictor:
 
 
 def _public_reason(error: HeadraceError) -> str:
-    """An error's fault, and what was found where that holds no path, as `where` and `fix` may."""
+    """Return an error's message without `where` and `fix`, which may contain paths."""
     details = [str(item) for item in error.found if isinstance(error, UnavailableError)]
     return f"{error.what}: {', '.join(details)}" if details else error.what
 
 
 def _row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
-    """The spine row's key, where the request names it whole; a scheduled problem's row is due when it is asked for."""
+    """Return the spine row's key where the request has all its parts; a scheduled row is due at the request."""
     values = {**row_key_values, DUE: made_us} if isinstance(problem.spine, Every) else row_key_values
     key = [values.get(name) for name in problem.spine_table.keys]
     return [] if None in key else key
@@ -279,7 +307,7 @@ def _finite(value: float, version: str) -> float:
 
 
 def _flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
-    """Warn where a row is asked for much earlier or later before its event than the model was trained for."""
+    """Return a flag where the lead time to the event is unusual compared with training."""
     if request_row.time_us is None or not bundle.lead_time:
         return ()
     lead = request_row.time_us - now_us

@@ -1,9 +1,9 @@
-"""Calls that come at the same time, answered together by one thread.
+"""Micro-batching: one thread answers all calls that wait at the same time together.
 
-A prediction is processor work under Python's lock, and a commit of the log waits for the disk. Sixteen threads that do
-both for a row each take the lock from one another; one thread that takes all waiting calls pays once for what does not
-grow with the rows: the reads, the matrix, the prediction, the commit. A lone call starts at once, and what comes
-meanwhile is the next batch. An answer is given after the commit that holds its row (group commit).
+A prediction needs the CPU under Python's lock, and a commit of the log waits for the disk. With a thread per call,
+threads contend for the lock; one thread pays the fixed costs (reads, matrix, prediction, commit) once per batch. A
+single call starts at once, and calls that arrive meanwhile are the next batch. A call returns after the commit that
+contains its rows (group commit).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.serving.answers import Answer, ValidatedCall
 
-#: Rows that are answered together, and rows that may wait; a call of more rows is answered alone.
+#: Rows of a batch, and rows that may wait; a call with more rows is a batch of its own.
 BATCH_ROWS = 256
 MAX_QUEUED_ROWS = 20_000
 
@@ -31,12 +31,12 @@ class _QueuedCall:
 
 
 class PredictionQueue:
-    """Calls in, futures out, answered in the order in which they came, from the first call on.
+    """A queue of calls, answered in order by one thread that starts with the first call.
 
     Args:
-        answer: answers calls together, such as `Predictor.answer`; it is called from one thread only.
-        batch_rows: rows that are answered together at most.
-        max_queued_rows: rows that may wait; a call beyond that is refused at once.
+        answer: Answers calls together, such as `Predictor.answer`; called from one thread only.
+        batch_rows: Largest number of rows of a batch.
+        max_queued_rows: Largest number of waiting rows; a call beyond it is refused at once.
     """
 
     def __init__(
@@ -56,9 +56,13 @@ class PredictionQueue:
         self._stopping = False
 
     def submit(self, call: ValidatedCall) -> Future[list[Answer]]:
-        """Queue a call. The future has its answers, or the HeadraceError that it would raise alone.
+        """Queue a call.
 
-        Raises UnavailableError where too much waits already, or the queue was stopped.
+        Returns:
+            A future with its answers, or the HeadraceError that it would raise alone.
+
+        Raises:
+            UnavailableError: Too many rows wait, or the queue was stopped.
         """
         with self._changed:
             if self._stopping:
@@ -77,7 +81,7 @@ class PredictionQueue:
         return queued.future
 
     def stop(self) -> None:
-        """Answer what waits, end the thread, and refuse what comes after."""
+        """Answer the waiting calls, end the thread, and refuse later calls."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
@@ -93,7 +97,7 @@ class PredictionQueue:
                     item.future.set_result(outcome)
 
     def _next_batch(self) -> list[_QueuedCall]:
-        """The next calls to answer together; none once the queue is stopped and empty."""
+        """Return the next calls to answer together; none once the queue is stopped and empty."""
         batch: list[_QueuedCall] = []
         rows = 0
         with self._changed:
@@ -110,7 +114,7 @@ class PredictionQueue:
         return batch
 
     def _outcomes(self, calls: Sequence[ValidatedCall]) -> Sequence[list[Answer] | BaseException]:
-        """What becomes of each call; one that fails unforeseen takes no other with it."""
+        """Return the outcome of each call; after an unexpected error, calls are answered one by one."""
         try:
             return self._answer(calls)
         except Exception as error:

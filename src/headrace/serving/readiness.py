@@ -1,8 +1,8 @@
-"""Whether predictions would be refused now, and why: what a load balancer asks before it sends requests here.
+"""Readiness check for load balancers: would a prediction succeed now, and if not, why.
 
-Nothing is predicted for it. The champion, the clock and the store are read as a prediction reads them; the prediction
-log is written to without a row (`PredictionLog.check_writable`), at most once in `keep_s`. A call that was refused for
-a fault of ours counts for `remember_s`, unless one was answered since.
+The check predicts nothing. It reads the champion, the clock and the store as a prediction does, and tests the
+prediction log without adding a row (`PredictionLog.check_writable`), at most once in `check_interval_s`. A call that
+failed on the server's side counts for `failure_memory_s`, unless a later one succeeded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ FAILURE_MEMORY_S = 10.0
 
 
 class ReadinessCheck:
-    """One for each serving process. clock: seconds, monotonic."""
+    """The readiness of one serving process.
+
+    Args:
+        service: The service.
+        check_interval_s: Shortest time between two tests of the log.
+        failure_memory_s: Time for which a failed call counts.
+        clock: Seconds, monotonic.
+    """
 
     def __init__(
         self,
@@ -38,7 +45,7 @@ class ReadinessCheck:
         self._log_reason = ""
 
     def obstacles(self) -> list[str]:
-        """Why predictions would be refused now, for clients to read; empty where they would be given."""
+        """Return why predictions would be refused now, in words for clients; empty where they would succeed."""
         service = self._service
         checks = (lambda: service.predictor.dry_run(service.now()), self._check_log, self._check_failures)
         reasons = [_failure_reason(check) for check in checks]
@@ -63,7 +70,7 @@ class ReadinessCheck:
 
 
 def _failure_reason(check: Callable[[], str]) -> str:
-    """What a look finds in the way, or what ends it; of a foreign error its kind alone, for it may hold paths."""
+    """Run a check and return its failure; of an unexpected error only the type, as its text may contain paths."""
     try:
         return check()
     except HeadraceError as error:

@@ -1,7 +1,7 @@
-"""What a request must carry, and its values as Arrow arrays: join keys, and the row's own columns known at the cutoff.
+"""Validate request rows: the join keys and the row's own columns known at the cutoff; convert them to Arrow arrays.
 
-Values come from JSON. A column that a model needs must be there, and may be null; one that it does not need is
-ignored. Times are ISO strings with a zone: a naive one is refused with the column's name.
+Values are JSON values. A column that the model needs must be present and may be null; other columns are ignored. Times
+are ISO strings with a zone; a naive one is refused with the column's name.
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ ARROW_TYPES: Mapping[Kind, pa.DataType] = {
 
 @dataclass(frozen=True, kw_only=True)
 class RequestSchema:
-    """The columns of a request for one model. join_keys find the entities; columns go into the model, by kind.
+    """The columns of a request for one model.
 
-    row_key: columns that name the spine's row, where a request has them. key_types: what is known of the keys' types.
+    Attributes:
+        join_keys: Columns that identify the entities.
+        columns: Column -> kind of the columns that enter the model.
+        time: Column of the event time, None where there is none.
+        row_key: Key columns of the spine's row; a request may have them.
+        key_types: Key column -> type, as far as known.
     """
 
     join_keys: tuple[str, ...]
@@ -54,7 +59,7 @@ class RequestSchema:
     def from_definitions(
         cls, problem: Problem, definitions: Sequence[Definition], key_types: Mapping[str, KeyType] | None = None
     ) -> RequestSchema:
-        """What a model with these definitions needs. key_types: of the join keys, as published."""
+        """Return the request columns of a model with these definitions; `key_types` as published."""
         kinds, table = {item.column: item.kind for item in row_columns(definitions)}, problem.spine_table
         times: dict[str, KeyType] = dict.fromkeys(table.time_columns, "time")
         return cls(
@@ -67,14 +72,21 @@ class RequestSchema:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every column that must be there, each once."""
+        """All required columns, each once."""
         return tuple(dict.fromkeys((*self.join_keys, *self.columns)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestRow:
-    """One checked row. named: what it tells of the spine row's key. time_us: its event time, where it names that.
-    given: the columns as they came."""
+    """One validated row.
+
+    Attributes:
+        keys: Join keys in canonical form.
+        columns: Values of the model's columns.
+        time_us: Event time, None where the request has none.
+        row_key_values: Parts of the spine row's key that the request has.
+        raw: The model's columns as received.
+    """
 
     keys: Mapping[str, KeyValue]
     columns: Mapping[str, Value]
@@ -84,7 +96,16 @@ class RequestRow:
 
 
 def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> RequestRow:
-    """A row's keys and columns. Raises DataError naming the first column that is absent or of a wrong type."""
+    """Validate one row.
+
+    Args:
+        schema: Columns of the request.
+        row: Column -> JSON value.
+        where: Name of the row for errors.
+
+    Raises:
+        DataError: A column is absent or has a wrong type; the first one is named.
+    """
     missing = [name for name in schema.names if name not in row]
     if missing:
         raise DataError(
@@ -104,7 +125,7 @@ def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> Requ
 
 
 def row_columns_as_arrays(schema: RequestSchema, rows: Sequence[RequestRow]) -> dict[str, pa.Array]:
-    """The rows' own columns as arrays [n rows]."""
+    """Return the rows' own columns as arrays [n]."""
     return {
         name: pa.array([item.columns[name] for item in rows], type=ARROW_TYPES[kind])
         for name, kind in schema.columns.items()
@@ -112,7 +133,7 @@ def row_columns_as_arrays(schema: RequestSchema, rows: Sequence[RequestRow]) -> 
 
 
 def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
-    """A join key in its canonical form. Whole numbers and texts are told apart by the store."""
+    """Return a join key in its canonical form."""
     kind, location = schema.key_types.get(name), f"{where}, {name}"
     _require_storable(value, location)
     if kind == "time":
@@ -125,8 +146,10 @@ def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
 
 
 def _row_key_value(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
-    """A part of the spine row's key. Of a column whose type nothing here tells, any plain value: the label's join
-    reads it by the type that it has in the lake."""
+    """Return a part of the spine row's key.
+
+    A column of unknown type accepts any scalar: the join with the labels converts it by its type in the lake.
+    """
     if name in schema.key_types or name in schema.join_keys:
         return _key(schema, value, name, where)
     _require_storable(value, f"{where}, {name}")
@@ -163,7 +186,7 @@ def _long_text(value: Any, where: str) -> str:
 
 
 def _require_storable(value: Any, where: str) -> None:
-    """Refuse a part of a key that no store takes, whatever type the key has."""
+    """Check that a part of a key can be stored, whatever type the key has."""
     if isinstance(value, str):
         _text(value, where, LONGEST_NAME)
     if isinstance(value, int) and value not in _INT64:
@@ -173,7 +196,7 @@ def _require_storable(value: Any, where: str) -> None:
 
 
 def _text(value: str, where: str, longest: int) -> str:
-    """A text that can be stored: JSON's \\ud800 alone is half a character, which UTF-8 cannot hold."""
+    """Check that a text can be stored: a lone surrogate such as JSON's \\ud800 cannot be encoded as UTF-8."""
     if len(value) > longest:
         raise DataError(f"must have at most {longest:,} characters", where=where, found=[f"{len(value):,}"])
     try:
@@ -211,7 +234,7 @@ def _type_error(value: Any, expected: str, where: str) -> DataError:
 
 
 def _short(value: Any) -> str:
-    """How a value looks, in a few characters; writing a long number or text out whole would be work for nothing."""
+    """Return a short representation of a value; a long number or text is not formatted in full."""
     if isinstance(value, str):
         return repr(value[:60])
     if isinstance(value, int) and value.bit_length() > 256:

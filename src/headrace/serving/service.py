@@ -1,4 +1,4 @@
-"""One problem's serving, put together: ledger -> follower -> predictor, over the online store and the log."""
+"""Assemble the prediction service of one problem: ledger, champion follower, predictor, online store and log."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
 
 
-#: Rows of a bundle's profile that are predicted again before it may serve.
+#: Rows of a bundle's reference profile that the self-test predicts again.
 TEST_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What an endpoint needs. now: the problem's production clock."""
+    """The parts of a prediction service. `now` returns the production clock, microseconds UTC."""
 
     problem: Problem
     ledger: Ledger
@@ -42,7 +42,15 @@ class Service:
 def open_service(
     root: Path, problem: Problem, tracking_uri: str, now: Callable[[], int], *, policy: Policy = "default"
 ) -> Service:
-    """Serving for a problem below a home folder. Nothing is loaded yet: `follower.refresh()` or `start()` does."""
+    """Assemble the service of a problem. No model is loaded yet: `follower.refresh()` or `start()` does that.
+
+    Args:
+        root: Home folder.
+        problem: The problem.
+        tracking_uri: Address of MLflow.
+        now: Returns the production clock, microseconds UTC.
+        policy: What to do with features that are not fresh.
+    """
     ledger = Ledger(root, problem.name)
     online = OnlineStore(root, problem)
     log = PredictionLog(root, problem.name)
@@ -67,9 +75,11 @@ def open_service(
 def load_version(
     root: Path, problem: Problem, version: str, tracking_uri: str, online: OnlineStore, now_us: int
 ) -> Bundle:
-    """A version's model, its files checked, tested on rows it was trained on, its features known to the store.
+    """Load a version for serving: check its files, run its self-test, and check that its feature service is published.
 
-    Raises CorruptError or NotFoundError: such a version must not serve.
+    Raises:
+        CorruptError: Its files or predictions differ from those of its training.
+        NotFoundError: The version or its feature service does not exist.
     """
     from headrace.models.bundle import Bundle
     from headrace.registry.models import download
@@ -81,7 +91,11 @@ def load_version(
 
 
 def self_test(bundle: Bundle) -> None:
-    """Predict rows of the bundle's own profile again. Raises CorruptError where that gives other numbers than then."""
+    """Predict rows of the bundle's reference profile again and compare with the stored predictions.
+
+    Raises:
+        CorruptError: A prediction differs.
+    """
     from headrace.models.bundle import PREDICTION
 
     profile = bundle.read_reference().slice(0, TEST_ROWS)

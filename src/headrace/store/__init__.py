@@ -1,7 +1,7 @@
 """The feature store: Feast around Headrace's definitions, computed on read and served from one small database.
 
-Feast keeps the registry (entities, views, services, intervals) and is how people and tools look at the store. Its three
-extension points are filled by us, because its own parts are the bottleneck or wrong for us (docs: STACK, pains 2-8):
+Feast keeps the registry (entities, views, services, intervals) and is the interface for people and tools. Headrace
+implements three of its extension points, because Feast's own parts are too slow or lose rows:
 
   offline  history is never stored: `offline` computes every value at the tick of its cutoff, from the lake
   compute  `compute` hands a whole view at a tick to the online store, as one table in one transaction

@@ -1,8 +1,7 @@
-"""How a Feast value lies in a cell of the online file, and comes back the same.
+"""Convert Feast values to SQLite cells and back, without loss, for the online store.
 
-A value of a plain type is SQLite's own number or text; every other value (lists, sets, maps, bytes, JSON, a NaN, a
-value of another type than the field's) is its protobuf, serialised. No plain type is stored as bytes, so bytes are a
-protobuf.
+A value of a scalar type is an SQLite number or text. Every other value (lists, sets, maps, bytes, JSON, NaN, a value of
+another type than the field's) is its serialised protobuf. No scalar is stored as bytes, so bytes are always a protobuf.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _SCALAR_MEMBERS: dict[FeastType, str] = {
 
 
 def to_cell(value: ValueProto, dtype: FeastType) -> Cell:
-    """What to store for a value of a field; None where there is no value."""
+    """Convert a value of a field to a cell; None where there is no value."""
     member = value.WhichOneof("val")
     if member is None:
         return None
@@ -40,7 +39,11 @@ def to_cell(value: ValueProto, dtype: FeastType) -> Cell:
 
 
 def to_scalar_cell(value: ValueProto, dtype: FeastType) -> Cell:
-    """The same for a view that is read without Feast: a NaN is no value. Raises TypeError for another type's value."""
+    """Convert a value to a scalar cell, for views that are read without Feast; NaN becomes None.
+
+    Raises:
+        TypeError: The value has another type than the field.
+    """
     member = value.WhichOneof("val")
     if member is None or member == "null_val":
         return None
@@ -55,7 +58,7 @@ def _is_nan(scalar: object) -> bool:
 
 
 def from_cell(dtype: FeastType) -> Callable[[Cell], ValueProto]:
-    """The function that makes a field's value from its cell."""
+    """Return the function that converts cells of a field back to values."""
     member = _SCALAR_MEMBERS.get(dtype)
 
     def decode(cell: Cell) -> ValueProto:

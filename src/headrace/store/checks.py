@@ -1,8 +1,7 @@
-"""What the store refuses of Feast's commands: ticks beyond the production clock, and another home folder than set.
+"""Checks of Feast's own commands: no tick beyond the production clock, and no other home folder than the configured.
 
-Feast's own commands know the wall clock only. A problem whose feed lives in 2013 would be brought to today by
-`feast materialize-incremental`: values that nothing supports, served as fresh. Every way into the online store asks
-here first; Feast records no interval for what was refused.
+Feast's commands know the wall clock only: `feast materialize-incremental` would materialise a problem whose feed is in
+2013 at today's date and serve the values as fresh. Every write to the online store is checked here first.
 """
 
 from __future__ import annotations
@@ -18,16 +17,19 @@ from headrace.lake.store import Lake
 
 
 class StoreError(DataError, ClickException):
-    """A refusal of the store. Feast's command line shows it as one line, without a traceback."""
+    """An operation that the store refuses. Feast's command line shows it as one line, without a traceback."""
 
 
 def require_reached(root: Path, problem: str, instant_us: int) -> None:
-    """Raise StoreError for an instant that a problem's production clock has not reached, or while there is no clock.
+    """Check that a problem's production clock has reached an instant.
 
     Args:
         root: Home folder.
         problem: Name of the problem.
         instant_us: A tick to materialise, or the event timestamp of a row that is pushed.
+
+    Raises:
+        StoreError: The clock is earlier, or nothing was loaded yet.
     """
     clock_us = Lake(root, problem).clock()
     if clock_us is None:
@@ -45,16 +47,19 @@ def _run(problem: str) -> str:
 
 
 def _cli(instant_us: int) -> str:
-    """An instant as Feast's commands take it: whole seconds, UTC."""
+    """Format an instant as Feast's commands take it: whole seconds, UTC."""
     return iso(instant_us - instant_us % 1_000_000).removesuffix("Z")
 
 
 def require_home(named: Path, repo: Path | None) -> None:
-    """Raise StoreError where a feature_store.yaml names another home folder than the setting HEADRACE_HOME.
+    """Check that a feature_store.yaml names the same home folder as the setting HEADRACE_HOME.
 
     Args:
         named: The home folder that the Feast configuration names.
-        repo: The folder of the yaml file; None: the configuration was made by Headrace itself.
+        repo: The folder of the yaml file; None for a configuration that Headrace built itself.
+
+    Raises:
+        StoreError: They name different folders.
     """
     if repo is None:
         return

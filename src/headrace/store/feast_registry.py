@@ -1,4 +1,4 @@
-"""Feast's registry of a home folder: whether it has what is published, and bringing back what was taken from it."""
+"""Check that Feast's registry contains what is published, and apply what is missing (after `feast teardown`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_registered(root: Path, problem: str, service: str) -> bool:
-    """Whether a service is in a sound registry. Quick: SQLite only, for importing Feast takes seconds."""
+    """Whether a service is in an intact registry. Fast: reads SQLite, because importing Feast takes seconds."""
     if not registry_is_sound(root):
         return False
     try:
@@ -46,8 +46,10 @@ def _views(store: FeatureStore, published: Published) -> set[str]:
 
 
 def _forget_history(store: FeatureStore, names: set[str]) -> None:
-    """Delete the version histories of views that are gone: `feast teardown` leaves them, and Feast then fails to make
-    the views again ("UNIQUE constraint failed")."""
+    """Delete the version histories of removed views.
+
+    `feast teardown` leaves them, and Feast then fails to create the views again ("UNIQUE constraint failed").
+    """
     from feast.infra.registry.sql import SqlRegistry, feature_view_version_history
     from sqlalchemy import delete
 

@@ -1,7 +1,7 @@
-"""Feature values computed on read: one entity's stored definitions, at a tick for each key, from the lake.
+"""Compute feature values on read: an entity's stored definitions at a tick for each key, from the lake.
 
-Storing every expiry of every lookback would write millions of rows; the engine finds any (key, tick) from the raw
-history in one pass. Training, materialisation and the skew audit all come through `compute_at`: they cannot disagree.
+Storing every expiry of every lookback would write millions of rows; the engine computes any (key, tick) from the raw
+history in one pass. Training, materialisation and the skew audit all use `compute_at`, so their values agree.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _snapshots: dict[tuple[Path, str], Snapshot] = {}
 
 
 def current_snapshot(root: Path, problem: str) -> Snapshot:
-    """Everything in a problem's lake now; the tables read for the last snapshot are kept while nothing was added."""
+    """Return the current snapshot of a problem's lake; cached with its tables until a batch is added."""
     snapshot = Lake(root, problem).snapshot()
     cached = _snapshots.get((root, problem))
     if cached is None or cached.fingerprint != snapshot.fingerprint:
@@ -49,7 +49,11 @@ def current_snapshot(root: Path, problem: str) -> Snapshot:
 
 
 def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
-    """What a join key is in the lake, from the spine table's schema; a column that is all null could be any text."""
+    """Return the type of a join key in the lake; "string" for a column that is all null.
+
+    Raises:
+        DataError: The carrier table has no such column.
+    """
     position = schema.get_field_index(join_key)
     if position < 0:
         raise DataError(
@@ -60,7 +64,7 @@ def key_type(problem: Problem, schema: pa.Schema, join_key: str) -> KeyType:
 
 
 def stored_keys(values: pa.ChunkedArray, kind: KeyType) -> pa.ChunkedArray:
-    """Values of a join key as the store keeps them, from how the lake or an entity frame has them [n]."""
+    """Convert join-key values [n] of the lake or of an entity frame to the store's representation."""
     if kind in ("string", "int64") or pa.types.is_null(values.type):
         return values.cast(KEY_TYPES[kind])
     encoded = as_array(values).dictionary_encode()
@@ -75,9 +79,17 @@ def compute_at(
     keys: pa.Table,
     snapshot: Snapshot,
 ) -> pa.Table:
-    """Values [n keys, one column per definition], in the order of `keys` (join keys and `tick`, int64 us).
+    """Compute stored definitions at a tick for each key.
 
-    A row with a null join key has no entity: its values are null, and it is not lost.
+    Args:
+        problem: The declared problem.
+        definitions: What to compute.
+        join_keys: Names of the key columns.
+        keys: Join keys and `tick` (int64 us) of each row [n].
+        snapshot: The lake's tables.
+
+    Returns:
+        One column per definition [n], in the order of `keys`; null where a join key is null.
     """
     has_key = np.ones(keys.num_rows, dtype=bool)
     for name in join_keys:
@@ -98,7 +110,7 @@ def compute_at(
 
 
 def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArray:
-    """A column as the store keeps it: the kind's type, and null where there is no value (NaN is none)."""
+    """Convert a computed column to the store's type of its kind, with null for NaN."""
     stored_type = STORED_TYPES[definition.kind]
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("us", tz=values.type.tz))
@@ -112,7 +124,7 @@ def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArra
 def entity_rows(
     published: Published, problem: Problem, view: View, slugs: Sequence[str], snapshot: Snapshot, tick_us: int
 ) -> Iterator[pa.Table]:
-    """A view at one tick, in chunks: join keys and these columns, a row for every key of `known_keys`."""
+    """Compute a view at one tick, in chunks of join keys and columns, with a row for every key of `known_keys`."""
     keys = known_keys(published, problem, view, snapshot, tick_us)
     definitions = view.select(slugs)
     for start in range(0, keys.num_rows, KEYS_PER_CHUNK):
@@ -123,10 +135,10 @@ def entity_rows(
 
 
 def known_keys(published: Published, problem: Problem, view: View, snapshot: Snapshot, tick_us: int) -> pa.Table:
-    """Every key that a view can say something of at a tick, sorted: whatever was known to carry it before the tick.
+    """Return the sorted keys that occur before a tick in any table that the view's definitions read.
 
-    That is the spine's table and every table that the view's definitions look at, not the spine's alone: a plane that
-    never flew has seats. For a key that is not here every definition has its empty value.
+    Not only the spine's table counts: a plane that never flew has seats. For any other key every definition has its
+    empty value.
     """
     key_tables = []
     for name, columns in _key_columns(problem, view):
@@ -141,7 +153,7 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
 
 
 def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...]]]:
-    """The tables that carry a view's keys, each with the columns that do, in the join keys' order."""
+    """Return the tables that contain a view's keys, each with its key columns in the order of the join keys."""
     columns: dict[tuple[str, tuple[str, ...]], None] = {(problem.carrier, view.join_keys): None}
     parent = problem.entity(view.entity).parent
     for item in view.definitions:
@@ -153,5 +165,5 @@ def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...
 
 
 def problem_of(published: Published) -> Problem:
-    """The declared problem, loaded by the reference it was published under."""
+    """Load the problem by the reference that it was published with."""
     return load_problem(published.reference)

@@ -1,4 +1,4 @@
-"""Feast's materialisation intervals: a mirror of our watermarks, kept free of instants that the clock has not reached.
+"""Repair Feast's materialisation intervals: remove those that end after the tick that a view was materialised at.
 
 `feast materialize-incremental` starts at the latest end that any interval has. One end in the future is the start of
 every later run, and Feast's monitoring calls the view fresh until then.
@@ -17,7 +17,13 @@ Interval = tuple[datetime, datetime]
 
 
 def repair_intervals(store: FeatureStore, views: Sequence[str], tick_us: int) -> None:
-    """Take from these views' intervals those that end after the tick that the views were just brought to."""
+    """Remove intervals of views that end after the tick at which the views were just materialised.
+
+    Args:
+        store: The Feast store.
+        views: Names of the views.
+        tick_us: That tick, microseconds UTC.
+    """
     reached = from_us(tick_us)
     for name in views:
         view = store.registry.get_feature_view(name, store.project)

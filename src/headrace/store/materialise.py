@@ -1,4 +1,4 @@
-"""Bringing the online store to a tick, and saying cheaply whether it is there.
+"""Materialise the online store at a tick, and check cheaply whether it is there.
 
 A view is written in one transaction together with its watermark (in online.db), so a killed run leaves whole views, and
 the next run writes what is missing. store/<problem>/watermark.json repeats the watermarks for people and `status`.
@@ -23,18 +23,18 @@ _log = logging.getLogger(__name__)
 
 
 def online_rows(root: Path) -> RowStore:
-    """The online file of a home folder."""
+    """Return the online file of a home folder."""
     return RowStore(root.absolute() / "store" / "online.db")
 
 
 def watermarks(root: Path, problem: Problem) -> dict[str, Watermark]:
-    """View -> its last refresh, for the views of one problem that have one."""
+    """Return view -> watermark for the views of one problem."""
     views = {view.name for view in read_published(root, problem.name).views}
     return {name: mark for name, mark in online_rows(root).watermarks().items() if name in views}
 
 
 def online_is_empty(root: Path, problem: Problem) -> bool:
-    """Whether any published view is absent, incomplete or of an older layout. Quick: SQLite only, no Feast."""
+    """Whether any published view is absent, incomplete or of an older layout. Fast: without importing Feast."""
     rows = online_rows(root)
     marks = rows.watermarks()
     return not rows.is_sound() or any(
@@ -43,7 +43,7 @@ def online_is_empty(root: Path, problem: Problem) -> bool:
 
 
 def views_ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
-    """View -> its last refresh, for the views whose refresh lies beyond the production clock.
+    """Return view -> watermark for the views whose last refresh is later than the production clock.
 
     Feast's own commands could write such ticks before the store refused them, and a clock may have been set back.
     """
@@ -53,23 +53,28 @@ def views_ahead(root: Path, problem: Problem) -> dict[str, Watermark]:
 
 
 def views_ahead_note(root: Path, problem: Problem) -> str:
-    """What to say of the views that are beyond the clock before `materialise` brings them back; empty without any."""
+    """Return a note about views beyond the clock, for use before `materialise` resets them; empty without any."""
     found = views_ahead(root, problem)
     views = ", ".join(f"{name} at {iso(mark.tick_us)}" for name, mark in found.items())
     return f"the online store was beyond the production clock ({views}) and was written anew" if found else ""
 
 
 def online_is_current(root: Path, problem: Problem, tick_us: int) -> bool:
-    """Whether `materialise` to this tick would find nothing to write: each view whole, at its tick, of this history."""
+    """Whether every view is complete at this tick and computed from the present history."""
     return not _stale(root, problem, tick_us)[1]
 
 
 def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
-    """Bring every view of a problem to the tick at or before `tick_us`; returns view -> rows.
+    """Materialise every view of a problem at the last tick at or before `tick_us`.
 
-    Never past the production clock, and never back: a view that is further on is brought to where it was, but one that
-    is beyond the clock is brought back to it. What is there already is not written again. Raises NotFoundError before
-    anything is published or loaded.
+    The tick is never later than the production clock, and never earlier than that of a view which is not beyond the
+    clock. Views that are current are not written again.
+
+    Returns:
+        View -> number of rows.
+
+    Raises:
+        NotFoundError: Nothing is published or loaded yet.
     """
     root = root.absolute()
     if _stale(root, problem, tick_us)[1]:
@@ -81,7 +86,7 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
-    """Through Feast, one process at a time; whoever waited finds the work done."""
+    """Materialise stale views through Feast, one process at a time."""
     from headrace.store.backends import chosen_backends
     from headrace.store.feast_registry import register, register_missing
     from headrace.store.intervals import repair_intervals
@@ -115,7 +120,7 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
 
 
 def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]:
-    """The tick to bring the views to, and those that are not there yet."""
+    """Return the tick to materialise, and the views that are not current at it."""
     published, lake, rows = read_published(root, problem.name), Lake(root, problem.name), online_rows(root)
     clock = lake.clock()
     if clock is None:
@@ -138,7 +143,7 @@ def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]
 
 
 def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -> int:
-    """The tick to write: clamped to the clock; a watermark beyond the clock is an error of the past and is ignored."""
+    """Return the tick to materialise, clamped to the clock; watermarks beyond the clock are ignored."""
     marks = rows.watermarks()
     reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
     target = max([min(tick_us, clock_us), *(tick for tick in reached if tick <= clock_us)])

@@ -1,4 +1,4 @@
-"""Feast's objects for what is published: an entity per join key, a view per entity, a service per model's features."""
+"""Build the Feast objects of published definitions: an entity per join key, a view per entity, a service per model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIELD_TYPES: Mapping[Kind, FeastType] = {
 
 
 def feast_objects(published: Published) -> list[Any]:
-    """Everything of one problem, in an order that does not change: entities, views (with sources), services."""
+    """Return all Feast objects of one problem in a fixed order: entities, views with their sources, services."""
     entities = {name: _entity(published, name) for view in published.views for name in view.join_keys}
     views = {view.name: _view(published, view, entities) for view in published.views}
     sources = [view.batch_source for view in views.values()]

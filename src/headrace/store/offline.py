@@ -1,7 +1,7 @@
-"""Feast's offline store, filled by computing: `get_historical_features` and what materialisation pulls.
+"""Feast offline store that computes features on read, for `get_historical_features` and for materialisation.
 
-Every row of the entity frame comes back, in its order, with the value each feature had at the last tick at or before
-the row's `event_timestamp`. Feast's own stores join stored rows and drop or shuffle what does not match.
+It returns every row of the entity frame, in its order, with each feature's value at the last tick at or before the
+row's `event_timestamp`. Feast's own stores join stored rows, and drop or reorder rows without a match.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HeadraceOfflineStoreConfig(FeastConfigBaseModel):
 
 
 class ComputedJob(RetrievalJob):
-    """A retrieval that is computed when asked for, whole or in chunks."""
+    """A retrieval job that computes its result on demand, as a whole or in chunks."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class ComputedJob(RetrievalJob):
 
 
 class HeadraceOfflineStore(OfflineStore):
-    """Computes features from the lake. It can only read views whose source is a SynthesisSource."""
+    """Computes features from the lake, for views whose source is a SynthesisSource."""
 
     @staticmethod
     def get_historical_features(
@@ -88,7 +88,7 @@ class HeadraceOfflineStore(OfflineStore):
         full_feature_names: bool = False,
         **unsupported: Any,
     ) -> RetrievalJob:
-        """Feature values for an entity frame (join keys, `event_timestamp`): its rows, its order, its other columns."""
+        """Compute features for an entity frame (join keys, `event_timestamp`) and add them to its columns."""
         if not isinstance(entity_df, pd.DataFrame):
             raise DataError(
                 "an entity frame is needed",
@@ -125,10 +125,12 @@ class HeadraceOfflineStore(OfflineStore):
         start_date: datetime,
         end_date: datetime,
     ) -> RetrievalJob:
-        """Every entity key known before the tick at `end_date`, with its values at that tick.
+        """Compute every entity key known before the tick at `end_date`, with its values at that tick.
 
-        start_date is not looked at: a value in force at the tick may have become known at any time before.
-        Raises StoreError for a tick that the production clock has not reached.
+        start_date is ignored: a value that is valid at the tick may have become known at any time before.
+
+        Raises:
+            StoreError: The production clock has not reached the tick.
         """
         published, view = _published_view(config, data_source)
         tick_us = floor_to_tick(to_us(end_date), published.tick_us)
@@ -157,7 +159,7 @@ class HeadraceOfflineStore(OfflineStore):
         start_date: datetime | None = None,
         end_date: datetime | None = None,
     ) -> RetrievalJob:
-        """Not stored, so not listed: the values between two instants are those of every tick there."""
+        """Not supported: values are computed, not stored."""
         raise NotImplementedError(
             "Headrace computes features on read and stores no history to list; "
             "ask get_historical_features for the rows you want"
@@ -197,7 +199,7 @@ def _columns_by_view(feature_refs: list[str]) -> dict[str, list[str]]:
 
 
 def _joined(table: pa.Table, config: RepoConfig, view: FeatureView, slugs: list[str], full: bool) -> pa.Table:
-    """The table with one view's features added, computed at the tick of each row."""
+    """Add the features of one view to the table, computed at the tick of each row."""
     published, stored_view = _published_view(config, view.batch_source)
     columns = {name: view.projection.join_key_map.get(name, name) for name in stored_view.join_keys}
     missing = [column for column in columns.values() if column not in table.column_names]
@@ -223,7 +225,7 @@ def _joined(table: pa.Table, config: RepoConfig, view: FeatureView, slugs: list[
 
 
 def _alias(view: FeatureView) -> str:
-    """What a view is called in this request; a service may rename it."""
+    """Return a view's name in this request; a service may rename it."""
     return str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
 
 

@@ -1,7 +1,7 @@
-"""The store as serving sees it: keys in, feature values out, each view with its tick, age and status.
+"""Read online features for serving: feature values by entity key, with the tick, age and status of each view.
 
-Reads published.json and the online file directly: the same values as Feast's get_online_features (tested), without its
-import (4.6 s), its registry cache (minutes old) and its milliseconds.
+Reads published.json and the online file directly. The values equal those of Feast's get_online_features (tested),
+without its import time (4.6 s), its registry cache (minutes old) and its latency.
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ STALE_AFTER_TICKS = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Age:
-    """How old one view's values are for one key. MISSING: nothing has come of the key, or the view was never written.
+    """The age of a view's values for one key.
 
-    AHEAD: the view's last refresh lies after now; such values are never served. tick_us: the view's last refresh, known
-    even where the key is missing. age_us: now minus that tick, negative where it is ahead.
+    Attributes:
+        status: FRESH or STALE by age. MISSING: the key is unknown, or the view was never written. AHEAD: the last
+            refresh is later than now; such values are never served.
+        tick_us: Tick of the view's last refresh, also for a missing key.
+        age_us: Now minus that tick; negative where it is ahead.
     """
 
     status: Status
@@ -43,10 +46,14 @@ class Age:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureRow:
-    """One key's stored features: slug -> value (None where nothing is known), view name -> age.
+    """The stored features of one key.
 
-    A key that nothing has come of is MISSING and has what the engine says of it, as training saw such keys: a count of
-    0, a mean of None. Without a key (None), and from a view that was never written, every value is None.
+    An unknown key is MISSING and has the engine's empty values, as in training: a count of 0, a mean of None. Without
+    a key (None), and from a view that was never written, every value is None.
+
+    Attributes:
+        values: Slug -> value.
+        ages: View -> age.
     """
 
     values: dict[str, float | int | str | None]
@@ -55,7 +62,7 @@ class FeatureRow:
 
 @dataclass(frozen=True)
 class _ServiceView:
-    """What a service takes from one view, and what a key has there that nothing has come of."""
+    """The columns that a service reads from one view, and their values for an unknown key."""
 
     view: View
     columns: tuple[str, ...]
@@ -68,7 +75,7 @@ class _ServiceView:
 
 @dataclass(frozen=True)
 class _ViewResult:
-    """One view's part of a read, for all keys."""
+    """The rows of one view for all keys of a read."""
 
     part: _ServiceView
     query: RowQuery
@@ -82,7 +89,7 @@ class _ViewResult:
 
 @dataclass(frozen=True)
 class _State:
-    """published.json as last read, and the services that were asked for since."""
+    """The content of published.json, and the services resolved from it."""
 
     version: tuple[int, int]
     published: Published
@@ -90,11 +97,17 @@ class _State:
 
 
 class AheadError(UnavailableError):
-    """The online store holds values of a later instant than the one that is asked for."""
+    """The online store holds values of a later instant than that of the request."""
 
 
 class OnlineStore:
-    """Reads the features of any published service; a service published later is seen at the next read."""
+    """Reads the features of any published service; a newly published one is available at the next read.
+
+    Args:
+        root: Home folder.
+        problem: The problem.
+        stale_after_ticks: Age in ticks from which values are STALE.
+    """
 
     def __init__(self, root: Path, problem: Problem, *, stale_after_ticks: int = STALE_AFTER_TICKS) -> None:
         self._root = root.absolute()
@@ -104,10 +117,20 @@ class OnlineStore:
         self._state: _State | None = None
 
     def read(self, service: str, keys: Sequence[Mapping[str, Any]], now_us: int) -> list[FeatureRow]:
-        """Stored features for requests that carry the problem's join keys (None: no such entity), in their order.
+        """Read the stored features of a service for several requests, all from one state of the file.
 
-        All values come from one state of the file. Raises NotFoundError for an unknown service, DataError for a
-        request without a join key or with one of the wrong type, AheadError where a view was refreshed after `now_us`.
+        Args:
+            service: Name of the service.
+            keys: Join keys of each request; None where it has no such entity.
+            now_us: The present on the production clock.
+
+        Returns:
+            One row per request, in their order.
+
+        Raises:
+            NotFoundError: The service is not published.
+            DataError: A request lacks a join key, or has one of another type.
+            AheadError: A view was refreshed after `now_us`.
         """
         published, parts = self._service(service)
         queries = [
@@ -127,11 +150,11 @@ class OnlineStore:
         return [_row(results, at) for at in range(len(keys))]
 
     def key_types(self) -> Mapping[str, KeyType]:
-        """Join key -> what it is in the lake, as now published."""
+        """Return join key -> type in the lake."""
         return self._current_state().published.key_types
 
     def ages(self, service: str, now_us: int) -> dict[str, Age]:
-        """View -> age of its last refresh, without any key: what a health check asks."""
+        """Return view -> age of its last refresh, for health checks."""
         marks = self._rows.watermarks()
         names = [part.view.name for part in self._service(service)[1]]
         return {name: self._age(marks.get(name), now_us) for name in names}
@@ -144,7 +167,7 @@ class OnlineStore:
         return Age(status=status, tick_us=watermark.tick_us, age_us=age)
 
     def _require_not_ahead(self, results: Sequence[_ViewResult], now_us: int) -> None:
-        """Raise AheadError: what was known only later, or never, must not be predicted from, whatever the policy."""
+        """Raise AheadError where a view holds values of the future, whatever the stale policy."""
         ahead = [
             f"{view_result.query.view} at {iso(view_result.age.tick_us)}"
             for view_result in results
@@ -159,7 +182,7 @@ class OnlineStore:
             )
 
     def _service(self, name: str) -> tuple[Published, list[_ServiceView]]:
-        """A service as now published; worked out once for each state of published.json."""
+        """Return a service as published now, resolved once for each state of published.json."""
         state = self._current_state()
         parts = state.services.get(name)
         if parts is None:
@@ -167,7 +190,7 @@ class OnlineStore:
         return state.published, parts
 
     def _current_state(self) -> _State:
-        """What is published now; the file is read again only when it was replaced."""
+        """Return what is published now; the file is read again after it was replaced."""
         try:
             stat = published_path(self._root, self._problem).stat()
             version = (stat.st_ino, stat.st_mtime_ns)

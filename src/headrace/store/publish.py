@@ -1,4 +1,4 @@
-"""Publishing a model's features: entities, views and a service in Feast's registry, definitions beside it."""
+"""Publish a model's features: entities, views and a service in Feast's registry, the definitions in published.json."""
 
 from __future__ import annotations
 
@@ -28,10 +28,16 @@ def publish(
     *,
     reference: str | None = None,
 ) -> Published:
-    """Add a service to the store, with what views it needs. Nothing that is there is taken away; twice changes nothing.
+    """Publish a feature service and extend the views that it reads. Idempotent; nothing is removed.
 
-    reference: how any process can load the problem (catalogue name or file path); its file or name if not given.
-    The registry first, published.json last: a service that the file names is complete.
+    The registry is written first and published.json last, so a service that the file names is complete.
+
+    Args:
+        root: Home folder.
+        problem: The problem.
+        definitions: The features of the service, transforms included.
+        service: Its name.
+        reference: How another process loads the problem (catalogue name or file path); default: its file or name.
     """
     root = root.absolute()
     with writing(root):
@@ -53,9 +59,14 @@ def publish(
 
 
 def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
-    """Take a problem's other services away, and from its views what only they used; other problems are not touched.
+    """Remove a problem's other services, and the columns of its views that only they used.
 
-    The file first: a service that it does not name may still be in Feast, never the other way round.
+    published.json is written first: a service that it does not name may still be in Feast, never the reverse.
+
+    Args:
+        root: Home folder.
+        problem: The problem.
+        keep: Services that stay.
     """
     root = root.absolute()
     with writing(root):
@@ -79,7 +90,7 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
 
 
 def _located(problem: Problem, reference: str | None) -> str:
-    """A reference that holds from any working folder: a file by its absolute path, else the catalogue's name."""
+    """Return a reference that is valid from any working folder: an absolute path, else the catalogue's name."""
     if problem.path is not None:
         return str(problem.path.absolute())
     return reference or problem.name

@@ -1,8 +1,7 @@
-"""What is published for a problem: services (a list of definitions each) and the views that hold their stored features.
+"""The published definitions of a problem: feature services and the views that store their features. Without Feast.
 
-store/<problem>/published.json is written last and in one step, so a service named in it is in Feast's registry too. It
-is written twice with a checksum (`core.replicas`).
-No Feast here: serving reads this file.
+store/<problem>/published.json is written last and atomically, so a service that it names is in Feast's registry too. It
+is stored twice with a checksum (`core.replicas`). Serving reads this file.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ KEY_TYPES: Mapping[KeyType, pa.DataType] = {
 
 
 def view_name(problem: str, entity: str) -> str:
-    """The Feast feature view (and data source) of one entity of a problem."""
+    """Return the name of the Feast feature view (and data source) of an entity of a problem."""
     return f"{problem}__{entity}"
 
 
 def service_name(problem: str, service: str) -> str:
-    """The Feast feature service of one published list of definitions."""
+    """Return the name of the Feast feature service of a published service."""
     return f"{problem}__{service}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """One entity's stored definitions, the union over all services, in order of first publication."""
+    """The stored definitions of one entity: the union over all services, in order of first publication."""
 
     name: str
     entity: str
@@ -59,7 +58,11 @@ class View:
         return tuple(item.slug for item in self.definitions)
 
     def select(self, slugs: Iterable[str]) -> tuple[Stored, ...]:
-        """The definitions of these columns, in the order asked for."""
+        """Return the definitions of these columns, in this order.
+
+        Raises:
+            NotFoundError: The view has no such column.
+        """
         definition_by_slug = {item.slug: item for item in self.definitions}
         missing = [slug for slug in slugs if slug not in definition_by_slug]
         if missing:
@@ -69,9 +72,15 @@ class View:
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """The store's content for one problem. reference: how any process loads the problem (catalogue name or path).
+    """What is published for one problem.
 
-    key_types: join key -> type in the lake. services: name -> every definition of a model, transforms included.
+    Attributes:
+        problem: Name of the problem.
+        reference: How a process loads the problem: catalogue name or path.
+        tick_us: Tick of its views, microseconds.
+        key_types: Join key -> type in the lake.
+        services: Service -> all definitions of a model, transforms included.
+        views: The feature views.
     """
 
     problem: str
@@ -82,14 +91,14 @@ class Published:
     views: tuple[View, ...] = ()
 
     def view(self, name: str) -> View:
-        """The view of that name."""
+        """Return a view by its name; NotFoundError where there is none."""
         for view in self.views:
             if view.name == name:
                 return view
         raise NotFoundError(f"no view {name!r}", where=self.problem, found=[view.name for view in self.views])
 
     def service(self, name: str) -> tuple[Definition, ...]:
-        """The definitions of a service."""
+        """Return the definitions of a service; NotFoundError where it is not published."""
         if name not in self.services:
             raise NotFoundError(
                 f"no feature service {name!r}", where=self.problem, found=self.services, fix="publish it first"
@@ -97,14 +106,14 @@ class Published:
         return self.services[name]
 
     def service_columns(self, name: str) -> dict[str, tuple[str, ...]]:
-        """View name -> the slugs that a service takes from it; views it does not touch are absent."""
+        """Return view -> the slugs that a service reads from it."""
         columns: dict[str, list[str]] = {}
         for item in stored(self.service(name)):
             columns.setdefault(view_name(self.problem, item.entity), []).append(item.slug)
         return {view: tuple(slugs) for view, slugs in columns.items()}
 
     def with_service(self, problem: Problem, name: str, definitions: Iterable[Definition]) -> Published:
-        """The same with one more service (or that one replaced), and views grown to hold it. Nothing is taken away."""
+        """Return a copy with one service added or replaced, and the views extended by its definitions."""
         definitions = tuple(definitions)
         views = {view.name: view for view in self.views}
         for item in stored(definitions):
@@ -133,13 +142,17 @@ def _refuse_same_slug(view: View, added: Direct | Any) -> None:
 
 
 def published_path(root: Path, problem: str) -> Path:
-    """Where a problem's published definitions lie."""
+    """Return the path of a problem's published.json."""
     return root / "store" / problem / "published.json"
 
 
 def read_published(root: Path, problem: str) -> Published:
-    """What is published for a problem. Raises NotFoundError before the first publication, CorruptError where it is
-    lost."""
+    """Read what is published for a problem.
+
+    Raises:
+        NotFoundError: Nothing is published yet.
+        CorruptError: The file and its replica are damaged, or belong to another problem.
+    """
     data = read_replicas(published_path(root, problem))
     if data.get("problem") != problem:
         fix = "bring it and its copy back from a backup, or delete both and run again"
@@ -165,7 +178,7 @@ def read_published(root: Path, problem: str) -> Published:
 
 
 def write_published(root: Path, published: Published) -> None:
-    """Replace a problem's published definitions in one step."""
+    """Replace a problem's published definitions atomically."""
     write_replicas(
         published_path(root, published.problem),
         {
@@ -188,19 +201,19 @@ def write_published(root: Path, published: Published) -> None:
 
 
 def all_published(root: Path) -> tuple[Published, ...]:
-    """What is published for every problem below a home folder, by name."""
+    """Read what is published for every problem of a home folder, by name."""
     names = ("published.json", replica_path(Path("published.json")).name)
     problems = {path.parent.name for name in names for path in (root / "store").glob(f"*/{name}")}
     return tuple(read_published(root, problem) for problem in sorted(problems))
 
 
 def registry_path(root: Path) -> Path:
-    """Feast's registry of a home folder."""
+    """Return the path of Feast's registry of a home folder."""
     return root.absolute() / "store" / "registry.db"
 
 
 def registry_is_sound(root: Path) -> bool:
-    """Whether Feast's registry is there, and SQLite finds nothing wrong with it. Quick: without Feast."""
+    """Whether Feast's registry exists and passes SQLite's integrity check. Fast: without importing Feast."""
     try:
         require_sound(registry_path(root), "")
     except CorruptError:
@@ -209,5 +222,5 @@ def registry_is_sound(root: Path) -> bool:
 
 
 def layout(view: View) -> str:
-    """A digest of what a view holds: a materialised view with another one must be written anew."""
+    """Return the digest of a view's definitions; a materialised view with another digest must be written again."""
     return fingerprint([to_json(item) for item in view.definitions])

@@ -1,6 +1,6 @@
-"""Opening the Feast store of a home folder: one registry, one online file, all problems.
+"""Open the Feast store of a home folder: one registry and one online file for all problems.
 
-The registry only mirrors what is published: where it is damaged or lost, it is made again from that.
+The registry mirrors what is published; a damaged or missing registry is rebuilt from it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ _log = logging.getLogger(__name__)
 
 
 def open_store(root: Path) -> FeatureStore:
-    """The Feast store of a home folder. Its registry is read anew, never from a cache that is minutes old; one that is
-    damaged or lost is mended first, and that is logged."""
+    """Open the Feast store of a home folder, without a stale registry cache.
+
+    A damaged or missing registry is rebuilt first, and that is logged.
+    """
     if _is_damaged(root):
         _rebuild_registry(root)
     return _open(root)
@@ -54,7 +56,7 @@ def _rebuild_registry(root: Path) -> None:
 
 
 def _is_damaged(root: Path) -> bool:
-    """A registry that is not there is lost where something is published."""
+    """Whether the registry is damaged, or missing although something is published."""
     return not registry_is_sound(root) and (registry_path(root).exists() or bool(all_published(root)))
 
 
@@ -88,8 +90,7 @@ def _open(root: Path) -> FeatureStore:
 
 @contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """One writer of the registry and the online file at a time, over processes; Feast itself takes no lock. Whoever
-    holds it may take it again."""
+    """Lock the registry and the online file against other processes; reentrant. Feast itself takes no lock."""
     folder = root / "store"
     folder.mkdir(parents=True, exist_ok=True)
     with (

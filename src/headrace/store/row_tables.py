@@ -23,7 +23,15 @@ SELECT_WATERMARKS = "SELECT view, tick_us, rows, layout, history FROM headrace_w
 
 @dataclass(frozen=True, kw_only=True)
 class Watermark:
-    """A view's last refresh. layout: digest of its definitions; history: fingerprint of the snapshot it came from."""
+    """The last refresh of a view.
+
+    Attributes:
+        view: Name of the view.
+        tick_us: Tick of its values, microseconds UTC.
+        rows: Number of rows.
+        layout: Digest of its definitions.
+        history: Fingerprint of the lake snapshot that it was computed from.
+    """
 
     view: str
     tick_us: int
@@ -34,7 +42,14 @@ class Watermark:
 
 @dataclass(frozen=True, kw_only=True)
 class RowQuery:
-    """Rows to read from one view: one tuple of `keys` a row, its values in the order of `join_keys`."""
+    """Rows to read from one view.
+
+    Attributes:
+        view: Name of the view.
+        join_keys: Names of the key columns.
+        columns: Names of the columns to read.
+        keys: Key values of each row [n], in the order of `join_keys`.
+    """
 
     view: str
     join_keys: tuple[str, ...]
@@ -44,9 +59,11 @@ class RowQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class RowResult:
-    """What one view holds of an Ask: rows [n], each a tuple of the asked columns or None for an unknown key.
+    """The result of a RowQuery.
 
-    watermark None: the view was never written, or lacks a column that was asked for; then every row is None.
+    Attributes:
+        watermark: Of the view; None where it was never written or lacks a column. Then every row is None.
+        rows: Values of the columns for each key [n]; None for an unknown key.
     """
 
     watermark: Watermark | None

@@ -1,12 +1,10 @@
-"""One SQLite file that holds, for each view, one row per entity key as of one tick.
+"""The online store's SQLite file: for each feature view, one row per entity key with its values at one tick.
 
-Against Feast's own SQLite store (a row per key AND feature, a protobuf in each, an upsert at a time) this is a plain
-table: key columns, a column per feature, written whole in one transaction together with its watermark. So a reader sees
-the values and the tick of one refresh, never a mixture, and a writer that is killed leaves the last refresh standing.
+Feast's own SQLite store has a row per key and feature, each a protobuf. Here a view is one table with a column per
+feature, replaced in one transaction together with its watermark. So a reader sees the values and the tick of one
+refresh, and a killed writer leaves the previous refresh unchanged. The SQL is in `store.row_tables`.
 
-Feature columns have no declared type: SQLite would turn -0.0 in a REAL column into 0. Names are quoted with backticks,
-for a name in double quotes that does not exist silently becomes a string. A row that was pushed by itself has its own
-event time (us) in the column EVENT; null there means the view's last refresh.
+A row that was pushed by itself has its own event time (us) in the column EVENT; null means the view's last refresh.
 """
 
 from __future__ import annotations
@@ -47,12 +45,16 @@ _log = logging.getLogger(__name__)
 
 #: Seconds a writer or reader waits for another process's transaction.
 LOCK_TIMEOUT_S = 60.0
-#: Rows of a view up to which `is_current`'s caller has every checksum compared; more take too long for a look.
+#: Largest view whose checksums are all compared; for more rows that would take too long.
 _MAX_VERIFIED_ROWS = 200_000
 
 
 class RowStore:
-    """The online rows of every problem, in one file. Safe to share between threads; each has its own connection."""
+    """The online rows of all problems, in one file. Thread-safe: each thread has its own connection.
+
+    Args:
+        path: The SQLite file; created at the first write.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,9 +67,16 @@ class RowStore:
         columns: Sequence[str],
         batches: Iterable[pa.Table],
     ) -> int:
-        """Write a view anew from tables that hold join keys and columns; returns its number of rows.
+        """Replace all rows of a view in one transaction.
 
-        watermark.rows is not looked at. All or nothing: until this returns, readers see the previous refresh.
+        Args:
+            watermark: The new watermark; its `rows` is ignored.
+            join_keys: Names of the key columns.
+            columns: Names of the feature columns.
+            batches: Tables with these columns.
+
+        Returns:
+            The number of rows.
         """
         table = quoted(watermark.view)
         rows = 0
@@ -89,9 +98,13 @@ class RowStore:
     def upsert(
         self, view: str, join_keys: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> None:
-        """Put single rows [join keys, columns] into a view, as a Feast push does; its watermark stays.
+        """Insert or update single rows of a view, as a Feast push does; its watermark does not change.
 
-        A column of the view that is not among these keeps what it holds. Name EVENT among them to give rows a time.
+        Args:
+            view: Name of the view.
+            join_keys: Names of the key columns.
+            columns: Names of the columns to write, EVENT among them to set event times; others keep their values.
+            rows: Values of join keys and columns.
         """
         with self._writing() as connection:
             create_table(connection, view, join_keys, [name for name in columns if name != EVENT])
@@ -102,9 +115,13 @@ class RowStore:
             fill_checksums(connection, view)
 
     def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str], *, grow: bool = False) -> None:
-        """Make a view's empty table if there is none; one that exists is left alone until its next refresh.
+        """Create the table of a view where it does not exist.
 
-        grow: columns that the table lacks are added, without values. For views that have no refresh.
+        Args:
+            view: Name of the view.
+            join_keys: Names of the key columns.
+            columns: Names of the feature columns.
+            grow: Add missing columns to an existing table, for views without refreshes.
         """
         with self._writing() as connection:
             create_table(connection, view, join_keys, columns)
@@ -116,13 +133,13 @@ class RowStore:
             fill_checksums(connection, view)
 
     def drop(self, view: str) -> None:
-        """Forget a view."""
+        """Delete a view's table and watermark."""
         with self._writing() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {quoted(view)}")
             connection.execute("DELETE FROM headrace_watermarks WHERE view = ?", (view,))
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds nothing wrong with the file; where there is none, nothing is."""
+        """Whether the file passes SQLite's integrity check, or does not exist."""
         try:
             require_sound(self.path, "")
         except CorruptError:
@@ -130,13 +147,13 @@ class RowStore:
         return True
 
     def set_aside_if_damaged(self) -> None:
-        """Move a damaged file away: every view is written anew, from the lake, at its next refresh."""
+        """Move a damaged file away; the next refresh of each view writes it again from the lake."""
         if not self.is_sound():
             aside = set_aside(self.path)
             _log.warning("%s is damaged (now %s): its views are written anew from the lake", self.path, aside.name)
 
     def watermarks(self) -> dict[str, Watermark]:
-        """Every written view's last refresh."""
+        """Return the watermark of every view that has one."""
         connection = self._reader()
         if connection is None:
             return {}
@@ -147,7 +164,7 @@ class RowStore:
         return {row[0]: watermark_of(row) for row in rows}
 
     def count(self, view: str) -> int:
-        """How many rows a view holds now; 0 where it has no table."""
+        """Return the number of rows of a view; 0 where it has no table."""
         connection = self._reader()
         if connection is None:
             return 0
@@ -157,7 +174,7 @@ class RowStore:
             return 0
 
     def checksums_match(self, view: str) -> bool:
-        """Whether every row of a view is as it was written; True without a look where there are very many."""
+        """Whether all row checksums of a view match; True without a check for very large views."""
         connection = self._reader()
         if connection is None or self.count(view) > _MAX_VERIFIED_ROWS:
             return True
@@ -170,7 +187,12 @@ class RowStore:
             return False
 
     def read(self, queries: Sequence[RowQuery]) -> list[RowResult]:
-        """Rows of several views, all from one state of the file. Raises CorruptError or UnavailableError."""
+        """Read rows of several views in one transaction.
+
+        Raises:
+            CorruptError: The file or a row is damaged.
+            UnavailableError: The file cannot be read.
+        """
         try:
             connection = self._reader()
             if connection is None:
@@ -203,8 +225,7 @@ class RowStore:
         )
 
     def _checksum_condition(self, connection: sqlite3.Connection, view: str) -> str:
-        """SQL for whether a row is as it was written (0, 1, or null in rows of before); worked out once for each state
-        of the file's tables."""
+        """Return the SQL condition that a row's checksum matches (null for rows without one), cached per schema."""
         (version,) = connection.execute("PRAGMA schema_version").fetchone()
         conditions: dict[tuple[int, str], str] = self._local.conditions
         if (version, view) not in conditions:
@@ -246,7 +267,7 @@ class RowStore:
             connection.close()
 
     def _reader(self) -> sqlite3.Connection | None:
-        """This thread's connection; a new one when the file was replaced, None while there is no file."""
+        """Return this thread's connection; a new one after the file was replaced, None while there is no file."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -270,13 +291,13 @@ class RowStore:
 
 
 def _error_text(error: Exception) -> str:
-    """An error in words that name no path."""
+    """Return an error's message without a path."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 @contextmanager
 def _read_transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All reads inside see the file as it is at the first of them."""
+    """Run all reads of the block on one snapshot of the file."""
     connection.execute("BEGIN")
     try:
         yield

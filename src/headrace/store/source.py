@@ -1,4 +1,4 @@
-"""The Feast data source of a view: no table, but a problem's synthesis of one entity, which the offline store does."""
+"""Feast data source of a view: the stored definitions of one entity of a problem, computed by the offline store."""
 
 from __future__ import annotations
 
@@ -23,9 +23,13 @@ _VALUE_TYPES = {"double": ValueType.DOUBLE, "string": ValueType.STRING, "int64":
 
 
 class SynthesisSource(DataSource):
-    """Names the problem and entity whose stored definitions the offline store computes on read.
+    """A data source that is computed on read.
 
-    problem: whose published definitions to look up (in the offline store's home folder). entity: which of its views.
+    Args:
+        name: Name of the view.
+        problem: Problem whose published definitions are computed.
+        entity: Entity of the view.
+        description: Text for people.
     """
 
     def __init__(self, *, name: str, problem: str, entity: str, description: str = "") -> None:
@@ -69,7 +73,7 @@ class SynthesisSource(DataSource):
         )
 
     def _set_timestamps_in_proto(self, data_source_proto: DataSourceProto) -> None:
-        """None: Feast compares sources with these times, and would find every view changed in every process."""
+        """Set no times: Feast compares sources by them, and every process would then change every view."""
         data_source_proto.meta.SetInParent()
 
     def validate(self, config: RepoConfig) -> None:
@@ -81,15 +85,16 @@ class SynthesisSource(DataSource):
         return _VALUE_TYPES.__getitem__
 
     def get_table_column_names_and_types(self, config: RepoConfig) -> Iterable[tuple[str, str]]:
-        """Join keys, then features, with Arrow's names of the types they are stored in."""
+        """Return the names of join keys and features with the Arrow names of their stored types."""
         published, view = self.published(config)
         keys = [(name, str(KEY_TYPES[published.key_types[name]])) for name in view.join_keys]
         return [*keys, *((item.slug, str(STORED_TYPES[item.kind])) for item in view.definitions)]
 
     def published(self, config: RepoConfig) -> tuple[Published, View]:
-        """What is published for the source's problem in the home folder that the configuration names, and its view.
+        """Return what is published for the source's problem, and its view.
 
-        Raises StoreError where that is another home folder than the one that is set.
+        Raises:
+            StoreError: The configuration names another home folder than HEADRACE_HOME.
         """
         require_home(home_of(config), config.repo_path)
         published = read_published(home_of(config), self.problem)
@@ -97,6 +102,6 @@ class SynthesisSource(DataSource):
 
 
 def home_of(config: RepoConfig) -> Path:
-    """The home folder that a Feast configuration names; a relative one starts at the feature repo."""
+    """Return the home folder of a Feast configuration; a relative path is relative to the feature repo."""
     root = Path(config.offline_store.root)
     return root if root.is_absolute() or config.repo_path is None else (config.repo_path / root).resolve()

@@ -1,4 +1,4 @@
-"""Training rows, through Feast: the stored features of a service for every row of a spine."""
+"""Retrieve training features through Feast: the stored features of a service for every row of a spine."""
 
 from __future__ import annotations
 
@@ -18,10 +18,20 @@ _ROW = "headrace_row"
 
 
 def training_features(root: Path, problem: Problem, service: str, spine: pa.Table) -> pa.Table:
-    """Stored features [n spine rows, one column per stored definition], row for row.
+    """Retrieve the stored features of a service for the rows of a spine.
 
-    spine: join keys and `cutoff` (int64 us). Values are those at the last tick at or before the cutoff, null where the
-    row has no key or nothing was known. Raises DataError if Feast returned other rows than it was given.
+    Args:
+        root: Home folder.
+        problem: The problem.
+        service: Name of the service.
+        spine: Join keys and `cutoff` (int64 us) of each row [n].
+
+    Returns:
+        One column per stored definition [n]: the values at the last tick at or before the cutoff, null where the row
+        has no key or nothing was known.
+
+    Raises:
+        DataError: Feast returned other rows.
     """
     root = root.absolute()
     slugs = [item.slug for item in stored(read_published(root, problem.name).service(service))]
@@ -39,7 +49,7 @@ def training_features(root: Path, problem: Problem, service: str, spine: pa.Tabl
 
 
 def _entity_frame(problem: Problem, spine: pa.Table) -> pd.DataFrame:
-    """Join keys as they are (whole numbers stay whole where some are missing), the cutoff, and a row number."""
+    """Build the entity frame: join keys (nullable integers stay integers), the cutoff, and a row number."""
     keys = {name: spine[name] for name in problem.join_keys}
     cutoffs = spine["cutoff"].cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
     frame = pa.table({**keys, TIMESTAMP: cutoffs, _ROW: pa.array(range(spine.num_rows), pa.int64())})
