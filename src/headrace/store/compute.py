@@ -1,8 +1,8 @@
-"""Feast's materialisation, a view at a time and a table at a time: from the offline store's chunks to the online store.
+"""Feast compute engine that materialises one view at a time, from the offline store's chunks to the online store.
 
-Feast's local engine turns every single value into a protobuf first; into our own online store the chunks go as they
-are. An online store that the user chose (Redis, say; `store.backends`) gets the same rows first, as protobufs: the
-watermark of a view is written only after them.
+Feast's local engine converts every value to a protobuf first; Headrace's own online store takes the Arrow chunks
+unchanged. An online store that the user chose (Redis, say; `store.backends`) gets the same rows first, as protobufs;
+the watermark of a view is written only after them.
 """
 
 from __future__ import annotations
