@@ -60,8 +60,9 @@ def test_another_process_parses_nothing_again(package: Path, tmp_path: Path, mon
     monkeypatch.setattr("headrace.core.source_code.parse_module", None)
     assert SourceTree(package, cache).digest(["pkg.start"]) == digest
     monkeypatch.undo()
-    cache.write_text("{")  # a damaged cache is made again
-    assert SourceTree(package, cache).digest(["pkg.start"]) == digest
+    for damaged in ("{", "[]", "{}", cache.read_text().replace(":", ": ", 1).replace("a", "b", 40)):
+        cache.write_text(damaged)
+        assert SourceTree(package, cache).digest(["pkg.start"]) == digest
 
 
 @pytest.mark.parametrize(

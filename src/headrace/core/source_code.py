@@ -21,6 +21,7 @@ from filelock import FileLock
 import headrace
 from headrace.core.errors import HeadraceError
 from headrace.core.files import read_json, write_json
+from headrace.core.fingerprint import fingerprint
 
 #: CPython 3.11 counts the depth of a syntax tree in one place for all threads: two that parse at once fail.
 _PARSING = threading.Lock()
@@ -118,7 +119,8 @@ class SourceTree:
         with FileLock(self._cache_file.with_suffix(".lock")):
             for leftover in self._cache_file.parent.glob(f".{self._cache_file.name}.*.tmp"):  # of a killed process
                 leftover.unlink()
-            write_json(self._cache_file, {key: [one.digest, list(one.names)] for key, one in self._known.items()})
+            modules = {key: [one.digest, list(one.names)] for key, one in self._known.items()}
+            write_json(self._cache_file, {"modules": modules, "sha256": fingerprint(modules)})
         self._stored = len(self._known)
 
 
@@ -198,6 +200,10 @@ def _read_cache(path: Path | None) -> dict[str, ParsedModule]:
     if path is None or not path.exists():
         return {}
     try:
-        return {key: ParsedModule(digest=one[0], names=tuple(one[1])) for key, one in read_json(path).items()}
-    except (HeadraceError, AttributeError, LookupError, TypeError):
+        record = read_json(path)
+        modules = record["modules"]
+        if record["sha256"] != fingerprint(modules):
+            return {}
+    except (HeadraceError, LookupError, TypeError):
         return {}
+    return {key: ParsedModule(digest=digest, names=tuple(names)) for key, (digest, names) in modules.items()}

@@ -75,6 +75,7 @@ MADE = (
     _kind("bundle: reference and gate rows", f"{_BUNDLE}/*.parquet", flips=2),
     _kind("bundle: manifests", f"{_BUNDLE}/manifest.json"),
     _kind("stages: facts", "stages/shop/*/*/stage.json", flips=2),
+    _kind("stages: parsed code", "stages/.code.json", flips=2),
     _kind("stages: manifests", "stages/shop/*/*/manifest.json"),
     _kind("stage synthesise: values", "stages/shop/synthesise/*/*.parquet", flips=2),
     _kind(
@@ -114,7 +115,13 @@ SHOWN = (
             "registry/shop/versions/.lock",
             "evidently/.lock",
         ),
-        *("stages/shop/*/.*.lock", "outbox/shop.deliver.lock", "store/writer.lock", "quality/shop/*/.lock"),
+        *(
+            "stages/shop/*/.*.lock",
+            "stages/.code.lock",
+            "outbox/shop.deliver.lock",
+            "store/writer.lock",
+            "quality/shop/*/.lock",
+        ),
     ),
 )
 
