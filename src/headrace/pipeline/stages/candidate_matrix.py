@@ -81,20 +81,20 @@ def write_carried(folder: Path, carried: Carried, past: Candidates) -> None:
         return
     end = sum(past.sizes)
     places = np.concatenate([past.places, end + np.arange(carried.again)])[carried.source]
-    kept, added = len(past.sizes), carried.again
-    while kept and added * 2 >= past.sizes[kept - 1]:
-        kept -= 1
-        added += past.sizes[kept]
-    base = sum(past.sizes[:kept])
+    retained, added = len(past.sizes), carried.again
+    while retained and added * 2 >= past.sizes[retained - 1]:
+        retained -= 1
+        added += past.sizes[retained]
+    base = sum(past.sizes[:retained])
     tail = np.sort(places[places >= base])
     fresh = carried.fresh
-    if kept < len(past.sizes):
-        fresh = take_table_slices(pa.concat_tables([rows_of(past.paths[kept:]), fresh]), tail - base)
+    if retained < len(past.sizes):
+        fresh = take_table_slices(pa.concat_tables([rows_of(past.paths[retained:]), fresh]), tail - base)
         places = np.where(places >= base, base + np.searchsorted(tail, places), places)
-    if not kept:
+    if not retained:
         parquet.write(take_table_slices(fresh, places), folder / SINGLE_FILE, compression=COMPRESSION)
         return
-    names = [f"{number:03d}.parquet" for number in range(kept + (fresh.num_rows > 0))]
+    names = [f"{number:03d}.parquet" for number in range(retained + (fresh.num_rows > 0))]
     for path, name in zip(past.paths, names, strict=False):
         link_file(path, folder / name)
     if fresh.num_rows:

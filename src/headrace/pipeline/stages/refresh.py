@@ -29,7 +29,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
         return select_features(context, inputs, folder)
     write_definitions(folder / DEFINITIONS, bundle.definitions)
     return SelectOutput(
-        kept=len(bundle.definitions),
+        features=len(bundle.definitions),
         candidates=len(candidates),
         service=bundle.service,
         recipe_of=context.recipe_of,

@@ -73,7 +73,7 @@ def _measure(context: Context) -> Mapping[str, float]:
     from headrace.registry.aliases import mirror
 
     problem = context.problem
-    assert problem.feed is not None  # _run has looked
+    assert problem.feed is not None  # _run returns without one
     start, end = problem.feed.start_us, problem.feed.end_us
     now = Lake(context.root, problem.name).clock()
     assert now is not None  # ingest has been

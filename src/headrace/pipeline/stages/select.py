@@ -29,14 +29,14 @@ class SelectOutput:
     """The features that a model is trained on; their definitions lie beside this.
 
     Attributes:
-        kept: how many there are.
+        features: how many there are.
         candidates: how many they were chosen from.
         service: the feature service that serves them, without the problem's name.
         recipe_of: the version whose features were retained (stage `refresh`).
         champion_config: that version's configuration, which the search begins with.
     """
 
-    kept: int
+    features: int
     candidates: int
     service: str
     recipe_of: str | None = None
@@ -62,7 +62,7 @@ def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOut
     write_definitions(folder / DEFINITIONS, selection.kept)
     write_json(folder / "ledger.json", selection.ledger)
     service = fingerprint([to_json(item) for item in selection.kept])[:10]
-    return SelectOutput(kept=len(selection.kept), candidates=len(definitions), service=service)
+    return SelectOutput(features=len(selection.kept), candidates=len(definitions), service=service)
 
 
 def select_parameters(context: Context) -> dict[str, Any]:
