@@ -1,4 +1,4 @@
-"""A folder as one file, consistent while services write in it; and back again.
+"""Back up a folder as one archive, consistently while services write to it, and restore it.
 
 The archive is a .tar.gz of the files, and at its end a manifest of their sha256 sums. What is written while it is made:
 
@@ -41,7 +41,7 @@ _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, KeyErro
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """What an archive holds. size: bytes of all its files, unpacked."""
+    """The content of an archive: number of files, and their total size in bytes, unpacked."""
 
     files: int
     size: int
@@ -57,11 +57,18 @@ class _Packed:
 
 
 def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence[str] = ()) -> Summary:
-    """Write a folder into a new archive, in one step.
+    """Write a folder to a new archive, atomically.
 
-    order: relative paths, what refers before what it is referred to; whatever is below none of them comes first.
-    leave_out: relative paths that are not archived. Raises ConflictError where the archive is there already,
-    CorruptError where a database of the folder is damaged.
+    Args:
+        folder: The folder.
+        archive: File to write.
+        order: Relative paths in the order of copying: what refers to another file comes before it. Files below none of
+            them come first.
+        exclude: Relative paths that are not archived.
+
+    Raises:
+        ConflictError: The archive exists already, or is inside the folder.
+        CorruptError: A database of the folder is damaged.
     """
     if archive.exists():
         raise ConflictError("there is such a file already", where=str(archive), fix="name another: none is overwritten")
@@ -87,10 +94,16 @@ def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence
 
 
 def unpack(archive: Path, folder: Path) -> Summary:
-    """Make a folder from an archive, in one step, every file compared with its sum first.
+    """Restore a folder from an archive, atomically, after comparing every file with its checksum.
 
-    Raises ConflictError where the folder holds anything, CorruptError where the archive is damaged or names places
-    outside of the folder, NotFoundError where there is none. Nothing is left behind then.
+    Args:
+        archive: The archive.
+        folder: Folder to create.
+
+    Raises:
+        NotFoundError: The archive does not exist.
+        ConflictError: The folder is not empty.
+        CorruptError: The archive is damaged, or names paths outside of the folder.
     """
     if not archive.is_file():
         raise NotFoundError("no such file", where=str(archive))

@@ -1,12 +1,11 @@
-"""Small SQLite files that many threads and processes write: short BEGIN IMMEDIATE transactions, WAL, synchronous=FULL.
+"""Small SQLite databases that many threads and processes write: atomic, durable, with checksums.
 
-A change is there whole and for good, or not at all, whoever else is writing.
+Transactions are short: BEGIN IMMEDIATE, WAL, synchronous=FULL.
 
-Every transaction counts up the file's serial number (SQLite's user_version) and ends with a sha256 of all rows, in the
-table `seal`. A process compares them once for each serial number that it meets, after SQLite's own check: a bit that
-flipped in a version's number or in a decision is found before anybody acts on it. The last serial number is noted
-beside the file, as `.NAME.serial`, with a random name of the file: one that was lost, is older than the last one
-written, or is of another home (SQLite takes any log that it finds beside a file for the file's own) is noticed.
+Every transaction increments the file's serial number (SQLite's user_version) and stores a sha256 of all rows in the
+table `seal`. A process verifies it once for each serial number, after SQLite's own check, so a flipped bit is detected
+before anything uses it. The last serial number and a random id of the file are stored beside it, as `.NAME.serial`: a
+file that is missing, older than the last one written, or of another home is detected.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _REPORTED_MISSING: set[Path] = set()
 
 @dataclass(frozen=True, kw_only=True)
 class _Serial:
-    """What is noted beside a file. line: a random name of this file, that its seal holds too."""
+    """The content of `.NAME.serial`. line: random id of the file, which its seal contains too."""
 
     serial: int
     line: str
@@ -51,9 +50,15 @@ class _Serial:
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """One file. schema: CREATE TABLE IF NOT EXISTS statements; last: the table that the last of them makes, by which a
-    file that has them all is known. fix: what to do about a damaged file. anew: a lost file is begun anew, because
-    whoever reads it notices and mends that; otherwise it is an error."""
+    """One database file.
+
+    Attributes:
+        path: The file.
+        schema: CREATE TABLE IF NOT EXISTS statements.
+        last: Name of the table of the last statement; a file with it has the whole schema.
+        fix: What to do about a damaged file, for errors.
+        recreate: Whether a missing file is created again, because its reader recovers it; otherwise it is an error.
+    """
 
     path: Path
     schema: str
@@ -63,9 +68,11 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """A connection to look with. Reading makes no file: where there is none yet, empty tables are read.
+        """Yield a connection for reading. Reading creates no file: a missing one has empty tables.
 
-        Raises CorruptError where the file is damaged, UnavailableError where it cannot be read.
+        Raises:
+            CorruptError: The file is damaged.
+            UnavailableError: The file cannot be read.
         """
         with translated(self.path, self.fix):
             self._require_present()
@@ -74,7 +81,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: all of it, or nothing. Raises as `read` does."""
+        """Yield a connection with an open transaction, committed at the end of the block. Raises as `read` does."""
         with translated(self.path, self.fix):
             self._require_present()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,7 +123,7 @@ class Database:
                 connection.execute("COMMIT")
 
     def _verify(self, connection: sqlite3.Connection) -> None:
-        """Compare the rows with their seal, unless that was done for this serial number; inside a transaction."""
+        """Compare the rows with their checksum, once for each serial number, inside a transaction."""
         serial, file = _serial(connection), self._file()
         if file is None or _VERIFIED.get(file) == serial:
             return
@@ -140,7 +147,7 @@ class Database:
         _VERIFIED[file] = serial
 
     def _seal(self, connection: sqlite3.Connection) -> _Serial:
-        """Count up the serial number and write the sum of all rows; returns what to note."""
+        """Increment the serial number and write the checksum of all rows; returns what to store in `.NAME.serial`."""
         recorded = self._recorded_serial()
         serial = max(_serial(connection), recorded.serial) + 1
         connection.execute(_SEAL)
@@ -167,7 +174,7 @@ class Database:
         return self.path, stat.st_dev, stat.st_ino
 
     def _require_present(self) -> None:
-        """A file that was written before must be there, and hold something."""
+        """Check that a file that was written before exists and is not empty."""
         size = self.path.stat().st_size if self.path.exists() else None
         if size or not self._recorded_serial().serial:
             return
@@ -191,7 +198,7 @@ class Database:
         return self.path.with_name(f".{self.path.name}.serial")
 
     def _recorded_serial(self) -> _Serial:
-        """What was last written; serial number 0 where no note tells."""
+        """Read `.NAME.serial`; serial number 0 where it is missing or damaged."""
         try:
             serial, line, sum_ = self._serial_path.read_text().split()
             if sum_ == _checksum(serial, line):
@@ -201,15 +208,15 @@ class Database:
         return _Serial(serial=0, line="")
 
     def _record_serial(self, written: _Serial) -> None:
-        # The change itself is committed: that the note cannot be written is no failure of it.
+        # The change is committed: a failure to write this file does not undo it.
         serial, line = str(written.serial), written.line
         with contextlib.suppress(OSError):
             write_bytes(self._serial_path, f"{serial} {line} {_checksum(serial, line)}\n".encode())
 
 
 def _readable(path: Path) -> str:
-    """How to open a file that is there: on a read-only file system, where SQLite cannot make the index of its log, as
-    one that nobody changes."""
+    """Return the address to open an existing file; immutable on a read-only file system, where SQLite cannot create
+    the index of its log."""
     log = path.with_name(f"{path.name}-wal")
     read_only = os.statvfs(path).f_flag & os.ST_RDONLY
     has_log = log.exists() and log.stat().st_size
@@ -221,7 +228,7 @@ def _serial(connection: sqlite3.Connection) -> int:
 
 
 def _read_seal(connection: sqlite3.Connection) -> tuple[str, str]:
-    """The line and the sum of the seal; empty where there is none."""
+    """Read the file's id and checksum from the table `seal`; empty where there is none."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seal'").fetchone():
         return "", ""
     row = connection.execute("SELECT sha256 FROM seal").fetchone()

@@ -9,14 +9,19 @@ from headrace.core.redact import redact
 
 
 class HeadraceError(Exception):
-    """Anything Headrace refuses, with the facts as attributes.
+    """Base of all expected errors, with their facts as attributes.
 
-    what: the fault in one clause. where: file, table, column or setting it was found in.
-    found: what else was there (names that do exist, values seen). fix: what to do about it.
     Passwords and tokens of addresses are masked in all of them.
+
+    Attributes:
+        what: The fault in one clause.
+        where: File, table, column or setting.
+        found: What exists instead: names, values.
+        fix: What to do about it.
+        facts: Further facts for programs.
     """
 
-    #: Of a command that ends with it.
+    #: Exit code of a command that ends with this error.
     exit_code = 1
 
     def __init__(
@@ -55,11 +60,11 @@ class DataError(HeadraceError):
 
 
 class NotFoundError(HeadraceError):
-    """Something named does not exist: a problem, a version, an entity key, a file."""
+    """A named object does not exist: a problem, a version, an entity key, a file."""
 
 
 class ConflictError(HeadraceError):
-    """Somebody else changed the state first, or holds the lock."""
+    """Another process or person changed the state first, or holds the lock."""
 
 
 class CorruptError(HeadraceError):
@@ -67,4 +72,4 @@ class CorruptError(HeadraceError):
 
 
 class UnavailableError(HeadraceError):
-    """A service or port that is needed cannot be had now."""
+    """A service, port or file that is needed is not available now."""

@@ -25,7 +25,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace a file in one step: temporary file, fsync, rename, fsync of the folder."""
+    """Replace a file atomically: temporary file, fsync, rename, fsync of the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -40,12 +40,12 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step; dataclasses and sets are written in their canonical form."""
+    """Replace a JSON file atomically; dataclasses and sets are written in their canonical form."""
     write_bytes(path, (json.dumps(canonical(value), indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file. Raises NotFoundError or CorruptError, naming the file."""
+    """Read a JSON file; NotFoundError or CorruptError names it where that fails."""
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -56,10 +56,9 @@ def read_json(path: Path) -> Any:
 
 @contextmanager
 def staged_folder(final: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `final` in one rename when the block ends without an error.
+    """Yield a temporary folder that is renamed to `final` when the block ends without an error.
 
-    If `final` appeared meanwhile (another process did the same work), ours is dropped: content-addressed
-    work is equal whoever did it.
+    If another process created `final` meanwhile, the temporary folder is dropped: content-addressed work is equal.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
     temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")

@@ -1,8 +1,7 @@
-"""The home folder: what lies in it, and that only its owner can read it.
+"""The home folder: its subfolders, and their permissions, which only the owner has.
 
-A home holds customers' rows, predictions, and the secrets that Prefect keeps. Processes of Headrace create files with
-the umask 077, and so do the services that they start. The folder itself is closed to others as well, for what was
-written before, and for libraries that set modes of their own.
+A home contains customers' rows, predictions and Prefect's secrets. Headrace's processes and services create files with
+umask 077. The folders are restricted as well, for files of earlier versions and of libraries that set their own modes.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-#: Everything that Headrace writes below a home lies in one of these.
+#: The folders of a home that Headrace writes.
 FOLDERS = (
     *("evidently", "lake", "ledger", "mlflow", "outbox", "predictions", "prefect", "quality", "registry", "reports"),
     *("run", "runs", "stages", "store"),
@@ -24,15 +23,15 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def owner_only() -> None:
-    """From now on this process, and what it starts, creates files that only their owner can read. For entry points."""
+    """Set umask 077 for this process and its children. For entry points."""
     os.umask(_OTHERS)
 
 
 def open_home(root: Path) -> None:
-    """Make the home where it is not there; close what others than its owner can enter.
+    """Create the home where it is missing, and restrict its folders to their owner.
 
-    A folder that holds other things too (somebody's HEADRACE_HOME=/tmp) keeps its own mode: only what is Headrace's in
-    it is closed.
+    A folder that contains other things too (HEADRACE_HOME=/tmp) keeps its own mode; only Headrace's folders in it are
+    restricted.
     """
     if not root.exists():
         root.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)

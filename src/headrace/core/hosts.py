@@ -1,4 +1,4 @@
-"""The names that local services are asked by: what a request's Host header may say."""
+"""Host names of local services: which values the Host header of a request may have."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ WILDCARD = frozenset({"0.0.0.0", "::", "[::]", ""})
 
 
 def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
-    """The names, without ports, that a service listening on a host is asked by.
+    """Return the host names, without ports, by which a service may be addressed.
 
     Args:
-        host: What it listens on. A wildcard address stands for the machine's name and every address it has.
-        extra: Further names: a proxy's, or that of the machine that a container's port is mapped to. `*` is any name.
+        host: Host on which it listens. A wildcard address stands for the machine's name and all its addresses.
+        extra: Further names: of a proxy, or of the machine that a container's port is mapped to. `*` allows any name.
     """
     own_names = _names_of_this_machine() if host in WILDCARD else (literal(host),)
     return tuple(dict.fromkeys(name.lower() for name in (*LOOPBACK, *own_names, *map(literal, extra))))
 
 
 def reachable(host: str) -> str:
-    """The host to ask a service at that listens on a host, as it stands in a URL."""
+    """Return the host of the URL of a service that listens on a host."""
     return "127.0.0.1" if host in WILDCARD else literal(host)
 
 
 def literal(host: str) -> str:
-    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    """Return a host as written in a URL: IPv6 addresses in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 

@@ -1,6 +1,6 @@
-"""What the machine refuses, as errors of ours: a full or read-only disk, missing rights, too many open files.
+"""Convert errors of the operating system to HeadraceErrors: full or read-only disk, permissions, too many open files.
 
-Libraries wrap the operating system's error in their own, or keep only its text, so the whole chain of causes is read.
+Libraries wrap the operating system's error, or keep only its text, so the whole chain of causes is searched.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FIXES = {
     errno.EISDIR: "a folder stands where a file belongs: move it away, then do it again",
     errno.EMFILE: "raise the limit of open files (ulimit -n), then do it again",
 }
-#: What libraries say that keep only the text of the system's error.
+#: Texts of libraries that keep only the message of the system's error.
 _TEXTS = {
     "no space left": errno.ENOSPC,
     "disk is full": errno.ENOSPC,
@@ -40,7 +40,7 @@ _TEXTS = {
 
 
 def machine_error(error: BaseException) -> UnavailableError | None:
-    """The error in one line, where the machine is at the bottom of it; None for any other."""
+    """Return the error of the operating system that caused an error; None where there is none."""
     for cause in _chain(error):
         if isinstance(cause, UnavailableError):
             return cause
@@ -65,7 +65,7 @@ def _unavailable(number: int, where: str) -> UnavailableError:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from, the first cause last."""
+    """Yield an error and its causes, the first cause last."""
     visited: set[int] = set()
     while error is not None and id(error) not in visited:
         visited.add(id(error))

@@ -1,7 +1,7 @@
-"""What a folder's files hold: their sha256 sums, written beside them, and compared before a file is read.
+"""Manifests: the sha256 of every file of a folder, verified before a file is read.
 
-A file is summed whole once in a process. Afterwards it counts as the same while its inode, size and times of change
-are the same, so that checking before every read costs one look at the file.
+A process computes the checksum of a file once, and again only after its inode, size or times of change differ, so a
+check costs one stat call.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from headrace.core.fingerprint import file_digest
 
 MANIFEST = "manifest.json"
 
-#: A sum is remembered of files that were left alone for so long: file systems stamp changes by clocks of up to 2 s a
-#: tick, and a later change within the same tick would look like none.
+#: Age from which a file's checksum is cached: time stamps have a resolution of up to 2 s, and a later change within it
+#: would not be seen.
 _SETTLED_NS = 2_000_000_000
 
 #: Device, inode, size, times of change of content and of inode (ns).
@@ -37,7 +37,11 @@ class Manifest:
     sums: Mapping[str, str]
 
     def path(self, name: str) -> Path:
-        """A file, or a folder with everything below it, compared with its sums. Raises CorruptError naming the file."""
+        """Return the path of a file, or of a folder, after comparing it with its checksums.
+
+        Raises:
+            CorruptError: A file differs, or is not in the manifest.
+        """
         names = [entry for entry in self.sums if entry == name or entry.startswith(f"{name}/")]
         if not names:
             raise CorruptError("the manifest does not name it", where=str(self.folder / name))
@@ -46,7 +50,7 @@ class Manifest:
         return self.folder / name
 
     def check(self) -> None:
-        """Compare every file; one too many is a fault as well. Raises CorruptError naming the file."""
+        """Compare the folder with the manifest; CorruptError for a changed, missing or additional file."""
         differences = sorted(set(_names(self.folder)) ^ set(self.sums))
         if differences:
             raise CorruptError("files differ from the manifest", where=str(self.folder), found=differences)
@@ -55,14 +59,14 @@ class Manifest:
 
 
 def write_manifest(folder: Path) -> Manifest:
-    """Write manifest.json into a folder that holds all its other files."""
+    """Write manifest.json into a folder, from its other files."""
     sums = {name: file_checksum(folder / name) for name in _names(folder)}
     write_json(folder / MANIFEST, sums)
     return Manifest(folder=folder, sums=sums)
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """A folder's manifest; nothing is compared with it yet. Raises NotFoundError or CorruptError."""
+    """Read a folder's manifest without comparing files; NotFoundError or CorruptError where there is none."""
     sums = read_json(folder / MANIFEST)
     if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
         raise CorruptError("is no manifest", where=str(folder / MANIFEST))
@@ -70,14 +74,14 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_manifest(folder: Path) -> Manifest:
-    """Compare a whole folder with its manifest before anything in it is opened. Raises CorruptError naming the file."""
+    """Read a folder's manifest and compare all files with it; CorruptError names the first that differs."""
     manifest = read_manifest(folder)
     manifest.check()
     return manifest
 
 
 def file_checksum(path: Path) -> str:
-    """sha256 of a file's bytes, hex; computed anew only when the file may have changed."""
+    """Return the sha256 of a file, hex; cached while the file is unchanged."""
     stamp = stable_stamp(path)
     if stamp is None:
         return file_digest(path)
@@ -90,14 +94,14 @@ def file_checksum(path: Path) -> str:
 
 
 def stable_stamp(path: Path) -> Stamp | None:
-    """What a file is known by as long as it stays the same; None while a change might look like none."""
+    """Return the stamp that identifies a file's state; None while a change could go unnoticed."""
     now_ns = time.time_ns()
     stamp = _stamp(path)
     return stamp if now_ns - max(stamp[-2:]) >= _SETTLED_NS else None
 
 
 def link_file(source: Path, target: Path) -> None:
-    """The same bytes under another name; a copy where a file system has no links. What is known of them stays known."""
+    """Hard-link a file, or copy it where the file system has no links; a cached checksum is kept."""
     digest = _SUMS.get(_stamp(source))
     try:
         os.link(source, target)

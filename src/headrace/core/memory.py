@@ -1,4 +1,4 @@
-"""What this process holds of the machine's memory, and giving back what it no longer needs."""
+"""Measure this process's resident memory and its peak, and release unused memory to the operating system."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _SAMPLE_INTERVAL_S = 0.005
 
 
 def resident_bytes() -> int:
-    """What the process holds now, its libraries among it."""
+    """Return the resident memory of the process in bytes, libraries included."""
     return int(psutil.Process().memory_info().rss)
 
 
 def release_unused_memory() -> None:
-    """Return what Arrow and the C library keep for later to the operating system (the latter on Linux with glibc)."""
+    """Release unused memory of Arrow's pool and of the C library (on Linux with glibc) to the operating system."""
     pa.default_memory_pool().release_unused()
     trim = _TRIM
     if trim is not None:
@@ -37,7 +37,7 @@ _TRIM = _find_trim()
 
 
 class PeakMemory:
-    """The most that the process held while the block ran, looked at every few milliseconds by a thread."""
+    """Context manager that measures the peak resident memory of its block, sampled every few milliseconds."""
 
     def __init__(self) -> None:
         self.peak = resident_bytes()

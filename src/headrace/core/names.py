@@ -1,4 +1,4 @@
-"""How long names may be: folders, files, MLflow's and Feast's tables hold 255 bytes, and join several names in one."""
+"""Limits of names: files and tables of MLflow and Feast allow 255 bytes, and combine several names in one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONGEST_PROBLEM, LONGEST_TABLE, LONGEST_COLUMN = 60, 100, 150
 
 
 def is_overlong(name: str, max_bytes: int) -> bool:
-    """Whether a name takes more than so many bytes."""
+    """Whether a name has more than `max_bytes` bytes in UTF-8."""
     return len(name.encode("utf-8", "replace")) > max_bytes
 
 

@@ -1,7 +1,7 @@
-"""Parquet files of our own. Every page is written with a checksum, and reading compares it.
+"""Write and read Headrace's Parquet files, with a checksum in every page that is verified when it is read.
 
-Sums of whole files (core.manifest) are compared before a file is opened. The pages' checksums find what changes after
-that, and what is read of a file that is mapped into memory. Nothing else writes Parquet, or reads what is ours.
+Checksums of whole files (core.manifest) are verified before a file is opened. The pages' checksums detect later changes
+and cover memory-mapped reads. All Parquet files of Headrace are written and read here.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ def write(
 
 
 def identity(table: pa.Table) -> pa.Buffer:
-    """The bytes that a batch is known by. Without checksums: batches of before these are known by the same ones."""
+    """Return the bytes whose digest identifies a batch; without page checksums, so that older batches keep their id."""
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd", store_schema=False)
     return sink.getvalue()
 
 
 def writer(path: Path, schema: pa.Schema, *, compression: str) -> pq.ParquetWriter:
-    """What writes a file row group by row group."""
+    """Return a writer that writes a file row group by row group."""
     return pq.ParquetWriter(path, schema, compression=compression, write_page_checksum=True)
 
 
 def read(path: Path, *, columns: Sequence[str] | None = None, memory_map: bool = False) -> pa.Table:
-    """A file's rows. Raises CorruptError where it cannot be read."""
+    """Read a file's rows, or some columns; CorruptError where it cannot be read."""
     with _named(path):
         return pq.read_table(
             path, columns=columns, memory_map=memory_map, partitioning=None, page_checksum_verification=True
@@ -46,13 +46,13 @@ def read(path: Path, *, columns: Sequence[str] | None = None, memory_map: bool =
 
 
 def read_schema(path: Path) -> pa.Schema:
-    """A file's columns, from its footer alone. Raises CorruptError where it cannot be read."""
+    """Read a file's schema from its footer; CorruptError where it cannot be read."""
     with _named(path):
         return pq.read_schema(path)
 
 
 class ParquetFile:
-    """A file mapped into memory, its columns read when they are asked for. Raises CorruptError where it cannot be."""
+    """A memory-mapped file whose columns are read on demand; CorruptError where it cannot be read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -68,7 +68,7 @@ class ParquetFile:
         return self._file.schema_arrow
 
     def read(self, columns: Sequence[str]) -> pa.Table:
-        """Some columns of all rows."""
+        """Read columns of all rows."""
         with _named(self._path):
             return self._file.read(columns=list(columns))
 

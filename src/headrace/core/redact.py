@@ -1,4 +1,4 @@
-"""Mask what may be secret in addresses, before a text is shown, logged or stored.
+"""Mask possible secrets in addresses, before a text is shown, logged or stored.
 
     http://user:password@host/path?token=abc    http://***@host/path?token=***
     postgresql://user:password@host/db          postgresql://***@host/db
@@ -34,12 +34,12 @@ _PARAMETER = re.compile(
 
 
 def redact(text: str) -> str:
-    """The text with everything masked that may be a password or token in an address; doing it again changes nothing."""
+    """Mask everything in a text that may be a password or token in an address. Idempotent."""
     return _ADDRESS.sub(_masked, text)
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A `sys.excepthook`: the traceback of an error that is none of ours, whose text may repeat an address."""
+    """Print a traceback with masked addresses, as `sys.excepthook`."""
     sys.stderr.write(redact("".join(traceback.format_exception(kind, error, trace))))
 
 

@@ -1,7 +1,7 @@
-"""Small JSON files of state, each written twice with a checksum: damage to one of the two is found, mended and logged.
+"""Small JSON state files, each stored twice with a checksum: damage to one of the two is detected, repaired and logged.
 
-A file holds one JSON object and, under `seal`, the sha256 of all the rest, a serial number that grows with every
-write, and the id of its line: all versions of one file, and of no other. Its copy stands beside it, as `.NAME.copy`.
+A file contains one JSON object and, under `seal`, the sha256 of the rest, a serial number that grows with every write,
+and a random id shared by all versions of the file. Its replica is beside it, as `.NAME.copy`.
 
   one of the two is damaged or gone    it is written again from the other
   the file is older than its copy      an old version was put in its place: it is written again from the copy
@@ -34,7 +34,7 @@ _SEAL = "seal"
 
 @dataclass(frozen=True, kw_only=True)
 class _Version:
-    """A whole file. serial 0: of an earlier version of Headrace."""
+    """An intact version of a file. serial 0: written by an earlier version of Headrace, without a checksum."""
 
     data: bytes
     value: Mapping[str, Any]
@@ -43,17 +43,17 @@ class _Version:
 
 
 def replica_path(path: Path) -> Path:
-    """Where the copy of a file stands."""
+    """Return the path of a file's replica."""
     return path.with_name(f".{path.name}.copy")
 
 
 def exists(path: Path) -> bool:
-    """Whether a file was ever written: it or its copy is there."""
+    """Whether a file was ever written: it or its replica exists."""
     return path.exists() or replica_path(path).exists()
 
 
 def write_replicas(path: Path, value: Mapping[str, Any]) -> None:
-    """Replace a file and its copy. One writer at a time: the caller holds a lock."""
+    """Replace a file and its replica. One writer at a time: the caller holds a lock."""
     versions = [version for version in (_version(path), _version(replica_path(path))) if isinstance(version, _Version)]
     line = next((version.line for version in versions if version.line), uuid.uuid4().hex[:12])
     data = _encode(value, max((version.serial for version in versions), default=0) + 1, line)
@@ -62,9 +62,11 @@ def write_replicas(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_replicas(path: Path) -> dict[str, Any]:
-    """The value of a file; what can be mended is mended, and logged.
+    """Read a file; a damaged file or replica is repaired from the other, and that is logged.
 
-    Raises NotFoundError where it was never written, CorruptError where nobody can tell what it held.
+    Raises:
+        NotFoundError: It was never written.
+        CorruptError: Both are damaged, or belong to different files.
     """
     original, copy = _version(path), _version(replica_path(path))
     if isinstance(original, _Version) and not original.serial:
@@ -88,13 +90,13 @@ def read_replicas(path: Path) -> dict[str, Any]:
 
 
 def remove_replicas(path: Path) -> None:
-    """Remove a file and its copy."""
+    """Remove a file and its replica."""
     replica_path(path).unlink(missing_ok=True)
     path.unlink(missing_ok=True)
 
 
 def _current(path: Path, original: _Version, copy: _Version) -> _Version:
-    """Which of two whole versions holds."""
+    """Return the current one of two intact versions."""
     if original.line != copy.line or (original.serial == copy.serial and original.data != copy.data):
         raise CorruptError(
             "is of another home or problem than its copy",
@@ -112,14 +114,14 @@ def _current(path: Path, original: _Version, copy: _Version) -> _Version:
 
 
 def _repair(path: Path, source: _Version, damage: str) -> None:
-    """Write one of the two from the other. Where that cannot be (a read-only disk), the other is used all the same."""
+    """Write a file from its replica, or the reverse; a read-only disk is no error."""
     _log.warning("%s %s: it was mended from the other of its two copies", path, damage)
     with contextlib.suppress(OSError):
         write_bytes(path, source.data)
 
 
 def _version(path: Path) -> _Version | str | None:
-    """A whole version; what is wrong with it; None where there is no file."""
+    """Read an intact version; a string says what is wrong with it; None where there is no file."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:

@@ -31,10 +31,17 @@ _SOUND: dict[Path, tuple[int, int, int, int]] = {}
 
 
 def require_sound(path: Path, fix: str) -> None:
-    """SQLite's own check of a file that a library of others writes, once in a process for each state of the file.
+    """Run SQLite's integrity check on a file that another library writes, once per process for each state of it.
 
-    Finds what is no database, and pages that do not fit together; not a value that changed. No file is no fault. Raises
-    CorruptError or UnavailableError. fix: what to do about a damaged file.
+    It detects files that are no database and inconsistent pages, but no changed values. A missing file passes.
+
+    Args:
+        path: The file.
+        fix: What to do about a damaged file, for the error.
+
+    Raises:
+        CorruptError: The file is damaged or empty.
+        UnavailableError: The file cannot be read.
     """
     if not path.exists():
         return
@@ -52,7 +59,7 @@ def require_sound(path: Path, fix: str) -> None:
 
 
 def set_aside(path: Path) -> Path:
-    """Move a damaged database out of the way, for whoever wants to look at it, without its log; returns where."""
+    """Rename a damaged database to NAME.damaged, delete its log, and return the new path."""
     aside = path.with_name(f"{path.name}.damaged")
     for suffix in ("-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -62,7 +69,7 @@ def set_aside(path: Path) -> Path:
 
 @contextmanager
 def translated(path: Path, fix: str) -> Iterator[None]:
-    """SQLite's errors about a file, and the file system's, as ours: CorruptError or UnavailableError, with a fix."""
+    """Convert errors of SQLite and of the file system about a file to CorruptError or UnavailableError, with a fix."""
     try:
         yield
     except sqlite3.DatabaseError as error:
@@ -78,7 +85,13 @@ def translated(path: Path, fix: str) -> Iterator[None]:
 
 
 def failure(error: sqlite3.Error, path: Path, fix: str) -> HeadraceError | None:
-    """What an error of SQLite says of the file; None where it is about a statement. fix: of a damaged file."""
+    """Convert an SQLite error about a file to a HeadraceError; None for an error of a statement.
+
+    Args:
+        error: The error.
+        path: The file.
+        fix: What to do about a damaged file.
+    """
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in _DAMAGED:
         return CorruptError(f"is damaged ({error})", where=str(path), fix=fix)

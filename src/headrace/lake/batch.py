@@ -26,16 +26,25 @@ ROWS, FACTS = "rows.parquet", "batch.json"
 
 
 class DamagedBatch(CorruptError):
-    """A batch is not what was written. facts["folder"]: where it lies, or lay."""
+    """A batch is damaged or missing. facts["folder"]: its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """A batch as it lies in the lake.
+    """A batch of a table.
 
-    rows: how many. arrival_us: when it had come whole (of a bootstrap load: not used). source: what delivered it, part
-    of its identity. new: whether this append wrote it; False where it lay there already.
-    sums: of its files.
+    Attributes:
+        id: Name of its folder.
+        table: Name of the table.
+        rows: Number of rows.
+        arrival_us: When it had arrived completely, microseconds UTC; unused for a bootstrap load.
+        bootstrap: Whether it is a historical load.
+        source: What delivered it; part of its identity.
+        digest: sha256 of its rows in canonical order.
+        keys: Key columns.
+        path: Its folder.
+        new: Whether the present append wrote it.
+        sums: Checksums of its files.
     """
 
     id: str
@@ -52,7 +61,7 @@ class Batch:
 
     @property
     def sequence(self) -> int:
-        """Order of first arrival, from 0."""
+        """Position in the order of first arrival, from 0."""
         return int(self.id.split("-")[0])
 
 
@@ -65,7 +74,7 @@ class Content:
 
 
 def content(rows: pa.Table, keys: Sequence[str], table: str, source: str) -> Content:
-    """The canonical form of conformed rows. Equal rows in any order have equal digests."""
+    """Return conformed rows in canonical order and their digest; equal rows in any order have equal digests."""
     rows = rows.select(sorted(rows.column_names))
     by = [*keys, *([ARRIVAL] if ARRIVAL in rows.column_names else [])]
     order = pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in by])
@@ -76,7 +85,7 @@ def content(rows: pa.Table, keys: Sequence[str], table: str, source: str) -> Con
 
 
 def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
-    """Commit a batch's folder: it is there whole, with its manifest, or not at all."""
+    """Write a batch's folder with its manifest, atomically."""
     with staged_folder(folder) as staged:
         parquet.write(rows, staged / ROWS, store_schema=False)
         write_json(staged / FACTS, facts)
@@ -84,7 +93,11 @@ def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path) -> Batch:
-    """What a folder says of itself; its rows are not opened. Raises DamagedBatch where that is not what was written."""
+    """Read a batch's metadata, not its rows.
+
+    Raises:
+        DamagedBatch: It is damaged or missing.
+    """
     try:
         stamps = stable_stamp(folder / MANIFEST), stable_stamp(folder / FACTS)
         if None in stamps:
@@ -98,7 +111,7 @@ def read(folder: Path) -> Batch:
         raise damaged_error(folder, f"{Path(error.where).name}: {error.what}") from None
 
 
-#: Folder -> what its manifest and its facts were known by when they were read last, and the batch.
+#: Folder -> stamps of its manifest and facts when they were last read, and the batch.
 _READ: dict[Path, tuple[tuple[Stamp | None, Stamp | None], Batch]] = {}
 
 
@@ -109,7 +122,7 @@ def _read(folder: Path) -> Batch:
 
 
 def damaged_error(folder: Path, what: str) -> DamagedBatch:
-    """The error that says so."""
+    """Return the error for a damaged or missing batch."""
     return DamagedBatch(
         f"a damaged batch: {what}",
         where=str(folder),
@@ -119,23 +132,23 @@ def damaged_error(folder: Path, what: str) -> DamagedBatch:
 
 
 def batch_facts(batch: Batch) -> dict[str, Any]:
-    """What a batch was committed with."""
+    """Return the facts that a batch was committed with."""
     names = ("table", "rows", "arrival_us", "bootstrap", "source", "digest", "keys")
     return {name: canonical(getattr(batch, name)) for name in names}
 
 
 def check(batch: Batch) -> None:
-    """Compare the rows with their sum, unopened. Raises DamagedBatch."""
+    """Compare the rows file with its checksum; DamagedBatch where it differs."""
     _read_verified(batch, lambda path: path)
 
 
 def load(batch: Batch) -> pa.Table:
-    """The rows. Raises DamagedBatch where they are not those that were written."""
+    """Read the rows; DamagedBatch where their checksum differs."""
     return _read_verified(batch, parquet.read)
 
 
 def schema(batch: Batch) -> pa.Schema:
-    """The columns of a batch. Raises DamagedBatch as `load` does."""
+    """Read the schema of a batch; DamagedBatch where its checksum differs."""
     return _read_verified(batch, parquet.read_schema)
 
 

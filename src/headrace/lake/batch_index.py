@@ -1,9 +1,9 @@
-"""Which batches a table has, so that one that is gone is missed, and its facts are not lost with it.
+"""The index of a table's batches, so that a missing batch is detected and its facts are not lost.
 
-    tables/<table>/batches.json         every batch's facts by id, kept twice (core.replicas)
-    given-up/<table>/<batch>            a folder of a batch's name: a person has said to go on without that batch
+    tables/<table>/batches.json         facts of every batch by id, stored twice (core.replicas)
+    given-up/<table>/<batch>            empty folder named like a batch: a person accepted its loss
 
-A batch is committed by its folder, and noted afterwards: one that is there and not noted is as good as the others.
+A batch is committed by its folder and indexed afterwards; one that is not in the index is valid too.
 """
 
 from __future__ import annotations
@@ -19,12 +19,16 @@ from headrace.core.replicas import read_replicas, replica_path, write_replicas
 
 INDEX = "batches.json"
 
-#: File -> what it and its copy were known by when they were read last, and what it held.
+#: File -> stamps of it and its replica when they were last read, and the content.
 _READ: dict[Path, tuple[tuple[Stamp | None, Stamp | None], Mapping[str, Any]]] = {}
 
 
 def read_index(home: Path) -> Mapping[str, Any]:
-    """Facts of a table's batches by id; none where nothing was noted yet. Raises CorruptError where nobody can tell."""
+    """Read the facts of a table's batches by id; empty where there is no index.
+
+    Raises:
+        CorruptError: The index and its replica are damaged.
+    """
     path = home / INDEX
     try:
         stamps = stable_stamp(path), stable_stamp(replica_path(path))
@@ -42,12 +46,12 @@ def read_index(home: Path) -> Mapping[str, Any]:
 
 
 def write_index(home: Path, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write down all batches of a table. The caller holds the table's lock."""
+    """Write the index of a table. The caller holds the table's lock."""
     if read_index(home) != (updated := canonical(facts)):
         write_replicas(home / INDEX, {"batches": updated})
 
 
 def abandoned_batches(folder: Path, table: str) -> frozenset[str]:
-    """Ids of the batches of a table that a person has given up. folder: of the lake."""
+    """Return the ids of the batches of a table whose loss a person accepted. folder: of the lake."""
     place = folder / "given-up" / table
     return frozenset(item.name for item in place.iterdir()) if place.is_dir() else frozenset()

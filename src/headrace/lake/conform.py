@@ -1,4 +1,4 @@
-"""Rows of any origin in the one form the lake keeps, or one DataError that says which row, why, and what to do.
+"""Convert rows of any source to the types of the lake, or raise one DataError that names the row, the reason, the fix.
 
 Kept types: int64, float64, bool, string, timestamp('us', UTC), and null for a column that is still all empty. A
 missing number is null, never NaN; an infinite one is refused. Rows keep their order.
@@ -35,11 +35,18 @@ def conform(
     ignored: Iterable[str] = (),
     allow_empty: bool = True,
 ) -> pa.Table:
-    """The rows of a declared table with kept types only.
+    """Convert the rows of a declared table to the types of the lake.
 
-    expected: the schema that earlier batches have, for columns to be read as before. required: columns besides the
-    declaration's own that must be there. ignored: columns that nothing reads, besides those whose role is `ignore`:
-    what cannot be kept of them is empty, and nobody hears of it.
+    Args:
+        table: The declaration.
+        rows: Rows of its source.
+        expected: Schema of earlier batches, whose types are kept.
+        required: Columns that must be present besides those of the declaration.
+        ignored: Columns that nothing reads, besides those of role `ignore`; null where they cannot be converted.
+        allow_empty: Whether a table without rows is valid.
+
+    Raises:
+        DataError: A column is missing or duplicated, a value has another type, or a key is null or duplicated.
     """
     required = tuple(required)
     _check_columns(table, rows, required)
@@ -61,7 +68,7 @@ def conform(
 
 
 def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
-    """Columns that a problem needs of a table besides the table's own declaration: label, join keys, foreign keys."""
+    """Return the columns that a problem needs besides a table's own declaration: label, join keys, foreign keys."""
     names = [r.child_column for r in problem.entity_set.parents(table_name)]
     label = problem.label_expression
     if table_name == problem.spine.table:
@@ -72,7 +79,7 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
 
 
 def ignored_columns(problem: Problem, table: Table) -> tuple[str, ...]:
-    """Columns of a table that the problem ignores, or the table itself, and that nothing else of it reads."""
+    """Return the columns that the problem or the table ignores and that nothing else reads."""
     read = {*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name)}
     names = [name.partition(".")[2] for name in problem.ignore if name.partition(".")[0] == table.name]
     names += [name for name, role in table.roles.items() if role == "ignore"]
@@ -80,7 +87,7 @@ def ignored_columns(problem: Problem, table: Table) -> tuple[str, ...]:
 
 
 def check_label(problem: Problem, rows: pa.Table) -> pa.Table:
-    """The spine's rows as they came; DataError where a label is NaN: it is missing (null) or it is a number."""
+    """Check that no label of the spine's rows is NaN, and return the rows; DataError where one is."""
     name = problem.label_expression.column
     if name in rows.column_names and pa.types.is_floating(rows.schema.field(name).type):
         wrong = int(pc.sum(pc.is_nan(rows.column(name))).as_py() or 0)
@@ -117,7 +124,7 @@ def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> Non
 
 
 def _ignored(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schema | None) -> pa.ChunkedArray:
-    """A column that nothing reads: all null where it cannot be kept, alone or beside what earlier batches have."""
+    """Convert a column that nothing reads; all null where it cannot be converted or has another type than before."""
     empty = pa.chunked_array([pa.nulls(len(column))])
     try:
         converted = _column(table, name, column, expected)

@@ -26,10 +26,10 @@ Bools = npt.NDArray[np.bool_]
 
 
 def bootstrap(problem: Problem) -> dict[str, pa.Table]:
-    """Rows by table: all of the sources without a feed, else what was known before its start.
+    """Return the rows of the bootstrap load by table: all rows, or with a feed those known before its start.
 
-    With a feed the rows are conformed (their times must be read to be cut) and a source that cannot be raises
-    DataError; without one they come as they are, for ingest to judge.
+    With a feed, rows are conformed, because their times must be read, and a source that cannot be raises DataError;
+    without one they are returned unchanged for ingest to validate.
     """
     feed = problem.feed
     tables = {table.name: _source(problem, table) for table in problem.entity_set.tables}
@@ -42,7 +42,7 @@ def bootstrap(problem: Problem) -> dict[str, pa.Table]:
 
 
 def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
-    """Messages of [from_us, to_us) by table, with `_arrival`, in the order they came; tables without any are absent."""
+    """Return the messages of [from_us, to_us) by table, with `_arrival`, in order; tables without any are absent."""
     messages_by_table = {
         table.name: messages(table, _conformed(problem, table, _source(problem, table)), from_us, to_us)
         for table in problem.entity_set.tables
@@ -52,7 +52,7 @@ def step(problem: Problem, from_us: int, to_us: int) -> dict[str, pa.Table]:
 
 
 def known_before(table: Table, rows: pa.Table, instant_us: int) -> pa.Table:
-    """Rows known before an instant, with null for every value that was not."""
+    """Return the rows known before an instant, with null for values that were not known yet."""
     is_known = known_times.row_known(table, rows) < instant_us
     rows = rows.filter(pa.array(is_known))
     columns = known_times.later_columns(table)
@@ -63,7 +63,7 @@ def known_before(table: Table, rows: pa.Table, instant_us: int) -> pa.Table:
 
 
 def messages(table: Table, rows: pa.Table, from_us: int, to_us: int) -> pa.Table:
-    """One row per row and instant in [from_us, to_us) at which something of it became known, by `_arrival`."""
+    """Return one message for each row and instant in [from_us, to_us) at which a value became known, by `_arrival`."""
     row_known = known_times.row_known(table, rows)
     known_us = {
         name: np.maximum(known_times.instants(table, rows, expression), row_known)
@@ -98,7 +98,7 @@ def _source(problem: Problem, table: Table) -> pa.Table:
 
 
 def _distinct(columns: list[Ints]) -> list[Ints]:
-    """Arrays without those equal to an earlier one: several columns become known together."""
+    """Return the distinct arrays: several columns can become known together."""
     distinct: list[Ints] = []
     for column in columns:
         if not any(np.array_equal(column, earlier) for earlier in distinct):
@@ -107,7 +107,7 @@ def _distinct(columns: list[Ints]) -> list[Ints]:
 
 
 def _masked(rows: pa.Table, hidden: Mapping[str, Bools]) -> pa.Table:
-    """Rows with null where a column is hidden."""
+    """Set values to null where a column is hidden."""
     for name, mask in hidden.items():
         if mask.any():
             column = rows.column(name)

@@ -1,4 +1,4 @@
-"""The values of a key wherever they leave Arrow: prediction log, ids, JSON, the online store's texts, command line.
+"""The canonical form of key values outside Arrow: prediction log, ids, JSON, the online store, the command line.
 
 type in the lake    canonical form
 string              the text
@@ -8,8 +8,8 @@ bool                bool
 timestamp           ISO 8601 in UTC, 2024-03-01T12:00:00Z, with microseconds where there are some
 null                None
 
-Two rows have the same key exactly where these forms are equal. What comes from outside, a request or a person, may be
-written otherwise (`2024-03-01T13:00:00+01:00`, "7" for 7): it is read by the type of its column.
+Two rows have the same key exactly where these forms are equal. A request or a person may write a value differently
+(`2024-03-01T13:00:00+01:00`, "7" for 7); it is converted by the type of its column.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _INT64 = 2**63
 
 
 def key_value(value: Any) -> KeyValue:
-    """The canonical form of one value, of any type that Arrow gives. A naive time is refused: it names no instant."""
+    """Return the canonical form of a value of any Arrow type; DataError for a naive time, which is no instant."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, Decimal):
@@ -48,23 +48,32 @@ def key_value(value: Any) -> KeyValue:
 
 
 def row_keys(rows: pa.Table, names: Sequence[str]) -> list[Key]:
-    """The canonical key of every row [n]."""
+    """Return the canonical key of every row [n]."""
     columns = [[key_value(value) for value in rows[name].to_pylist()] for name in names]
     return list(zip(*columns, strict=True))
 
 
 def key_json(key: Iterable[KeyValue]) -> str:
-    """A canonical key as one JSON text: equal texts are equal keys."""
+    """Return a canonical key as JSON text; equal keys have equal texts."""
     return json.dumps(list(key), allow_nan=False)
 
 
 def value_text(value: KeyValue) -> str | None:
-    """A canonical value as a text that Arrow casts back to the column's type."""
+    """Return a canonical value as a text that Arrow casts back to the column's type."""
     return str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
 
 
 def read_value(value: Any, kind: pa.DataType, where: str = "") -> KeyValue:
-    """What somebody wrote for a column of a kept type, in canonical form. Raises DataError where it cannot be that."""
+    """Convert a value from a request or a person to the canonical form of a column's type.
+
+    Args:
+        value: The value as written.
+        kind: Arrow type of the column.
+        where: Place of the value, for errors.
+
+    Raises:
+        DataError: The value cannot be of this type.
+    """
     if value is None:
         return None
     for has_type, read, expected in _READERS:
@@ -77,7 +86,7 @@ def read_value(value: Any, kind: pa.DataType, where: str = "") -> KeyValue:
 
 
 def read_logged_key(key: Sequence[Any], kinds: Sequence[pa.DataType]) -> Key:
-    """A key as it stands in the prediction log, by its columns' types. What does not fit stays: it is no row's key."""
+    """Convert a key of the prediction log by the types of its columns; parts of another type stay unchanged."""
     if len(key) != len(kinds):
         return tuple(key)
     return tuple(_read_or_raw(value, kind) for value, kind in zip(key, kinds, strict=True))

@@ -1,6 +1,6 @@
-"""When each row, and each value in it, could first be seen: known times as int64 us, one per row.
+"""Compute the declared known time of each row and of each later column, int64 microseconds [n].
 
-Declared known times only; the arrival of the batch is the lake's to add.
+The arrival of a batch is added by the lake.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ Ints = npt.NDArray[np.int64]
 
 
 def instants(table: Table, rows: pa.Table, expression: TimeExpression, missing: int = NEVER) -> Ints:
-    """A time expression over every row [n]; `missing` where its column is null.
+    """Evaluate a time expression for every row.
 
-    Where the table declares a resolution, a value is known at the end of its day (or hour ...).
+    Args:
+        table: The declared table; with a resolution, a value is known at the end of its day (or hour ...).
+        rows: Its rows [n].
+        expression: Column and offset.
+        missing: Result where the column is null.
+
+    Returns:
+        Instants [n], microseconds UTC.
     """
     column = rows.column(expression.column)
     values = np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
@@ -30,7 +37,7 @@ def instants(table: Table, rows: pa.Table, expression: TimeExpression, missing: 
 
 
 def row_known(table: Table, rows: pa.Table) -> Ints:
-    """When each row could first be seen [n]; since ever in a table without time, or where the time is null."""
+    """Return the known time of each row [n]; BEFORE_ALL in a table without time, or where the time is null."""
     expression = table.row_known
     if expression is None:
         return np.full(rows.num_rows, BEFORE_ALL, dtype=np.int64)
@@ -38,10 +45,10 @@ def row_known(table: Table, rows: pa.Table) -> Ints:
 
 
 def later_columns(table: Table) -> dict[str, TimeExpression]:
-    """Columns seen later than their row, with when.
+    """Return the columns that become known later than their row, with their known time.
 
-    Those declared in `known_at`, and the columns that these expressions read: an instant that has not come is not known
-    either (the actual departure of a flight still at its gate), unless it is declared to be.
+    These are the columns of `known_at` and the columns that its expressions read: an instant in the future is not known
+    either (the actual departure of a flight still at its gate), unless it is declared otherwise.
     """
     later = {column: TimeExpression.parse(text) for column, text in table.known_at.items()}
     with_row = {table.time, table.row_known.column if table.row_known is not None else None, *table.keys}

@@ -1,4 +1,4 @@
-"""Names of columns that would be mistaken for something else later on, refused where the rows come in."""
+"""Check column names at ingest: refuse those that collide with columns of Headrace or Feast, or cannot be stored."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from headrace.core.errors import DataError
 from headrace.core.names import LONGEST_COLUMN, is_overlong
 from headrace.schema import Problem, Table
 
-#: Columns that a spine has besides its table's, and the training set besides its features.
+#: Columns that Headrace adds to a spine or a training set.
 _SPINE_COLUMNS = frozenset({"cutoff", "tick", "label_known", "mature", "censored", "label_is_a_number"})
-#: Columns of Feast's entity frame besides the join keys.
+#: Columns that Feast's entity frame has besides the join keys.
 _FEAST_COLUMNS = frozenset({"event_timestamp", "created_timestamp", "headrace_row", "tick"})
 
 
 def check_column_names(problem: Problem, table: Table, names: Sequence[str]) -> None:
-    """DataError for a name that is empty, has control characters or is too long, or that Headrace or Feast needs."""
+    """Check the column names of a table.
+
+    Raises:
+        DataError: A name is empty, too long, has control characters, or is reserved by Headrace or Feast.
+    """
     nameless = [repr(name) for name in names if not any(letter.isalnum() for letter in name)]
     if nameless:
         _refuse(table, "columns without a letter or digit in their name", nameless)

@@ -72,10 +72,10 @@ _DAMAGED = (
 
 
 class PredictionLog:
-    """Opened on first use; safe to share between threads. Several processes may write at once.
+    """The prediction log of one problem, opened at first use. Safe for many threads and processes.
 
-    Every method raises CorruptError where the file is damaged, and UnavailableError where it cannot be read or written.
-    After either the file is opened anew on next use, as it is when another file was put in its place.
+    Every method raises CorruptError where the file is damaged, and UnavailableError where it cannot be read or written;
+    the next use opens the file again.
     """
 
     def __init__(self, root: Path, problem: str) -> None:
@@ -85,7 +85,7 @@ class PredictionLog:
         self._identity: tuple[int, int] | None = None
 
     def append(self, rows: Sequence[Prediction]) -> int:
-        """Write predictions in one transaction, durable on return. Returns how many were new."""
+        """Write predictions in one transaction, durable on return; returns the number of new ones."""
         if not rows:
             return 0
         values = [_to_row(row) for row in rows]
@@ -96,10 +96,10 @@ class PredictionLog:
             return connection.total_changes - before
 
     def check_writable(self) -> None:
-        """Do what an append does, and leave no row: raises what an append would raise now.
+        """Check that an append would succeed, without adding a row; raises what it would raise.
 
-        An insert that is rolled back finds a damaged or locked file; a number in the file's header, written durably as
-        it is, finds a disk that is full or cannot be written.
+        An insert that is rolled back detects a damaged or locked file; rewriting the file's header detects a disk that
+        is full or read-only.
         """
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -111,7 +111,7 @@ class PredictionLog:
             connection.execute(f"PRAGMA user_version = {int(version)}")
 
     def read(self, since_us: int = BEFORE_ALL, until_us: int = NEVER) -> list[Prediction]:
-        """Predictions made in [since_us, until_us), oldest first."""
+        """Return the predictions made in [since_us, until_us), oldest first."""
         with self._connected() as connection:
             rows = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
@@ -120,7 +120,7 @@ class PredictionLog:
             return [_from_row(self._verified(row)) for row in rows]
 
     def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
-        """One version's answers with cutoff in [since_us, until_us), scored or by request, oldest first."""
+        """Return a version's predictions with a cutoff in [since_us, until_us), oldest first."""
         with self._connected() as connection:
             rows = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
@@ -130,7 +130,7 @@ class PredictionLog:
             return [_from_row(self._verified(row)) for row in rows]
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
-        """Row key -> probability of one version's scored rows with cutoff in [since_us, until_us)."""
+        """Return row key -> probability of a version's scored rows with a cutoff in [since_us, until_us)."""
         with self._connected() as connection:
             cursor = connection.execute(
                 f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
@@ -141,7 +141,7 @@ class PredictionLog:
             return {tuple(json.loads(row["row_key"])): float(row["probability"]) for row in rows}
 
     def scored(self) -> int:
-        """How many scored rows there are."""
+        """Return the number of scored rows."""
         with self._connected() as connection:
             rows = connection.execute("SELECT COUNT(*) FROM predictions WHERE source = 'score'")
             return int(rows.fetchone()[0])
@@ -151,7 +151,7 @@ class PredictionLog:
             return int(connection.execute("SELECT COUNT(*) FROM predictions").fetchone()[0])
 
     def close(self) -> None:
-        """Give the file back; the log opens again on next use."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             self._close_connection()
 
@@ -165,7 +165,7 @@ class PredictionLog:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time; SQLite's errors and the file system's become ours."""
+        """Yield the connection to one thread at a time; errors become HeadraceErrors."""
         with self._lock:
             try:
                 yield self._connection()
@@ -194,7 +194,7 @@ class PredictionLog:
         return self._open_connection
 
     def _verified(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        """A row's values, compared with its checksum."""
+        """Return a row's values after comparing them with its checksum."""
         *values, known = row
         if known is not None and known != _checksum(values):
             what = f"prediction {values[0]!r} is damaged (its checksum differs)"
@@ -208,7 +208,7 @@ class PredictionLog:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file stands at a path; None where none does."""
+    """Return the device and inode of a file; None where there is none."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -241,7 +241,7 @@ _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
 
 
 def _text(value: Any) -> str:
-    """A mapping or sequence as JSON. NaN has no spelling there that other readers take: it becomes null."""
+    """Return a mapping or sequence as JSON; NaN becomes null."""
     value_to_encode = dict(value) if isinstance(value, Mapping) else list(value)
     try:
         return _encoder.encode(value_to_encode)

@@ -1,7 +1,7 @@
-"""The production clock of one problem: the instant up to which its data have come. It never goes back.
+"""The production clock of one problem: the instant up to which its data have arrived. It never goes back.
 
-clock.json is written twice with a checksum (`core.replicas`): a clock that is damaged, lost or of an earlier day is
-noticed and mended. The clock is read for every prediction: a file that did not change is not read again.
+clock.json is stored twice with a checksum (`core.replicas`), so a damaged, missing or older clock is detected and
+repaired. Every prediction reads the clock; an unchanged file is not read again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _READ: dict[Path, tuple[tuple[_Stamp, _Stamp], int]] = {}
 
 
 def read(folder: Path) -> int | None:
-    """The instant (us); None before it is first set. Raises CorruptError where nobody can tell."""
+    """Return the instant, microseconds UTC; None before it is first set; CorruptError where both copies are damaged."""
     path = folder / "clock.json"
     stamps = _stamps(path)
     known = _READ.get(path)
@@ -41,7 +41,7 @@ def read(folder: Path) -> int | None:
 
 
 def advance(folder: Path, to_us: int) -> int:
-    """Move the clock forward and return it; an earlier instant changes nothing."""
+    """Advance the clock and return it; an earlier instant changes nothing."""
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / ".clock.lock"):
         now = read(folder)
@@ -52,7 +52,7 @@ def advance(folder: Path, to_us: int) -> int:
 
 
 def _stamps(path: Path) -> tuple[_Stamp, _Stamp] | None:
-    """Which versions of the file and its copy stand there; None where one is missing."""
+    """Return the stamps of the file and its replica; None where one is missing."""
     try:
         file_stat, copy_stat = path.stat(), replica_path(path).stat()
     except OSError:

@@ -1,7 +1,7 @@
-"""Batches that are damaged or gone, and writing them again.
+"""Find damaged and missing batches and restore them, from their own rows or from their source.
 
-A batch's name holds the digest of its rows, so rows from anywhere prove that they are the right ones: those on disk,
-where only the batch's record was damaged, or those that its source gives once more.
+A batch's name contains the digest of its rows, which proves that rows are the right ones: those on disk, where only the
+batch's metadata is damaged, or those that its source returns again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,14 @@ from headrace.schema import Table
 
 @dataclass(frozen=True, kw_only=True)
 class DamagedBatchRecord:
-    """A batch that is not what was written. facts: as it was committed with; None where they are lost as well."""
+    """A batch that is damaged or missing.
+
+    Attributes:
+        table: Name of the table.
+        folder: Folder of the batch.
+        facts: What it was committed with; None where that is lost too.
+        error: What is wrong.
+    """
 
     table: str
     folder: Path
@@ -38,7 +45,7 @@ class DamagedBatchRecord:
 
 
 def find_damaged(lake: Lake) -> tuple[DamagedBatchRecord, ...]:
-    """Every batch that is damaged or gone; all files are compared with their sums."""
+    """Return every batch that is damaged or missing, after comparing all files with their checksums."""
     home = lake.folder / "tables"
     tables = sorted(item.name for item in home.iterdir() if item.is_dir()) if home.is_dir() else []
     return tuple(record for table in tables for record in _damaged_in_table(lake, table))
@@ -61,9 +68,16 @@ def _damaged_in_table(lake: Lake, table: str) -> Iterator[DamagedBatchRecord]:
 
 
 def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, rows: pa.Table | None = None) -> bool:
-    """Write a lost batch again, if these are its rows; whether they are.
+    """Restore a damaged batch if rows with its digest are available.
 
-    rows: of the declared table, as a source gives them; left out: those that lie in the batch's folder.
+    Args:
+        lake: The lake.
+        record: The batch.
+        table: Declared table, where `rows` are given.
+        rows: Rows of its source; None for those in the batch's folder.
+
+    Returns:
+        Whether it was restored.
     """
     if record.facts is None:
         return False
@@ -91,7 +105,7 @@ def _on_disk(folder: Path) -> Iterator[pa.Table]:
 
 
 def _conformed(lake: Lake, record: DamagedBatchRecord, table: Table, rows: pa.Table) -> Iterator[pa.Table]:
-    """Rows by themselves, and as the batches beside them have them: a column's type may have come from those."""
+    """Yield the rows conformed alone, and to the types of the intact batches, which may have determined them."""
     damaged_folders = [item.folder for item in find_damaged(lake)]
     home = record.folder.parent
     intact = [batches.read(item) for item in sorted(home.glob("[!.]*/")) if item not in damaged_folders]

@@ -1,8 +1,7 @@
-"""What the lake held at an instant: all versions of all rows, in the order they came. A snapshot never changes.
+"""An immutable snapshot of the lake at an instant: all versions of all rows, in version order.
 
-Order of versions: arrival of the row, then the batch's order of first arrival, then key order inside the batch. A row
-that says exactly what the version before it (same key) said brings nothing and is left out, so re-sent rows, and
-batches that came in another order, give the same table.
+Versions are ordered by arrival of the row, then by the batch's order of first arrival, then by key. A row that equals
+the previous version of its key is dropped, so re-sent rows and reordered batches give the same table.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ ORDER = "_order"
 
 
 class Snapshot:
-    """A fixed set of batches, read on first use and then kept in memory."""
+    """A fixed set of batches, read at first use and cached in memory."""
 
     def __init__(self, *, problem: str, batches: Mapping[str, tuple[Batch, ...]], as_of_us: int | None) -> None:
         self.problem = problem
@@ -34,11 +33,11 @@ class Snapshot:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of the rows and their arrivals, over all tables; the same for the same batches on any machine."""
+        """Digest of the rows and their arrivals over all tables; equal for equal batches on any machine."""
         return fingerprint({name: self.table_fingerprint(name) for name in sorted(self._batches)})
 
     def table_fingerprint(self, name: str) -> str:
-        """The same for one table: its batches in the order of their rows, not by when they happened to be appended."""
+        """Return the fingerprint of one table: of its batches in version order, not in the order of appending."""
         batches = sorted(self._batches.get(name, ()), key=_precedence)
         return fingerprint([(b.digest, None if b.bootstrap else b.arrival_us) for b in batches])
 
@@ -48,14 +47,18 @@ class Snapshot:
         return tuple(self._batches)
 
     def batches(self, name: str) -> tuple[Batch, ...]:
-        """The batches that one table is made of."""
+        """Return the batches of one table."""
         return self._batches.get(name, ())
 
     def table(self, name: str) -> pa.Table:
-        """All versions of a table's rows [rows], sorted by `_order`.
+        """Return all versions of a table's rows, sorted by `_order`.
 
-        Every column of every batch (null where a batch lacks one), `_arrival` (int64 us, BEFORE_ALL for a bootstrap
-        load) and `_order` (int64, later = newer). Raises NotFoundError where nothing of the table has come.
+        Returns:
+            Every column of every batch (null where a batch lacks it), `_arrival` (int64 us, BEFORE_ALL for a bootstrap
+            load) and `_order` (int64, later is newer).
+
+        Raises:
+            NotFoundError: The table has no batch.
         """
         if name not in self._batches:
             raise NotFoundError(
@@ -70,9 +73,14 @@ class Snapshot:
 
 
 def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
-    """One schema for all batches of a table: columns united, int64 and float64 become float64.
+    """Unify the schemas of all batches of a table; int64 and float64 become float64.
 
-    Raises DataError naming both types and batches where a column is a number here and a text there.
+    Args:
+        table: Name of the table, for errors.
+        schemas: (batch id, schema) of each batch.
+
+    Raises:
+        DataError: A column has incompatible types; both types and batches are named.
     """
     types: dict[str, tuple[str, pa.DataType]] = {}
     for batch, schema in schemas:
@@ -135,7 +143,7 @@ def _cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Rows in version order without those that equal the version before them in everything but arrival."""
+    """Drop rows, in version order, that equal the previous version of their key in all columns but the arrival."""
     groups = _group_ids(rows, keys)
     order = np.argsort(groups, kind="stable")
     same_key = groups[order][1:] == groups[order][:-1]
@@ -153,14 +161,14 @@ def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
 
 
 def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
-    """Elementwise equality where null equals null [n] bool."""
+    """Compare two columns elementwise [n]; null equals null."""
     equal = pc.fill_null(pc.equal(left, right), False)
     both_null = pc.and_(pc.is_null(left), pc.is_null(right))
     return np.asarray(pc.or_(equal, both_null).to_numpy())
 
 
 def _group_ids(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
-    """One small integer per distinct key [n]; null is a value like any other."""
+    """Return an integer id per distinct key [n]; null is a value like any other."""
     ids = np.zeros(rows.num_rows, dtype=np.int64)
     for name in keys:
         encoded = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")

@@ -5,8 +5,8 @@
     lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
     lake/<problem>/clock.json                              the production clock, kept twice (core.replicas)
 
-Nothing is ever overwritten. A row whose key has come before is a version of it, known from its arrival; which rows
-really are versions is decided on reading (see snapshot.py), so an append costs the same however much lies there.
+Nothing is overwritten. A row with an existing key is a new version, known from its arrival. Versions are resolved when
+a snapshot is read (see snapshot.py), so the cost of an append does not grow with the lake.
 """
 
 from __future__ import annotations
@@ -42,7 +42,12 @@ _log = logging.getLogger(__name__)
 
 
 class Lake:
-    """Batches, snapshots and clock of one problem below a root folder. Several processes may use it at once."""
+    """Batches, snapshots and clock of one problem. Safe for several processes.
+
+    Args:
+        root: Home folder.
+        problem: Name of the problem.
+    """
 
     def __init__(self, root: Path, problem: str) -> None:
         self.root = Path(root)
@@ -52,12 +57,21 @@ class Lake:
     def append(
         self, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool = False, source: str = ""
     ) -> Batch:
-        """Conform rows and keep them as a batch; the same rows from the same source again change nothing.
+        """Conform rows and append them as a batch. Idempotent for equal rows of the same source.
 
-        arrival_us: when the batch had come whole; every row's arrival where rows carry no `_arrival` of their own.
-        bootstrap: historical rows, seen since ever as far as arrival goes. source: what delivered the batch; name it
-        where equal rows may rightly come twice (a daily dump that returns to an older state).
-        Raises DataError, and then nothing is written.
+        Args:
+            table: The declaration.
+            rows: Rows of its source.
+            arrival_us: When the batch had arrived completely; the arrival of rows without an `_arrival` of their own.
+            bootstrap: Historical rows, whose arrival does not limit when they are known.
+            source: What delivered the batch; name it where equal rows may arrive twice (a daily dump that returns to an
+                older state).
+
+        Returns:
+            The batch, new or existing.
+
+        Raises:
+            DataError: The rows do not conform; nothing is written.
         """
         rows = conform(table, rows, expected=self.schema(table.name), allow_empty=not bootstrap)
         _check_arrivals(table, rows, arrival_us, bootstrap)
@@ -92,7 +106,7 @@ class Lake:
     def quarantine(
         self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
     ) -> Path:
-        """Keep a refused batch whole, as it came, beside the reasons; the same refusal twice is one folder."""
+        """Store a refused batch unchanged with the reasons; the same refusal again is the same folder."""
         sink = pa.BufferOutputStream()
         parquet.write(rows, sink)
         data = sink.getvalue()
@@ -110,7 +124,7 @@ class Lake:
         return folder
 
     def batches(self, table_name: str) -> tuple[Batch, ...]:
-        """The batches of a table in the order they first came. Raises DamagedBatch where one is damaged or gone."""
+        """Return the batches of a table in order of first arrival; DamagedBatch where one is damaged or missing."""
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
@@ -121,17 +135,17 @@ class Lake:
         return tuple(batches.read(home / name) for name in sorted(present - abandoned))
 
     def tables(self) -> tuple[str, ...]:
-        """Names of the tables that have at least one batch."""
+        """Return the names of the tables with at least one batch."""
         home = self.folder / "tables"
         return tuple(sorted(item.name for item in home.iterdir() if self.batches(item.name))) if home.is_dir() else ()
 
     def schema(self, table_name: str) -> pa.Schema | None:
-        """The columns that all batches of a table make together; None before the first batch."""
+        """Return the unified schema of a table's batches; None before the first batch."""
         present = self.batches(table_name)
         return unify(table_name, [(b.id, batches.schema(b)) for b in present]) if present else None
 
     def snapshot(self, as_of_us: int | None = None) -> Snapshot:
-        """Everything that had come by an instant (all there is, without one); bootstrap loads always."""
+        """Return a snapshot of what had arrived by an instant (None: everything), and of all bootstrap loads."""
         selected = {
             name: tuple(b for b in self.batches(name) if as_of_us is None or b.bootstrap or b.arrival_us <= as_of_us)
             for name in self.tables()
@@ -143,11 +157,11 @@ class Lake:
         )
 
     def clock(self) -> int | None:
-        """The production clock's instant; None before it is first set. Raises CorruptError where it is lost."""
+        """Return the production clock; None before it is first set; CorruptError where both copies are damaged."""
         return production_clock.read(self.folder)
 
     def advance_clock(self, to_us: int) -> int:
-        """Move the production clock forward and return it. It never goes back: an earlier instant changes nothing."""
+        """Advance the production clock and return it; an earlier instant changes nothing."""
         return production_clock.advance(self.folder, to_us)
 
     def catch_up(self, step_us: int = 0) -> int | None:

@@ -1,4 +1,4 @@
-"""Text columns that ought to hold something else: numbers or times written out. Work is done per distinct value."""
+"""Parse text columns of numbers or times, once per distinct value, for the conversion of incoming rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from headrace.problems.files import missing_zone
 
 
 def numeric_share(column: pa.ChunkedArray) -> float:
-    """Share of a text column's values (nulls apart) that read as numbers; 0 where there are none."""
+    """Return the share of non-null texts that are numbers; 0 where all are null."""
     counts = pc.value_counts(column.drop_null())
     if len(counts) == 0:
         return 0.0
@@ -24,7 +24,7 @@ def numeric_share(column: pa.ChunkedArray) -> float:
 
 
 def first_not_a_number(column: pa.ChunkedArray) -> tuple[int, str]:
-    """Position from 0 and value of the first text that is no number; there must be one."""
+    """Return the position (from 0) and value of the first text that is no number; ValueError where there is none."""
     is_number_by_text: dict[str, bool] = {}
     for row, value in enumerate(column.to_pylist()):
         if value is not None and not is_number_by_text.setdefault(value, _is_number(value)):
@@ -33,7 +33,11 @@ def first_not_a_number(column: pa.ChunkedArray) -> tuple[int, str]:
 
 
 def instants(where: str, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
-    """ISO texts as instants of `kind` (microseconds, UTC). A text without zone, or that is no time, is refused."""
+    """Parse ISO texts as instants of type `kind` (microseconds, UTC).
+
+    Raises:
+        DataError: A text has no zone or is no time; its row is named.
+    """
     encoded = column.combine_chunks().dictionary_encode()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()

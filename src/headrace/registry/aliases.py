@@ -1,14 +1,14 @@
-"""Aliases champion / challenger / previous in MLflow, and a copy of the ledger in tags, as a mirror of the ledger.
+"""Mirror the ledger in MLflow: the aliases champion, challenger and previous, and a copy of the ledger in tags.
 
-For each alias there are three versions to know: `wanted` (by the ledger), `actual` (in MLflow) and what we wrote or
-were writing when we last looked (kept in the ledger).
+For each alias three versions are compared: `expected` (by the ledger), `actual` (in MLflow), and what Headrace wrote or
+was writing last (recorded in the ledger).
 
-    actual = wanted                     nothing to do
-    actual = written or writing, none   ours, or gone with its version: set it to what is wanted
-    anything else                       a person moved it: a Proposal, left as it is
+    actual = expected                   nothing to do
+    actual = written or writing, none   set by Headrace, or deleted with its version: set it to `expected`
+    anything else                       changed by a person: a Proposal, not overwritten
 
-`writing` is noted before MLflow is asked, so a crash between the two is told from a person's hand, and looking again
-converges. From the tags a lost ledger is made again (`registry.recovery`).
+`writing` is recorded before the request to MLflow, which distinguishes a crash between the two from a change by a
+person; mirroring again converges. A lost ledger is recovered from the tags (`registry.recovery`).
 """
 
 from __future__ import annotations
@@ -33,8 +33,13 @@ ALIASES = ("champion", "challenger", "previous")
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """An alias that a person changed in MLflow. wanted: what the ledger says. actual: the version it points at there;
-    None: somebody deleted the wanted version, and nothing can point at it."""
+    """An alias that a person changed in MLflow.
+
+    Attributes:
+        alias: Name of the alias.
+        expected: Version by the ledger, None for no version.
+        actual: Version in MLflow; None where the expected version was deleted.
+    """
 
     alias: str
     expected: str | None
@@ -55,10 +60,20 @@ class Proposal:
 def mirror(
     root: Path, problem: str, tracking_uri: str, *, challenger: str | None = "", overwrite: bool = False
 ) -> tuple[Proposal, ...]:
-    """Bring MLflow's aliases in line with the ledger, as often as you like; a person's change is returned, not undone.
+    """Set MLflow's aliases to those of the ledger. Idempotent; a change by a person is returned, not undone.
 
-    challenger: names the ledger's challenger first (None: there is none any more; "": leave it as it is).
-    overwrite: put back what was moved by hand, too. Raises NotFoundError when no version is registered at all.
+    Args:
+        root: Home folder.
+        problem: Name of the problem.
+        tracking_uri: Address of MLflow.
+        challenger: New challenger of the ledger (None: no challenger; "": unchanged).
+        overwrite: Undo changes by persons too.
+
+    Returns:
+        The aliases that a person changed.
+
+    Raises:
+        NotFoundError: No version is registered.
     """
     ledger = Ledger(root, problem)
     if challenger != "":
@@ -75,8 +90,10 @@ def mirror(
 
 
 def is_mirrored(root: Path, problem: str, tracking_uri: str) -> bool:
-    """Whether MLflow's aliases and its copy are what the ledger says, asked without the client; False where that
-    cannot be."""
+    """Whether MLflow's aliases and its copy of the ledger agree with the ledger.
+
+    Queried without MLflow's client; False where that is not possible.
+    """
     if not probe.local(tracking_uri):
         return False
     aliases, tags = probe.registered_model(tracking_uri, problem)
@@ -123,7 +140,7 @@ def _mirror_alias(
 
 
 def _write_tags(client: MlflowClient, ledger: Ledger) -> None:
-    """Write the ledger's copy, and on the versions what it decided and knows of them; nothing that is there already."""
+    """Write the ledger's copy to MLflow, and the state and metrics of versions; unchanged tags are not written."""
     model = client.get_registered_model(ledger.problem)
     for name, value in ledger_tags(ledger).items():
         if model.tags.get(name) != value:
@@ -136,7 +153,7 @@ def _write_tags(client: MlflowClient, ledger: Ledger) -> None:
 
 
 def _version_tags(ledger: Ledger) -> dict[str, dict[str, str]]:
-    """Version -> its tags: `validation_status` of those that were decided about, what is known of all."""
+    """Return version -> tags: metrics, and `validation_status` of promoted and rolled-back versions."""
     champion = ledger.champion()
     decided = dict.fromkeys(ledger.barred(), "rolled_back")
     if champion is not None:
@@ -148,7 +165,7 @@ def _version_tags(ledger: Ledger) -> dict[str, dict[str, str]]:
 
 
 def _set(client: MlflowClient, problem: str, alias: str, target: str | None) -> bool:
-    """Point an alias at a version, or remove it; False when that version is not there."""
+    """Set an alias to a version, or remove it; False where the version does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,8 +1,8 @@
-"""A connection to MLflow, with explicit ids throughout.
+"""Connect to MLflow, with explicit ids in every call.
 
-MLflow's fluent calls keep the active run and experiment in globals that threads and processes trample on, so nothing
-here uses them: every call names its run, experiment or version. `tracking_uri` is a server's address or the embedded
-store `sqlite:///<root>/mlflow/mlflow.db`, whose artifacts lie in `artifacts` beside the database.
+MLflow's fluent API holds the active run and experiment in process-wide globals, which is unsafe with threads, so it is
+not used. `tracking_uri` is a server's address or the embedded store `sqlite:///<root>/mlflow/mlflow.db`, whose
+artifacts are in the folder `artifacts` beside the database.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-#: What a run, a model or a version was made from: the same key is never logged twice.
+#: Tag with the key of what a run, a model or a version was created from; the same key is never logged twice.
 KEY = "headrace.key"
-#: The tag of a version that says what became of it: pending, passed or rolled_back.
+#: Tag with the state of a version: pending, passed or rolled_back.
 STATUS = "validation_status"
 
 _SQLITE = "sqlite:///"
 _DAMAGED_FIX = (
     "bring it back from a backup, or move it away: the next run then registers anew what it needs, without the history"
 )
-#: Codes by which MLflow says that a thing is not there (an unknown alias is an invalid parameter to it).
+#: MLflow's error codes for objects that do not exist.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 def connect(tracking_uri: str) -> MlflowClient:
-    """A client of a tracking server or store. The embedded store is created on first use, by one process at a time."""
+    """Return a client of a tracking server or store; the embedded store is created at first use, under a lock."""
     import mlflow.environment_variables as mlflow_settings
     from mlflow.tracking import MlflowClient
 
@@ -48,7 +48,7 @@ def connect(tracking_uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri=address, registry_uri=address)
     store.parent.mkdir(parents=True, exist_ok=True)
     require_sound(store, _DAMAGED_FIX)
-    # Two processes that both find an empty database would both migrate it, and one would fail.
+    # Two processes that both migrate an empty database would conflict.
     with FileLock(store.with_name(f".{store.name}.lock")), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         relocate(store)
@@ -59,8 +59,10 @@ def connect(tracking_uri: str) -> MlflowClient:
 
 
 def without_credentials(tracking_uri: str) -> str:
-    """A server's address without `user:password@`, which MLflow is given by its own variables instead: its errors and
-    logs repeat the address."""
+    """Return a server's address without `user:password@`; MLflow gets the credentials by its environment variables.
+
+    MLflow's errors and logs contain the address.
+    """
     parts = urlsplit(tracking_uri)
     if parts.username is None:
         return tracking_uri
@@ -70,13 +72,12 @@ def without_credentials(tracking_uri: str) -> str:
 
 
 def embedded_store(tracking_uri: str) -> Path | None:
-    """The database file of an embedded store; None for a server."""
+    """Return the database file of an embedded store; None for a server."""
     return Path(tracking_uri.removeprefix(_SQLITE)) if tracking_uri.startswith(_SQLITE) else None
 
 
 def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
-    """The id of an experiment, made if it is not there, restored if somebody deleted it. Safe in a race: whoever
-    creates second is told so and reads what the first one made."""
+    """Return the id of an experiment; it is created where missing and restored where deleted. Safe in a race."""
     from mlflow.exceptions import MlflowException
 
     experiment = client.get_experiment_by_name(name)
@@ -96,12 +97,12 @@ def experiment_id(client: MlflowClient, tracking_uri: str, name: str) -> str:
 
 
 def absent(error: MlflowException) -> bool:
-    """Whether MLflow means: there is no such thing."""
+    """Whether an MLflow error says that an object does not exist."""
     return error.error_code in _ABSENT or "not found" in str(error).lower()
 
 
 def translated(error: MlflowException, where: str) -> HeadraceError:
-    """An MLflow error as one of ours."""
+    """Convert an MLflow error to a HeadraceError."""
     if absent(error):
         return NotFoundError(str(error).split("\n")[0], where=where)
     return UnavailableError(
@@ -110,7 +111,7 @@ def translated(error: MlflowException, where: str) -> HeadraceError:
 
 
 def quoted(value: Any) -> str:
-    """A value inside an MLflow filter string; names and keys of ours never hold quotes."""
+    """Quote a value for an MLflow filter string; ValueError where it contains a quote."""
     text = str(value)
     if "'" in text:
         raise ValueError(f"{text!r} cannot be searched for")

@@ -1,12 +1,12 @@
-"""The promotion ledger: which version is champion, since when, why, and what may not come back by itself.
+"""The promotion ledger: which version is champion, since when and why, and which versions are barred.
 
-MLflow's aliases are last-write-wins; this file is the truth and they mirror it (`registry.aliases`). One SQLite
+MLflow's aliases are last-write-wins; the ledger is authoritative and they mirror it (`registry.aliases`). One SQLite
 database per problem (`core.database`).
 
-  change    append-only: every promotion and rollback, in order. The champion is what the last one left.
-  version   what is known about a version: metrics, and whether a rollback barred it.
+  change    append-only: every promotion and rollback, in order. The champion is the version of the last one.
+  version   metrics of a version, and whether a rollback barred it.
   alias     what was last written to MLflow per alias, and what is being written: see `registry.aliases`.
-  identity  a random name, by which its copy in MLflow is known to be its own: see `registry.recovery`.
+  identity  random id that identifies the ledger's copy in MLflow: see `registry.recovery`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from headrace.registry.ledger_tables import (
 
 
 class Ledger:
-    """The ledger of one problem, at `<root>/ledger/<problem>.db`. Safe from many threads and processes."""
+    """The ledger of one problem, at `<root>/ledger/<problem>.db`. Safe for many threads and processes."""
 
     def __init__(self, root: Path, problem: str) -> None:
         self.problem = problem
@@ -52,27 +52,27 @@ class Ledger:
     # -- reading
 
     def champion(self) -> Record | None:
-        """The champion and how it became that; None before the first promotion."""
+        """Return the change that made the present champion; None before the first promotion."""
         with self._database.read() as database:
             return champion_record(database)
 
     def history(self) -> tuple[Record, ...]:
-        """Every change, oldest first."""
+        """Return all changes, oldest first."""
         with self._database.read() as database:
             return change_history(database)
 
     def sequence(self) -> int:
-        """Grows with every change of champion: what a server polls (well under a millisecond)."""
+        """Return the number of the last change, for servers that poll it (well under a millisecond)."""
         with self._database.read() as database:
             return int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0])
 
     def previous(self) -> str | None:
-        """The version that a rollback would restore."""
+        """Return the version that a rollback would restore, None where there is none."""
         with self._database.read() as database:
             return rollback_target(database)
 
     def challenger(self) -> str | None:
-        """The version that is compared with the champion, if any."""
+        """Return the challenger, None where there is none."""
         with self._database.read() as database:
             row = database.execute("SELECT version FROM challenger").fetchone()
             return row[0] if row else None
@@ -89,18 +89,18 @@ class Ledger:
         return frozenset(version for version in found if version is not None and version not in barred)
 
     def versions(self) -> dict[str, dict[str, float]]:
-        """Every version that the ledger has heard of, and its metrics."""
+        """Return version -> metrics for all versions in the ledger."""
         with self._database.read() as database:
             rows = database.execute("SELECT version, metrics FROM version")
             return {version: json.loads(metrics) for version, metrics in rows}
 
     def barred(self) -> dict[str, str]:
-        """Rolled-back versions, with the reason: a gate may not promote them again by itself."""
+        """Return rolled-back version -> reason; the gate does not promote these versions again."""
         with self._database.read() as database:
             return dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
 
     def identity(self) -> str | None:
-        """The random name of this ledger; None before its first change, and in ledgers of before until their next."""
+        """Return the ledger's random id; None before its first change (in older ledgers, before the next one)."""
         with self._database.read() as database:
             if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'identity'").fetchone():
                 return None
@@ -119,11 +119,24 @@ class Ledger:
         *,
         force: bool = False,
     ) -> Record:
-        """Make a version champion if the champion still is the one that it was compared with.
+        """Make a version champion by compare-and-set.
 
-        Compare-and-set: ConflictError when the champion is not `expected_version`, or when the version was rolled
-        back before (force=True, a person's decision, lets it come back). A version that is champion already stays
-        so, and nothing is written: a promotion that was killed after its commit may simply be asked for again.
+        A version that is champion already stays so, and nothing is written: a promotion that was killed after its
+        commit can be repeated.
+
+        Args:
+            version: The new champion.
+            expected_version: The champion that it was compared with, None for no champion.
+            reason: Reason to record.
+            metrics: Metrics of the version.
+            at_us: Instant on the production clock.
+            force: Promote a version that was rolled back; a person's decision.
+
+        Returns:
+            The change.
+
+        Raises:
+            ConflictError: The champion is another version, or the version was rolled back.
         """
         version, expected = str(version), _optional_text(expected_version)
         with self._database.write() as database:
@@ -135,7 +148,7 @@ class Ledger:
                 raise ConflictError(
                     f"the champion is {_version_text(champion)}, not {_version_text(expected)}",
                     where=f"ledger {self.problem}",
-                    fix="somebody promoted meanwhile: compare with the present champion and decide again",
+                    fix="another version was promoted meanwhile: compare with the present champion and decide again",
                     champion=champion,
                 )
             barred = database.execute("SELECT barred FROM version WHERE version = ?", (version,)).fetchone()
@@ -152,7 +165,11 @@ class Ledger:
             return record_change(database, "promote", version, champion, reason, at_us)
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
-        """Restore the version before the champion and bar the champion. NotFoundError when there is none before."""
+        """Restore the previous champion and bar the present one.
+
+        Raises:
+            NotFoundError: There is no previous champion.
+        """
         with self._database.write() as database:
             current = champion_record(database)
             target = rollback_target(database)
@@ -167,12 +184,12 @@ class Ledger:
             return record_change(database, "rollback", target, current.version, reason, at_us)
 
     def set_challenger(self, version: str | int | None) -> None:
-        """Name the version that runs in the champion's shadow, or none."""
+        """Set the challenger, None for none."""
         with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_optional_text(version),))
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
-        """Add to what is known about a version (`2013-05_auc` is only known after May)."""
+        """Add metrics of a version (`2013-05_auc` is known only after May)."""
         with self._database.write() as database:
             merge_metrics(database, str(version), metrics)
 
@@ -186,9 +203,16 @@ class Ledger:
         *,
         challenger: str | None = None,
     ) -> Record:
-        """Append changes that another copy of this ledger knows, oldest first, and what it knows of versions.
+        """Append changes from the ledger's copy in MLflow, in one transaction.
 
-        All in one step: who is barred and who could be restored is afterwards as it was there. The champion then.
+        Args:
+            identity: Id of the ledger.
+            changes: Missing changes, oldest first; they determine which versions are barred.
+            metrics: Version -> metrics.
+            challenger: The challenger.
+
+        Returns:
+            The champion afterwards.
         """
         with self._database.write() as database:
             database.execute(IDENTITY)
@@ -214,13 +238,13 @@ class Ledger:
     # -- what registry.aliases needs
 
     def alias_state(self, name: str) -> AliasState:
-        """What we know to have written to an alias."""
+        """Return what was last written to an alias of MLflow, and what is being written."""
         with self._database.read() as database:
             row = database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
             return AliasState(written=row[0], writing=row[1]) if row else AliasState()
 
     def begin_alias_write(self, name: str, version: str | None) -> None:
-        """Note what is about to be written, so that a crash between MLflow and us is told from a person's hand."""
+        """Record that an alias is about to be written, to distinguish a crash from a change by a person."""
         with self._database.write() as database:
             database.execute(
                 "INSERT INTO alias VALUES (?, NULL, ?) ON CONFLICT (name) DO UPDATE SET writing = excluded.writing",
@@ -228,7 +252,7 @@ class Ledger:
             )
 
     def finish_alias_write(self, name: str, version: str | None) -> None:
-        """Note that MLflow holds this version under the alias."""
+        """Record that MLflow has this version under the alias."""
         with self._database.write() as database:
             database.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (name, version, version))
 

@@ -20,13 +20,23 @@ CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing T
 """
 
 
-#: Not in the schema above, by whose last table a file is known to have them all: ledgers of before have none.
+#: Not part of SCHEMA, because ledgers of earlier versions lack it.
 IDENTITY = "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """A change of champion. version: the champion it left; previous: the one before; at_us: production clock."""
+    """A change of champion.
+
+    Attributes:
+        sequence: Its number.
+        action: promote or rollback.
+        version: The new champion.
+        previous: The champion before, None for the first.
+        reason: Why.
+        at_us: Instant on the production clock, microseconds UTC.
+        metrics: Metrics of the version.
+    """
 
     sequence: int
     action: Literal["promote", "rollback"]
@@ -39,7 +49,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class AliasState:
-    """What MLflow's alias was last set to by us, and what we were about to set it to."""
+    """The version that Headrace last wrote to an alias of MLflow, and the one that it is writing."""
 
     written: str | None = None
     writing: str | None = None

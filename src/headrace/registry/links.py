@@ -1,4 +1,4 @@
-"""Links from what MLflow holds to pages elsewhere."""
+"""Link model versions and runs in MLflow to reports elsewhere, by tags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ REPORT = "headrace.report"
 
 
 def link_report(tracking_uri: str, problem: str, version: str, address: str) -> bool:
-    """Name a page at a version and at its run; named already, nothing is done. False where the version is gone."""
+    """Set the link to a report on a version and on its run. Idempotent.
+
+    Returns:
+        False where the version does not exist.
+    """
     if probe.local(tracking_uri) and _current_address(tracking_uri, problem, version) == address:
         return True
     from mlflow.exceptions import MlflowException  # seconds, where the first question did not settle it

@@ -1,10 +1,10 @@
-"""Model versions in MLflow: a bundle folder, stored as it is, registered once.
+"""Register model bundles as versions in MLflow and load them; each bundle is registered once.
 
-A bundle's key is the sha256 of its manifest, which names the sha256 of its every file. The key is a tag of the version
-(so the same bundle is never registered twice, and one whose version was deleted is registered anew) and the name of
-its copy in our own folder (so serving needs no MLflow to start, and a version deleted there still serves):
+A bundle's key is the sha256 of its manifest, which contains the sha256 of every file. The key is a tag of the version
+(so the same bundle is never registered twice, and one whose version was deleted is registered again) and the name of a
+local copy (so serving starts without MLflow, and a version deleted there still serves):
 
-    registry/<problem>/bundles/<key>/          the bundle, its manifest checked whenever it is handed out
+    registry/<problem>/bundles/<key>/           the bundle; its manifest is checked at every use
     registry/<problem>/versions/<version>.json  which bundle a version is
 """
 
@@ -51,7 +51,7 @@ _EXAMPLE_ROWS = 5
 
 
 def bundle_key(folder: Path) -> str:
-    """The identity of a bundle, its files checked against the manifest first."""
+    """Check a bundle's files against its manifest and return its key."""
     check_manifest(folder)
     return manifest_digest(folder)
 
@@ -68,13 +68,27 @@ def register(
     artifacts: Sequence[Path] = (),
     known_versions: Collection[str] = (),
 ) -> str:
-    """Register a bundle as a version of the model called like the problem; the version it is, new or known.
+    """Register a bundle as a version of the registered model named like the problem. Idempotent.
 
-    metrics and tags become tags of the version; artifacts (plots) go to the run it came from. A registration that was
-    killed is finished by the next. A number that names another bundle here is passed over: MLflow was emptied, or is
-    another one, and the ledger's champion or a rolled-back version must not get new contents under its old number.
-    taken: the numbers that the ledger knows, which a new version gets only where this very bundle had it.
-    Raises CorruptError when the bundle does not match its manifest.
+    A killed registration is completed by the next one. A version number that names another bundle locally is skipped:
+    MLflow was emptied or replaced, and a version that the ledger knows must not get other contents.
+
+    Args:
+        folder: Folder of the bundle.
+        problem: Name of the problem.
+        metrics: Become tags of the version.
+        tracking_uri: Address of MLflow.
+        root: Home folder.
+        run_id: Run that the version comes from.
+        tags: Further tags of the version.
+        artifacts: Files (plots) for the run.
+        known_versions: Versions in the ledger; reused only for the same bundle.
+
+    Returns:
+        The version, new or existing.
+
+    Raises:
+        CorruptError: The bundle does not match its manifest.
     """
     key = bundle_key(folder)
     client = connect(tracking_uri)
@@ -107,16 +121,19 @@ def version_exists(problem: str, version: str, tracking_uri: str) -> bool:
 
 
 def same_bundle(root: Path, problem: str, version: str, other: str) -> bool:
-    """Whether two versions registered from this home are one bundle: one was deleted in MLflow and registered anew."""
+    """Whether two versions are the same bundle: one was deleted in MLflow and registered again."""
     keys = {_local_key(root, problem, one) for one in (version, other)}
     return len(keys) == 1 and None not in keys
 
 
 def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
-    """A version's bundle folder on this machine, checked against its manifest and its key.
+    """Return the local bundle folder of a version, checked against its manifest and key.
 
-    Our own copy is used where it is whole; otherwise the bundle comes from MLflow. Raises NotFoundError for an unknown
-    version, CorruptError when what MLflow holds is not what was registered.
+    An intact local copy is used; otherwise the bundle is downloaded from MLflow.
+
+    Raises:
+        NotFoundError: The version does not exist.
+        CorruptError: MLflow has other files than were registered.
     """
     copy = _local_copy(root, problem, version)
     if copy is not None:
@@ -145,7 +162,7 @@ def _versions_with_key(client: MlflowClient, problem: str, key: str) -> list[str
 
 
 def _version_key(client: MlflowClient, problem: str, version: str) -> str | None:
-    """The key of a version; "" where it was registered by somebody else; None where there is no such version."""
+    """Return the key of a version; "" where Headrace did not register it; None where it does not exist."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -159,7 +176,7 @@ def _version_key(client: MlflowClient, problem: str, version: str) -> str | None
 def _logged_model(
     client: MlflowClient, experiment: str, problem: str, key: str, folder: Path, run_id: str
 ) -> LoggedModel:
-    """The bundle among the experiment's models: the one there, or a new one; halves left by a kill are removed."""
+    """Return the logged model of a bundle, existing or new; incomplete ones of a killed process are deleted."""
     for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = {quoted(key)}"):
         if str(model.status) == "READY" and model.source_run_id == run_id:
             return model
@@ -230,7 +247,7 @@ def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, 
     return next(path.parent for path in Path(fetched).rglob("manifest.json"))
 
 
-# -- our own copies
+# -- local copies
 
 
 def _registry_folder(root: Path, problem: str) -> Path:
@@ -262,7 +279,7 @@ def _local_copy(root: Path, problem: str, version: str) -> Path | None:
 
 
 def _local_key(root: Path, problem: str, version: str) -> str | None:
-    """The bundle that a version's number names here; None where it names none."""
+    """Return the key of the bundle that a version number names locally; None where it names none."""
     try:
         return str(read_replicas(_registry_folder(root, problem) / "versions" / f"{version}.json")["key"])
     except (NotFoundError, CorruptError):

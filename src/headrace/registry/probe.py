@@ -1,8 +1,8 @@
-"""Questions that every run asks of MLflow, over plain REST: is that run, that version, that alias still there?
+"""Check over MLflow's REST API that runs, versions and aliases still exist, without importing MLflow's client.
 
-MLflow's client takes 5 s to import where Feast is installed (its plugin for MLflow imports all of Feast): longer than
-all else that a run with nothing to do does. So a server on this machine is asked directly; one elsewhere may want
-credentials, which the client knows how to give, and the embedded store has no server: both go through the client.
+The client takes 5 s to import where Feast is installed (its MLflow plugin imports all of Feast), longer than all other
+work of a cached run. A server on this machine is queried directly; a remote server may need credentials, and the
+embedded store has no server: both go through the client.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ _TIMEOUT_S = 10.0
 
 
 def local(tracking_uri: str) -> bool:
-    """Whether a server on this machine can be asked without the client."""
+    """Whether the address is a server on this machine, which can be queried without the client."""
     parts = urlsplit(tracking_uri)
     return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.username is None
 
 
 def run(tracking_uri: str, run_id: str) -> Mapping[str, Any] | None:
-    """A run's info (lifecycle_stage, status); None where there is no such run."""
+    """Return a run's info (lifecycle_stage, status); None where it does not exist."""
     response = _get(tracking_uri, "/runs/get", run_id=run_id)
     return None if response is None else dict(response["run"]["info"])
 
 
 def version(tracking_uri: str, problem: str, number: str) -> Mapping[str, Any] | None:
-    """A model version; None where there is none."""
+    """Return a model version; None where it does not exist."""
     response = _get(tracking_uri, "/model-versions/get", name=problem, version=number)
     return None if response is None else dict(response["model_version"])
 
 
 def registered_model(tracking_uri: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
-    """A registered model's aliases (alias -> version) and tags; empty where there is no such model."""
+    """Return a registered model's aliases (alias -> version) and tags; empty where it does not exist."""
     model = (_get(tracking_uri, "/registered-models/get", name=problem) or {}).get("registered_model", {})
     aliases = {item["alias"]: str(item["version"]) for item in model.get("aliases", [])}
     return aliases, {item["key"]: str(item["value"]) for item in model.get("tags", [])}

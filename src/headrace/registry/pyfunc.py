@@ -28,14 +28,14 @@ EXTENSIONS = "carried_extensions"
 
 
 class BundleModel:
-    """What MLflow calls. In: the finished model matrix, one column per feature slug. Out: the prediction per row."""
+    """The model that MLflow calls with a feature matrix: one column per feature slug, one prediction per row."""
 
     def __init__(self, folder: Path) -> None:
         # Loading checks the manifest before it opens any other file.
         self.bundle = Bundle.load(folder)
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> npt.NDArray[np.float64]:
-        """Probability of the label (for regression, the value) [n]. Extra columns are ignored, NaN is missing."""
+        """Predict probabilities, or numbers for regression [n]. Extra columns are ignored, NaN is missing."""
         return np.asarray(self.bundle.predict(self._matrix(model_input)), dtype=np.float64)
 
     def _matrix(self, frame: pd.DataFrame) -> pa.Table:

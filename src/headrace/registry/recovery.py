@@ -1,12 +1,12 @@
-"""The ledger compared with its copy in MLflow: a lost ledger is made again, one of another installation is refused.
+"""Recover a lost or older ledger from its copy in MLflow; refuse the copy of another installation.
 
-The copy is tags of the registered model, not of its versions: a version that is deleted would take its tags with it.
+The copy is in tags of the registered model, not of its versions, because a deleted version loses its tags.
 
     headrace.ledger              which ledger it is (`Ledger.identity`)
     headrace.change.<sequence>   one change of champion, as JSON: action, version, previous, reason, at_us
 
-and of each version `headrace.metrics`, what the ledger knows of it. `registry.aliases.mirror` writes them after the
-ledger, so the copy is never ahead of its own ledger. Who is barred follows from the changes.
+and on each version `headrace.metrics`, its metrics in the ledger. `registry.aliases.mirror` writes them after the
+ledger, so the copy is never ahead of its ledger. The changes determine which versions are barred.
 
     ledger        copy            what is done
     ahead, same   behind, none    nothing: the next mirroring writes what is missing
@@ -42,7 +42,13 @@ METRICS = "headrace.metrics"
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerCopy:
-    """What MLflow says of a ledger. changes: by sequence, without metrics. aliases: alias -> version."""
+    """The copy of a ledger in MLflow.
+
+    Attributes:
+        identity: Id of the ledger.
+        changes: Sequence -> change, without metrics.
+        aliases: Alias -> version.
+    """
 
     identity: str | None = None
     changes: Mapping[int, Record] = field(default_factory=dict)
@@ -50,7 +56,7 @@ class LedgerCopy:
 
 
 def ledger_tags(ledger: Ledger) -> dict[str, str]:
-    """The copy of a ledger as tags of its registered model; empty before the first change."""
+    """Return the copy of a ledger as tags of its registered model; empty before the first change."""
     identity = ledger.identity()
     if identity is None:
         return {}
@@ -58,7 +64,7 @@ def ledger_tags(ledger: Ledger) -> dict[str, str]:
 
 
 def metrics_tag(metrics: Mapping[str, float]) -> str:
-    """What the ledger knows of a version, as the value of its tag METRICS."""
+    """Return a version's metrics as the value of its tag METRICS."""
     return json.dumps(metrics, sort_keys=True)
 
 
@@ -129,7 +135,7 @@ def _change(name: str, value: str) -> Record:
 
 
 def _require_same_history(ledger: Ledger, local: Mapping[int, Record], copy: LedgerCopy) -> None:
-    """The two tell the same history as far as both go."""
+    """Check that ledger and copy agree in all changes that both contain."""
     shared = local.keys() & copy.changes.keys()
     differs = [sequence for sequence in sorted(shared) if _text(local[sequence]) != _text(copy.changes[sequence])]
     different_ledger = local and ledger.identity() not in (None, copy.identity)
@@ -160,7 +166,7 @@ def _require_undecided(client: MlflowClient, problem: str, copy: LedgerCopy) -> 
 
 
 def _metrics(client: MlflowClient, problem: str) -> dict[str, dict[str, float]]:
-    """Version -> what the ledger knew of it; of versions that were deleted nothing is left."""
+    """Return version -> metrics; deleted versions have none."""
     tags = {str(one.version): one.tags.get(METRICS) for one in _versions(client, problem)}
     return {version: json.loads(text) for version, text in tags.items() if text}
 

@@ -1,10 +1,9 @@
-"""MLflow's artifact locations after a home was moved or copied.
+"""Rewrite MLflow's artifact locations after a home folder was moved or copied.
 
-MLflow stores where artifacts lie as absolute paths. In a home at another place they name the old place: a run there
-would write into the home that it was copied from, and find no model once that is gone. MLflow has no relative form that
-works both with a server and without: a relative path is made absolute when it is stored, and `mlflow-artifacts:` needs
-the server to be up. So the locations themselves are the record of where the home was, and are rewritten in one
-transaction when they are found to name another place.
+MLflow stores artifact locations as absolute paths. After a move they name the old folder: a run would write there, and
+find no model once it is deleted. No relative form works both with and without a server: MLflow makes a relative path
+absolute, and `mlflow-artifacts:` needs a running server. So locations that name another home are rewritten in one
+transaction.
 """
 
 from __future__ import annotations
@@ -31,9 +30,13 @@ _BUSY_S = 30.0
 
 
 def relocate(store: Path) -> bool:
-    """Make the locations in a home's MLflow database name the home that it lies in; whether any did not.
+    """Rewrite the artifact locations of a home's MLflow database that name another home.
 
-    store: `<home>/mlflow/mlflow.db`; a database elsewhere is left alone, and so is what lies outside of any home.
+    Args:
+        store: `<home>/mlflow/mlflow.db`; a database elsewhere is not changed, nor are locations outside of any home.
+
+    Returns:
+        Whether any location was rewritten.
     """
     artifacts = store.absolute().parent / "artifacts"
     if not store.exists() or not str(artifacts).endswith(_FOLDER):
@@ -60,7 +63,7 @@ def relocate(store: Path) -> bool:
 
 
 def _prefixes(database: sqlite3.Connection) -> Iterator[str]:
-    """The artifact folders of homes that experiments lie in, as they are written: a path, or a file: address."""
+    """Yield the artifact folders of homes in experiments' locations, as stored: a path, or a file: address."""
     if ("experiments", "artifact_location") not in _present(database):
         return
     rows = database.execute("SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location IS NOT NULL")
@@ -80,7 +83,7 @@ def _path(prefix: str) -> Path:
 
 
 def _is_same_folder(prefix: str, artifacts: Path) -> bool:
-    """Whether a location is in this home: by its path, or as the same folder by another (a link)."""
+    """Whether a location is this home's artifact folder, by its path or through a link."""
     path = _path(prefix)
     return path == artifacts or (path.exists() and artifacts.exists() and path.samefile(artifacts))
 
@@ -90,7 +93,7 @@ def _rebased(prefix: str, artifacts: Path) -> str:
 
 
 def _present(database: sqlite3.Connection) -> list[tuple[str, str]]:
-    """Those of _LOCATIONS that this version of MLflow has."""
+    """Return the columns of _LOCATIONS that this version of MLflow has."""
     return [
         (table, column)
         for table, column in _LOCATIONS

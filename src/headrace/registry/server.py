@@ -13,7 +13,7 @@ from headrace.core.settings import settings
 
 
 def create_app() -> ASGIApp:
-    """The application that MLflow hands to uvicorn."""
+    """Return the application that MLflow gives to uvicorn."""
     from mlflow.server.fastapi_app import app
 
     return guarded(app, settings().hosts, frames=True)

@@ -1,7 +1,7 @@
-"""Studies in MLflow: one parent run per study, one child per trial, one writer.
+"""Log studies to MLflow: one parent run per study and one child run per trial, by one writer.
 
-Everything carries the study's key and the trial's number as tags, so logging the same study again after a kill
-finishes what is missing and duplicates nothing: a child that is still RUNNING was cut off and is written again.
+Runs have the study's key and the trial's number as tags, so logging a study again after a kill completes it without
+duplicates; a child that is still RUNNING was interrupted and is written again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRIAL = "headrace.trial"
 _PARENT = "mlflow.parentRunId"
 _PAGE = 1000
 _LONGEST_VALUE = 5000
-#: How a trial ended -> the run's status, which MLflow shows as a sign in its lists.
+#: Status of a trial -> status of its run.
 _STATUS = {"ok": "FINISHED", "stopped": "KILLED", "failed": "FAILED"}
 
 
@@ -39,9 +39,21 @@ def log_study(
     tags: Mapping[str, str] | None = None,
     artifacts: Sequence[Path] = (),
 ) -> str:
-    """Log a study and return its parent run's id; the same key again completes that run and returns the same id.
+    """Log a study. Idempotent: the same key completes the same run.
 
-    params, metrics: of the study as a whole (on the parent). artifacts: files for the parent, such as figures.
+    Args:
+        tracking_uri: Address of MLflow.
+        problem: Name of the problem and its experiment.
+        key: Key of the study.
+        study_name: Name of the parent run.
+        trials: All trials.
+        params: Parameters of the study.
+        metrics: Metrics of the study.
+        tags: Tags of the study.
+        artifacts: Files for the parent run, such as figures.
+
+    Returns:
+        The id of the parent run.
     """
     client = connect(tracking_uri)
     experiment = experiment_id(client, tracking_uri, problem)
@@ -62,12 +74,12 @@ def log_study(
 
 
 def experiment_of(tracking_uri: str, problem: str) -> str:
-    """The id of a problem's experiment."""
+    """Return the id of a problem's experiment."""
     return experiment_id(connect(tracking_uri), tracking_uri, problem)
 
 
 def run_exists(tracking_uri: str, run_id: str) -> bool:
-    """Whether a run is there, whole, and was not deleted."""
+    """Whether a run exists, is finished, and was not deleted."""
     if probe.local(tracking_uri):
         found = probe.run(tracking_uri, run_id)
         return found is not None and (found["lifecycle_stage"], found["status"]) == ("active", "FINISHED")
@@ -88,7 +100,7 @@ def attach(tracking_uri: str, run_id: str, paths: Sequence[Path]) -> None:
 
 
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:
-    """Put files at a run; a file of the same name is replaced."""
+    """Log files to a run; a file of the same name is replaced."""
     for path in paths:
         client.log_artifact(run_id, str(path))
 
@@ -104,7 +116,7 @@ def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial,
     measured |= {f"rung {number}": loss for number, loss in enumerate(rungs.values(), start=1)}
     error_tags = {"headrace.error": trial.error[:_LONGEST_VALUE]} if trial.error else {}
     _log_values(client, child, trial.config, measured, error_tags)
-    # The end time makes MLflow's own Duration column show what training took, not what logging took.
+    # With this end time, MLflow's Duration column shows the time of the training, not of the logging.
     end_time = child.info.start_time + int(trial.seconds * 1000)
     client.set_terminated(child.info.run_id, status=_STATUS[trial.status], end_time=end_time)
 
@@ -114,7 +126,7 @@ def _log_values(
 ) -> None:
     from mlflow.entities import Metric, Param, RunTag
 
-    # Stamped with the run's own start, so a second writing is the same point and not another one.
+    # The run's start as the time stamp: writing again gives the same point, not a second one.
     timestamp = run.info.start_time
     finite = {name: float(value) for name, value in metrics.items() if _finite(value)}
     present = run.data.params
