@@ -31,7 +31,7 @@ ROWS, CUSTOMERS = 120_000, 3_000
 
 
 class Large:
-    """Orders of some customers over a year, nothing else; asked of some of them two hours before."""
+    """Orders of some customers over a year, nothing else; queried for some of them two hours before."""
 
     def __init__(self, rows: int, queries: int) -> None:
         rng = np.random.default_rng(0)
@@ -56,7 +56,7 @@ class Large:
         return self.tables.get(name, pa.schema(list(COLUMNS[name].items())).empty_table())
 
 
-ASKED = [
+DEFINITIONS = [
     Aggregate(
         entity="customer", table="orders", keys=("customer",), column="amount", primitive=primitive,
         lookback_us=lookback_us, kind="numeric",
@@ -103,8 +103,8 @@ class Deep:
                 {**events, "happened": pa.array(happened).cast(TIME), "seen": pa.array(happened).cast(TIME)}
             ),
         }
-        asked = names.take(pa.array(rng.integers(0, len(names), queries)))
-        self.spine = pa.table({"customer": asked, "tick": START + np.sort(rng.integers(0, span, queries))})
+        customers_queried = names.take(pa.array(rng.integers(0, len(names), queries)))
+        self.spine = pa.table({"customer": customers_queried, "tick": START + np.sort(rng.integers(0, span, queries))})
 
     def table(self, name: str) -> pa.Table:
         return self.tables.get(name, pa.schema(list(synthesis_levels.COLUMNS[name].items())).empty_table())
@@ -124,20 +124,20 @@ SIZES = ((100_000, 1_000), (1_000, 100_000), (80_000, 80_000))
 
 def needed() -> list[dict[str, float]]:
     """Bytes that were estimated for everything at once, and taken, of flat and of stacked features."""
-    found = []
-    for declared, asked, make in ((problem, ASKED, Large), (synthesis_levels.problem, STACKED, Deep)):
-        small = make(1_000, 1_000)
-        LocalEngine().compute(declared, asked, small.spine, small)
+    cases = []
+    for declared, definitions, world_of in ((problem, DEFINITIONS, Large), (synthesis_levels.problem, STACKED, Deep)):
+        small = world_of(1_000, 1_000)
+        LocalEngine().compute(declared, definitions, small.spine, small)
         for rows, queries in SIZES:
-            world = make(rows, queries)
-            thought = PartitionedComputation(LocalEngine(), declared, asked, world.spine, world).total_bytes
+            world = world_of(rows, queries)
+            estimated = PartitionedComputation(LocalEngine(), declared, definitions, world.spine, world).total_bytes
             release_unused_memory()
-            held = resident_bytes()
+            resident = resident_bytes()
             with PeakMemory() as watch:
-                made = LocalEngine().compute(declared, asked, world.spine, world)
-            found.append({"thought": thought, "took": watch.peak - held, "rows": made.num_rows})
-            del made, world
-    return found
+                values = LocalEngine().compute(declared, definitions, world.spine, world)
+            cases.append({"estimated": estimated, "taken": watch.peak - resident, "rows": values.num_rows})
+            del values, world
+    return cases
 
 
 def limited(whole: bool, margin_mb: float) -> dict[str, float]:
@@ -149,14 +149,14 @@ def limited(whole: bool, margin_mb: float) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "matrix.parquet"
         engine = MemoryLimitedEngine(engine=LocalEngine(), max_memory=limit)
-        written.write_matrix(problem, ASKED, world.spine, world, engine, path)
+        written.write_matrix(problem, DEFINITIONS, world.spine, world, engine, path)
     return {"limit": limit, "peak": peak_bytes()}
 
 
 def main() -> None:
     what, *margin = sys.argv[1:]
     small = Large(1_000, 1_000)
-    LocalEngine().compute(problem, ASKED, small.spine, small)  # loads the kernels
+    LocalEngine().compute(problem, DEFINITIONS, small.spine, small)  # loads the kernels
     print(json.dumps(needed() if what == "need" else limited(what == "whole", float(margin[0]))))
 
 

@@ -1,4 +1,4 @@
-"""What is declared wrongly is one clear error, before anything is computed."""
+"""A wrong declaration gives one clear error before anything is computed."""
 
 from __future__ import annotations
 
@@ -117,8 +117,8 @@ def test_a_lookback_needs_a_time() -> None:
 
 
 def test_numbers_are_categories_too() -> None:
-    asked = over("items", "num_unique")
-    LocalEngine().compute(problem, [asked], queries([("a", None, None, 5)]), World({}))
+    definition = over("items", "num_unique")
+    LocalEngine().compute(problem, [definition], queries([("a", None, None, 5)]), World({}))
 
 
 def test_a_column_that_is_still_empty_can_become_anything() -> None:

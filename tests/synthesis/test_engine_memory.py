@@ -1,4 +1,4 @@
-"""What the engine has made goes with its last name: no cycle keeps it until Python's collector comes by."""
+"""The memory of the engine's results is freed with the last reference: no cycle waits for the garbage collector."""
 
 from __future__ import annotations
 

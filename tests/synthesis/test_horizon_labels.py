@@ -1,4 +1,4 @@
-"""Labels with a horizon and spines on a schedule, held to a loop over rows in plain Python."""
+"""Labels with a horizon and spines on a schedule, compared with a loop over rows in plain Python."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def truth(world: World, customer: str | None, cutoff: int, now: int, page: str |
     chosen = [row["seconds"] for row in within if page is None or row["page"] == page]
     if customer is None:
         return None, NEVER
-    told = [value for value in chosen if value is not None and np.isfinite(value)]
-    return (float(sum(told)) if known <= now else None), known
+    known_values = [value for value in chosen if value is not None and np.isfinite(value)]
+    return (float(sum(known_values)) if known <= now else None), known
 
 
 @settings(max_examples=25, deadline=None)

@@ -40,7 +40,7 @@ class Probe:
     at: str
     before: int = 9_000 * DAY
     after: int
-    asked: int
+    before_us: int
     of: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
 
@@ -50,16 +50,16 @@ class Probe:
 
 
 PROBES = (
-    Probe(name="flights", at="2013-01-11T17:00:01Z", after=4 * DAY, asked=6 * HOUR),
+    Probe(name="flights", at="2013-01-11T17:00:01Z", after=4 * DAY, before_us=6 * HOUR),
     Probe(
         name="flights",
         at="2013-01-08T13:00:01Z",
         after=2 * DAY,
-        asked=3 * HOUR,
+        before_us=3 * HOUR,
         more={"depth": 2, "groupby": ("flights.tailnum",), "where": {"flights.origin": ("JFK",)}},
     ),
-    Probe(name="nafld", at="1999-08-01", after=900 * DAY, asked=400 * DAY, of="id"),
-    Probe(name="nafld", at="2003-08-01", after=900 * DAY, asked=200 * DAY, of="id"),
+    Probe(name="nafld", at="1999-08-01", after=900 * DAY, before_us=400 * DAY, of="id"),
+    Probe(name="nafld", at="2003-08-01", after=900 * DAY, before_us=200 * DAY, of="id"),
 )
 
 
@@ -92,18 +92,18 @@ def changed(problem: Problem, table: Table, rows: pa.Table, instant: int, rng: n
     """Rows after a world that goes on otherwise from an instant."""
     row_known = known_times.row_known(table, rows)
     later = known_times.later_columns(table)
-    told = rows
+    changed = rows
     for name in (item for item in rows.column_names if item not in (*table.keys, ARRIVAL)):
         seen = np.maximum(known_times.instants(table, rows, later[name]) if name in later else row_known, row_known)
-        told = other_values(told, name, seen >= instant, rng)
-    told = told.filter(pa.array((row_known < instant) | (rng.uniform(size=len(row_known)) < 2 / 3)))
+        changed = other_values(changed, name, seen >= instant, rng)
+    changed = changed.filter(pa.array((row_known < instant) | (rng.uniform(size=len(row_known)) < 2 / 3)))
     corrected = rows.filter(pa.array((row_known < instant) & (rng.uniform(size=len(row_known)) < 1 / 3)))
     asked_at = problem.cutoff.column if table.name == problem.spine.table else None  # moved, it is another question
     for name in (item for item in rows.column_names if item not in (*table.keys, ARRIVAL, asked_at)):
         corrected = other_values(corrected, name, np.ones(corrected.num_rows, dtype=np.bool_), rng, earliest=-30 * DAY)
     arrival = instant + rng.integers(0, 3, corrected.num_rows) * HOUR
     place = corrected.column_names.index(ARRIVAL)
-    return pa.concat_tables([told, corrected.set_column(place, ARRIVAL, pa.array(arrival))])
+    return pa.concat_tables([changed, corrected.set_column(place, ARRIVAL, pa.array(arrival))])
 
 
 def other_values(
@@ -132,7 +132,12 @@ def seen(probe: Probe, tables: Mapping[str, pa.Table], until: int) -> tuple[pa.T
     problem, world = probe.problem, World(tables)
     definitions = enumerate_definitions(problem, {name: rows.schema for name, rows in tables.items()})
     spine = build_spine(
-        problem, world, start_us=until - probe.asked, end_us=until + 1, now_us=until + probe.after, engine=LocalEngine()
+        problem,
+        world,
+        start_us=until - probe.before_us,
+        end_us=until + 1,
+        now_us=until + probe.after,
+        engine=LocalEngine(),
     )
     given = [name for name in spine.column_names if name not in SPINE_COLUMNS] + ["cutoff", "tick"]
     return spine.select(given), feature_matrix(problem, definitions, spine, world, LocalEngine())
@@ -170,5 +175,5 @@ def test_what_is_known_at_or_after_a_cutoff_changes_no_feature(probe: Probe) -> 
     assert (spine.num_rows > 100, spine["cutoff"][-1].as_py()) == (True, instant)
     assert spine.equals(spine_after)
     assert differing(features, features_after) == []
-    sooner = seen(probe, other_from(instant - probe.asked), instant)[1]
+    sooner = seen(probe, other_from(instant - probe.before_us), instant)[1]
     assert len(differing(features, sooner)) > features.num_columns / 2  # the probe is not blind

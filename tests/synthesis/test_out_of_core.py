@@ -86,15 +86,15 @@ def assert_same(
 
 
 @settings(max_examples=8, deadline=None)
-@given(world=seeds, asked=seeds, part_bytes=st.floats(1, 1e5), slab=st.integers(1, 12))
-def test_flat_features_in_parts_of_any_size(world: int, asked: int, part_bytes: float, slab: int) -> None:
-    assert_same(shop_world.problem, FLAT, random_queries(asked), random_world(world), part_bytes, slab)
+@given(world=seeds, query_seed=seeds, part_bytes=st.floats(1, 1e5), slab=st.integers(1, 12))
+def test_flat_features_in_parts_of_any_size(world: int, query_seed: int, part_bytes: float, slab: int) -> None:
+    assert_same(shop_world.problem, FLAT, random_queries(query_seed), random_world(world), part_bytes, slab)
 
 
 @settings(max_examples=6, deadline=None)
-@given(world=seeds, asked=seeds, part_bytes=st.floats(1, 1e6), slab=st.integers(1, 12))
-def test_stacked_features_in_parts_of_any_size(world: int, asked: int, part_bytes: float, slab: int) -> None:
-    assert_same(synthesis_levels.problem, DEEP, random_requests(asked), random_levels(world), part_bytes, slab)
+@given(world=seeds, query_seed=seeds, part_bytes=st.floats(1, 1e6), slab=st.integers(1, 12))
+def test_stacked_features_in_parts_of_any_size(world: int, query_seed: int, part_bytes: float, slab: int) -> None:
+    assert_same(synthesis_levels.problem, DEEP, random_requests(query_seed), random_levels(world), part_bytes, slab)
 
 
 @given(

@@ -27,8 +27,8 @@ def test_they_are_all_here() -> None:
 
 
 @settings(max_examples=8, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_every_transform_agrees_with_the_oracle(world: int, asked: int) -> None:
-    snapshot, keys = random_world(world), random_queries(asked, most=5)
+@given(world=seeds, query_seed=seeds)
+def test_every_transform_agrees_with_the_oracle(world: int, query_seed: int) -> None:
+    snapshot, keys = random_world(world), random_queries(query_seed, most=5)
     ours = LocalEngine().compute(problem, TRANSFORMED, keys, snapshot)
     assert_close(ours, Oracle().compute(problem, TRANSFORMED, keys, snapshot))

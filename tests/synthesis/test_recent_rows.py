@@ -1,4 +1,4 @@
-"""What is asked late is answered from recent rows alone, and to the bit as from all of them."""
+"""A query near the end of the history reads only the rows inside its longest lookback, with the same bits."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _short() -> list[Stored]:
 DEFINITIONS = _short()
 
 
-def compute(world: World, asked: pa.Table, definitions: list[Stored] = DEFINITIONS) -> pa.Table:
-    return LocalEngine(threads=1).compute(problem, definitions, asked, world)
+def compute(world: World, keys: pa.Table, definitions: list[Stored] = DEFINITIONS) -> pa.Table:
+    return LocalEngine(threads=1).compute(problem, definitions, keys, world)
 
 
 @pytest.fixture
@@ -56,31 +56,31 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(world=seeds, asked=seeds)
-def test_late_queries_need_recent_rows_alone(parts: list[int], world: int, asked: int) -> None:
-    made, wanted = random_world(world), random_queries(asked, 14)
-    ticks = wanted["tick"].to_numpy()
-    everything = pa.concat_tables([wanted, _first_of(wanted)])
-    together = compute(made, everything).slice(0, wanted.num_rows)
+@given(world=seeds, query_seed=seeds)
+def test_late_queries_need_recent_rows_alone(parts: list[int], world: int, query_seed: int) -> None:
+    world, keys = random_world(world), random_queries(query_seed, 14)
+    ticks = keys["tick"].to_numpy()
+    everything = pa.concat_tables([keys, _first_of(keys)])
+    together = compute(world, everything).slice(0, keys.num_rows)
     for since in np.unique(ticks)[-3:]:
         late = np.flatnonzero(ticks >= since)
-        alone = compute(made, wanted.take(pa.array(late)))
+        alone = compute(world, keys.take(pa.array(late)))
         assert alone.equals(together.take(pa.array(late)))
 
 
 def test_the_property_above_leaves_rows_out(parts: list[int]) -> None:
-    wanted = queries([("a", "x", "web", 29.0)])
+    keys = queries([("a", "x", "web", 29.0)])
     for seed in range(5):
-        compute(random_world(seed), wanted)
+        compute(random_world(seed), keys)
     assert max(parts) > 10
 
 
-def _first_of(wanted: pa.Table) -> pa.Table:
-    """A query before all else: with it among them, everything that is asked passes over all rows."""
-    early = wanted.slice(0, 1).set_column(
-        wanted.column_names.index("tick"), "tick", pa.array([us(-1000)], wanted["tick"].type)
+def _first_of(keys: pa.Table) -> pa.Table:
+    """A query before all else: with it among them, every query passes over all rows."""
+    early = keys.slice(0, 1).set_column(
+        keys.column_names.index("tick"), "tick", pa.array([us(-1000)], keys["tick"].type)
     )
-    return early.cast(wanted.schema)
+    return early.cast(keys.schema)
 
 
 def history(days: int, *, corrected: bool = False) -> list[dict[str, Any]]:
@@ -104,9 +104,9 @@ def test_a_day_of_ticks_reads_its_lookbacks_and_no_more(parts: list[int], correc
     for days in (10, 20):
         parts.clear()
         rows = history(days, corrected=corrected)
-        asked = queries([("a", "x", "web", 24.0 * days - hour) for hour in range(5)])
-        found = compute(World({"orders": rows}), asked, definitions)
-        early = pa.concat_tables([asked, _first_of(asked)])
+        keys = queries([("a", "x", "web", 24.0 * days - hour) for hour in range(5)])
+        found = compute(World({"orders": rows}), keys, definitions)
+        early = pa.concat_tables([keys, _first_of(keys)])
         assert found.equals(compute(World({"orders": rows}), early, definitions).slice(0, 5))
         sizes.append(len(rows) - max(parts))
     assert sizes[0] == sizes[1] <= 2 * 30
@@ -118,8 +118,8 @@ def test_a_last_value_older_than_every_lookback_is_found(parts: list[int]) -> No
     last = one("customer", "orders", ("customer",), "amount", "last", None)
     when = replace(last, primitive="last_time", kind="time")
     mean = replace(last, primitive="mean", lookback_us=DAY)
-    asked = queries([("rare", "x", "web", 95.0), ("a", "x", "web", 95.0), ("never", "x", "web", 95.0)])
-    found = compute(World({"orders": rows}), asked, [last, when, mean])
+    keys = queries([("rare", "x", "web", 95.0), ("a", "x", "web", 95.0), ("never", "x", "web", 95.0)])
+    found = compute(World({"orders": rows}), keys, [last, when, mean])
     assert found[last.slug].to_pylist() == [0.1 * 5, 0.1 * (94 % 17), None]
     assert found[when.slug].to_pylist() == [us(5.5), us(94), None]
     assert max(parts) > 60

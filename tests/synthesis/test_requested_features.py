@@ -1,4 +1,4 @@
-"""What a problem asks for by name: primitives, seeds, interesting values; and what goes up and down again."""
+"""What a problem requests by name: primitives, seeds, interesting values; and what goes up and down again."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def test_what_changes_with_time_alone_is_finished_at_read() -> None:
 
 
 def test_texts_are_read_by_transforms_that_are_asked_for() -> None:
-    told = replace(problem.spine_table, roles={"city": "text"})
-    tables = (told, *problem.entity_set.tables[1:])
+    orders = replace(problem.spine_table, roles={"city": "text"})
+    tables = (orders, *problem.entity_set.tables[1:])
     worded = replace(problem, entity_set=replace(problem.entity_set, tables=tables), primitives=("num_words",))
     assert "NUM_WORDS(city)" in names(worded)
 
@@ -81,12 +81,12 @@ def test_a_seed_is_a_column_of_the_row_of_parents_and_of_aggregated_rows() -> No
 
 
 @settings(max_examples=3, deadline=None)
-@given(world=seeds, asked=seeds, chosen=seeds)
-def test_engine_agrees_with_oracle_on_what_is_asked_for(world: int, asked: int, chosen: int) -> None:
+@given(world=seeds, query_seed=seeds, chosen=seeds)
+def test_engine_agrees_with_oracle_on_what_is_asked_for(world: int, query_seed: int, chosen: int) -> None:
     declared = replace(EVERY, seed_features=SEEDS, lookbacks=("5h",))
     every = stored(offered(declared))
     some = [every[index] for index in Draw(chosen).rng.permutation(len(every))[:40]]
-    snapshot, keys = random_world(world), random_queries(asked, most=4)
+    snapshot, keys = random_world(world), random_queries(query_seed, most=4)
     ours = LocalEngine().compute(declared, some, keys, snapshot)
     assert_close(ours, Oracle().compute(declared, some, keys, snapshot))
 
@@ -124,13 +124,13 @@ LEVELS = replace(levels.problem, depth=2)
 
 def shared(events: int) -> levels.Levels:
     """Two products, one customer, sessions that all hold both."""
-    told = [
+    events = [
         {"event": n, "session": n % 3, "product": "xy"[n % 2], "happened": at(n), "amount": float(n)}
         for n in range(events)
     ]
     begun = [{"session": n, "customer": "a", "begun": at(n)} for n in range(3)]
     requests = [{"request": n, "customer": "a", "region": "n", "at": at(n)} for n in range(4)]
-    return levels.Levels({"events": told, "sessions": begun, "requests": requests})
+    return levels.Levels({"events": events, "sessions": begun, "requests": requests})
 
 
 def of_levels(world: levels.Levels) -> list[across.Across]:
@@ -150,9 +150,9 @@ def test_paths_that_go_up_and_down_are_estimated_and_capped(monkeypatch: pytest.
 
 
 @settings(max_examples=4, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_engine_agrees_with_oracle_on_paths_that_go_up_and_down(world: int, asked: int) -> None:
-    snapshot, keys = levels.random_levels(world), levels.random_requests(asked, most=4)
+@given(world=seeds, query_seed=seeds)
+def test_engine_agrees_with_oracle_on_paths_that_go_up_and_down(world: int, query_seed: int) -> None:
+    snapshot, keys = levels.random_levels(world), levels.random_requests(query_seed, most=4)
     definitions = [item.definition for item in of_levels(snapshot)]
     assert definitions
     ours = LocalEngine().compute(LEVELS, definitions, keys, snapshot)
@@ -181,8 +181,8 @@ def test_what_is_asked_for_wrongly_is_one_error(change: dict[str, Any], says: st
 
 
 def test_seeds_of_a_table_without_time_have_no_lookback() -> None:
-    still = Table(name="visits", key="visit_id", source="-")
-    tables = (*problem.entity_set.tables[:2], still)
+    without_time = Table(name="visits", key="visit_id", source="-")
+    tables = (*problem.entity_set.tables[:2], without_time)
     changed = replace(
         problem, entity_set=replace(problem.entity_set, tables=tables), seed_features=("visits.LOG(seconds)",)
     )

@@ -1,4 +1,4 @@
-"""Stacked features: the local engine says what the oracle says, whatever the levels, corrections and ties."""
+"""Stacked features: the local engine computes the values of the oracle, over levels, corrections and ties."""
 
 from __future__ import annotations
 
@@ -134,9 +134,9 @@ OVER: list[Stored] = [
 
 @pytest.mark.parametrize("definitions", [DOWN, BESIDE, WHERE, OVER], ids=["down", "beside", "where", "over"])
 @settings(max_examples=12, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_engine_agrees_with_oracle_on_stacked_features(definitions: list[Stored], world: int, asked: int) -> None:
-    snapshot, keys = random_levels(world), random_requests(asked)
+@given(world=seeds, query_seed=seeds)
+def test_engine_agrees_with_oracle_on_stacked_features(definitions: list[Stored], world: int, query_seed: int) -> None:
+    snapshot, keys = random_levels(world), random_requests(query_seed)
     ours = LocalEngine().compute(problem, definitions, keys, snapshot)
     assert_close(ours, Oracle().compute(problem, definitions, keys, snapshot))
 
@@ -145,9 +145,9 @@ EVERYTHING = [*DOWN, *BESIDE, *WHERE, *OVER]
 
 
 @settings(max_examples=5, deadline=None)
-@given(world=seeds, asked=seeds, future=seeds)
-def test_what_is_known_later_changes_no_bit_of_a_stacked_feature(world: int, asked: int, future: int) -> None:
-    before, keys = random_levels(world), random_requests(asked, most=4)
+@given(world=seeds, query_seed=seeds, future=seeds)
+def test_what_is_known_later_changes_no_bit_of_a_stacked_feature(world: int, query_seed: int, future: int) -> None:
+    before, keys = random_levels(world), random_requests(query_seed, most=4)
     tick = keys["tick"][0].as_py()
     keys = keys.set_column(keys.column_names.index("tick"), "tick", pa.array([tick] * keys.num_rows))
     draw = Draw(future)
@@ -161,9 +161,9 @@ def test_what_is_known_later_changes_no_bit_of_a_stacked_feature(world: int, ask
 
 
 @settings(max_examples=3, deadline=None)
-@given(world=seeds, asked=seeds)
-def test_a_stacked_value_depends_on_its_own_query_alone(world: int, asked: int) -> None:
-    snapshot, keys = random_levels(world), random_requests(asked, most=4)
+@given(world=seeds, query_seed=seeds)
+def test_a_stacked_value_depends_on_its_own_query_alone(world: int, query_seed: int) -> None:
+    snapshot, keys = random_levels(world), random_requests(query_seed, most=4)
     engine = LocalEngine()
     together = engine.compute(problem, EVERYTHING, keys, snapshot)
     for index in range(keys.num_rows):
@@ -175,23 +175,27 @@ def test_a_stacked_value_depends_on_its_own_query_alone(world: int, asked: int) 
 def test_an_inner_value_is_that_of_the_tick_not_of_its_row() -> None:
     """featuretools' meaning: a session's sum goes on growing after it began, for whoever asks later."""
     begun = {"session": 1, "customer": "a", "begun": at(1.0), "device": "pc"}
-    told = [{"event": n, "session": 1, "happened": at(n), "seen": at(n), "amount": 10.0**n} for n in (1, 2, 3)]
-    world = Levels({"sessions": [begun], "events": told})
-    asked = sessions("mean", value=of_session("sum"))
+    rows = [{"event": n, "session": 1, "happened": at(n), "seen": at(n), "amount": 10.0**n} for n in (1, 2, 3)]
+    world = Levels({"sessions": [begun], "events": rows})
+    definition = sessions("mean", value=of_session("sum"))
     keys = pa.table({"customer": ["a"] * 3, "tick": [us(hours) for hours in (1.5, 2.5, 3.5)]})
-    assert LocalEngine().compute(problem, [asked], keys, world)[asked.slug].to_pylist() == [10.0, 110.0, 1110.0]
-    recent = replace(asked, lookback_us=HOUR)
+    assert LocalEngine().compute(problem, [definition], keys, world)[definition.slug].to_pylist() == [
+        10.0,
+        110.0,
+        1110.0,
+    ]
+    recent = replace(definition, lookback_us=HOUR)
     assert LocalEngine().compute(problem, [recent], keys, world)[recent.slug].to_pylist() == [10.0, None, None]
 
 
 @pytest.mark.parametrize("name", sorted(RUNNING))
 def test_a_running_value_by_hand(name: str) -> None:
-    told = [
+    rows = [
         {"event": n, "session": 1, "product": "x", "happened": at(n), "seen": at(n), "amount": amount}
         for n, amount in enumerate([4.0, 1.0, 7.0])
     ]
-    world = Levels({"sessions": [{"session": 1, "customer": "a", "begun": at(0)}], "events": told})
-    asked = events("sum", value=running(name))
+    world = Levels({"sessions": [{"session": 1, "customer": "a", "begun": at(0)}], "events": rows})
+    definition = events("sum", value=running(name))
     keys = pa.table({"customer": ["a"], "tick": [us(5)]})
     expected = {
         "previous": 4.0 + 1.0,
@@ -203,4 +207,4 @@ def test_a_running_value_by_hand(name: str) -> None:
         "cum_max": 4.0 + 4.0 + 7.0,
         "cum_min": 4.0 + 1.0 + 1.0,
     }
-    assert LocalEngine().compute(problem, [asked], keys, world)[asked.slug].to_pylist() == [expected[name]]
+    assert LocalEngine().compute(problem, [definition], keys, world)[definition.slug].to_pylist() == [expected[name]]

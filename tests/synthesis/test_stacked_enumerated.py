@@ -1,4 +1,4 @@
-"""What is offered beyond one level: which features, in which order, and that the engine says of them what is true."""
+"""Candidates beyond one level: which, in which order, and that the engine computes the values of the oracle."""
 
 from __future__ import annotations
 
@@ -112,20 +112,22 @@ def test_what_is_declared_wrongly_is_one_error(change: dict[str, Any], says: str
 
 @pytest.mark.parametrize("declared", [SECOND, THIRD], ids=["two", "three"])
 @settings(max_examples=6, deadline=None)
-@given(world=seeds, asked=seeds, chosen=seeds)
-def test_engine_agrees_with_oracle_on_what_is_offered(declared: Problem, world: int, asked: int, chosen: int) -> None:
+@given(world=seeds, query_seed=seeds, chosen=seeds)
+def test_engine_agrees_with_oracle_on_what_is_offered(
+    declared: Problem, world: int, query_seed: int, chosen: int
+) -> None:
     found = deep(offered(declared))
     some = [found[index] for index in Draw(chosen).rng.permutation(len(found))[:25]]
-    snapshot, keys = random_levels(world), random_requests(asked, most=5)
+    snapshot, keys = random_levels(world), random_requests(query_seed, most=5)
     ours = LocalEngine().compute(declared, some, keys, snapshot)
     assert_close(ours, Oracle().compute(declared, some, keys, snapshot))
 
 
 @settings(max_examples=3, deadline=None)
-@given(world=seeds, asked=seeds, future=seeds)
-def test_what_is_known_later_changes_nothing_that_is_offered(world: int, asked: int, future: int) -> None:
+@given(world=seeds, query_seed=seeds, future=seeds)
+def test_what_is_known_later_changes_nothing_that_is_offered(world: int, query_seed: int, future: int) -> None:
     found = deep(offered(SECOND))
-    before, keys = random_levels(world), random_requests(asked, most=4)
+    before, keys = random_levels(world), random_requests(query_seed, most=4)
     tick = keys["tick"][0].as_py()
     keys = keys.set_column(keys.column_names.index("tick"), "tick", pa.array([tick] * keys.num_rows))
     draw = Draw(future)

@@ -92,7 +92,7 @@ def in_batches(made: Mapping[str, Sequence[Mapping[str, Any]]], draw: Draw, many
 def live(
     problem: Problem, definitions: Sequence[Definition], batches: Sequence[tuple[Tables, Tables]], names: Sequence[str]
 ) -> None:
-    """Carry a matrix through batches, held to the whole at each."""
+    """Carry a matrix through batches, compared with the whole at each."""
     past = None
     for snapshot, new in batches:
         spine = build_spine(problem, snapshot, now_us=us(1000), engine=LocalEngine())

@@ -1,4 +1,4 @@
-"""What is offered: never the label, never what is not surely known at the cutoff, and each definition once."""
+"""The candidates: never the label, only what is known at the cutoff, and each definition once."""
 
 from __future__ import annotations
 
@@ -112,8 +112,8 @@ def test_one_sort_serves_all_lookbacks_and_columns_of_a_clock() -> None:
 
 
 def test_a_table_without_time_offers_no_lookback() -> None:
-    still = Table(name="visits", key="visit_id", source="-")
-    tables = (*problem.entity_set.tables[:2], still)
+    without_time = Table(name="visits", key="visit_id", source="-")
+    tables = (*problem.entity_set.tables[:2], without_time)
     changed = dataclasses.replace(problem, entity_set=dataclasses.replace(problem.entity_set, tables=tables))
     over = [
         i for i in stored(enumerate_definitions(changed, SCHEMAS)) if isinstance(i, Aggregate) and i.table == "visits"

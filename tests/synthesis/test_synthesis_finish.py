@@ -100,6 +100,11 @@ def test_what_is_not_given_is_named() -> None:
 
 def test_categories_are_strings_whatever_holds_them() -> None:
     definition = RowColumn(column="x", kind="categorical")
-    for held in (pa.array(["a", None]), pa.array(["a", None]).dictionary_encode(), np.array(["a", None]), ["a", None]):
-        assert run(definition, {"x": held}) == ["a", None]
+    for column in (
+        pa.array(["a", None]),
+        pa.array(["a", None]).dictionary_encode(),
+        np.array(["a", None]),
+        ["a", None],
+    ):
+        assert run(definition, {"x": column}) == ["a", None]
     assert run(definition, {"x": [7, None]}) == ["7", None]

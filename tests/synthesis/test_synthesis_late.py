@@ -1,4 +1,4 @@
-"""What late data would have changed: by hand, and held to the oracle on a world in which nothing was late."""
+"""What late data would have changed: by hand, and compared with the oracle on a world in which nothing was late."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def _in_time(world: World) -> World:
     """Every order and visit as if it had never arrived late; timed as `_lateness` says, but in plain Python."""
     found = {}
     for name, rows in world.rows.items():
-        told = {"orders": ("planned", -4, "paid"), "customers": ("since", 0, None), "visits": ("at", 1, None)}[name]
-        found[name] = [{**row, "_arrival": _forgiven(row, *told)} for row in rows]
+        times = {"orders": ("planned", -4, "paid"), "customers": ("since", 0, None), "visits": ("at", 1, None)}[name]
+        found[name] = [{**row, "_arrival": _forgiven(row, *times)} for row in rows]
     return World(found)
 
 

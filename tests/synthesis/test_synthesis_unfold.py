@@ -56,9 +56,9 @@ ALL: list[Definition] = [STACKED, RECENT, WHERE, ACROSS, TIER, TAX, RATIO]
 
 
 @settings(max_examples=10, deadline=None)
-@given(world=st.integers(0, 2**32), asked=st.integers(0, 2**32))
-def test_the_root_says_what_the_engine_says(world: int, asked: int) -> None:
-    snapshot, keys = random_levels(world), random_requests(asked, most=4)
+@given(world=st.integers(0, 2**32), query_seed=st.integers(0, 2**32))
+def test_the_root_says_what_the_engine_says(world: int, query_seed: int) -> None:
+    snapshot, keys = random_levels(world), random_requests(query_seed, most=4)
     spine = keys.append_column("cutoff", keys["tick"])
     matrix = feature_matrix(problem, ALL, spine, snapshot, LocalEngine())
     for index, query in enumerate(keys.to_pylist()):
@@ -69,9 +69,9 @@ def test_the_root_says_what_the_engine_says(world: int, asked: int) -> None:
 
 
 @settings(max_examples=10, deadline=None)
-@given(world=st.integers(0, 2**32), asked=st.integers(0, 2**32))
-def test_the_rows_that_counted_are_as_many_as_the_count(world: int, asked: int) -> None:
-    snapshot, keys = random_levels(world), random_requests(asked, most=4)
+@given(world=st.integers(0, 2**32), query_seed=st.integers(0, 2**32))
+def test_the_rows_that_counted_are_as_many_as_the_count(world: int, query_seed: int) -> None:
+    snapshot, keys = random_levels(world), random_requests(query_seed, most=4)
     counts: list[Stored] = [RECENT, WHERE]
     for query in keys.to_pylist():
         for definition in counts:
@@ -90,8 +90,8 @@ def _asked(definition: Definition, hours: float, world: Levels) -> Node:
 
 def test_each_row_that_did_not_count_says_why() -> None:
     world = Levels({"sessions": [_session(1, 1), _session(2, 9), _session(3, 11)]})
-    told = {row.row["session"]: row.why for row in _asked(RECENT, 10, world).rows}
-    assert told == {1: "before the lookback", 2: "", 3: "not known before the tick"}
+    reasons = {row.row["session"]: row.why for row in _asked(RECENT, 10, world).rows}
+    assert reasons == {1: "before the lookback", 2: "", 3: "not known before the tick"}
     phone = Levels({"sessions": [_session(1, 1), _session(2, 2, "phone")]})
     assert [row.why for row in _asked(WHERE, 10, phone).rows] == ["", "the condition does not hold"]
 
