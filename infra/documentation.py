@@ -35,7 +35,10 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "schema": (
         "Schema",
         "Tables, relationships and problems: what a [problem file](../your-own-problem.md) declares.",
-        ("headrace.schema",),
+        tuple(
+            f"headrace.schema.{name}"
+            for name in ("problem", "table", "entity_set", "entity", "spine", "horizon", "feed", "monitoring", "policy")
+        ),
     ),
     "language": ("Feature definitions", "Definitions of features as data.", ("headrace.synthesis.language",)),
     "primitives": (
