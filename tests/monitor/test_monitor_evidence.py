@@ -12,7 +12,8 @@ import pytest
 from headrace.models.bundle import LABEL, PREDICTION
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.evidence.columns import column_evidence
-from headrace.monitor.evidence.window import WindowEvidence, persistence, window_evidence
+from headrace.monitor.evidence.persistence import persistence
+from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from tests.monitor.no_drift_world import features, planted, window
 
 KINDS = features(6, 4)

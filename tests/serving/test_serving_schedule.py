@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from headrace.schema import every
-from headrace.serving.predictor import _row_key
+from headrace.serving.answers import spine_row_key
 from headrace.serving.request import RequestSchema
 from headrace.testing.shop_world import problem
 
@@ -19,6 +19,6 @@ scheduled = dataclasses.replace(
 
 def test_an_entity_alone_is_a_request_and_now_is_its_cutoff() -> None:
     assert RequestSchema.from_definitions(scheduled, ()).names == ("customer",)
-    assert _row_key(scheduled, {"customer": "a"}, 7) == ["a", 7]
-    assert _row_key(problem, {"order_id": 3, "customer": "a"}, 7) == [3]
-    assert _row_key(problem, {"customer": "a"}, 7) == []
+    assert spine_row_key(scheduled, {"customer": "a"}, 7) == ["a", 7]
+    assert spine_row_key(problem, {"order_id": 3, "customer": "a"}, 7) == [3]
+    assert spine_row_key(problem, {"customer": "a"}, 7) == []

@@ -60,10 +60,8 @@ def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence
     """Write a folder to a new archive, atomically.
 
     Args:
-        folder: The folder.
-        archive: File to write.
-        order: Relative paths in the order of copying: what refers to another file comes before it. Files below none of
-            them come first.
+        folder, archive: The folder, and the file to write.
+        order: Relative paths in the order of copying: referring files first. Files below none of them come first.
         exclude: Relative paths that are not archived.
 
     Raises:
@@ -95,10 +93,6 @@ def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence
 
 def unpack(archive: Path, folder: Path) -> Summary:
     """Restore a folder from an archive, atomically, after comparing every file with its checksum.
-
-    Args:
-        archive: The archive.
-        folder: Folder to create.
 
     Raises:
         NotFoundError: The archive does not exist.

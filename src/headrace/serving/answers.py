@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pyarrow as pa
 
+from headrace.core.clock import SECOND
+from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
-from headrace.schema import Problem
+from headrace.schema import DUE, Every, Problem
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.request import ARROW_TYPES, RequestRow, RequestSchema
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
 from headrace.synthesis.language.definitions import stored
+
+if TYPE_CHECKING:
+    from headrace.models.bundle import Bundle
 
 Policy = Literal["default", "abstain", "fail"]
 
@@ -110,3 +115,19 @@ class Failure:
 
     reason: str
     at_s: float
+
+
+def spine_row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
+    """Return the spine row's key where the request has all its parts; a scheduled row is due at the request."""
+    values = {**row_key_values, DUE: made_us} if isinstance(problem.spine, Every) else row_key_values
+    key = [values.get(name) for name in problem.spine_table.keys]
+    return [] if None in key else key
+
+
+def lead_time_flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
+    """Return a flag where the lead time to the event is unusual compared with training."""
+    if request_row.time_us is None or not bundle.lead_time:
+        return ()
+    lead = request_row.time_us - now_us
+    low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
+    return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)

@@ -19,12 +19,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import SECOND, floor_to_tick
+from headrace.core.clock import floor_to_tick
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
-from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
-from headrace.schema import DUE, Every, Problem
-from headrace.serving.answers import LEAD_TIME_UNUSUAL, Answer, Failure, Log, Online, Policy, ValidatedCall, Version
+from headrace.schema import Problem
+from headrace.serving.answers import (
+    Answer,
+    Failure,
+    Log,
+    Online,
+    Policy,
+    ValidatedCall,
+    Version,
+    lead_time_flags,
+    spine_row_key,
+)
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.request import RequestRow, RequestSchema, check_row, row_columns_as_arrays
 from headrace.store.online import Age, FeatureRow
@@ -32,7 +41,7 @@ from headrace.store.published import KeyType
 from headrace.synthesis.primitives.finish import finish
 
 if TYPE_CHECKING:
-    from headrace.models.bundle import Bundle
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,13 +106,9 @@ class Predictor:
             rows: Request rows: column -> JSON value.
             now_us: The present on the production clock.
 
-        Returns:
-            One answer per row, in their order.
-
         Raises:
             DataError: A row lacks a column or has a wrong value.
-            UnavailableError: There is no champion, features are not fresh and the policy is fail, or the answers
-                cannot be logged.
+            UnavailableError: There is no champion, features are not fresh (policy fail), or the log cannot be written.
         """
         (result,) = self.answer([self.check(rows, now_us=now_us)])
         if isinstance(result, HeadraceError):
@@ -111,12 +116,7 @@ class Predictor:
         return result
 
     def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> ValidatedCall:
-        """Validate the rows of one call for the present champion.
-
-        Raises:
-            DataError: A row lacks a column or has a wrong value.
-            UnavailableError: There is no champion.
-        """
+        """Validate the rows of one call for the present champion; raises as `predict` does."""
         version = self._version()
         request_rows = tuple(
             check_row(version.needs, row, _location(position, rows)) for position, row in enumerate(rows)
@@ -237,7 +237,7 @@ class Predictor:
             model_version=loaded.version,
             made_us=now_us,
             features=row.ages,
-            flags=_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
+            flags=lead_time_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
             reason=reason,
         )
 
@@ -266,7 +266,7 @@ class Predictor:
             statuses={view: age.status for view, age in answer.features.items()},
             probability=answer.probability,
             source="api",
-            row_key=_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
+            row_key=spine_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
         )
 
     def _append_to_log(self, logged: Iterable[Prediction]) -> None:
@@ -289,13 +289,6 @@ def _public_reason(error: HeadraceError) -> str:
     return f"{error.what}: {', '.join(details)}" if details else error.what
 
 
-def _row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
-    """Return the spine row's key where the request has all its parts; a scheduled row is due at the request."""
-    values = {**row_key_values, DUE: made_us} if isinstance(problem.spine, Every) else row_key_values
-    key = [values.get(name) for name in problem.spine_table.keys]
-    return [] if None in key else key
-
-
 def _location(position: int, rows: Sequence[object]) -> str:
     return "request" if len(rows) == 1 else f"row {position}"
 
@@ -304,12 +297,3 @@ def _finite(value: float, version: str) -> float:
     if not math.isfinite(value):
         raise DataError("the model gave no number for this row", where=f"version {version}")
     return float(value)
-
-
-def _flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
-    """Return a flag where the lead time to the event is unusual compared with training."""
-    if request_row.time_us is None or not bundle.lead_time:
-        return ()
-    lead = request_row.time_us - now_us
-    low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
-    return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,3 +142,19 @@ def create_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[
     for name in (EVENT, CHECKSUM):
         if name not in present:  # a table of an earlier version
             connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
+
+
+def error_text(error: Exception) -> str:
+    """Return an error's message without a path."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+@contextmanager
+def read_transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Run all reads of the block on one snapshot of the file."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("COMMIT")

@@ -32,10 +32,12 @@ from headrace.store.row_tables import (
     Watermark,
     checksum_expression,
     create_table,
+    error_text,
     fill_checksums,
     insert_statement,
     key_column,
     quoted,
+    read_transaction,
     row_checksum,
     table_columns,
     watermark_of,
@@ -197,7 +199,7 @@ class RowStore:
             connection = self._reader()
             if connection is None:
                 return [RowResult(watermark=None, rows=[None] * len(query.keys)) for query in queries]
-            with _read_transaction(connection):
+            with read_transaction(connection):
                 return [self._read_view(connection, query) for query in queries]
         except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
             self._forget_reader()
@@ -243,7 +245,7 @@ class RowStore:
         damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
         if damaged or isinstance(error, UnicodeDecodeError):
             return self._corrupt()
-        return UnavailableError(f"the online store cannot be read: {_error_text(error)}", where=str(self.path))
+        return UnavailableError(f"the online store cannot be read: {error_text(error)}", where=str(self.path))
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -288,19 +290,3 @@ class RowStore:
         if connection is not None:
             connection.close()
         self._local.identity = self._local.connection = None
-
-
-def _error_text(error: Exception) -> str:
-    """Return an error's message without a path."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-
-
-@contextmanager
-def _read_transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run all reads of the block on one snapshot of the file."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        if connection.in_transaction:
-            connection.execute("COMMIT")

@@ -43,12 +43,7 @@ _ROWS_PER_THREAD = 256
 
 @dataclass(frozen=True)
 class FittedLightGBM:
-    """A trained booster.
-
-    Attributes:
-        trained: The booster with all its rounds.
-        best: Number of rounds that are used, None for all.
-    """
+    """A trained booster; `best` is the number of rounds that are used, None for all."""
 
     trained: lightgbm.Booster
     best: int | None = None

@@ -5,13 +5,11 @@ features (as their false-discovery rate), a quarter to predictions, labels and q
 approximation errors: at 100 rows and p-values of 5e-4, simulated tails were up to 1.6 times too thin, and with the
 whole budget allocated 1.6 % of 1,000 windows without drift had a finding.
 
-A finding must be significant for both sample sizes and larger than its floor. A window that cannot be measured is an
-outcome with a note, not an exception.
+A finding must be significant for both sample sizes and larger than its floor.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -42,13 +40,10 @@ class WindowEvidence:
         drifted: Names of the drifted features.
         share_drifted: Share of the tested features that drifted.
         excluded: Features that are not tested, such as calendar features.
-        prediction: Evidence about the distribution of predictions.
-        label: Evidence about the distribution of matured labels.
+        prediction, label: Evidence about the distributions of predictions and of matured labels.
         performance: Quality on matured labels.
-        rows: Rows of the window.
-        reference_rows: Rows of the reference.
-        mature: Rows with a label.
-        censored: Rows whose label will never come.
+        rows, reference_rows: Rows of the window and of the reference.
+        mature, censored: Rows with a label, and rows whose label will never come.
         notes: Remarks for people.
     """
 
@@ -133,9 +128,7 @@ def window_evidence(
         length_us: Length of the window. With it, and `_cutoff` in the reference, significance is limited by the
             variance between windows (`evidence.variance`); otherwise rows are treated as independent.
         lookback_us: Feature -> its lookback.
-        metric: The problem's metric.
-        censored: Rows whose label will never come, for the record.
-        seed: Of all simulations.
+        metric, censored, seed: The problem's metric, rows whose label will never come, and the seed of simulations.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
     if outcome := _unmeasurable(facts["reference_rows"], facts["rows"]):
@@ -224,23 +217,6 @@ def _unmeasurable(reference: int, rows: int) -> tuple[Outcome, str] | None:
             f"{rows} rows against {reference} of the reference: at least {MIN_ROWS} of each are needed",
         )
     return None
-
-
-def persistence(history: Sequence[WindowEvidence | Collection[str]], k: int, n: int) -> tuple[str, ...]:
-    """Return the features that drifted in at least k of the last n measured windows, in alphabetical order.
-
-    Args:
-        history: Windows, oldest first, each as evidence or as the names of its drifted features.
-        k: Number of windows with drift.
-        n: Number of windows considered; windows that could not be measured do not count.
-    """
-    windows = [
-        window.drifted if isinstance(window, WindowEvidence) else window
-        for window in history
-        if not isinstance(window, WindowEvidence) or window.measured
-    ]
-    times = Counter(name for window in windows[-n:] for name in set(window)) if n > 0 else Counter()
-    return tuple(sorted(name for name, count in times.items() if count >= k))
 
 
 def _features(

@@ -51,10 +51,7 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
     Args:
         window: The summary of its evidence.
         history: Earlier decisions with their outcomes, in any order; a decision about this window is ignored.
-        policy: The rules; the defaults where None.
-
-    Returns:
-        A decision with its reason. Equal arguments give an equal decision and id.
+        policy: The rules; the defaults where None. Equal arguments give an equal decision and id.
     """
     policy = policy or Policy()
     earlier = _earlier(window, history)
@@ -82,9 +79,6 @@ def escalation(decision: Decision, history: Sequence[PastDecision], policy: Poli
         decision: The retrain that ended.
         history: All decisions, with the outcome of `decision`.
         policy: The rules; the defaults where None.
-
-    Returns:
-        An alert with an id of its own; equal arguments give an equal id.
     """
     policy = policy or Policy()
     unsuccessful = _unsuccessful_retrains(sorted(history, key=_sort_key))
@@ -107,8 +101,7 @@ def manual_retrain(problem: str, champion: str | None, at_us: int, reason: str, 
     """Return the decision of a person to retrain, which no policy constrains.
 
     Args:
-        problem: Name of the problem.
-        champion: Version that is to be replaced, None where there is none.
+        problem, champion: Name of the problem, and its present version, None where there is none.
         at_us: Instant on the production clock.
         reason: Reason to record.
         reselect: Whether to select features and family again.
