@@ -14,8 +14,8 @@ import pyarrow as pa
 from headrace.core.clock import DAY, MINUTE, to_us
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.store.materialise import online_rows
+from headrace.store.online_file.tables import Watermark
 from headrace.store.published import Published, layout, view_name, write_published
-from headrace.store.row_tables import Watermark
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, RowColumn, Transform
 from headrace.synthesis.primitives.finish import finish
 

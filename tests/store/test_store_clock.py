@@ -14,9 +14,9 @@ from headrace.core.errors import HeadraceError, NotFoundError, UnavailableError
 from headrace.core.replicas import replica_path
 from headrace.store.materialise import materialise, online_is_current, views_ahead_note, watermarks
 from headrace.store.online import OnlineStore
+from headrace.store.online_file.tables import Watermark
 from headrace.store.publish import publish
 from headrace.store.repo import open_store
-from headrace.store.row_tables import Watermark
 from tests.store.world import START, World, features, set_clock, stored_features
 
 CLOCK = START + 12 * DAY + 7 * MINUTE

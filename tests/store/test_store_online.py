@@ -14,10 +14,10 @@ from headrace.lake.store import Lake
 from headrace.store import history
 from headrace.store.materialise import materialise, online_is_empty, watermarks
 from headrace.store.online import OnlineStore
+from headrace.store.online_file.rows import RowStore
 from headrace.store.publish import publish
 from headrace.store.published import read_published
 from headrace.store.repo import open_store
-from headrace.store.rows import RowStore
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import stored
 from tests.store.world import BOATS, START, World, aggregates, features, set_clock, stored_features

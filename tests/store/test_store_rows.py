@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import CorruptError
-from headrace.store.row_tables import RowQuery, Watermark
-from headrace.store.rows import RowStore
+from headrace.store.online_file.rows import RowStore
+from headrace.store.online_file.tables import RowQuery, Watermark
 
 
 def mark(view: str = "v", tick_us: int = 10, layout: str = "l") -> Watermark:

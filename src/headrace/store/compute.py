@@ -24,9 +24,9 @@ from headrace.core.errors import DataError
 from headrace.store.embedded import HeadraceOnlineStore
 from headrace.store.materialise import online_rows
 from headrace.store.offline import ComputedJob
+from headrace.store.online_file.tables import Watermark
 from headrace.store.published import layout
 from headrace.store.repo import writing
-from headrace.store.row_tables import Watermark
 from headrace.store.source import TIMESTAMP, SynthesisSource, home_of
 
 

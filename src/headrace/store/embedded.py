@@ -32,9 +32,9 @@ from headrace.core.clock import from_us, to_us
 from headrace.store.cells import Cell, from_cell, to_cell, to_scalar_cell
 from headrace.store.checks import StoreError, require_home, require_reached
 from headrace.store.offline import HeadraceOfflineStoreConfig
+from headrace.store.online_file.rows import RowStore
+from headrace.store.online_file.tables import EVENT, RowQuery
 from headrace.store.repo import PROJECT
-from headrace.store.row_tables import EVENT, RowQuery
-from headrace.store.rows import RowStore
 from headrace.store.source import SynthesisSource, home_of
 
 #: The one key column of a view that Headrace did not synthesise.

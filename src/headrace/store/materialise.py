@@ -15,9 +15,9 @@ from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.files import write_json
 from headrace.lake.store import Lake
 from headrace.schema import Problem
+from headrace.store.online_file.rows import RowStore
+from headrace.store.online_file.tables import Watermark
 from headrace.store.published import Published, View, layout, read_published
-from headrace.store.row_tables import Watermark
-from headrace.store.rows import RowStore
 
 _log = logging.getLogger(__name__)
 

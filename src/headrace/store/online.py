@@ -17,8 +17,8 @@ from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.keys import read_value, value_text
 from headrace.schema import Problem
 from headrace.store.materialise import online_rows
+from headrace.store.online_file.tables import RowQuery, RowResult, Watermark
 from headrace.store.published import LAKE_TYPES, KeyType, Published, View, published_path, read_published
-from headrace.store.row_tables import RowQuery, RowResult, Watermark
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.primitives import aggregation
 

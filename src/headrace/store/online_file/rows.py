@@ -2,7 +2,7 @@
 
 Feast's own SQLite store has a row per key and feature, each a protobuf. Here a view is one table with a column per
 feature, replaced in one transaction together with its watermark. So a reader sees the values and the tick of one
-refresh, and a killed writer leaves the previous refresh unchanged. The SQL is in `store.row_tables`.
+refresh, and a killed writer leaves the previous refresh unchanged. The SQL is in `store.online_file.tables`.
 
 A row that was pushed by itself has its own event time (us) in the column EVENT; null means the view's last refresh.
 """
@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import require_sound, set_aside
-from headrace.store.row_tables import (
+from headrace.store.online_file.tables import (
     CHECKSUM,
     CHECKSUM_FUNCTION,
     CREATE_WATERMARKS,

@@ -1,4 +1,4 @@
-"""Queries and SQL of the online store (`store.rows`): columns, statements, watermarks, and a checksum of every row.
+"""Queries and SQL of the online store: columns, statements, watermarks, and a checksum of every row.
 
 A table has the key columns, a column per feature, the event time of a single row, and the checksum. Feature columns
 have no declared type: SQLite would turn -0.0 in a REAL column into 0. Names are quoted with backticks, because SQLite
