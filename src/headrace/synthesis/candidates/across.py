@@ -44,6 +44,7 @@ class Across:
 
     @property
     def is_candidate(self) -> bool:
+        """Whether the pairs are within the limit."""
         return self.pairs <= MOST_PAIRS
 
 

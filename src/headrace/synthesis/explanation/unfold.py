@@ -6,7 +6,7 @@ The rows come from the oracle (`oracle.RowEvaluator`), as known at the tick: whi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import hops, is_constant, join_columns, relative, time_varying, used_columns
-from headrace.synthesis.oracle.oracle import ConsideredRow, Row, RowEvaluator
+from headrace.synthesis.oracle.oracle import ConsideredRow, EffectiveRow, Row, RowEvaluator
 from headrace.synthesis.primitives.finish import finish
 
 
@@ -110,7 +110,7 @@ class _Unfolding:
             )
         if isinstance(definition, Direct | Aggregate):
             node = self._stored(definition, self._key(definition, query), "this")
-            return _with_value(node, self._finished(definition, query))
+            return replace(node, value=self._finished(definition, query))
         return Node(
             name=definition.name, kind=definition.kind, words=words(definition), value=self._finished(definition, query)
         )
@@ -148,45 +148,49 @@ class _Unfolding:
         return RowEvaluator(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
 
     def _stored(self, definition: Stored, key: tuple[Any, ...], whose: str) -> Node:
-        evaluator, table = self._evaluator(definition, key), self._problem.entity_set.table(definition.table)
-        value = evaluator.stored_value(definition, key, self._tick_us)
-        description = words(definition, whose=whose)
+        """A Direct or an Aggregate of the entity with this key."""
+        evaluator = self._evaluator(definition, key)
+        node = Node(
+            name=definition.name,
+            kind=definition.kind,
+            words=words(definition, whose=whose),
+            value=evaluator.stored_value(definition, key, self._tick_us),
+        )
         if None in key:
-            return Node(name=definition.name, kind=definition.kind, words=description, value=value)
+            return node
         if isinstance(definition, Direct):
-            parent = evaluator.parent_row(definition, key, self._tick_us)
-            if parent is None:
-                return Node(name=definition.name, kind=definition.kind, words=description, value=value)
-            below = () if definition.value is None else (self._inner(table, definition.value, parent.row),)
-            row = UsedRow(at_us=parent.since_us, why="", value=value, row=_plain(parent.row))
-            return Node(
-                name=definition.name,
-                kind=definition.kind,
-                words=description,
-                value=value,
-                children=below,
-                rows=(row,),
-                counted=1,
-                reads=_reads(table, used_columns(definition, table.keys)),
-            )
+            return self._with_parent(node, definition, evaluator.parent_row(definition, key, self._tick_us))
+        return self._with_rows(node, definition, evaluator, key)
+
+    def _with_parent(self, node: Node, definition: Direct, parent: EffectiveRow | None) -> Node:
+        """The node of a Direct with the row that it reads."""
+        if parent is None:
+            return node
+        table = self._problem.entity_set.table(definition.table)
+        row = UsedRow(at_us=parent.since_us, why="", value=node.value, row=_plain(parent.row))
+        return replace(
+            node,
+            children=() if definition.value is None else (self._inner(table, definition.value, parent.row),),
+            rows=(row,),
+            counted=1,
+            reads=_reads(table, used_columns(definition, table.keys)),
+        )
+
+    def _with_rows(self, node: Node, definition: Aggregate, evaluator: RowEvaluator, key: tuple[Any, ...]) -> Node:
+        """The node of an Aggregate with the latest of the rows that counted, and of those that did not."""
+        table = self._problem.entity_set.table(definition.table)
         considered = evaluator.considered_rows(definition, key, self._tick_us)
         counted = [item for item in considered if not item.left_out]
         left_out = [item for item in considered if item.left_out]
         later = evaluator.later_versions(definition, key, self._tick_us)
-        later_rows = [
-            UsedRow(at_us=known, why="not known before the tick", value=None, row=_plain(row)) for known, row in later
+        rows = [
+            *(_unused(item.at_us, item.left_out, item.effective.row) for item in _last(left_out, self._most)),
+            *(self._used(definition, table, item) for item in _last(counted, self._most)),
+            *(_unused(known, "not known before the tick", row) for known, row in later[: self._most]),
         ]
-        shown = [self._used(definition, table, item) for item in _last(counted, self._most)]
-        beside = [
-            UsedRow(at_us=item.at_us, why=item.left_out, value=None, row=_plain(item.effective.row))
-            for item in _last(left_out, self._most)
-        ]
-        return Node(
-            name=definition.name,
-            kind=definition.kind,
-            words=description,
-            value=value,
-            rows=tuple(sorted((*beside, *shown, *later_rows[: self._most]), key=lambda row: row.at_us)),
+        return replace(
+            node,
+            rows=tuple(sorted(rows, key=lambda row: row.at_us)),
             counted=len(counted),
             left_out=len(left_out) + len(later),
             reads=_reads(table, used_columns(definition, definition.keys)),
@@ -234,6 +238,10 @@ class _Narrow:
         return rows
 
 
+def _unused(at_us: int, why: str, row: Row) -> UsedRow:
+    return UsedRow(at_us=at_us, why=why, value=None, row=_plain(row))
+
+
 def _reads(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*table.keys, *columns, *([table.time] if table.time else []))))
 
@@ -244,7 +252,3 @@ def _plain(row: Row) -> Row:
 
 def _last(items: list[ConsideredRow], most: int) -> list[ConsideredRow]:
     return items[max(len(items) - most, 0) :]
-
-
-def _with_value(node: Node, value: Any) -> Node:
-    return Node(**{**vars(node), "value": value})

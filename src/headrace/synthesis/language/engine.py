@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class Tables(Protocol):
     """A snapshot of the lake: every version of every row, with `_arrival` and `_order` (both int64)."""
 
-    def table(self, name: str) -> pa.Table: ...
+    def table(self, name: str) -> pa.Table:
+        """The rows of a table."""
 
 
 class Engine(Protocol):

@@ -14,6 +14,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def add(ah: float, al: float, bh: float, bl: float) -> Any:
+    """a + b."""
     s = ah + bh
     v = s - ah
     e = (ah - (s - v)) + (bh - v) + al + bl
@@ -23,6 +24,7 @@ def add(ah: float, al: float, bh: float, bl: float) -> Any:
 
 @njit(cache=True, nogil=True)
 def times(a: float, b: float) -> Any:
+    """The exact product of two float64."""
     p = a * b
     t = 134217729.0 * a
     ah = t - (t - a)
@@ -35,6 +37,7 @@ def times(a: float, b: float) -> Any:
 
 @njit(cache=True, nogil=True)
 def product(ah: float, al: float, bh: float, bl: float) -> Any:
+    """a b."""
     p, e = times(ah, bh)
     e += ah * bl + al * bh
     h = p + e
@@ -43,6 +46,7 @@ def product(ah: float, al: float, bh: float, bl: float) -> Any:
 
 @njit(cache=True, nogil=True)
 def divide(ah: float, al: float, b: float) -> Any:
+    """a / b, where b is a float64."""
     q = ah / b
     p, e = times(q, b)
     r = (ah - p - e + al) / b

@@ -8,10 +8,10 @@ at a time. Canonical order: (key, anchor, assertion).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,12 @@ import numpy.typing as npt
 from headrace.core.clock import NEVER
 from headrace.synthesis.engines.scan import sums, sweeps
 from headrace.synthesis.engines.scan.sorting import Queries
-from headrace.synthesis.language.values import Ints
+from headrace.synthesis.language.values import Flags, Ints
 from headrace.synthesis.primitives import aggregation
 from headrace.synthesis.primitives.catalogue import aggregate
 from headrace.synthesis.primitives.entries import Entries
+
+T = TypeVar("T")
 
 #: Live entries that are listed at a time; those of one query stay together.
 LIVE_AT_ONCE = 1_000_000
@@ -59,10 +61,12 @@ class Stream:
     start: Ints
     _cache: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    def cached(self, name: str, compute: Any) -> Any:
+    def cached(self, name: str, compute: Callable[[], T]) -> T:
+        """A derived array by name, computed at its first use."""
         if name not in self._cache:
             self._cache[name] = compute()
-        return self._cache[name]
+        result: T = self._cache[name]
+        return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,9 +189,9 @@ def _sweepable(entries: Entries, name: str) -> bool:
 
 
 def _sweep(stream: Stream, ops: Operations, names: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """The aggregations `names`, each [m]; all of them are swept."""
     results: dict[str, npt.NDArray[Any]] = {}
     at_queries = (ops.ops, ops.start, ops.stop)
-    positions = (stream.position, ops.width)
     entries, count = stream.entries, len(ops.start)
     if not names:
         return results
@@ -202,7 +206,7 @@ def _sweep(stream: Stream, ops: Operations, names: Sequence[str]) -> dict[str, n
         results.update({name: table[:, at] for name, at in _MOMENTS.items()})
     if _EXTREMES.keys() & set(names):
         table = np.full((count, 2), np.nan)
-        sweeps.extremes(*at_queries, *positions, entries.x, table)
+        sweeps.extremes(*at_queries, stream.position, ops.width, entries.x, table)
         results.update({name: table[:, at] for name, at in _EXTREMES.items()})
     if {"num_unique", "mode"} & set(names):
         number, mode = np.full(count, np.nan), np.full(count, -1, dtype=np.int64)
@@ -211,17 +215,21 @@ def _sweep(stream: Stream, ops: Operations, names: Sequence[str]) -> dict[str, n
     results["count"] = totals[:, 1].astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         results["percent_true"] = totals[:, 2] / totals[:, 0]
-    for name, flags in (("last", np.ones(len(entries.key), dtype=np.bool_)), ("last_time", entries.is_valid)):
-        if name in names:
-            at = np.empty(count, dtype=np.int64)
-            sweeps.last(*at_queries, *positions, flags, at)
-            values = entries.anchor if name == "last_time" else entries.values
-            missing: Any = NEVER if name == "last_time" or entries.instant is not None else -1
-            missing = np.nan if values.dtype == np.float64 else missing
-            there = np.concatenate([values, np.array([missing], dtype=values.dtype)])
-            results[name] = there[at]
+    if "last" in names:
+        results["last"] = _last(stream, ops, entries.values, np.ones(len(entries.key), dtype=np.bool_))
+    if "last_time" in names:
+        results["last_time"] = _last(stream, ops, entries.anchor, entries.is_valid)
     for name in names:
         empty = aggregation(name).empty
         if empty is not None:
             results[name][totals[:, 1] == 0] = empty
     return {name: results[name] for name in names}
+
+
+def _last(stream: Stream, ops: Operations, values: npt.NDArray[Any], flags: Flags) -> npt.NDArray[Any]:
+    """The value [m] of the last flagged live entry of each query; values, flags [n]."""
+    at = np.empty(len(ops.start), dtype=np.int64)
+    sweeps.last(ops.ops, ops.start, ops.stop, stream.position, ops.width, flags, at)
+    is_instant = values is stream.entries.anchor or stream.entries.instant is not None
+    missing: Any = np.nan if values.dtype == np.float64 else NEVER if is_instant else -1
+    return np.concatenate([values, np.array([missing], dtype=values.dtype)])[at]
