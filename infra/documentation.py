@@ -37,7 +37,18 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Tables, relationships and problems: what a [problem file](../your-own-problem.md) declares.",
         tuple(
             f"headrace.schema.{name}"
-            for name in ("problem", "table", "entity_set", "entity", "spine", "horizon", "feed", "monitoring", "policy")
+            for name in (
+                "problem",
+                "table",
+                "entity_set",
+                "entity",
+                "spine",
+                "horizon",
+                "feed",
+                "monitoring",
+                "policy",
+                "racing",
+            )
         ),
     ),
     "language": ("Feature definitions", "Definitions of features as data.", ("headrace.synthesis.language",)),
