@@ -1,9 +1,9 @@
-"""The JSON body of a request: read within limits while it arrives, and parsed without leniency.
+"""Read the JSON body of a request within limits of size and time, and parse it strictly.
 
-Read: a body has a largest size and a time to arrive in, and all bodies that are arriving have a largest sum. Beyond the
-sum the largest bodies that have not arrived yet are ended: a hundred unfinished ones do not keep a small one out.
+Reading: one body has a maximum size and time, and all incomplete bodies have a maximum total size. Beyond it the
+largest incomplete bodies are aborted, so that many unfinished ones do not block a small one.
 
-Parsed: UTF-8; no NaN or Infinity; no name twice in an object, for two readers would take different values of it.
+Parsing: UTF-8; no NaN or Infinity; no duplicate names in an object, which parsers resolve differently.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARRIVAL_S = 10.0
 
 @dataclass(eq=False)
 class _IncomingBody:
-    """One body on its way. deadline: ends its reading; evicted: ended so that others have room."""
+    """One incomplete body. deadline: aborts its reading. evicted: aborted because of the total size."""
 
     deadline: asyncio.Timeout
     chunks: list[bytes] = field(default_factory=list)
@@ -82,7 +82,7 @@ class BodyReader:
         return b"".join(body.chunks)
 
     def _evict_largest(self) -> None:
-        """End the largest bodies until the rest fit."""
+        """Abort the largest incomplete bodies until the total size is within its limit."""
         incoming = [body for body in self._arriving if not body.evicted]
         excess = sum(body.size for body in incoming) - self._max_arriving_bytes
         if excess <= 0:
@@ -113,7 +113,7 @@ class BodyReader:
 
 
 def json_route(reader: BodyReader) -> type[APIRoute]:
-    """The route class of endpoints that take JSON: FastAPI's own, with the body read and parsed as this module does."""
+    """Return FastAPI's route class with this module's reading and parsing of bodies."""
 
     class JsonRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -129,7 +129,7 @@ def json_route(reader: BodyReader) -> type[APIRoute]:
 
 
 class JsonRequest(Request):
-    """A request whose body was read: what FastAPI asks for its body and its JSON."""
+    """A request whose body is read already."""
 
     def __init__(self, request: Request, body: bytes) -> None:
         super().__init__(request.scope, request.receive)

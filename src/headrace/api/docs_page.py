@@ -1,4 +1,4 @@
-"""The API's reference page: one file, nothing from the internet, made in the browser from /openapi.json."""
+"""The API's reference page: one HTML file without external resources, rendered in the browser from /openapi.json."""
 
 PAGE = r"""<!doctype html>
 <html lang="en">

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers, in this one place: clients see what is wrong with their request, never our paths."""
+"""Convert errors to HTTP responses: clients see what is wrong with their request, but no paths of the server."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _MAX_LENGTH = 200
 
 
 class RequestRefused(HTTPException):
-    """A request that is refused before it gets to the problem's own checks.
+    """A request that is refused before validation by the problem.
 
-    close: the connection ends with the answer, for the rest of the request is not waited for.
+    close: end the connection with the response, because the rest of the request is not read.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ def failure(
     fix: str = "",
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """One error answer, each of its texts cut to a readable length."""
+    """Return an error response whose texts are truncated to a readable length."""
     listed = [_truncated(item) for _, item in zip(range(20), found, strict=False)]
     error = {
         "code": code,
@@ -79,7 +79,7 @@ def failure(
 
 
 def _truncated(item: object) -> str:
-    """A text that every client can decode: JSON may bring half a surrogate pair, which has no UTF-8."""
+    """Truncate a text and escape lone surrogates, which cannot be encoded as UTF-8."""
     return str(item)[:_MAX_LENGTH].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -96,7 +96,7 @@ async def _headrace_error(request: Request, error: Exception) -> JSONResponse:
 
 
 def _damaged(request: Request, error: CorruptError) -> JSONResponse:
-    """A file of ours is damaged: the log has it in full, for its path and its mending are the operator's."""
+    """Answer where a file of the server is damaged; the log has the full error for the operator."""
     incident = _incident(request, error)
     return failure(503, "unavailable", "a file that answers are made from is damaged", fix=incident)
 

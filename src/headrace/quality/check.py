@@ -76,7 +76,7 @@ def _validate(subject: str, kind: str, rules: Sequence[Rule], frame: pd.DataFram
 
 
 def _failed(name: str, rules: Sequence[Rule], frame: pd.DataFrame) -> list[Rule]:
-    """The rules that do not hold, found in a context that leaves nothing behind."""
+    """Return the rules that fail, validated in an ephemeral context."""
     import great_expectations as gx
 
     context = gx.get_context(mode="ephemeral")
@@ -88,7 +88,7 @@ def _failed(name: str, rules: Sequence[Rule], frame: pd.DataFrame) -> list[Rule]
 
 
 def _rule(rules: Sequence[Rule], result: dict[str, Any]) -> Rule:
-    """The rule that a result is of: suites number their expectations, results come in an order of their own."""
+    """Return the rule of a result; results have another order than the suite, so expectations are numbered."""
     return rules[int(result["expectation_config"]["meta"]["rule"])]
 
 

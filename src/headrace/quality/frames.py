@@ -1,4 +1,4 @@
-"""Arrow tables as the pandas frames that Great Expectations validates: only the columns that a rule looks at."""
+"""Convert Arrow tables to the pandas frames that Great Expectations validates, with the columns that rules use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headrace.quality.rules import LABEL, LABEL_IS_NUMBER, Rule
 
 
 def batch_frame(rows: pa.Table, rules: Sequence[Rule]) -> pd.DataFrame:
-    """The columns that rules name; a frame of no columns still has its rows."""
+    """Return the columns that rules use as a frame; a frame without columns still has its rows."""
     names: dict[str, None] = {}
     for rule in rules:
         for name in rule.arguments.get("column_list", [rule.arguments.get("column")]):
@@ -23,7 +23,7 @@ def batch_frame(rows: pa.Table, rules: Sequence[Rule]) -> pd.DataFrame:
 
 
 def training_frame(training: pa.Table) -> pd.DataFrame:
-    """Features, label, and whether each label is a number: pandas alone cannot tell a NaN label from a missing one."""
+    """Return features, label, and whether each label is a number: pandas does not distinguish NaN from missing."""
     label = training[LABEL]
     if pa.types.is_floating(label.type):
         is_number = pc.fill_null(pc.is_finite(label), True)

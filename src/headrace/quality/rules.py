@@ -1,5 +1,6 @@
-"""What is expected of rows, as plain values: each rule is one Great Expectations expectation and the sentence that is
-told when it fails. No dependency is imported here.
+"""Declare the rules of batches and training sets: a Great Expectations expectation and the message of its failure.
+
+Rules are plain values; this module does not import Great Expectations.
 """
 
 from __future__ import annotations
@@ -22,7 +23,13 @@ MAX_NULL_LABELS = 0.5
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """expectation: class name in great_expectations.expectations, with its arguments. reason: what failing means."""
+    """One rule.
+
+    Attributes:
+        expectation: Class in great_expectations.expectations.
+        arguments: Its arguments.
+        reason: Message where it fails.
+    """
 
     expectation: str
     arguments: Mapping[str, Any]
@@ -30,13 +37,13 @@ class Rule:
 
     @property
     def column(self) -> str:
-        """The column, or columns, that the rule is about; empty for the whole table."""
+        """The column or columns of the rule; empty for a rule of the whole table."""
         single, several = self.arguments.get("column"), self.arguments.get("column_list")
         return str(single) if single is not None else ", ".join(several or ())
 
 
 def table_rules(table: Table, columns: Sequence[str]) -> tuple[Rule, ...]:
-    """Rules of one table's batch, for the columns that it has."""
+    """Return the rules of a batch of a table, for the columns that it has."""
     keys = (*table.keys, ARRIVAL) if ARRIVAL in columns else table.keys
     rules = [
         Rule(expectation="ExpectTableRowCountToBeBetween", arguments={"min_value": 1}, reason="the batch has no rows"),
@@ -56,7 +63,7 @@ def table_rules(table: Table, columns: Sequence[str]) -> tuple[Rule, ...]:
 
 
 def training_rules(problem: Problem, schema: pa.Schema) -> tuple[Rule, ...]:
-    """Rules of a training set: features and `label`, and the derived columns that `frames.training_frame` adds."""
+    """Return the rules of a training set: of features, `label`, and the columns that `frames.training_frame` adds."""
     rules = [
         Rule(
             expectation="ExpectTableRowCountToBeBetween",

@@ -1,4 +1,4 @@
-"""Rules as Great Expectations suites. The library takes seconds to import, so it is imported when a suite is made."""
+"""Build Great Expectations suites from rules. The library takes seconds to import and is imported on demand."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def suite_for(table: Table, columns: Sequence[str]) -> ExpectationSuite:
-    """The suite of one table's batch with these columns."""
+    """Return the suite of a batch of a table with these columns."""
     return suite(f"{table.name}_batch", table_rules(table, columns))
 
 
 def training_suite(problem: Problem, schema: pa.Schema) -> ExpectationSuite:
-    """The suite of a problem's training set, whose columns are the features and `label`."""
+    """Return the suite of a problem's training set, whose columns are the features and `label`."""
     return suite(f"{problem.name}_training", training_rules(problem, schema))
 
 
 def suite(name: str, rules: Sequence[Rule]) -> ExpectationSuite:
-    """A suite whose expectations carry their rule's sentence, for Data Docs to show."""
+    """Build a suite whose expectations have their rule's message as a note, for Data Docs."""
     import great_expectations.expectations as expectations
     from great_expectations import ExpectationSuite
 

@@ -1,10 +1,10 @@
-"""Alerts on their way out, through Apprise: Slack, e-mail, webhooks, and a hundred more by their address.
+"""Deliver alerts from the outbox through Apprise: Slack, e-mail, webhooks, and about a hundred other services.
 
-Addresses are the operator's (HEADRACE_ALERT_URL, or a Prefect block), never a problem file's, a client's or a
-message's: whoever sets one makes this machine call it, private networks included. Redirects are not followed, so a
-receiver cannot send us on to another address, and what is kept about a try holds no address.
+Addresses are set by the operator (HEADRACE_ALERT_URL, or a Prefect block), never by a problem file, a client or an
+alert, because this machine sends requests to them, private networks included. Redirects are not followed, and the
+record of an attempt contains no address.
 
-A delivery that fails stays in the outbox and is tried again, after pauses that double from a minute to six hours.
+A failed delivery stays in the outbox and is repeated after pauses that double from one minute to six hours.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ from headrace.monitor.outbox.outbox import Outbox
 
 @dataclass(frozen=True, kw_only=True)
 class DeliveryRound:
-    """One round of deliveries: ids that arrived everywhere, ids that did not with why, and how many wait."""
+    """The result of one round of deliveries.
+
+    Attributes:
+        sent: Ids of alerts that every address has now.
+        failed: (id, error) of alerts that an address did not accept.
+        waiting: Number of alerts that are not due yet, or have no address.
+    """
 
     sent: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
@@ -38,22 +44,30 @@ class DeliveryRound:
 
 
 def enqueue(outbox: Outbox, alert: Alert, *, now_us: int) -> None:
-    """Put a message on its way; the same id again changes nothing."""
+    """Queue an alert for delivery. Idempotent by its id."""
     with outbox.write() as database:
         deliveries.add(database, alert, now_us)
 
 
 def queued_alerts(outbox: Outbox) -> tuple[Queued, ...]:
-    """Every message, oldest first, with its state."""
+    """Return all alerts with their delivery state, oldest first."""
     with outbox.read() as database:
         return deliveries.messages(database)
 
 
 def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> DeliveryRound:
-    """Send what is due to every address that has not had it. Never raises for a receiver that fails.
+    """Send the alerts that are due to every address that has not received them. A failing receiver does not raise.
 
-    at_once: also what would be tried later. One process delivers at a time; who comes second leaves it to the first.
-    Without an address everything waits. Raises DeclarationError for an address that Apprise does not know.
+    One process delivers at a time; a second one returns without sending.
+
+    Args:
+        outbox: The outbox of a problem.
+        urls: Addresses of the receivers; without any, all alerts wait.
+        now_us: Wall clock, microseconds UTC.
+        at_once: Whether to send alerts before their next attempt is due.
+
+    Raises:
+        DeclarationError: Apprise does not know an address.
     """
     undelivered = [message for message in queued_alerts(outbox) if message.delivered_us is None]
     if not undelivered or not urls:
@@ -84,7 +98,7 @@ def check_channel(name: str) -> None:
 
 
 def check_addresses(urls: Sequence[str]) -> tuple[str, ...]:
-    """The addresses as they may be shown, secrets masked. DeclarationError for one that Apprise does not know."""
+    """Return the addresses with secrets masked; DeclarationError for one that Apprise does not know."""
     return tuple(_receiver(url)[0].url(privacy=True) for url in urls)
 
 

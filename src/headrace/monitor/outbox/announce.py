@@ -1,4 +1,4 @@
-"""Decisions and outcomes put into the outbox together with what people are told about them, in one step each."""
+"""Write decisions and outcomes to the outbox, each in one transaction with the alerts about it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from headrace.schema import Policy
 
 
 def announce(outbox: Outbox, decision: Decision, *, now_us: int, links: Mapping[str, str] | None = None) -> Entry:
-    """Write a decision with its links and its message. The same id again changes nothing, and tells nobody again."""
+    """Write a decision with its links and its alert. Idempotent by the decision's id."""
     linked = replace(decision, links={**decision.links, **(links or {})})
     return outbox.add(linked, now_us=now_us, alert=decision_alert(linked))
 
@@ -30,9 +30,21 @@ def conclude(
     policy: Policy | None = None,
     links: Mapping[str, str] | None = None,
 ) -> Entry:
-    """Finish a retrain: its outcome, the message about it, and the escalation where it was the last straw.
+    """Finish a retrain: write its outcome, the alert about it, and an escalation where one is due.
 
-    now_us: wall clock. at_us: production clock. Finished already changes nothing; ConflictError for a lost claim.
+    Args:
+        outbox: The outbox.
+        claim: The claim on the retrain.
+        outcome: Its outcome.
+        reason: Why.
+        now_us: Wall clock, microseconds UTC.
+        at_us: Production clock, microseconds UTC.
+        version: Version that it registered.
+        policy: The rules of escalation; the defaults where None.
+        links: Name -> address, for people.
+
+    Raises:
+        ConflictError: Another holder has the claim.
     """
     decision = claim.decision
     earlier = [entry for entry in outbox.history() if entry.decision.id != decision.id]

@@ -1,7 +1,7 @@
-"""Messages on their way: what is to be delivered, to whom it was, and when it is tried again.
+"""Delivery state of alerts in the outbox's database: attempts, next attempt, and the receivers that have each alert.
 
-A message is delivered to each receiver at least once: it is marked after the receiver took it, so a crash in between
-sends it again, and no crash loses it. Receivers are known by a digest; their addresses hold secrets and are not kept.
+Delivery is at least once: a receiver is recorded after it accepted the alert, so a crash in between sends it again and
+none loses it. Receivers are identified by a digest, because their addresses contain secrets.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ _FIRST_PAUSE_US, _LONGEST_PAUSE_US = MINUTE, 6 * HOUR
 
 @dataclass(frozen=True, kw_only=True)
 class Queued:
-    """An alert in the outbox. next_us: not tried before. delivered_us: when all receivers had it. Wall clock."""
+    """An alert in the outbox with its delivery state. Times are wall clock, microseconds UTC.
+
+    Attributes:
+        alert: The alert.
+        put_us: When it was queued.
+        attempts: Number of attempts.
+        next_us: Earliest time of the next attempt.
+        last_error: Error of the last attempt, None after a success.
+        delivered_us: When all receivers had it, None before.
+    """
 
     alert: Alert
     put_us: int
@@ -37,7 +46,7 @@ class Queued:
     delivered_us: int | None
 
     def due(self, now_us: int) -> bool:
-        """Whether it is to be tried now. A pause longer than any is was begun before the wall clock was set back."""
+        """Whether an attempt is due; also where the next one is too far ahead, because the wall clock was set back."""
         return not now_us < self.next_us <= now_us + _LONGEST_PAUSE_US
 
     @property
@@ -48,7 +57,7 @@ class Queued:
 
 
 def add(database: sqlite3.Connection, alert: Alert, now_us: int) -> None:
-    """Queue a message; the same id again changes nothing."""
+    """Queue an alert. Idempotent by its id."""
     database.execute(
         "INSERT OR IGNORE INTO alert (id, decision_id, title, body, level, at_us, links, put_us, next_us)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -60,7 +69,7 @@ def add(database: sqlite3.Connection, alert: Alert, now_us: int) -> None:
 
 
 def messages(database: sqlite3.Connection) -> tuple[Queued, ...]:
-    """Every message, oldest first."""
+    """Return all alerts with their delivery state, oldest first."""
     rows = database.execute(f"SELECT {_FIELDS} FROM alert ORDER BY put_us, rowid").fetchall()
     return tuple(
         Queued(
@@ -78,18 +87,18 @@ def messages(database: sqlite3.Connection) -> tuple[Queued, ...]:
 
 
 def was_received(database: sqlite3.Connection, alert_id: str, receiver: str) -> bool:
-    """Whether a receiver took a message already."""
+    """Whether a receiver has an alert already."""
     rows = database.execute("SELECT 1 FROM delivery WHERE alert_id = ? AND receiver = ?", (alert_id, receiver))
     return rows.fetchone() is not None
 
 
 def mark_received(database: sqlite3.Connection, alert_id: str, receiver: str, now_us: int) -> None:
-    """Note that a receiver took a message."""
+    """Record that a receiver accepted an alert."""
     database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?)", (alert_id, receiver, now_us))
 
 
 def record_attempt(database: sqlite3.Connection, alert_id: str, error: str | None, now_us: int) -> None:
-    """Note a try: all receivers have it (error None), or it is tried again after a pause that doubles."""
+    """Record an attempt: all receivers have the alert (error None), or the next attempt follows after a longer pause."""
     if error is None:
         database.execute(
             "UPDATE alert SET attempts = attempts + 1, last_error = NULL, delivered_us = ? WHERE id = ?",

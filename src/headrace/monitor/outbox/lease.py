@@ -1,4 +1,4 @@
-"""Staying at a claimed retrain: a heartbeat renews the lease, so that leases can be short and kills noticed soon."""
+"""Heartbeat of a claimed retrain: renews the lease, so that leases can be short and a killed holder is noticed soon."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from headrace.monitor.outbox.outbox import LEASE_US, Claim, Outbox
 
 @contextmanager
 def renewed(outbox: Outbox, claim: Claim, now_us: Callable[[], int], *, lease_us: int = LEASE_US) -> Iterator[Claim]:
-    """Renew a claim three times per lease, from a thread, while the block runs.
+    """Renew a claim three times per lease, in a thread, while the block runs.
 
-    Should the lease be lost all the same (the machine slept, its clock was set), the beats end; `Outbox.finish` then
+    If the lease is lost anyway (the machine slept, its clock was changed), the heartbeat ends, and `Outbox.finish`
     refuses the claim.
+
+    Args:
+        outbox: The outbox.
+        claim: The claim.
+        now_us: Returns the wall clock, microseconds UTC.
+        lease_us: Length of a lease, microseconds.
     """
     ended = threading.Event()
 

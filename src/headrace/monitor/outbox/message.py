@@ -1,4 +1,4 @@
-"""What people are told: composed from a decision, and from what became of it. Plain text and Markdown, no transport."""
+"""Compose alerts in plain text from decisions and outcomes; `monitor.alerts` delivers them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ _MAX_FINDINGS = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """One message. id: the same for the same message, however often it is composed. at_us: production clock."""
+    """One alert.
+
+    Attributes:
+        id: Equal for equal alerts, however often they are composed.
+        decision_id: Decision that it is about.
+        title, body: Text.
+        level: Severity.
+        at_us: Instant on the production clock.
+        links: Name -> address, for people.
+    """
 
     id: str
     decision_id: str
@@ -28,7 +37,7 @@ class Alert:
 
 
 def decision_alert(decision: Decision, links: Mapping[str, str] | None = None) -> Alert | None:
-    """The message of a decision: what drifted, how much, what it cost, links. None where there is nothing to tell."""
+    """Compose the alert of a decision: what drifted, how much, its cost, links; None for a decision to do nothing."""
     if decision.kind == "nothing":
         return None
     links = {**decision.links, **(links or {})}
@@ -68,7 +77,7 @@ def outcome_alert(
     at_us: int,
     links: Mapping[str, str] | None = None,
 ) -> Alert:
-    """The message of a finished retrain: promoted, refused or failed, and why."""
+    """Compose the alert of a finished retrain: its outcome and the reason."""
     levels: dict[Outcome, Level] = {
         "promoted": "success",
         "refused": "warning",

@@ -44,7 +44,17 @@ MAX_ATTEMPTS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Entry(PastDecision):
-    """A decision in the outbox. attempts: times it was claimed. until_us: when the present claim ends (wall clock)."""
+    """A decision in the outbox with its claim and outcome. Times are wall clock, microseconds UTC.
+
+    Attributes:
+        put_us: When it was added.
+        attempts: Number of claims.
+        holder: Process that claimed it last.
+        until_us: End of the present lease.
+        last_error: Error of the last claim that was released.
+        version: Version that a retrain registered.
+        finished_us: When it was finished.
+    """
 
     put_us: int
     attempts: int = 0
@@ -55,8 +65,11 @@ class Entry(PastDecision):
     finished_us: int | None = None
 
     def claimed(self, now_us: int) -> bool:
-        """Whether somebody is at it now. A lease that ends further ahead than any is long was taken before the wall
-        clock was set back: its holder, where it lives, renews it; otherwise nobody is."""
+        """Whether a process has a valid claim.
+
+        A lease that ends further ahead than a lease is long was taken before the wall clock was set back; a living
+        holder renews it.
+        """
         if self.outcome is not None or self.until_us is None:
             return False
         return now_us < self.until_us <= now_us + LEASE_US + _TOLERATED_US
@@ -64,7 +77,7 @@ class Entry(PastDecision):
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """The right to do a decision until `until_us`. token: grows with every claim, so an overtaken holder is told."""
+    """The right to execute a decision until `until_us`. `token` grows with every claim and detects an older holder."""
 
     decision: Decision
     holder: str
@@ -83,13 +96,13 @@ class Outbox:
 
     @property
     def path(self) -> Path:
-        """The file."""
+        """Path of the database."""
         return self._database.path
 
     # -- decisions
 
     def add(self, decision: Decision, *, now_us: int, alert: Alert | None = None) -> Entry:
-        """Write a decision and its message in one step. The same id again changes nothing: the first one stands."""
+        """Write a decision and its alert in one transaction. Idempotent by the decision's id."""
         with self.write() as database:
             body = json.dumps(decision.to_json(), sort_keys=True)
             inserted = database.execute(
@@ -101,17 +114,17 @@ class Outbox:
             return _entry(database, decision.id)
 
     def get(self, decision_id: str) -> Entry:
-        """One decision. NotFoundError for an id that was never put."""
+        """Return one decision; NotFoundError for an unknown id."""
         with self.read() as database:
             return _entry(database, decision_id)
 
     def history(self) -> tuple[Entry, ...]:
-        """Every decision, by the end of its window."""
+        """Return all decisions by the end of their window."""
         with self.read() as database:
             return _entries(database, "")
 
     def open_retrains(self, now_us: int) -> tuple[Entry, ...]:
-        """Retrains that nobody has finished or is at now, oldest first: what a reconcile starts."""
+        """Return the retrains that are neither finished nor claimed, oldest first, for the reconcile flow."""
         with self.read() as database:
             entries = _entries(database, "WHERE kind = 'retrain' AND outcome IS NULL")
             return tuple(entry for entry in entries if not entry.claimed(now_us))
@@ -119,10 +132,19 @@ class Outbox:
     # -- doing
 
     def claim(self, decision_id: str, holder: str, *, now_us: int, lease_us: int = LEASE_US) -> Claim | None:
-        """Take a retrain, until now + lease. None where another is at it, or it is finished, or no retrain at all.
+        """Claim a retrain until now + lease.
 
-        The same holder may claim again (a run that is tried again), which ends its earlier claim. A retrain that was
-        begun MAX_ATTEMPTS times and never finished is given up as failed.
+        The same holder may claim again (a repeated run), which ends its earlier claim. A retrain that was claimed
+        MAX_ATTEMPTS times without an outcome becomes failed.
+
+        Args:
+            decision_id: The decision.
+            holder: Name of the process.
+            now_us: Wall clock, microseconds UTC.
+            lease_us: Length of the lease, microseconds.
+
+        Returns:
+            The claim; None where another holder has one, or it is finished or no retrain.
         """
         with self.write() as database:
             entry = _entry(database, decision_id)
@@ -142,7 +164,7 @@ class Outbox:
             return Claim(decision=entry.decision, holder=holder, token=token, until_us=until_us)
 
     def renew(self, claim: Claim, *, now_us: int, lease_us: int = LEASE_US) -> Claim:
-        """Stay at it. ConflictError where the claim was lost to another holder, or somebody finished it."""
+        """Renew a claim; ConflictError where another holder has it or the retrain is finished."""
         with self.write() as database:
             _require_valid(_entry(database, claim.decision.id), claim)
             until_us = now_us + lease_us
@@ -150,7 +172,7 @@ class Outbox:
             return Claim(decision=claim.decision, holder=claim.holder, token=claim.token, until_us=until_us)
 
     def release(self, claim: Claim, error: str, *, now_us: int) -> None:
-        """Give a claim back undone, with why; it is owed again at once. A claim that was lost already is let go."""
+        """Release a claim without an outcome, with the error; the retrain is open again at once."""
         with self.write() as database:
             database.execute(
                 "UPDATE decision SET until_us = ?, last_error = ? WHERE id = ? AND token = ? AND outcome IS NULL",
@@ -168,8 +190,12 @@ class Outbox:
         alerts: tuple[Alert, ...] = (),
         follow_up: Decision | None = None,
     ) -> Entry:
-        """Say what became of it, once: finished already stays as it is. Messages and a decision that follows (an
-        escalation) are written in the same step. ConflictError where another holder is at it now.
+        """Write the outcome of a claimed decision, with its alerts and a follow-up decision (an escalation).
+
+        All are written in one transaction. A finished decision stays unchanged.
+
+        Raises:
+            ConflictError: Another holder has the claim.
         """
         with self.write() as database:
             entry = _entry(database, claim.decision.id)
@@ -187,10 +213,10 @@ class Outbox:
                 )
             return _entry(database, claim.decision.id)
 
-    # -- the database, for whoever delivers too
+    # -- the database, shared with delivery
 
     def read(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A connection to look with; see `Database.read`."""
+        """Yield a connection for reading; see `Database.read`."""
         return self._database.read()
 
     def write(self) -> AbstractContextManager[sqlite3.Connection]:

@@ -39,7 +39,15 @@ _NAMESPACE = uuid.UUID("8f0d5c0e-5f0b-4f6b-9a49-0f3f3a4b6a11")
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """A rendered report. path: below the address of Evidently's UI. left_out: columns that could not be drawn, why."""
+    """A rendered report.
+
+    Attributes:
+        html: The HTML file.
+        path: Path below the address of Evidently's UI.
+        rows: Rows of the reference and of the window that were drawn.
+        columns: Number of columns.
+        left_out: Column -> why it is not drawn.
+    """
 
     html: Path
     path: str
@@ -49,17 +57,17 @@ class Page:
 
 
 def workspace_folder(root: Path) -> Path:
-    """Where the workspace is that `evidently ui` serves."""
+    """Return the folder of the workspace that Evidently's UI serves."""
     return root / "evidently"
 
 
 def page_path(decision: Decision) -> str:
-    """Where the UI will show the report of a decision: known before it is rendered, so that alerts can link to it."""
+    """Return the UI's path of a decision's report; known before it is rendered, so that alerts can link to it."""
     return f"/projects/{_project_id(decision.problem)}/reports/{_run_id(decision)}"
 
 
 def page_file(root: Path, decision: Decision) -> Path:
-    """Where the HTML of a decision is."""
+    """Return the path of the HTML file of a decision's report."""
     return root / "reports" / decision.problem / f"{decision.id}.html"
 
 
@@ -74,10 +82,19 @@ def render(
     importance: Mapping[str, float] | None = None,
     seed: int = 0,
 ) -> Page | None:
-    """Draw a window: an HTML file, and a run in the workspace. None where there is nothing to draw.
+    """Render the report of a window as an HTML file and as a run in the workspace.
 
-    Tables and kinds as `window_evidence` took them; `_prediction` and `_label` are drawn where both sides have them.
-    importance: a column's share of what the model goes by.
+    Args:
+        reference, current: Tables as for `window_evidence`; `_prediction` and `_label` are drawn where both have them.
+        kinds: Feature -> numeric, categorical or boolean.
+        evidence: Evidence of the window.
+        decision: Decision about it.
+        root: Home folder.
+        importance: Feature -> its share of the model's importance.
+        seed: Of the sample of rows.
+
+    Returns:
+        The report; None where there is nothing to draw.
     """
     sides = [_sample(table, seed) for table in (reference, current)]
     columns, left_out = _columns(sides[0], sides[1], kinds, _column_order(evidence, importance or {}))
@@ -119,7 +136,7 @@ def _prune(root: Path, problem: str) -> None:
 
 
 def _sample(table: pa.Table, seed: int) -> pa.Table:
-    """At most MAX_ROWS rows, one from each of as many equal stretches: rows come in time order, so all days stay."""
+    """Sample at most MAX_ROWS rows, one from each of equally long segments in time order, so that all days remain."""
     if table.num_rows <= MAX_ROWS:
         return table
     edges = np.linspace(0, table.num_rows, MAX_ROWS + 1).astype(np.int64)
@@ -127,7 +144,7 @@ def _sample(table: pa.Table, seed: int) -> pa.Table:
 
 
 def _column_order(evidence: WindowEvidence, importance: Mapping[str, float]) -> list[str]:
-    """What drifted, in the order that people are told of it (policy.ranked), then the rest, what matters most first."""
+    """Order columns: drifted ones as in alerts (policy.ranked), then the others by importance."""
 
     def sort_key(column: ColumnEvidence) -> tuple[bool, float, float]:
         weight = importance.get(column.name, 0.0)
@@ -181,14 +198,14 @@ def _is_binary(table: pa.Table) -> bool:
 
 
 def _verdicts(evidence: WindowEvidence) -> dict[str, tuple[bool, str]]:
-    """Column -> has it drifted, and by which test."""
+    """Return column -> (whether it drifted, test)."""
     distributions = [(PREDICTION, evidence.prediction), (LABEL, evidence.label)]
     named = [*((column.name, column) for column in evidence.columns), *distributions]
     return {name: (column.drifted, column.test) for name, column in named if column is not None}
 
 
 def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, list[str]]) -> Any:
-    """A pandas frame: float64 with NaN, and text with rare categories in one."""
+    """Build a pandas frame: float64 with NaN, and text with rare categories merged."""
     import pandas as pd
 
     columns: dict[str, Any] = {}
@@ -203,14 +220,14 @@ def _frame(table: pa.Table, chosen: Mapping[str, str], categories: Mapping[str, 
 
 
 def _categories(sides: list[pa.Table], name: str) -> list[str]:
-    """The most frequent categories of both sides together."""
+    """Return the most frequent categories of both tables together."""
     values = [str(value) for table in sides for value in table[name].to_pylist() if value is not None]
     names, counts = np.unique(np.array(values), return_counts=True)
     return [str(text) for text in names[np.argsort(-counts, kind="stable")][: MAX_CATEGORIES - 1]]
 
 
 def _test(test: str, kind: str) -> str:
-    """The test that is shown: the evidence's, where it is one of Evidently's for that kind."""
+    """Return the test to show: that of the evidence where Evidently has it for this kind, else a default."""
     return test if kind in METHODS.get(test, ("", frozenset()))[1] else _DEFAULT[kind]
 
 

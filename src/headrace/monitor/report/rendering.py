@@ -1,8 +1,8 @@
-"""Evidently, at arm's length: frames, columns with their verdicts, one heading in; HTML and a workspace run out.
+"""Render drift reports with Evidently: pandas frames and verdicts of columns in, HTML and a workspace run out.
 
-All of Evidently's API (0.7, rewritten twice so far) that Headrace uses is in this file. Each statistical test is
-registered a second time under a name of ours: the twin scores as Evidently's own does, and its verdict is what the
-column brought along. The page has no place for Evidently's own rule about the whole data set.
+All of Evidently's API (0.7) that Headrace uses is in this file. Each statistical test is registered a second time under
+another name: it computes Evidently's score and returns Headrace's verdict. Evidently's own rule about the whole data
+set is not shown.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from filelock import FileLock
 from headrace.core.files import write_bytes
 
 _BOTH = frozenset({"numeric", "categorical"})
-#: Our name of a test -> Evidently's, and the kinds of column that it takes.
+#: Headrace's name of a test -> Evidently's name, and the kinds of columns that it takes.
 METHODS: Mapping[str, tuple[str, frozenset[str]]] = {
     "ks": ("ks", frozenset({"numeric"})),
     "kl": ("kl_div", _BOTH),
@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 
 class _Context(NamedTuple):
-    """What the parts that Evidently calls back ask for: its own objects cannot carry it."""
+    """Data for the callbacks of Evidently, whose objects cannot carry it."""
 
     heading: str
     drifted: frozenset[str]
@@ -65,12 +65,12 @@ class RenderedReport:
     snapshot: Any
 
     def html(self) -> bytes:
-        """One page that needs no network."""
+        """Return the report as one HTML page that needs no network."""
         with _no_warnings():
             return str(self.snapshot.get_html_str(as_iframe=False)).encode()
 
     def add_to_workspace(self, workspace: Path, project_name: str, project: uuid.UUID, run: uuid.UUID) -> None:
-        """Put the run into the workspace under its id, in the place of an earlier one; the project where it is new."""
+        """Write the run to the workspace under its id, replacing an earlier one; create the project where missing."""
         with _no_warnings():
             from evidently.sdk.models import DashboardModel, DashboardTabModel, ProjectModel
         home = workspace / str(project)
@@ -90,7 +90,16 @@ class RenderedReport:
 def render_report(
     frames: Sequence[Any], columns: Sequence[Column], *, heading: str, name: str, at: datetime, facts: Mapping[str, str]
 ) -> RenderedReport:
-    """Compute the report of two pandas frames, reference and current. Rows of its table come in order of `columns`."""
+    """Compute the report of two pandas frames.
+
+    Args:
+        frames: Reference and current rows.
+        columns: Columns in the order of the report's table.
+        heading: Text in place of Evidently's verdict.
+        name: Name of the run.
+        at: Its time.
+        facts: Metadata of the run.
+    """
     with _no_warnings():
         from evidently import DataDefinition, Dataset, Report
     definition = DataDefinition(
@@ -111,7 +120,7 @@ def render_report(
 
 @cache
 def _preset() -> Any:
-    """Evidently's drift preset with our heading in the place of its verdict, and what drifted first."""
+    """Return Evidently's drift preset with Headrace's heading and order of columns."""
     from evidently.legacy.renderers.html_widgets import text_widget
     from evidently.metrics.column_statistics import DriftedColumnsCount
     from evidently.presets import DataDriftPreset
@@ -132,7 +141,7 @@ def _preset() -> Any:
 
 @cache
 def _register() -> None:
-    """Put the twins into Evidently's registry, once per process."""
+    """Register the judged tests in Evidently's registry, once per process."""
     with _no_warnings():
         from evidently.legacy.calculations.stattests import StatTest, register_stattest
         from evidently.legacy.calculations.stattests.registry import _registered_stat_tests

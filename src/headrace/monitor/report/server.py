@@ -1,8 +1,8 @@
 """`python -m headrace.monitor.report.server`: Evidently's pages behind `headrace.core.guard`.
 
-`evidently ui` serves the same application without a check of the Host header or of who sends a request. Headrace
-writes the workspace as files, so nobody needs to write through the pages: the secret that Evidently asks writers for is
-random, unless EVIDENTLY_SECRET names one.
+`evidently ui` serves the same application without checks of the Host header and the origin of requests. Headrace writes
+the workspace as files, so no client writes through the pages: the secret that Evidently requires of writers is random,
+unless EVIDENTLY_SECRET is set.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from headrace.monitor.report.page import workspace_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Serve until told to stop."""
+    """Serve Evidently's pages until stopped."""
     configuration = settings()
     parser = argparse.ArgumentParser(prog="python -m headrace.monitor.report.server", description=main.__doc__)
     parser.add_argument("--host", default=configuration.host, help="HEADRACE_HOST")
