@@ -98,7 +98,7 @@ def mark_received(database: sqlite3.Connection, alert_id: str, receiver: str, no
 
 
 def record_attempt(database: sqlite3.Connection, alert_id: str, error: str | None, now_us: int) -> None:
-    """Record an attempt: all receivers have the alert (error None), or the next attempt follows after a longer pause."""
+    """Record an attempt: all receivers have the alert (error None), or the next one follows after a longer pause."""
     if error is None:
         database.execute(
             "UPDATE alert SET attempts = attempts + 1, last_error = NULL, delivered_us = ? WHERE id = ?",
