@@ -41,7 +41,7 @@ def test_it_lists_what_was_decided_and_told(home: Path) -> None:
     assert [(one["kind"], one["outcome"]) for one in found["decisions"]] == [("retrain", None)]
     assert [(one["title"], one["state"]) for one in found["alerts"]] == [("Headrace flights: retraining", "waiting")]
     shown = headrace("alerts", home=home).out
-    assert "owed" in shown
+    assert "open" in shown
     assert "1 not delivered yet" in shown
 
 
@@ -59,14 +59,14 @@ def test_a_retry_that_fails_says_why_and_keeps_no_secret(home: Path) -> None:
 def test_without_an_address_it_says_which_setting(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADRACE_ALERT_URL")
     settings.cache_clear()
-    assert "1 wait for an address: set HEADRACE_ALERT_URL" in headrace("alerts", home=home).out
+    assert "1 have no address: set HEADRACE_ALERT_URL" in headrace("alerts", home=home).out
     done = headrace("alerts", "--retry", home=home)
     assert done.code == 1
     assert done.errors == ["headrace: HEADRACE_ALERT_URL: no address to send alerts to. set it as .env.example shows."]
 
 
 def test_nothing_yet(tmp_path: Path) -> None:
-    assert headrace("alerts", home=tmp_path).out == "flights: no alerts. 0 windows were looked at.\n"
+    assert headrace("alerts", home=tmp_path).out == "flights: no alerts. 0 windows were evaluated.\n"
 
 
 def test_several_addresses_and_no_secret_in_the_settings_text(monkeypatch: pytest.MonkeyPatch) -> None:

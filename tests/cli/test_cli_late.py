@@ -55,8 +55,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 def test_people_read_what_was_late_and_what_it_would_have_changed(shop: Shop) -> None:
     said = shop.late()
     assert said.code == 0, said.err
-    assert "orders: 19 rows came late and 0 were corrected late" in " ".join(said.out.split())
-    assert "training rows would have been different had it come in time" in " ".join(said.out.split())
+    assert "orders: 19 rows arrived late and 0 were corrected late" in " ".join(said.out.split())
+    assert "training rows would have been different with timely data" in " ".join(said.out.split())
     assert "most: order_id=" in said.out
 
 
@@ -75,8 +75,8 @@ def test_machines_read_the_same_and_the_rows_are_kept(shop: Shop, tmp_path: Path
 
 
 def test_what_was_late_before_an_instant_or_within_a_grace_is_left(shop: Shop) -> None:
-    assert "nothing came late" in shop.late("--since", "2024-01-21").out
-    assert "nothing came late" in shop.late("--grace", "30d").out
+    assert "nothing arrived late" in shop.late("--since", "2024-01-21").out
+    assert "nothing arrived late" in shop.late("--grace", "30d").out
     assert "is no instant" in shop.late("--since", "soon").err
 
 

@@ -1,4 +1,4 @@
-"""`headrace alerts`: what was told and to whom it did not get through, what was decided, and sending it again."""
+"""`headrace alerts`: show alerts with their delivery state and the decisions of monitoring; send undelivered alerts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from headrace.problems.catalogue import load_problem
 
 
 def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool) -> None:
-    """Print messages and decisions, for people or for machines; with `retry`, send what has not arrived first.
+    """Print alerts and decisions as tables or JSON; with `retry`, send undelivered alerts first.
 
-    Raises UnavailableError where a retry did not get through, DeclarationError where there is no address to try.
+    Raises:
+        UnavailableError: An alert could not be delivered.
+        DeclarationError: No address is set.
     """
     settings = settings_of(home)
     outbox = Outbox(settings.root, load_problem(reference).name)
@@ -47,7 +49,7 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
 
 
 def gather(outbox: Outbox) -> dict[str, Any]:
-    """{problem, alerts: [...], decisions: [...]}, oldest first. `at` is the production clock, the rest wall clock."""
+    """Return {problem, alerts, decisions}, oldest first; `at` is on the production clock, other times wall-clock."""
     return {
         "problem": outbox.problem,
         "alerts": [
@@ -86,20 +88,20 @@ def _print(facts: dict[str, Any], has_address: bool) -> None:
     console = Console()
     relevant = [item for item in facts["decisions"] if item["kind"] != "nothing"]
     if not relevant and not facts["alerts"]:
-        console.print(f"{facts['problem']}: no alerts. {len(facts['decisions'])} windows were looked at.")
+        console.print(f"{facts['problem']}: no alerts. {len(facts['decisions'])} windows were evaluated.")
         return
-    decisions = Table("at", "decision", "reason", "outcome", title=f"{facts['problem']}: decided")
+    decisions = Table("at", "decision", "reason", "outcome", title=f"{facts['problem']}: decisions")
     for item in relevant:
-        outcome = item["outcome"] or ("owed" if item["kind"] == "retrain" else "-")
+        outcome = item["outcome"] or ("open" if item["kind"] == "retrain" else "-")
         outcome_reason = f": {item['outcome_reason']}" if item["outcome_reason"] else ""
         decisions.add_row(item["at"], item["kind"], item["reason"], outcome + outcome_reason)
     console.print(decisions)
-    alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{facts['problem']}: told")
+    alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{facts['problem']}: alerts")
     for item in facts["alerts"]:
         alerts.add_row(item["at"], item["title"], item["state"], str(item["attempts"]), item["last_error"] or "-")
     console.print(alerts)
     undelivered = sum(item["delivered"] is None for item in facts["alerts"])
     if undelivered and not has_address:
-        console.print(f"{undelivered} wait for an address: set HEADRACE_ALERT_URL (see .env.example).")
+        console.print(f"{undelivered} have no address: set HEADRACE_ALERT_URL (see .env.example).")
     elif undelivered:
         console.print(f"{undelivered} not delivered yet: `headrace alerts --retry` sends them now.")

@@ -1,6 +1,6 @@
-"""`headrace backup` and `headrace restore`: a home as one file, and back.
+"""`headrace backup` and `headrace restore`: write a home folder to one archive, and restore it.
 
-The order in which a home is copied: see `core.archive`. What refers comes before what it is referred to.
+`core.archive` explains the order of copying: a file that refers to another comes before it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:
 
 
 def restore_home(file: Path, home: Path | None) -> None:
-    """Make the home from an archive. MLflow's locations name the new place at once."""
+    """Restore a home from an archive and rewrite MLflow's artifact locations to it."""
     root = settings_of(home).root
     summary = unpack(file, root)
     open_home(root)

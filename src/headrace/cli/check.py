@@ -28,7 +28,7 @@ from headrace.synthesis.spine.build import build_spine, check_cutoff
 
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
-    """What is wrong with the sources and the columns that the declaration names, and the tables that could be read."""
+    """Return the faults of a problem's sources and columns, and the tables that could be read."""
     messages: list[str] = []
     tables: dict[str, pa.Table] = {}
     for table in problem.entity_set.tables:
@@ -67,7 +67,7 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 
 def _label_time_faults(problem: Problem) -> list[str]:
-    """A label that its own declaration lets features of earlier rows see too soon."""
+    """Return a fault where the label is declared as known at its cutoff."""
     if not problem.label_is_foreknown:
         return []
     column = problem.label_expression.column
@@ -78,7 +78,7 @@ def _label_time_faults(problem: Problem) -> list[str]:
 
 
 def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """What keeps the label from being learnt: it cannot be read, has no value, or is the same everywhere."""
+    """Return a fault where the label cannot be computed, has no value, or is constant."""
     horizon = isinstance(problem.label_expression, HorizonLabel)
     needed = len(tables) == len(problem.entity_set.tables) if horizon else problem.spine.table in tables
     if not needed:
@@ -94,7 +94,7 @@ def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 
 def _mature(problem: Problem, tables: Mapping[str, pa.Table]) -> pa.Table:
-    """The training rows that a first run would find."""
+    """Return the training rows of a first run."""
     if problem.feed is not None:
         start = problem.feed.start_us
         tables = {name: known_before(problem.entity_set.table(name), rows, start) for name, rows in tables.items()}
@@ -104,14 +104,14 @@ def _mature(problem: Problem, tables: Mapping[str, pa.Table]) -> pa.Table:
 
 
 def _history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
-    """When a first run trains: where the feed starts, else where the sources end."""
+    """Return the end of the history of a first run: the start of the feed, else the end of the sources."""
     if problem.feed is not None:
         return problem.feed.start_us
     return history_end(problem, {name: tables[name] for name in problem.history_tables})
 
 
 def _window_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """A warning where the rows do not suffice for the windows of train, tune and gate: a run would stop there."""
+    """Return a warning where the rows do not suffice for the windows train, tune and gate."""
     mature = _mature(problem, tables)
     labels = mature["label"].to_numpy() if problem.label_expression.binary else None
     cutoffs, known = mature["cutoff"].to_numpy(), mature["label_known"].to_numpy()
@@ -123,7 +123,7 @@ def _window_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[s
 
 
 def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """Bounds and roles of columns that are not there, a cutoff that is no time, keys that cannot be compared."""
+    """Return faults of columns: unknown ones in bounds and roles, a cutoff that is no time, incompatible keys."""
     faults = [
         f"{table.name}: {field}: no column {column!r}. found: {', '.join(tables[table.name].column_names)}."
         for table in problem.entity_set.tables
@@ -142,7 +142,7 @@ def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str
 
 
 def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """What is odd, but can be done."""
+    """Return warnings: declarations that are unusual but valid."""
     warnings = [*check_joins(problem, _SourceTables(tables)), *_window_warnings(problem, tables)]
     if problem.feed is not None:
         end = history_end(problem, {name: tables[name] for name in problem.history_tables})
@@ -158,7 +158,7 @@ def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
 
 
 class _SourceTables:
-    """Tables as a bootstrap load would bring them into the lake, which is not there yet."""
+    """The tables as a bootstrap load would bring them into the lake."""
 
     def __init__(self, tables: Mapping[str, pa.Table]) -> None:
         self._tables = tables
@@ -171,7 +171,7 @@ class _SourceTables:
 
 
 def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: Candidates) -> str:
-    """How many features would be tried, what the cap cuts, and what the paths that go up and down again would cost."""
+    """Summarise the candidate features: their number, what the cap omits, and the cost of paths up and down."""
     schemas, rows = {name: table.schema for name, table in tables.items()}, _SourceTables(tables)
     text = f"{len(found.definitions)} candidate features"
     text += f" ({found.cut} more are cut by max_candidates={problem.max_candidates})" if found.cut else ""
@@ -189,7 +189,7 @@ def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: 
 
 
 def check_problem(reference: str) -> None:
-    """Print the verdict; exit code 1 when there is a fault."""
+    """Print faults, warnings and candidates of a problem; exit code 1 where there is a fault."""
     problem = load_problem(reference)
     check_extensions(problem)
     found, tables = faults(problem)

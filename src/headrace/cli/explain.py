@@ -37,7 +37,7 @@ from headrace.synthesis.spine.build import build_spine, spine_key_types
 
 
 class ExplainedRow(NamedTuple):
-    """One row of the spine [1 row], with its cutoff and tick, and its key where it was asked for by that."""
+    """One row of the spine with its cutoff and tick, and its key where it was selected by key."""
 
     spine: pa.Table
     cutoff_us: int
@@ -90,7 +90,7 @@ def explain_feature(
 
 
 def _candidates(root: Path, problem: Problem, snapshot: Tables) -> dict[str, Definition]:
-    """Every feature that was published or would be offered, by name."""
+    """Return all published and candidate features by name."""
     schemas = {table.name: snapshot.table(table.name).schema for table in problem.entity_set.tables}
     definitions = {item.name: item for item in enumerate_definitions(problem, schemas, snapshot)}
     try:
@@ -138,12 +138,12 @@ def _row_by_key(problem: Problem, snapshot: Tables, text: str) -> ExplainedRow:
 
 
 def _spelled(names: Sequence[str], key: Key) -> str:
-    """A key as `--row` takes it."""
+    """Format a key as `--row` takes it."""
     return ",".join(iso(int(str(part))) if name == DUE else str(part) for name, part in zip(names, key, strict=True))
 
 
 def _parsed(text: str, rows: pa.Table, name: str) -> KeyValue:
-    """A part of a key by its column's type; of a schedule the instant, which the spine holds as microseconds."""
+    """Parse a part of a key by its column's type; of a schedule the instant, which the spine has as microseconds."""
     kind = rows.schema.field(name).type
     try:
         if name == DUE and pa.types.is_integer(kind):
@@ -182,7 +182,7 @@ def _column(text: str | None, rows: pa.Table, name: str) -> pa.Array:
 def _logged(
     root: Path, problem: Problem, snapshot: Tables, definition: Definition, key: Key | None
 ) -> list[dict[str, Any]]:
-    """What the prediction log says went into models for this row."""
+    """Return the feature's values in the prediction log for this row."""
     log = PredictionLog(root, problem.name)
     if key is None or not log.path.exists():
         return []

@@ -1,4 +1,4 @@
-"""`headrace late`: which past training rows late and corrected data would have changed, and by how much."""
+"""`headrace late`: report which past training rows late and corrected data would have changed, and by how much."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_ROWS = 10
 def show_late(
     reference: str, home: Path | None, *, since: str | None, grace: str | None, out: Path | None, as_json: bool
 ) -> None:
-    """Print the report, or its JSON; keep the changed rows in a new folder, if one is named."""
+    """Print the report, or its JSON; write the changed rows to a new folder where one is given."""
     context = context_of(reference, home)
     lake = Lake(context.root, context.problem.name)
     now = lake.clock()
@@ -70,7 +70,7 @@ def _instant(text: str) -> int:
 
 
 def _definitions(context: Context) -> Sequence[Definition]:
-    """The champion's features; every candidate where there is no champion yet."""
+    """Return the champion's features; all candidates where there is no champion yet."""
     champion = Ledger(context.root, context.problem.name).champion()
     if champion is not None:
         return champion_bundle(context, champion).definitions
@@ -104,7 +104,7 @@ def _facts(report: LateReport) -> dict[str, Any]:
 
 
 def _most_changed(report: LateReport) -> list[dict[str, Any]]:
-    """The rows with the most changed features: their key, their cutoff, how many."""
+    """Return the rows with the most changed features: key, cutoff, number of features."""
     keys = report.keys.take(pa.array(report.changed)).to_pylist()
     counts = report.changes[report.changed]
     order = np.argsort(-counts, kind="stable")[:_MAX_ROWS]
@@ -118,17 +118,17 @@ def _spell(value: Any) -> str:
 def _show(report: LateReport, name: str) -> None:
     console = Console()
     if not report.tables:
-        console.print(f"{name}: nothing came late")
+        console.print(f"{name}: nothing arrived late")
         return
     for table in report.tables:
         console.print(
-            f"{table.table}: {table.new:,} rows came late and {table.corrected:,} were corrected late, "
-            f"by {_length(table.middle_us)} in the middle, by {_length(table.longest_us)} at most"
+            f"{table.table}: {table.new:,} rows arrived late and {table.corrected:,} were corrected late, "
+            f"median delay {_length(table.middle_us)}, longest {_length(table.longest_us)}"
         )
     console.print(
-        f"{len(report.changed):,} of {report.rows:,} training rows would have been different had it come in time"
-        + (f"; {report.added:,} more there would have been" if report.added else "")
-        + (f"; {report.gone:,} there would not have been" if report.gone else "")
+        f"{len(report.changed):,} of {report.rows:,} training rows would have been different with timely data"
+        + (f"; {report.added:,} more rows would have existed" if report.added else "")
+        + (f"; {report.gone:,} would not have existed" if report.gone else "")
     )
     if not report.features:
         return
@@ -147,7 +147,7 @@ def _show(report: LateReport, name: str) -> None:
 
 
 def _length(length_us: int) -> str:
-    """In the unit that it fills: `3 hours`, not `11041 seconds`."""
+    """Format a duration in its largest unit: `3 hours`, not `11041 seconds`."""
     for unit in ("1d", "1h", "1min", "1s"):
         size = parse_duration(unit)
         if length_us >= 2 * size:

@@ -1,4 +1,4 @@
-"""`headrace monitor` and `headrace retrain`: the loop by hand, as the flows walk it on schedule."""
+"""`headrace monitor` and `headrace retrain`: run the steps of the monitoring flows once."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from headrace.pipeline.operations.retraining import RetrainReport, request_retra
 
 
 def monitor_problem(problem: str, home: Path | None) -> None:
-    """Look at the last window, decide, and say what is to be done."""
+    """Evaluate the last window, decide, and print the decision."""
     context = context_of(problem, home)
     report = monitor_window(context, now_us=wall_us(), links=addresses(settings_of(home)))
     show_report(report)
     if page := draw(context, report):
         print(f"report: {page.html}")
     if report.retrain_is_open:
-        print(f"a retrain is owed: the server's reconcile flow starts it, or `headrace retrain {problem}`")
+        print(f"a retrain is open: the server's reconcile flow starts it, or `headrace retrain {problem}`")
 
 
 def show_report(report: MonitorReport, console: Console | None = None) -> None:
-    """The decision, and the evidence behind it."""
+    """Print a decision and its evidence."""
     console = console or Console(highlight=False)
     decision = report.decision
     console.print(f"{decision.problem}: {decision.kind}: {decision.reason}", soft_wrap=True)
@@ -59,10 +59,10 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
 def retrain_problem(
     problem: str, decision: str | None, reason: str, home: Path | None, *, reselect: bool = False
 ) -> None:
-    """Do the retrain of a decision; without one, what is owed, the oldest first; else one that a person wants.
+    """Execute a retrain: of the given decision, else the oldest open one, else a new one.
 
-    reselect: one by hand, whatever is owed, that chooses features and family anew (it has to be better for certain).
-    Exit code 4: the challenger was refused or could not be compared, or the data could not be trained on.
+    reselect: a new one that selects features and family again; it must be significantly better than the champion.
+    Exit code 4: the challenger was refused or could not be compared, or the training failed.
     """
     if decision and reselect:
         raise DeclarationError(
@@ -85,7 +85,7 @@ def _oldest_open(context: Context) -> str | None:
 
 
 def show_outcome(report: RetrainReport) -> None:
-    """What became of it, in a line or two."""
+    """Print the outcome of a retrain."""
     version = f", version {report.version}" if report.version else ""
     print(f"{report.decision.problem}: {report.outcome}{version}: {report.reason}")
     if report.escalated:

@@ -23,7 +23,7 @@ _DATABASES = {
 
 
 def up(problem: str = "flights", home: Path | None = None) -> None:
-    """Start what is not running, wait until each answers, and print where."""
+    """Start the services that are not running, wait until each responds, and print their addresses."""
     configuration = settings_of(home)
     open_home(configuration.root)
     for folder in (
@@ -50,7 +50,7 @@ def up(problem: str = "flights", home: Path | None = None) -> None:
 
 
 def down(home: Path | None = None) -> None:
-    """Stop exactly what `up` started."""
+    """Stop the services that `up` started."""
     stopped = stop_services(settings_of(home).root)
     Console().print(f"stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 

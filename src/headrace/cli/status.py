@@ -1,4 +1,4 @@
-"""`headrace status`: the champion, the last run, the clock."""
+"""`headrace status`: show the champion, the last run, the production clock and the running services."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _no_champion_reason(root: Path, name: str) -> str:
 
 
 def _fault(root: Path, problem: Problem) -> str | None:
-    """Why the online store is not served, where it is ahead of the clock; other faults are found where it is read."""
+    """Return why the online store is not served, where it is ahead of the clock."""
     try:
         facts = views_ahead(root, problem)
     except (NotFoundError, CorruptError):
@@ -65,7 +65,7 @@ def _fault(root: Path, problem: Problem) -> str | None:
 
 
 def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
-    """Print it for people or for machines."""
+    """Print the status as a table or as JSON."""
     root = settings_of(home).root
     facts = gather(reference, root)
     if as_json:
