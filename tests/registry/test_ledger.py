@@ -160,6 +160,7 @@ def test_a_change_that_fails_inside_its_transaction_leaves_nothing(ledger: Ledge
     assert champion.version == "1"
     with sqlite3.connect(ledger.path) as database:
         assert database.execute("SELECT count(*) FROM version WHERE version = '2'").fetchone() == (0,)
+    database.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -81,6 +81,7 @@ def test_a_rewriting_that_is_killed_is_done_by_the_next(original: Path, tmp_path
     store = copy / "mlflow" / "mlflow.db"
     with sqlite3.connect(store) as database:
         database.execute("CREATE TRIGGER killed BEFORE UPDATE ON model_versions BEGIN SELECT RAISE(ABORT, 'no'); END")
+    database.close()
     before = _locations(copy)
     with pytest.raises(sqlite3.IntegrityError):
         relocate(store)

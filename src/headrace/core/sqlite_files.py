@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
@@ -28,6 +28,18 @@ _UNUSABLE = {
 
 #: File -> device, inode, size and time of its last change when SQLite last found it sound.
 _SOUND: dict[Path, tuple[int, int, int, int]] = {}
+
+
+class SelfClosingConnection(sqlite3.Connection):
+    """A connection that closes when its last reference is dropped, as when the thread that uses it ends.
+
+    From 3.13 on, Python warns about a connection that is dropped unclosed. Pass it as `factory` to `sqlite3.connect`,
+    with `check_same_thread=False`: the garbage collector runs in any thread.
+    """
+
+    def __del__(self) -> None:
+        with suppress(sqlite3.ProgrammingError):  # the file could not be opened
+            self.close()
 
 
 def require_sound(path: Path, fix: str) -> None:

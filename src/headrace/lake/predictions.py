@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
+from headrace.core.sqlite_files import SelfClosingConnection
 from headrace.lake.keys import KeyValue
 
 
@@ -178,7 +179,9 @@ class PredictionLog:
             self._close_connection()
         if self._open_connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._open_connection = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
+            self._open_connection = sqlite3.connect(
+                self.path, timeout=30, check_same_thread=False, factory=SelfClosingConnection
+            )
             self._open_connection.execute("PRAGMA journal_mode = WAL")
             self._open_connection.execute("PRAGMA synchronous = FULL")
             self._open_connection.execute(_CREATE)

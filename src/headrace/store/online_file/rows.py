@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
-from headrace.core.sqlite_files import require_sound, set_aside
+from headrace.core.sqlite_files import SelfClosingConnection, require_sound, set_aside
 from headrace.store.online_file.tables import (
     CHECKSUM,
     CHECKSUM_FUNCTION,
@@ -278,7 +278,10 @@ class RowStore:
         if getattr(self._local, "identity", None) != identity:
             self._forget_reader()
             uri = f"{self.path.absolute().as_uri()}?mode=ro"
-            self._local.connection = sqlite3.connect(uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None)
+            self._local.connection = sqlite3.connect(
+                uri, uri=True, timeout=LOCK_TIMEOUT_S, isolation_level=None,
+                check_same_thread=False, factory=SelfClosingConnection,
+            )  # fmt: skip
             self._local.connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
             self._local.identity, self._local.conditions = identity, {}
         connection: sqlite3.Connection = self._local.connection
