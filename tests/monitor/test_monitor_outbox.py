@@ -129,7 +129,7 @@ def test_what_never_finishes_is_given_up(outbox: Outbox) -> None:
         claimed(outbox, decision, now_us=attempt * 100)
     assert outbox.claim(decision.id, "a", now_us=10_000) is None
     entry = outbox.get(decision.id)
-    assert (entry.outcome, entry.outcome_reason) == ("failed", "begun 20 times, never finished (last error: none told)")
+    assert (entry.outcome, entry.outcome_reason) == ("failed", "begun 20 times, never finished (last error: unknown)")
 
 
 def test_an_outcome_its_message_and_an_escalation_are_one_step(outbox: Outbox) -> None:

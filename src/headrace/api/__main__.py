@@ -1,4 +1,4 @@
-"""`python -m headrace.api --problem flights`: serve a problem until told to stop."""
+"""`python -m headrace.api --problem flights`: serve a problem until stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 
-#: Seconds in which requests may end when the server is told to stop.
+#: Seconds in which requests may finish when the server stops.
 SHUTDOWN_S = 10
 
 

@@ -125,14 +125,14 @@ def _predictions(service: Service, queue: PredictionQueue) -> APIRouter:
     async def answers(rows: Sequence[dict[str, Any]]) -> list[Prediction]:
         now_us = service.now()
         try:
-            found = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=now_us)))
+            results = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=now_us)))
         except AheadError:
             later_us = service.now()
             if later_us <= now_us:
                 raise
             # the clock and the online store moved on while the call waited
-            found = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=later_us)))
-        return [Prediction.of(answer) for answer in found]
+            results = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=later_us)))
+        return [Prediction.of(answer) for answer in results]
 
     @router.post("/predict", summary="Predict one row")
     async def predict(row: Annotated[Row, Body()]) -> Prediction:
@@ -168,10 +168,10 @@ def _operations(service: Service) -> APIRouter:
     def readyz(response: Response) -> Readiness:
         """200 where predictions would be given, else 503 with what stands in the way (no model, a prediction log that
         cannot be written, a damaged store); a champion that was refused is named with the reason."""
-        found = readiness(service, check.obstacles())
-        if not found.ready:
+        state = readiness(service, check.obstacles())
+        if not state.ready:
             response.status_code = 503
-        return found
+        return state
 
     return router
 
@@ -183,8 +183,8 @@ def readiness(service: Service, obstacles: list[str]) -> Readiness:
     ages: dict[str, ViewAge] = {}
     if serving is not None and now is not None:
         instant = now
-        found = _or_none(lambda: service.online.ages(service.follower.current.bundle.service, instant))
-        ages = {view: ViewAge.of(age) for view, age in (found or {}).items()}
+        view_ages = _or_none(lambda: service.online.ages(service.follower.current.bundle.service, instant))
+        ages = {view: ViewAge.of(age) for view, age in (view_ages or {}).items()}
     return Readiness(
         ready=not obstacles,
         obstacles=obstacles,
@@ -216,18 +216,18 @@ def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, An
         return RedirectResponse("/docs")
 
     @lru_cache(maxsize=1)
-    def made(version: str | None, minute: int) -> dict[str, Any]:
+    def schema_with_example(version: str | None, minute: int) -> dict[str, Any]:
         schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         row = _example(service, example)
         if row is not None:
-            for path, shown in (("/predict", row), ("/predict/batch", {"rows": [row, row]})):
-                schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = shown
+            for path, example_body in (("/predict", row), ("/predict/batch", {"rows": [row, row]})):
+                schema["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"] = example_body
         return schema
 
     def openapi() -> dict[str, Any]:
         """The schema, with a row to try: a real one where there is one. Made anew as champions and batches come."""
         now = _or_none(service.now)
-        return made(service.follower.serving, 0 if now is None else now // MINUTE)
+        return schema_with_example(service.follower.serving, 0 if now is None else now // MINUTE)
 
     app.openapi = openapi  # type: ignore[method-assign]
 
@@ -240,5 +240,5 @@ def _example(service: Service, example: Callable[[], dict[str, Any] | None]) -> 
     row = example()
     if row is None:
         return placeholder_row(needs) if needs else None
-    wanted = set(row) if needs is None else {*needs.names, *service.problem.spine_table.keys}
-    return {name: value for name, value in row.items() if name in wanted or name == service.problem.spine_table.time}
+    names = set(row) if needs is None else {*needs.names, *service.problem.spine_table.keys}
+    return {name: value for name, value in row.items() if name in names or name == service.problem.spine_table.time}

@@ -2,7 +2,7 @@
 
 uvicorn ends a connection that is idle between requests, and pauses one whose body is not read. It waits for ever for
 the first request, for a header or a body that never ends and for a client that does not read its answer, and it keeps
-headers of any length. Its `limit_concurrency` counts such connections: whoever holds a few locks everybody out. Here
+headers of any length. Its `limit_concurrency` counts such connections: a client with a few blocks all others. Here
 
 - a head has `head_s` seconds and `head_bytes` bytes, a request `request_s` seconds, an answer `answer_s` to be read;
 - beyond `connections` the connection that has waited longest for its client makes room for the new one;

@@ -44,7 +44,7 @@ class ViewAge(BaseModel):
     """How fresh the features of one view were."""
 
     status: Literal["FRESH", "STALE", "MISSING", "AHEAD"] = Field(
-        description="AHEAD: refreshed after the production clock's now; predictions are refused until it is mended."
+        description="AHEAD: refreshed after the production clock's now; predictions are refused until it is repaired."
     )
     tick: str | None = Field(description="When the view was last refreshed, on the production clock.")
     age_s: float | None = Field(description="Seconds since then; negative where the view is AHEAD.")

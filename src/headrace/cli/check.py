@@ -82,7 +82,7 @@ def _label(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     horizon = isinstance(problem.label_expression, HorizonLabel)
     needed = len(tables) == len(problem.entity_set.tables) if horizon else problem.spine.table in tables
     if not needed:
-        return []  # a source that cannot be read is told already
+        return []  # a source that cannot be read is reported already
     try:
         require_two_values(problem, _mature(problem, tables)["label"].to_numpy())
     except HeadraceError as error:

@@ -36,7 +36,7 @@ _SEAL = "CREATE TABLE IF NOT EXISTS seal (only_one INTEGER PRIMARY KEY CHECK (on
 
 #: File (and which one stood there: device, inode) -> the serial number that was last compared with its seal.
 _VERIFIED: dict[tuple[Path, int, int], int] = {}
-#: Lost files that were told of in this process.
+#: Missing files that this process has logged.
 _REPORTED_MISSING: set[Path] = set()
 
 

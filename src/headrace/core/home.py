@@ -60,5 +60,5 @@ def _restrict(path: Path) -> None:
     try:
         if not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~_OTHERS)
-    except OSError:  # it went meanwhile, or is somebody else's, or on a disk that cannot be written
+    except OSError:  # it was removed meanwhile, belongs to another user, or is on a read-only disk
         return

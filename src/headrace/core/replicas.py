@@ -5,8 +5,8 @@ and a random id shared by all versions of the file. Its replica is beside it, as
 
   one of the two is damaged or gone    it is written again from the other
   the file is older than its copy      an old version was put in its place: it is written again from the copy
-  the copy is older than the file      a write was cut short between them: the next write mends it
-  they are of two lines                a file of another home or problem: refused, for nobody knows which is right
+  the copy is older than the file      a write was interrupted between them: the next write repairs it
+  they have different ids              a file of another home or problem: refused, because either may be right
   both are damaged                     refused
 
 A file without a seal and without a copy is of an earlier version of Headrace, and is taken as it is.

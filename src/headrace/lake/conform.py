@@ -261,12 +261,12 @@ def _check_keys(table: Table, rows: pa.Table) -> None:
     counts = rows.select(list(by)).group_by(list(by)).aggregate([([], "count_all")])
     if counts.num_rows == rows.num_rows:
         return
-    twice = counts.filter(pc.greater(counts["count_all"], 1))
-    shown = [", ".join(map(str, key)) for key in row_keys(twice.slice(0, 5), table.keys)]
+    duplicates = counts.filter(pc.greater(counts["count_all"], 1))
+    shown = [", ".join(map(str, key)) for key in row_keys(duplicates.slice(0, 5), table.keys)]
     raise DataError(
-        f"{twice.num_rows} duplicate key{'s' if twice.num_rows > 1 else ''} ({', '.join(table.keys)})",
+        f"{duplicates.num_rows} duplicate key{'s' if duplicates.num_rows > 1 else ''} ({', '.join(table.keys)})",
         where=table.name,
         found=shown,
         fix="a batch may hold a key once; send a correction as a later batch, or add a column to the key",
-        duplicates=twice.num_rows,
+        duplicates=duplicates.num_rows,
     )

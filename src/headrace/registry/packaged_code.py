@@ -126,7 +126,7 @@ def _extension(family: str) -> tuple[Path, str]:
 def _reachable_modules(start: str, extension: Path | None = None) -> dict[str, Path]:
     """Every module of ours that a module imports, directly or through others, with the packages around them.
 
-    extension: a file of somebody else's whose imports count too; it is called `headrace.carried_family`.
+    extension: file of an extension whose imports count too, under the name `headrace.carried_family`.
     """
     modules: dict[str, Path] = {}
     pending = [start]

@@ -10,8 +10,8 @@ ledger, so the copy is never ahead of its ledger. The changes determine which ve
 
     ledger        copy            what is done
     ahead, same   behind, none    nothing: the next mirroring writes what is missing
-    none, behind  ahead           the missing changes are taken from the copy, and a line says so
-    none          none, but a     ConflictError: the versions were decided about, and nobody knows how
+    none, behind  ahead           the missing changes are taken from the copy, and that is logged
+    none          none, but a     ConflictError: versions were promoted, and their history is unknown
                   champion is there
     another       -               ConflictError: of another installation, or the two went different ways
 """

@@ -1,7 +1,7 @@
 """MLflow's server behind `headrace.core.guard`: `mlflow server --app-name headrace`, an entry point of MLflow's.
 
 MLflow looks at Host and Origin itself, but lets in pages of every other port of this machine, and its assistant runs
-commands for whoever asks from here. A page that shows hostile data at another port would be such a one.
+commands for any local client. A page at another port that shows hostile data would be such a client.
 """
 
 from __future__ import annotations

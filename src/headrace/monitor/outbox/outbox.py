@@ -153,7 +153,7 @@ class Outbox:
             if entry.claimed(now_us) and entry.holder != holder:
                 return None
             if entry.attempts >= MAX_ATTEMPTS:
-                reason = f"begun {entry.attempts} times, never finished (last error: {entry.last_error or 'none told'})"
+                reason = f"begun {entry.attempts} times, never finished (last error: {entry.last_error or 'unknown'})"
                 _finish(database, decision_id, "failed", reason, None, now_us)
                 return None
             token, until_us = entry.attempts + 1, now_us + lease_us
@@ -260,7 +260,7 @@ def _finish(
 
 
 def _require_valid(entry: Entry, claim: Claim) -> None:
-    # A lease that ran out is still ours while nobody else has taken it.
+    # An expired lease stays valid until another holder claims the decision.
     if entry.outcome is None and entry.attempts == claim.token:
         return
     state = f"finished: {entry.outcome}" if entry.outcome else f"claimed by {entry.holder}"
