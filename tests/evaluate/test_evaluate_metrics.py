@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from headrace.core.errors import DataError
 from headrace.evaluate import metrics as module
 from headrace.evaluate.metrics import METRICS
-from headrace.schema import problem
+from headrace.schema import metrics as declared
 
 
 def _data(seed: int, n: int = 300, ties: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -90,8 +90,8 @@ def test_average_precision_in_slices_is_that_of_the_whole(monkeypatch: pytest.Mo
 
 
 def test_a_declaration_knows_every_metric_and_which_labels_it_measures() -> None:
-    assert set(problem.METRICS) == set(METRICS)
-    assert set(problem._BINARY) == {name for name, metric in METRICS.items() if metric.binary}
+    assert set(declared.METRICS) == set(METRICS)
+    assert set(declared.BINARY_METRICS) == {name for name, metric in METRICS.items() if metric.binary}
 
 
 @pytest.mark.parametrize(
