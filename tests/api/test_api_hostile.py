@@ -38,7 +38,7 @@ def row_with(column: str, literal: str) -> bytes:
         ("amount", "NaN", "the body is not valid JSON: NaN is no JSON number"),
         ("other", "-Infinity", "the body is not valid JSON: -Infinity is no JSON number"),
         ("amount", "[" * 100 + "]" * 100, "must be a text, a number, true, false or null"),
-        ("other", "[" * 5000 + "]" * 5000, "the body is nested too deeply"),
+        ("other", "[" * 100_000 + "]" * 100_000, "the body is nested too deeply"),
         ("customer_id", LONG_INTEGER, "must be a whole number of 64 bits"),
         ("customer_id", str(2**63), "must be a whole number of 64 bits"),
         ("customer_id", r'"\ud800"', "must be a text of whole characters"),
