@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING
 
 from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_PROBLEM, check_name
+from headrace.schema.declaration import Declaration
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel
@@ -20,9 +20,6 @@ from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every
 from headrace.schema.values import check_number, check_whole
-
-if TYPE_CHECKING:
-    from headrace.schema.problem import Problem
 
 #: What the tune and gate windows may take of the rows together.
 MOST_JUDGED = 0.6
@@ -38,7 +35,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
 }
 
 
-def check_types(problem: Problem) -> None:
+def check_types(problem: Declaration) -> None:
     """Names, types and ranges of single fields."""
     check_name(problem.name, "a problem", LONGEST_PROBLEM, ascii_only=True)
     where = problem.name
@@ -56,7 +53,7 @@ def check_types(problem: Problem) -> None:
     problem.tick_us, problem.lookbacks_us  # noqa: B018  validates both
 
 
-def check_metric(problem: Problem) -> None:
+def check_metric(problem: Declaration) -> None:
     """The metric exists and measures this kind of label."""
     if problem.metric not in METRICS:
         raise DeclarationError(f"no metric {problem.metric!r}", where=problem.name, found=METRICS)
@@ -70,7 +67,7 @@ def check_metric(problem: Problem) -> None:
         )
 
 
-def check_shares(problem: Problem) -> None:
+def check_shares(problem: Declaration) -> None:
     """The tune and gate windows leave rows to learn from."""
     for name in ("tune_share", "gate_share"):
         check_number(name, getattr(problem, name), where=problem.name, low=0, high=1)
@@ -82,7 +79,7 @@ def check_shares(problem: Problem) -> None:
         )
 
 
-def check_synthesis(problem: Problem) -> None:
+def check_synthesis(problem: Declaration) -> None:
     """`where` and `groupby` name columns of declared tables."""
     if problem.groupby and problem.depth < 2:
         raise DeclarationError("groupby without depth", where=problem.name, fix="declare depth=2: they are aggregated")
@@ -98,7 +95,7 @@ def check_synthesis(problem: Problem) -> None:
             raise DeclarationError(f"where={name!r} needs a list of values", where=problem.name, found=[values])
 
 
-def check_spine(problem: Problem) -> None:
+def check_spine(problem: Declaration) -> None:
     """The spine has a time, and a schedule knows when its entities were active."""
     spine = problem.spine
     if isinstance(spine, Every):
@@ -108,7 +105,7 @@ def check_spine(problem: Problem) -> None:
     problem.cutoff  # noqa: B018  validates it
 
 
-def _check_schedule(problem: Problem, spine: Every) -> None:
+def _check_schedule(problem: Declaration, spine: Every) -> None:
     where = f"{problem.name}: spine every {spine.step}"
     spine.step_us, spine.within_us  # noqa: B018  validates both
     keys, active = problem.entity_set.table(spine.entity).keys, problem.entity_set.table(spine.active)
@@ -128,7 +125,7 @@ def _check_schedule(problem: Problem, spine: Every) -> None:
         )
 
 
-def check_horizon(problem: Problem) -> None:
+def check_horizon(problem: Declaration) -> None:
     """A label with a horizon is over a table with time, and about one entity."""
     label = problem.label_expression
     if not isinstance(label, HorizonLabel):
@@ -149,7 +146,7 @@ def check_horizon(problem: Problem) -> None:
         )
 
 
-def check_entities(problem: Problem) -> None:
+def check_entities(problem: Declaration) -> None:
     """Entities have names of their own."""
     names = [entity.name for entity in problem.all_entities]
     if len(set(names)) < len(names):

@@ -1,0 +1,227 @@
+"""The fields of a problem, and what follows from them: entities, cutoffs, instants. `Problem` checks the values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from headrace.core.clock import parse_duration
+from headrace.core.errors import DeclarationError
+from headrace.core.extensions import Handed
+from headrace.schema.entity import Entity
+from headrace.schema.entity_set import EntitySet
+from headrace.schema.expressions import LabelExpression, TimeExpression
+from headrace.schema.feed import Replay
+from headrace.schema.horizon import HorizonLabel, parse_label
+from headrace.schema.monitoring import Monitoring
+from headrace.schema.policy import Policy
+from headrace.schema.racing import Racing
+from headrace.schema.spine import DUE, EachRow, Every
+from headrace.schema.table import Table
+
+#: Values of `where` that are chosen from the data.
+AUTO: Literal["auto"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declaration:
+    """The fields of a problem, not checked yet: properties may fail where the fields do not fit together.
+
+    A searcher, families, primitives, an engine, drift tests and alert channels may be names, or objects of the user's
+    own (docs/extending.md): a field then holds the object's name, and `handed` the object.
+
+    Args:
+        name: what everything of the problem is called in the lake, Feast, MLflow and Prefect.
+        entity_set: tables and relationships.
+        spine: the rows to predict and their cutoffs.
+        label: a condition on a column, a column, or a definition with a horizon.
+        metric: what the search, the gate and monitoring go by.
+        lookbacks: history lengths of aggregations.
+        tick: period at which features are refreshed.
+        entities: composite entities; one entity per relationship into the spine's table is implied, named after its
+            column.
+        ignore: "table.column" patterns that are never features.
+        depth: how many levels a feature may stack, 1 to 3.
+        where: "table.column" -> values that aggregates are restricted to, or "auto" for frequent ones (of a column,
+            or alone: of all).
+        groupby: "table.column"s, by each of which rows get running values; from depth 2.
+        primitives: primitives that are offered besides the usual ones.
+        seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)".
+        include: patterns of feature names (* and ?): only these.
+        exclude: patterns of feature names: none of these.
+        max_candidates: how many features are computed before selection.
+        feed: history that is replayed as production.
+        max_features: how many features selection may keep.
+        engine: what computes stored features.
+        families: model families that are searched; none named: every built-in one.
+        searcher: what proposes configurations.
+        racing: when a trial that is behind is stopped; None: never.
+        trials: size of the search.
+        search_seconds: wall clock of the search, s (one that the clock ends is not reproducible).
+        trial_seconds: wall clock of each trial, s.
+        trial_memory_mb: memory of each trial, MB.
+        margin: how much worse than the champion a refresh may be, in the metric.
+        tune_share: share of the rows with a label, those before the gate's, that chooses a configuration.
+        gate_share: share of the rows with a label, the newest, that judges what is promoted.
+        monitoring: how production is watched.
+        policy: what is done about drift.
+        path: the file that declares the problem.
+        handed: objects of the user's own that the fields above name.
+    """
+
+    name: str
+    entity_set: EntitySet
+    spine: EachRow | Every
+    label: str
+    metric: str = "auc"
+    lookbacks: tuple[str, ...] = ("1d", "7d", "30d")
+    tick: str = "15min"
+    entities: tuple[Entity, ...] = ()
+    ignore: tuple[str, ...] = ()
+    depth: int = 1
+    where: Mapping[str, tuple[str | float | bool, ...] | Literal["auto"]] | Literal["auto"] = field(
+        default_factory=dict
+    )
+    groupby: tuple[str, ...] = ()
+    primitives: tuple[Any, ...] = ()
+    seed_features: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    max_candidates: int = 1000
+    feed: Replay | None = None
+    max_features: int = 120
+    engine: Any = "local"
+    families: tuple[Any, ...] = ()
+    searcher: Any = "auto"
+    racing: Racing | None = field(default_factory=Racing)
+    trials: int = 16
+    search_seconds: float | None = None
+    trial_seconds: float | None = None
+    trial_memory_mb: float | None = None
+    margin: float = 0.002
+    tune_share: float = 0.15
+    gate_share: float = 0.10
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    policy: Policy = field(default_factory=Policy)
+    path: Path | None = field(default=None, compare=False)
+    handed: tuple[Handed, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def extensions(self) -> tuple[Handed, ...]:
+        """Every object of the user's own that the problem hands over, with the problem's file."""
+        return tuple(replace(one, file=self.path) for one in (*self.handed, *self.monitoring.handed))
+
+    def link(self, parent: str, child: str) -> str | None:
+        """The column of a table that points to a parent; None where no relationship does."""
+        columns = [r.child_column for r in self.entity_set.children(parent) if r.child_table == child]
+        return columns[0] if columns else None
+
+    def schedule_link(self, spine: Every) -> str:
+        """The column by which a row of a schedule's active table names its entity."""
+        link = self.link(spine.entity, spine.active)
+        assert link is not None  # checked at declaration
+        return link
+
+    def label_entity(self, label: HorizonLabel) -> tuple[Entity, tuple[str, ...]]:
+        """The entity that a label with a horizon is about, and the columns of its table that hold the join keys."""
+        candidates = [
+            (entity, (link,))
+            for entity in self.all_entities
+            if entity.parent is not None
+            and label.by in (None, entity.name)
+            and (link := self.link(entity.parent[0], label.table)) is not None
+        ]
+        if len(candidates) != 1:
+            raise DeclarationError(
+                f"{len(candidates)} entities have rows in {label.table!r}" + (f" by {label.by!r}" if label.by else ""),
+                where=f"{self.name}: label",
+                found=[entity.name for entity, _ in candidates] or [entity.name for entity in self.all_entities],
+                fix='declare the relationship, or name the entity: by="customer_id"',
+            )
+        return candidates[0]
+
+    @property
+    def spine_table(self) -> Table:
+        """The table whose rows are predicted; of a scheduled spine what its rows would be declared as."""
+        if isinstance(self.spine, Every):
+            key = self.entity_set.table(self.spine.entity).keys[0]
+            return Table(name=self.spine.table, key=(key, DUE), time=DUE, source="-")
+        return self.entity_set.table(self.spine.table)
+
+    @property
+    def carrier(self) -> str:
+        """The declared table that holds the join keys: the spine's own, or that of a schedule's entities."""
+        return self.spine.entity if isinstance(self.spine, Every) else self.spine.table
+
+    @property
+    def cutoff(self) -> TimeExpression:
+        return TimeExpression.parse(DUE if isinstance(self.spine, Every) else self.spine.cutoff)
+
+    @property
+    def label_expression(self) -> LabelExpression | HorizonLabel:
+        return parse_label(self.label)
+
+    @property
+    def label_is_foreknown(self) -> bool:
+        """Whether the label's column is declared as known at the cutoff, where there is nothing left to predict."""
+        label, table = self.label_expression, self.spine_table
+        known = table.column_known(label.column) if label.column else None
+        if known is None or known.column != self.cutoff.column:
+            return False
+        delay_us = parse_duration(table.resolution) if table.resolution else 0
+        return known.offset_us + delay_us <= self.cutoff.offset_us
+
+    @property
+    def history_tables(self) -> tuple[str, ...]:
+        """The tables without which no row can be predicted or judged."""
+        label = self.label_expression
+        tables = [self.spine.entity, self.spine.active] if isinstance(self.spine, Every) else [self.spine.table]
+        if isinstance(label, HorizonLabel):
+            parent = self.label_entity(label)[0].parent if label.until is not None else None
+            tables += [label.table, *([parent[0]] if parent is not None else [])]
+        return tuple(dict.fromkeys(tables))
+
+    @property
+    def tick_us(self) -> int:
+        return parse_duration(self.tick)
+
+    @property
+    def lookbacks_us(self) -> tuple[int, ...]:
+        return tuple(parse_duration(text) for text in self.lookbacks)
+
+    @cached_property
+    def all_entities(self) -> tuple[Entity, ...]:
+        """Declared entities after those that relationships into the spine's table imply, or a schedule names."""
+        if isinstance(self.spine, Every):
+            key = self.entity_set.table(self.spine.entity).keys[0]
+            return (Entity(name=key, join_keys=(key,), parent=(self.spine.entity, key)), *self.entities)
+        implied = tuple(
+            Entity(
+                name=relationship.child_column,
+                join_keys=(relationship.child_column,),
+                parent=(relationship.parent_table, relationship.parent_column),
+            )
+            for relationship in self.entity_set.parents(self.spine.table)
+        )
+        return implied + self.entities
+
+    def entity(self, name: str) -> Entity:
+        """The entity of that name."""
+        for entity in self.all_entities:
+            if entity.name == name:
+                return entity
+        raise DeclarationError(
+            f"no entity {name!r}", where=self.name, found=[entity.name for entity in self.all_entities]
+        )
+
+    def ignores(self, table: str, column: str) -> bool:
+        """Whether a column is kept out of all features."""
+        return f"{table}.{column}" in self.ignore
+
+    @property
+    def join_keys(self) -> tuple[str, ...]:
+        """Every column a prediction request must carry to find its entities."""
+        return tuple(dict.fromkeys(key for entity in self.all_entities for key in entity.join_keys))
