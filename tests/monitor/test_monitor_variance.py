@@ -78,4 +78,4 @@ def test_a_long_lookback_leaves_few_independent_windows() -> None:
 def test_a_reference_without_cutoffs_says_that_rows_are_taken_as_independent() -> None:
     reference, current = lived(np.random.default_rng(0), 300, 30, KINDS, entities=4_000, memory=0.0)
     found = window_evidence(reference.drop_columns([CUTOFF]), current, KINDS, length_us=7 * DAY)
-    assert any("rows are taken as independent" in note for note in found.notes)
+    assert any("rows are treated as independent" in note for note in found.notes)
