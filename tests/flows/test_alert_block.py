@@ -20,6 +20,7 @@ from headrace.monitor.alerts.delivery import enqueue, queued_alerts
 from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
+from headrace.synthesis.engines import LocalEngine
 from tests.flows.test_deployments import problem
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -60,7 +61,9 @@ def test_without_a_block_nobody_is_told(prefect_server: Settings) -> None:
 
 
 def test_a_flow_tells_whom_the_block_names(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = Context(problem=problem("orders"), reference="orders", root=tmp_path, tracking_uri="")
+    context = Context(
+        problem=problem("orders"), reference="orders", root=tmp_path, tracking_uri="", engine=LocalEngine()
+    )
     outbox = Outbox(tmp_path, "orders")
     enqueue(outbox, Alert(id="1", decision_id="d", title="orders: look at this", body="auc is worse"), now_us=0)
     monkeypatch.setattr(module, "settings", lambda: Settings(alert_url=None, alert_block=f"secret/{name}"))

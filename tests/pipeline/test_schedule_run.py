@@ -92,7 +92,9 @@ def test_what_fell_due_is_predicted_once_per_entity_and_instant(lived: Shop) -> 
     due = sorted(zip(spine["customer_id"].to_pylist(), spine["due"].to_pylist(), strict=True))
     with PredictionLog(lived.home, "shop") as log:
         scored = [
-            tuple(row.row_key) for row in log.answered(clock - 6 * DAY, clock, version="1") if row.source == "score"
+            tuple(row.row_key)
+            for row in log.read_by_cutoff(clock - 6 * DAY, clock, version="1")
+            if row.source == "score"
         ]
     assert sorted(scored) == due
     measured = live_metrics(context, "1", clock - 6 * DAY, clock, clock)
