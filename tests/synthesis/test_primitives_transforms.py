@@ -132,7 +132,7 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Any]] = {
     "num_punctuation": ((TEXT,), 3),
     "num_whitespace": ((TEXT,), 7),
     "num_lines": ((TEXT,), 2),
-    "num_title_words": ((TEXT,), 4),
+    "num_title_words": (("BÄ De f",), 2),
     "percent_uppercase": (("Ab1!",), 0.5),
     "has_digits": ((TEXT,), 1),
     "is_empty_text": ((" \n",), 1),

@@ -76,7 +76,8 @@ TEXTS = (
     _of_text("num_punctuation", "how many punctuation marks and symbols a has", _count(r"[\p{P}\p{S}]"), _ANY),
     _of_text("num_whitespace", "how many white spaces a has", _count(r"\s")),
     _of_text("num_lines", "how many lines a has", lambda text: pc.add(pc.count_substring(text, "\n"), 1)),
-    _of_text("num_title_words", "how many words of a begin with a capital", _count(r"(?:^|\s)\p{Lu}")),
+    # A match takes the whole word: Arrow counts on from the end of a match, where ^ would match again.
+    _of_text("num_title_words", "how many words of a begin with a capital", _count(r"(?:^|\s)\p{Lu}\S*")),
     _of_text("percent_uppercase", "capitals / letters of a", _per(r"\p{Lu}", r"\p{L}")),
     _of_text(
         "has_digits", "whether a has a digit", lambda text: pc.match_substring_regex(text, "[0-9]"), _ANY, "boolean"
