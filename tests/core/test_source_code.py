@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.core.source_code import SourceTree, parse_module
+from headrace.core.source_code import ParsedModule, SourceTree, parse_module
 
 FILES = {
     "__init__.py": "",
@@ -52,6 +52,19 @@ def test_an_edit_changes_the_digest_of_whoever_imports_it(package: Path) -> None
     after = [SourceTree(package).digest([name]) for name in ("pkg.start", "pkg.unused")]
     assert before[0] != after[0]
     assert before[1] == after[1]
+
+
+def test_a_cache_that_another_parser_wrote_is_not_read(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "code.json"
+    digest = SourceTree(package, cache).digest(["pkg.start"])
+    other = ParsedModule(digest="of another parser", names=())
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.core.source_code.parse_module", lambda source, package: other)
+        patch.setattr("headrace.core.source_code._parser_version", lambda: "another")
+        assert SourceTree(package, cache).digest(["pkg.start"]) != digest
+    assert SourceTree(package, cache).digest(["pkg.start"]) == digest
 
 
 def test_another_process_parses_nothing_again(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import threading
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from filelock import FileLock
 import headrace
 from headrace.core.errors import HeadraceError
 from headrace.core.files import read_json, write_json
-from headrace.core.fingerprint import fingerprint
+from headrace.core.fingerprint import file_digest, fingerprint
 
 #: CPython 3.11 counts the depth of a syntax tree in one place for all threads: two that parse at once fail.
 _PARSING = threading.Lock()
@@ -120,7 +120,7 @@ class SourceTree:
             for leftover in self._cache_file.parent.glob(f".{self._cache_file.name}.*.tmp"):  # of a killed process
                 leftover.unlink()
             modules = {key: [one.digest, list(one.names)] for key, one in self._known.items()}
-            write_json(self._cache_file, {"modules": modules, "sha256": fingerprint(modules)})
+            write_json(self._cache_file, {"modules": modules, "sha256": _seal(modules)})
         self._stored = len(self._known)
 
 
@@ -196,14 +196,24 @@ def _is_below(name: str, packages: Collection[str]) -> bool:
 
 
 def _read_cache(path: Path | None) -> dict[str, ParsedModule]:
-    """What an earlier process has parsed; nothing where the file is gone or damaged, for it can be made again."""
+    """What an earlier process has parsed; nothing where the file is gone, damaged, or of another version's parser."""
     if path is None or not path.exists():
         return {}
     try:
         record = read_json(path)
         modules = record["modules"]
-        if record["sha256"] != fingerprint(modules):
+        if record["sha256"] != _seal(modules):
             return {}
     except (HeadraceError, LookupError, TypeError):
         return {}
     return {key: ParsedModule(digest=digest, names=tuple(names)) for key, (digest, names) in modules.items()}
+
+
+def _seal(modules: Mapping[str, Any]) -> str:
+    return fingerprint({"modules": modules, "parser": _parser_version()})
+
+
+@cache
+def _parser_version() -> str:
+    """The digest of this file: after an upgrade that reads imports in another way, nothing of the cache counts."""
+    return file_digest(Path(__file__))
