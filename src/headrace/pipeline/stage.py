@@ -235,11 +235,11 @@ def run(
         DamagedStage: a stage that it needs is damaged.
     """
     started = clock()
-    lasting = _key_without_budget(stage, context, finished)
-    folder = context.stages_folder / stage.name / _with_budget(stage, context, lasting)
+    study_key = _key_without_budget(stage, context, finished)
+    folder = context.stages_folder / stage.name / _with_budget(stage, context, study_key)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    inputs = Inputs(finished=finished, journal=folder.parent / f"{lasting}.journal.jsonl")
-    with FileLock(folder.parent / f".{lasting}.lock"):
+    inputs = Inputs(finished=finished, journal=folder.parent / f"{study_key}.journal.jsonl")
+    with FileLock(folder.parent / f".{study_key}.lock"):
         done, damage = _find(stage, folder, thoroughly=thoroughly)
         if damage:
             context.progress.damage(f"{stage.name}: {damage.rstrip('.')}; it is made again")

@@ -43,7 +43,7 @@ class PipelineRun:
         self._stages = {stage.name: stage for stage in stages}
         self._finished: dict[str, FinishedStage[Any]] = {}
         self._reports: dict[str, StageReport] = {}
-        self._made_again: set[str] = set()
+        self._repairs: set[str] = set()
         self._started = time.perf_counter()
 
     @property
@@ -73,7 +73,7 @@ class PipelineRun:
             addresses: of services, by name, for people.
         """
         self.walk(execute)
-        report = self._mending(lambda: self._summary(addresses or {}))
+        report = self._repaired(lambda: self._summary(addresses or {}))
         write_replicas(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
         return report
 
@@ -82,7 +82,7 @@ class PipelineRun:
         if name not in self._stages:
             raise DeclarationError(f"no stage {name!r}", found=self.stage_names)
         if name not in self._reports:
-            self._finished[name], self._reports[name] = self._mending(lambda: self._run(name))
+            self._finished[name], self._reports[name] = self._repaired(lambda: self._run(name))
         return self._reports[name]
 
     def output(self, stage: Stage[Output]) -> Output:
@@ -102,26 +102,26 @@ class PipelineRun:
         finished = {needed.name: self._finished[needed.name] for needed in stage.needs}
         return run(stage, self.context, finished, thoroughly=thoroughly)
 
-    def _mending(self, work: Callable[[], _Result]) -> _Result:
+    def _repaired(self, work: Callable[[], _Result]) -> _Result:
         """Do what reads files of stages; again, where one was damaged and has been made again."""
         while True:
             try:
                 return work()
             except DamagedStage as damage:
-                self._make_again(damage)
+                self._repair(damage)
 
-    def _make_again(self, damage: DamagedStage) -> None:
+    def _repair(self, damage: DamagedStage) -> None:
         name = damage.facts["stage"]
-        if name in self._made_again:
+        if name in self._repairs:
             raise HeadraceError(
                 f"{damage.what}, again after it was made again",
                 where=damage.where,
                 fix="look at the disk and the memory",
             ) from damage
-        self._made_again.add(name)
+        self._repairs.add(name)
         before = self._finished[name].digest
         self._forget(name)
-        self._finished[name], self._reports[name] = self._mending(lambda: self._run(name, thoroughly=True))
+        self._finished[name], self._reports[name] = self._repaired(lambda: self._run(name, thoroughly=True))
         if self._finished[name].digest != before:
             self.context.progress.damage(f"{name}: its output differs from before; what depends on it is run again")
             for stage in self._stages.values():
