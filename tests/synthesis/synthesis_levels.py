@@ -5,15 +5,13 @@ As `synthesis_random`: dense in ties, nulls, corrections, late arrivals, moved k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from headrace.core.clock import BEFORE_ALL
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.testing.random_world import Draw
-from headrace.testing.shop_world import TIME, at, us
+from headrace.testing.shop_world import TIME, World, at, us
 
 COLUMNS: dict[str, dict[str, pa.DataType]] = {
     "requests": {"request": pa.int64(), "customer": pa.string(), "region": pa.string(), "at": TIME, "ok": pa.bool_()},
@@ -60,20 +58,10 @@ problem = Problem(
 )
 
 
-class Levels:
+class Levels(World):
     """A snapshot of these tables."""
 
-    def __init__(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        self.rows = {name: list(rows.get(name, ())) for name in COLUMNS}
-
-    def table(self, name: str) -> pa.Table:
-        rows = self.rows[name]
-        columns = {
-            column: pa.array([row.get(column) for row in rows], type=kind) for column, kind in COLUMNS[name].items()
-        }
-        columns["_arrival"] = pa.array([row.get("_arrival", BEFORE_ALL) for row in rows], type=pa.int64())
-        columns["_order"] = pa.array(range(len(rows)), type=pa.int64())
-        return pa.table(columns)
+    columns = COLUMNS
 
 
 def drawn(draw: Draw, name: str, key: Any) -> dict[str, Any]:

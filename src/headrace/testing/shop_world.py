@@ -75,15 +75,21 @@ def us(hours: float) -> int:
 
 
 class World:
-    """A snapshot: `.table(name)` with every version, `_arrival` and `_order`."""
+    """A snapshot: `.table(name)` with every version, `_arrival` and `_order`.
+
+    Another world is a subclass with columns of its own.
+    """
+
+    columns: Mapping[str, Mapping[str, pa.DataType]] = COLUMNS
 
     def __init__(self, rows: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-        self.rows = {name: list(rows.get(name, ())) for name in COLUMNS}
+        self.rows = {name: list(rows.get(name, ())) for name in self.columns}
 
     def table(self, name: str) -> pa.Table:
         rows = self.rows[name]
         columns = {
-            column: pa.array([row.get(column) for row in rows], type=kind) for column, kind in COLUMNS[name].items()
+            column: pa.array([row.get(column) for row in rows], type=kind)
+            for column, kind in self.columns[name].items()
         }
         columns["_arrival"] = pa.array([row.get("_arrival", BEFORE_ALL) for row in rows], type=pa.int64())
         columns["_order"] = pa.array(range(len(rows)), type=pa.int64())
@@ -91,7 +97,7 @@ class World:
 
     @property
     def schemas(self) -> dict[str, pa.Schema]:
-        return {name: pa.schema(list(columns.items())) for name, columns in COLUMNS.items()}
+        return {name: pa.schema(list(columns.items())) for name, columns in self.columns.items()}
 
 
 def queries(rows: Sequence[tuple[str | None, str | None, str | None, float]]) -> pa.Table:

@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from headrace.synthesis.primitives.aggregations.categories import update_winner
+
 
 @njit(cache=True, nogil=True)
 def merge(
@@ -187,7 +189,7 @@ def distinct(ops: Any, start: Any, stop: Any, code: Any, codes: int, ranked: boo
                 if c >= 0 and count[c]:
                     count[c] = 0
                     if ranked:
-                        _replay(count, winner, c, leaves)
+                        update_winner(count, winner, c, leaves)
             before = at = start[j]
             unique = 0
         while at < stop[j]:
@@ -204,19 +206,10 @@ def distinct(ops: Any, start: Any, stop: Any, code: Any, codes: int, ranked: boo
                 count[c] -= 1
                 unique -= count[c] == 0
             if ranked:
-                _replay(count, winner, c, leaves)
+                update_winner(count, winner, c, leaves)
         if unique:
             number[j] = unique
             mode[j] = winner[1]
-
-
-@njit(cache=True, nogil=True)
-def _replay(count: Any, winner: Any, code: int, leaves: int) -> None:
-    node = (leaves + code) // 2
-    while node >= 1:
-        a, b = winner[2 * node], winner[2 * node + 1]
-        winner[node] = b if count[b] > count[a] else a
-        node //= 2
 
 
 @njit(cache=True, nogil=True)

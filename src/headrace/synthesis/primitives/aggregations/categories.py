@@ -116,7 +116,7 @@ def distinct(
                 if count[code] == (0 if by < 0 else 1):
                     unique += by
                 if ranks > 0:
-                    _replay(count, winner, code, width)
+                    update_winner(count, winner, code, width)
         left, right = lo[j], hi[j]
         counted[j, 0] = unique
         counted[j, 1] = count[winner[1]]
@@ -130,7 +130,15 @@ def distinct(
 
 
 @njit(cache=True, nogil=True)
-def _replay(count: Any, winner: Any, code: int, width: int) -> None:
+def update_winner(count: Any, winner: Any, code: int, width: int) -> None:
+    """Update a tournament tree over categories after the count of one of them has changed.
+
+    Args:
+        count: of each category.
+        winner: winning category of each node [2 * width]; node 1 is the root, node width + c the leaf of category c.
+        code: the category.
+        width: how many leaves the tree has, a power of two.
+    """
     at = (width + code) // 2
     while at >= 1:
         a, b = winner[2 * at], winner[2 * at + 1]
@@ -148,10 +156,10 @@ def _runners_up(count: Any, winner: Any, width: int, ranks: int, top: Any) -> No
         top[result], saved[result] = code, count[code]
         result += 1
         count[code] = 0
-        _replay(count, winner, code, width)
+        update_winner(count, winner, code, width)
     for i in range(result):
         count[top[i]] = saved[i]
-        _replay(count, winner, top[i], width)
+        update_winner(count, winner, top[i], width)
 
 
 CATEGORIES = AggregationFamily(
