@@ -41,7 +41,7 @@ run-pipeline: $(STAMP) ## Run the main job: raw tables to a served model
 	@$(BIN)/headrace run --prefect $(PROBLEM)
 
 test: $(STAMP) ## Run the fast tests (as CI does)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 
 ##@ Production on this machine
 

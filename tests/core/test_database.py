@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
+from headrace.core import database as database_module
 from headrace.core.database import _VERIFIED, Database
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 
@@ -26,6 +31,11 @@ def database(tmp_path: Path) -> Database:
 def add(database: Database, version: str) -> None:
     with database.write() as connection:
         connection.execute("INSERT INTO version VALUES (?, '{}', 1)", (version,))
+
+
+def add_at_once(database: Database, barrier: Barrier, number: int) -> None:
+    barrier.wait()
+    add(database, f"{number}")
 
 
 def versions(database: Database) -> list[str]:
@@ -176,3 +186,36 @@ def test_the_log_of_another_file_is_never_taken_for_its_own(database: Database, 
     database.path.with_name("shop.db-wal").write_bytes(left)
     with pytest.raises(CorruptError, match="another home or problem"):
         versions(database)
+
+
+def test_a_write_during_the_verification_of_a_read_is_no_damage(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another write ends, and records its serial number, after the read has seen the number in the file."""
+    seen, writing = database_module._serial, []
+
+    def serial_and_then_a_write(connection: sqlite3.Connection) -> int:
+        number = seen(connection)
+        if not writing:
+            writing.append(number)
+            add(database, "9")
+            _VERIFIED.clear()
+        return number
+
+    monkeypatch.setattr(database_module, "_serial", serial_and_then_a_write)
+    assert versions(database) == ["7", "8", "9"]
+
+
+def test_threads_that_create_one_database_all_write_to_it(tmp_path: Path) -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for attempt in range(20):
+            made = Database(path=tmp_path / f"{attempt}.db", schema=SCHEMA, last="version")
+            with ThreadPoolExecutor(8) as pool:
+                barrier = Barrier(8)
+                for _ in pool.map(partial(add_at_once, made, barrier), range(8)):
+                    pass
+            assert versions(made) == [f"{number}" for number in range(8)]
+    finally:
+        sys.setswitchinterval(interval)

@@ -11,6 +11,8 @@ import pytest
 
 from headrace.core.home import FOLDERS, open_home, owner_only
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @pytest.fixture(autouse=True)
 def _usual_umask() -> Iterator[None]:
@@ -82,7 +84,7 @@ def test_processes_write_for_their_owner(tmp_path: Path) -> None:
 
 def test_every_folder_that_is_written_is_known() -> None:
     """What the sources name below a home is in FOLDERS."""
-    sources = [path for room in ("src/headrace", "flows") for path in Path(room).rglob("*.py")]
+    sources = [path for room in ("src/headrace", "flows") for path in (ROOT / room).rglob("*.py")]
     named = {name for path in sources for name in re.findall(r'\broot / "([a-z_]+)"', path.read_text())}
     assert named <= set(FOLDERS)
     assert len(named) > 10

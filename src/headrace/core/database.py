@@ -21,6 +21,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from headrace.core.errors import CorruptError
 from headrace.core.files import write_bytes
 from headrace.core.fingerprint import fingerprint
@@ -102,17 +104,28 @@ class Database:
         connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, uri=path.startswith("file:"))
         try:
             connection.execute("PRAGMA synchronous = FULL")
-            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (self.last,)).fetchone():
-                self._verify_in_transaction(connection)
-            elif connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'seal'").fetchone():
-                raise self._corrupt("is of something else")
-            else:
-                connection.execute("PRAGMA journal_mode = WAL")
-                connection.executescript(self.schema)
+            if not self._has_table(connection, self.last):
+                self._create(connection, path)
+            self._verify_in_transaction(connection)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _create(self, connection: sqlite3.Connection, path: str) -> None:
+        """Create the tables, one process or thread at a time: SQLite does not wait for a change of the journal mode."""
+        lock_path = self.path.with_name(f".{self.path.name}.lock")
+        with contextlib.nullcontext() if path == ":memory:" else FileLock(lock_path):
+            if self._has_table(connection, self.last):
+                return
+            if self._has_table(connection, "seal"):
+                raise self._corrupt("is of something else")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(self.schema)
+
+    @staticmethod
+    def _has_table(connection: sqlite3.Connection, name: str) -> bool:
+        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
 
     def _verify_in_transaction(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN")
@@ -124,10 +137,10 @@ class Database:
 
     def _verify(self, connection: sqlite3.Connection) -> None:
         """Compare the rows with their checksum, once for each serial number, inside a transaction."""
+        recorded = self._recorded_serial()  # before the first read of the transaction, which others write after
         serial, file = _serial(connection), self._file()
         if file is None or _VERIFIED.get(file) == serial:
             return
-        recorded = self._recorded_serial()
         if serial < recorded.serial and not (serial == 0 and self.recreate):
             raise self._corrupt("is older than what was last written")
         try:
@@ -175,8 +188,9 @@ class Database:
 
     def _require_present(self) -> None:
         """Check that a file that was written before exists and is not empty."""
+        recorded = self._recorded_serial()  # first: another process may write both meanwhile
         size = self.path.stat().st_size if self.path.exists() else None
-        if size or not self._recorded_serial().serial:
+        if size or not recorded.serial:
             return
         what = "is gone" if size is None else "is empty"
         if not self.recreate:
@@ -219,7 +233,10 @@ def _readable(path: Path) -> str:
     the index of its log."""
     log = path.with_name(f"{path.name}-wal")
     read_only = os.statvfs(path).f_flag & os.ST_RDONLY
-    has_log = log.exists() and log.stat().st_size
+    try:
+        has_log = log.stat().st_size > 0
+    except FileNotFoundError:  # or the last connection has just deleted it
+        has_log = False
     return f"{path.absolute().as_uri()}?mode=ro&immutable=1" if read_only and not has_log else str(path)
 
 
