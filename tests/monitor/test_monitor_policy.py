@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
+from headrace.monitor.policy.causes import ranked
 from headrace.monitor.policy.decision import Decision, Finding, Outcome, PastDecision, Window
-from headrace.monitor.policy.policy import decide, escalation, manual_retrain, ranked
+from headrace.monitor.policy.policy import decide, escalation, manual_retrain
 from headrace.schema import Policy
 
 AUC = Finding(name="auc", about="quality", effect=0.06)

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.default_command import DefaultCommand
+
 if sys.platform == "win32":  # processes are forked and signalled, files locked and made private, as POSIX has it
     sys.exit("headrace: runs on Linux and macOS only. On Windows, install it inside WSL (wsl --install).")
 
@@ -126,7 +128,11 @@ def retrain(
     retrain_problem(problem, decision, reason, home, reselect=reselect)
 
 
-@app.command()
+alerts_app = typer.Typer(cls=DefaultCommand, help="Show the decisions and alerts of drift monitoring.")
+app.add_typer(alerts_app, name="alerts")
+
+
+@alerts_app.command(DefaultCommand.default)
 def alerts(
     problem: ProblemArgument = "flights",
     retry: Annotated[bool, typer.Option("--retry", help="send undelivered alerts now")] = False,
@@ -137,6 +143,20 @@ def alerts(
     from headrace.cli.alerts import show_alerts
 
     show_alerts(problem, home, retry=retry, as_json=as_json)
+
+
+@alerts_app.command()
+def ack(
+    decision: Annotated[str, typer.Argument(help="id of a decision, or its first letters, as `headrace alerts` shows")],
+    note: Annotated[str, typer.Option(help="remark to record")] = "",
+    who: Annotated[str | None, typer.Option(help="name to record (default: the user of this process)")] = None,
+    problem: Annotated[str, typer.Option(help="name of a built-in problem, or path of a problem file")] = "flights",
+    home: HomeOption = None,
+) -> None:
+    """Acknowledge the alert of a decision: its causes are not reported again until they change."""
+    from headrace.cli.alerts import acknowledge_alert
+
+    acknowledge_alert(problem, decision, note, home, who=who)
 
 
 @app.command(name="explain-feature")

@@ -1,7 +1,8 @@
-"""`headrace alerts`: show alerts with their delivery state and the decisions of monitoring; send undelivered alerts."""
+"""`headrace alerts`: show alerts and decisions of monitoring, send undelivered alerts, acknowledge an alert."""
 
 from __future__ import annotations
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError, UnavailableError
 from headrace.monitor.alerts.delivery import check_addresses, deliver, queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.policy.decision import Acknowledgement
 from headrace.problems.catalogue import load_problem
+
+_COLUMNS = ("at", "id", "decision", "reason", "outcome", "acknowledged")
 
 
 def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool) -> None:
@@ -48,6 +52,25 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
         )
 
 
+def acknowledge_alert(
+    reference: str, decision_id: str, note: str, home: Path | None, *, who: str | None = None
+) -> None:
+    """Record that a person has seen the alert of a decision; its causes are not reported again until they change.
+
+    Args:
+        reference: Name or file of the problem.
+        decision_id: Id of the decision, or its first letters.
+        note: What the person says about it.
+        home: The home folder.
+        who: Name of the person; the user of this process where None.
+    """
+    outbox = Outbox(settings_of(home).root, load_problem(reference).name)
+    person = who or getpass.getuser()
+    entry = outbox.acknowledge(decision_id, Acknowledgement(who=person, at_us=wall_us(), note=note))
+    causes = ", ".join(entry.decision.topics) or "no cause"
+    print(f"{outbox.problem}: {person} acknowledged {entry.decision.id}: {causes}, not reported again until it changes")
+
+
 def gather(outbox: Outbox) -> dict[str, Any]:
     """Return {problem, alerts, decisions}, oldest first; `at` is on the production clock, other times wall-clock."""
     return {
@@ -78,10 +101,16 @@ def gather(outbox: Outbox) -> dict[str, Any]:
                 "version": entry.version,
                 "attempts": entry.attempts,
                 "last_error": entry.last_error,
+                "causes": list(entry.decision.topics),
+                "acknowledged": _acknowledged(entry.acknowledged),
             }
             for entry in outbox.history()
         ],
     }
+
+
+def _acknowledged(found: Acknowledgement | None) -> dict[str, str] | None:
+    return None if found is None else {"who": found.who, "at": iso(found.at_us), "note": found.note}
 
 
 def _print(facts: dict[str, Any], has_address: bool) -> None:
@@ -90,11 +119,17 @@ def _print(facts: dict[str, Any], has_address: bool) -> None:
     if not relevant and not facts["alerts"]:
         console.print(f"{facts['problem']}: no alerts. {len(facts['decisions'])} windows were evaluated.")
         return
-    decisions = Table("at", "decision", "reason", "outcome", title=f"{facts['problem']}: decisions")
+    decisions = Table(
+        "at", "id", "decision", "reason", "outcome", "acknowledged", title=f"{facts['problem']}: decisions"
+    )
     for item in relevant:
         outcome = item["outcome"] or ("open" if item["kind"] == "retrain" else "-")
         outcome_reason = f": {item['outcome_reason']}" if item["outcome_reason"] else ""
-        decisions.add_row(item["at"], item["kind"], item["reason"], outcome + outcome_reason)
+        seen = item["acknowledged"]
+        seen_by = (
+            "-" if seen is None else f"{seen['who']}, {seen['at']}" + (f": {seen['note']}" if seen["note"] else "")
+        )
+        decisions.add_row(item["at"], item["id"], item["kind"], item["reason"], outcome + outcome_reason, seen_by)
     console.print(decisions)
     alerts = Table("at", "alert", "state", "attempts", "last error", title=f"{facts['problem']}: alerts")
     for item in facts["alerts"]:

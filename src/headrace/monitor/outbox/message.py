@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace.core.clock import iso
+from headrace.monitor.policy.causes import ranked
 from headrace.monitor.policy.decision import Decision, Finding, Outcome
-from headrace.monitor.policy.policy import ranked
 
 Level = Literal["info", "success", "warning", "failure"]
 _MAX_FINDINGS = 8

@@ -10,6 +10,7 @@ clock, because a replayed feed may stand still for as long as it likes. Both com
   decision   one row per decision: its JSON, the claim on it, its outcome
   alert      one row per message, see `deliveries`
   delivery   one row per message and receiver
+  acknowledgement   one row per person who has seen the alert of a decision
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ from typing import Any
 from headrace.core.clock import MINUTE, from_us
 from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
-from headrace.monitor.outbox import deliveries
+from headrace.monitor.outbox import acknowledgements, deliveries
 from headrace.monitor.outbox.message import Alert
-from headrace.monitor.policy.decision import Decision, Outcome, PastDecision
+from headrace.monitor.policy.decision import Acknowledgement, Decision, Outcome, PastDecision
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS decision (
@@ -128,6 +129,18 @@ class Outbox:
         with self.read() as database:
             entries = _entries(database, "WHERE kind = 'retrain' AND outcome IS NULL")
             return tuple(entry for entry in entries if not entry.claimed(now_us))
+
+    def acknowledge(self, decision_id: str, acknowledgement: Acknowledgement) -> Entry:
+        """Write that a person has seen the alert of a decision, whose id may be shortened to its first letters.
+
+        Raises:
+            NotFoundError: No decision has this id.
+            ConflictError: The first letters fit several decisions.
+        """
+        with self.write() as database:
+            known = acknowledgements.full_id(database, decision_id)
+            acknowledgements.add(database, known, acknowledgement)
+            return _entry(database, known)
 
     # -- doing
 
@@ -232,10 +245,12 @@ def _entry(database: sqlite3.Connection, decision_id: str) -> Entry:
 
 
 def _entries(database: sqlite3.Connection, where: str, *values: Any) -> tuple[Entry, ...]:
-    rows = database.execute(f"SELECT {_COLUMNS} FROM decision {where} ORDER BY end_us, id", values)
+    rows = database.execute(f"SELECT {_COLUMNS} FROM decision {where} ORDER BY end_us, id", values).fetchall()
+    seen = acknowledgements.first_by_decision(database)
+    decisions = [Decision.from_json(json.loads(row[0])) for row in rows]
     return tuple(
         Entry(
-            decision=Decision.from_json(json.loads(body)),
+            decision=decision,
             put_us=put_us,
             holder=holder,
             attempts=token,
@@ -245,8 +260,11 @@ def _entries(database: sqlite3.Connection, where: str, *values: Any) -> tuple[En
             outcome_reason=reason,
             version=version,
             finished_us=finished_us,
+            acknowledged=seen.get(decision.id),
         )
-        for body, put_us, holder, token, until_us, last_error, outcome, reason, version, finished_us in rows
+        for decision, (_, put_us, holder, token, until_us, last_error, outcome, reason, version, finished_us) in zip(
+            decisions, rows, strict=True
+        )
     )
 
 

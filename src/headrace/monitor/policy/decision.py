@@ -32,6 +32,10 @@ class Finding:
         weight: The feature's share of the model's importance, None where unknown.
         broken: Whether the column is missing, empty or unreadable.
         note: Remark for people.
+        origin: The table, or the column of a table, from which this and other findings come (`policy.causes`); ""
+            where the finding stands alone.
+        cost: Expected increase of the mean loss of a row that the feature's shift brings; None where unknown.
+        cost_error: Standard error of `cost`.
     """
 
     name: str
@@ -43,10 +47,18 @@ class Finding:
     weight: float | None = None
     broken: bool = False
     note: str = ""
+    origin: str = ""
+    cost: float | None = None
+    cost_error: float = 0.0
 
     @property
     def topic(self) -> str:
         return f"{self.about}:{self.name}"
+
+    @property
+    def cause(self) -> str:
+        """What an alert reports, and reports once: findings of one origin have one cause."""
+        return f"{'broken' if self.broken else self.about}:{self.origin or self.name}"
 
     @property
     def severity(self) -> float:
@@ -200,12 +212,31 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Acknowledgement:
+    """That a person has seen the alert of a decision.
+
+    Attributes:
+        who: Name of the person.
+        at_us: When, wall clock, microseconds UTC.
+        note: What the person says about it.
+    """
+
+    who: str
+    at_us: int
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PastDecision:
-    """An earlier decision with its outcome; None for an unfinished retrain, and for other kinds."""
+    """An earlier decision with its outcome; None for an unfinished retrain, and for other kinds.
+
+    acknowledged: the first acknowledgement of its alert, None where nobody has acknowledged it.
+    """
 
     decision: Decision
     outcome: Outcome | None = None
     outcome_reason: str = ""
+    acknowledged: Acknowledgement | None = None
 
 
 def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, extra: str = "") -> str:

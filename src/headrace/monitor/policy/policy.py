@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.core.clock import format_duration, iso
-from headrace.monitor.policy.decision import Decision, Finding, PastDecision, Window, decision_id
+from headrace.monitor.policy.causes import acknowledged_topics, broken_causes, join_names
+from headrace.monitor.policy.decision import Decision, PastDecision, Window, decision_id
 from headrace.schema import Policy
 
 #: Outcomes that count as evidence that retraining does not help; "not comparable" does not.
@@ -139,10 +140,7 @@ def _propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> _P
     persistent = confirmed(window, past, policy)
     reasons, topics, retrain = [], [], False
     for finding in window.findings:
-        if finding.broken:
-            reasons.append(f"{finding.name} is broken: {finding.note}")
-            topics.append(f"broken:{finding.name}")
-        elif finding.about == "quality":
+        if finding.about == "quality":
             reasons.append(f"{finding.name} is worse by {finding.effect:.3g} on matured labels")
             topics.append(finding.topic)
             retrain = True
@@ -150,12 +148,15 @@ def _propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> _P
             reasons.append(f"the distribution of {finding.about}s drifted ({_k_of_n(policy)})")
             topics.append(finding.topic)
             retrain = True
+    for cause, reason in broken_causes(window.findings):
+        reasons.append(reason)
+        topics.append(cause)
     features = [finding for finding in window.findings if finding.about == "feature" and finding.topic in persistent]
     if features:
         share = len(features) / window.judged if window.judged else 0.0
-        names = _join_names([finding.name for finding in features])
+        names = join_names([finding.name for finding in features])
         reasons.append(f"{len(features)} of {window.judged} features drifted ({_k_of_n(policy)}): {names}")
-        topics += [finding.topic for finding in features]
+        topics += dict.fromkeys(finding.cause for finding in features)
         retrain = retrain or share >= policy.retrain_share
     return _Proposal(retrain=retrain, reasons=tuple(reasons), topics=tuple(topics), confirmed=persistent)
 
@@ -191,7 +192,7 @@ def _alert(
     policy: Policy,
     constraint: _Constraint | None = None,
 ) -> Decision:
-    """Return an alert, or nothing where all its topics were reported for this champion within `repeat_us`."""
+    """Return an alert, or nothing where all its topics are acknowledged, or were reported within `repeat_us`."""
     topics, reason = proposal.topics, "; ".join(proposal.reasons)
     if constraint is not None:
         topics, reason = (*topics, constraint.topic), f"{reason}. No retrain: {constraint.reason}"
@@ -202,9 +203,10 @@ def _alert(
         and one.decision.champion == window.champion
         and window.end_us - one.decision.end_us < policy.repeat_us
     ]
-    reported = {topic for decision in recent for topic in decision.topics}
-    if (constraint and constraint.silent) or set(topics) <= reported:
-        suffix = "" if constraint and constraint.silent else ". Reported already"
+    reported, seen = {topic for decision in recent for topic in decision.topics}, acknowledged_topics(window, past)
+    if (constraint and constraint.silent) or set(topics) <= reported | seen:
+        word = "Acknowledged" if set(topics) <= seen else "Reported already"
+        suffix = "" if constraint and constraint.silent else f". {word}"
         return _decision(window, "nothing", reason + suffix, proposal, topics=())
     escalated = constraint is not None and constraint.escalated
     return _decision(window, "alert", reason, proposal, topics=topics, escalated=escalated)
@@ -242,7 +244,7 @@ def _decision(
 def _reason_for_nothing(window: Window, past: Sequence[PastDecision], policy: Policy) -> str:
     unconfirmed = [finding.name for finding in window.findings]
     if unconfirmed:
-        return f"{_join_names(unconfirmed)} drifted, but not in {_k_of_n(policy)} yet"
+        return f"{join_names(unconfirmed)} drifted, but not in {_k_of_n(policy)} yet"
     labels = "" if window.mature else "; no labels have matured yet, so quality is not known"
     return f"no drift in {window.judged} features and {window.rows:,} predictions{labels}"
 
@@ -278,21 +280,3 @@ def _sort_key(one: PastDecision) -> tuple[int, str]:
 
 def _k_of_n(policy: Policy) -> str:
     return f"{policy.k} of {policy.n} windows"
-
-
-def _join_names(names: Sequence[str], limit: int = 3) -> str:
-    n_more = len(names) - limit
-    return ", ".join(names[:limit]) + (f" and {n_more} more" if n_more > 0 else "")
-
-
-def ranked(findings: Sequence[Finding]) -> list[Finding]:
-    """Sort findings by expected loss: measured drops, then broken columns, then model importance x severity."""
-    return sorted(
-        findings,
-        key=lambda finding: (
-            finding.about != "quality",
-            not finding.broken,
-            -(finding.weight or 0.0) * finding.severity,
-            -finding.severity,
-        ),
-    )
