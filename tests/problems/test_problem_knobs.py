@@ -10,7 +10,7 @@ import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Monitoring, Policy, Problem, Racing
+from headrace.schema import Monitoring, Policy, Problem, Racing, Worth
 from tests.tiny_problem import write_tiny_problem
 
 
@@ -19,10 +19,11 @@ def problem(tmp_path: Path) -> Problem:
     return load_problem(write_tiny_problem(tmp_path))
 
 
-def test_the_defaults_are_what_headrace_did_before_they_were_fields(problem: Problem) -> None:
+def test_the_defaults(problem: Problem) -> None:
     assert problem.policy == Policy(
         k=2, n=3, retrain_share=0.1, cooldown="7d", budget=3, budget_period="28d", escalate_after=2, pause="28d",
-        repeat="7d",
+        repeat="7d", quality=True, drift=True, age=None, new_rows=None,
+        worth=Worth(every="7d", window="28d", confidence=0.8, cost=0.04, horizon="28d"),
     )  # fmt: skip
     assert problem.racing == Racing(error=0.4, least=3)
     assert (problem.families, problem.searcher, problem.engine) == ((), "auto", "local")
@@ -39,6 +40,16 @@ def test_the_defaults_are_what_headrace_did_before_they_were_fields(problem: Pro
         (Policy, {"retrain_share": 1.5}, "policy: retrain_share=1.5. give a number between 0 and 1"),
         (Policy, {"cooldown": "a week"}, "policy: cooldown: 'a week' is not a duration"),
         (Policy, {"pause": 7}, "policy: pause=7 is not a duration"),
+        (Policy, {"quality": 1}, "policy: quality=1. give True or False"),
+        (Policy, {"drift": None}, "policy: drift=None. give True or False"),
+        (Policy, {"worth": 0.01}, r"policy: worth=0.01. give Worth\(.*None"),
+        (Policy, {"age": "old"}, "policy: age: 'old' is not a duration"),
+        (Policy, {"new_rows": 0}, "policy: new_rows=0. give a number above 0"),
+        (Worth, {"every": "12h"}, "policy.worth: every='12h' is not of whole days"),
+        (Worth, {"window": "7d", "every": "14d"}, "policy.worth: window='7d' is shorter than every='14d'"),
+        (Worth, {"confidence": 1}, "policy.worth: confidence=1. give a number between 0 and 1"),
+        (Worth, {"cost": -0.1}, "policy.worth: cost=-0.1. give a number above 0"),
+        (Worth, {"horizon": "soon"}, "policy.worth: horizon: 'soon' is not a duration"),
         (Racing, {"error": 0.5}, "racing: error=0.5. give a number"),
         (Racing, {"least": 2}, "racing: least=2. give a whole number, 3 or more"),
         (

@@ -6,7 +6,7 @@ from headrace.schema.expressions import LabelExpression, TimeExpression
 from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel
 from headrace.schema.monitoring import Monitoring
-from headrace.schema.policy import Policy
+from headrace.schema.policy import Policy, Worth
 from headrace.schema.problem import Problem
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every, each_row, every
@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "Table",
     "TimeExpression",
+    "Worth",
     "each_row",
     "every",
 ]
