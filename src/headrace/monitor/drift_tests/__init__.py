@@ -10,14 +10,15 @@ from headrace.monitor.drift_tests.js import JS
 from headrace.monitor.drift_tests.kl import KL
 from headrace.monitor.drift_tests.ks import KS
 from headrace.monitor.drift_tests.missing import MISSING
+from headrace.monitor.drift_tests.moments import MEAN, SPREAD
 from headrace.monitor.drift_tests.protocol import DriftTest, Measure
 from headrace.monitor.drift_tests.psi import PSI
 from headrace.monitor.drift_tests.samples import Kind
 from headrace.monitor.drift_tests.wasserstein import WASSERSTEIN
 
-TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN)})
+TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN, MEAN, SPREAD)})
 
-#: The tests that decide by default: KS detects shifts best, PSI changes of spread and shape.
-DEFAULT_TESTS: dict[Kind, tuple[str, ...]] = {"numeric": ("ks", "psi"), "categorical": ("js",)}
+#: The tests that decide by default: means detect shifts best, spread and PSI changes of spread and shape.
+DEFAULT_TESTS: dict[Kind, tuple[str, ...]] = {"numeric": ("mean", "spread", "ks", "psi"), "categorical": ("js",)}
 
 __all__ = ["DEFAULT_TESTS", "MISSING", "TESTS", "DriftTest", "Measure"]

@@ -16,12 +16,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from headrace.monitor.drift_tests.scores import NormalScores
 
 Kind = Literal["numeric", "categorical"]
 Floats = NDArray[np.float64]
@@ -57,6 +60,7 @@ class Pair:
         missing: Null or not finite rows of the reference and of the current sample; the arrays do not hold them.
         categories: Categories by code.
         rows: The reference in its original order [n + missing], NaN or -1 where missing.
+        current_rows: The current sample in its original order, likewise.
     """
 
     kind: Kind
@@ -65,13 +69,15 @@ class Pair:
     missing: tuple[int, int] = (0, 0)
     categories: tuple[str, ...] = ()
     rows: NDArray[Any] | None = None
+    current_rows: NDArray[Any] | None = None
 
     @classmethod
     def numeric(cls, reference: NDArray[Any], current: NDArray[Any]) -> Pair:
         """Build a pair of numbers [n], [m]; NaN and infinities are missing."""
         finite = [_finite(values) for values in (reference, current)]
         missing = (len(reference) - len(finite[0]), len(current) - len(finite[1]))
-        return cls("numeric", np.sort(finite[0]), np.sort(finite[1]), missing, rows=np.asarray(reference, np.float64))
+        rows = [np.asarray(values, np.float64) for values in (reference, current)]
+        return cls("numeric", np.sort(finite[0]), np.sort(finite[1]), missing, (), *rows)
 
     @classmethod
     def categorical(cls, reference: Any, current: Any) -> Pair:
@@ -86,7 +92,7 @@ class Pair:
         present = [half[half >= 0] for half in halves]
         missing = (len(reference_values) - len(present[0]), len(current_values) - len(present[1]))
         names = tuple(pooled.dictionary.take(order).to_pylist())
-        return cls("categorical", present[0], present[1], missing, names, halves[0])
+        return cls("categorical", present[0], present[1], missing, names, *halves)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -118,6 +124,13 @@ class Pair:
         return Distributions(
             values[last], reference_up_to / n, (rows_up_to - reference_up_to) / m, rows_up_to / (n + m)
         )
+
+    @cached_property
+    def scores(self) -> NormalScores:
+        """The normal scores of a numeric pair, fitted to its reference."""
+        from headrace.monitor.drift_tests.scores import NormalScores
+
+        return NormalScores.fit(self.reference)
 
     def cell_counts(self, rows: NDArray[Any], groups: NDArray[np.int64], count: int) -> Counts:
         """Count rows per group and cell [count, K]; the last cell is missing.

@@ -1,0 +1,66 @@
+"""Normal scores: numbers transformed by the reference's ranks, so that moments of skewed columns can be compared.
+
+A value x becomes the normal quantile of its mid-distribution function in the reference, (P(X < x) + P(X <= x)) / 2
+(van der Waerden scores; Parzen 2004 for ties), centred and scaled to mean 0 and variance 1 over the reference. Values
+beyond the reference's range get its end's score. The transform is interpolated between at most 1,024 quantiles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from headrace.monitor.drift_tests.samples import Floats
+
+Moment = Literal["mean", "spread"]
+
+_KNOTS = 1_024
+
+
+@dataclass(frozen=True, eq=False)
+class NormalScores:
+    """The transform of one column.
+
+    Attributes:
+        knots: Distinct quantiles of the reference [k], increasing.
+        scores: Normal score of each [k].
+        centres: Moment -> mean over the reference of what the moment averages.
+        scales: Moment -> its standard deviation over the reference; 0 where the reference is constant.
+    """
+
+    knots: Floats
+    scores: Floats
+    centres: dict[Moment, float]
+    scales: dict[Moment, float]
+
+    @classmethod
+    def fit(cls, reference: Floats) -> NormalScores:
+        """Fit the transform to sorted finite values [n], n > 0."""
+        from scipy.special import ndtri
+
+        n = len(reference)
+        knots = np.unique(reference[np.linspace(0, n - 1, _KNOTS).astype(np.int64)])
+        below, up_to = (np.searchsorted(reference, knots, side=side) for side in ("left", "right"))
+        scores = ndtri(np.clip((below + up_to) / (2 * n), 0.5 / n, 1 - 0.5 / n))
+        raw = np.interp(reference, knots, scores)
+        scale = float(raw.std())
+        if scale < 1e-9:
+            return cls(knots, scores, {"mean": 0.0, "spread": 0.0}, {"mean": 0.0, "spread": 0.0})
+        scores = (scores - raw.mean()) / scale
+        sizes = np.abs((raw - raw.mean()) / scale)
+        spread = float(sizes.std())
+        return cls(
+            knots, scores, {"mean": 0.0, "spread": float(sizes.mean())}, {"mean": 1.0, "spread": spread * (spread > 1e-9)}
+        )
+
+    def transform(self, values: Floats) -> Floats:
+        """Return the scores of values [n]; NaN stays NaN, an infinity is beyond the range."""
+        return np.asarray(np.interp(values, self.knots, self.scores), dtype=np.float64)
+
+    def terms(self, scores: Floats, moment: Moment) -> Floats:
+        """Return what a moment averages [n]: the scores, or the absolute scores, standardised over the reference."""
+        if moment == "mean":
+            return scores
+        return np.asarray((np.abs(scores) - self.centres[moment]) / self.scales[moment], dtype=np.float64)
