@@ -16,10 +16,18 @@ from headrace.testing.drift_tests import DriftTestConformance
 
 class TestBuiltInDriftTests(DriftTestConformance):
     conservative = frozenset({"ks"})
+    of_spread = frozenset({"spread"})
 
     @pytest.fixture(params=sorted(TESTS.built_in))
     def drift_test(self, request: pytest.FixtureRequest) -> DriftTest:
         return TESTS[request.param]
+
+
+def test_the_floor_of_spread_is_a_standard_deviation_a_fifth_larger() -> None:
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=200_000), rng.normal(size=200_000)
+    assert TESTS["spread"].score(Pair.numeric(a, b * 1.12)) < TESTS["spread"].floor
+    assert TESTS["spread"].floor < TESTS["spread"].score(Pair.numeric(a, b * 1.25))
 
 
 @given(seed=st.integers(0, 10_000), ties=st.booleans())

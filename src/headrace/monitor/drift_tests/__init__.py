@@ -16,7 +16,8 @@ from headrace.monitor.drift_tests.psi import PSI
 from headrace.monitor.drift_tests.samples import Kind
 from headrace.monitor.drift_tests.wasserstein import WASSERSTEIN
 
-TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in (KS, KL, PSI, JS, WASSERSTEIN, MEAN, SPREAD)})
+_BUILT_IN: tuple[DriftTest, ...] = (KS, KL, PSI, JS, WASSERSTEIN, MEAN, SPREAD)
+TESTS: Catalogue[DriftTest] = Catalogue("drift_test", {test.name: test for test in _BUILT_IN})
 
 #: The tests that decide by default: means detect shifts best, spread and PSI changes of spread and shape.
 DEFAULT_TESTS: dict[Kind, tuple[str, ...]] = {"numeric": ("mean", "spread", "ks", "psi"), "categorical": ("js",)}

@@ -52,9 +52,7 @@ class MomentTest:
 
     def _terms(self, pair: Pair) -> tuple[Floats, Floats]:
         scores = pair.scores
-        first, second = (
-            scores.terms(scores.transform(side), self.name) for side in (pair.reference, pair.current)
-        )
+        first, second = (scores.terms(scores.transform(side), self.name) for side in (pair.reference, pair.current))
         return first, second
 
 

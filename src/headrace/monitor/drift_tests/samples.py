@@ -143,18 +143,22 @@ class Pair:
         Returns:
             Counts over the cells of `counts`, empty cells included.
         """
+        cells, last = self.cells_of(rows)
+        selected = groups >= 0
+        flat = np.bincount(groups[selected] * (last + 1) + cells[selected], minlength=count * (last + 1))
+        return np.asarray(flat.reshape(count, last + 1), dtype=np.int64)
+
+    def cells_of(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+        """Return the cell of numbers, or codes of `categories` [n], and the last cell, that of missing rows."""
         if self.kind == "numeric":
-            edges = self._edges()
+            edges = self._edges
             present, last = np.isfinite(rows), len(edges) + 1
             cells = np.searchsorted(edges, np.clip(rows, -_LARGEST, _LARGEST), side="left")
         else:
             cell_of_code = self._cell_of_code()
             present, last = rows >= 0, int(cell_of_code.max(initial=-1)) + 1
             cells = np.append(cell_of_code, last)[rows]
-        cells = np.where(present, cells, last)
-        selected = groups >= 0
-        flat = np.bincount(groups[selected] * (last + 1) + cells[selected], minlength=count * (last + 1))
-        return np.asarray(flat.reshape(count, last + 1), dtype=np.int64)
+        return np.where(present, cells, last).astype(np.int64), last
 
     def cell_totals(self, which: int) -> Counts:
         """Count the rows of the reference (0) or of the current sample (1) per cell of `cell_counts` [K]."""
@@ -164,7 +168,7 @@ class Pair:
         return counts
 
     def _numeric_counts(self) -> Counts:
-        edges = self._edges()
+        edges = self._edges
         shape = len(edges) + 1
         rows = [
             np.diff(np.searchsorted(side, edges, side="right"), prepend=0) for side in (self.reference, self.current)
@@ -175,6 +179,7 @@ class Pair:
             counts[i, -1] = size - row.sum()
         return counts[:, counts.any(axis=0)]
 
+    @cached_property
     def _edges(self) -> Floats:
         """Return the upper ends of all cells but the last: pooled quantiles; heavily tied values get their own cell."""
         cells = max(2, min(_CELLS, min(self.sizes) // _ROWS_PER_CELL))

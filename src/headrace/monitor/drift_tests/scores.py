@@ -51,9 +51,8 @@ class NormalScores:
         scores = (scores - raw.mean()) / scale
         sizes = np.abs((raw - raw.mean()) / scale)
         spread = float(sizes.std())
-        return cls(
-            knots, scores, {"mean": 0.0, "spread": float(sizes.mean())}, {"mean": 1.0, "spread": spread * (spread > 1e-9)}
-        )
+        centres: dict[Moment, float] = {"mean": 0.0, "spread": float(sizes.mean())}
+        return cls(knots, scores, centres, {"mean": 1.0, "spread": spread if spread > 1e-9 else 0.0})
 
     def transform(self, values: Floats) -> Floats:
         """Return the scores of values [n]; NaN stays NaN, an infinity is beyond the range."""

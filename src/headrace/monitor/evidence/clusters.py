@@ -7,13 +7,14 @@ together, so that it is known which of the window's entities recur in the refere
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.monitor.drift_tests.samples import Counts, Floats, Pair
+from headrace.monitor.drift_tests.samples import Counts, Floats
 from headrace.monitor.evidence.variance import Blocks
 
 Ints = NDArray[np.int64]
@@ -63,7 +64,7 @@ class Clusters:
         pairs, cell = np.unique((blocks.ids + 1) * count + first, return_inverse=True)
         return cls(first, second, count, cell.astype(np.int64), pairs // count - 1, pairs % count)
 
-    @property
+    @cached_property
     def recur(self) -> bool:
         """Whether nearly all rows of the window are of entities that the reference has."""
         seen = np.bincount(self.reference, minlength=self.count) > 0
@@ -103,29 +104,29 @@ def shrinkage(sums: Floats, squares: float, counts: Floats) -> float:
     return within / excess if excess > 1e-12 else np.inf
 
 
-def cluster_share_p_value(pair: Pair, clusters: Clusters) -> float:
+def cluster_share_p_value(reference: Counts, current: Counts, *, recur: bool) -> float:
     """Test the shares of cells of a window with entities as the units; 0 where entities recur and are few.
 
     The difference from what the window's entities had in the reference (their shrunken shares) has the covariance of
     its clusters' sums (Liang and Zeger 1986), to which the reference's own adds as far as entities are new. The p-value
     is that of `variance.between_window_test`: |q - p|^2 / tr V in Pearson's metric is about F(d, d (k - 1)).
+
+    Args:
+        reference: Rows per entity and cell [g, K].
+        current: The same of the window.
+        recur: Whether the window's entities are those of the reference.
     """
     from scipy import stats
 
-    if pair.rows is None or pair.current_rows is None:
-        return 0.0
-    before, after = (
-        pair.cell_counts(rows, codes, clusters.count).astype(np.float64)
-        for rows, codes in ((pair.rows, clusters.reference), (pair.current_rows, clusters.current))
-    )
+    before, after = reference.astype(np.float64), current.astype(np.float64)
     sizes, n = after.sum(axis=1), before.sum(axis=1)
-    if clusters.recur and np.count_nonzero(sizes) < MIN_CLUSTERS:
+    if not n.any() or not sizes.any() or (recur and np.count_nonzero(sizes) < MIN_CLUSTERS):
         return 0.0
     root = np.sqrt((before.sum(axis=0) / n.sum() + after.sum(axis=0) / sizes.sum()) / 2)
     before, after = (np.divide(side, root, out=np.zeros_like(side), where=root > 0) for side in (before, after))
     pooled = before.sum(axis=0) / n.sum()
     squares = float((pooled * n.sum() / np.where(root > 0, root, 1.0)).sum())
-    weight = n / (n + shrinkage(before, squares, n)) if n.any() else n
+    weight = np.divide(n, n + shrinkage(before, squares, n), out=np.zeros_like(n), where=n > 0)
     level = pooled + weight[:, None] * (before / np.maximum(n, 1)[:, None] - pooled)
     new = 1 - float(weight @ sizes) / float(sizes.sum())
     difference, covariance, units = _clustered(after - sizes[:, None] * level, sizes)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTest, Measure
-from headrace.monitor.drift_tests.samples import Counts, Kind, Pair
-from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks, VarianceTest, between_window_test
+from headrace.monitor.drift_tests.moments import MEAN
+from headrace.monitor.drift_tests.samples import Kind, Pair
+from headrace.monitor.drift_tests.scores import Moment
+from headrace.monitor.evidence.clusters import Clusters
+from headrace.monitor.evidence.limits import MOMENTS, Limits, limit_measures, moment_differences
+from headrace.monitor.evidence.moment_tests import MomentResult, test_moments
+from headrace.monitor.evidence.moments import MomentDifference
+from headrace.monitor.evidence.values import as_truth_values, read_pair
+from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks
 
 #: Fewest rows of either side that are compared.
 MIN_ROWS = 30
@@ -36,6 +40,8 @@ class ColumnEvidence:
         n_reference, n_current: Rows with a value.
         note: Why it was not compared, or what is new; empty otherwise.
         measures: Results of the deciding tests.
+        differences: Moment -> the window's difference beside those of the reference's blocks.
+        results: Moment -> its test, with variances moderated over all columns of the window.
     """
 
     name: str
@@ -51,6 +57,8 @@ class ColumnEvidence:
     n_current: int = 0
     note: str = ""
     measures: Mapping[str, Measure] = field(default_factory=dict, repr=False)
+    differences: Mapping[Moment, MomentDifference] = field(default_factory=dict, repr=False)
+    results: Mapping[Moment, MomentResult] = field(default_factory=dict, repr=False)
 
     @property
     def severity(self) -> float:
@@ -59,15 +67,20 @@ class ColumnEvidence:
 
     def judged(self, alpha: float, floors: Mapping[str, float] | None = None) -> ColumnEvidence:
         """Return the evidence at another significance level, such as the threshold of false-discovery control."""
-        count, floors = len(self.measures), {name: _test(name).floor for name in self.measures} | dict(floors or {})
+        floors = {name: _test(name).floor for name in self.measures} | dict(floors or {})
         passed = {
             name: measure
             for name, measure in self.measures.items()
-            if measure.p_value * count <= alpha and measure.effect >= floors[name]
+            if measure.p_value * _factor(name, self.measures) <= alpha and measure.effect >= floors[name]
         }
         candidates = passed or self.measures
         test = min(
-            candidates, key=lambda name: (candidates[name].p_value, -candidates[name].effect / floors[name]), default=""
+            candidates,
+            key=lambda name: (
+                candidates[name].p_value * _factor(name, candidates),
+                -candidates[name].effect / floors[name],
+            ),
+            default="",
         )
         return ColumnEvidence(
             **{
@@ -81,12 +94,29 @@ class ColumnEvidence:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return JSON-able facts, without `measures`."""
-        facts = {name: value for name, value in asdict(self).items() if name != "measures"}
+        """Return JSON-able facts, without the results of single tests."""
+        left_out = ("scores", "measures", "differences", "results")
+        facts = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**facts, "scores": dict(self.scores), "severity": self.severity}
 
+    def with_moments(self, results: Mapping[Moment, MomentResult]) -> ColumnEvidence:
+        """Return the evidence with the tests of its moments against windows and entities in place of those by rows."""
+        measures, scores, note = dict(self.measures), dict(self.scores), self.note
+        for moment, result in results.items():
+            size = abs(self.differences[moment].difference)
+            scores[moment] = size
+            if result.p_value is None:
+                del measures[moment]
+                note = note or _few_windows(result.blocks)
+                continue
+            effect = float(np.sqrt(max(0.0, size**2 - result.variance)))
+            measures[moment] = Measure(score=size, p_value=result.p_value, effect=effect)
+        return replace(
+            self, measures=measures, scores=scores, note=note, results=results, p_value=_combined_p_value(measures)
+        )
 
-def column_evidence(
+
+def compare_column(
     name: str,
     kind: str,
     reference: Any,
@@ -96,11 +126,12 @@ def column_evidence(
     alpha: float = 0.01,
     floors: Mapping[str, float] | None = None,
     blocks: Blocks | None = None,
+    clusters: Sequence[Clusters] = (),
     scatter: Any = None,
     lookback_us: int = 0,
     seed: int = 0,
 ) -> ColumnEvidence:
-    """Compare two samples of a column.
+    """Compare two samples of a column; `judge_moments` then tests its moments, those of all columns together.
 
     Args:
         name: Name of the column.
@@ -112,6 +143,7 @@ def column_evidence(
         alpha: Significance level.
         floors: Test -> smallest effect that matters, where it differs from the test's own floor.
         blocks: Blocks of the reference's rows, or of `scatter` where given; None treats rows as independent.
+        clusters: Entities that the rows share, each for all rows; used with `blocks`.
         scatter: Other numbers [k] from whose blocks the variance between windows is estimated.
         lookback_us: Lookback of the feature, microseconds.
         seed: Of simulated null distributions.
@@ -123,8 +155,8 @@ def column_evidence(
         return ColumnEvidence(name=name, kind=kind, note="not in the reference")
     if kind == "boolean":
         # True, 1 and 1.0 are the same category.
-        reference, current = (_as_truth_values(values) for values in (reference, current))
-    pair, note = _pair(test_kind, reference, current)
+        reference, current = (as_truth_values(values) for values in (reference, current))
+    pair, note = read_pair(test_kind, reference, current)
     n, m = pair.sizes
     rows = n + pair.missing[0], m + pair.missing[1]
     facts: dict[str, Any] = {"name": name, "kind": kind, "n_reference": n, "n_current": m}
@@ -133,17 +165,19 @@ def column_evidence(
     deciding = [TESTS[test] for test in _deciding(tests, test_kind) if test_kind in TESTS[test].kinds]
     measures = _measures(deciding if min(n, m) >= MIN_ROWS else [], pair, seed)
     if blocks is not None and measures and n and m:
-        measures, variance_note = _limit_by_window_variance(
-            measures, pair, blocks, scatter, lookback_us / blocks.length_us
+        limits = Limits(
+            blocks=blocks, clusters=tuple(clusters), scatter=scatter, lookback=lookback_us / blocks.length_us
         )
-        note = note or variance_note
+        facts["differences"] = moment_differences(measures, pair, limits)
+        measures, windows = limit_measures(measures, pair, limits, kept=facts["differences"])
+        note = note or (_few_windows(windows) if windows is not None else "")
     other_tests = (
         [test for test in TESTS.built_in.values() if test_kind in test.kinds and test.name not in measures]
         if n and m
         else []
     )
     scores = {name: measure.score for name, measure in measures.items()} | {t.name: t.score(pair) for t in other_tests}
-    p_value = min([1.0, *(len(measures) * measure.p_value for measure in measures.values())])
+    p_value = _combined_p_value(measures)
     evidence = ColumnEvidence(
         **facts, scores=scores, p_value=p_value, measures=measures, note=note or _note(test_kind, pair)
     )
@@ -163,75 +197,47 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
     return measures
 
 
-def _limit_by_window_variance(
-    measures: dict[str, Measure], pair: Pair, blocks: Blocks, scatter: Any, lookback_windows: float
-) -> tuple[dict[str, Measure], str]:
-    """Raise p-values to at least that of the between-window test; no measures with too few independent windows."""
-    rows = pair.rows if scatter is None else as_numbers(scatter)
-    if rows is None:
-        return measures, ""
-    counts = pair.cell_counts(rows, blocks.ids, blocks.count)
-    sides = [pair.cell_totals(which) for which in (0, 1)]
-    pooled_level = scatter is None
-    all_cells = between_window_test(counts, *sides, pooled_level=pooled_level, lookback_windows=lookback_windows)
-    missing = between_window_test(
-        _missing(counts),
-        *(_missing(side) for side in sides),
-        pooled_level=pooled_level,
-        lookback_windows=lookback_windows,
-    )
-    limited = {
-        name: _limit_p_value(item, missing if name == MISSING.name else all_cells) for name, item in measures.items()
-    }
-    testable = {name: item for name, item in limited.items() if item is not None}
-    note = f"not judged: {all_cells.windows:.1f} independent windows in the reference, {MIN_BLOCKS:g} are needed"
-    return testable, note if all_cells.p_value is None else ""
+def judge_moments(columns: Sequence[ColumnEvidence]) -> list[ColumnEvidence]:
+    """Test the moments of all columns of a window, with variances moderated over the columns."""
+    results: list[dict[Moment, MomentResult]] = [{} for _ in columns]
+    for moment in MOMENTS:
+        having = [i for i, column in enumerate(columns) if moment in column.differences]
+        for i, result in zip(having, test_moments([columns[i].differences[moment] for i in having]), strict=True):
+            results[i][moment] = result
+    return [column.with_moments(found) if found else column for column, found in zip(columns, results, strict=True)]
 
 
-def _missing(counts: Counts) -> Counts:
-    """Return the number of rows with a value and without one [..., 2] from counts [..., K]."""
-    return np.stack([counts[..., :-1].sum(axis=-1), counts[..., -1]], axis=-1)
+def column_evidence(
+    name: str,
+    kind: str,
+    reference: Any,
+    current: Any,
+    *,
+    alpha: float = 0.01,
+    floors: Mapping[str, float] | None = None,
+    **options: Any,
+) -> ColumnEvidence:
+    """Compare two samples of one column by itself: `compare_column`, with its moments tested."""
+    compared = compare_column(name, kind, reference, current, alpha=alpha, floors=floors, **options)
+    return judge_moments([compared])[0].judged(alpha, floors)
 
 
-def _limit_p_value(measure: Measure, test: VarianceTest) -> Measure | None:
-    if test.p_value is None:
-        return None
-    return Measure(score=measure.score, p_value=max(measure.p_value, test.p_value), effect=measure.effect)
+def _combined_p_value(measures: Mapping[str, Measure]) -> float:
+    return min([1.0, *(_factor(name, measures) * measure.p_value for name, measure in measures.items())])
 
 
-def _pair(kind: Kind, reference: Any, current: Any) -> tuple[Pair, str]:
-    """Build the pair of samples and a note; a missing or unreadable column is a column of missing values."""
-    note = ""
-    if current is None:
-        # As long as the reference: the window's length is not known here, and its missing share is 1 either way.
-        current, note = pa.nulls(len(reference)), "gone from the current window"
-    if kind == "categorical":
-        return Pair.categorical(reference, current), note
-    reference_values, current_values = as_numbers(reference), as_numbers(current)
-    if reference_values is None:
-        return Pair.numeric(np.empty(0), np.empty(0)), "the reference holds no numbers"
-    if current_values is None:
-        current_values, note = np.full(len(current), np.nan), "holds no numbers any more"
-    return Pair.numeric(reference_values, current_values), note
+def _factor(name: str, names: Collection[str]) -> int:
+    """Return what a p-value is multiplied by (weighted Bonferroni): half of the level is the mean's, if it is tested.
+
+    The mean is what shifts most often, and the only one with power where windows are few.
+    """
+    if MEAN.name not in names or len(names) == 1:
+        return len(names)
+    return 2 if name == MEAN.name else 2 * (len(names) - 1)
 
 
-def _as_truth_values(values: Any) -> Any:
-    numbers = None if values is None else as_numbers(values)
-    return values if numbers is None else numbers
-
-
-def as_numbers(values: Any) -> NDArray[np.float64] | None:
-    """Convert values to float64 [n] with NaN for null; None where they are not numbers."""
-    if isinstance(values, np.ndarray) and values.dtype.kind in "fiub":
-        return values.astype(np.float64)
-    try:
-        array = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values, from_pandas=True)
-        if pa.types.is_boolean(array.type):
-            array = pc.cast(array, pa.int8())
-        numbers: NDArray[np.float64] = pc.cast(array, pa.float64()).to_numpy(zero_copy_only=False)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-        return None
-    return np.asarray(numbers, dtype=np.float64)
+def _few_windows(windows: float) -> str:
+    return f"not judged: {windows:.1f} independent windows in the reference, {MIN_BLOCKS:g} are needed"
 
 
 def _note(kind: Kind, pair: Pair) -> str:

@@ -69,14 +69,14 @@ def trigamma_inverse(value: float) -> float:
         return float(1 / np.sqrt(value))
     if value < 1e-6:
         return 1 / value
-    x = 0.5 + 1 / value
+    x: float = 0.5 + 1 / value
     for _ in range(50):
         trigamma = float(polygamma(1, x))
         step = trigamma * (1 - trigamma / value) / float(polygamma(2, x))
         x += step
         if -step / x < 1e-10:
             break
-    return x
+    return float(x)
 
 
 def mean_squared_correlation(values: Floats) -> float:
@@ -89,4 +89,4 @@ def mean_squared_correlation(values: Floats) -> float:
         return 0.0
     squared = float(((unit.T @ unit) ** 2).sum() - count) / (count * (count - 1))
     chance = 1 / (rows - 1)
-    return max(0.0, (squared - chance) / (1 - chance))
+    return float(max(0.0, (squared - chance) / (1 - chance)))

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.monitor.drift_tests.samples import Floats
-from headrace.monitor.evidence.moderation import Prior, fit_prior, mean_squared_correlation
+from headrace.monitor.evidence.moderation import fit_prior, mean_squared_correlation
 from headrace.monitor.evidence.moments import MomentDifference
 from headrace.monitor.evidence.variance import MIN_BLOCKS
 
@@ -60,17 +60,15 @@ def test_moments(differences: Sequence[MomentDifference]) -> list[MomentResult]:
     from scipy import stats
 
     parts = _Parts.of(differences)
-    prior, ratio, freedom = _moderated(parts, differences)
-    slack = np.clip(1 - (parts.tau - 1) / (parts.count - 1), 0.25, 1)
+    ratio, freedom = _moderated(parts, differences)
+    slack = np.clip(1 - (parts.tau - 1) / (parts.n_blocks - 1), 0.25, 1)
     error = ratio * np.sqrt(2 / freedom)
     excess = np.maximum((ratio - 1) / slack, _MIN_STANDARD_ERRORS * error)
     window = excess * parts.unit + parts.window_noise
-    variance = window + (excess * parts.tau * parts.unit + parts.unit) / parts.count
-    share = parts.unit * (1 + parts.tau / parts.count) * error / np.maximum(variance, 1e-300)
+    variance = window + (excess * parts.tau * parts.unit + parts.unit) / parts.n_blocks
+    share = parts.unit * (1 + parts.tau / parts.n_blocks) * error / np.maximum(variance, 1e-300)
     total_freedom = np.clip(2 / np.maximum(share, 1e-4) ** 2, 1.0, None)
-    statistic = np.divide(
-        np.abs(parts.difference), np.sqrt(variance), out=np.where(parts.difference == 0, 0.0, np.inf), where=variance > 0
-    )
+    statistic = np.abs(parts.difference) / np.sqrt(np.maximum(variance, 1e-300))
     p_values = 2 * stats.t.sf(statistic, total_freedom)
     results = []
     for i, item in enumerate(differences):
@@ -89,13 +87,13 @@ test_moments.__test__ = False  # type: ignore[attr-defined]
 
 
 class _Parts(NamedTuple):
-    """Arrays over columns [c]. unit: w / n. count: B. blocks: B / tau."""
+    """Arrays over columns [c]. unit: w / n. n_blocks: B. blocks: B / tau."""
 
     difference: Floats
     unit: Floats
     window_noise: Floats
     ratio: Floats
-    count: Floats
+    n_blocks: Floats
     tau: Floats
     blocks: Floats
     freedom: Floats
@@ -104,17 +102,18 @@ class _Parts(NamedTuple):
     def of(cls, differences: Sequence[MomentDifference]) -> _Parts:
         unit = np.array([max(item.row_variance, _EQUAL) / item.block_rows for item in differences])
         noise = np.array([max(item.row_variance, item.window_row_variance) / max(item.rows, 1) for item in differences])
-        count = np.array([float(len(item.blocks)) for item in differences])
+        n_blocks = np.array([float(len(item.blocks)) for item in differences])
         ratio = np.array([float(item.blocks.var(ddof=1)) for item in differences]) / unit
         lookback = np.array([item.lookback_blocks for item in differences])
-        correlation = _autocorrelation(differences, count, lookback)
+        correlation = _autocorrelation(differences, n_blocks, lookback)
         excess = np.maximum(ratio - 1, 0) / np.maximum(ratio, 1e-12)
-        # Noise of rows dilutes the correlation of what blocks share.
+        # Noise of rows dilutes the correlation of what blocks share; where there is only noise, there is none.
         own = np.clip(correlation / np.maximum(excess, 0.7), 0, _MAX_AUTOCORRELATION)
+        own = np.where(ratio - 1 > ratio * np.sqrt(2 / (n_blocks - 1)), own, 0.0)
         tau = np.maximum(1 + lookback, (1 + own) / (1 - own))
-        freedom = np.maximum(count / (1 + (tau - 1) * excess) - 1, 0.5)
-        return cls(np.array([item.difference for item in differences]), unit, noise, ratio, count, tau, count / tau,
-                   freedom)  # fmt: skip
+        freedom = np.maximum(n_blocks / (1 + (tau - 1) * excess) - 1, 0.5)
+        difference = np.array([item.difference for item in differences])
+        return cls(difference, unit, noise, ratio, n_blocks, tau, n_blocks / tau, freedom)
 
 
 def _autocorrelation(differences: Sequence[MomentDifference], count: Floats, lookback: Floats) -> Floats:
@@ -135,15 +134,15 @@ def _autocorrelation(differences: Sequence[MomentDifference], count: Floats, loo
     return np.clip(result, 0, _MAX_AUTOCORRELATION)
 
 
-def _moderated(parts: _Parts, differences: Sequence[MomentDifference]) -> tuple[Prior, Floats, Floats]:
-    """Return the prior, F and its degrees of freedom [c]; F is at least that of independent rows in expectation."""
+def _moderated(parts: _Parts, differences: Sequence[MomentDifference]) -> tuple[Floats, Floats]:
+    """Return F moderated over columns, and its degrees of freedom [c]."""
     usable: NDArray[np.bool_] = np.array([item.row_variance > _EQUAL for item in differences])
-    most = parts.count.max()
+    most = parts.n_blocks.max()
     same = [item.blocks for item, keep in zip(differences, usable, strict=True) if keep and len(item.blocks) == most]
     correlation = mean_squared_correlation(np.column_stack(same)) if len(same) > 1 else 0.0
     prior = fit_prior(parts.ratio[usable], parts.freedom[usable], correlation)
     ratio, freedom = prior.moderate(parts.ratio, parts.freedom)
-    return prior, np.where(usable, ratio, parts.ratio), np.where(usable, freedom, parts.freedom)
+    return np.where(usable, ratio, parts.ratio), np.where(usable, freedom, parts.freedom)
 
 
 def _cluster_p_value(item: MomentDifference) -> float:

@@ -115,7 +115,9 @@ class _Reference:
         return _shrunken(self.sums, self.counts, self.mean, self.shrink)
 
     @classmethod
-    def of(cls, values: Floats, valid: NDArray[np.bool_], blocks: Blocks, clusters: Clusters | None) -> _Reference | None:
+    def of(
+        cls, values: Floats, valid: NDArray[np.bool_], blocks: Blocks, clusters: Clusters | None
+    ) -> _Reference | None:
         """Compute all from values [n], 0 where they are not valid."""
         if clusters is None:
             cell, cell_block, cell_entity, count = blocks.ids + 1, np.arange(blocks.count + 1) - 1, None, 1
@@ -124,18 +126,16 @@ class _Reference:
             cell, cell_block, cell_entity = clusters.cell, clusters.cell_block, clusters.cell_entity
             count = clusters.count
         rows, sums, squares = (
-            np.bincount(cell, weights=weights, minlength=len(cell_block))
-            for weights in (valid.astype(np.float64), values, values**2)
+            _sums(cell, weights, len(cell_block)) for weights in (valid.astype(np.float64), values, values**2)
         )
-        total_sums, total_rows = (np.bincount(cell_entity, weights=side, minlength=count) for side in (sums, rows))
+        total_sums, total_rows = (_sums(cell_entity, side, count) for side in (sums, rows))
         shrink = shrinkage(total_sums, float(squares.sum()), total_rows)
         mean = float(sums.sum() / rows.sum())
         left_out = _shrunken(total_sums[cell_entity] - sums, total_rows[cell_entity] - rows, mean, shrink)
         residual = sums - rows * left_out
         residual_squares = squares - 2 * left_out * sums + rows * left_out**2
         n, total, total_squares = (
-            np.bincount(cell_block + 1, weights=side, minlength=blocks.count + 1)[1:]
-            for side in (rows, residual, residual_squares)
+            _sums(cell_block + 1, side, blocks.count + 1)[1:] for side in (rows, residual, residual_squares)
         )
         present = n > 0
         if np.count_nonzero(present) < 2:
@@ -147,8 +147,12 @@ class _Reference:
                    row_variance=max(within, 0.0))  # fmt: skip
 
 
+def _sums(groups: NDArray[np.int64], values: Floats, count: int) -> Floats:
+    return np.asarray(np.bincount(groups, weights=values, minlength=count), dtype=np.float64)
+
+
 def _shrunken(sums: Floats, counts: Floats, mean: float, shrink: float) -> Floats:
-    """Return levels of entities [g]: their means, shrunken to the mean of all rows; the latter where there is no row."""
+    """Return the levels of entities [g]: their means, shrunken to the mean of all rows."""
     own = np.divide(sums, counts, out=np.full_like(sums, mean), where=counts > 0)
     weight = np.divide(counts, counts + shrink, out=np.zeros_like(counts), where=counts > 0)
     return np.asarray(mean + weight * (own - mean), dtype=np.float64)
@@ -161,7 +165,7 @@ def _cluster_variance(
     sizes = np.bincount(entity, minlength=clusters.count).astype(np.float64)
     if clusters.recur and np.count_nonzero(sizes) < MIN_CLUSTERS:
         return None
-    sums = np.bincount(entity, weights=residual, minlength=clusters.count)
+    sums = _sums(entity, residual, clusters.count)
     variance, units = cluster_variance(sums, sizes)
     n = reference.counts
     weight = np.divide(n, n + reference.shrink, out=np.zeros_like(n), where=n > 0)

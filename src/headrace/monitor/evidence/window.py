@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
-from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, as_numbers, column_evidence
+from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, column_evidence, compare_column, judge_moments
+from headrace.monitor.evidence.dependence import blocks_of, clusters_of, label_blocks_of
 from headrace.monitor.evidence.performance import Performance, performance
+from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.variance import Blocks
 
 Outcome = Literal["measured", "empty window", "too few rows", "no reference"]
@@ -105,6 +107,7 @@ def window_evidence(
     cutoffs_us: NDArray[np.int64] | None = None,
     length_us: int = 0,
     lookback_us: Mapping[str, int] | None = None,
+    entities: Mapping[str, Sequence[str]] | None = None,
     metric: str = "auc",
     censored: int = 0,
     seed: int = 0,
@@ -128,6 +131,8 @@ def window_evidence(
         length_us: Length of the window. With it, and `_cutoff` in the reference, significance is limited by the
             variance between windows (`evidence.variance`); otherwise rows are treated as independent.
         lookback_us: Feature -> its lookback.
+        entities: Feature -> columns of `reference` and `current` with the keys of entities whose rows share it; used
+            with `length_us`. A column that either lacks is ignored.
         metric, censored, seed: The problem's metric, rows whose label will never come, and the seed of simulations.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
@@ -136,15 +141,18 @@ def window_evidence(
     assert reference is not None  # both have rows
     assert current is not None
 
-    blocks, lookbacks = _blocks(reference, length_us), lookback_us or {}
+    blocks, lookbacks = blocks_of(reference, length_us), lookback_us or {}
+    clusters = clusters_of(reference, current, blocks, entities or {})
     options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
-    evidence = [
-        column_evidence(
-            name, kind, _column(reference, name), _column(current, name), lookback_us=lookbacks.get(name, 0), **options
+    compared = [
+        compare_column(
+            name, kind, _column(reference, name), _column(current, name), lookback_us=lookbacks.get(name, 0),
+            clusters=clusters.get(name, ()), **options
         )
         for name, kind in kinds.items()
         if name not in exclude
-    ]
+    ]  # fmt: skip
+    evidence = judge_moments(compared)
     columns, drifted, share = _features(evidence, fdr * _FEATURES, floors)
     reference_predictions = _column(reference, PREDICTION)
     out_of_sample, scatter = (
@@ -154,7 +162,7 @@ def window_evidence(
         PREDICTION, "numeric", out_of_sample, current, alpha=fdr * _PREDICTION, scatter=scatter,
         **options | {"blocks": blocks if scatter is not None or held_out is None else None},
     )  # fmt: skip
-    labels, label_blocks = _label_blocks(reference, blocks)
+    labels, label_blocks = label_blocks_of(reference, blocks)
     label = _distribution(
         LABEL, "categorical" if METRICS[metric].binary else "numeric", labels, current,
         alpha=fdr * _LABEL, floors=floors, blocks=label_blocks, seed=seed,
@@ -175,24 +183,11 @@ def window_evidence(
     )
 
 
-def _blocks(reference: pa.Table, length_us: int) -> Blocks | None:
-    cutoffs = _column(reference, CUTOFF)
-    return None if cutoffs is None or not length_us else Blocks.from_cutoffs(cutoffs.to_numpy(), length_us)
-
-
 def _independence_note(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
     """Return a note where the variance between windows is requested but the reference has no cutoffs."""
     if not length_us or blocks is not None:
         return ()
     return ("the reference has no cutoffs: rows are treated as independent",)
-
-
-def _label_blocks(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
-    """Return the known labels of the reference, and their blocks."""
-    labels = _column(reference, LABEL)
-    if labels is None or blocks is None:
-        return _non_null(labels), blocks
-    return labels.drop_null(), blocks.subset(labels.is_valid().to_numpy())
 
 
 def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:

@@ -25,7 +25,8 @@ import pyarrow.compute as pc
 from headrace.core.clock import from_us, iso
 from headrace.core.files import write_bytes
 from headrace.models.bundle import LABEL, PREDICTION
-from headrace.monitor.evidence.columns import ColumnEvidence, as_numbers
+from headrace.monitor.evidence.columns import ColumnEvidence
+from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision
 from headrace.monitor.report.rendering import METHODS, Column, render_report

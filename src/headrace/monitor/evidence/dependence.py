@@ -1,0 +1,44 @@
+"""How rows of a reference and a window depend on each other: blocks of time, and entities that rows share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.models.bundle import CUTOFF, LABEL
+from headrace.monitor.evidence.clusters import Clusters
+from headrace.monitor.evidence.variance import Blocks
+
+
+def blocks_of(reference: pa.Table, length_us: int) -> Blocks | None:
+    """Return the blocks of the reference's rows; None without cutoffs, or where no length is given."""
+    if CUTOFF not in reference.column_names or not length_us:
+        return None
+    return Blocks.from_cutoffs(reference[CUTOFF].to_numpy(), length_us)
+
+
+def clusters_of(
+    reference: pa.Table, current: pa.Table, blocks: Blocks | None, entities: Mapping[str, Sequence[str]]
+) -> dict[str, tuple[Clusters, ...]]:
+    """Return feature -> the entities of its rows."""
+    if blocks is None:
+        return {}
+    names = {name for columns in entities.values() for name in columns}
+    known = {
+        name: Clusters.from_keys(reference[name], current[name], blocks)
+        for name in names
+        if name in reference.column_names and name in current.column_names
+    }
+    return {feature: tuple(known[name] for name in columns if name in known) for feature, columns in entities.items()}
+
+
+def label_blocks_of(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:
+    """Return the known labels of the reference, and their blocks."""
+    if LABEL not in reference.column_names:
+        return None, blocks
+    labels = reference[LABEL]
+    if blocks is None:
+        return labels.drop_null(), None
+    return labels.drop_null(), blocks.subset(labels.is_valid().to_numpy())
