@@ -16,6 +16,7 @@ from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.manifest import write_manifest
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle, manifest_digest, reference_profile
 from headrace.models.design import Encoder
+from headrace.models.entity_keys import ENTITY, entity_columns
 from headrace.models.explain import explain
 from headrace.models.families import split_config, warm_start
 from headrace.models.recipe import Recipe, fit_recipe
@@ -163,6 +164,21 @@ def test_reference_is_a_seeded_sample_in_order() -> None:
     np.testing.assert_array_equal(timed[CUTOFF].to_numpy(), one["i"].to_numpy() * 10)
     assert one.equals(reference_profile(table, np.zeros(n), np.arange(n) / n, seed=3))
     assert not one.equals(reference_profile(table, np.zeros(n), np.arange(n) / n, seed=4))
+
+
+def test_reference_has_digests_of_entities_that_equal_those_of_logged_keys() -> None:
+    n = 6000
+    table = pa.table({"i": np.arange(n, dtype=float)})
+    keys = pa.table({"carrier": ["AA", None] * (n // 2), "flight": np.arange(n) % 7})
+    entities = {"carrier": ("carrier",), "number": ("carrier", "flight"), "plane": ("tail",)}
+    found = reference_profile(table, np.zeros(n), np.zeros(n), join_keys=keys, entities=entities)
+    assert [name for name in found.column_names if name.startswith(ENTITY)] == ["_entity_carrier", "_entity_number"]
+    rows = found["i"].to_numpy().astype(int)
+    logged = entity_columns(
+        {"carrier": [("AA", None)[i % 2] for i in rows], "flight": [int(i % 7) for i in rows]}, entities
+    )
+    assert found["_entity_number"].to_numpy().tolist() == logged["_entity_number"].tolist()
+    assert len(set(logged["_entity_number"].tolist())) == 14
 
 
 def test_a_bundle_without_reference_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ manifest.json       sha256 of every other file, checked before any of them is op
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import Manifest, check_manifest, write_manifest
+from headrace.lake.keys import key_value
 from headrace.models.design import Encoder, Predictions
+from headrace.models.entity_keys import entity_columns
 from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
@@ -80,9 +82,10 @@ class Bundle:
         return self.fitted.predict(self.encoder.encode(matrix), threads=threads)
 
     def read_reference(self) -> pa.Table:
-        """Return the reference profile: features by slug, `_label`, `_prediction`, `_cutoff` (us); up to 5,000 rows.
+        """Return the reference profile of up to 5,000 rows.
 
-        Bundles of earlier versions have no `_cutoff`.
+        Its columns are features by slug, `_label`, `_prediction`, `_cutoff` (us) and a digest of each entity's keys
+        (`entity_keys`). Bundles of earlier versions have no `_cutoff`, or no digests.
 
         Raises:
             NotFoundError: The bundle has no reference profile.
@@ -173,15 +176,19 @@ def reference_profile(
     predictions: Predictions,
     *,
     cutoffs_us: NDArray[np.int64] | None = None,
+    join_keys: pa.Table | None = None,
+    entities: Mapping[str, Sequence[str]] | None = None,
     seed: int = 0,
 ) -> pa.Table:
-    """Sample up to 5,000 training rows with `_label`, `_prediction` and `_cutoff`, in their original order.
+    """Sample up to 5,000 training rows with `_label`, `_prediction`, `_cutoff` and entities, in their original order.
 
     Args:
         matrix: Feature matrix [n, d].
         label: Labels [n].
         predictions: Predictions [n].
         cutoffs_us: Cutoffs [n], microseconds UTC.
+        join_keys: Join keys of the rows [n].
+        entities: Entity -> its join keys; the sample has a column of digests of each (`entity_keys`).
         seed: Of the sample.
     """
     table = matrix.append_column(LABEL, pa.array(label, pa.float64()))
@@ -190,5 +197,10 @@ def reference_profile(
         table = table.append_column(CUTOFF, pa.array(cutoffs_us, pa.int64()))
     if table.num_rows > _REFERENCE_ROWS:
         sampled = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
-        table = table.take(pa.array(np.sort(sampled)))
+        chosen = pa.array(np.sort(sampled))
+        table, join_keys = table.take(chosen), None if join_keys is None else join_keys.take(chosen)
+    if join_keys is not None:
+        keys = {name: [key_value(value) for value in join_keys[name].to_pylist()] for name in join_keys.column_names}
+        for name, digests in entity_columns(keys, entities or {}).items():
+            table = table.append_column(name, pa.array(digests, pa.int64()))
     return table.combine_chunks()

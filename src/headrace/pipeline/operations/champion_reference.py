@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -12,12 +12,13 @@ from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
+from headrace.models.entity_keys import ENTITY
 from headrace.monitor.evidence.columns import MIN_ROWS
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.registry.ledger_tables import Record
-from headrace.synthesis.language.definitions import Aggregate, Definition, Transform
+from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform
 from headrace.synthesis.transforms.calendar import CALENDAR
 
 #: Fields of an instant say when it is. `time_since` says how the world is.
@@ -39,6 +40,7 @@ class ChampionReference:
         metrics: measured on such rows.
         importance: slug -> share of the model's mean |SHAP|.
         lookback_us: slug -> the longest lookback of a feature, 0 where it has none.
+        entities: slug -> columns of `table` with the entities whose rows share the feature.
         spacing_us: from one window of the reference to the next. None: the length of the current window.
         problems: what is missing, for people.
     """
@@ -50,6 +52,7 @@ class ChampionReference:
     metrics: Mapping[str, float] | None = None
     importance: Mapping[str, float] = field(default_factory=dict)
     lookback_us: Mapping[str, int] = field(default_factory=dict)
+    entities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spacing_us: int | None = None
     problems: tuple[str, ...] = ()
 
@@ -72,6 +75,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         metrics=metrics or None,
         importance=_importance(bundle, table),
         lookback_us={item.slug: _longest_lookback_us(item) for item in bundle.definitions},
+        entities={item.slug: entities_of(item, table.column_names) for item in bundle.definitions},
     )
 
 
@@ -112,6 +116,19 @@ def _longest_lookback_us(item: Definition) -> int:
     if isinstance(item, Transform):
         return max((_longest_lookback_us(part) for part in item.inputs), default=0)
     return (item.lookback_us or 0) if isinstance(item, Aggregate) else 0
+
+
+def entities_of(item: Definition, columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of digests (`entity_keys`) of a feature's entities; of a row's own column, of all of them."""
+    every = tuple(name for name in columns if name.startswith(ENTITY))
+    own = {ENTITY + name for name in _entities(item)}
+    return tuple(name for name in every if name in own) or every
+
+
+def _entities(item: Definition) -> set[str]:
+    if isinstance(item, Transform):
+        return {name for part in item.inputs for name in _entities(part)}
+    return {item.entity} if isinstance(item, Aggregate | Direct) else set()
 
 
 def _importance(bundle: Bundle, reference: pa.Table) -> dict[str, float]:

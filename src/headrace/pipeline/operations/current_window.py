@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import LABEL, PREDICTION
+from headrace.models.entity_keys import entity_columns
 from headrace.pipeline.context import Context
 from headrace.schema import Every
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types
@@ -26,7 +28,8 @@ class CurrentWindow:
     """Logged predictions with cutoff in a window.
 
     Attributes:
-        table: features by slug, `_prediction`, and `_label`, which is null until it is mature.
+        table: features by slug, `_prediction`, `_label`, which is null until it is mature, and digests of entities'
+            keys (`headrace.models.entity_keys`).
         cutoffs_us: [n].
         length_us: of the window.
         censored: rows whose label should have come by now.
@@ -60,9 +63,11 @@ def current_window(
     types = spine_key_types(problem, snapshot) if logged else []
     rows = {_spine_key(row, types): row for row in logged}
     labels, censored = _labels(context, snapshot, rows, start_us, end_us, now_us) if rows else ({}, 0)
-    columns = _features(list(rows.values()), kinds)
+    columns: dict[str, Any] = dict(_features(list(rows.values()), kinds))
     columns[PREDICTION] = pa.array([row.probability for row in rows.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in rows], pa.float64())
+    keys = {name: [row.join_keys.get(name) for row in rows.values()] for name in problem.join_keys}
+    columns |= entity_columns(keys, {entity.name: entity.join_keys for entity in problem.all_entities})
     cutoffs = np.array([row.cutoff_us for row in rows.values()], dtype=np.int64)
     return CurrentWindow(table=pa.table(columns), cutoffs_us=cutoffs, length_us=end_us - start_us, censored=censored)
 

@@ -89,6 +89,7 @@ def compare(problem: Problem, current: CurrentWindow, reference: ChampionReferen
         cutoffs_us=current.cutoffs_us,
         length_us=reference.spacing_us or current.length_us,
         lookback_us=reference.lookback_us,
+        entities=reference.entities,
         metric=problem.metric,
         margin=watched.performance_margin,
         tests=watched.drift_tests,

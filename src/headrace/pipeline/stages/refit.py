@@ -66,7 +66,15 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> RefitOutput:
             "rows": len(data.label),
             "recipe": recipe.to_json(),
         },
-        reference=reference_profile(data.matrix, data.label, predicted, cutoffs_us=data.cutoffs, seed=context.seed),
+        reference=reference_profile(
+            data.matrix,
+            data.label,
+            predicted,
+            cutoffs_us=data.cutoffs,
+            join_keys=parquet.read(inputs[SYNTHESISE].path(SPINE), columns=list(problem.join_keys)),
+            entities={entity.name: entity.join_keys for entity in problem.all_entities},
+            seed=context.seed,
+        ),
         gate=parquet.read(evaluated.path(GATE)).drop_columns(["row"]),
     )
     return RefitOutput(bundle=bundle.save(folder / BUNDLE), family=bundle.family, rows=len(data.label))
