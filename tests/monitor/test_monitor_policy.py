@@ -232,3 +232,25 @@ def test_whatever_happens_the_budget_and_the_cooldown_hold(days: list[tuple[str,
         begun += [day] if retrain else []
     assert all(later - earlier >= 7 for earlier, later in pairwise(begun))
     assert all(sum(day - 28 < other <= day for other in begun) <= policy.budget for day in begun)
+
+
+def test_a_trigger_that_is_switched_off_alerts_but_does_not_retrain() -> None:
+    label = Finding(name="_label", about="label", effect=0.3)
+    before = [past(decide(window(day, label, *MORE))) for day in (7, 8)]
+    for finding, off in ((AUC, Policy(quality=False)), (label, Policy(drift=False))):
+        assert decide(window(9, finding), before).kind == "retrain"
+        assert decide(window(9, finding), policy=replace(off, k=1)).kind == "alert"
+    assert decide(window(9, *MORE), before, Policy(retrain_share=0.1)).kind == "retrain"
+    assert decide(window(30, *MORE), before, Policy(drift=False)).kind == "alert"
+
+
+def test_age_and_new_rows_retrain_where_the_policy_says_so() -> None:
+    old = window(40, age_us=28 * DAY, new_rows=0.4)
+    assert decide(old).kind == "nothing"
+    assert decide(old, policy=Policy(age="29d", new_rows=0.4)).kind == "nothing"
+    assert decide(old, policy=Policy(age="28d")).reason == "the champion's training data end 28d ago"
+    assert decide(old, policy=Policy(new_rows=0.3)).reason.endswith("since the champion's training: 40% of its own")
+    decision = decide(old, policy=Policy(age="28d", new_rows=0.3))
+    assert (decision.kind, decision.topics) == ("retrain", ("age", "new_rows"))
+    held = decide(replace(old, end_us=41 * DAY), [past(decision)], Policy(age="28d"))
+    assert (held.kind, held.topics) == ("nothing", ())

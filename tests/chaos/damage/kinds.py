@@ -119,7 +119,6 @@ SHOWN = (
             "stages/shop/*/.*.lock",
             "stages/.code.lock",
             "outbox/shop.deliver.lock",
-            *("ledger/.shop.db.lock", "outbox/.shop.db.lock"),
             "store/writer.lock",
             "quality/shop/*/.lock",
         ),

@@ -81,6 +81,8 @@ class Window:
         judged: Number of features that were tested.
         costs: Metric -> how much worse it is on matured labels (positive is worse), significant or not.
         rows, mature, censored: Rows of the window, with a label, and whose label will never come.
+        age_us: How long before the window's end the champion's training data end; None where unknown.
+        new_rows: Rows with a label since then, as a share of the champion's training rows; None where not counted.
         notes: Remarks for people.
     """
 
@@ -97,6 +99,8 @@ class Window:
     rows: int = 0
     mature: int = 0
     censored: int = 0
+    age_us: int | None = None
+    new_rows: float | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod

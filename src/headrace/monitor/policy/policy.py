@@ -2,8 +2,11 @@
 
   nothing    no drift; or not yet confirmed; or reported recently; or a retrain is pending
   alert      a broken column, drift that does not justify a retrain, or a retrain that a constraint prevents
-  retrain    quality dropped on matured labels; or predictions, labels or enough features drifted, confirmed in k of
-             the last n measured windows
+  retrain    by a trigger that the policy switches on:
+             quality     quality dropped on matured labels
+             drift       predictions, labels or enough features drifted, confirmed in k of the last n measured windows
+             age         the champion's training data end long ago
+             new_rows    many rows have a label since then
 
 A missing or empty column is a fault of the feed: it is reported at once and is never a reason to retrain, because the
 new model would learn the fault. A retrain does not start while another one is open, within the cooldown (doubled for
@@ -18,22 +21,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.core.clock import format_duration, iso
-from headrace.monitor.policy.causes import acknowledged_topics, broken_causes, join_names
+from headrace.monitor.policy.causes import acknowledged_topics, join_names
 from headrace.monitor.policy.decision import Decision, PastDecision, Window, decision_id
+from headrace.monitor.policy.proposal import Proposal, k_of_n, propose
 from headrace.schema import Policy
 
 #: Outcomes that count as evidence that retraining does not help; "not comparable" does not.
 UNSUCCESSFUL = frozenset({"refused", "failed"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Proposal:
-    """What the evidence alone implies. topics: its subjects, so that none is reported twice."""
-
-    retrain: bool
-    reasons: tuple[str, ...]
-    topics: tuple[str, ...]
-    confirmed: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +54,9 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
         return _decision(window, "nothing", "there is no champion to watch yet")
     if not window.measured:
         note = "; ".join((window.outcome, *window.notes))
-        proposal = _Proposal(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
+        proposal = Proposal(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
         return _alert(window, proposal, earlier, policy) if window.blind else _decision(window, "nothing", note)
-    proposal = _propose(window, earlier, policy)
+    proposal = propose(window, earlier, policy)
     if not proposal.reasons:
         return _decision(window, "nothing", _reason_for_nothing(window, earlier, policy))
     if not proposal.retrain:
@@ -123,44 +117,6 @@ def manual_retrain(problem: str, champion: str | None, at_us: int, reason: str, 
     )
 
 
-def confirmed(window: Window, past: Sequence[PastDecision], policy: Policy) -> tuple[str, ...]:
-    """Return the topics (`feature:dep_delay`) of this window that occur in k of the champion's last n windows."""
-    earlier = [
-        past_decision.decision
-        for past_decision in past
-        if past_decision.decision.champion == window.champion and past_decision.decision.measured
-    ]
-    last_findings = [decision.drifted for decision in earlier if decision.end_us < window.end_us][-(policy.n - 1) :]
-    topics_by_window = [{finding.topic for finding in findings} for findings in (last_findings if policy.n > 1 else [])]
-    now = [finding.topic for finding in window.findings if not finding.broken]
-    return tuple(topic for topic in now if 1 + sum(topic in topics for topics in topics_by_window) >= policy.k)
-
-
-def _propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> _Proposal:
-    persistent = confirmed(window, past, policy)
-    reasons, topics, retrain = [], [], False
-    for finding in window.findings:
-        if finding.about == "quality":
-            reasons.append(f"{finding.name} is worse by {finding.effect:.3g} on matured labels")
-            topics.append(finding.topic)
-            retrain = True
-        elif finding.about in ("prediction", "label") and finding.topic in persistent:
-            reasons.append(f"the distribution of {finding.about}s drifted ({_k_of_n(policy)})")
-            topics.append(finding.topic)
-            retrain = True
-    for cause, reason in broken_causes(window.findings):
-        reasons.append(reason)
-        topics.append(cause)
-    features = [finding for finding in window.findings if finding.about == "feature" and finding.topic in persistent]
-    if features:
-        share = len(features) / window.judged if window.judged else 0.0
-        names = join_names([finding.name for finding in features])
-        reasons.append(f"{len(features)} of {window.judged} features drifted ({_k_of_n(policy)}): {names}")
-        topics += dict.fromkeys(finding.cause for finding in features)
-        retrain = retrain or share >= policy.retrain_share
-    return _Proposal(retrain=retrain, reasons=tuple(reasons), topics=tuple(topics), confirmed=persistent)
-
-
 def _constraint(window: Window, past: Sequence[PastDecision], policy: Policy) -> _Constraint | None:
     retrains = [one for one in past if one.decision.kind == "retrain" and one.outcome != "superseded"]
     pending = [one.decision for one in retrains if one.outcome is None]
@@ -187,7 +143,7 @@ def _constraint(window: Window, past: Sequence[PastDecision], policy: Policy) ->
 
 def _alert(
     window: Window,
-    proposal: _Proposal,
+    proposal: Proposal,
     past: Sequence[PastDecision],
     policy: Policy,
     constraint: _Constraint | None = None,
@@ -216,7 +172,7 @@ def _decision(
     window: Window,
     kind: str,
     reason: str,
-    proposal: _Proposal | None = None,
+    proposal: Proposal | None = None,
     *,
     topics: tuple[str, ...] | None = None,
     escalated: bool = False,
@@ -244,7 +200,7 @@ def _decision(
 def _reason_for_nothing(window: Window, past: Sequence[PastDecision], policy: Policy) -> str:
     unconfirmed = [finding.name for finding in window.findings]
     if unconfirmed:
-        return f"{join_names(unconfirmed)} drifted, but not in {_k_of_n(policy)} yet"
+        return f"{join_names(unconfirmed)} drifted, but not in {k_of_n(policy)} yet"
     labels = "" if window.mature else "; no labels have matured yet, so quality is not known"
     return f"no drift in {window.judged} features and {window.rows:,} predictions{labels}"
 
@@ -276,7 +232,3 @@ def _earlier(window: Window, history: Sequence[PastDecision]) -> list[PastDecisi
 
 def _sort_key(one: PastDecision) -> tuple[int, str]:
     return one.decision.end_us, one.decision.id
-
-
-def _k_of_n(policy: Policy) -> str:
-    return f"{policy.k} of {policy.n} windows"

@@ -42,6 +42,8 @@ class ChampionReference:
         lookback_us: slug -> the longest lookback of a feature, 0 where it has none.
         entities: slug -> columns of `table` with the entities whose rows share the feature.
         spacing_us: from one window of the reference to the next. None: the length of the current window.
+        trained_until_us: the instant that the champion's training data end at; None where unknown.
+        trained_rows: how many rows it was trained on; None where unknown.
         problems: what is missing, for people.
     """
 
@@ -54,6 +56,8 @@ class ChampionReference:
     lookback_us: Mapping[str, int] = field(default_factory=dict)
     entities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spacing_us: int | None = None
+    trained_until_us: int | None = None
+    trained_rows: int | None = None
     problems: tuple[str, ...] = ()
 
 
@@ -76,7 +80,13 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         importance=_importance(bundle, table),
         lookback_us={item.slug: _longest_lookback_us(item) for item in bundle.definitions},
         entities={item.slug: entities_of(item, table.column_names) for item in bundle.definitions},
+        trained_until_us=_whole(bundle.windows.get("trained_until_us")),
+        trained_rows=_whole(bundle.facts.get("rows")),
     )
+
+
+def _whole(value: object) -> int | None:
+    return int(value) if isinstance(value, int) else None
 
 
 def restrict_to_weekdays(reference: ChampionReference, start_us: int, end_us: int) -> ChampionReference:

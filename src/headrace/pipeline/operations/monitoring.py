@@ -20,6 +20,7 @@ from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import decide
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations.champion_age import champion_age
 from headrace.pipeline.operations.champion_reference import ChampionReference, champion_reference, restrict_to_weekdays
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
@@ -70,6 +71,7 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         champion=record.version,
         importance=reference.importance,
     )
+    window = replace(window, **champion_age(context, reference, end_us))
     if reference.problems:
         window = replace(window, notes=(*window.notes, *reference.problems))
     comparison = WindowComparison(reference=reference, current=current, evidence=evidence)
