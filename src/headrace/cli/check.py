@@ -26,6 +26,9 @@ from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, column_kinds
 from headrace.synthesis.spine.build import build_spine, check_cutoff
 
+#: From this difference of the threshold on, a cheaper one is suggested.
+_THRESHOLD_GAP = 0.1
+
 
 def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
     """Return the faults of a problem's sources and columns, and the tables that could be read."""
@@ -144,6 +147,7 @@ def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str
 def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """Return warnings: declarations that are unusual but valid."""
     warnings = [*check_joins(problem, _SourceTables(tables)), *_window_warnings(problem, tables)]
+    warnings += _cost_warnings(problem)
     if problem.feed is not None:
         end = history_end(problem, {name: tables[name] for name in problem.history_tables})
         if end <= problem.feed.start_us:
@@ -155,6 +159,17 @@ def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
                 f"the feed ends at {iso(problem.feed.end_us)} and the sources at {iso(end)}: steps are empty"
             )
     return warnings
+
+
+def _cost_warnings(problem: Problem) -> list[str]:
+    """Return a warning where another threshold than the declared one would cost less with calibrated probabilities."""
+    costs = problem.costs
+    if costs is None or costs.threshold is None or abs(costs.threshold - costs.cheapest_threshold) < _THRESHOLD_GAP:
+        return []
+    return [
+        f"costs: decisions at threshold={costs.threshold:g}; with calibrated probabilities "
+        f"{costs.cheapest_threshold:.2g} costs least"
+    ]
 
 
 class _SourceTables:

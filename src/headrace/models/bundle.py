@@ -4,6 +4,7 @@ bundle.json         problem, feature service, definitions, encoder, metrics, win
 model/              the family's own file (LightGBM text, skops)
 reference.parquet   sample of the training rows with label, prediction and cutoff, for drift tests
 gate.parquet        labels and predictions of the gate window, by the recipe fitted before that window
+held_out.parquet    sample of the gate window's rows with features, entities, and those labels and predictions
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
 
@@ -31,10 +32,12 @@ from headrace.models.families.protocol import Fitted
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
 
 _FORMAT = 1
-_REFERENCE, _GATE = "reference.parquet", "gate.parquet"
+_REFERENCE, _GATE, _HELD_OUT = "reference.parquet", "gate.parquet", "held_out.parquet"
 _REFERENCE_ROWS = 5_000
 #: Columns of the reference besides features. A slug never starts with an underscore.
 LABEL, PREDICTION, CUTOFF = "_label", "_prediction", "_cutoff"
+#: Prefix of the columns that hold the entities of a row, as text: `_entity.customer_id`.
+ENTITY = "_entity."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ class Bundle:
         facts: Further facts for reports.
         reference: Result of `reference_profile`; of a loaded bundle read on demand by `read_reference`.
         gate: Columns `key` (text), `prediction`, `label`, `cutoff` (us); read on demand by `gate_rows`.
+        held_out: Result of `reference_profile` on gate rows, with entities; read on demand by `read_held_out`.
         folder: Folder that it was loaded from.
         manifest: Manifest of that folder.
     """
@@ -74,6 +78,7 @@ class Bundle:
     facts: Mapping[str, Any] = field(default_factory=dict)
     reference: pa.Table | None = None
     gate: pa.Table | None = None
+    held_out: pa.Table | None = None
     folder: Path | None = None
     manifest: Manifest | None = field(default=None, repr=False, compare=False)
 
@@ -107,6 +112,15 @@ class Bundle:
             return parquet.read(self.manifest.path(_GATE))
         return self.gate
 
+    def read_held_out(self) -> pa.Table | None:
+        """Return up to 5,000 gate rows: features by slug, entities, `_label`, `_prediction`, `_cutoff` (us).
+
+        Predictions are by the recipe fitted before the gate window. None for bundles of earlier versions.
+        """
+        if self.held_out is None and self.manifest is not None and _HELD_OUT in self.manifest.sums:
+            return parquet.read(self.manifest.path(_HELD_OUT))
+        return self.held_out
+
     def save(self, folder: Path) -> str:
         """Write the bundle to a new folder, atomically.
 
@@ -126,6 +140,8 @@ class Bundle:
                 parquet.write(self.read_reference(), staging / _REFERENCE)
             if gate := self.gate_rows():
                 parquet.write(gate, staging / _GATE)
+            if held_out := self.read_held_out():
+                parquet.write(held_out, staging / _HELD_OUT)
             write_manifest(staging)
         return manifest_digest(folder)
 

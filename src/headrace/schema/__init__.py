@@ -1,5 +1,6 @@
 """What a user declares: tables, keys, relationships, a spine, a label, and the problem they make."""
 
+from headrace.schema.costs import Costs
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet, Relationship
 from headrace.schema.expressions import LabelExpression, TimeExpression
@@ -14,6 +15,7 @@ from headrace.schema.table import Source, Table
 
 __all__ = [
     "DUE",
+    "Costs",
     "EachRow",
     "Entity",
     "EntitySet",

@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 
 from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_PROBLEM, check_name
+from headrace.schema.costs import Costs
 from headrace.schema.declaration import Declaration
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.feed import Replay
@@ -31,6 +32,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
     "racing": (Racing | NoneType, "Racing(), or None for no racing"),
     "monitoring": (Monitoring, 'Monitoring(window="7d")'),
     "policy": (Policy, "Policy(k=2, n=3)"),
+    "costs": (Costs | NoneType, "Costs(false_positive=5, false_negative=40)"),
     "label": (str, "a text"),
 }
 
@@ -64,6 +66,16 @@ def check_metric(problem: Declaration) -> None:
             where=problem.name,
             found=[name for name in METRICS if (name in BINARY_METRICS) == binary],
             fix="name one of these metrics, or write the label as a condition, as in 'arr_delay >= 15'",
+        )
+
+
+def check_costs(problem: Declaration) -> None:
+    """Costs are of decisions about a label that is a condition."""
+    if problem.costs is not None and not problem.label_expression.binary:
+        raise DeclarationError(
+            "costs of a label that is a number",
+            where=problem.name,
+            fix="leave out costs, or write the label as a condition, as in 'arr_delay >= 15'",
         )
 
 
@@ -153,4 +165,6 @@ def check_entities(problem: Declaration) -> None:
         raise DeclarationError("two entities share a name", where=problem.name, found=names)
 
 
-CHECKS = (check_types, check_metric, check_shares, check_synthesis, check_spine, check_horizon, check_entities)
+CHECKS = (
+    check_types, check_metric, check_costs, check_shares, check_synthesis, check_spine, check_horizon, check_entities,
+)  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
 from headrace.core.extensions import Handed
+from headrace.schema.costs import Costs
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
@@ -68,6 +69,7 @@ class Declaration:
         gate_share: share of the rows with a label, the newest, that judges what is promoted.
         monitoring: how production is watched.
         policy: what is done about drift.
+        costs: what wrong decisions cost, for alerts and estimates in money; of a label that is a condition.
         path: the file that declares the problem.
         handed: objects of the user's own that the fields above name.
     """
@@ -106,6 +108,7 @@ class Declaration:
     gate_share: float = 0.10
     monitoring: Monitoring = field(default_factory=Monitoring)
     policy: Policy = field(default_factory=Policy)
+    costs: Costs | None = None
     path: Path | None = field(default=None, compare=False)
     handed: tuple[Handed, ...] = field(default=(), compare=False, repr=False)
 

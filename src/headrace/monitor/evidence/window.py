@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
+from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, column_evidence, compare_column, judge_moments
 from headrace.monitor.evidence.dependence import blocks_of, clusters_of, label_blocks_of
 from headrace.monitor.evidence.performance import Performance, performance
@@ -46,6 +47,7 @@ class WindowEvidence:
         performance: Quality on matured labels.
         rows, reference_rows: Rows of the window and of the reference.
         mature, censored: Rows with a label, and rows whose label will never come.
+        estimates: Estimates of performance before labels, None where there are none. `window_evidence` sets none.
         notes: Remarks for people.
     """
 
@@ -61,6 +63,7 @@ class WindowEvidence:
     reference_rows: int = 0
     mature: int = 0
     censored: int = 0
+    estimates: WindowEstimates | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -87,6 +90,7 @@ class WindowEvidence:
             "prediction": self.prediction.to_json() if self.prediction else None,
             "label": self.label.to_json() if self.label else None,
             "performance": self.performance.to_json() if self.performance else None,
+            "estimates": self.estimates.to_json() if self.estimates else None,
             "notes": list(self.notes),
             "alarming": self.alarming,
         }

@@ -44,6 +44,7 @@ class ChampionReference:
         spacing_us: from one window of the reference to the next. None: the length of the current window.
         trained_until_us: the instant that the champion's training data end at; None where unknown.
         trained_rows: how many rows it was trained on; None where unknown.
+        bundle: the champion's bundle, None where it is lost.
         problems: what is missing, for people.
     """
 
@@ -58,6 +59,7 @@ class ChampionReference:
     spacing_us: int | None = None
     trained_until_us: int | None = None
     trained_rows: int | None = None
+    bundle: Bundle | None = field(default=None, repr=False, compare=False)
     problems: tuple[str, ...] = ()
 
 
@@ -82,6 +84,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         entities={item.slug: entities_of(item, table.column_names) for item in bundle.definitions},
         trained_until_us=_whole(bundle.windows.get("trained_until_us")),
         trained_rows=_whole(bundle.facts.get("rows")),
+        bundle=bundle,
     )
 
 

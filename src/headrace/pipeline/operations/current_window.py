@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
-from headrace.models.bundle import LABEL, PREDICTION
+from headrace.models.bundle import ENTITY, LABEL, PREDICTION
 from headrace.models.entity_keys import entity_columns
 from headrace.pipeline.context import Context
 from headrace.schema import Every
@@ -28,8 +28,8 @@ class CurrentWindow:
     """Logged predictions with cutoff in a window.
 
     Attributes:
-        table: features by slug, `_prediction`, `_label`, which is null until it is mature, and digests of entities'
-            keys (`headrace.models.entity_keys`).
+        table: features by slug, `_prediction`, `_label`, which is null until it is mature, digests of entities' keys
+            (`headrace.models.entity_keys`), and `_entity.<join key>` as text.
         cutoffs_us: [n].
         length_us: of the window.
         censored: rows whose label should have come by now.
@@ -68,6 +68,9 @@ def current_window(
     columns[LABEL] = pa.array([labels.get(key) for key in rows], pa.float64())
     keys = {name: [row.join_keys.get(name) for row in rows.values()] for name in problem.join_keys}
     columns |= entity_columns(keys, {entity.name: entity.join_keys for entity in problem.all_entities})
+    for name in problem.join_keys:
+        texts = [value_text(row.join_keys.get(name)) for row in rows.values()]
+        columns[f"{ENTITY}{name}"] = pa.array(texts, pa.string())
     cutoffs = np.array([row.cutoff_us for row in rows.values()], dtype=np.int64)
     return CurrentWindow(table=pa.table(columns), cutoffs_us=cutoffs, length_us=end_us - start_us, censored=censored)
 

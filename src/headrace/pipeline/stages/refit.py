@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from headrace.core import parquet
 from headrace.core.clock import SECOND
-from headrace.models.bundle import Bundle, reference_profile
+from headrace.lake.keys import row_keys, value_text
+from headrace.models.bundle import ENTITY, Bundle, reference_profile
 from headrace.models.recipe import fit_recipe
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
@@ -49,6 +50,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> RefitOutput:
         threads=context.workers,
     )
     predicted = fitted.predict(data.design, threads=context.workers)
+    gate = parquet.read(evaluated.path(GATE))
     bundle = Bundle(
         problem=problem.name,
         service=selected.output.service,
@@ -75,9 +77,28 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> RefitOutput:
             entities={entity.name: entity.join_keys for entity in problem.all_entities},
             seed=context.seed,
         ),
-        gate=parquet.read(evaluated.path(GATE)).drop_columns(["row"]),
+        gate=gate.drop_columns(["row"]),
+        held_out=_held_out(context, inputs, data.matrix, gate),
     )
     return RefitOutput(bundle=bundle.save(folder / BUNDLE), family=bundle.family, rows=len(data.label))
+
+
+def _held_out(context: Context, inputs: Inputs, matrix: pa.Table, gate: pa.Table) -> pa.Table:
+    """A sample of the gate's rows with their features and entities, and the predictions of the fit before the gate."""
+    problem, rows = context.problem, gate["row"]
+    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=list(problem.join_keys)).take(rows)
+    table = matrix.take(rows)
+    entities = row_keys(spine, problem.join_keys)
+    for position, name in enumerate(problem.join_keys):
+        texts = [value_text(key[position]) for key in entities]
+        table = table.append_column(f"{ENTITY}{name}", pa.array(texts, pa.string()))
+    return reference_profile(
+        table,
+        gate["label"].to_numpy(),
+        gate["prediction"].to_numpy(),
+        cutoffs_us=gate["cutoff"].to_numpy(),
+        seed=context.seed,
+    )
 
 
 def _lead_time(context: Context, inputs: Inputs) -> dict[str, float]:

@@ -1,0 +1,176 @@
+"""Estimate the performance of a window before its labels come, each metric with its interval, for people and reports.
+
+Binary labels: predictions are calibrated on held-out rows, and the expected metric follows from the calibrated
+probabilities (confidence-based performance estimation, CBPE). Numbers: a small model of each row's loss is fitted on
+held-out rows (direct loss estimation, DLE; both NannyML, 2022). Both assume that the relation between features and
+label has not changed. They see a change of the features that makes rows harder, and no change of that relation.
+
+The error of an estimate is measured where labels are known: out of fold on the held-out rows, realised less estimated,
+resampled by day, with as many days as the window has. t quantiles with D - 1 degrees of freedom account for few days D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from headrace.evaluate.gate import resample_groups
+from headrace.monitor.estimates.calibration import (
+    Calibration,
+    Floats,
+    Groups,
+    contiguous_folds,
+    cross_fitted,
+    fit_calibration,
+)
+from headrace.monitor.estimates.expected import DecisionRule, expected_metric
+
+_RESAMPLES, _LABEL_DRAWS = 200, 60
+_LEVEL = 0.9
+_RULE = DecisionRule()
+MIN_LABELS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerformanceEstimate:
+    """One estimated metric of a window.
+
+    Attributes:
+        metric: Name of the metric.
+        value: The estimate over all rows of the window.
+        low, high: Interval that covers the realised metric with probability .9 while the model stays calibrated.
+        reference: The realised metric on the held-out rows.
+        realised: The metric on the matured labels of the window, None while there are too few.
+        matured: Share of the window's rows with a label.
+    """
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    reference: float
+    realised: float | None = None
+    matured: float = 0.0
+
+    @property
+    def differs(self) -> bool:
+        """Whether the reference is outside the interval: the window is harder or easier than the held-out rows."""
+        return not self.low <= self.reference <= self.high
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Rows that the model was not fitted on: predictions [k], labels [k], cutoffs [k] (us)."""
+
+    prediction: Floats
+    label: Floats
+    cutoffs_us: Groups
+
+    def __post_init__(self) -> None:
+        order = np.argsort(self.cutoffs_us, kind="stable")
+        for name in ("prediction", "label", "cutoffs_us"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name))[order])
+
+    @property
+    def groups(self) -> Groups:
+        """The day of each row [k]."""
+        return resample_groups(self.cutoffs_us)[1]
+
+
+def estimate_binary(
+    held_out: HeldOut,
+    prediction: Floats,
+    cutoffs_us: Groups,
+    *,
+    metrics: Sequence[str] = ("auc", "log_loss", "brier", "accuracy", "f1"),
+    label: Floats | None = None,
+    rule: DecisionRule = _RULE,
+    seed: int = 0,
+) -> tuple[tuple[PerformanceEstimate, ...], Calibration]:
+    """Estimate metrics of a binary model from its predictions alone.
+
+    Args:
+        held_out: Rows with labels of both classes, from which the calibration and the errors come.
+        prediction: Predictions of the window [n].
+        cutoffs_us: Their cutoffs [n], microseconds UTC.
+        metrics: Names in `expected.EXPECTED`.
+        label: Labels of the window [n], NaN where immature, for the realised metrics.
+        rule: What is decided by a prediction, for the metrics of decisions.
+        seed: Of the resamples.
+
+    Returns:
+        One estimate per metric, and the calibration.
+    """
+    rng = np.random.default_rng([seed, len(prediction)])
+    groups, p, y = held_out.groups, held_out.prediction, held_out.label
+    calibration = fit_calibration(p, y, groups)
+    out_of_fold = cross_fitted(calibration.kind, p, y, contiguous_folds(groups))
+    days = int(resample_groups(cutoffs_us)[1].max(initial=0)) + 1
+    drawn, factor = day_draws(groups, days, rng)
+    c = calibration(prediction)
+    labels_of_held_out = (rng.random((_LABEL_DRAWS, len(p))) < out_of_fold).astype(np.float64)
+    labels_of_window = (rng.random((_LABEL_DRAWS, len(c))) < c).astype(np.float64)
+    estimates = []
+    for name in metrics:
+        value = float(expected_metric(name, prediction, c, None, rule)[0])
+        errors = expected_metric(name, p, y, drawn, rule) - expected_metric(name, p, out_of_fold, drawn, rule)
+        # Rows per day differ between window and held-out rows: replace the share of the error that labels alone bring.
+        drawn_rows = float(drawn.sum(axis=1).mean())
+        held_out_noise = _label_noise(name, p, labels_of_held_out, rule) * len(p) / max(drawn_rows, 1.0)
+        window_noise = _label_noise(name, prediction, labels_of_window, rule)
+        between = max(second_moment(errors) * factor - held_out_noise, 0.0)
+        half = half_width(between * (1 + days / (groups.max() + 1)) + window_noise, int(groups.max()) + 1)
+        estimates.append(
+            PerformanceEstimate(
+                metric=name,
+                value=value,
+                low=value - half,
+                high=value + half,
+                reference=float(expected_metric(name, p, y, None, rule)[0]),
+                **_realised(name, prediction, label, rule),
+            )
+        )
+    return tuple(estimates), calibration
+
+
+def day_draws(groups: Groups, days: int, rng: np.random.Generator) -> tuple[Floats, float]:
+    """Draw `days` days with replacement, R times: weights of rows [R, k], and the bias factor D / (D - 1)."""
+    count = int(groups.max()) + 1
+    draws = rng.multinomial(max(days, 1), np.full(count, 1 / count), size=_RESAMPLES).astype(np.float64)
+    return draws[:, groups], count / max(1, count - 1)
+
+
+def _label_noise(name: str, p: Floats, labels: Floats, rule: DecisionRule) -> float:
+    """Variance of a metric over drawn labels [R, n] for fixed predictions: no model of the window can avoid it."""
+    values = np.concatenate([expected_metric(name, p, drawn, None, rule) for drawn in labels])
+    values = values[np.isfinite(values)]
+    return float(values.var()) if len(values) > 1 else 0.0
+
+
+def second_moment(errors: Floats) -> float:
+    """Return the mean of squared errors [R], without undefined ones."""
+    measured = errors[np.isfinite(errors)]
+    return float((measured**2).mean()) if len(measured) else np.inf
+
+
+def half_width(variance: float, days: int) -> float:
+    """Return half the width of a .9 interval whose variance is known from a number of days."""
+    return float(stats.t.ppf((1 + _LEVEL) / 2, max(1, days - 1)) * np.sqrt(variance))
+
+
+def _realised(name: str, prediction: Floats, label: Floats | None, rule: DecisionRule) -> dict[str, Any]:
+    if label is None or not len(label):
+        return {}
+    known = np.isfinite(label)
+    facts: dict[str, Any] = {"matured": float(known.mean())}
+    if known.sum() >= MIN_LABELS:
+        value = float(expected_metric(name, prediction[known], label[known], None, rule)[0])
+        facts["realised"] = value if np.isfinite(value) else None
+    return facts

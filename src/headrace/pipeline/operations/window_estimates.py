@@ -1,0 +1,281 @@
+"""Estimate what a monitored window will cost, from the champion's held-out rows and its logged predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from headrace.core.errors import HeadraceError
+from headrace.evaluate.metrics import METRICS
+from headrace.lake.store import Lake
+from headrace.models.bundle import CUTOFF, ENTITY, LABEL, PREDICTION, Bundle
+from headrace.models.design import Design
+from headrace.monitor.estimates.attribution import Attribution, attribution_drift
+from headrace.monitor.estimates.delay import LabelDelay, label_delay
+from headrace.monitor.estimates.direct_loss import estimate_regression
+from headrace.monitor.estimates.disagreement import disagreement
+from headrace.monitor.estimates.expected import COST, DecisionRule
+from headrace.monitor.estimates.performance import MIN_LABELS, HeldOut, PerformanceEstimate, estimate_binary
+from headrace.monitor.estimates.slices import (
+    Slice,
+    SlicedColumn,
+    shift_cost,
+    slice_categories,
+    slice_numbers,
+    worse_since,
+    worse_slices,
+)
+from headrace.monitor.estimates.window import WindowEstimates
+from headrace.monitor.evidence.columns import as_numbers
+from headrace.monitor.evidence.variance import Blocks
+from headrace.monitor.evidence.window import WindowEvidence
+from headrace.pipeline.context import Context
+from headrace.pipeline.operations.champion_reference import ChampionReference
+from headrace.pipeline.operations.current_window import CurrentWindow
+from headrace.synthesis.spine.build import build_spine
+
+Floats = NDArray[np.float64]
+
+#: Rows of each side whose SHAP values are computed, features that are cut into slices, windows that are looked back at.
+_SHAP_ROWS, _SLICED_FEATURES, _PAST_WINDOWS = 1_000, 10, 4
+
+
+def window_estimates(
+    context: Context,
+    reference: ChampionReference,
+    current: CurrentWindow,
+    evidence: WindowEvidence,
+    start_us: int,
+    end_us: int,
+    *,
+    now_us: int,
+    earlier: Callable[[], CurrentWindow] | None = None,
+    shadow: Floats | None = None,
+) -> WindowEstimates | None:
+    """Compute all estimates of a measured window. What cannot be estimated is a note, and raises nothing.
+
+    Args:
+        context: of the problem.
+        reference: the champion's reference.
+        current: the window's predictions and labels.
+        evidence: of the window.
+        start_us: start of the window.
+        end_us: its end.
+        now_us: the production clock.
+        earlier: reads the windows before this one, for the day since which a slice is worse.
+        shadow: the shadow's predictions of the same rows [n].
+    """
+    bundle = reference.bundle
+    if not evidence.measured or bundle is None:
+        return None
+    problem, table = context.problem, current.table
+    prediction, label = _floats(table, PREDICTION), _floats(table, LABEL)
+    held_out, notes = bundle.read_held_out(), []
+    performance, note = _performance(context, bundle, reference, current, prediction, label)
+    notes += [note] if note else []
+    loss = "log loss" if problem.label_expression.binary else "squared error" if problem.metric == "rmse" else "error"
+    slices: tuple[Slice, ...] = ()
+    shift_costs: dict[str, tuple[float, float]] = {}
+    if held_out is None:
+        notes.append("slices: the champion's bundle has no held-out rows with features; the next retrain adds them")
+    else:
+        columns = _columns(reference, evidence, held_out)
+        sliced = {name: _slice(name, reference.kinds, held_out, table) for name in columns}
+        row_loss = _row_loss(held_out, problem.metric)
+        shift_costs = {name: shift_cost(sliced[name], row_loss) for name in evidence.drifted if name in sliced}
+        slices = worse_slices(
+            {name.removeprefix(ENTITY): one for name, one in sliced.items()},
+            row_loss,
+            held_out[CUTOFF].to_numpy(),
+            _row_loss(table, problem.metric),
+            current.cutoffs_us,
+        )
+        if slices:
+            since = _since(slices[0], reference, held_out, [current, *([earlier()] if earlier else [])], problem.metric)
+            slices = (replace(slices[0], since_us=since), *slices[1:])
+    attribution, note = _attribution(bundle, reference, current)
+    notes += [note] if note else []
+    rule = _rule(context)
+    return WindowEstimates(
+        rows=len(prediction),
+        performance=performance,
+        currency=problem.costs.currency if problem.costs else "",
+        delay=_delay(context, current, label, start_us, end_us, now_us),
+        disagreement=None
+        if shadow is None
+        else disagreement(
+            prediction,
+            shadow,
+            current.cutoffs_us,
+            binary=problem.label_expression.binary,
+            threshold=rule.threshold if problem.costs else None,
+            seed=context.seed,
+        ),
+        attribution=attribution,
+        slices=slices,
+        shift_costs=shift_costs,
+        loss=loss,
+        notes=tuple(notes),
+    )
+
+
+def _rule(context: Context) -> DecisionRule:
+    costs = context.problem.costs
+    if costs is None:
+        return DecisionRule()
+    return DecisionRule(
+        threshold=costs.decision_threshold,
+        false_positive=costs.false_positive,
+        false_negative=costs.false_negative,
+    )
+
+
+def _performance(
+    context: Context,
+    bundle: Bundle,
+    reference: ChampionReference,
+    current: CurrentWindow,
+    prediction: Floats,
+    label: Floats,
+) -> tuple[tuple[PerformanceEstimate, ...], str]:
+    """Estimate the problem's metrics, or say why not."""
+    problem = context.problem
+    gate = reference.held_out if problem.label_expression.binary else bundle.read_held_out()
+    if gate is None or not {LABEL, CUTOFF} <= set(gate.column_names):
+        return (), "performance is not estimated: the champion's bundle has no held-out rows"
+    known = np.isfinite(_floats(gate, LABEL)) & np.isfinite(_floats(gate, PREDICTION))
+    gate = gate.filter(pa.array(known)).sort_by(CUTOFF)
+    held_out = HeldOut(
+        prediction=_floats(gate, PREDICTION), label=_floats(gate, LABEL), cutoffs_us=gate[CUTOFF].to_numpy()
+    )
+    one_class = problem.label_expression.binary and len(np.unique(held_out.label)) < 2
+    if len(held_out.label) < MIN_LABELS or one_class:
+        return (), f"performance is not estimated: {len(held_out.label)} held-out rows" + (" of one class" * one_class)
+    complete = np.isfinite(prediction)
+    rows, cutoffs, labels = prediction[complete], current.cutoffs_us[complete], label[complete]
+    if not problem.label_expression.binary:
+        designs = [_design(bundle, side) for side in (gate, current.table.filter(pa.array(complete)))]
+        if designs[0] is None or designs[1] is None:
+            return (), "performance is not estimated: a feature cannot be read"
+        metrics = dict.fromkeys((problem.metric, "rmse", "mae"))
+        return estimate_regression(
+            held_out, designs[0], designs[1], rows, cutoffs, metrics=tuple(metrics), label=labels, seed=context.seed
+        ), ""
+    names = dict.fromkeys((problem.metric, "auc", "log_loss", "brier", "accuracy", "f1"))
+    metrics_of_costs = (COST,) if problem.costs else ()
+    estimates, _ = estimate_binary(
+        held_out,
+        rows,
+        cutoffs,
+        metrics=(*names, *metrics_of_costs),
+        label=labels,
+        rule=_rule(context),
+        seed=context.seed,
+    )
+    return estimates, ""
+
+
+def _delay(
+    context: Context, current: CurrentWindow, label: Floats, start_us: int, end_us: int, now_us: int
+) -> LabelDelay | None:
+    """Model the delay of labels over the windows before this one and this one."""
+    problem = context.problem
+    spine = build_spine(
+        problem,
+        Lake(context.root, problem.name).snapshot(),
+        start_us=start_us - _PAST_WINDOWS * (end_us - start_us),
+        end_us=end_us,
+        now_us=now_us,
+        engine=context.engine,
+    )
+    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
+    return label_delay(cutoffs, known, current.cutoffs_us, np.isfinite(label), now_us=now_us)
+
+
+def _columns(reference: ChampionReference, evidence: WindowEvidence, held_out: pa.Table) -> list[str]:
+    """Choose the columns that are cut into slices: entities, the most important features, and those that drifted."""
+    entities = [name for name in held_out.column_names if name.startswith(ENTITY)]
+    important = sorted(reference.importance, key=lambda name: -reference.importance[name])[:_SLICED_FEATURES]
+    features = [name for name in (*important, *evidence.drifted) if name in held_out.column_names]
+    return list(dict.fromkeys((*entities, *(name for name in features if name not in reference.excluded))))
+
+
+def _slice(name: str, kinds: Mapping[str, str], held_out: pa.Table, table: pa.Table) -> SlicedColumn:
+    if kinds.get(name) == "numeric":
+        return slice_numbers(_floats(held_out, name), _floats(table, name))
+    return slice_categories(_texts(held_out, name), _texts(table, name))
+
+
+def _since(
+    worst: Slice, reference: ChampionReference, held_out: pa.Table, windows: Sequence[CurrentWindow], metric: str
+) -> int | None:
+    """Return the day since which a slice is worse, over all windows given."""
+    names = (worst.column, f"{ENTITY}{worst.column}")
+    losses, cutoffs = [], []
+    for window in windows:
+        name = next((name for name in names if name in held_out.column_names), names[0])
+        sliced = _slice(name, reference.kinds, held_out, window.table)
+        if worst.value in sliced.labels:
+            inside = sliced.current == sliced.labels.index(worst.value)
+            losses.append(_row_loss(window.table, metric)[inside])
+            cutoffs.append(window.cutoffs_us[inside])
+    return worse_since(np.concatenate(losses), np.concatenate(cutoffs), worst.reference_loss) if losses else None
+
+
+def _attribution(
+    bundle: Bundle, reference: ChampionReference, current: CurrentWindow
+) -> tuple[Attribution | None, str]:
+    """Compare mean |SHAP| with windows of the reference, or say why not."""
+    table = reference.table
+    if table is None or CUTOFF not in table.column_names:
+        return None, "attribution is not compared: the reference has no cutoffs"
+    rows, now = _spread(table, 2 * _SHAP_ROWS), _spread(current.table, _SHAP_ROWS)
+    designs = [_design(bundle, side) for side in (rows, now)]
+    if designs[0] is None or designs[1] is None:
+        return None, "attribution is not compared: a feature cannot be read"
+    blocks = Blocks.from_cutoffs(rows[CUTOFF].to_numpy(), reference.spacing_us or current.length_us)
+    contributions = [bundle.fitted.contributions(design) for design in designs if design is not None]
+    found = attribution_drift(bundle.encoder.names, contributions[0], blocks.ids, contributions[1])
+    return found, "" if found else "attribution is not compared: the reference has fewer than four windows"
+
+
+def _design(bundle: Bundle, table: pa.Table) -> Design | None:
+    """Encode the features of a table; a column that is gone is missing in every row. None where one cannot be read."""
+    columns = {
+        name: table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.float64())
+        for name in bundle.encoder.names
+    }
+    try:
+        return bundle.encoder.encode(pa.table(columns))
+    except (HeadraceError, pa.ArrowInvalid):
+        return None
+
+
+def _spread(table: pa.Table, rows: int) -> pa.Table:
+    """Take every k-th row, so that at most `rows` remain and all of the time is covered."""
+    step = -(-table.num_rows // rows)
+    return table.take(pa.array(np.arange(0, table.num_rows, max(step, 1))))
+
+
+def _row_loss(table: pa.Table, metric: str) -> Floats:
+    """Return the loss of each row [n], NaN where the label is immature: log loss, squared or absolute error."""
+    y, p = _floats(table, LABEL), _floats(table, PREDICTION)
+    if not METRICS[metric].binary:
+        return np.asarray((y - p) ** 2 if metric == "rmse" else np.abs(y - p), dtype=np.float64)
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    return np.asarray(-(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)), dtype=np.float64)
+
+
+def _floats(table: pa.Table, name: str) -> Floats:
+    numbers = as_numbers(table[name]) if name in table.column_names else None
+    return np.full(table.num_rows, np.nan) if numbers is None else np.asarray(numbers, dtype=np.float64)
+
+
+def _texts(table: pa.Table, name: str) -> list[str | None]:
+    if name not in table.column_names:
+        return [None] * table.num_rows
+    return [None if value is None else str(value) for value in table[name].to_pylist()]
