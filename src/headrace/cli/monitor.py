@@ -43,6 +43,8 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
         f"{decision.mature:,} with a label, {decision.censored:,} overdue; decision {decision.id}",
         soft_wrap=True,
     )
+    for sentence in decision.impact:
+        console.print(f"{sentence}.", soft_wrap=True)
     for note in report.notes:
         console.print(f"note: {note}", soft_wrap=True)
     rows = report.rows()

@@ -71,13 +71,15 @@ class Worth:
 class Policy:
     """When drift alerts people, what retrains, and what holds a retrain back. Durations are on the production clock.
 
-    The triggers `worth`, `quality`, `drift`, `age` and `new_rows` are independent: any of them starts a retrain.
+    The triggers `worth`, `quality`, `drift`, `estimates`, `age` and `new_rows` are independent: any of them starts a
+    retrain.
 
     Args:
         quality: whether a significant drop of quality on matured labels starts a retrain.
         drift: whether confirmed drift of predictions, labels or features does.
         worth: how the worth of a refresh is measured, which starts a retrain where it exceeds its cost. None: it is
             not measured.
+        estimates: whether a confirmed drop of the metric that is only estimated, before its labels come, does.
         age: a retrain starts when the champion's training data end this long ago. None: age starts none.
         new_rows: a retrain starts when the rows with a label since the champion's training exceed this share of those
             that it was trained on. None: they start none.
@@ -98,6 +100,7 @@ class Policy:
     quality: bool = True
     drift: bool = True
     worth: Worth | None = field(default_factory=Worth)
+    estimates: bool = False
     age: str | None = None
     new_rows: float | None = None
     k: int = 2
@@ -121,7 +124,7 @@ class Policy:
             check_duration(name, getattr(self, name), where="policy")
 
     def _check_triggers(self) -> None:
-        for name in ("quality", "drift"):
+        for name in ("quality", "drift", "estimates"):
             if not isinstance(getattr(self, name), bool):
                 raise DeclarationError(f"{name}={getattr(self, name)!r}", where="policy", fix="give True or False")
         if self.worth is not None and not isinstance(self.worth, Worth):

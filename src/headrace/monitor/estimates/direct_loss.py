@@ -22,6 +22,7 @@ from headrace.monitor.estimates.performance import (
     HeldOut,
     PerformanceEstimate,
     day_draws,
+    drop_p_value,
     half_width,
     second_moment,
 )
@@ -69,6 +70,12 @@ def estimate_regression(
         errors = _metric(name, drawn @ loss / weights) - _metric(name, drawn @ (out_of_fold * ratio) / weights)
         variance = second_moment(errors) * factor * (1 + days / (groups.max() + 1)) * scale
         value = float(_metric(name, np.array([estimated.mean() * ratio]))[0])
+        own_groups = resample_groups(cutoffs_us)[1]
+        sides = [
+            (_by_day(name, out_of_fold * ratio, groups, rng), factor, int(groups.max()) + 1),
+            (_by_day(name, estimated * ratio, own_groups, rng), days / max(1, days - 1), days),
+        ]
+        drop = value - float(_metric(name, np.array([out_of_fold.mean() * ratio]))[0])
         half = half_width(variance, int(groups.max()) + 1)
         realised, matured = _realised(name, prediction, label)
         estimates.append(
@@ -78,6 +85,8 @@ def estimate_regression(
                 low=max(value - half, 0.0),
                 high=value + half,
                 reference=float(_metric(name, np.array([loss.mean()]))[0]),
+                drop=drop,
+                p_value=drop_p_value(drop, sides),
                 realised=realised,
                 matured=matured,
             )
@@ -106,6 +115,12 @@ def _fit(design: Design, loss: Floats, seed: int) -> Fitted:
 def _with_prediction(design: Design, prediction: Floats) -> Design:
     column = np.asarray(prediction, dtype=np.float32)[:, None]
     return Design(X=np.hstack([design.X, column]), names=(*design.names, "_prediction"), categorical=design.categorical)
+
+
+def _by_day(name: str, loss: Floats, groups: Groups, rng: np.random.Generator) -> Floats:
+    """Return the metric of row losses [n] on resamples of their days [R]."""
+    drawn, _ = day_draws(groups, int(groups.max()) + 1, rng)
+    return _metric(name, drawn @ loss / drawn.sum(axis=1))
 
 
 def _row_loss(name: str, prediction: Floats, label: Floats) -> Floats:

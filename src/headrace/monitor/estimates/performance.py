@@ -27,12 +27,12 @@ from headrace.monitor.estimates.calibration import (
     cross_fitted,
     fit_calibration,
 )
-from headrace.monitor.estimates.expected import DecisionRule, expected_metric
+from headrace.monitor.estimates.expected import DecisionRule, expected_metric, greater_is_better
 
 _RESAMPLES, _LABEL_DRAWS = 200, 60
 _LEVEL = 0.9
 _RULE = DecisionRule()
-MIN_LABELS = 50
+MIN_LABELS, _MIN_DAYS = 50, 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,8 @@ class PerformanceEstimate:
         reference: The realised metric on the held-out rows.
         realised: The metric on the matured labels of the window, None while there are too few.
         matured: Share of the window's rows with a label.
+        drop: How much worse the window is expected to be than the held-out rows, both estimated; positive is worse.
+        p_value: Probability of such a drop without a change of the features, from the variation between days.
     """
 
     metric: str
@@ -55,11 +57,8 @@ class PerformanceEstimate:
     reference: float
     realised: float | None = None
     matured: float = 0.0
-
-    @property
-    def differs(self) -> bool:
-        """Whether the reference is outside the interval: the window is harder or easier than the held-out rows."""
-        return not self.low <= self.reference <= self.high
+    drop: float = 0.0
+    p_value: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -115,6 +114,8 @@ def estimate_binary(
     days = int(resample_groups(cutoffs_us)[1].max(initial=0)) + 1
     drawn, factor = day_draws(groups, days, rng)
     c = calibration(prediction)
+    own_groups = resample_groups(cutoffs_us)[1]
+    all_days, own_days = (day_draws(side, int(side.max()) + 1, rng) for side in (groups, own_groups))
     labels_of_held_out = (rng.random((_LABEL_DRAWS, len(p))) < out_of_fold).astype(np.float64)
     labels_of_window = (rng.random((_LABEL_DRAWS, len(c))) < c).astype(np.float64)
     estimates = []
@@ -127,6 +128,11 @@ def estimate_binary(
         window_noise = _label_noise(name, prediction, labels_of_window, rule)
         between = max(second_moment(errors) * factor - held_out_noise, 0.0)
         half = half_width(between * (1 + days / (groups.max() + 1)) + window_noise, int(groups.max()) + 1)
+        before = expected_metric(name, p, out_of_fold, np.vstack([np.ones(len(p)), all_days[0]]), rule)
+        now = expected_metric(name, prediction, c, np.vstack([np.ones(len(c)), own_days[0]]), rule)
+        sign = 1.0 if greater_is_better(name) else -1.0
+        drop = sign * float(before[0] - now[0])
+        sides = [(before[1:], all_days[1], int(groups.max()) + 1), (now[1:], own_days[1], days)]
         estimates.append(
             PerformanceEstimate(
                 metric=name,
@@ -134,6 +140,8 @@ def estimate_binary(
                 low=value - half,
                 high=value + half,
                 reference=float(expected_metric(name, p, y, None, rule)[0]),
+                drop=drop,
+                p_value=drop_p_value(drop, sides),
                 **_realised(name, prediction, label, rule),
             )
         )
@@ -163,6 +171,21 @@ def second_moment(errors: Floats) -> float:
 def half_width(variance: float, days: int) -> float:
     """Return half the width of a .9 interval whose variance is known from a number of days."""
     return float(stats.t.ppf((1 + _LEVEL) / 2, max(1, days - 1)) * np.sqrt(variance))
+
+
+def drop_p_value(drop: float, sides: Sequence[tuple[Floats, float, int]]) -> float:
+    """Return the p-value of a drop by Welch's t-test (1947); 1 with fewer than four days on a side.
+
+    Args:
+        drop: The drop; positive is worse.
+        sides: Of each side the resampled metric [R], the bias factor of its variance, and its number of days.
+    """
+    variances = [float(np.nanvar(values)) * factor for values, factor, _ in sides]
+    days = [count for _, _, count in sides]
+    if min(days) < _MIN_DAYS or not np.isfinite(sum(variances)) or sum(variances) <= 0:
+        return 1.0
+    freedom = sum(variances) ** 2 / sum(one**2 / (count - 1) for one, count in zip(variances, days, strict=True))
+    return float(stats.t.sf(drop / np.sqrt(sum(variances)), freedom))
 
 
 def _realised(name: str, prediction: Floats, label: Floats | None, rule: DecisionRule) -> dict[str, Any]:

@@ -24,7 +24,7 @@ Instants = NDArray[np.int64]
 Codes = NDArray[np.int64]
 
 MIN_ROWS, MIN_DAYS = 30, 4
-_MIN_SHARE, _BINS, _MAX_CATEGORIES = 0.02, 4, 20
+_MIN_SHARE, _MAX_BINS, _MAX_CATEGORIES = 0.02, 4, 20
 OTHER, MISSING = "(other)", "(missing)"
 
 
@@ -75,9 +75,10 @@ class Slice:
 
 
 def slice_numbers(reference: Floats, current: Floats) -> SlicedColumn:
-    """Cut numbers [k], [n] at the quartiles of the reference; NaN is a slice of its own."""
+    """Cut numbers [k], [n] at the quartiles of the reference, at its median where it is small; NaN is a slice too."""
     finite = reference[np.isfinite(reference)]
-    inner = np.unique(np.quantile(finite, np.arange(1, _BINS) / _BINS)) if len(finite) else np.empty(0)
+    bins = int(np.clip(len(finite) // (MIN_ROWS + 5), 2, _MAX_BINS))
+    inner = np.unique(np.quantile(finite, np.arange(1, bins) / bins)) if len(finite) else np.empty(0)
     edges = inner[inner > finite.min()] if len(finite) else inner
     names = [f"below {edges[0]:.4g}"] if len(edges) else ["any"]
     names += [f"{low:.4g} to {high:.4g}" for low, high in itertools.pairwise(edges)]

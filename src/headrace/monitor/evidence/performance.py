@@ -21,10 +21,10 @@ _RESAMPLES = 400
 _BLOCKS, _MIN_GROUPS = 50, 4
 _MIN_LABELS = 30
 _BINS = 10
-#: Smallest drop that counts: absolute, or relative for the metrics of _RELATIVE.
+#: Smallest drop that counts: absolute, or relative for the metrics of RELATIVE_MARGINS.
 MARGINS = {"auc": 0.02, "average_precision": 0.1, "log_loss": 0.02, "brier": 0.05, "rmse": 0.05, "mae": 0.05}
 #: Metrics in the label's unit, or whose scale depends on the share of positives: their margin is relative.
-_RELATIVE = frozenset({"average_precision", "brier", "rmse", "mae"})
+RELATIVE_MARGINS = frozenset({"average_precision", "brier", "rmse", "mae"})
 CALIBRATION = "calibration_error"
 
 
@@ -198,7 +198,7 @@ def _metric_evidence(
     if reference is not None and reference_draws is not None:
         sides.append(_variance(reference_draws[np.isfinite(reference_draws)], reference))
     p_value = _p_value(drop, sides)
-    margin = margins[name] * (abs(reference_value) if name in _RELATIVE else 1.0)
+    margin = margins[name] * (abs(reference_value) if name in RELATIVE_MARGINS else 1.0)
     dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
     return MetricEvidence(
         value=value, low=low, high=high, reference=reference_value, drop=drop, p_value=p_value, dropped=dropped

@@ -82,16 +82,12 @@ class WindowEvidence:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able facts for the outbox, logs and reports."""
+        parts = {name: getattr(self, name) for name in ("prediction", "label", "performance", "estimates")}
         return {
             **{name: value for name, value in self.__dict__.items() if isinstance(value, str | int | float)},
+            **{name: list(getattr(self, name)) for name in ("drifted", "excluded", "notes")},
+            **{name: None if part is None else part.to_json() for name, part in parts.items()},
             "columns": [column.to_json() for column in self.columns],
-            "drifted": list(self.drifted),
-            "excluded": list(self.excluded),
-            "prediction": self.prediction.to_json() if self.prediction else None,
-            "label": self.label.to_json() if self.label else None,
-            "performance": self.performance.to_json() if self.performance else None,
-            "estimates": self.estimates.to_json() if self.estimates else None,
-            "notes": list(self.notes),
             "alarming": self.alarming,
         }
 

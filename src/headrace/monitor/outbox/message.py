@@ -53,6 +53,7 @@ def decision_alert(decision: Decision, links: Mapping[str, str] | None = None) -
         f"Window: {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of"
         f" {_version(decision.champion)}; {decision.mature:,} labels matured, {decision.censored:,} are overdue.",
         _cost(decision),
+        *_impact(decision),
         *_findings(decision.drifted),
         *_links(links),
         f"Decision {decision.id}.",
@@ -118,6 +119,10 @@ def _cost(decision: Decision) -> str:
     )
 
 
+def _impact(decision: Decision) -> list[str]:
+    return ["", *(f"{sentence}." for sentence in decision.impact)] if decision.impact else []
+
+
 def _findings(findings: tuple[Finding, ...]) -> list[str]:
     if not findings:
         return []
@@ -141,6 +146,8 @@ def _line(finding: Finding) -> str:
     parts = [f"{finding.test} {finding.effect:.3g}"]
     if finding.floor:
         parts.append(f"{finding.severity:.1f} times what matters")
+    if finding.cost is not None and finding.cost >= 2 * finding.cost_error:
+        parts.append(f"adds about {finding.cost:.2g} to the loss of a row")
     if finding.weight is not None:
         parts.append(f"{finding.weight:.1%} of the model's importance")
     if finding.note:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Kind = Literal["nothing", "alert", "retrain"]
 #: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged.
 Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
-Subject = Literal["feature", "prediction", "label", "quality"]
+Subject = Literal["feature", "prediction", "label", "quality", "estimate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +83,7 @@ class Window:
         rows, mature, censored: Rows of the window, with a label, and whose label will never come.
         age_us: How long before the window's end the champion's training data end; None where unknown.
         new_rows: Rows with a label since then, as a share of the champion's training rows; None where not counted.
+        impact: What the window costs, as estimated and measured: sentences for people.
         notes: Remarks for people.
     """
 
@@ -101,6 +102,7 @@ class Window:
     censored: int = 0
     age_us: int | None = None
     new_rows: float | None = None
+    impact: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -123,8 +125,11 @@ class Window:
             champion: Version of the champion.
             importance: Feature -> its share of the model's importance (mean |SHAP|).
         """
+        costs = evidence.estimates.shift_costs if evidence.estimates else {}
         feature_findings = [
-            _finding(column, "feature", importance or {}) for column in evidence.columns if column.drifted
+            _finding(column, "feature", importance or {}, costs.get(column.name))
+            for column in evidence.columns
+            if column.drifted
         ]
         distributions: tuple[tuple[ColumnEvidence | None, Subject], ...] = (
             (evidence.prediction, "prediction"),
@@ -153,6 +158,7 @@ class Window:
             rows=evidence.rows,
             mature=evidence.mature,
             censored=evidence.censored,
+            impact=evidence.estimates.sentences() if evidence.estimates else (),
             notes=evidence.notes,
         )
 
@@ -173,6 +179,7 @@ class Decision:
         confirmed: Topics that occur in k of the last n windows.
         topics: Topics that this decision reports.
         costs, rows, mature, censored: As in `Window`.
+        impact: As in `Window`.
         escalated: Whether it is an escalation.
         reselect: Whether a retrain selects features and family again.
         links: Name -> address, for people; not part of the id.
@@ -193,6 +200,7 @@ class Decision:
     rows: int = 0
     mature: int = 0
     censored: int = 0
+    impact: tuple[str, ...] = ()
     escalated: bool = False
     reselect: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
@@ -248,7 +256,9 @@ def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, 
     return fingerprint([problem, start_us, end_us, champion, extra])[:16]
 
 
-def _finding(column: ColumnEvidence, subject: Subject, importance: Mapping[str, float]) -> Finding:
+def _finding(
+    column: ColumnEvidence, subject: Subject, importance: Mapping[str, float], cost: tuple[float, float] | None = None
+) -> Finding:
     broken = subject == "feature" and column.n_current == 0 and column.n_reference > 0
     return Finding(
         name=column.name,
@@ -260,4 +270,6 @@ def _finding(column: ColumnEvidence, subject: Subject, importance: Mapping[str, 
         weight=importance.get(column.name),
         broken=broken,
         note=column.note or ("no values any more" if broken else ""),
+        cost=cost[0] if cost else None,
+        cost_error=cost[1] if cost else 0.0,
     )

@@ -193,6 +193,7 @@ def _decision(
         rows=window.rows,
         mature=window.mature,
         censored=window.censored,
+        impact=window.impact,
         escalated=escalated,
     )
 

@@ -49,6 +49,10 @@ def propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> Pro
             reasons.append(f"{finding.name} is worse by {finding.effect:.3g} on matured labels")
             topics.append(finding.topic)
             retrain = retrain or policy.quality
+        elif finding.about == "estimate" and finding.topic in persistent:
+            reasons.append(f"{finding.name} is estimated worse by {finding.effect:.3g} ({k_of_n(policy)})")
+            topics.append(finding.topic)
+            retrain = retrain or policy.estimates
         elif finding.about in ("prediction", "label") and finding.topic in persistent:
             reasons.append(f"the distribution of {finding.about}s drifted ({k_of_n(policy)})")
             topics.append(finding.topic)

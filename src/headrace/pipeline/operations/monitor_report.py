@@ -50,7 +50,10 @@ class MonitorReport:
     def notes(self) -> tuple[str, ...]:
         """What could not be measured, or is new, for people."""
         found = self.comparison
-        return (*found.evidence.notes, *found.reference.problems) if found else ()
+        if found is None:
+            return ()
+        estimates = found.evidence.estimates
+        return (*found.evidence.notes, *(estimates.notes if estimates else ()), *found.reference.problems)
 
     @property
     def event(self) -> dict[str, Any]:
@@ -82,9 +85,10 @@ class MonitorReport:
             f"Window {iso(decision.start_us)} to {iso(decision.end_us)}, {decision.rows:,} predictions of version "
             f"{decision.champion or '(none)'}, {decision.mature:,} with a label, {decision.censored:,} overdue.",
         ]
+        impact = ["", *(f"- {sentence}." for sentence in decision.impact)] if decision.impact else []
         links = [f"- {name}: {address}" for name, address in decision.links.items()]
         notes = ["", "Notes:", "", *(f"- {note}" for note in self.notes)] if self.notes else []
-        return "\n".join([*lines, *links, *notes])
+        return "\n".join([*lines, *impact, "", *links, *notes])
 
     @property
     def address(self) -> str | None:

@@ -17,13 +17,16 @@ from headrace.lake.store import Lake
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.monitor.policy.causes import with_origins
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.champion_age import champion_age
 from headrace.pipeline.operations.champion_reference import ChampionReference, champion_reference, restrict_to_weekdays
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
+from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
+from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
 
@@ -63,6 +66,10 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         reference = restrict_to_weekdays(reference, start_us, end_us)
     current = current_window(context, record.version, reference.kinds, start_us, end_us, clock)
     evidence = compare(context.problem, current, reference, seed=context.seed)
+    estimates = window_estimates(
+        context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock
+    )
+    evidence = replace(evidence, estimates=estimates)
     window = Window.from_evidence(
         evidence,
         problem=name,
@@ -72,10 +79,21 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         importance=reference.importance,
     )
     window = replace(window, **champion_age(context, reference, end_us))
+    window = _with_estimates(context, window, reference, evidence)
     if reference.problems:
         window = replace(window, notes=(*window.notes, *reference.problems))
     comparison = WindowComparison(reference=reference, current=current, evidence=evidence)
     return _decide(context, window, comparison, now_us, links or {})
+
+
+def _with_estimates(context: Context, window: Window, reference: ChampionReference, evidence: WindowEvidence) -> Window:
+    """Add common origins to the findings, and estimated drops where the policy acts on them."""
+    definitions = reference.bundle.definitions if reference.bundle else ()
+    sources = feature_sources(definitions, context.problem.carrier)
+    findings = with_origins(window.findings, sources, [column.name for column in evidence.columns])
+    if context.problem.policy.estimates:
+        findings = (*estimated_drops(context, evidence), *findings)
+    return replace(window, findings=findings)
 
 
 def compare(problem: Problem, current: CurrentWindow, reference: ChampionReference, *, seed: int = 0) -> WindowEvidence:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +9,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core.errors import HeadraceError
-from headrace.evaluate.metrics import METRICS
 from headrace.lake.store import Lake
-from headrace.models.bundle import CUTOFF, ENTITY, LABEL, PREDICTION, Bundle
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, Bundle
 from headrace.models.design import Design
 from headrace.monitor.estimates.attribution import Attribution, attribution_drift
 from headrace.monitor.estimates.delay import LabelDelay, label_delay
@@ -20,83 +18,73 @@ from headrace.monitor.estimates.direct_loss import estimate_regression
 from headrace.monitor.estimates.disagreement import disagreement
 from headrace.monitor.estimates.expected import COST, DecisionRule
 from headrace.monitor.estimates.performance import MIN_LABELS, HeldOut, PerformanceEstimate, estimate_binary
-from headrace.monitor.estimates.slices import (
-    Slice,
-    SlicedColumn,
-    shift_cost,
-    slice_categories,
-    slice_numbers,
-    worse_since,
-    worse_slices,
-)
+from headrace.monitor.estimates.slices import Slice
 from headrace.monitor.estimates.window import WindowEstimates
-from headrace.monitor.evidence.columns import as_numbers
+from headrace.monitor.evidence.performance import MARGINS, RELATIVE_MARGINS
 from headrace.monitor.evidence.variance import Blocks
 from headrace.monitor.evidence.window import WindowEvidence
+from headrace.monitor.policy.decision import Finding
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.champion_reference import ChampionReference
-from headrace.pipeline.operations.current_window import CurrentWindow
+from headrace.pipeline.operations.current_window import CurrentWindow, current_window
+from headrace.pipeline.operations.window_slices import SlicedWindow, column_floats, loss_name
+from headrace.registry.ledger_tables import Record
 from headrace.synthesis.spine.build import build_spine
 
 Floats = NDArray[np.float64]
 
+#: Share of the false-discovery rate for an estimated drop, as for a measured one.
+_ESTIMATES = 0.1
 #: Rows of each side whose SHAP values are computed, features that are cut into slices, windows that are looked back at.
 _SHAP_ROWS, _SLICED_FEATURES, _PAST_WINDOWS = 1_000, 10, 4
 
 
 def window_estimates(
     context: Context,
+    record: Record,
     reference: ChampionReference,
     current: CurrentWindow,
     evidence: WindowEvidence,
+    *,
     start_us: int,
     end_us: int,
-    *,
     now_us: int,
-    earlier: Callable[[], CurrentWindow] | None = None,
     shadow: Floats | None = None,
 ) -> WindowEstimates | None:
     """Compute all estimates of a measured window. What cannot be estimated is a note, and raises nothing.
 
     Args:
         context: of the problem.
+        record: the champion's entry in the ledger.
         reference: the champion's reference.
         current: the window's predictions and labels.
         evidence: of the window.
         start_us: start of the window.
         end_us: its end.
         now_us: the production clock.
-        earlier: reads the windows before this one, for the day since which a slice is worse.
         shadow: the shadow's predictions of the same rows [n].
     """
     bundle = reference.bundle
     if not evidence.measured or bundle is None:
         return None
     problem, table = context.problem, current.table
-    prediction, label = _floats(table, PREDICTION), _floats(table, LABEL)
-    held_out, notes = bundle.read_held_out(), []
+    prediction, label = column_floats(table, PREDICTION), column_floats(table, LABEL)
+    held_out = bundle.read_held_out()
+    notes: list[str] = []
     performance, note = _performance(context, bundle, reference, current, prediction, label)
     notes += [note] if note else []
-    loss = "log loss" if problem.label_expression.binary else "squared error" if problem.metric == "rmse" else "error"
     slices: tuple[Slice, ...] = ()
     shift_costs: dict[str, tuple[float, float]] = {}
     if held_out is None:
         notes.append("slices: the champion's bundle has no held-out rows with features; the next retrain adds them")
     else:
-        columns = _columns(reference, evidence, held_out)
-        sliced = {name: _slice(name, reference.kinds, held_out, table) for name in columns}
-        row_loss = _row_loss(held_out, problem.metric)
-        shift_costs = {name: shift_cost(sliced[name], row_loss) for name in evidence.drifted if name in sliced}
-        slices = worse_slices(
-            {name.removeprefix(ENTITY): one for name, one in sliced.items()},
-            row_loss,
-            held_out[CUTOFF].to_numpy(),
-            _row_loss(table, problem.metric),
-            current.cutoffs_us,
-        )
+        sides = SlicedWindow(reference=reference, evidence=evidence, held_out=held_out, metric=problem.metric)
+        shift_costs = sides.shift_costs(current)
+        slices = sides.worse(current)
         if slices:
-            since = _since(slices[0], reference, held_out, [current, *([earlier()] if earlier else [])], problem.metric)
-            slices = (replace(slices[0], since_us=since), *slices[1:])
+            past_us = start_us - _PAST_WINDOWS * (end_us - start_us)
+            earlier = current_window(context, record.version, reference.kinds, past_us, start_us, now_us)
+            slices = (replace(slices[0], since_us=sides.since(slices[0], [earlier, current])), *slices[1:])
     attribution, note = _attribution(bundle, reference, current)
     notes += [note] if note else []
     rule = _rule(context)
@@ -118,9 +106,26 @@ def window_estimates(
         attribution=attribution,
         slices=slices,
         shift_costs=shift_costs,
-        loss=loss,
+        loss=loss_name(problem.metric),
         notes=tuple(notes),
     )
+
+
+def estimated_drops(context: Context, evidence: WindowEvidence) -> tuple[Finding, ...]:
+    """Findings of metrics whose estimate dropped significantly, by at least the margin of a measured drop."""
+    problem, estimates = context.problem, evidence.estimates
+    own = problem.monitoring.performance_margin
+    margins = MARGINS if own is None else {**MARGINS, problem.metric: own}
+    found = []
+    for one in estimates.performance if estimates else ():
+        if one.metric not in margins or one.metric != problem.metric:
+            continue
+        margin = margins[one.metric] * (abs(one.reference) if one.metric in RELATIVE_MARGINS else 1.0)
+        if one.p_value <= problem.monitoring.false_discovery_rate * _ESTIMATES and one.drop >= margin:
+            found.append(
+                Finding(name=one.metric, about="estimate", test="estimate", effect=one.drop, p_value=one.p_value)
+            )
+    return tuple(found)
 
 
 def _rule(context: Context) -> DecisionRule:
@@ -147,10 +152,10 @@ def _performance(
     gate = reference.held_out if problem.label_expression.binary else bundle.read_held_out()
     if gate is None or not {LABEL, CUTOFF} <= set(gate.column_names):
         return (), "performance is not estimated: the champion's bundle has no held-out rows"
-    known = np.isfinite(_floats(gate, LABEL)) & np.isfinite(_floats(gate, PREDICTION))
+    known = np.isfinite(column_floats(gate, LABEL)) & np.isfinite(column_floats(gate, PREDICTION))
     gate = gate.filter(pa.array(known)).sort_by(CUTOFF)
     held_out = HeldOut(
-        prediction=_floats(gate, PREDICTION), label=_floats(gate, LABEL), cutoffs_us=gate[CUTOFF].to_numpy()
+        prediction=column_floats(gate, PREDICTION), label=column_floats(gate, LABEL), cutoffs_us=gate[CUTOFF].to_numpy()
     )
     one_class = problem.label_expression.binary and len(np.unique(held_out.label)) < 2
     if len(held_out.label) < MIN_LABELS or one_class:
@@ -196,36 +201,6 @@ def _delay(
     return label_delay(cutoffs, known, current.cutoffs_us, np.isfinite(label), now_us=now_us)
 
 
-def _columns(reference: ChampionReference, evidence: WindowEvidence, held_out: pa.Table) -> list[str]:
-    """Choose the columns that are cut into slices: entities, the most important features, and those that drifted."""
-    entities = [name for name in held_out.column_names if name.startswith(ENTITY)]
-    important = sorted(reference.importance, key=lambda name: -reference.importance[name])[:_SLICED_FEATURES]
-    features = [name for name in (*important, *evidence.drifted) if name in held_out.column_names]
-    return list(dict.fromkeys((*entities, *(name for name in features if name not in reference.excluded))))
-
-
-def _slice(name: str, kinds: Mapping[str, str], held_out: pa.Table, table: pa.Table) -> SlicedColumn:
-    if kinds.get(name) == "numeric":
-        return slice_numbers(_floats(held_out, name), _floats(table, name))
-    return slice_categories(_texts(held_out, name), _texts(table, name))
-
-
-def _since(
-    worst: Slice, reference: ChampionReference, held_out: pa.Table, windows: Sequence[CurrentWindow], metric: str
-) -> int | None:
-    """Return the day since which a slice is worse, over all windows given."""
-    names = (worst.column, f"{ENTITY}{worst.column}")
-    losses, cutoffs = [], []
-    for window in windows:
-        name = next((name for name in names if name in held_out.column_names), names[0])
-        sliced = _slice(name, reference.kinds, held_out, window.table)
-        if worst.value in sliced.labels:
-            inside = sliced.current == sliced.labels.index(worst.value)
-            losses.append(_row_loss(window.table, metric)[inside])
-            cutoffs.append(window.cutoffs_us[inside])
-    return worse_since(np.concatenate(losses), np.concatenate(cutoffs), worst.reference_loss) if losses else None
-
-
 def _attribution(
     bundle: Bundle, reference: ChampionReference, current: CurrentWindow
 ) -> tuple[Attribution | None, str]:
@@ -259,23 +234,3 @@ def _spread(table: pa.Table, rows: int) -> pa.Table:
     """Take every k-th row, so that at most `rows` remain and all of the time is covered."""
     step = -(-table.num_rows // rows)
     return table.take(pa.array(np.arange(0, table.num_rows, max(step, 1))))
-
-
-def _row_loss(table: pa.Table, metric: str) -> Floats:
-    """Return the loss of each row [n], NaN where the label is immature: log loss, squared or absolute error."""
-    y, p = _floats(table, LABEL), _floats(table, PREDICTION)
-    if not METRICS[metric].binary:
-        return np.asarray((y - p) ** 2 if metric == "rmse" else np.abs(y - p), dtype=np.float64)
-    clipped = np.clip(p, 1e-6, 1 - 1e-6)
-    return np.asarray(-(y * np.log(clipped) + (1 - y) * np.log1p(-clipped)), dtype=np.float64)
-
-
-def _floats(table: pa.Table, name: str) -> Floats:
-    numbers = as_numbers(table[name]) if name in table.column_names else None
-    return np.full(table.num_rows, np.nan) if numbers is None else np.asarray(numbers, dtype=np.float64)
-
-
-def _texts(table: pa.Table, name: str) -> list[str | None]:
-    if name not in table.column_names:
-        return [None] * table.num_rows
-    return [None if value is None else str(value) for value in table[name].to_pylist()]
