@@ -4,7 +4,7 @@ bundle.json         problem, feature service, definitions, encoder, metrics, win
 model/              the family's own file (LightGBM text, skops)
 reference.parquet   sample of the training rows with label, prediction and cutoff, for drift tests
 gate.parquet        labels and predictions of the gate window, by the recipe fitted before that window
-held_out.parquet    sample of the gate window's rows with features, entities, and those labels and predictions
+held_out.parquet    sample of the gate window: features, digests of entities, and the labels and predictions of gate.parquet
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
 
@@ -36,8 +36,6 @@ _REFERENCE, _GATE, _HELD_OUT = "reference.parquet", "gate.parquet", "held_out.pa
 _REFERENCE_ROWS = 5_000
 #: Columns of the reference besides features. A slug never starts with an underscore.
 LABEL, PREDICTION, CUTOFF = "_label", "_prediction", "_cutoff"
-#: Prefix of the columns that hold the entities of a row, as text: `_entity.customer_id`.
-ENTITY = "_entity."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +111,7 @@ class Bundle:
         return self.gate
 
     def read_held_out(self) -> pa.Table | None:
-        """Return up to 5,000 gate rows: features by slug, entities, `_label`, `_prediction`, `_cutoff` (us).
+        """Return up to 5,000 gate rows: features by slug, digests of entities, `_label`, `_prediction`, `_cutoff` (us).
 
         Predictions are by the recipe fitted before the gate window. None for bundles of earlier versions.
         """

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
-from headrace.models.bundle import ENTITY, LABEL, PREDICTION
+from headrace.models.bundle import LABEL, PREDICTION
 from headrace.models.entity_keys import entity_columns
 from headrace.pipeline.context import Context
 from headrace.schema import Every
@@ -28,17 +28,19 @@ class CurrentWindow:
     """Logged predictions with cutoff in a window.
 
     Attributes:
-        table: features by slug, `_prediction`, `_label`, which is null until it is mature, digests of entities' keys
-            (`headrace.models.entity_keys`), and `_entity.<join key>` as text.
+        table: features by slug, `_prediction`, `_label`, which is null until it is mature, and digests of entities'
+            keys (`headrace.models.entity_keys`).
         cutoffs_us: [n].
         length_us: of the window.
         censored: rows whose label should have come by now.
+        entities: entity -> the name of each row's [n], for people.
     """
 
     table: pa.Table
     cutoffs_us: NDArray[np.int64]
     length_us: int
     censored: int
+    entities: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def current_window(
@@ -68,11 +70,19 @@ def current_window(
     columns[LABEL] = pa.array([labels.get(key) for key in rows], pa.float64())
     keys = {name: [row.join_keys.get(name) for row in rows.values()] for name in problem.join_keys}
     columns |= entity_columns(keys, {entity.name: entity.join_keys for entity in problem.all_entities})
-    for name in problem.join_keys:
-        texts = [value_text(row.join_keys.get(name)) for row in rows.values()]
-        columns[f"{ENTITY}{name}"] = pa.array(texts, pa.string())
     cutoffs = np.array([row.cutoff_us for row in rows.values()], dtype=np.int64)
-    return CurrentWindow(table=pa.table(columns), cutoffs_us=cutoffs, length_us=end_us - start_us, censored=censored)
+    return CurrentWindow(
+        table=pa.table(columns),
+        cutoffs_us=cutoffs,
+        length_us=end_us - start_us,
+        censored=censored,
+        entities={entity.name: _entity_names(rows.values(), entity.join_keys) for entity in problem.all_entities},
+    )
+
+
+def _entity_names(rows: Iterable[Prediction], join_keys: Sequence[str]) -> list[str]:
+    """The join keys of each row as a text for people; several are separated by commas."""
+    return [", ".join(value_text(row.join_keys.get(key)) or "(none)" for key in join_keys) for row in rows]
 
 
 def _spine_key(row: Prediction, types: Sequence[pa.DataType]) -> Key:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.evaluate.metrics import METRICS
-from headrace.models.bundle import CUTOFF, ENTITY, LABEL, PREDICTION
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
+from headrace.models.entity_keys import ENTITY
 from headrace.monitor.estimates.slices import (
     Slice,
     SlicedColumn,
@@ -21,7 +22,7 @@ from headrace.monitor.estimates.slices import (
     worse_since,
     worse_slices,
 )
-from headrace.monitor.evidence.columns import as_numbers
+from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.pipeline.operations.champion_reference import ChampionReference
 from headrace.pipeline.operations.current_window import CurrentWindow
@@ -66,21 +67,31 @@ class SlicedWindow:
         """The loss of each held-out row [k]."""
         return row_loss(self.held_out, self.metric)
 
-    def cut(self, name: str, table: pa.Table) -> SlicedColumn:
-        """Cut one column of the held-out rows and of a window."""
+    def cut(self, name: str, window: CurrentWindow) -> SlicedColumn:
+        """Cut one column of the held-out rows and of a window. Slices by entity are named by the window's rows."""
+        table = window.table
+        if name.startswith(ENTITY):
+            return self._cut_entity(name, window)
         if self.reference.kinds.get(name) == "numeric":
             return slice_numbers(column_floats(self.held_out, name), column_floats(table, name))
         return slice_categories(_texts(self.held_out, name), _texts(table, name))
 
+    def _cut_entity(self, name: str, window: CurrentWindow) -> SlicedColumn:
+        """Cut by digests of an entity's keys; those of no row of the window have no name, and are not kept."""
+        digests = _texts(window.table, name)
+        names = dict(zip(digests, window.entities.get(name.removeprefix(ENTITY), digests), strict=True))
+        sliced = slice_categories(_texts(self.held_out, name), digests)
+        return replace(sliced, labels=tuple(str(names.get(label, label)) for label in sliced.labels))
+
     def shift_costs(self, current: CurrentWindow) -> dict[str, tuple[float, float]]:
         """Drifted feature -> expected increase of the mean loss by its shift, and its standard error."""
         names = [name for name in self.evidence.drifted if name in self.columns and name in current.table.column_names]
-        return {name: shift_cost(self.cut(name, current.table), self.loss) for name in names}
+        return {name: shift_cost(self.cut(name, current), self.loss) for name in names}
 
     def worse(self, current: CurrentWindow) -> tuple[Slice, ...]:
         """The slices whose loss grew, the worst first."""
         return worse_slices(
-            {name.removeprefix(ENTITY): self.cut(name, current.table) for name in self.columns},
+            {name.removeprefix(ENTITY): self.cut(name, current) for name in self.columns},
             self.loss,
             self.held_out[CUTOFF].to_numpy(),
             row_loss(current.table, self.metric),
@@ -90,7 +101,7 @@ class SlicedWindow:
     def rows_of(self, one: Slice, window: CurrentWindow) -> tuple[Floats, NDArray[np.int64]]:
         """The losses of a window's rows in a slice [m], NaN where immature, and their cutoffs [m] (us)."""
         name = one.column if one.column in self.held_out.column_names else f"{ENTITY}{one.column}"
-        sliced = self.cut(name, window.table)
+        sliced = self.cut(name, window)
         inside = sliced.current == (sliced.labels.index(one.value) if one.value in sliced.labels else -1)
         return row_loss(window.table, self.metric)[inside], window.cutoffs_us[inside]
 

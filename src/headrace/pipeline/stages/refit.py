@@ -10,8 +10,7 @@ import pyarrow as pa
 
 from headrace.core import parquet
 from headrace.core.clock import SECOND
-from headrace.lake.keys import row_keys, value_text
-from headrace.models.bundle import ENTITY, Bundle, reference_profile
+from headrace.models.bundle import Bundle, reference_profile
 from headrace.models.recipe import fit_recipe
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
@@ -86,17 +85,13 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> RefitOutput:
 def _held_out(context: Context, inputs: Inputs, matrix: pa.Table, gate: pa.Table) -> pa.Table:
     """A sample of the gate's rows with their features and entities, and the predictions of the fit before the gate."""
     problem, rows = context.problem, gate["row"]
-    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=list(problem.join_keys)).take(rows)
-    table = matrix.take(rows)
-    entities = row_keys(spine, problem.join_keys)
-    for position, name in enumerate(problem.join_keys):
-        texts = [value_text(key[position]) for key in entities]
-        table = table.append_column(f"{ENTITY}{name}", pa.array(texts, pa.string()))
     return reference_profile(
-        table,
+        matrix.take(rows),
         gate["label"].to_numpy(),
         gate["prediction"].to_numpy(),
         cutoffs_us=gate["cutoff"].to_numpy(),
+        join_keys=parquet.read(inputs[SYNTHESISE].path(SPINE), columns=list(problem.join_keys)).take(rows),
+        entities={entity.name: entity.join_keys for entity in problem.all_entities},
         seed=context.seed,
     )
 
