@@ -4,7 +4,7 @@ bundle.json         problem, feature service, definitions, encoder, metrics, win
 model/              the family's own file (LightGBM text, skops)
 reference.parquet   sample of the training rows with label, prediction and cutoff, for drift tests
 gate.parquet        labels and predictions of the gate window, by the recipe fitted before that window
-held_out.parquet    sample of the gate window: features, digests of entities, and the labels and predictions of gate.parquet
+held_out.parquet    sample of the gate window: features, digests of entities, labels and predictions of gate.parquet
 manifest.json       sha256 of every other file, checked before any of them is opened
 """
 
