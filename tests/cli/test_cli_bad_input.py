@@ -151,7 +151,7 @@ FAULTS = (
     Fault(
         name="times that are numbers",
         damage=orders(lambda rows: replaced(rows, "placed", rows["order_id"])),
-        says=("orders.placed", "int64"),
+        says=("orders.placed", "not a time: 0"),
     ),
     Fault(
         name="duplicate keys",

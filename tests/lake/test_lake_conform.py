@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.core.errors import DataError
-from headrace.lake.conform import TIMESTAMP, conform, required_columns
+from headrace.lake.conform import conform, required_columns
 from headrace.lake.store import Lake
+from headrace.lake.times import TIMESTAMP
 from headrace.problems.catalogue import load_problem
 from headrace.problems.files import read_source
 from headrace.schema import Table
@@ -101,7 +102,7 @@ def test_bare_dates_need_a_resolution() -> None:
 
 
 def test_numbers_where_times_belong() -> None:
-    assert "times are needed and the column holds int64" in refusal(events(at=[1, 2]))
+    assert "events.at, row 1: not a time: 1" in refusal(events(at=[1, 2]))
 
 
 def test_text_in_a_declared_numeric_column() -> None:

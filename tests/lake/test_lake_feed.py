@@ -12,7 +12,8 @@ from hypothesis import given, settings
 
 from headrace.core.clock import DAY, HOUR, NEVER
 from headrace.lake import feed, known_times
-from headrace.lake.conform import ARRIVAL, TIMESTAMP
+from headrace.lake.conform import ARRIVAL
+from headrace.lake.times import TIMESTAMP
 from headrace.problems.flights import problem as flights
 from headrace.schema import Table, TimeExpression
 

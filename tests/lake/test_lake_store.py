@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 
 from headrace.core.clock import BEFORE_ALL, DAY
 from headrace.core.errors import CorruptError, DataError, NotFoundError
-from headrace.lake.conform import TIMESTAMP
 from headrace.lake.store import Lake
+from headrace.lake.times import TIMESTAMP
 from headrace.schema import Table
 
 THINGS = Table(name="things", key="id", source="-")

@@ -24,12 +24,18 @@ NEVER = 2**62
 LONGEST = 365_250 * DAY
 
 _UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
+_CALENDAR = re.compile(r"^\s*\d+\s*(mo|y)\s*$")
 _DURATION = re.compile(r"^\s*(\d+)\s*(s|min|h|d|w)\s*$")
 
 
 def parse_duration(text: str) -> int:
     """Microseconds of a duration such as `15min`, `2h`, `7d`."""
-    match = _DURATION.match(text)
+    match = _DURATION.match(text) if isinstance(text, str) else None
+    if match is None and isinstance(text, str) and _CALENDAR.match(text):
+        raise DeclarationError(
+            f"{text!r} has no fixed length, which is needed here",
+            fix="write days, as in '30d' or '365d'; lookbacks and resolution take months and years",
+        )
     if match is None or int(match.group(1)) == 0:
         raise DeclarationError(
             f"{text!r} is not a duration", fix=f"write a positive number and one of {', '.join(_UNITS)}, as in '7d'"

@@ -15,12 +15,11 @@ import pyarrow.compute as pc
 from headrace.core.errors import DataError
 from headrace.lake import text_parsing
 from headrace.lake.keys import row_keys
-from headrace.problems.files import missing_zone
+from headrace.lake.times import TimeFormat, column_instants
 from headrace.schema import HorizonLabel, Problem, Table
 
 #: The column in which a feed says when our gateway received each row.
 ARRIVAL = "_arrival"
-TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 #: Share of a text column's values that must read as numbers for the rest to be taken as mistakes.
 NUMERIC_SHARE = 0.9
@@ -143,11 +142,9 @@ def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schem
     where = f"{table.name}.{name}"
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    if name in table.time_columns or name == ARRIVAL:
-        return _time(where, name, column, dated=table.resolution is not None)
-    if table.roles.get(name) == "time":
-        return _time(where, name, column, dated=True)
-    column = _cast_to_kept_type(where, name, column)
+    if name in table.time_columns or name == ARRIVAL or table.roles.get(name) == "time" or _is_time(column.type):
+        return column_instants(column, TimeFormat.of(table, name), where)
+    column = _cast_to_kept_type(where, column)
     if pa.types.is_string(column.type) and _is_numeric(table, name, column, expected):
         column = _numbers(where, column)
     if pa.types.is_floating(column.type):
@@ -163,7 +160,11 @@ def _check_decimals(where: str, column: pa.ChunkedArray) -> None:
             raise DataError("a key of more digits than a number holds", where=where, fix="write the column as text")
 
 
-def _cast_to_kept_type(where: str, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _is_time(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _cast_to_kept_type(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The column in one of the kept types, its meaning unchanged."""
     kind = column.type
     if pa.types.is_integer(kind):
@@ -175,39 +176,12 @@ def _cast_to_kept_type(where: str, name: str, column: pa.ChunkedArray) -> pa.Chu
         return column.cast(pa.float64())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return _time(where, name, column, dated=True)
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         return column
     raise DataError(
         f"the type {kind} cannot be kept",
         where=where,
         fix="write numbers, texts, booleans or times, or give the column the role 'ignore'",
-    )
-
-
-def _time(where: str, name: str, column: pa.ChunkedArray, *, dated: bool) -> pa.ChunkedArray:
-    """Instants in UTC. A bare date becomes its midnight, where dates are declared (`resolution`)."""
-    if pa.types.is_timestamp(column.type):
-        if column.type.tz is None and column.null_count < len(column):
-            raise DataError(**missing_zone(name, where))
-        return column.cast(pa.timestamp(column.type.unit, tz="UTC")).cast(TIMESTAMP, safe=False)
-    if pa.types.is_null(column.type):
-        return column.cast(TIMESTAMP)
-    if pa.types.is_date(column.type):
-        if not dated:
-            raise DataError(
-                "bare dates, and the table does not say when in the day they are known",
-                where=where,
-                fix="declare resolution='1d' on the table, or write full times with their zone",
-            )
-        return column.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(TIMESTAMP)
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        return text_parsing.instants(where, name, column, TIMESTAMP)
-    raise DataError(
-        f"times are needed and the column holds {column.type}",
-        where=where,
-        fix=f"write {name!r} as times with their zone, as in 2013-05-01T10:00:00Z",
     )
 
 

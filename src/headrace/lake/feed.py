@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.lake import known_times
-from headrace.lake.conform import ARRIVAL, TIMESTAMP, check_label, conform, ignored_columns
+from headrace.lake.conform import ARRIVAL, check_label, conform, ignored_columns
 from headrace.lake.names import check_column_names
+from headrace.lake.times import TIMESTAMP
 from headrace.problems.files import as_source
 from headrace.schema import Problem, Table
 

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
+from headrace.core.calendar import period_ends
+from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.schema import Table, TimeExpression
 
 Ints = npt.NDArray[np.int64]
@@ -19,7 +20,7 @@ def instants(table: Table, rows: pa.Table, expression: TimeExpression, missing: 
     """Evaluate a time expression for every row.
 
     Args:
-        table: The declared table; with a resolution, a value is known at the end of its day (or hour ...).
+        table: The declared table; with a resolution, a value is known at the end of its day (or year ...).
         rows: Its rows [n].
         expression: Column and offset.
         missing: Result where the column is null.
@@ -30,8 +31,7 @@ def instants(table: Table, rows: pa.Table, expression: TimeExpression, missing: 
     column = rows.column(expression.column)
     values = np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
     if table.resolution is not None:
-        step = parse_duration(table.resolution)
-        values = values - values % step + step
+        values = period_ends(values, table.resolution, table.tz)
     values = values + expression.offset_us
     return values if column.null_count == 0 else np.where(column.is_null().to_numpy(), missing, values)
 

@@ -101,15 +101,6 @@ def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
     raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
 
 
-def missing_zone(column: str, where: str) -> dict[str, str]:
-    """The facts of the error about a column of times without a zone: what, where, fix."""
-    return {
-        "what": f"the times in column {column!r} have no time zone",
-        "where": where,
-        "fix": f"write {column!r} with its offset, as in 2013-05-01T10:00:00Z or 2013-05-01T06:00:00-04:00",
-    }
-
-
 def _neighbours(path: Path) -> list[str]:
     if not path.parent.is_dir():
         return []

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from headrace.core.calendar import parse_lookback, period_delay_us
 from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
 from headrace.core.extensions import Handed
@@ -174,7 +175,7 @@ class Declaration:
         known = table.column_known(label.column) if label.column else None
         if known is None or known.column != self.cutoff.column:
             return False
-        delay_us = parse_duration(table.resolution) if table.resolution else 0
+        delay_us = period_delay_us(table.resolution, table.tz)
         return known.offset_us + delay_us <= self.cutoff.offset_us
 
     @property
@@ -193,7 +194,7 @@ class Declaration:
 
     @property
     def lookbacks_us(self) -> tuple[int, ...]:
-        return tuple(parse_duration(text) for text in self.lookbacks)
+        return tuple(parse_lookback(text) for text in self.lookbacks)
 
     @cached_property
     def all_entities(self) -> tuple[Entity, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from headrace.core.calendar import parse_lookback
 from headrace.core.clock import parse_duration
 
 #: The column of a scheduled spine that holds its cutoffs (int64 us); with the entity's key it names a row.
@@ -55,7 +56,7 @@ class Every:
 
     @property
     def within_us(self) -> int:
-        return parse_duration(self.within)
+        return parse_lookback(self.within)
 
 
 def every(step: str, entity: str, *, active: str, within: str | None = None) -> Every:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from headrace.core.clock import parse_duration
+from headrace.core.calendar import check_zone, parse_period
 from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_TABLE, check_name
 from headrace.schema.expressions import TimeExpression
@@ -42,7 +42,8 @@ class Table:
         time: the event time column, None for a table without time.
         known: when a row could first be seen (a time expression); None: at its event time.
         known_at: column -> time expression, for columns that are seen later than their row.
-        resolution: "1d" where times are bare dates: such a value is known at the end of its day.
+        resolution: "1d", "1mo" or "1y" where times tell only the day, month or year: a value is known at its end.
+        tz: zone of times that are written without one, such as "Europe/Zurich", and of the days of `resolution`.
         roles: column -> role, where the column's type misleads.
         bounds: column -> (low, high), None for no limit on one side; a batch with a value outside is quarantined.
 
@@ -57,6 +58,7 @@ class Table:
     known: str | None = None
     known_at: Mapping[str, str] = field(default_factory=dict)
     resolution: str | None = None
+    tz: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
 
@@ -79,7 +81,9 @@ class Table:
             if text is not None:
                 TimeExpression.parse(text)
         if self.resolution is not None:
-            parse_duration(self.resolution)
+            parse_period(self.resolution)
+        if self.tz is not None:
+            check_zone(self.tz, self.name)
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -1,23 +1,24 @@
 """Validate request rows: the join keys and the row's own columns known at the cutoff; convert them to Arrow arrays.
 
 Values are JSON values. A column that the model needs must be present and may be null; other columns are ignored. Times
-are ISO strings with a zone; a naive one is refused with the column's name.
+are written as the sources write them (`headrace.lake.times`); one without a zone is refused unless the table has `tz`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
-from headrace.core.clock import to_us
+from headrace.core.clock import iso
 from headrace.core.errors import DataError
 from headrace.lake.keys import KeyValue, key_value, read_value
-from headrace.schema import Problem
+from headrace.lake.times import TimeFormat, value_instant
+from headrace.schema import Problem, Table
 from headrace.store.published import LAKE_TYPES, KeyType
 from headrace.synthesis.language.definitions import Definition, Kind, row_columns
 
@@ -47,6 +48,7 @@ class RequestSchema:
         time: Column of the event time, None where there is none.
         row_key: Key columns of the spine's row; a request may have them.
         key_types: Key column -> type, as far as known.
+        table: Declaration of the spine's table: how its times are written.
     """
 
     join_keys: tuple[str, ...]
@@ -54,6 +56,7 @@ class RequestSchema:
     time: str | None = None
     row_key: tuple[str, ...] = ()
     key_types: Mapping[str, KeyType] = field(default_factory=dict)
+    table: Table | None = None
 
     @classmethod
     def from_definitions(
@@ -68,7 +71,13 @@ class RequestSchema:
             time=table.time,
             row_key=table.keys,
             key_types={**times, **(key_types or {})},
+            table=table,
         )
+
+    def time_format(self, name: str, *, is_key: bool = False) -> TimeFormat:
+        """Return how times of a column are read: as those of the table's source; any date where it is a key."""
+        form = TimeFormat.of(self.table, name) if self.table is not None else TimeFormat()
+        return replace(form, any_date=form.any_date or is_key)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -117,8 +126,8 @@ def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> Requ
     time = row.get(schema.time) if schema.time else None
     return RequestRow(
         keys={name: _key(schema, row[name], name, where) for name in schema.join_keys},
-        columns={name: _value(kind, row[name], f"{where}, {name}") for name, kind in schema.columns.items()},
-        time_us=_time(time, f"{where}, {schema.time}"),
+        columns={name: _value(schema, kind, row[name], name, where) for name, kind in schema.columns.items()},
+        time_us=_time(time, schema.time_format(schema.time or ""), f"{where}, {schema.time}"),
         row_key_values={name: _row_key_value(schema, row[name], name, where) for name in schema.row_key if name in row},
         raw={name: row[name] for name in schema.columns},
     )
@@ -137,7 +146,8 @@ def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
     kind, location = schema.key_types.get(name), f"{where}, {name}"
     _require_storable(value, location)
     if kind == "time":
-        _time(value, location, dates=True)  # says what is wrong with it
+        instant = _time(value, schema.time_format(name, is_key=True), location)
+        return None if instant is None else iso(instant)
     if kind not in (None, "string", "int64"):
         return read_value(value, LAKE_TYPES[kind], location)
     if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
@@ -158,10 +168,12 @@ def _row_key_value(schema: RequestSchema, value: Any, name: str, where: str) -> 
     return key_value(value)
 
 
-def _value(kind: Kind, value: Any, where: str) -> Value:
+def _value(schema: RequestSchema, kind: Kind, value: Any, name: str, where: str) -> Value:
     if value is None:
         return None
-    return _READERS[kind](value, where)
+    if kind == "time":
+        return _time(value, schema.time_format(name), f"{where}, {name}")
+    return _READERS[kind](value, f"{where}, {name}")
 
 
 def _numeric(value: Any, where: str) -> float:
@@ -212,21 +224,33 @@ def _boolean(value: Any, where: str) -> bool:
     return value
 
 
-def _time(value: Any, where: str, *, dates: bool = False) -> int | None:
-    """An instant (us). dates: a bare date is its midnight in UTC."""
-    if value is None:
-        return None
+def _time(value: Any, form: TimeFormat, where: str) -> int | None:
+    """Return an instant, microseconds UTC. The advice of its errors can be followed literally."""
+    if isinstance(value, str):
+        _require_zone(value, form, where)
     try:
-        instant = datetime.fromisoformat(value)
-        if dates and len(value) == len("2013-05-01"):
-            instant = instant.replace(tzinfo=UTC)
-    except (TypeError, ValueError):
+        return value_instant(value, form, where)
+    except DataError as error:
+        if not error.what.startswith("not a time"):
+            raise
         raise _type_error(value, "an ISO time with its zone, such as 2013-05-01T12:00:00Z", where) from None
-    if instant.tzinfo is None:
-        raise DataError(
-            f"{value} has no time zone", where=where, fix=f"write {value}Z if it is UTC, or its offset: {value}-05:00"
-        )
-    return to_us(instant)
+
+
+def _require_zone(text: str, form: TimeFormat, where: str) -> None:
+    """Check that a text which is a time has a zone, from itself or from the table."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return
+    is_date = len(text) <= len("2013-05-01")
+    if moment.tzinfo is not None or (form.accepts("date") if is_date else form.tz is not None):
+        return
+    whole = moment.isoformat()
+    raise DataError(
+        f"{text} has no time zone",
+        where=where,
+        fix=f"write {whole}Z if it is UTC, or its offset: {whole}-05:00",
+    )
 
 
 def _type_error(value: Any, expected: str, where: str) -> DataError:
@@ -247,5 +271,4 @@ _READERS: Mapping[Kind, Callable[[Any, str], Value]] = {
     "categorical": _categorical,
     "text": _long_text,
     "boolean": _boolean,
-    "time": _time,
 }

@@ -11,8 +11,9 @@ import pyarrow as pa
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.lake import feed
-from headrace.lake.conform import TIMESTAMP, conform, ignored_columns, required_columns
+from headrace.lake.conform import conform, ignored_columns, required_columns
 from headrace.lake.store import Lake, Snapshot
+from headrace.lake.times import TIMESTAMP
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, history_end, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake

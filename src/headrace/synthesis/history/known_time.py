@@ -2,7 +2,7 @@
 
 It is the latest of the declared known times of the columns used (the keys that lead to the value among them) and the
 arrival of the batch that brought the row. A null known time never comes. A table with a resolution gives an instant
-only to the day (or hour): such a value is known when that day has ended.
+only to the day (or hour, month, year): such a value is known when that day has ended on the table's local calendar.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import NEVER, parse_duration
+from headrace.core.calendar import earliest_reading, period_ends
+from headrace.core.clock import NEVER
 from headrace.schema import Table, TimeExpression
 from headrace.synthesis.language.columns import ARRIVAL
 from headrace.synthesis.language.values import Ints, as_array, instants
@@ -21,9 +22,21 @@ def expression_instants(table: Table, expression: TimeExpression, rows: pa.Table
     at = instants(rows[expression.column])
     known = at != NEVER
     if table.resolution is not None:
-        unit_us = parse_duration(table.resolution)
-        at = at - at % unit_us + unit_us
+        at[known] = period_ends(at[known], table.resolution, table.tz)
     return np.where(known, at + expression.offset_us, NEVER)
+
+
+def cutoff_instants(table: Table, expression: TimeExpression, rows: pa.Table) -> Ints:
+    """The cutoffs of the rows [n], NEVER where the column is null.
+
+    A local time that the clock shows twice is kept as the later instant, for what becomes known then. A prediction may
+    have been made at the earlier one, so the cutoff takes that.
+    """
+    at = expression_instants(table, expression, rows)
+    if table.tz is not None and table.resolution is None:
+        known = at != NEVER
+        at[known] = earliest_reading(at[known] - expression.offset_us, table.tz) + expression.offset_us
+    return at
 
 
 def effective_known(table: Table, clock: tuple[str, ...], rows: pa.Table) -> Ints:

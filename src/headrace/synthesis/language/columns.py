@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from headrace.core.clock import parse_duration
+from headrace.core.calendar import period_delay_us
 from headrace.core.errors import DeclarationError
 from headrace.schema import Entity, Problem, Table, TimeExpression
 from headrace.synthesis.language.definitions import Kind
@@ -143,7 +143,7 @@ def known_at_cutoff(problem: Problem, column: str) -> bool:
     if column in (problem.label_expression.column, label_column(problem)):
         return False
     expression = known_expression(problem, table, column)
-    delay_us = parse_duration(table.resolution) if table.resolution else 0
+    delay_us = period_delay_us(table.resolution, table.tz)
     return (
         expression is not None
         and expression.column == problem.cutoff.column

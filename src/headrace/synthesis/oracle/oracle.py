@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from headrace.core.clock import NEVER, parse_duration
+from headrace.core.clock import NEVER
 from headrace.schema import Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.language.columns import clock_of, label_column
@@ -34,6 +34,7 @@ from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import grouped_columns, hops, join_columns, used_columns, value_of
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.oracle.finish import as_kind, finish_row, microseconds
+from headrace.synthesis.oracle.periods import period_end
 from headrace.synthesis.oracle.running import RUNNING_TWINS
 
 Row = Mapping[str, Any]
@@ -272,6 +273,5 @@ def _instant(table: Table, expression: TimeExpression, row: Row) -> int:
     if at is None:
         return NEVER
     if table.resolution is not None:
-        unit = parse_duration(table.resolution)
-        at = (at // unit + 1) * unit
+        at = period_end(at, table.resolution, table.tz)
     return at + expression.offset_us

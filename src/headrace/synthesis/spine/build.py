@@ -13,7 +13,7 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.schema import DUE, Every, HorizonLabel, Problem
 from headrace.synthesis.history.keys import encode_rows, plain
-from headrace.synthesis.history.known_time import effective_known, expression_instants
+from headrace.synthesis.history.known_time import cutoff_instants, effective_known
 from headrace.synthesis.history.labels import label_values
 from headrace.synthesis.history.versions import assertions, effective_versions
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
@@ -55,7 +55,7 @@ def build_spine(
     table = problem.spine_table
     rows = snapshot.table(table.name)
     check_cutoff(problem, rows.schema)
-    cutoffs = expression_instants(table, problem.cutoff, rows)
+    cutoffs = cutoff_instants(table, problem.cutoff, rows)
     keys, _ = encode_rows([plain(rows[column]) for column in table.keys])
     order = _numpy(rows, ORDER)
     chosen = _version_at_cutoff(keys, _numpy(rows, ARRIVAL), order, cutoffs)

@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.core.clock import BEFORE_ALL, NEVER, parse_duration
+from headrace.core.calendar import period_delay_us
+from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError, DeclarationError
 from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table, TimeExpression
 from headrace.schema.expressions import OPERATORS
@@ -185,7 +186,7 @@ def _delay(table: Table, clock: tuple[str, ...]) -> int:
     """How long after its event a row is known, where that is declared (us)."""
     expressions = [TimeExpression.parse(text) for text in clock]
     late = max((item.offset_us for item in expressions if item.column == table.time), default=0)
-    return max(0, late) + (parse_duration(table.resolution) if table.resolution else 0)
+    return max(0, late) + period_delay_us(table.resolution, table.tz)
 
 
 def _null_keys(queries: pa.Table, names: tuple[str, ...]) -> Floats:
