@@ -27,8 +27,11 @@ from headrace.monitor.estimates.performance import (
     second_moment,
 )
 
-_ROUNDS = 40
-_CONFIG = {"num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 20}
+_ROUNDS = 80
+_CONFIG = {
+    "num_leaves": 7, "learning_rate": 0.1, "min_data_in_leaf": 20, "lambda_l2": 1.0, "feature_fraction": 1.0,
+    "bagging_fraction": 1.0,
+}  # fmt: skip
 
 
 def estimate_regression(
@@ -68,8 +71,11 @@ def estimate_regression(
         ratio = float(loss.sum() / max(out_of_fold.sum(), 1e-300))
         weights = drawn.sum(axis=1)
         errors = _metric(name, drawn @ loss / weights) - _metric(name, drawn @ (out_of_fold * ratio) / weights)
-        variance = second_moment(errors) * factor * (1 + days / (groups.max() + 1)) * scale
         value = float(_metric(name, np.array([estimated.mean() * ratio]))[0])
+        reference = float(_metric(name, np.array([loss.mean()]))[0])
+        # Losses scatter in proportion to their size, so a harder window has a wider interval.
+        growth = max(1.0, (value / reference) ** 2) if reference > 0 else 1.0
+        variance = second_moment(errors) * factor * (1 + days / (groups.max() + 1)) * scale * growth
         own_groups = resample_groups(cutoffs_us)[1]
         sides = [
             (_by_day(name, out_of_fold * ratio, groups, rng), factor, int(groups.max()) + 1),
@@ -84,7 +90,7 @@ def estimate_regression(
                 value=value,
                 low=max(value - half, 0.0),
                 high=value + half,
-                reference=float(_metric(name, np.array([loss.mean()]))[0]),
+                reference=reference,
                 drop=drop,
                 p_value=drop_p_value(drop, sides),
                 realised=realised,

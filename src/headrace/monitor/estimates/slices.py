@@ -233,6 +233,10 @@ def shift_cost(sliced: SlicedColumn, reference_loss: Floats) -> tuple[float, flo
     means = np.divide(sums, rows, out=np.full(count, overall), where=rows > 0)
     squares = np.bincount(sliced.reference, weights=(reference_loss - means[sliced.reference]) ** 2, minlength=count)
     variances = np.divide(squares, rows**2, out=np.zeros(count), where=rows > 0)
-    shares = now * (1 - now) / max(len(sliced.current), 1) + before * (1 - before) / max(rows.sum(), 1)
-    error = np.sqrt(((now - before) ** 2 * variances).sum() + ((means - overall) ** 2 * shares).sum())
+    excess = means - overall
+    sampled = [
+        ((share * excess**2).sum() - (share * excess).sum() ** 2) / max(rows_of_side, 1)
+        for share, rows_of_side in ((now, len(sliced.current)), (before, rows.sum()))
+    ]
+    error = np.sqrt(((now - before) ** 2 * variances).sum() + sum(sampled))
     return float(((now - before) * means).sum()), float(error)
