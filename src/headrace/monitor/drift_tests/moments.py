@@ -43,16 +43,16 @@ class MomentTest:
             return Measure(score=0.0, p_value=1.0, effect=0.0)
         reference, current = self._terms(pair)
         n, m = pair.sizes
-        score = float(abs(current.mean() - reference.mean()))
+        means, squares = [side.mean() for side in (reference, current)], [(side**2).sum() for side in (reference, current)]
+        score = float(abs(means[1] - means[0]))
         # The variance of the pooled rows is the one that shuffling them has.
-        pooled = float(np.concatenate([reference, current]).var())
+        pooled = max(float(sum(squares) / (n + m) - ((n * means[0] + m * means[1]) / (n + m)) ** 2), 0.0)
         variance = pooled * (1 / n + 1 / m)
         p_value = 2 * float(stats.norm.sf(score / np.sqrt(variance))) if variance else 1.0
         return Measure(score=score, p_value=min(1.0, p_value), effect=float(np.sqrt(max(0.0, score**2 - variance))))
 
     def _terms(self, pair: Pair) -> tuple[Floats, Floats]:
-        scores = pair.scores
-        first, second = (scores.terms(scores.transform(side), self.name) for side in (pair.reference, pair.current))
+        first, second = (pair.scores.terms(side[np.isfinite(side)], self.name) for side in pair.score_rows)
         return first, second
 
 

@@ -132,6 +132,14 @@ class Pair:
 
         return NormalScores.fit(self.reference)
 
+    @cached_property
+    def score_rows(self) -> tuple[Floats, Floats]:
+        """Normal scores of both samples of a numeric pair in their original order; NaN where missing."""
+        sides = [self.reference if self.rows is None else self.rows]
+        sides.append(self.current if self.current_rows is None else self.current_rows)
+        reference, current = (self.scores.transform(np.where(np.isfinite(side), side, np.nan)) for side in sides)
+        return reference, current
+
     def cell_counts(self, rows: NDArray[Any], groups: NDArray[np.int64], count: int) -> Counts:
         """Count rows per group and cell [count, K]; the last cell is missing.
 

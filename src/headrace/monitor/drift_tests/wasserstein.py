@@ -31,7 +31,8 @@ class Wasserstein:
 
 def _distance(pair: Pair) -> float:
     values, reference, current, _ = pair.distributions
-    return float(np.abs(reference - current)[:-1] @ np.diff(values))
+    # A sum, not a dot product: BLAS starts threads for it, which costs more than the product on a busy machine.
+    return float((np.abs(reference - current)[:-1] * np.diff(values)).sum())
 
 
 def _scale(pair: Pair) -> float:

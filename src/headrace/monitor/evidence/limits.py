@@ -97,16 +97,19 @@ class _Shares:
     def count(cls, rows: NDArray[Any], pair: Pair, limits: Limits) -> _Shares:
         cells, last = pair.cells_of(rows)
         entities: list[tuple[Counts, Counts]] = []
-        if limits.clusters and limits.scatter is None and pair.current_rows is not None:
+        if limits.scatter is None and pair.current_rows is not None:
             after, _ = pair.cells_of(pair.current_rows)
+            totals = [np.bincount(side, minlength=last + 1).astype(np.int64) for side in (cells, after)]
             entities = [
                 (_table(item.reference, cells, item.count, last), _table(item.current, after, item.count, last))
                 for item in limits.clusters
             ]
+        else:
+            totals = [pair.cell_totals(0), pair.cell_totals(1)]
         return cls(
             blocks=_table(limits.blocks.ids, cells, limits.blocks.count, last),
-            reference=pair.cell_totals(0),
-            current=pair.cell_totals(1),
+            reference=totals[0],
+            current=totals[1],
             entities=tuple(entities),
         )
 

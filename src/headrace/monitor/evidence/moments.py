@@ -71,8 +71,8 @@ def moment_difference(
     """
     if pair.rows is None or pair.current_rows is None or not pair.scores.scales[moment]:
         return None
-    sides = [pair.scores.terms(pair.scores.transform(rows), moment) for rows in (pair.rows, pair.current_rows)]
-    valid = [np.isfinite(rows) for rows in (pair.rows, pair.current_rows)]
+    sides = [pair.scores.terms(rows, moment) for rows in pair.score_rows]
+    valid = [np.isfinite(rows) for rows in pair.score_rows]
     before, after = (np.where(keep, side, 0.0) for side, keep in zip(sides, valid, strict=True))
     reference = _Reference.of(before, valid[0], blocks, clusters)
     if reference is None:
