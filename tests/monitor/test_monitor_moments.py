@@ -21,7 +21,7 @@ from headrace.monitor.evidence.clusters import (
     shrinkage,
 )
 from headrace.monitor.evidence.moderation import fit_prior, mean_squared_correlation, trigamma_inverse
-from headrace.monitor.evidence.moment_tests import test_moments as judge_together
+from headrace.monitor.evidence.moment_tests import moment_results as judge_together
 from headrace.monitor.evidence.moments import MomentDifference, moment_difference
 from headrace.monitor.evidence.variance import Blocks
 from tests.monitor.dependent_world import WORLDS, draw

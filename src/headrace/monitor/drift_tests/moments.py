@@ -43,7 +43,10 @@ class MomentTest:
             return Measure(score=0.0, p_value=1.0, effect=0.0)
         reference, current = self._terms(pair)
         n, m = pair.sizes
-        means, squares = [side.mean() for side in (reference, current)], [(side**2).sum() for side in (reference, current)]
+        means, squares = (
+            [side.mean() for side in (reference, current)],
+            [(side**2).sum() for side in (reference, current)],
+        )
         score = float(abs(means[1] - means[0]))
         # The variance of the pooled rows is the one that shuffling them has.
         pooled = max(float(sum(squares) / (n + m) - ((n * means[0] + m * means[1]) / (n + m)) ** 2), 0.0)

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTest, Measure
-from headrace.monitor.drift_tests.moments import MEAN
+from headrace.monitor.drift_tests.moments import MEAN, SPREAD
 from headrace.monitor.drift_tests.samples import Kind, Pair
-from headrace.monitor.drift_tests.scores import Moment
 from headrace.monitor.evidence.clusters import Clusters
-from headrace.monitor.evidence.limits import MOMENTS, Limits, limit_measures, moment_differences
-from headrace.monitor.evidence.moment_tests import MomentResult, test_moments
+from headrace.monitor.evidence.limits import JoinedWindows, Limits, limit_measures, moment_differences
+from headrace.monitor.evidence.moment_tests import MomentResult, moment_results
 from headrace.monitor.evidence.moments import MomentDifference
 from headrace.monitor.evidence.values import as_truth_values, read_pair
 from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks
 
+#: Prefix of the name of the test of the mean of several windows, before their number.
+JOINED = "mean of windows: "
 #: Fewest rows of either side that are compared.
 MIN_ROWS = 30
 
@@ -40,8 +41,8 @@ class ColumnEvidence:
         n_reference, n_current: Rows with a value.
         note: Why it was not compared, or what is new; empty otherwise.
         measures: Results of the deciding tests.
-        differences: Moment -> the window's difference beside those of the reference's blocks.
-        results: Moment -> its test, with variances moderated over all columns of the window.
+        differences: Test of a moment -> the window's difference beside those of the reference's blocks.
+        results: Test of a moment -> its result, with variances moderated over all columns of the window.
     """
 
     name: str
@@ -57,8 +58,8 @@ class ColumnEvidence:
     n_current: int = 0
     note: str = ""
     measures: Mapping[str, Measure] = field(default_factory=dict, repr=False)
-    differences: Mapping[Moment, MomentDifference] = field(default_factory=dict, repr=False)
-    results: Mapping[Moment, MomentResult] = field(default_factory=dict, repr=False)
+    differences: Mapping[str, MomentDifference] = field(default_factory=dict, repr=False)
+    results: Mapping[str, MomentResult] = field(default_factory=dict, repr=False)
 
     @property
     def severity(self) -> float:
@@ -99,14 +100,14 @@ class ColumnEvidence:
         facts = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**facts, "scores": dict(self.scores), "severity": self.severity}
 
-    def with_moments(self, results: Mapping[Moment, MomentResult]) -> ColumnEvidence:
+    def with_moments(self, results: Mapping[str, MomentResult]) -> ColumnEvidence:
         """Return the evidence with the tests of its moments against windows and entities in place of those by rows."""
         measures, scores, note = dict(self.measures), dict(self.scores), self.note
         for moment, result in results.items():
             size = abs(self.differences[moment].difference)
             scores[moment] = size
             if result.p_value is None:
-                del measures[moment]
+                measures.pop(moment, None)
                 note = note or _few_windows(result.blocks)
                 continue
             effect = float(np.sqrt(max(0.0, size**2 - result.variance)))
@@ -127,6 +128,7 @@ def compare_column(
     floors: Mapping[str, float] | None = None,
     blocks: Blocks | None = None,
     clusters: Sequence[Clusters] = (),
+    joined: Sequence[JoinedWindows] = (),
     scatter: Any = None,
     lookback_us: int = 0,
     seed: int = 0,
@@ -144,6 +146,7 @@ def compare_column(
         floors: Test -> smallest effect that matters, where it differs from the test's own floor.
         blocks: Blocks of the reference's rows, or of `scatter` where given; None treats rows as independent.
         clusters: Entities that the rows share, each for all rows; used with `blocks`.
+        joined: The window with those before it, for the test of its mean; used with `blocks`.
         scatter: Other numbers [k] from whose blocks the variance between windows is estimated.
         lookback_us: Lookback of the feature, microseconds.
         seed: Of simulated null distributions.
@@ -168,8 +171,13 @@ def compare_column(
         limits = Limits(
             blocks=blocks, clusters=tuple(clusters), scatter=scatter, lookback=lookback_us / blocks.length_us
         )
-        facts["differences"] = moment_differences(measures, pair, limits)
-        measures, windows = limit_measures(measures, pair, limits, kept=facts["differences"])
+        differences = moment_differences(measures, pair, limits)
+        measures, windows = limit_measures(measures, pair, limits, kept=differences)
+        if MEAN.name in differences:
+            differences |= {
+                f"{JOINED}{item.windows}": found for item in joined if (found := item.difference(pair, limits))
+            }
+        facts["differences"] = differences
         note = note or (_few_windows(windows) if windows is not None else "")
     other_tests = (
         [test for test in TESTS.built_in.values() if test_kind in test.kinds and test.name not in measures]
@@ -198,12 +206,16 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
 
 
 def judge_moments(columns: Sequence[ColumnEvidence]) -> list[ColumnEvidence]:
-    """Test the moments of all columns of a window, with variances moderated over the columns."""
-    results: list[dict[Moment, MomentResult]] = [{} for _ in columns]
-    for moment in MOMENTS:
-        having = [i for i, column in enumerate(columns) if moment in column.differences]
-        for i, result in zip(having, test_moments([columns[i].differences[moment] for i in having]), strict=True):
-            results[i][moment] = result
+    """Test the moments of all columns of a window; variances of means are moderated over the columns.
+
+    Those of spread are not: shocks that entities share make them skewed, and a moderated variance has too thin tails.
+    """
+    results: list[dict[str, MomentResult]] = [{} for _ in columns]
+    for name in dict.fromkeys(name for column in columns for name in column.differences):
+        having = [i for i, column in enumerate(columns) if name in column.differences]
+        tested = moment_results([columns[i].differences[name] for i in having], moderate=name != SPREAD.name)
+        for i, result in zip(having, tested, strict=True):
+            results[i][name] = result
     return [column.with_moments(found) if found else column for column, found in zip(columns, results, strict=True)]
 
 
@@ -229,11 +241,18 @@ def _combined_p_value(measures: Mapping[str, Measure]) -> float:
 def _factor(name: str, names: Collection[str]) -> int:
     """Return what a p-value is multiplied by (weighted Bonferroni): half of the level is the mean's, if it is tested.
 
-    The mean is what shifts most often, and the only one with power where windows are few.
+    The mean is what shifts most often, and the only one with power where windows are few. With joined windows, a half
+    of its half is theirs.
     """
-    if MEAN.name not in names or len(names) == 1:
+    joined = sum(one.startswith(JOINED) for one in names)
+    others = len(names) - joined - (MEAN.name in names)
+    if MEAN.name not in names or not others + joined:
         return len(names)
-    return 2 if name == MEAN.name else 2 * (len(names) - 1)
+    if name.startswith(JOINED):
+        return 4 * joined
+    if name == MEAN.name:
+        return 4 if joined else 2
+    return 2 * others
 
 
 def _few_windows(windows: float) -> str:
@@ -266,4 +285,6 @@ def _new_categories(pair: Pair) -> str:
 
 
 def _test(name: str) -> DriftTest:
+    if name.startswith(JOINED):
+        return MEAN
     return MISSING if name == MISSING.name else TESTS[name]

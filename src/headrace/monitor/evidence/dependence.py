@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from headrace.models.bundle import CUTOFF, LABEL
 from headrace.monitor.evidence.clusters import Clusters
+from headrace.monitor.evidence.limits import JoinedWindows
+from headrace.monitor.evidence.persistence import LongWindow
 from headrace.monitor.evidence.variance import Blocks
 
 
@@ -32,6 +34,22 @@ def clusters_of(
         if name in reference.column_names and name in current.column_names
     }
     return {feature: tuple(known[name] for name in columns if name in known) for feature, columns in entities.items()}
+
+
+def joined_windows(
+    reference: pa.Table, windows: Sequence[LongWindow], blocks: Blocks | None, entities: Mapping[str, Sequence[str]]
+) -> Callable[[str], tuple[JoinedWindows, ...]]:
+    """Return a function from a feature to its values in each long window that has it."""
+    clusters = [clusters_of(reference, item.table, blocks, entities) for item in windows]
+
+    def joined(feature: str) -> tuple[JoinedWindows, ...]:
+        return tuple(
+            JoinedWindows(windows=item.windows, values=item.table[feature], clusters=of.get(feature, ()))
+            for item, of in zip(windows, clusters, strict=True)
+            if feature in item.table.column_names
+        )
+
+    return joined
 
 
 def label_blocks_of(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Blocks | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from headrace.monitor.evidence.moments import MomentDifference, moment_differenc
 from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.variance import Blocks, VarianceTest, between_window_test
 
+_MIN_VALUES = 30
 MOMENTS: tuple[Moment, ...] = ("mean", "spread")
 
 
@@ -37,24 +38,48 @@ class Limits:
     lookback: float = 0.0
 
 
-def moment_differences(names: Collection[str], pair: Pair, limits: Limits) -> dict[Moment, MomentDifference]:
+def moment_differences(names: Collection[str], pair: Pair, limits: Limits) -> dict[str, MomentDifference]:
     """Return moment -> its difference, for those of the named tests that are moments.
 
     Of several entities, the one that varies most counts. Empty where the scatter is that of other numbers.
     """
     if limits.scatter is not None or pair.kind != "numeric":
         return {}
-    found: dict[Moment, MomentDifference] = {}
-    for moment in MOMENTS:
-        if moment in names:
-            candidates = [
-                moment_difference(pair, moment, limits.blocks, clusters, lookback_blocks=limits.lookback)
-                for clusters in limits.clusters or (None,)
-            ]
-            present = [item for item in candidates if item is not None]
-            if present:
-                found[moment] = max(present, key=lambda item: item.cluster_variance or 0.0)
-    return found
+    tested = {moment: _difference(pair, moment, limits) for moment in MOMENTS if moment in names}
+    return {moment: item for moment, item in tested.items() if item is not None}
+
+
+def _difference(pair: Pair, moment: Moment, limits: Limits, windows: int = 1) -> MomentDifference | None:
+    candidates = [
+        moment_difference(pair, moment, limits.blocks, clusters, lookback_blocks=limits.lookback, windows=windows)
+        for clusters in limits.clusters or (None,)
+    ]
+    present = [item for item in candidates if item is not None]
+    return max(present, key=lambda item: item.cluster_variance or 0.0, default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedWindows:
+    """A column in several windows as one.
+
+    Attributes:
+        windows: Their number.
+        values: Values [m], Arrow or NumPy.
+        clusters: Entities of the reference's rows and of these.
+    """
+
+    windows: int
+    values: Any
+    clusters: tuple[Clusters, ...] = ()
+
+    def difference(self, pair: Pair, limits: Limits) -> MomentDifference | None:
+        """Return the difference of their mean; None where they hold no numbers, or the reference is constant."""
+        values = as_numbers(self.values)
+        if values is None or pair.rows is None or np.isfinite(values).sum() < _MIN_VALUES:
+            return None
+        return _difference(
+            Pair.numeric(pair.rows, values), "mean", replace(limits, clusters=self.clusters), self.windows
+        )
 
 
 def limit_measures(

@@ -8,10 +8,11 @@
 | a      | autocorrelation of the D_b from block to block, shrunken to that of columns with like lookbacks   |
 | tau    | dependent blocks per independent one, (1 + a) / (1 - a), at least 1 + lookback / block            |
 
-By windows: D / sqrt(V) is about t distributed. V = g (1 + tau / B) + w_m / m + w / (n B), g = (F - 1) w / n, F
-moderated over columns (`moderation`); its degrees of freedom are Satterthwaite's. g is at least one standard error of
-F: with less, a window of many rows would be held to a variance that is not known. By entities: D against the variance
-of clusters. A shock common to all entities is invisible to the second, new entities to the first.
+By windows: D / sqrt(V) is about t distributed. V = g (j + tau / B) + w_m / m + w / (n B), g = (F - 1) w / n, F
+moderated over columns (`moderation`), j = 1 for one window; its degrees of freedom are Satterthwaite's. g is at least
+one standard error of F: with less, a window of many rows would be compared with a variance that is not known. By
+entities: D is compared with the variance of clusters. A shock common to all entities is invisible to the second test,
+new entities to the first.
 """
 
 from __future__ import annotations
@@ -53,20 +54,25 @@ class MomentResult(NamedTuple):
     cluster_p_value: float
 
 
-def test_moments(differences: Sequence[MomentDifference]) -> list[MomentResult]:
-    """Test one moment of several columns [c], with their variances moderated together."""
+def moment_results(differences: Sequence[MomentDifference], *, moderate: bool = True) -> list[MomentResult]:
+    """Test one moment of several columns [c].
+
+    Args:
+        differences: Of each column.
+        moderate: Whether variances are moderated over the columns.
+    """
     if not differences:
         return []
     from scipy import stats
 
     parts = _Parts.of(differences)
-    ratio, freedom = _moderated(parts, differences)
+    ratio, freedom = _moderated(parts, differences) if moderate else (parts.ratio, parts.freedom)
     slack = np.clip(1 - (parts.tau - 1) / (parts.n_blocks - 1), 0.25, 1)
     error = ratio * np.sqrt(2 / freedom)
     excess = np.maximum((ratio - 1) / slack, _MIN_STANDARD_ERRORS * error)
-    window = excess * parts.unit + parts.window_noise
+    window = excess * parts.unit * parts.joined + parts.window_noise
     variance = window + (excess * parts.tau * parts.unit + parts.unit) / parts.n_blocks
-    share = parts.unit * (1 + parts.tau / parts.n_blocks) * error / np.maximum(variance, 1e-300)
+    share = parts.unit * (parts.joined + parts.tau / parts.n_blocks) * error / np.maximum(variance, 1e-300)
     total_freedom = np.clip(2 / np.maximum(share, 1e-4) ** 2, 1.0, None)
     statistic = np.abs(parts.difference) / np.sqrt(np.maximum(variance, 1e-300))
     p_values = 2 * stats.t.sf(statistic, total_freedom)
@@ -83,11 +89,10 @@ def test_moments(differences: Sequence[MomentDifference]) -> list[MomentResult]:
     return results
 
 
-test_moments.__test__ = False  # type: ignore[attr-defined]
-
-
 class _Parts(NamedTuple):
-    """Arrays over columns [c]. unit: w / n. n_blocks: B. blocks: B / tau."""
+    """Arrays over columns [c]. unit: w / n. n_blocks: B. blocks: B / tau. joined: variance of the mean of the joined
+    windows, as a share of that of one.
+    """
 
     difference: Floats
     unit: Floats
@@ -97,6 +102,7 @@ class _Parts(NamedTuple):
     tau: Floats
     blocks: Floats
     freedom: Floats
+    joined: Floats
 
     @classmethod
     def of(cls, differences: Sequence[MomentDifference]) -> _Parts:
@@ -112,8 +118,15 @@ class _Parts(NamedTuple):
         own = np.where(ratio - 1 > ratio * np.sqrt(2 / (n_blocks - 1)), own, 0.0)
         tau = np.maximum(1 + lookback, (1 + own) / (1 - own))
         freedom = np.maximum(n_blocks / (1 + (tau - 1) * excess) - 1, 0.5)
+        joined = np.array([_joined_share(one, item.windows) for one, item in zip(tau, differences, strict=True)])
         difference = np.array([item.difference for item in differences])
-        return cls(difference, unit, noise, ratio, n_blocks, tau, n_blocks / tau, freedom)
+        return cls(difference, unit, noise, ratio, n_blocks, tau, n_blocks / tau, freedom, joined)
+
+
+def _joined_share(tau: float, windows: int) -> float:
+    """Return the variance of the mean of so many successive windows, of a first-order process, by that of one."""
+    correlation, lags = (tau - 1) / (tau + 1), np.arange(1, windows)
+    return float(1 + 2 * ((1 - lags / windows) * correlation**lags).sum()) / windows
 
 
 def _autocorrelation(differences: Sequence[MomentDifference], count: Floats, lookback: Floats) -> Floats:

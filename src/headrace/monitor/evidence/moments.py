@@ -41,6 +41,7 @@ class MomentDifference:
         cluster_variance: Variance of D with entities as the units; None where it says nothing (entities recur and are
             few, or there are none).
         clusters: Effective number of entities.
+        windows: Number of windows that were joined.
     """
 
     difference: float
@@ -52,10 +53,17 @@ class MomentDifference:
     lookback_blocks: float = 0.0
     cluster_variance: float | None = None
     clusters: float = 0.0
+    windows: int = 1
 
 
 def moment_difference(
-    pair: Pair, moment: Moment, blocks: Blocks, clusters: Clusters | None = None, *, lookback_blocks: float = 0.0
+    pair: Pair,
+    moment: Moment,
+    blocks: Blocks,
+    clusters: Clusters | None = None,
+    *,
+    lookback_blocks: float = 0.0,
+    windows: int = 1,
 ) -> MomentDifference | None:
     """Compare a moment of the window with the blocks of the reference.
 
@@ -65,6 +73,7 @@ def moment_difference(
         blocks: Blocks of the reference's rows.
         clusters: Entities of both samples' rows; None takes rows of a block as independent, given the block.
         lookback_blocks: Lookback of the feature, in blocks.
+        windows: Number of windows that the current sample joins.
 
     Returns:
         None where the reference is constant or fewer than two blocks have values.
@@ -92,6 +101,7 @@ def moment_difference(
         lookback_blocks=lookback_blocks,
         cluster_variance=None if spread is None else spread[0],
         clusters=0.0 if spread is None else spread[1],
+        windows=windows,
     )
 
 

@@ -23,8 +23,9 @@ from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, column_evidence, compare_column, judge_moments
-from headrace.monitor.evidence.dependence import blocks_of, clusters_of, label_blocks_of
+from headrace.monitor.evidence.dependence import blocks_of, clusters_of, joined_windows, label_blocks_of
 from headrace.monitor.evidence.performance import Performance, performance
+from headrace.monitor.evidence.persistence import long_windows
 from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.variance import Blocks
 
@@ -108,6 +109,8 @@ def window_evidence(
     length_us: int = 0,
     lookback_us: Mapping[str, int] | None = None,
     entities: Mapping[str, Sequence[str]] | None = None,
+    history: pa.Table | None = None,
+    start_us: int | None = None,
     metric: str = "auc",
     censored: int = 0,
     seed: int = 0,
@@ -133,6 +136,8 @@ def window_evidence(
         lookback_us: Feature -> its lookback.
         entities: Feature -> columns of `reference` and `current` with the keys of entities whose rows share it; used
             with `length_us`. A column that either lacks is ignored.
+        history: Logged rows of the model before `start_us`, with `_cutoff` (us), for means of several windows.
+        start_us: Start of the window.
         metric, censored, seed: The problem's metric, rows whose label will never come, and the seed of simulations.
     """
     facts = _counts(reference, current, censored) | {"excluded": tuple(name for name in kinds if name in exclude)}
@@ -143,11 +148,12 @@ def window_evidence(
 
     blocks, lookbacks = blocks_of(reference, length_us), lookback_us or {}
     clusters = clusters_of(reference, current, blocks, entities or {})
+    joined = joined_windows(reference, long_windows(current, history, start_us, length_us), blocks, entities or {})
     options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
     compared = [
         compare_column(
             name, kind, _column(reference, name), _column(current, name), lookback_us=lookbacks.get(name, 0),
-            clusters=clusters.get(name, ()), **options
+            clusters=clusters.get(name, ()), joined=joined(name), **options
         )
         for name, kind in kinds.items()
         if name not in exclude
