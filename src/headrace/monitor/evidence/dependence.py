@@ -60,3 +60,10 @@ def label_blocks_of(reference: pa.Table, blocks: Blocks | None) -> tuple[Any, Bl
     if blocks is None:
         return labels.drop_null(), None
     return labels.drop_null(), blocks.subset(labels.is_valid().to_numpy())
+
+
+def independence_note(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
+    """Return a note where the variance between windows is requested but the reference has no cutoffs."""
+    if not length_us or blocks is not None:
+        return ()
+    return ("the reference has no cutoffs: rows are treated as independent",)

@@ -23,11 +23,16 @@ from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, column_evidence, compare_column, judge_moments
-from headrace.monitor.evidence.dependence import blocks_of, clusters_of, joined_windows, label_blocks_of
+from headrace.monitor.evidence.dependence import (
+    blocks_of,
+    clusters_of,
+    independence_note,
+    joined_windows,
+    label_blocks_of,
+)
 from headrace.monitor.evidence.performance import Performance, performance
 from headrace.monitor.evidence.persistence import long_windows
 from headrace.monitor.evidence.values import as_numbers
-from headrace.monitor.evidence.variance import Blocks
 
 Outcome = Literal["measured", "empty window", "too few rows", "no reference"]
 
@@ -184,16 +189,9 @@ def window_evidence(
         prediction=prediction,
         label=label,
         performance=quality,
-        notes=(*_notes(columns, prediction, label, quality), *_independence_note(length_us, blocks)),
+        notes=(*_notes(columns, prediction, label, quality), *independence_note(length_us, blocks)),
         **facts,
     )
-
-
-def _independence_note(length_us: int, blocks: Blocks | None) -> tuple[str, ...]:
-    """Return a note where the variance between windows is requested but the reference has no cutoffs."""
-    if not length_us or blocks is not None:
-        return ()
-    return ("the reference has no cutoffs: rows are treated as independent",)
 
 
 def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:

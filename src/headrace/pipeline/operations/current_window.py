@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
-from headrace.models.bundle import LABEL, PREDICTION
+from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.models.entity_keys import entity_columns
+from headrace.monitor.evidence.persistence import HORIZONS
 from headrace.pipeline.context import Context
-from headrace.schema import Every
+from headrace.schema import Every, Problem
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types
 
 #: A row without a label is censored when it is older than this share of the labels took to come.
@@ -34,6 +35,9 @@ class CurrentWindow:
         length_us: of the window.
         censored: rows whose label should have come by now.
         entities: entity -> the name of each row's [n], for people.
+        start_us: start of the window.
+        history: features, digests and `_cutoff` (us) of the version's rows in the windows before, for drift that
+            persists; None where there are none.
     """
 
     table: pa.Table
@@ -41,6 +45,8 @@ class CurrentWindow:
     length_us: int
     censored: int
     entities: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    start_us: int | None = None
+    history: pa.Table | None = None
 
 
 def current_window(
@@ -61,15 +67,15 @@ def current_window(
     problem = context.problem
     with PredictionLog(context.root, problem.name) as log:
         logged = log.read_by_cutoff(start_us, end_us, version=version)
+        before_us = max(0, start_us - (max(HORIZONS) - 1) * (end_us - start_us))
+        earlier = log.read_by_cutoff(before_us, start_us, version=version)
     snapshot = Lake(context.root, problem.name).snapshot()
     types = spine_key_types(problem, snapshot) if logged else []
     rows = {_spine_key(row, types): row for row in logged}
     labels, censored = _labels(context, snapshot, rows, start_us, end_us, now_us) if rows else ({}, 0)
-    columns: dict[str, Any] = dict(_features(list(rows.values()), kinds))
+    columns = _feature_columns(problem, list(rows.values()), kinds)
     columns[PREDICTION] = pa.array([row.probability for row in rows.values()], pa.float64())
     columns[LABEL] = pa.array([labels.get(key) for key in rows], pa.float64())
-    keys = {name: [row.join_keys.get(name) for row in rows.values()] for name in problem.join_keys}
-    columns |= entity_columns(keys, {entity.name: entity.join_keys for entity in problem.all_entities})
     cutoffs = np.array([row.cutoff_us for row in rows.values()], dtype=np.int64)
     return CurrentWindow(
         table=pa.table(columns),
@@ -77,7 +83,23 @@ def current_window(
         length_us=end_us - start_us,
         censored=censored,
         entities={entity.name: _entity_names(rows.values(), entity.join_keys) for entity in problem.all_entities},
+        start_us=start_us,
+        history=_history(problem, earlier, kinds),
     )
+
+
+def _history(problem: Problem, logged: Sequence[Prediction], kinds: Mapping[str, str]) -> pa.Table | None:
+    if not logged:
+        return None
+    columns = _feature_columns(problem, logged, kinds)
+    return pa.table({**columns, CUTOFF: pa.array([row.cutoff_us for row in logged], pa.int64())})
+
+
+def _feature_columns(problem: Problem, rows: Sequence[Prediction], kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Columns of features, and of digests of entities' keys."""
+    keys = {name: [row.join_keys.get(name) for row in rows] for name in problem.join_keys}
+    entities = {entity.name: entity.join_keys for entity in problem.all_entities}
+    return {**_features(rows, kinds), **entity_columns(keys, entities)}
 
 
 def _entity_names(rows: Iterable[Prediction], join_keys: Sequence[str]) -> list[str]:
