@@ -97,6 +97,9 @@ drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/ro
 dependencies: $(STAMP) ## Check that imports and declared dependencies agree
 	@$(BIN)/deptry src flows
 
+wrong-inputs: $(STAMP) ## Write the table of docs/wrong-inputs.md: wrong inputs and their answers
+	@$(BIN)/python -m tests.docs.wrong_inputs
+
 chaos: $(STAMP) $(MODEL_STAMP) ## Kill the pipeline, damage files, fill the disk; write the table of docs/reliability.md
 	@$(BIN)/python -m pytest -m chaos
 	@sed -n '/damage matrix: begin/,/damage matrix: end/p' docs/reliability.md

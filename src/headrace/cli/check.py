@@ -8,20 +8,21 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
+from headrace.cli.check_times import cadence_warnings, untimed_warnings
 from headrace.core.clock import BEFORE_ALL, iso
 from headrace.core.errors import HeadraceError
 from headrace.evaluate.splits import time_windows
-from headrace.lake.conform import check_label, conform, ignored_columns
 from headrace.lake.feed import known_before
-from headrace.lake.names import check_column_names
+from headrace.lake.table_faults import table_faults
 from headrace.pipeline.extensions import check_extensions
 from headrace.pipeline.production.intake import history_end
 from headrace.problems.catalogue import load_problem
-from headrace.schema import HorizonLabel, Problem
+from headrace.problems.files import read_rows
+from headrace.schema import HorizonLabel, Problem, Relationship
 from headrace.synthesis.candidates import across
 from headrace.synthesis.candidates.enumerate import Candidates, enumerate_candidates
 from headrace.synthesis.engines import engine_of
-from headrace.synthesis.history.joins import check_joins
+from headrace.synthesis.history.joins import Join, check_joins
 from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, column_kinds
 from headrace.synthesis.spine.build import build_spine, check_cutoff
@@ -36,20 +37,21 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
     tables: dict[str, pa.Table] = {}
     for table in problem.entity_set.tables:
         try:
-            if isinstance(table.source, str) or not hasattr(table.source, "read"):
-                raise HeadraceError("source was not resolved", where=table.name)
-            rows = table.source.read()
-            if table.name == problem.spine.table:
-                check_label(problem, rows)
-            check_column_names(problem, table, rows.column_names)
-            tables[table.name] = conform(table, rows, ignored=ignored_columns(problem, table), allow_empty=False)
+            found, converted = table_faults(problem, table, read_rows(table))
         except HeadraceError as error:
             messages.append(str(error))
-    messages += (
-        _columns(problem, tables)
-        or _column_faults(problem, tables)
-        or [*_label_time_faults(problem), *_label(problem, tables)]
-    )
+            continue
+        messages += found
+        if converted is not None:
+            tables[table.name] = converted
+    absent = _columns(problem, tables)
+    messages += [
+        *absent,
+        *_unknown_columns(problem, tables),
+        *_label_time_faults(problem, tables.get(problem.spine.table)),
+    ]
+    if not absent:
+        messages += _column_faults(problem, tables) or ([] if messages else _label(problem, tables))
     return messages, tables
 
 
@@ -69,11 +71,11 @@ def _columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     ]
 
 
-def _label_time_faults(problem: Problem) -> list[str]:
+def _label_time_faults(problem: Problem, spine: pa.Table | None) -> list[str]:
     """Return a fault where the label is declared as known at its cutoff."""
-    if not problem.label_is_foreknown:
-        return []
     column = problem.label_expression.column
+    if not problem.label_is_foreknown or (spine is not None and column not in spine.column_names):
+        return []
     return [
         f"{problem.spine.table}.{column}: the label is declared as known at its cutoff. "
         f'say when its answer comes, as in known_at={{"{column}": "{problem.cutoff.column} + 3d"}}.'
@@ -118,35 +120,50 @@ def _window_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[s
     mature = _mature(problem, tables)
     labels = mature["label"].to_numpy() if problem.label_expression.binary else None
     cutoffs, known = mature["cutoff"].to_numpy(), mature["label_known"].to_numpy()
+    found = cadence_warnings(problem, cutoffs)
     try:
         time_windows(cutoffs, known, _history_end(problem, tables), labels=labels)
     except HeadraceError as error:
-        return [f"a run will stop: {error}"]
-    return []
+        return [*found, f"a run will stop: {error}"]
+    return found
 
 
-def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
-    """Return faults of columns: unknown ones in bounds and roles, a cutoff that is no time, incompatible keys."""
-    faults = [
+def _unknown_columns(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """Return faults of columns in bounds and roles that their table does not have."""
+    return [
         f"{table.name}: {field}: no column {column!r}. found: {', '.join(tables[table.name].column_names)}."
         for table in problem.entity_set.tables
         for field, columns in (("bounds", table.bounds), ("roles", table.roles))
         for column in columns
         if table.name in tables and column not in tables[table.name].column_names
     ]
+
+
+def _column_faults(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
+    """Return faults of a cutoff that is no time, and of relationships through which no row finds its parent."""
+    faults = []
     try:
         if problem.spine.table in tables:
             check_cutoff(problem, tables[problem.spine.table].schema)
-        if len(tables) == len(problem.entity_set.tables):
-            check_joins(problem, _SourceTables(tables))
     except HeadraceError as error:
         faults.append(str(error))
+    for item in problem.entity_set.relationships:
+        if item.parent_table in tables and item.child_table in tables:
+            try:
+                faults += [join.message for join in _joins(problem, item, tables) if join.is_fault]
+            except HeadraceError as error:
+                faults.append(str(error))
     return faults
+
+
+def _joins(problem: Problem, item: Relationship, tables: Mapping[str, pa.Table]) -> tuple[Join, ...]:
+    return check_joins(problem, _SourceTables(tables), (item,))
 
 
 def _warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[str]:
     """Return warnings: declarations that are unusual but valid."""
-    warnings = [*check_joins(problem, _SourceTables(tables)), *_window_warnings(problem, tables)]
+    warnings = [join.message for join in check_joins(problem, _SourceTables(tables)) if join.message]
+    warnings += [*untimed_warnings(problem, tables), *_window_warnings(problem, tables)]
     warnings += _cost_warnings(problem)
     if problem.feed is not None:
         end = history_end(problem, {name: tables[name] for name in problem.history_tables})

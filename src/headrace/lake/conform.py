@@ -230,7 +230,10 @@ def _finite(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _check_keys(table: Table, rows: pa.Table) -> None:
-    """No key twice; where a feed brings versions, no key twice at one arrival."""
+    """No key twice; where a feed brings versions, no key twice at one arrival. Rules of the batch refuse null keys."""
+    for name in table.keys:
+        if rows[name].null_count:
+            rows = rows.filter(rows[name].is_valid())
     by: Sequence[str] = (*table.keys, ARRIVAL) if ARRIVAL in rows.column_names else table.keys
     counts = rows.select(list(by)).group_by(list(by)).aggregate([([], "count_all")])
     if counts.num_rows == rows.num_rows:

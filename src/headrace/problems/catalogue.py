@@ -18,6 +18,7 @@ from types import ModuleType
 from headrace.core.errors import DeclarationError, HeadraceError, NotFoundError
 from headrace.core.extensions import Handed, hand_over, is_known
 from headrace.problems.files import as_source
+from headrace.problems.python_errors import declaration_error
 from headrace.schema import Problem
 
 #: name -> "module:attribute"
@@ -91,10 +92,10 @@ def _execute(path: Path) -> ModuleType:
             exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     except HeadraceError as error:
         raise DeclarationError(str(error), where=_line(path, error)) from error
+    except UnicodeDecodeError as error:
+        raise DeclarationError("the file is not UTF-8", where=str(path), fix="save it as UTF-8") from error
     except Exception as error:
-        raise DeclarationError(
-            f"{type(error).__name__}: {error}", where=_line(path, error), fix="the file must run without an error"
-        ) from error
+        raise declaration_error(error, _line(path, error)) from error
     return module
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,11 +12,14 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from headrace.core.errors import DataError
-from headrace.core.fingerprint import file_digest
-from headrace.schema import Source
+from headrace.core.fingerprint import file_digest, fingerprint
+from headrace.problems.dialect import refuse_other_dialect
+from headrace.schema import Source, Table
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
 #: Texts that mean "no value" in a CSV. NaN is not among them: it is a number gone wrong, and a label must not be one.
+#: Delimiter, encoding and decimal character of a CSV that declares none.
+_PLAIN = (",", "utf-8", ".")
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 
 
@@ -25,15 +28,26 @@ class FileSource:
     """A CSV or Parquet file as the source of a table. The declaration reads nothing; `read` does.
 
     Args:
-        path: the file.
+        path: the file; a relative one in a problem's file starts at the folder of that file.
+        delimiter: of a CSV, the character between two values.
+        encoding: of a CSV, such as "utf-8", "cp1252" or "utf-16".
+        decimal: of a CSV, the character before the decimals.
     """
 
-    path: Path
+    path: str | Path
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    decimal: str = "."
 
     def fingerprint(self) -> str:
         """sha256 of the file's bytes, hex; cached by the file's size and time of change."""
-        path, mtime_ns, size = _stamp(self.path)
-        return _digest(path, mtime_ns, size)
+        path, mtime_ns, size = _stamp(Path(self.path))
+        digest = _digest(path, mtime_ns, size)
+        return digest if self._dialect == _PLAIN else fingerprint([digest, *self._dialect])
+
+    @property
+    def _dialect(self) -> tuple[str, str, str]:
+        return self.delimiter, self.encoding, self.decimal
 
     def read(self) -> pa.Table:
         """All rows.
@@ -41,7 +55,7 @@ class FileSource:
         Raises:
             DataError: for a missing, unreadable or unsupported file.
         """
-        return _read(*_stamp(self.path))
+        return _read(*_stamp(Path(self.path)), *self._dialect)
 
 
 def as_source(source: str | Path | Source, folder: Path | None = None) -> Source:
@@ -66,15 +80,43 @@ def as_source(source: str | Path | Source, folder: Path | None = None) -> Source
         )
     if isinstance(source, str | Path):
         return FileSource((folder or Path()) / source)
+    if isinstance(source, FileSource):
+        return replace(source, path=(folder or Path()) / source.path)
     return source
 
 
-def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> pa.Table:
+def read_rows(table: Table) -> pa.Table:
+    """Read the rows of a table whose source is resolved.
+
+    Raises:
+        DataError: The source cannot be read, or returns something else than an Arrow table.
+    """
+    source = table.source
+    if isinstance(source, str | Path) or not callable(getattr(source, "read", None)):
+        raise DataError(
+            f"the source is a {type(source).__name__}, without read() and fingerprint()",
+            where=table.name,
+            fix="give the path of a file, or an object with both",
+        )
+    rows = source.read()
+    if not isinstance(rows, pa.Table):
+        raise DataError(
+            f"read() of the source returns a {type(rows).__name__}, not a pyarrow.Table",
+            where=table.name,
+            fix="return pa.table({...}), or pa.Table.from_pandas(frame)",
+        )
+    return rows
+
+
+def read_source(
+    path: Path, types: Mapping[str, pa.DataType] | None = None, dialect: tuple[str, str, str] = _PLAIN
+) -> pa.Table:
     """Read the rows of a CSV or Parquet file.
 
     Args:
         path: the file.
         types: types of columns of a CSV that are known, from earlier batches say; those of the others are inferred.
+        dialect: delimiter, encoding and decimal character of a CSV.
 
     Raises:
         DataError: for a missing, unreadable or unsupported file.
@@ -83,22 +125,39 @@ def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None) -> p
     if not path.exists():
         raise DataError("no such file", where=str(path), found=_neighbours(path), fix="check the table's source")
     try:
-        return _parse(path, types or {})
-    except (pa.ArrowInvalid, OSError) as error:
+        return _parse(path, types or {}, dialect)
+    except (pa.ArrowInvalid, OSError, UnicodeError, LookupError) as error:
         raise DataError(f"cannot be read: {_first_line(error)}", where=str(path), fix="correct the file") from None
 
 
-def _parse(path: Path, types: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse(path: Path, types: Mapping[str, pa.DataType], dialect: tuple[str, str, str]) -> pa.Table:
     if path.name.endswith(".parquet"):
         return pyarrow.parquet.read_table(path, partitioning=None, page_checksum_verification=True)
     if path.name.endswith((".csv", ".csv.gz")):
         if path.stat().st_size == 0:
             raise DataError("the file is empty", where=str(path), fix="a CSV needs at least its header line")
-        options = pyarrow.csv.ConvertOptions(
-            column_types=dict(types), strings_can_be_null=True, null_values=list(_MISSING)
-        )
-        return pyarrow.csv.read_csv(path, convert_options=options)
+        return _parse_csv(path, types, *dialect)
     raise DataError("neither CSV nor Parquet", where=str(path), found=FORMATS, fix="rename or convert the file")
+
+
+def _parse_csv(path: Path, types: Mapping[str, pa.DataType], delimiter: str, encoding: str, decimal: str) -> pa.Table:
+    try:
+        rows = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(encoding=encoding),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict(types), strings_can_be_null=True, null_values=list(_MISSING), decimal_point=decimal
+            ),
+        )
+    except (pa.ArrowInvalid, UnicodeError) as error:
+        refuse_other_dialect(path, delimiter, encoding)
+        if "Empty CSV" in str(error):
+            raise DataError("the file has no rows", where=str(path), fix="bring at least one row") from None
+        raise
+    if rows.num_columns == 1 or any(pa.types.is_binary(field.type) for field in rows.schema):
+        refuse_other_dialect(path, delimiter, encoding)
+    return rows
 
 
 def _neighbours(path: Path) -> list[str]:
@@ -127,5 +186,5 @@ def _digest(path: Path, mtime_ns: int, size: int) -> str:
 
 
 @lru_cache(maxsize=16)
-def _read(path: Path, mtime_ns: int, size: int) -> pa.Table:
-    return read_source(path)
+def _read(path: Path, mtime_ns: int, size: int, delimiter: str, encoding: str, decimal: str) -> pa.Table:
+    return read_source(path, dialect=(delimiter, encoding, decimal))

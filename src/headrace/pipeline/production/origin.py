@@ -60,7 +60,7 @@ def _sources(context: Context) -> dict[str, dict[str, str]]:
         source = canonical(table.source)
         # A source that gives no digest of its own is identified by its fields, which may contain a password.
         digest = source if isinstance(source, str) else fingerprint(source)
-        place = str(table.source.path.absolute()) if isinstance(table.source, FileSource) else digest
+        place = str(Path(table.source.path).absolute()) if isinstance(table.source, FileSource) else digest
         found[table.name] = {"place": place, "digest": digest}
     return found
 

@@ -53,7 +53,7 @@ class SynthesiseOutput:
 def _run(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
     problem, snapshot = context.problem, training_snapshot(context, inputs)
     until = inputs[INGEST].output.until_us
-    unmatched = check_joins(problem, snapshot)
+    unmatched = [join.message for join in check_joins(problem, snapshot) if join.message]
     spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
     training = spine.filter(spine["mature"])
     require_two_values(problem, training["label"].to_numpy())
