@@ -66,6 +66,9 @@ plan: $(STAMP) ## Show what `make apply` would change in the feature store (feas
 apply: $(STAMP) ## Apply the published definitions to the feature store (feast apply)
 	@cd feature_repo && $(FEAST) apply
 
+replay: $(STAMP) ## Replay months of production and compare retraining policies (PROBLEM=..., SHUFFLE=1)
+	@$(BIN)/headrace replay $(PROBLEM) $(if $(SHUFFLE),--shuffle)
+
 drift-demo: $(STAMP) ## Demonstrate monitoring and retraining on a replayed feed, in ten minutes (QUICK=1, FRESH=1)
 	@$(BIN)/python -m headrace.flows.demo $(if $(QUICK),--quick) $(if $(FRESH),--fresh)
 
@@ -220,5 +223,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

@@ -54,6 +54,25 @@ def run(
 
 
 @app.command()
+def replay(
+    problem: Annotated[str, typer.Argument(help="a built-in problem, or the path of a problem file")] = "flights",
+    start: Annotated[str | None, typer.Option(help="instant of the first champion")] = None,
+    until: Annotated[str | None, typer.Option(help="instant at which the replay ends")] = None,
+    every: Annotated[str | None, typer.Option(help="time between two decisions")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="shuffle rows over time")] = False,
+    seed: Annotated[int | None, typer.Option(help="random seed")] = None,
+) -> None:
+    """Replay months of production and compare policies of when to retrain."""
+    load_problem(problem)
+    use_prefect_server(settings(), prefect_api(settings()) or temporary_server(settings()))
+    from headrace.cli.replay import show_result
+    from headrace.flows.replay import replay as replay_flow
+
+    print_log()
+    show_result(replay_flow(problem=problem, start=start, until=until, every=every, shuffle=shuffle, seed=seed))
+
+
+@app.command()
 def deploy(
     problems: Annotated[list[str] | None, typer.Argument(help="built-in problems, or paths of problem files")] = None,
     without_schedules: Annotated[

@@ -113,6 +113,33 @@ def monitor(problem: ProblemArgument = "flights", home: HomeOption = None) -> No
 
 
 @app.command()
+def replay(
+    problem: ProblemArgument = "flights",
+    start: Annotated[str | None, typer.Option(help="instant of the first champion, such as 2013-05-01")] = None,
+    until: Annotated[str | None, typer.Option(help="instant at which the replay ends")] = None,
+    every: Annotated[str | None, typer.Option(help="time between two decisions, such as 7d")] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="shuffle rows over time, so that nothing drifts")] = False,
+    seed: Annotated[int | None, typer.Option(help="random seed")] = None,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="log a run to MLflow")] = True,
+    prefect: Annotated[
+        bool, typer.Option("--prefect", help="run as a Prefect flow, visible in Prefect's pages")
+    ] = False,
+    home: HomeOption = None,
+) -> None:
+    """Replay months of production in minutes, and compare policies of when to retrain."""
+    from headrace.replay.plan import ReplayOptions
+
+    options = ReplayOptions(start=start, until=until, every=every, shuffle=shuffle)
+    if prefect:
+        from headrace.cli.flows import replay_flow
+
+        replay_flow(problem, home, options, seed=seed)
+    from headrace.cli.replay import replay_problem
+
+    replay_problem(problem, home, options, seed=seed, mlflow=mlflow)
+
+
+@app.command()
 def retrain(
     problem: ProblemArgument = "flights",
     decision: Annotated[

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from headrace.replay.plan import ReplayOptions
+
 
 def run_flow(
     problem: str, home: Path | None, *, trials: int | None, seed: int | None, max_memory: str | None
@@ -28,6 +30,20 @@ def run_flow(
     options = {"--trials": trials, "--seed": seed}
     arguments = [f"{name}={value}" for name, value in options.items() if value is not None]
     _replace_process(["run", problem, *arguments], HEADRACE_HOME=home, HEADRACE_MAX_MEMORY=max_memory)
+
+
+def replay_flow(problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None) -> NoReturn:
+    """Run a replay as a Prefect flow.
+
+    Args:
+        problem: A built-in problem, or the path of a problem file.
+        home: State folder; the setting's if left out.
+        options: Of the replay.
+        seed: Of the replay; 0 if left out.
+    """
+    values = {"--start": options.start, "--until": options.until, "--every": options.every, "--seed": seed}
+    arguments = [f"{name}={value}" for name, value in values.items() if value is not None]
+    _replace_process(["replay", problem, *arguments, *(["--shuffle"] if options.shuffle else [])], HEADRACE_HOME=home)
 
 
 def deploy_flows(problems: Sequence[str], home: Path | None, *, without_schedules: bool) -> NoReturn:

@@ -70,21 +70,29 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         table = bundle.read_reference()
     except (NotFoundError, CorruptError) as error:
         return ChampionReference(table=None, problems=(str(error),))
-    kinds = {item.slug: item.kind for item in bundle.definitions if item.kind != "time"}
     names = [f"gate_{name}" for name in METRICS]
     metrics = {name.removeprefix("gate_"): bundle.metrics[name] for name in names if name in bundle.metrics}
-    return ChampionReference(
-        table=table,
-        kinds=kinds,
-        excluded=frozenset(item.slug for item in bundle.definitions if _depends_on_time_alone(item)),
-        held_out=_held_out(bundle.gate_rows()),
+    return replace(
+        described_reference(bundle.definitions, table, _held_out(bundle.gate_rows())),
         metrics=metrics or None,
         importance=_importance(bundle, table),
-        lookback_us={item.slug: _longest_lookback_us(item) for item in bundle.definitions},
-        entities={item.slug: entities_of(item, table.column_names) for item in bundle.definitions},
         trained_until_us=_whole(bundle.windows.get("trained_until_us")),
         trained_rows=_whole(bundle.facts.get("rows")),
         bundle=bundle,
+    )
+
+
+def described_reference(
+    definitions: Sequence[Definition], table: pa.Table, held_out: pa.Table | None
+) -> ChampionReference:
+    """Build a reference from a model's features, its reference profile and rows that it was not trained on."""
+    return ChampionReference(
+        table=table,
+        kinds={item.slug: item.kind for item in definitions if item.kind != "time"},
+        excluded=frozenset(item.slug for item in definitions if _depends_on_time_alone(item)),
+        held_out=held_out,
+        lookback_us={item.slug: _longest_lookback_us(item) for item in definitions},
+        entities={item.slug: entities_of(item, table.column_names) for item in definitions},
     )
 
 

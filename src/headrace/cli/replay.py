@@ -1,0 +1,51 @@
+"""`headrace replay`: months of production replayed, and the policies compared, as a table and a report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from headrace.app.context import context_of
+from headrace.app.progress import RunDisplay, print_log
+from headrace.replay.plan import ReplayOptions
+from headrace.replay.publish import log_run, write_files
+from headrace.replay.result import ReplayResult
+from headrace.replay.run import plan_of, replay
+
+
+def replay_problem(problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None, mlflow: bool) -> None:
+    """Replay, write the report, log the run, and print what was found."""
+    print_log()
+    with RunDisplay() as progress:
+        context = context_of(problem, home, seed=seed, progress=progress)
+        progress.run_started(("replay",))
+        progress.stage_started("replay")
+        result = replay(
+            context,
+            plan_of(context.problem, options, seed=context.seed),
+            say=lambda text: progress.message("replay", text),
+        )
+        progress.stage_finished("replay", result.seconds, f"CPU {result.cpu_s:.0f} s")
+    files = write_files(context, result)
+    if mlflow:
+        log_run(context, result, files)
+    show_result(result)
+    print(f"report: {files[0]}")
+
+
+def show_result(result: ReplayResult, console: Console | None = None) -> None:
+    """Print the table of policies and the conclusions."""
+    console = console or Console(highlight=False)
+    rows = result.rows()
+    table = Table(title=f"{result.problem}: {result.period}")
+    for number, name in enumerate(rows[0]):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in rows:
+        table.add_row(*row.values())
+    console.print(table)
+    best = ", ".join(f"{one.retrains}: {one.loss:.4f}" for one in result.hindsight[:7])
+    console.print(f"hindsight optimum by number of retrains: {best}", soft_wrap=True)
+    for line in result.conclusions():
+        console.print(line, soft_wrap=True)

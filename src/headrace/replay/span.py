@@ -1,0 +1,52 @@
+"""The span of a problem's sources: the first cutoff, the last one that has a label, and where everything is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.clock import BEFORE_ALL, NEVER
+from headrace.lake import known_times
+from headrace.lake.conform import conform, ignored_columns, required_columns
+from headrace.pipeline.production.intake import history_end
+from headrace.problems.files import as_source
+from headrace.schema import Every, HorizonLabel, Problem
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """Instants of a problem's sources, microseconds UTC.
+
+    Attributes:
+        first_us: The first cutoff, or for a schedule the first row of its active table.
+        last_us: Rows with later cutoffs have no label.
+        known_us: Everything in the sources is known before.
+    """
+
+    first_us: int
+    last_us: int
+    known_us: int
+
+
+def source_span(problem: Problem) -> Span:
+    """Read the span from the sources of the tables that the spine and the label need."""
+    rows = {name: _rows(problem, name) for name in problem.history_tables}
+    end = history_end(problem, rows)
+    spine = problem.spine
+    if isinstance(spine, Every):
+        cutoffs = known_times.row_known(problem.entity_set.table(spine.active), rows[spine.active])
+    else:
+        cutoffs = known_times.instants(problem.entity_set.table(spine.table), rows[spine.table], problem.cutoff)
+    cutoffs = cutoffs[(cutoffs > BEFORE_ALL) & (cutoffs < NEVER)]
+    label = problem.label_expression
+    last = end - label.horizon_us if isinstance(label, HorizonLabel) else int(np.minimum(cutoffs.max() + 1, end))
+    return Span(first_us=int(cutoffs.min()), last_us=last, known_us=end)
+
+
+def _rows(problem: Problem, name: str) -> pa.Table:
+    table = problem.entity_set.table(name)
+    folder = problem.path.parent if problem.path is not None else None
+    rows = as_source(table.source, folder).read()
+    return conform(table, rows, required=required_columns(problem, name), ignored=ignored_columns(problem, table))

@@ -1,0 +1,143 @@
+"""Walks over a table of candidates: production's decisions, published rules, calendars, their sums."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.clock import DAY
+from headrace.monitor.policy.decision import Finding, PastDecision, Window
+from headrace.monitor.policy.policy import decide
+from headrace.replay.cause import cause_of
+from headrace.replay.evidence import Evidence
+from headrace.replay.outcome import Blocks, recommend
+from headrace.replay.sequential import ALLOWANCE, cusum, upf_rule
+from headrace.replay.table import LossTable
+from headrace.replay.walk import calendar, chosen, walk_policy, walk_rule
+from headrace.schema import Policy, Worth
+from tests.replay.tables_of_losses import table
+
+QUALITY = Policy(quality=True, drift=False, worth=None, cooldown="1d", budget=100)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Evidence of a test: quality drops in some periods, whoever is champion."""
+
+    table: LossTable
+    dropped: frozenset[int]
+    cpu_s: Mapping[Any, float] = field(default_factory=dict)
+    problem: Any = field(
+        default_factory=lambda: SimpleNamespace(metric="rmse", margin=0.05, gate_share=0.1, name="recorded")
+    )
+
+    def window(self, champion: int, period: int, policy: Policy) -> Window:
+        end = int(self.table.instants_us[period + 1])
+        drop = Finding(name="rmse", about="quality", effect=0.2)
+        return Window(
+            problem="recorded",
+            start_us=end - 7 * DAY,
+            end_us=end,
+            champion=str(champion),
+            findings=(drop,) if period in self.dropped else (),
+            age_us=end - int(self.table.instants_us[champion]),
+        )
+
+
+def evidence(losses: LossTable, *dropped: int) -> Evidence:
+    return cast(Evidence, Recorded(losses, frozenset(dropped)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(dropped=st.sets(st.integers(3, 11)), cooldown=st.sampled_from(["1d", "14d", "21d"]))
+def test_a_walk_decides_as_production_does_on_the_same_windows(dropped: set[int], cooldown: str) -> None:
+    losses, policy = table(), replace(QUALITY, cooldown=cooldown, budget=2)
+    seen = evidence(losses, *dropped)
+    walk = walk_policy("quality", policy, seen)
+    history: list[PastDecision] = []
+    for step in walk.steps[:-1]:  # at the end of the last one nothing is decided
+        decision = decide(seen.window(step.champion, step.period, policy), history, policy)
+        assert step.kind == decision.kind
+        history.append(PastDecision(decision=decision, outcome=step.outcome, outcome_reason=step.reason))
+
+
+def test_a_gate_refuses_what_is_worse_and_promotes_what_is_not() -> None:
+    better = walk_policy("quality", QUALITY, evidence(table(drift=0.5), 5))
+    assert [step.outcome for step in better.steps if step.kind == "retrain"] == ["promoted"]
+    assert better.champions.tolist() == [3, 3, 3, 6, 6, 6, 6, 6, 6]
+    falling = table(drift=0.5)
+    worse = replace(falling, label=falling.label * 0.0)  # newer candidates predict more, and the label does not move
+    refused = walk_policy("quality", QUALITY, evidence(worse, 5))
+    assert [step.outcome for step in refused.steps if step.kind == "retrain"] == ["refused"]
+    assert set(refused.champions) == {3}
+
+
+def test_age_retrains_as_the_calendar_does() -> None:
+    losses = table(drift=0.5)
+    by_age = walk_policy("age", replace(QUALITY, quality=False, age="14d"), evidence(losses))
+    by_calendar = walk_rule("every 2", calendar(2), losses)
+    assert by_age.champions.tolist() == by_calendar.champions.tolist() == [3, 3, 5, 5, 7, 7, 9, 9, 11]
+    assert by_age.cpu_s == by_calendar.cpu_s == 4
+
+
+def test_cusum_is_its_recursion() -> None:
+    rng = np.random.default_rng(0)
+    reference, values = rng.normal(1, 0.5, 30), rng.normal(1.5, 0.5, 40)
+    total, sums = 0.0, []
+    for value in values:
+        total = max(0.0, total + (value - reference.mean()) / reference.std(ddof=1) - ALLOWANCE)
+        sums.append(total)
+    assert cusum(values, reference) == pytest.approx(sums)
+
+
+def test_upf_retrains_where_models_age_and_not_where_they_do_not() -> None:
+    rule = upf_rule(Worth(), 7 * DAY)
+    aging_models = walk_rule("UPF", rule, table(drift=0.5, rows=200))
+    steady = walk_rule("UPF", rule, table(drift=0.0, rows=200))
+    assert aging_models.retrains > 3
+    assert steady.retrains == 0
+
+
+def test_a_recommendation_is_the_cheapest_and_says_how_surely() -> None:
+    rng = np.random.default_rng(0)
+    common = rng.normal(10, 3, 500)  # paired: what all policies share does not matter
+    costs = {
+        "dear": np.concatenate([[11.0], common + 1]),
+        "cheap": np.concatenate([[10.0], common]),
+        "even": np.concatenate([[10.1], common + rng.normal(0.1, 0.1, 500)]),
+    }
+    found = recommend(costs)
+    assert (found.name, found.second) == ("cheap", "even")
+    assert 0.7 < found.confidence < 0.95
+    assert found.margin[1] < 0.1 < found.margin[2]
+
+
+def test_a_cause_is_told_apart() -> None:
+    rows = np.full(12, 100.0)
+    noise = np.random.default_rng(0).normal(0, 1, (12, 3))
+
+    def verdict(old: float, recent: float, full: float) -> str:
+        losses = np.array([old, recent, full]) * 100 + noise
+        return cause_of(np.column_stack([losses, rows]), rows=100).verdict
+
+    assert verdict(1.2, 1.0, 1.0) == "drift"
+    assert verdict(1.0, 1.0, 0.9) == "more rows"
+    assert verdict(1.2, 1.0, 0.9) == "drift and more rows"
+    assert verdict(1.0, 1.1, 1.2) == "neither for certain"
+
+
+def test_losses_by_block_are_those_of_the_rows() -> None:
+    losses = table()
+    walk = walk_rule("hindsight", chosen((5, 9)), losses)
+    blocks = Blocks.of(losses, seed=0)
+    served = losses.served(walk.champions)
+    inside = np.isfinite(served)
+    by_row = float(((losses.label[inside] - served[inside]) ** 2).mean())
+    assert blocks.losses(losses, walk.champions)[0] == pytest.approx(by_row, rel=1e-5)
