@@ -125,6 +125,9 @@ bench-pipeline: $(STAMP) ## Measure the pipeline's overhead outside the stages' 
 bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests
 	@$(BIN)/python -m benchmarks.bench_drift
 
+bench-estimates: $(STAMP) .venv-nannyml/.installed ## Compare estimates of performance before labels with the truth and with NannyML (QUICK=1)
+	@$(BIN)/python -m benchmarks.bench_estimates
+
 bench-racing: $(BENCH_STAMP) ## Measure the CPU time that racing saves, and compare studies with Hyperopt (QUICK=1: minutes)
 	@$(BENCH) -m benchmarks.bench_racing
 
@@ -169,7 +172,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
-	@for peer in featuretools getml fastdfs; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
+	@for peer in featuretools getml fastdfs nannyml; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(BIN)/python -m headrace.flows.deployments > prefect.yaml
 
 doctor: $(STAMP) ## Check this installation: interpreter, packages, problem, state
@@ -223,5 +226,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

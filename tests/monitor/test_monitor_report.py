@@ -214,3 +214,32 @@ def test_a_ui_that_is_up_sees_new_problems_and_new_runs(tmp_path: Path) -> None:
             assert {one["name"] for one in client.get("/api/projects").json()} == {"flights", "houses"}
     finally:
         stop_services(tmp_path)
+
+
+def test_the_picture_stands_in_the_page_and_beside_it(tmp_path: Path) -> None:
+    from headrace.monitor.estimates.slices import DailyLoss, Slice
+    from headrace.monitor.estimates.window import WindowEstimates
+    from headrace.monitor.report.picture import draw_picture, has_picture, picture_file
+    from headrace.monitor.report.rendering import _picture_widgets
+
+    days = tuple(day * DAY for day in range(10))
+    daily = DailyLoss(name="all rows", days_us=days, loss=(0.5,) * 10, reference=0.4)
+    worst = Slice(
+        column="origin", value="JFK", rows=90, reference_rows=80, loss=1.2, reference_loss=0.4, low=0.5, p_value=1e-6,
+        since_us=4 * DAY,
+    )  # fmt: skip
+    estimates = WindowEstimates(rows=100, daily=(daily, replace(daily, name="origin = JFK")), slices=(worst,))
+    assert has_picture(estimates)
+    assert not has_picture(WindowEstimates())
+    decision = Decision(
+        id="abc", problem="flights", kind="alert", reason="", start_us=3 * DAY, end_us=10 * DAY, champion="1"
+    )
+    path = draw_picture(estimates, decision, tmp_path)
+    assert path == picture_file(tmp_path, decision)
+    image = path.read_bytes()
+    assert image.startswith(b"\x89PNG")
+    assert len(image) < 150_000
+    assert draw_picture(estimates, decision, tmp_path).read_bytes() == image  # same arguments, same bytes
+    (widget,) = _picture_widgets(image)
+    assert "data:image/png;base64," in widget.json()
+    assert _picture_widgets(None) == []

@@ -18,12 +18,13 @@ from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.report.page import page_file, page_path
+from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.monitor_report import WindowComparison
 from headrace.pipeline.operations.monitoring import link, monitor_window
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT
-from headrace.schema import Monitoring
+from headrace.schema import Costs, Monitoring
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
@@ -211,3 +212,44 @@ def test_only_the_champions_own_predictions_count(turned: Shop) -> None:
     report = look(context_of(turned))
     assert report.decision.champion == "9"
     assert not report.retrain_is_open
+
+
+def test_estimates_stand_beside_what_is_measured(turned: Shop) -> None:
+    context = context_of(turned)
+    costs = Costs(false_positive=8, false_negative=12, currency="EUR")
+    report = look(replace(context, problem=replace(context.problem, costs=costs)))
+    evidence = report.evidence
+    assert evidence is not None
+    estimates = evidence.estimates
+    assert estimates is not None
+    auc = estimates.metric("auc")
+    assert auc is not None
+    assert auc.realised is not None
+    assert auc.realised < auc.low  # the relation changed, which no estimate without labels can see
+    assert estimates.delay is not None
+    assert estimates.delay.matured == report.decision.mature / report.decision.rows
+    assert (estimates.delay.complete_us or 0) > report.decision.end_us  # the last orders settle two days later
+    assert estimates.daily
+    for text in (report.text(), "\n".join(report.decision.impact)):
+        assert "EUR" in text
+        assert "Estimated auc" in text
+    json.dumps(evidence.to_json(), allow_nan=False)
+
+
+def test_a_bundle_without_held_out_features_gives_a_note(turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Bundle, "read_held_out", lambda self: None)
+    report = look(context_of(turned))
+    assert any(note.startswith("slices: ") for note in report.notes)
+    assert report.evidence is not None
+    assert report.evidence.estimates is not None
+    assert report.evidence.estimates.performance  # the gate's predictions suffice for these
+
+
+def test_features_name_the_tables_and_columns_that_they_come_from(turned: Shop) -> None:
+    found = look(context_of(turned)).comparison
+    assert found is not None
+    assert found.reference.bundle is not None
+    sources = feature_sources(found.reference.bundle.definitions, "orders")
+    assert sources["amount"] == {"orders.amount"}
+    stacked = next(item for name, item in sources.items() if "refunded_amount" in name)
+    assert {"orders", "orders.refunded_amount"} <= stacked

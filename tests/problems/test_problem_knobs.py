@@ -10,7 +10,7 @@ import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Monitoring, Policy, Problem, Racing, Worth
+from headrace.schema import Costs, Monitoring, Policy, Problem, Racing, Worth
 from tests.tiny_problem import write_tiny_problem
 
 
@@ -84,3 +84,21 @@ def test_a_bad_value_is_one_clear_error(kind: type[Any], wrong: dict[str, Any], 
 def test_a_bad_field_of_a_problem_names_it(problem: Problem, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
         replace(problem, **wrong)
+
+
+def test_costs_are_checked_and_the_cheapest_threshold_is_the_default(problem: Problem) -> None:
+    costs = Costs(false_positive=1, false_negative=3)
+    assert costs.decision_threshold == costs.cheapest_threshold == 0.25
+    assert Costs(false_positive=1, false_negative=3, threshold=0.6).decision_threshold == 0.6
+    assert replace(problem, costs=costs).costs == costs
+    for wrong, message in (
+        ({"false_positive": 0}, "costs: false_positive=0. give a number above 0"),
+        ({"threshold": 1}, "costs: threshold=1. give a number between 0 and 1"),
+        ({"currency": 7}, "costs: currency=7"),
+    ):
+        with pytest.raises(DeclarationError, match=message):
+            Costs(**{"false_positive": 1, "false_negative": 3, **wrong})  # type: ignore[arg-type]
+    with pytest.raises(DeclarationError, match="costs of a label that is a number"):
+        replace(problem, label="amount", metric="rmse", costs=costs)
+    with pytest.raises(DeclarationError, match=r"costs=5. give Costs\("):
+        replace(problem, costs=5)  # type: ignore[arg-type]

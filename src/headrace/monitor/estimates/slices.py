@@ -74,6 +74,46 @@ class Slice:
         return asdict(self)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DailyLoss:
+    """The mean loss of some rows by day, for pictures.
+
+    Attributes:
+        name: What the rows are: a slice, or all rows.
+        days_us: Start of each day with labels [D], microseconds UTC.
+        loss: Mean loss of each day [D].
+        reference: Mean loss of such rows in the held-out rows.
+    """
+
+    name: str
+    days_us: tuple[int, ...]
+    loss: tuple[float, ...]
+    reference: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def daily_loss(name: str, loss: Floats, cutoffs_us: Instants, reference: float) -> DailyLoss:
+    """Return the mean loss of rows by day.
+
+    Args:
+        name: What the rows are.
+        loss: Loss of each row [n]; NaN is left out.
+        cutoffs_us: Cutoffs [n], microseconds UTC.
+        reference: Mean loss of such rows in the held-out rows.
+    """
+    known = np.isfinite(loss)
+    days, group = np.unique(cutoffs_us[known] // DAY, return_inverse=True)
+    means = np.bincount(group, weights=loss[known]) / np.bincount(group) if len(days) else np.empty(0)
+    return DailyLoss(
+        name=name,
+        days_us=tuple(int(day) * DAY for day in days),
+        loss=tuple(float(mean) for mean in means),
+        reference=reference,
+    )
+
+
 def slice_numbers(reference: Floats, current: Floats) -> SlicedColumn:
     """Cut numbers [k], [n] at the quartiles of the reference, at its median where it is small; NaN is a slice too."""
     finite = reference[np.isfinite(reference)]

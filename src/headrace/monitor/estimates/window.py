@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from headrace.core.clock import format_duration, iso
+from headrace.core.clock import DAY, HOUR, MINUTE, format_duration, iso
 from headrace.monitor.estimates.attribution import Attribution
 from headrace.monitor.estimates.delay import NEARLY_ALL, LabelDelay
 from headrace.monitor.estimates.disagreement import Disagreement
 from headrace.monitor.estimates.expected import COST
 from headrace.monitor.estimates.performance import PerformanceEstimate
-from headrace.monitor.estimates.slices import Slice
+from headrace.monitor.estimates.slices import DailyLoss, Slice
 
 #: Metrics in sentences, at most.
 _MAX_METRICS, _MAX_NAMES = 2, 3
-_ROUND_TO = 60_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +30,7 @@ class WindowEstimates:
         disagreement: Of champion and shadow.
         attribution: Attribution drift.
         slices: Slices whose loss grew, the worst first.
+        daily: Mean loss by day of all rows and of the worst slice, from some windows before this one on; for pictures.
         shift_costs: Drifted feature -> expected increase of the mean loss by its shift, and its standard error.
         loss: Name of the loss of `slices` and `shift_costs`.
         notes: Remarks for people.
@@ -43,6 +43,7 @@ class WindowEstimates:
     disagreement: Disagreement | None = None
     attribution: Attribution | None = None
     slices: tuple[Slice, ...] = ()
+    daily: tuple[DailyLoss, ...] = ()
     shift_costs: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     loss: str = ""
     notes: tuple[str, ...] = ()
@@ -72,6 +73,7 @@ class WindowEstimates:
             "disagreement": self.disagreement.to_json() if self.disagreement else None,
             "attribution": self.attribution.to_json() if self.attribution else None,
             "slices": [one.to_json() for one in self.slices],
+            "daily": [one.to_json() for one in self.daily],
             "shift_costs": {name: list(value) for name, value in self.shift_costs.items()},
             "loss": self.loss,
             "notes": list(self.notes),
@@ -128,8 +130,9 @@ def _maturity(estimates: WindowEstimates) -> Iterator[str]:
     elif delay.complete_us is None:
         text += f"; {NEARLY_ALL:.0%} are not expected to come ({delay.missing:.0%} of past labels never did)"
     else:
-        text += f"; {NEARLY_ALL:.0%} are expected by {iso(delay.complete_us - delay.complete_us % _ROUND_TO)}"
-    median = None if delay.median_us is None else delay.median_us - delay.median_us % _ROUND_TO
+        text += f"; {NEARLY_ALL:.0%} are expected by {iso(delay.complete_us - delay.complete_us % MINUTE)}"
+    unit = HOUR if (delay.median_us or 0) >= DAY else MINUTE
+    median = None if delay.median_us is None else round(delay.median_us / unit) * unit
     yield text + (f"; half come within {format_duration(median)}" if median else "")
 
 

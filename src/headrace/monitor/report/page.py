@@ -81,6 +81,7 @@ def render(
     decision: Decision,
     root: Path,
     importance: Mapping[str, float] | None = None,
+    picture: Path | None = None,
     seed: int = 0,
 ) -> Page | None:
     """Render the report of a window as an HTML file and as a run in the workspace.
@@ -92,6 +93,7 @@ def render(
         decision: Decision about it.
         root: Home folder.
         importance: Feature -> its share of the model's importance.
+        picture: PNG file to show below the decision.
         seed: Of the sample of rows.
 
     Returns:
@@ -109,7 +111,8 @@ def render(
             Column(name, kind, _test(verdicts.get(name, (False, ""))[1], kind), verdicts.get(name, (False, ""))[0])
             for name, kind in columns.items()
         ],
-        heading=f"{decision.kind}: {decision.reason}",
+        heading="\n\n".join((f"{decision.kind}: {decision.reason}", *(f"{text}." for text in decision.impact))),
+        picture=None if picture is None else picture.read_bytes(),
         name=f"{decision.kind}: {iso(decision.start_us)} to {iso(decision.end_us)}",
         at=from_us(decision.end_us),
         facts={"decision": decision.id, "champion": str(decision.champion)},
@@ -134,6 +137,7 @@ def _prune(root: Path, problem: str) -> None:
     for file in files[:-MAX_REPORTS]:
         (project / "snapshots" / f"{_run_uuid(problem, file.stem)}.json").unlink(missing_ok=True)
         file.unlink(missing_ok=True)
+        file.with_suffix(".png").unlink(missing_ok=True)
 
 
 def _sample(table: pa.Table, seed: int) -> pa.Table:

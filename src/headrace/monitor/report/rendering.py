@@ -7,7 +7,9 @@ set is not shown.
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 import threading
 import uuid
 import warnings
@@ -36,6 +38,9 @@ METHODS: Mapping[str, tuple[str, frozenset[str]]] = {
 #: Scores nothing: the same for every column and window, so that the dashboard sees one series over all runs.
 _VERDICT = "headrace"
 
+#: Width of the page's column, pixels.
+_PICTURE_WIDTH = 1100
+
 _one_at_a_time = threading.Lock()
 
 
@@ -53,6 +58,7 @@ class _Context(NamedTuple):
 
     heading: str
     drifted: frozenset[str]
+    picture: bytes | None = None
 
 
 _context: ContextVar[_Context] = ContextVar("drawing")
@@ -88,14 +94,22 @@ class RenderedReport:
 
 
 def render_report(
-    frames: Sequence[Any], columns: Sequence[Column], *, heading: str, name: str, at: datetime, facts: Mapping[str, str]
+    frames: Sequence[Any],
+    columns: Sequence[Column],
+    *,
+    heading: str,
+    picture: bytes | None = None,
+    name: str,
+    at: datetime,
+    facts: Mapping[str, str],
 ) -> RenderedReport:
     """Compute the report of two pandas frames.
 
     Args:
         frames: Reference and current rows.
         columns: Columns in the order of the report's table.
-        heading: Text in place of Evidently's verdict.
+        heading: Text in place of Evidently's verdict, as Markdown.
+        picture: PNG image to show below it.
         name: Name of the run.
         at: Its time.
         facts: Metadata of the run.
@@ -108,7 +122,7 @@ def render_report(
     )
     drifted = frozenset(column.name for column in columns if column.drifted)
     _register()
-    with _one_at_a_time, _no_warnings(), _with_context(_Context(heading, drifted)):
+    with _one_at_a_time, _no_warnings(), _with_context(_Context(heading, drifted, picture)):
         reference, current = (Dataset.from_pandas(frame, data_definition=definition) for frame in frames)
         preset = _preset()(
             columns=[column.name for column in columns],
@@ -134,9 +148,34 @@ def _preset() -> Any:
             table = super().render(context, child_widgets)[-1]
             rank = {name: place for place, name in enumerate(self.columns or ())}
             table.params["data"].sort(key=lambda row: rank[row["column_name"]])
-            return [text_widget(text=_context.get().heading, title="Headrace's decision"), table]
+            heading = text_widget(text=_context.get().heading, title="Headrace's decision")
+            return [heading, *_picture_widgets(_context.get().picture), table]
 
     return WindowDrift
+
+
+def _picture_widgets(picture: bytes | None) -> list[Any]:
+    """Return a widget with an image: Evidently has none, so it is the background of an empty Plotly figure."""
+    if picture is None:
+        return []
+    import plotly.graph_objects as go
+    from evidently.legacy.renderers.html_widgets import plotly_figure
+
+    width, height = struct.unpack(">II", picture[16:24])  # of the PNG's header
+    source = "data:image/png;base64," + base64.b64encode(picture).decode()
+    figure = go.Figure()
+    figure.add_layout_image(
+        source=source, xref="paper", yref="paper", x=0, y=1, sizex=1, sizey=1, sizing="contain", layer="below"
+    )
+    figure.update_layout(
+        height=round(_PICTURE_WIDTH * height / width),
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        xaxis={"visible": False, "range": [0, 1]},
+        yaxis={"visible": False, "range": [0, 1]},
+        plot_bgcolor="rgba(0,0,0,0)",
+        template=None,
+    )
+    return [plotly_figure(title="What it costs, by day and by slice", figure=figure)]
 
 
 @cache

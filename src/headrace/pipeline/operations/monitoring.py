@@ -131,7 +131,7 @@ def _decide(
     decision = decide(window, history, context.problem.policy)
     if decision.kind == "nothing" and not decision.measured:
         return MonitorReport(problem=window.problem, decision=decision, comparison=comparison)
-    entry = announce(outbox, decision, now_us=now_us, links=_links(context, decision, links))
+    entry = announce(outbox, decision, now_us=now_us, links=_links(context, decision, comparison, links))
     return MonitorReport(
         problem=window.problem,
         decision=entry.decision,
@@ -141,25 +141,33 @@ def _decide(
     )
 
 
-def _links(context: Context, decision: Decision, addresses: Mapping[str, str]) -> dict[str, str]:
-    """Addresses of the services, and of the report where one will be drawn: its page, and its file."""
+def _links(
+    context: Context, decision: Decision, comparison: WindowComparison, addresses: Mapping[str, str]
+) -> dict[str, str]:
+    """Addresses of the services, and of the report where one will be drawn: its page, its file, and its picture."""
     from headrace.monitor.report.page import page_file, page_path
+    from headrace.monitor.report.picture import has_picture, picture_file
 
     if not decision.drifted:
         return dict(addresses)
     served = {"report": addresses["Evidently"] + page_path(decision)} if "Evidently" in addresses else {}
-    return {**addresses, **served, "report file": str(page_file(context.root, decision))}
+    drawn = has_picture(comparison.evidence.estimates)
+    picture = {"picture": str(picture_file(context.root, decision))} if drawn else {}
+    return {**addresses, **served, "report file": str(page_file(context.root, decision)), **picture}
 
 
 def draw(context: Context, report: MonitorReport) -> Page | None:
     """Draw a report of what drifted, once per decision. None where nothing did, or where it was drawn before."""
     from headrace.monitor.report.page import page_file, render
+    from headrace.monitor.report.picture import draw_picture, has_picture
 
     decision, comparison = report.decision, report.comparison
     if comparison is None or comparison.reference.table is None or not decision.drifted:
         return None
     if page_file(context.root, decision).exists():
         return None
+    estimates = comparison.evidence.estimates
+    picture = draw_picture(estimates, decision, context.root) if estimates and has_picture(estimates) else None
     return render(
         comparison.reference.table,
         comparison.current.table,
@@ -168,6 +176,7 @@ def draw(context: Context, report: MonitorReport) -> Page | None:
         decision=decision,
         root=context.root,
         importance=comparison.reference.importance,
+        picture=picture,
         seed=context.seed,
     )
 

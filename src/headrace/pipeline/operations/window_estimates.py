@@ -18,7 +18,7 @@ from headrace.monitor.estimates.direct_loss import estimate_regression
 from headrace.monitor.estimates.disagreement import disagreement
 from headrace.monitor.estimates.expected import COST, DecisionRule
 from headrace.monitor.estimates.performance import MIN_LABELS, HeldOut, PerformanceEstimate, estimate_binary
-from headrace.monitor.estimates.slices import Slice
+from headrace.monitor.estimates.slices import DailyLoss, Slice
 from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.performance import MARGINS, RELATIVE_MARGINS
 from headrace.monitor.evidence.variance import Blocks
@@ -75,16 +75,19 @@ def window_estimates(
     notes += [note] if note else []
     slices: tuple[Slice, ...] = ()
     shift_costs: dict[str, tuple[float, float]] = {}
+    daily: tuple[DailyLoss, ...] = ()
     if held_out is None:
         notes.append("slices: the champion's bundle has no held-out rows with features; the next retrain adds them")
     else:
         sides = SlicedWindow(reference=reference, evidence=evidence, held_out=held_out, metric=problem.metric)
         shift_costs = sides.shift_costs(current)
         slices = sides.worse(current)
-        if slices:
+        if slices or evidence.alarming:
             past_us = start_us - _PAST_WINDOWS * (end_us - start_us)
             earlier = current_window(context, record.version, reference.kinds, past_us, start_us, now_us)
-            slices = (replace(slices[0], since_us=sides.since(slices[0], [earlier, current])), *slices[1:])
+            daily = sides.daily([earlier, current], slices[0] if slices else None)
+            if slices:
+                slices = (replace(slices[0], since_us=sides.since(slices[0], [earlier, current])), *slices[1:])
     attribution, note = _attribution(bundle, reference, current)
     notes += [note] if note else []
     rule = _rule(context)
@@ -105,6 +108,7 @@ def window_estimates(
         ),
         attribution=attribution,
         slices=slices,
+        daily=daily,
         shift_costs=shift_costs,
         loss=loss_name(problem.metric),
         notes=tuple(notes),

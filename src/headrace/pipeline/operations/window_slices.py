@@ -14,8 +14,10 @@ from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.models.entity_keys import ENTITY
 from headrace.monitor.estimates.slices import (
+    DailyLoss,
     Slice,
     SlicedColumn,
+    daily_loss,
     shift_cost,
     slice_categories,
     slice_numbers,
@@ -104,6 +106,17 @@ class SlicedWindow:
         sliced = self.cut(name, window)
         inside = sliced.current == (sliced.labels.index(one.value) if one.value in sliced.labels else -1)
         return row_loss(window.table, self.metric)[inside], window.cutoffs_us[inside]
+
+    def daily(self, windows: Sequence[CurrentWindow], worst: Slice | None) -> tuple[DailyLoss, ...]:
+        """The mean loss by day of all rows and of the worst slice, over windows in order of time."""
+        everything = [row_loss(window.table, self.metric) for window in windows]
+        cutoffs = np.concatenate([window.cutoffs_us for window in windows])
+        known = self.loss[np.isfinite(self.loss)]
+        found = [daily_loss("all rows", np.concatenate(everything), cutoffs, float(known.mean()))]
+        if worst is not None:
+            losses, inside = zip(*(self.rows_of(worst, window) for window in windows), strict=True)
+            found.append(daily_loss(worst.name, np.concatenate(losses), np.concatenate(inside), worst.reference_loss))
+        return tuple(found)
 
     def since(self, worst: Slice, windows: Sequence[CurrentWindow]) -> int | None:
         """The day since which a slice is worse, over all windows given."""
