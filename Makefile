@@ -166,7 +166,7 @@ study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
-	@$(COMPILE) pyproject.toml --extra dev $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra dev --extra automl $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
