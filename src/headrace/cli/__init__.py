@@ -285,6 +285,43 @@ def restore(
     restore_home(file, home)
 
 
+@app.command()
+def automl(
+    train: Annotated[Path, typer.Argument(help="CSV or Parquet file of the rows to learn from")],
+    target: Annotated[str, typer.Option(help="column to predict")],
+    minutes: Annotated[float, typer.Option(min=0.05, help="time of the search")] = 5.0,
+    test: Annotated[Path | None, typer.Option(help="CSV or Parquet file of rows to predict")] = None,
+    out: Annotated[Path, typer.Option(help="new folder for report, leaderboard, model and predictions")] = Path(
+        "automl"
+    ),
+    task: Annotated[str, typer.Option(help="classification, regression, or auto")] = "auto",
+    metric: Annotated[str | None, typer.Option(help="metric to optimise, such as log_loss, f1, rmsle")] = None,
+    quantiles: Annotated[str | None, typer.Option(help="levels to predict, such as 0.1,0.5,0.9")] = None,
+    validation: Annotated[str, typer.Option(help="random, group, time, or auto")] = "auto",
+    time: Annotated[str | None, typer.Option(help="column of times: validate on later rows")] = None,
+    groups: Annotated[str | None, typer.Option(help="column of groups that are never divided")] = None,
+    cost_tolerance: Annotated[
+        float | None, typer.Option(help="cheapest ensemble within this share of the best, such as 0.01")
+    ] = None,
+    memory_gb: Annotated[float | None, typer.Option(help="memory limit of the workers")] = None,
+    jobs: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
+    seed: Annotated[int, typer.Option(help="random seed")] = 0,
+    explain: Annotated[bool, typer.Option(help="compute Shapley values for the report")] = True,
+) -> None:
+    """Search a table for the best ensemble of models within a time limit; write report, model and predictions."""
+    from headrace.cli.automl import Request, levels, run_automl
+
+    parameters = {
+        "metric": metric, "validation": validation, "time": time, "groups": groups, "quantiles": levels(quantiles),
+        "cost_tolerance": cost_tolerance, "memory_gb": memory_gb, "n_jobs": jobs, "random_state": seed,
+    }  # fmt: skip
+    request = Request(
+        train=train, target=target, out=out, test=test, task=task, minutes=minutes, explain=explain,
+        parameters=parameters,
+    )  # fmt: skip
+    run_automl(request)
+
+
 def main() -> None:
     """Entry point: an expected error is one line on standard error and exit code 1 (130 after Ctrl-C)."""
     from headrace.core.entry import run_command

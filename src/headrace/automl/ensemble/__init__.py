@@ -1,0 +1,1 @@
+"""Ensembles of trials: selection out of fold, cost, calibration; pure functions on arrays."""

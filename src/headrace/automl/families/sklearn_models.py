@@ -1,0 +1,191 @@
+"""Families of scikit-learn for tables: extra trees, random forest, linear, nearest neighbours, support vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headrace.automl.families.protocol import Fit, Rows, as_columns, positive_column
+from headrace.automl.task.task import Floats, Task
+from headrace.models.design import Design
+from headrace.models.space import Categorical, Config, Float, Integer, Space
+
+#: Largest tables for models whose cost grows with the square of the rows.
+_MAX_SVM_ROWS, _MAX_NEIGHBOUR_ROWS = 5_000, 50_000
+_TREES = 300
+_NO_QUANTILES = "does not predict quantiles"
+#: Missing numbers of the forests: scikit-learn's trees read missing values, but not where training had none.
+_MISSING = -1e6
+
+
+@dataclass(frozen=True)
+class FittedEstimator:
+    """A fitted estimator of scikit-learn; `scale` and `centre` undo the scaling of a number."""
+
+    estimator: Any
+    task: Task
+    impute: bool = False
+    centre: float = 0.0
+    scale: float = 1.0
+    rounds: int | None = None
+
+    def predict(self, design: Design) -> Floats:
+        X = _without_missing(design) if self.impute else design.X
+        if self.task.classification:
+            return positive_column(self.estimator.predict_proba(X), self.task)
+        return as_columns(self.estimator.predict(X)) * self.scale + self.centre
+
+
+def _without_missing(design: Design) -> Any:
+    return np.nan_to_num(design.X, nan=_MISSING)
+
+
+class Forest:
+    """Extra trees (Geurts et al., 2006) or a random forest (Breiman, 2001).
+
+    Args:
+        name: "extra_trees" or "random_forest".
+    """
+
+    module = "sklearn"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
+        return _NO_QUANTILES if task.kind == "quantile" else ""
+
+    def space(self, task: Task) -> Space:
+        return Space(
+            {
+                "max_features": Float(0.1, 1.0),
+                "min_samples_leaf": Integer(1, 20, log=True),
+                "categories": Categorical(("codes", "target", "both")),
+                "constructions": Categorical((False, True)),
+            }
+        )
+
+    def default(self) -> Config:
+        return {"max_features": 0.4, "min_samples_leaf": 2, "categories": "target", "constructions": False}
+
+    def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
+        import sklearn.ensemble
+
+        kind = "Classifier" if fit.task.classification else "Regressor"
+        model_class = getattr(
+            sklearn.ensemble, {"extra_trees": "ExtraTrees", "random_forest": "RandomForest"}[self.name] + kind
+        )
+        estimator = model_class(
+            _TREES, max_features=float(config["max_features"]), min_samples_leaf=int(config["min_samples_leaf"]),
+            random_state=fit.seed, n_jobs=fit.threads,
+        )  # fmt: skip
+        estimator.fit(_without_missing(train.design), _labels(train, fit.task), sample_weight=train.weight)
+        return FittedEstimator(estimator, fit.task, impute=True)
+
+
+class TableLinear:
+    """Logistic or ridge regression; quantile regression for few rows."""
+
+    name, module = "linear", "sklearn"
+
+    def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
+        return _NO_QUANTILES if task.kind == "quantile" else ""
+
+    def space(self, task: Task) -> Space:
+        return Space({"strength": Float(1e-3, 100.0, log=True), "scale": Categorical(("standard", "quantile"))})
+
+    def default(self) -> Config:
+        return {"strength": 0.5, "scale": "quantile"}
+
+    def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
+        from sklearn.linear_model import LogisticRegression, Ridge
+
+        strength = float(config["strength"])
+        if not fit.task.classification:
+            ridge = Ridge(alpha=1.0 / strength).fit(train.design.X, train.label, sample_weight=train.weight)
+            return FittedEstimator(ridge, fit.task)
+        model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, random_state=fit.seed)
+        return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
+
+
+class Neighbours:
+    """k nearest neighbours, weighted by distance."""
+
+    name, module = "neighbours", "sklearn"
+
+    def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
+        if task.kind == "quantile":
+            return _NO_QUANTILES
+        return f"more than {_MAX_NEIGHBOUR_ROWS} rows" if n_rows > _MAX_NEIGHBOUR_ROWS else ""
+
+    def space(self, task: Task) -> Space:
+        return Space({"neighbours": Integer(3, 60, log=True), "p": Categorical((1, 2)),
+                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+
+    def default(self) -> Config:
+        return {"neighbours": 15, "p": 1, "scale": "quantile"}
+
+    def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
+        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+        model_class = KNeighborsClassifier if fit.task.classification else KNeighborsRegressor
+        k = min(int(config["neighbours"]), len(train.label))
+        model = model_class(k, weights="distance", p=int(config["p"]), n_jobs=fit.threads)
+        return FittedEstimator(model.fit(train.design.X, _labels(train, fit.task)), fit.task)
+
+
+class SupportVectors:
+    """Support vectors with a radial kernel; numbers are scaled to unit variance."""
+
+    name, module = "svm", "sklearn"
+
+    def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
+        if task.kind == "quantile":
+            return _NO_QUANTILES
+        return f"more than {_MAX_SVM_ROWS} rows" if n_rows > _MAX_SVM_ROWS else ""
+
+    def space(self, task: Task) -> Space:
+        return Space({"strength": Float(0.1, 100.0, log=True), "gamma": Float(0.1, 10.0, log=True),
+                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+
+    def default(self) -> Config:
+        return {"strength": 1.0, "gamma": 1.0, "scale": "quantile"}
+
+    def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
+        from sklearn.svm import SVR
+
+        gamma = float(config["gamma"]) / max(train.design.X.shape[1], 1)
+        if fit.task.classification:
+            model = _probabilistic_svc(float(config["strength"]), gamma, fit.seed)
+            return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
+        centre, scale = float(np.mean(train.label)), float(np.std(train.label)) or 1.0
+        model = SVR(C=float(config["strength"]), gamma=gamma)
+        model.fit(train.design.X, (train.label - centre) / scale, sample_weight=train.weight)
+        return FittedEstimator(model, fit.task, centre=centre, scale=scale)
+
+
+def _probabilistic_svc(strength: float, gamma: float, seed: int) -> Any:
+    """Return support vectors whose margins are calibrated by a sigmoid on three folds (Platt, 1999)."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import KFold
+    from sklearn.svm import SVC
+
+    folds = KFold(3, shuffle=True, random_state=seed)
+    return CalibratedClassifierCV(SVC(C=strength, gamma=gamma), method="sigmoid", cv=folds, ensemble=False)
+
+
+def _quietly(model: Any, train: Rows, task: Task, *, weights: bool) -> Any:
+    """Fit a classifier; one that has not fully converged is valid, its validation loss shows its quality."""
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(train.design.X, _labels(train, task), **({"sample_weight": train.weight} if weights else {}))
+
+
+def _labels(rows: Rows, task: Task) -> Any:
+    return rows.label.astype(np.int64) if task.classification else rows.label

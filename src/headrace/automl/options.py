@@ -1,0 +1,76 @@
+"""The options of a search, checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from headrace.automl.validation.guess import Mode
+from headrace.core.errors import DeclarationError
+from headrace.models.space import Config
+from headrace.schema import Racing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options of a search.
+
+    Attributes:
+        seconds: Wall-clock time of everything, None for no limit.
+        trials: Number of configurations, None for no limit. With one worker and no `seconds`, results are reproducible.
+        folds: Number of folds, None to choose by the size of the table.
+        validation: How rows are validated.
+        time: Column of times.
+        groups: Column of groups.
+        families: Names of families, None for all.
+        portfolio: First configurations, best first; None for the built-in start list.
+        searcher: Name of the searcher.
+        racing: Rule that stops configurations after a fold, None for none.
+        cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst
+            model and the best ensemble, with one model a member instead of one a fold.
+        ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
+        calibrate: Whether probabilities are calibrated.
+        workers: Parallel configurations, 0 for one a core.
+        memory_gb: Memory of all workers, None for no limit.
+        seed: Of all random numbers.
+
+    Raises:
+        DeclarationError: A value is out of its range.
+    """
+
+    seconds: float | None = 60.0
+    trials: int | None = None
+    folds: int | None = None
+    validation: Mode = "auto"
+    time: str | None = None
+    groups: str | None = None
+    families: Sequence[str] | None = None
+    portfolio: Sequence[Config] | None = None
+    searcher: str = "auto"
+    racing: Racing | None = field(default_factory=Racing)
+    cost_tolerance: float | None = None
+    ensemble: bool = True
+    calibrate: bool = True
+    workers: int = 0
+    memory_gb: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.seconds is None and self.trials is None:
+            raise DeclarationError("a search without a budget never ends", where="automl", fix="give seconds or trials")
+        for name in ("seconds", "trials", "memory_gb"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise DeclarationError(f"{name} must be positive, not {value}", where="automl")
+        if self.folds is not None and self.folds < 1:
+            raise DeclarationError(f"{self.folds} folds are too few", where="automl", fix="give 1 (a holdout) or more")
+        if self.cost_tolerance is not None and not 0 <= self.cost_tolerance < 1:
+            raise DeclarationError("cost_tolerance must be in [0, 1)", where="automl", found=[self.cost_tolerance])
+
+    @property
+    def n_workers(self) -> int:
+        """Number of worker processes."""
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

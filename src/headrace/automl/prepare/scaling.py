@@ -1,0 +1,61 @@
+"""Scale a design matrix for models of distances and coefficients: impute, scale numbers, one-hot encode codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from headrace.models.design import Design
+
+_QUANTILES = 200
+#: Scaled numbers are clipped to this many units, because far values dominate distances.
+_CLIP = 8.0
+
+
+class Scaled:
+    """Median imputation with indicators, standard or quantile scaling, one-hot codes; by scikit-learn.
+
+    Args:
+        scale: "standard" or "quantile" (to a normal distribution).
+        seed: Of the quantiles' sample.
+    """
+
+    def __init__(self, scale: str, seed: int) -> None:
+        self.scale, self.seed = scale, seed
+
+    def fit_transform(self, design: Design) -> Design:
+        """Fit on training rows and return them scaled; no column is categorical."""
+        self._pipeline = self._new_pipeline(design)
+        return self._result(self._pipeline.fit_transform(design.X))
+
+    def transform(self, design: Design) -> Design:
+        """Return other rows scaled."""
+        return self._result(self._pipeline.transform(design.X))
+
+    def _result(self, X: Any) -> Design:
+        clipped = np.clip(np.asarray(X, dtype=np.float32), -_CLIP, _CLIP)
+        return Design(X=clipped, names=tuple(f"x{i}" for i in range(X.shape[1])), categorical=())
+
+    def _new_pipeline(self, design: Design) -> Any:
+        from sklearn.compose import ColumnTransformer
+        from sklearn.impute import SimpleImputer
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import OneHotEncoder, QuantileTransformer, StandardScaler
+
+        scaler = (
+            StandardScaler()
+            if self.scale == "standard"
+            else QuantileTransformer(
+                n_quantiles=min(_QUANTILES, len(design)), output_distribution="normal", random_state=self.seed
+            )
+        )
+        numeric = [i for i in range(len(design.names)) if i not in design.categorical]
+        impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
+        codes = make_pipeline(
+            SimpleImputer(strategy="constant", fill_value=-1.0),
+            OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype=np.float32),
+        )
+        return ColumnTransformer(
+            [("numbers", make_pipeline(impute, scaler), numeric), ("codes", codes, list(design.categorical))]
+        )

@@ -1,0 +1,67 @@
+"""Choose folds, sampled rows and reserves of time from the size of a table and the budget; pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: Rows that a second of budget can use, and rows that are always used.
+_ROWS_PER_SECOND, _LEAST_ROWS = 3_000, 20_000
+#: Cells (rows x columns) per second of budget above which there are fewer folds.
+_THREE_FOLDS, _ONE_FOLD = 20_000, 80_000
+#: Share of the budget after which the boosting of one trial ends, and after which any trial is killed.
+_TRIAL_SHARE, _KILL_SHARE = 0.2, 0.5
+_FINAL_SHARE, _REFIT_SHARE = 0.04, 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """The division of a time budget, s.
+
+    Attributes:
+        search: Of the search.
+        trial: Of the boosting of one trial.
+        kill: After which a trial is killed.
+        refit: Of fits on all rows at the end.
+    """
+
+    search: float
+    trial: float
+    kill: float
+    refit: float
+
+
+def row_limit(seconds: float | None) -> int | None:
+    """Return the largest number of rows to train on; None for no limit."""
+    return None if seconds is None else max(_LEAST_ROWS, round(seconds * _ROWS_PER_SECOND))
+
+
+def sampled_rows(n_rows: int, limit: int | None, seed: int) -> NDArray[np.int64]:
+    """Return the rows to train on, in their order: all, or a random sample of `limit`."""
+    if limit is None or n_rows <= limit:
+        return np.arange(n_rows)
+    return np.sort(np.random.default_rng(seed).choice(n_rows, limit, replace=False))
+
+
+def fold_count(n_rows: int, n_columns: int, seconds: float | None) -> int:
+    """Return the number of folds: five, or fewer for a large table in a small budget."""
+    if seconds is None:
+        return 5
+    cells_per_second = n_rows * n_columns / seconds
+    return 1 if cells_per_second > _ONE_FOLD else 3 if cells_per_second > _THREE_FOLDS else 5
+
+
+def divide(seconds: float, elapsed: float, *, refit: bool) -> Times:
+    """Divide a time budget.
+
+    Args:
+        seconds: The budget.
+        elapsed: Time that has passed.
+        refit: Whether members are fitted on all rows at the end.
+    """
+    final = max(0.5, _FINAL_SHARE * seconds)
+    refit_s = _REFIT_SHARE * seconds if refit else 0.0
+    search = max(0.5, seconds - elapsed - final - refit_s)
+    return Times(search=search, trial=_TRIAL_SHARE * seconds, kill=_KILL_SHARE * seconds, refit=refit_s)

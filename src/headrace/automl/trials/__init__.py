@@ -1,0 +1,1 @@
+"""Trials: the joint space, the start list, and the objective that cross-validates a configuration."""

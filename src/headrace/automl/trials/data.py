@@ -1,0 +1,117 @@
+"""The data of a search in one file, which every worker process reads once; and its prepared folds, cached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headrace.automl.families.protocol import Rows
+from headrace.automl.prepare.block import Target
+from headrace.automl.prepare.preparation import Preparation, PreparationSpec
+from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.task import Floats, Task
+from headrace.automl.validation.folds import TableFold
+from headrace.core.fingerprint import file_digest, fingerprint
+from headrace.models.design import Design
+
+_FILE = "data.joblib"
+#: Prepared folds that a worker keeps.
+_CACHED = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchData:
+    """The data of a search.
+
+    Attributes:
+        frame: Cleaned rows [n, d].
+        label: Labels [n].
+        weight: Sample weights [n] or None.
+        folds: Their folds.
+        cleaner: Columns of the table.
+        task: The task.
+        without_trend: Date columns whose trend is left out.
+    """
+
+    frame: pd.DataFrame
+    label: Floats
+    weight: Floats | None
+    folds: tuple[TableFold, ...]
+    cleaner: Cleaner
+    task: Task
+    without_trend: tuple[str, ...] = ()
+
+    @property
+    def valid_rows(self) -> Any:
+        """Rows of all folds that are validated, in the order of out-of-fold predictions."""
+        return np.concatenate([fold.valid for fold in self.folds])
+
+    def weights(self, rows: Any) -> Floats | None:
+        """Return the sample weights of some rows."""
+        return None if self.weight is None else self.weight[rows]
+
+
+def write_data(folder: Path, data: SearchData) -> str:
+    """Write the data and return its digest."""
+    import joblib  # type: ignore[import-untyped]
+
+    folder.mkdir(parents=True, exist_ok=True)
+    joblib.dump(data, folder / _FILE)
+    return file_digest(folder / _FILE)
+
+
+@lru_cache(maxsize=1)
+def read_data(folder: Path, digest: str) -> SearchData:
+    """Read the data that `write_data` wrote; once per process."""
+    import joblib
+
+    data: SearchData = joblib.load(folder / _FILE)
+    return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedFold:
+    """A fold after its preparation.
+
+    Attributes:
+        train: Design matrix of the training rows.
+        valid: Design matrix of the validation rows.
+        file: Where the fitted preparation lies.
+    """
+
+    train: Design
+    valid: Design
+    file: Path
+
+
+@lru_cache(maxsize=_CACHED)
+def prepared_fold(folder: Path, digest: str, number: int, spec: PreparationSpec, seed: int) -> PreparedFold:
+    """Fit a preparation on the training rows of a fold, and store it."""
+    import joblib
+
+    data = read_data(folder, digest)
+    fold = data.folds[number]
+    preparation = Preparation(spec, data.cleaner, data.without_trend)
+    target = Target(label=encodable_label(data, fold.train), task=data.task, seed=seed)
+    train = preparation.fit_transform(data.frame.iloc[fold.train].reset_index(drop=True), target)
+    valid = preparation.transform(data.frame.iloc[fold.valid].reset_index(drop=True))
+    file = folder / f"prepared-{number}-{fingerprint(spec)[:12]}.joblib"
+    if not file.exists():
+        joblib.dump(preparation, file)
+    return PreparedFold(train=train, valid=valid, file=file)
+
+
+def encodable_label(data: SearchData, rows: Any) -> Floats:
+    """Return the labels that a preparation encodes by: logarithms for a relative metric."""
+    label: Floats = data.label[rows]
+    return np.asarray(np.log1p(label), dtype=np.float64) if data.task.metric == "rmsle" else label
+
+
+def fold_rows(data: SearchData, design: Design, rows: Any) -> Rows:
+    """Return a design matrix with labels and weights."""
+    return Rows(design=design, label=data.label[rows], weight=data.weights(rows))

@@ -1,0 +1,80 @@
+"""The joint space of a table: family, its parameters, its preparation, the scale of the target; and the start list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.task.task import Floats, Task
+from headrace.models.space import Categorical, Choice, Config, Parameter, Space
+from headrace.search.space import config_errors
+
+#: Skewness above which the logarithm of a target is a choice.
+_SKEWED = 1.0
+#: Share of the rarest class below which balanced class weights are a choice.
+_RARE = 0.1
+#: Further starts after the defaults: (family, changes of its default).
+_VARIANTS: tuple[tuple[str, Config], ...] = (
+    ("catboost", {"constructions": True, "categories": "both"}),
+    ("lightgbm", {"extra_trees": True, "learning_rate": 0.03, "feature_fraction": 0.5, "categories": "target"}),
+    ("lightgbm", {"constructions": True, "num_leaves": 15, "feature_fraction": 0.5, "min_data_in_leaf": 5}),
+    ("catboost", {"depth": 8, "learning_rate": 0.05, "rsm": 0.5, "l2_leaf_reg": 6.0}),
+    ("extra_trees", {"max_features": 0.8, "min_samples_leaf": 1, "constructions": True}),
+    ("linear", {"strength": 0.02, "scale": "standard"}),
+)
+
+
+def joint_space(families: Sequence[str], task: Task, label: Floats) -> Space:
+    """Return the space of a search.
+
+    Args:
+        families: Names of the families.
+        task: The task.
+        label: Labels [n]: a skewed target adds `target_scale`, a rare class adds `class_weight`.
+    """
+    options = {name: TABLE_FAMILIES[name].space(task) for name in families}
+    return Space({"family": Choice(options), **_target_parameters(task, label)})
+
+
+def start_list(
+    families: Sequence[str], task: Task, label: Floats, portfolio: Sequence[Config] | None = None
+) -> tuple[Config, ...]:
+    """Return the first configs of a search: a portfolio where there is one, else the defaults and some variants.
+
+    Args:
+        families: Names of the families, in the order of the starts.
+        task: The task.
+        label: Labels [n].
+        portfolio: Configs of the joint space, best first; those that do not fit the space are left out.
+    """
+    space = joint_space(families, task, label)
+    extra = {name: values[0] for name, values in _start_values(task, label).items()}
+    own = [(name, TABLE_FAMILIES[name].default()) for name in families]
+    own += [(name, {**TABLE_FAMILIES[name].default(), **changes}) for name, changes in _VARIANTS if name in families]
+    configs = [{"family": name, **{f"{name}.{key}": value for key, value in config.items()}} for name, config in own]
+    candidates = [*(portfolio or ()), *configs] if portfolio is None else list(portfolio) or configs
+    complete = ({**extra, **config} for config in candidates)
+    return tuple(config for config in complete if not config_errors(space, config))
+
+
+def _start_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:
+    """Return the parameters of the target and their values, the default first."""
+    if task.kind == "regression" and task.metric == "rmsle":
+        return {}  # always the logarithm
+    if task.kind == "regression" and label.min() >= 0 and _skewness(label) > _SKEWED:
+        absolute = task.metric in ("mae", "mape")
+        return {"target_scale": ("log", "none") if absolute else ("none", "log")}
+    if task.classification:
+        counts = [(label == position).mean() for position in range(len(task.classes))]
+        if min(counts) < _RARE:
+            return {"class_weight": ("none", "balanced")}
+    return {}
+
+
+def _target_parameters(task: Task, label: Floats) -> dict[str, Parameter]:
+    return {name: Categorical(values) for name, values in _start_values(task, label).items()}
+
+
+def _skewness(label: Floats) -> float:
+    spread = float(label.std())
+    return float((((label - label.mean()) / spread) ** 3).mean()) if spread > 0 else 0.0

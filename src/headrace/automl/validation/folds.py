@@ -1,0 +1,105 @@
+"""Folds of rows to train and validate on: random and stratified, by group, or expanding in time."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.automl.task.task import Floats, Task
+from headrace.automl.validation.guess import Mode
+from headrace.core.errors import DataError
+
+RowIndex = NDArray[np.int64]
+#: The earliest rows, which no fold of "time" validates.
+_FIRST_SHARE = 0.5
+_MAX_TIME_FOLDS = 3
+_HOLDOUT_SHARE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFold:
+    """Rows to train on and rows to validate on."""
+
+    train: RowIndex
+    valid: RowIndex
+
+
+def make_folds(
+    mode: Mode, label: Floats, task: Task, *, count: int, seed: int, keys: NDArray[Any] | None = None
+) -> tuple[TableFold, ...]:
+    """Divide rows into folds.
+
+    Args:
+        mode: "random", "group" or "time".
+        label: Labels [n].
+        task: The task; random folds of classes are stratified.
+        count: Number of folds; 1 for one holdout.
+        seed: Of the shuffle.
+        keys: Groups or times [n]; whole numbers.
+
+    Raises:
+        DataError: There are too few groups or times.
+    """
+    if mode == "time":
+        return _time_folds(_required(keys), min(count, _MAX_TIME_FOLDS))
+    if mode == "group":
+        return _group_folds(label, task, _required(keys), count, seed)
+    return _random_folds(label, task, count, seed)
+
+
+def _required(keys: NDArray[Any] | None) -> NDArray[Any]:
+    if keys is None:
+        raise DataError("the groups or times are missing", where="validation")
+    return keys
+
+
+def _time_folds(times: NDArray[Any], count: int) -> tuple[TableFold, ...]:
+    """Expanding windows: each fold trains on all rows before its validation rows; equal times are not separated."""
+    instants, sizes = np.unique(times, return_counts=True)
+    if len(instants) < count + 1:
+        raise DataError(f"{len(instants)} different times are too few for {count} folds", where="validation")
+    shares = np.linspace(_FIRST_SHARE if count > 1 else 1 - _HOLDOUT_SHARE, 1.0, count + 1)
+    ends = np.searchsorted(np.cumsum(sizes), shares * len(times) - 1e-9)
+    bounds = instants[np.clip(ends, 0, len(instants) - 1)]
+    folds = []
+    for start, end, last in zip(bounds[:-1], bounds[1:], range(count - 1, -1, -1), strict=True):
+        valid = np.flatnonzero((times > start) & ((times <= end) if last else (times > start)))
+        train = np.flatnonzero(times <= start)
+        if len(valid) and len(train):
+            folds.append(TableFold(train=train, valid=valid))
+    if not folds:
+        raise DataError("most rows have the same time", where="validation", fix="use validation='random'")
+    return tuple(folds)
+
+
+def _group_folds(label: Floats, task: Task, groups: NDArray[Any], count: int, seed: int) -> tuple[TableFold, ...]:
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    n_groups = len(np.unique(groups))
+    if n_groups < 2:
+        raise DataError("there is one group only", where="validation", fix="use validation='random'")
+    parts = min(max(count, 2), n_groups)
+    splitter: Any = StratifiedGroupKFold if task.classification else GroupKFold
+    splits = _split(splitter(parts, shuffle=True, random_state=seed), label, groups)
+    return splits[:1] if count == 1 else splits
+
+
+def _random_folds(label: Floats, task: Task, count: int, seed: int) -> tuple[TableFold, ...]:
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    parts = count if count > 1 else round(1 / _HOLDOUT_SHARE)
+    largest = np.unique(label, return_counts=True)[1].max() if task.classification else 0
+    splitter: Any = StratifiedKFold if largest >= parts else KFold
+    splits = _split(splitter(min(parts, len(label)), shuffle=True, random_state=seed), label)
+    return splits[:1] if count == 1 else splits
+
+
+def _split(splitter: Any, label: Floats, groups: Any = None) -> tuple[TableFold, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds
+        splits = list(splitter.split(np.zeros(len(label)), label, groups))
+    return tuple(TableFold(train=train, valid=valid) for train, valid in splits if len(valid))

@@ -1,0 +1,156 @@
+"""`headrace automl`: search a table for the best ensemble, show the leaderboard, write report and predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from headrace.automl.bundle import save_model
+from headrace.automl.engine import Outcome
+from headrace.automl.estimators import HeadraceClassifier, HeadraceRegressor
+from headrace.automl.report.page import write_page
+from headrace.automl.table.cleaning import require_distinct_names
+from headrace.automl.table.reading import read_table
+from headrace.automl.task.metrics import metric_of
+from headrace.automl.task.task import guess_kind
+from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
+from headrace.search.trial import Trial
+
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The arguments of the command.
+
+    Attributes:
+        train: File of the training rows.
+        target: Column to predict.
+        out: New folder for the results.
+        test: File of the rows to predict, or None.
+        task: "auto", "classification" or "regression".
+        minutes: Time of the search.
+        explain: Whether the report has Shapley values.
+        parameters: Further parameters of the estimator.
+    """
+
+    train: Path
+    target: str
+    out: Path
+    test: Path | None
+    task: str
+    minutes: float
+    explain: bool
+    parameters: dict[str, Any]
+
+
+def levels(text: str | None) -> tuple[float, ...] | None:
+    """Return the numbers of a text such as 0.1,0.5,0.9.
+
+    Raises:
+        DeclarationError: A part is no number.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise DeclarationError(
+            f"{text!r} is no list of numbers", where="--quantiles", fix="write it as 0.1,0.5,0.9"
+        ) from None
+
+
+def run_automl(request: Request) -> None:
+    """Search, then print the leaderboard and write leaderboard, report, model and predictions into a new folder."""
+    console = Console()
+    if request.out.exists() and any(request.out.iterdir()):
+        raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
+    train, test = read_table(request.train), None if request.test is None else read_table(request.test)
+    require_distinct_names(train)
+    if request.target not in train.columns:
+        raise NotFoundError(f"no column {request.target!r}", where=str(request.train), found=train.columns)
+    X, y = train.drop(columns=request.target), train[request.target]
+    kind = _kind(request, y)
+    estimator_class: Any = HeadraceClassifier if kind == "classification" else HeadraceRegressor
+    parameters = {k: v for k, v in request.parameters.items() if k != "quantiles" or kind != "classification"}
+    estimator = estimator_class(seconds=60 * request.minutes, **parameters)
+    _fit(console, estimator, X, y, test, 60 * request.minutes)
+    _show(console, estimator)
+    _write(console, request, estimator, X, test)
+
+
+def _kind(request: Request, y: pd.Series) -> str:
+    if request.parameters.get("quantiles"):
+        return "regression"
+    if request.task not in ("auto", "classification", "regression"):
+        raise DeclarationError(
+            f"no task {request.task!r}", where="--task", found=["auto", "classification", "regression"]
+        )
+    return guess_kind(y) if request.task == "auto" else request.task
+
+
+def _fit(console: Console, estimator: Any, X: pd.DataFrame, y: Any, test: pd.DataFrame | None, seconds: float) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    best: dict[str, float] = {}
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("search", total=seconds)
+
+        def on_trial(trial: Trial) -> None:
+            if trial.status == "ok" and trial.loss is not None:
+                best["loss"] = min(trial.loss, best.get("loss", trial.loss))
+            elapsed = progress.tasks[0].elapsed or 0.0
+            text = f"{trial.number + 1} configurations" + (f", best loss {best['loss']:.5g}" if best else "")
+            progress.update(task, completed=min(elapsed, seconds), description=text)
+
+        estimator.fit(X, y, X_predict=test, on_trial=on_trial)
+
+
+def _show(console: Console, estimator: Any) -> None:
+    board, metric = estimator.leaderboard(), metric_of(estimator.model_.task)
+    table = Table(title=f"{metric.name}, out of fold ({'greater' if metric.greater_is_better else 'less'} is better)")
+    for name in ("trial", "family", metric.name, "weight", "seconds", "microseconds a row"):
+        table.add_column(name, justify="left" if name == "family" else "right")
+    for row in board[board["status"] == "ok"].head(_SHOWN).itertuples():
+        trial = "" if row.trial < 0 else str(row.trial)
+        table.add_row(
+            trial, row.family, f"{row.value:.5g}", f"{row.weight:.2f}", f"{row.seconds:.1f}", f"{row.predict_us:.0f}"
+        )
+    console.print(table)
+    for note in estimator.notes_:
+        console.print(note, style="dim", markup=False)
+
+
+def _write(console: Console, request: Request, estimator: Any, X: pd.DataFrame, test: pd.DataFrame | None) -> None:
+    out, outcome = request.out, estimator.outcome_
+    out.mkdir(parents=True, exist_ok=True)
+    estimator.leaderboard().to_csv(out / "leaderboard.csv", index=False)
+    save_model(outcome.model, out / "model")
+    if test is not None:
+        predictions(estimator, test, request.target).to_csv(out / "predictions.csv", index=False)
+    _report(out, request, outcome, X, estimator.notes_)
+    console.print(f"{out}: report.html, leaderboard.csv, model{', predictions.csv' if test is not None else ''}")
+
+
+def _report(out: Path, request: Request, outcome: Outcome, X: pd.DataFrame, notes: tuple[str, ...]) -> None:
+    explain_s = min(60.0, 12 * request.minutes) if request.explain else 0.0
+    title = f"AutoML: {request.target} of {request.train.name}"
+    write_page(outcome, X, out / "report.html", title=title, notes=notes, explain_s=explain_s)
+
+
+def predictions(estimator: Any, test: pd.DataFrame, target: str) -> pd.DataFrame:
+    """Return the predictions of rows: the target, and a column for each class or quantile."""
+    task = estimator.model_.task
+    predicted = estimator.predict(test)
+    if task.kind == "quantile":
+        return pd.DataFrame(predicted, columns=[f"{target}_{level:g}" for level in task.quantiles])
+    frame = pd.DataFrame({target: predicted})
+    if task.classification:
+        p = estimator.predict_proba(test)
+        frame = frame.assign(**{f"probability_{name}": p[:, i] for i, name in enumerate(task.classes)})
+    return frame

@@ -1,0 +1,190 @@
+"""The estimators: scikit-learn's checks, every family and kind of task, bad targets, reproducibility, time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from headrace.automl import HeadraceClassifier, HeadraceRegressor
+from headrace.automl.bundle import load_model, save_model
+from headrace.automl.families import TABLE_FAMILIES, catboost, sklearn_models
+from headrace.automl.sizing import divide, fold_count, row_limit, sampled_rows
+from headrace.core.errors import CorruptError, DataError, DeclarationError
+
+QUICK: dict[str, Any] = {"seconds": None, "trials": 1, "n_jobs": 1, "folds": 2}
+
+
+def expected_failures(estimator: Any) -> dict[str, str]:
+    """Checks that do not apply, with the reason."""
+    small = "fewer rows than can be validated are refused, with another message"
+    return {
+        "check_fit2d_1sample": small,
+        "check_supervised_y_no_nan": "an infinite target is refused by a HeadraceError",
+        "check_classifiers_one_label": "one class is refused: there is nothing to learn",
+        "check_classifiers_one_label_sample_weights": "one class is refused: there is nothing to learn",
+        "check_sample_weight_equivalence_on_dense_data": "folds depend on the number of rows",
+        "check_sample_weight_equivalence_on_sparse_data": "sparse matrices are refused",
+    }
+
+
+LINEAR = {**QUICK, "families": ("linear",), "calibrate": False}
+
+
+@parametrize_with_checks(
+    [HeadraceClassifier(**LINEAR), HeadraceRegressor(**LINEAR)], expected_failed_checks=expected_failures
+)
+def test_scikit_learns_conventions(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
+def table(n: int = 120, seed: int = 0) -> tuple[pd.DataFrame, Any]:
+    """Columns of several kinds and a number that depends on three of them."""
+    rng = np.random.default_rng(seed)
+    words = np.array(["red car", "green bike", "blue boat", "fast old train", "slow new bus"])
+    X = pd.DataFrame(
+        {
+            "a": rng.normal(size=n),
+            "b": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+            "city": rng.choice(["Rome", "Oslo", "Lima"], n),
+            "code": [f"k{one}" for one in rng.integers(60, size=n)],
+            "day": pd.date_range("2024-01-01", periods=n)[rng.permutation(n)],
+            "text": [" ".join(rng.choice(words, 3)) + f" {one % 17}" for one in range(n)],
+        }
+    )
+    y = X["a"].to_numpy() + (X["city"] == "Oslo") * 2 + np.nan_to_num(X["b"].to_numpy()) + 0.1 * rng.normal(size=n)
+    return X, np.asarray(y)
+
+
+@pytest.mark.parametrize("family", TABLE_FAMILIES)
+def test_every_family_learns_every_kind_and_is_read_back(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sklearn_models, "_TREES", 15)
+    monkeypatch.setattr(catboost, "_MAX_ROUNDS", 60)
+    X, y = table()
+    classes = np.where(y > 1.5, "high", np.where(y > 0, "middle", "low"))
+    options = {**QUICK, "families": (family,)}
+    number = HeadraceRegressor(**options).fit(X, y)
+    assert number.score(X, y) > 0.3
+    three = HeadraceClassifier(**options).fit(X, classes)
+    assert three.score(X, classes) > (0.4 if family == "svm" else 0.5)
+    two = HeadraceClassifier(**options).fit(X, y > 0)
+    assert two.predict_proba(X).shape == (120, 2)
+    for name, model in (("number", number), ("three", three), ("two", two)):
+        save_model(model.model_, tmp_path / name)
+        np.testing.assert_array_equal(load_model(tmp_path / name).predict(X), model.model_.predict(X))
+
+
+@pytest.mark.parametrize("family", ["catboost", "lightgbm", "xgboost"])
+def test_quantiles(family: str) -> None:
+    X, y = table(200)
+    model = HeadraceRegressor(quantiles=(0.1, 0.9), families=(family,), **QUICK).fit(X, y)
+    predicted = model.predict(X)
+    assert predicted.shape == (200, 2)
+    assert (predicted[:, 0] <= predicted[:, 1]).all()
+    assert 0.5 < np.mean((predicted[:, 0] <= y) & (y <= predicted[:, 1])) <= 1
+
+
+def test_equal_seeds_give_equal_models() -> None:
+    X, y = table()
+    options = {"seconds": None, "trials": 4, "n_jobs": 1, "families": ("lightgbm", "linear"), "folds": 3}
+    first, second = (HeadraceRegressor(**options, random_state=3).fit(X, y) for _ in range(2))
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+    board = first.leaderboard()
+    assert board["weight"].iloc[1:].sum() == pytest.approx(1.0)
+    assert board["value"].iloc[0] <= board["value"].iloc[1] + 1e-12
+
+
+def test_a_skewed_target_a_portfolio_and_a_cheap_ensemble() -> None:
+    X, y = table()
+    portfolio = [
+        {"family": "linear", "linear.strength": 1.0, "linear.scale": "standard"},
+        {"family": "linear", "linear.strength": 1.0, "linear.scale": "standard", "target_scale": "log"},
+    ]
+    options = {**QUICK, "trials": 2, "families": ("linear",), "portfolio": portfolio, "cost_tolerance": 0.0}
+    model = HeadraceRegressor(**options).fit(X, np.exp(2 * y))
+    assert [trial.config.get("target_scale") for trial in model.outcome_.trials] == ["none", "log"]
+    assert all(len(member.parts) == 1 for member in model.model_.members)  # one model a member, fitted on all rows
+    relative = HeadraceRegressor(**{**options, "metric": "rmsle", "portfolio": None}).fit(X, np.exp(y))
+    assert (relative.predict(X) >= 0).all()
+
+
+def test_time_order_is_found_and_members_learn_from_all_rows() -> None:
+    X, y = table()
+    X = X.sort_values("day").reset_index(drop=True)
+    model = HeadraceRegressor(**{**QUICK, "families": ("lightgbm",)}).fit(X, y)
+    assert model.outcome_.decision.mode == "time"
+    assert any("the rows are sorted by the date 'day'" in note for note in model.notes_)
+    assert [key.startswith("all-") for member in model.model_.members for key, _ in member.parts] == [True]
+    groups = np.arange(len(X)) // 10
+    grouped = HeadraceRegressor(**LINEAR).fit(X, y, groups=groups)
+    assert grouped.outcome_.decision.mode == "group"
+
+
+def test_bad_targets_are_refused_with_a_reason() -> None:
+    X, y = table(40)
+    with pytest.raises(DataError, match="target is constant"):
+        HeadraceRegressor(**LINEAR).fit(X, np.ones(40))
+    with pytest.raises(DataError, match="one class only"):
+        HeadraceClassifier(**LINEAR).fit(X, ["a"] * 40)
+    with pytest.raises(DataError, match="1 row with a target"):
+        HeadraceRegressor(**LINEAR).fit(X.iloc[:1], y[:1])
+    with pytest.raises(DataError, match="infinite"):
+        HeadraceRegressor(**LINEAR).fit(X, np.where(np.arange(40) == 3, np.inf, y))
+    with pytest.raises(DataError, match="at least 0"):
+        HeadraceRegressor(**LINEAR, metric="rmsle").fit(X, y)
+    with pytest.raises(DeclarationError, match="no metric 'f1' for a regression"):
+        HeadraceRegressor(**LINEAR, metric="f1").fit(X, y)
+    with pytest.raises(DeclarationError, match="never ends"):
+        HeadraceRegressor(seconds=None).fit(X, y)
+    with pytest.raises(DeclarationError, match="no family 'forest'"):
+        HeadraceRegressor(**{**QUICK, "families": ("forest",)}).fit(X, y)
+
+
+def test_missing_targets_rare_classes_and_weights() -> None:
+    X, y = table()
+    label = np.where(y > 0, "yes", "no").astype(object)
+    label[:7], label[7] = None, "once"
+    model = HeadraceClassifier(**{**QUICK, "families": ("lightgbm",)}).fit(X, label)
+    assert model.classes_.tolist() == ["no", "once", "yes"]
+    assert "7 of 120 rows are left out: no target, or no weight" in model.notes_
+    np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
+    heavy = np.where(y > 0, 1.0, 1e-3)
+    weighted, plain = (HeadraceRegressor(**LINEAR).fit(X, y, weight).predict(X).mean() for weight in (heavy, None))
+    assert weighted > plain + 0.2
+
+
+def test_a_hundred_thousand_levels() -> None:
+    n = 100_000
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"level": [f"v{one}" for one in range(n)], "x": rng.normal(size=n)})
+    options = {**QUICK, "folds": 1, "families": ("linear",)}
+    model = HeadraceRegressor(**options).fit(X, X["x"] + rng.normal(size=n))
+    assert model.score(X.iloc[:1000], X["x"].iloc[:1000]) > 0.8
+
+
+def test_a_small_budget_for_many_rows() -> None:
+    assert row_limit(8.0) == 24_000
+    assert row_limit(None) is None
+    rows = sampled_rows(1_000_000, row_limit(60.0), seed=0)
+    assert len(rows) == 180_000
+    assert (np.diff(rows) > 0).all()
+    assert [fold_count(n, 20, 60.0) for n in (1_000, 100_000, 180_000, 1_000_000)] == [5, 3, 3, 1]
+    times = divide(60.0, 2.0, refit=True)
+    assert times.search + times.refit + 2.0 < 60.0
+
+
+def test_a_changed_file_is_refused(tmp_path: Path) -> None:
+    X, y = table(40)
+    model = clone(HeadraceRegressor(**LINEAR)).fit(X, y)
+    save_model(model.model_, tmp_path / "model")
+    file = tmp_path / "model" / "model.skops"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with pytest.raises(CorruptError):
+        load_model(tmp_path / "model")

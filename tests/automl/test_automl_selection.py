@@ -1,0 +1,101 @@
+"""Ensemble selection against its obvious twin; the cheapest ensemble; calibration."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.automl.ensemble.calibration import Calibration, fit_calibration, scaled
+from headrace.automl.ensemble.selection import cheapest, select
+from headrace.automl.task.metrics import METRICS
+from headrace.automl.task.task import Floats, Task
+
+BINARY = Task(kind="binary", metric="log_loss", classes=("no", "yes"))
+NUMBER = Task(kind="regression", metric="rmse")
+
+
+def library(seed: int, m: int, n: int = 30) -> tuple[Floats, Floats]:
+    """Labels [n] and predictions [m, n, 1] with errors of their own."""
+    rng = np.random.default_rng(seed)
+    y = rng.normal(size=n)
+    return y, y[None, :, None] + rng.normal(size=(m, n, 1)) * rng.uniform(0.2, 2.0, (m, 1, 1))
+
+
+def obvious(y: Floats, predictions: Floats, steps: int) -> tuple[list[int], float]:
+    """Counts of the best bag of models: try every addition, keep the list, average it afresh each time."""
+    bag: list[int] = []
+    best: tuple[float, list[int]] = (float("inf"), [])
+    for _ in range(steps):
+        options = []
+        for model in range(len(predictions)):
+            mean = sum(predictions[one][:, 0] for one in [*bag, model]) / (len(bag) + 1)
+            options.append(float(np.sqrt(np.mean((y - mean) ** 2))))
+        bag = [*bag, int(np.argmin(np.round(options, 12)))]
+        if min(options) < best[0] - 1e-12:
+            best = (min(options), list(bag))
+    return [best[1].count(model) for model in range(len(predictions))], best[0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(1, 12))
+def test_selection_equals_its_twin(seed: int, m: int, steps: int) -> None:
+    y, predictions = library(seed, m)
+    found = select(predictions, lambda p: METRICS["rmse"].loss(y, p, None, NUMBER), steps=steps)
+    counts, loss = obvious(y, predictions, steps)
+    assert found.weights == pytest.approx(np.array(counts) / sum(counts))
+    assert found.loss == pytest.approx(loss)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_an_ensemble_is_never_worse_than_its_best_model(seed: int, m: int) -> None:
+    y, predictions = library(seed, m)
+    found = select(predictions, lambda p: METRICS["rmse"].loss(y, p, None, NUMBER))
+    assert found.weights.sum() == pytest.approx(1.0)
+    assert found.loss <= min(METRICS["rmse"].loss(y, model, None, NUMBER) for model in predictions) + 1e-12
+
+
+def test_the_cheapest_ensemble_within_a_tolerance() -> None:
+    y, predictions = library(3, 5, n=200)
+    costs = [100.0, 1.0, 50.0, 2.0, 70.0]
+
+    def loss(p: Floats) -> float:
+        return METRICS["rmse"].loss(y, p, None, NUMBER)
+
+    best, exact, loose = (
+        select(predictions, loss),
+        *(cheapest(predictions, costs, loss, tolerance=tolerance) for tolerance in (0.0, 0.99)),
+    )
+    assert exact.loss <= best.loss + 1e-12
+    spent = [float(np.sum(np.array(costs)[one.weights > 0])) for one in (exact, loose)]
+    assert spent[1] < spent[0]
+    assert spent[1] == 1.0  # nearly the worst is tolerated, so the cheapest model alone is enough
+
+
+def test_a_temperature_corrects_overconfidence() -> None:
+    rng = np.random.default_rng(0)
+    odds = rng.normal(size=4000)
+    y = (rng.random(4000) < 1 / (1 + np.exp(-odds))).astype(np.float64)
+    overconfident = 1 / (1 + np.exp(-2.5 * odds))[:, None]
+    found = fit_calibration(y, overconfident, None, BINARY, METRICS["log_loss"], temper=True)
+    assert found.temperature == pytest.approx(2.5, rel=0.1)
+    assert (np.argsort(scaled(overconfident, 2.5, BINARY)[:, 0]) == np.argsort(odds)).all()
+    kept = fit_calibration(y, 1 / (1 + np.exp(-odds))[:, None], None, BINARY, METRICS["log_loss"], temper=True)
+    assert kept.temperature == pytest.approx(1.0, abs=0.06)
+
+
+def test_a_threshold_optimises_f1() -> None:
+    rng = np.random.default_rng(1)
+    y = (rng.random(3000) < 0.05).astype(np.float64)
+    p = np.clip(0.05 + 0.2 * y + rng.normal(0, 0.05, 3000), 0, 1)[:, None]
+    task = Task(kind="binary", metric="f1", classes=(0, 1))
+    found = fit_calibration(y, p, None, task, METRICS["f1"], temper=False)
+    assert 0.1 < found.threshold < 0.25
+    assert METRICS["f1"].value(y, (p >= found.threshold).astype(float), None, task) > 0.8
+
+
+def test_quantiles_do_not_cross() -> None:
+    task = Task(kind="quantile", metric="pinball", quantiles=(0.1, 0.9))
+    assert (Calibration().apply(np.array([[2.0, 1.0]]), task) == [[1.0, 2.0]]).all()
