@@ -143,6 +143,9 @@ bench-tables: $(BENCH_STAMP) ## Evaluate the configurations of the surrogate ben
 bench-small: $(STAMP) ## Compare champions of small tables, old rule and new, with LightGBM's defaults (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_small
 
+bench-retrain-search: $(STAMP) ## Compare eight trials of a retrain with fifty from scratch (QUICK=1: minutes; resumes)
+	@$(BIN)/python -m benchmarks.bench_retrain_search
+
 bench-dfs: $(STAMP) $(PEERS) ## Compare feature synthesis with featuretools, getML, fastdfs and DuckDB (QUICK=1: five minutes)
 	@$(BIN)/python -m benchmarks.bench_dfs
 

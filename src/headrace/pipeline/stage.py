@@ -36,8 +36,8 @@ Output = TypeVar("Output")
 
 #: What of a problem only some stages read. They name it in their parameters: another margin trains nothing anew.
 OPTIONS = (
-    "costs", "families", "feed", "gate_share", "margin", "max_features", "monitoring", "policy", "racing", "searcher",
-    "search_seconds", "trial_memory_mb", "trial_seconds", "trials", "tune_share",
+    "costs", "families", "feed", "gate_share", "margin", "max_features", "monitoring", "policy", "racing",
+    "retrain_trials", "searcher", "search_seconds", "trial_memory_mb", "trial_seconds", "trials", "tune_share",
 )  # fmt: skip
 
 #: Modules that every stage imports and that change no output: they find outputs, report progress, or word an error,

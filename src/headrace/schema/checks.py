@@ -44,7 +44,7 @@ def check_types(problem: Declaration) -> None:
     for name, (kind, example) in _TYPES.items():
         if not isinstance(getattr(problem, name), kind):
             raise DeclarationError(f"{name}={getattr(problem, name)!r}", where=where, fix=f"give {example}")
-    for name in ("max_features", "max_candidates", "trials"):
+    for name in ("max_features", "max_candidates", "trials", "retrain_trials"):
         check_whole(name, getattr(problem, name), where=where, least=1)
     for name in ("search_seconds", "trial_seconds", "trial_memory_mb"):
         if getattr(problem, name) is not None:

@@ -62,6 +62,7 @@ class Declaration:
         searcher: what proposes configurations.
         racing: when a trial that is behind is stopped; None: never.
         trials: size of the search.
+        retrain_trials: size of the search of a retrain, which starts from the champion's study; never above `trials`.
         search_seconds: wall clock of the search, s (one that the clock ends is not reproducible).
         trial_seconds: wall clock of each trial, s.
         trial_memory_mb: memory of each trial, MB.
@@ -101,6 +102,7 @@ class Declaration:
     searcher: Any = "auto"
     racing: Racing | None = field(default_factory=Racing)
     trials: int = 16
+    retrain_trials: int = 8
     search_seconds: float | None = None
     trial_seconds: float | None = None
     trial_memory_mb: float | None = None

@@ -16,8 +16,9 @@ from headrace.models.explain import explain
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
-from headrace.pipeline.stages.search import SEARCH, read_trials, study_recipes
+from headrace.pipeline.stages.search import SEARCH, read_trials
 from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.study_plan import study_plan
 from headrace.pipeline.stages.track import TRACK
 from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
 from headrace.search.report.page import write_report
@@ -47,11 +48,14 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> DrawOutput:
 
 def _draw_study(context: Context, inputs: Inputs, folder: Path) -> None:
     problem, trials = context.problem, read_trials(inputs[SEARCH])
-    metric, (space, _) = METRICS[problem.metric], study_recipes(problem.families, inputs[SELECT])
+    metric, plan = METRICS[problem.metric], study_plan(problem.families, inputs[SELECT])
     plot_history(trials, folder / _HISTORY, metric=metric.name, greater_is_better=metric.greater_is_better)
-    importances = plot_importances(space, trials, folder / _IMPORTANCES, seed=context.seed)
+    importances = plot_importances(plan.space, trials, folder / _IMPORTANCES, seed=context.seed)
     title = f"Study of {problem.name}: {len(trials)} trials by {problem.searcher}"
-    write_report(space, trials, folder / STUDY_REPORT, metric=metric, title=title, importances=importances)
+    write_report(
+        plan.space, trials, folder / STUDY_REPORT, metric=metric, title=title, importances=importances, note=plan.note,
+        known=plan.known,
+    )  # fmt: skip
 
 
 def _draw_explanation(context: Context, inputs: Inputs, folder: Path) -> None:

@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import METRICS
-from headrace.models.families import FAMILIES, split_config, study_space, warm_start
+from headrace.models.families import FAMILIES
 from headrace.models.objective import TrialObjective, prepare
-from headrace.models.space import Config, Space
+from headrace.models.space import Config
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import FinishedStage, Inputs, Stage
 from headrace.pipeline.stages.ingest import INGEST
-from headrace.pipeline.stages.select import SELECT, SelectOutput
+from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.study_plan import StudyPlan, study_plan
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.pipeline.stages.training_rows import load_training_rows
 from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.stages.windows import window_shares
-from headrace.search.searchers import SEARCHERS, get_searcher
-from headrace.search.space import config_errors
+from headrace.search.searchers import SEARCHERS
 from headrace.search.study.budget import Limits
 from headrace.search.study.progress import Progress
 from headrace.search.study.study import StudyInterrupted, StudyResult, incumbent, run_study
+from headrace.search.transfer.known import STUDY, carry_on
 from headrace.search.trial import Trial
 
 #: The best trials, for people.
@@ -41,10 +42,13 @@ class SearchOutput:
     Attributes:
         key: identifies the study, whatever its budget.
         config: of the incumbent.
-        fallback: the best of the configs that the study began with, which the incumbent must beat. None: it is one.
+        fallback: the best of the family defaults that the study began with, or the champion's config in a retrain,
+            which the incumbent must beat. None: it is one.
         rounds: boosting rounds of the incumbent, where its family has any.
         value: the incumbent's metric, mean over the folds.
         trials, stopped, failed: how many there were, and how they ended.
+        known: how many trials of the champion's study the search started from.
+        note: what of the champion's study was not used, for people.
         windows: of the rows.
     """
 
@@ -57,6 +61,8 @@ class SearchOutput:
     stopped: int
     failed: int
     windows: Mapping[str, str | int]
+    known: int = 0
+    note: str = ""
 
 
 def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
@@ -75,17 +81,20 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         shares=(0.5,) if problem.racing else (),
         handed=problem.extensions,
     )
-    space, first = study_recipes(problem.families, inputs[SELECT])
+    plan = study_plan(problem.families, inputs[SELECT])
+    trials = plan.budget(context.trials, problem.retrain_trials)
+    if plan.note:
+        context.progress.message(SEARCH.name, plan.note)
     result = run_study(
-        space,
+        plan.space,
         objective,
-        get_searcher(problem.searcher)(space),
-        trials=context.trials,
+        plan.searcher(problem.searcher),
+        trials=trials,
         seed=context.seed,
         workers=context.workers,
         journal_path=inputs.journal,
-        warm_start=first,
-        on_trial=_reporter(context),
+        warm_start=plan.first,
+        on_trial=_reporter(context, trials),
         on_damage=context.progress.damage,
         seconds=problem.search_seconds,
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
@@ -94,68 +103,57 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
     )
     metric = METRICS[problem.metric]
     value = -metric.sign * float(result.best.loss or 0.0)
-    _require_finished(context, result, f"{metric.name} {value:.4f}")
+    _require_finished(result, trials, f"{metric.name} {value:.4f}")
     shutil.rmtree(folder / "data")
     write_json(folder / _TRIALS, [trial.to_json() for trial in result.trials])
-    write_json(folder / LEADERBOARD, leaderboard(result.trials, metric.name))
+    write_json(folder / LEADERBOARD, leaderboard(result.trials, metric.name, plan))
+    write_json(folder / STUDY, [trial.to_json() for trial in carry_on(plan.known, result.trials)])
     return SearchOutput(
         key=result.key,
         config=result.best.config,
-        fallback=_fallback(result.trials, result.best, len(first)),
+        fallback=_fallback(result.trials, result.best, plan.fallbacks),
         rounds=result.best.info.get("rounds"),
         value=value,
         trials=len(result.trials),
         stopped=sum(trial.status == "stopped" for trial in result.trials),
         failed=sum(trial.status == "failed" for trial in result.trials),
         windows=data.windows.describe(),
+        known=len(plan.known),
+        note=plan.note,
     )
 
 
-def _require_finished(context: Context, result: StudyResult, best: str) -> None:
+def _require_finished(result: StudyResult, trials: int, best: str) -> None:
     if result.ended == "interrupted":
         raise StudyInterrupted(
-            f"interrupted after {len(result.trials)} of {context.trials} trials",
+            f"interrupted after {len(result.trials)} of {trials} trials",
             where="search",
             found=[f"best so far: {best} of trial {result.best.number}"],
             fix="run it again to go on from there",
         )
 
 
-def _fallback(trials: tuple[Trial, ...], best: Trial, first: int) -> Config | None:
-    """The best of the configs that the study began with; None where it is the incumbent."""
-    known = incumbent([trial for trial in trials if trial.number < first])
-    return None if known is None or known.number == best.number else known.config
+def _fallback(trials: tuple[Trial, ...], best: Trial, fallbacks: int) -> Config | None:
+    """The best of the first trials, so many as `fallbacks` says; None where it is the incumbent."""
+    default = incumbent([trial for trial in trials if trial.number < fallbacks])
+    return None if default is None or default.number == best.number else default.config
 
 
-def study_recipes(declared: Sequence[str], selected: FinishedStage[SelectOutput]) -> tuple[Space, tuple[Config, ...]]:
-    """The space that is searched, and the configs that are tried first.
-
-    A refresh stays in the champion's family, and begins with the champion's own config, where the family still has it.
-    """
-    if selected.output.champion_config is None:
-        families = tuple(declared) or tuple(FAMILIES.built_in)
-        return study_space(families), warm_start(families)
-    config = dict(selected.output.champion_config)
-    families = (split_config(config)[0].name,)
-    space, defaults = study_space(families), warm_start(families)
-    known = [config] if not config_errors(space, config) and config not in defaults else []
-    return space, (*known, *defaults)
-
-
-def _reporter(context: Context) -> Callable[[Trial], None]:
+def _reporter(context: Context, trials: int) -> Callable[[Trial], None]:
     problem = context.problem
-    line = Progress(METRICS[problem.metric], trials=context.trials, seconds=problem.search_seconds)
+    line = Progress(METRICS[problem.metric], trials=trials, seconds=problem.search_seconds)
     return lambda trial: context.progress.message(SEARCH.name, line.add(trial))
 
 
-def leaderboard(trials: tuple[Trial, ...], metric: str) -> list[dict[str, Any]]:
-    """The best trials, best first, for people."""
+def leaderboard(trials: tuple[Trial, ...], metric: str, plan: StudyPlan | None = None) -> list[dict[str, Any]]:
+    """The best trials, best first, for people; in a retrain with the origin of their configs."""
     whole = [trial for trial in trials if trial.status == "ok"]
     measured = sorted(whole, key=lambda trial: (trial.loss, trial.number))
     return [
         {
             "rank": rank,
             "trial": trial.number,
+            **({"origin": plan.origin(trial.number)} if plan is not None and plan.retrain else {}),
             metric: round(float(trial.info["value"]), 5),
             "rounds": trial.info["rounds"],
             "seconds": round(trial.seconds, 1),
@@ -189,5 +187,9 @@ SEARCH = Stage(
         "limits": [context.problem.trial_seconds, context.problem.trial_memory_mb],
         "shares": window_shares(context),
     },
-    budget=lambda context: {"trials": context.trials, "seconds": context.problem.search_seconds},
+    budget=lambda context: {
+        "trials": context.trials,
+        "retrain_trials": context.problem.retrain_trials,
+        "seconds": context.problem.search_seconds,
+    },
 )

@@ -23,6 +23,9 @@ from headrace.synthesis.language.definitions import to_json
 from headrace.synthesis.language.engine import PartitionedEngine
 from headrace.synthesis.selection.select import select
 
+#: What the champion's study knows, in a retrain.
+KNOWN = "known.json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SelectOutput:
@@ -34,6 +37,7 @@ class SelectOutput:
         service: the feature service that serves them, without the problem's name.
         recipe_of: the version whose features were retained (stage `refresh`).
         champion_config: that version's configuration, which the search begins with.
+        known_trials: how many trials of that version's study are known; they lie beside this.
     """
 
     features: int
@@ -41,6 +45,7 @@ class SelectOutput:
     service: str
     recipe_of: str | None = None
     champion_config: Mapping[str, Any] | None = None
+    known_trials: int = 0
 
 
 def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:

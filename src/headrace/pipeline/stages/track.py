@@ -9,6 +9,7 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.search import LEADERBOARD, SEARCH, read_trials
 from headrace.pipeline.stages.training_set import TRAINING_SET
+from headrace.search.transfer.known import STUDY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +32,15 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> TrackOutput:
         key=f"{found.key}-{found.trials}",
         study_name=f"study {found.key[:8]}",
         trials=read_trials(searched),
-        params={"searcher": context.problem.searcher, "trials": found.trials, "seed": context.seed},
+        params={
+            "searcher": context.problem.searcher,
+            "trials": found.trials,
+            "seed": context.seed,
+            "known_trials": found.known,
+        },
         metrics={f"tune_{context.problem.metric}": found.value},
         tags={"headrace.train_set_sha": inputs[TRAINING_SET].output.sha256},
-        artifacts=[searched.path(LEADERBOARD)],
+        artifacts=[searched.path(LEADERBOARD), searched.path(STUDY)],
     )
     return TrackOutput(run_id=run_id, experiment_id=experiment_of(context.tracking_uri, context.problem.name))
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.files import write_bytes
 from headrace.evaluate.metrics import Metric
 from headrace.search.report.charts import cpu_time, history, importance, parallel, racing, slices
+from headrace.search.report.transfer import known_configs
 from headrace.search.space import Space
 from headrace.search.study.study import incumbent
+from headrace.search.transfer.known import KnownTrial
 from headrace.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def write_report(
     metric: Metric,
     title: str,
     importances: Mapping[str, float],
+    known: Sequence[KnownTrial] = (),
+    note: str = "",
 ) -> Path:
     """Write the report page of a study.
 
@@ -47,6 +51,8 @@ def write_report(
         metric: Its direction decides how losses are shown.
         title: Title of the page.
         importances: Parameter -> share, from `plots.importances`.
+        known: Trials of the champion's study, from which a retrain started.
+        note: What of the champion's study was not used.
 
     Returns:
         The path.
@@ -84,7 +90,7 @@ def write_report(
             continue
         body.append(_embedded(figure, f"plot-{number}", script=first))
         first = False
-    body += [_incumbent(trials), _failures(trials)]
+    body += [_known(known, note, trials, metric), _incumbent(trials), _failures(trials)]
     page = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
@@ -115,6 +121,25 @@ def _summary(trials: Sequence[Trial], metric: Metric) -> str:
     if best is not None and best.loss is not None:
         parts.append(f"best {html.escape(metric.name)} {-metric.sign * best.loss:.5g} (trial {best.number})")
     return f"<p>{', '.join(parts)}</p>"
+
+
+def _known(known: Sequence[KnownTrial], note: str, trials: Sequence[Trial], metric: Metric) -> str:
+    if not known and not note:
+        return ""
+    head = "<h2>From the champion's study</h2>"
+    text = f"<p>{html.escape(note)}</p>" if note else ""
+    if known:
+        text += f"<p>The searcher knew {len(known)} trials of that study. These configs are of it.</p>"
+    rows = [
+        (one.trial, f"{one.rank} of {len(known)}", _number(one.earlier), _number(one.value))
+        for one in known_configs(known, trials, metric)
+    ]
+    name = metric.name
+    return head + text + (_table(("trial", "rank there", f"{name} there", f"{name} here"), rows) if rows else "")
+
+
+def _number(value: float | None) -> str:
+    return "stopped" if value is None else f"{value:.5g}"
 
 
 def _incumbent(trials: Sequence[Trial]) -> str:

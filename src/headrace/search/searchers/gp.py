@@ -9,9 +9,10 @@ proposals differ.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.search.searchers.cube import Array, Cube
 from headrace.search.searchers.gaussian_process import Posterior, Prior, fit, squared_distances
@@ -20,7 +21,7 @@ from headrace.search.searchers.improvement import log_expected_improvement, log_
 from headrace.search.searchers.neighbours import sample_neighbours
 from headrace.search.searchers.startup_design import best_candidate
 from headrace.search.searchers.transforms import cap_high_losses
-from headrace.search.space import Config, Space, require_searchable
+from headrace.search.space import Config, Space, Value, require_searchable
 from headrace.search.trial import Trial
 
 #: Length scales are fitted to at most this many trials: half of them the best, the rest evenly spaced in rank.
@@ -40,6 +41,8 @@ class GaussianProcessSearcher:
         n_restarts: Number of best candidates from which EI is maximised along its gradient.
         warp: Transform of the losses [n] before the fit.
         prior: Priors of the hyperparameters.
+        fixed: Values that every proposal has. Trials with other values inform the model, such as those of another task
+            (contextual optimisation, Krause and Ong 2011).
     """
 
     name = "gp"
@@ -53,6 +56,7 @@ class GaussianProcessSearcher:
         n_restarts: int = 3,
         warp: Callable[[Array], Array] = cap_high_losses,
         prior: Prior | None = None,
+        fixed: Mapping[str, Value] | None = None,
     ) -> None:
         require_searchable(space)
         self.space = space
@@ -63,6 +67,11 @@ class GaussianProcessSearcher:
         self.prior = prior
         self._cube = Cube(space)
         self._history = HistoryEncoder(self._cube)
+        self._fixed = {
+            j: column.coordinate(fixed[column.key])
+            for j, column in enumerate(self._cube.columns)
+            if fixed is not None and column.key in fixed
+        }
         self._fitted: dict[bytes, Array] = {}
 
     def ask(
@@ -80,7 +89,9 @@ class GaussianProcessSearcher:
                 t = t if len(t) else self._scales(history)
                 row = self._propose(encoded.X, self.warp(encoded.losses), pending_rows, t, proposed, rng)
             else:
-                row = best_candidate(cube, np.concatenate([encoded.X, pending_rows]), proposed, rng)
+                row = self._hold(best_candidate(cube, np.concatenate([encoded.X, pending_rows]), proposed, rng)[None])[
+                    0
+                ]
             proposed.update(cube.identities(row[None]))
             pending_rows = np.concatenate([pending_rows, row[None]])
             configs.append(cube.decode(row))
@@ -115,9 +126,11 @@ class GaussianProcessSearcher:
             y = np.concatenate([y, model.predict(fantasies)[0]])
             F = np.concatenate([F, fantasies])
             model = Posterior(t, F, cube.owner, y)
-        best = float(expected.min())
+        eligible = self._eligible(X)
+        best = float((expected[eligible] if eligible.any() else expected).min())
         X = X[np.argsort(expected, kind="stable")]
         rows = np.concatenate([cube.sample(self.candidates, rng), sample_neighbours(cube, X[:5], self.candidates, rng)])
+        rows = self._hold(rows)
         log_ei = log_expected_improvement(*model.predict(cube.features(rows)), best)
         starts = rows[np.argsort(-log_ei, kind="stable")[: self.n_restarts]]
         improved = cube.snap(self._maximise_improvement(model, starts, best))
@@ -130,7 +143,21 @@ class GaussianProcessSearcher:
                 and squared_distances(cube.features(rows[i : i + 1]), F).min() >= _MIN_DISTANCE**2
             ):
                 return np.array(rows[i])
-        return best_candidate(cube, X, proposed, rng)
+        return self._space_filling(X, proposed, rng)
+
+    def _space_filling(self, X: Array, proposed: set[bytes], rng: np.random.Generator) -> Array:
+        return np.array(self._hold(best_candidate(self._cube, X, proposed, rng)[None])[0])
+
+    def _hold(self, X: Array) -> Array:
+        """Set the fixed parameters of rows [n, d]."""
+        for j, coordinate in self._fixed.items():
+            X[:, j] = coordinate
+        return X
+
+    def _eligible(self, X: Array) -> NDArray[np.bool_]:
+        """Return which rows of X [n, d] have the fixed values."""
+        matches: NDArray[np.bool_] = np.all(X[:, list(self._fixed)] == list(self._fixed.values()), axis=1)
+        return matches
 
     def _maximise_improvement(self, model: Posterior, rows: Array, best: float) -> Array:
         """Move the active numbers of rows [c, d] along the gradient of log EI; the sum over rows is maximised."""

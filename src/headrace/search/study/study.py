@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -75,21 +75,21 @@ def study_key(
 
     The budget is not part of it: a study with a larger budget continues the journal of a smaller one.
     """
-    fingerprint_of = getattr(objective, "fingerprint", None)
-    identity = (
-        fingerprint_of()
-        if callable(fingerprint_of)
-        else getattr(objective, "__qualname__", type(objective).__qualname__)
-    )
     facts = {
         "space": _ordered(space),
-        "objective": identity,
-        "searcher": searcher.name,
+        "objective": _identity(objective, getattr(objective, "__qualname__", type(objective).__qualname__)),
+        "searcher": _identity(searcher, searcher.name),
         "seed": seed,
         "warm_start": list(warm_start),
         "racing": repr(racing),
     }
     return fingerprint(facts)
+
+
+def _identity(part: object, name: str) -> Any:
+    """Return what a part says that it depends on; its name where it says nothing."""
+    own = getattr(part, "fingerprint", None)
+    return own() if callable(own) else name
 
 
 def _ordered(space: Space) -> str:
