@@ -7,11 +7,14 @@ world -> metric -> value and its confidence bounds, by CBPE for probabilities an
 from __future__ import annotations
 
 import json
+import os
 import sys
 import warnings
 from pathlib import Path
 
 warnings.simplefilter("ignore")
+for switch in ("NML_DISABLE_USAGE_LOGGING", "NML_DISABLE_USER_ANALYTICS"):  # it reports its use to its authors
+    os.environ[switch] = "1"
 
 import nannyml  # noqa: E402
 import pandas as pd  # noqa: E402

@@ -101,7 +101,7 @@ def test_targets_exist() -> None:
 
 def test_commands_and_their_options_exist() -> None:
     group: Any = typer.main.get_command(app)
-    known = {name: {text for one in command.params for text in one.opts} for name, command in group.commands.items()}
+    known = {name: _options(command) for name, command in group.commands.items()}
     named = [
         (page, *found)
         for page in PAGES
@@ -112,6 +112,12 @@ def test_commands_and_their_options_exist() -> None:
         assert command in known, f"{page}: headrace {command}"
         options = set(re.findall(r"(?<!\S)--[a-z-]+", rest))
         assert options <= known[command], f"{page}: headrace {command}{rest}"
+
+
+def _options(command: Any) -> set[str]:
+    """The options of a command, and of its subcommands."""
+    own = {text for one in command.params for text in one.opts}
+    return own.union(*(_options(one) for one in getattr(command, "commands", {}).values()))
 
 
 def test_every_decision_is_listed() -> None:
