@@ -153,6 +153,8 @@ def _rows(
         their_error = float(np.mean([abs(value - true) for (value, *_), true in bounds]))
         their_hits = float(np.mean([low <= true <= high for (_, low, high), true in bounds]))
     named = "NannyML" if peer else None
+    width = float(np.mean([one.high - one.low for one in found]))
+    their_width = float(np.mean([peer[key][metric][2] - peer[key][metric][1] for key in keys])) if peer else None
     yield Row(
         metric=f"{world}: mean error of {metric}", value=error, unit="", peer=named, peer_value=their_error,
         command=COMMAND,
@@ -160,6 +162,10 @@ def _rows(
     yield Row(
         metric=f"{world}: intervals that hold {metric}", value=100 * hits, unit="%", goal=Goal(op=">=", value=80),
         peer=named, peer_value=None if their_hits is None else 100 * their_hits, command=COMMAND,
+    )  # fmt: skip
+    yield Row(
+        metric=f"{world}: mean width of the interval of {metric}", value=width, unit="", peer=named,
+        peer_value=their_width, command=COMMAND,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headrace.core.clock import DAY
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.monitor.outbox.announce import announce
+from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.causes import ranked, with_origins
 from headrace.monitor.policy.decision import Acknowledgement, Decision, Finding, PastDecision, Window
@@ -141,3 +142,14 @@ def test_an_unknown_or_unclear_id_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="several decisions"):
         outbox.acknowledge("abc", SEEN)
     assert outbox.acknowledge("abc7", SEEN).decision.end_us == 7 * DAY
+
+
+def test_an_alert_lists_causes_not_columns() -> None:
+    names = [f"seats{i}" for i in range(4)]
+    found = with_origins([*drifted(*names), *drifted("year", effect=0.2)], SOURCES, [*SOURCES, "far"])
+    found = (*found, Finding(name="delay0", effect=0.15, floor=0.1))
+    alert = decision_alert(replace(reported(7, *found), drifted=found))
+    assert alert is not None
+    assert "What drifted (6 findings of 2 causes), the costliest first:" in alert.body
+    assert "- planes (5 features): seats0:" in alert.body
+    assert "; also seats1, seats2, seats3 and 1 more" in alert.body

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from headrace.core.clock import iso
-from headrace.monitor.policy.causes import ranked
+from headrace.monitor.policy.causes import by_cause, join_names
 from headrace.monitor.policy.decision import Decision, Finding, Outcome
 
 Level = Literal["info", "success", "warning", "failure"]
-_MAX_FINDINGS = 8
+_MAX_CAUSES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +126,26 @@ def _impact(decision: Decision) -> list[str]:
 def _findings(findings: tuple[Finding, ...]) -> list[str]:
     if not findings:
         return []
-    sorted_findings = ranked(findings)
+    groups = by_cause(findings)
     lines = [
         "",
-        f"What drifted ({len(sorted_findings)}), the costliest first:",
-        *(f"- {_line(finding)}" for finding in sorted_findings[:_MAX_FINDINGS]),
+        f"What drifted ({_count(len(findings), 'finding')} of {_count(len(groups), 'cause')}), the costliest first:",
+        *(f"- {_group(group)}" for group in groups[:_MAX_CAUSES]),
     ]
-    return (
-        [*lines, f"- and {len(sorted_findings) - _MAX_FINDINGS} more"]
-        if len(sorted_findings) > _MAX_FINDINGS
-        else lines
-    )
+    return [*lines, f"- and {len(groups) - _MAX_CAUSES} more"] if len(groups) > _MAX_CAUSES else lines
+
+
+def _group(group: tuple[Finding, ...]) -> str:
+    """The costliest finding of a cause, and the names of the others."""
+    first, others = group[0], group[1:]
+    if not others:
+        return _line(first)
+    names = join_names([finding.name for finding in others])
+    return f"{first.origin} ({_count(len(group), 'feature')}): {_line(first)}; also {names}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _line(finding: Finding) -> str:

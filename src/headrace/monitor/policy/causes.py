@@ -133,6 +133,14 @@ def ranked(findings: Iterable[Finding]) -> list[Finding]:
     )
 
 
+def by_cause(findings: Iterable[Finding]) -> list[tuple[Finding, ...]]:
+    """Group findings by cause, both the groups and the findings of each in the order of `ranked`."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in ranked(findings):
+        groups.setdefault(finding.cause, []).append(finding)
+    return [tuple(group) for group in groups.values()]
+
+
 def _certain_cost(finding: Finding) -> float:
     """Return the expected increase of loss where it is at least two standard errors, else 0."""
     cost = finding.cost or 0.0
