@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pandas as pd
 import pytest
 
 from headrace.automl.estimators import HeadraceClassifier
-from headrace.cli import automl as command
+from headrace.cli.automl import Request
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
 from tests.automl.test_automl_estimators import QUICK, table
 from tests.docs.blocks import blocks
+
+#: The module; the function of the command has its name in `headrace.cli`.
+command = importlib.import_module("headrace.cli.automl")
 
 
 def test_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -24,12 +28,12 @@ def test_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert "validation: random" in printed
 
 
-def request(folder: Path, **changes: Any) -> command.Request:
+def request(folder: Path, **changes: Any) -> Request:
     given: dict[str, Any] = {
         "train": folder / "train.csv", "target": "y", "out": folder / "out", "test": folder / "test.csv",
         "task": "auto", "minutes": 0.05, "explain": True, "parameters": {},
     }  # fmt: skip
-    return command.Request(**{**given, **changes})
+    return Request(**{**given, **changes})
 
 
 def test_the_command_writes_what_the_guide_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,14 @@ def explainable() -> bool:
     return importlib.util.find_spec("shap") is not None
 
 
+def quiet_shap() -> Any:
+    """Import shap; its colours use a function that Matplotlib will deprecate."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import shap
+    return shap
+
+
 def explain_model(model: TableModel, frame: pd.DataFrame, *, seconds: float, seed: int = 0) -> Explained | None:
     """Explain the predictions of a sample of rows.
 
@@ -59,8 +67,7 @@ def explain_model(model: TableModel, frame: pd.DataFrame, *, seconds: float, see
     Returns:
         The Shapley values; None where the time is too short for a few rows.
     """
-    import shap
-
+    shap = quiet_shap()
     sampled = frame.sample(min(len(frame), 2_000), random_state=seed)
     cleaned = model.cleaner.transform(sampled)
     cells, values = _as_positions(cleaned)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headrace.automl.report.explanation import Explained
+from headrace.automl.report.explanation import Explained, quiet_shap
 
 _SHOWN = 15
 
@@ -49,8 +49,7 @@ def weights_by_step(board: pd.DataFrame) -> bytes:
 
 def shap_pictures(explained: Explained) -> dict[str, bytes]:
     """Draw shap's beeswarm, bar, dependence of the first column, and the waterfall of the first row."""
-    import shap
-
+    shap = quiet_shap()
     shown = shap.Explanation(
         values=explained.values,
         base_values=np.full(len(explained.rows), explained.base),
