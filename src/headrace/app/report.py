@@ -31,6 +31,8 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
     console.print(f"gate: {report.decision}", highlight=False)
     if report.study:
         console.print(f"study: {report.study}", highlight=False, soft_wrap=True)
+    for line in report.policy:
+        console.print(f"policy: {line}", highlight=False, soft_wrap=True)
     for note in report.notes:
         console.print(f"note: {note}", highlight=False)
     if not report.addresses:

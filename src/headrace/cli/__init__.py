@@ -139,6 +139,18 @@ def replay(
     replay_problem(problem, home, options, seed=seed, mlflow=mlflow)
 
 
+policy_app = typer.Typer(name="policy", no_args_is_help=True, help="Policies of when to retrain.")
+app.add_typer(policy_app)
+
+
+@policy_app.command("explain")
+def policy_explain(problem: ProblemArgument = "flights", home: HomeOption = None) -> None:
+    """Show what the declared policy would have done for each past window, and why."""
+    from headrace.cli.policy import explain
+
+    explain(problem, home)
+
+
 @app.command()
 def retrain(
     problem: ProblemArgument = "flights",

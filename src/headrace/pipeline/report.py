@@ -9,6 +9,7 @@ from typing import Any, Literal
 from headrace.core.files import read_json
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.intake import QuarantinedBatch
+from headrace.pipeline.production.policy_summary import policy_summary
 from headrace.pipeline.stage import Inputs, StageReport
 from headrace.pipeline.stages.draw import DRAW, STUDY_REPORT
 from headrace.pipeline.stages.evaluate import EVALUATE
@@ -47,6 +48,7 @@ class RunReport:
         quarantined: batches that were refused.
         artifacts: what a flow publishes.
         study: the path of the study's report.
+        policy: of retraining, and what its replay found, for people.
     """
 
     problem: str
@@ -59,6 +61,7 @@ class RunReport:
     quarantined: tuple[QuarantinedBatch, ...] = ()
     artifacts: tuple[Artifact, ...] = field(default=())
     study: str = ""
+    policy: tuple[str, ...] = ()
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of (stage, seconds, cached or run)."""
@@ -107,6 +110,7 @@ def summarise(
         quarantined=finished[INGEST].output.quarantined,
         artifacts=tuple(_artifacts(context, finished, addresses)),
         study=str(finished[DRAW].folder / STUDY_REPORT),
+        policy=policy_summary(context),
     )
 
 

@@ -14,6 +14,8 @@ from headrace.schema import Policy, Problem, Worth
 
 #: Periods between the retrains of the calendars that are always shown.
 _CALENDARS = (1, 2, 4, 8, 16)
+#: Periods after which the trigger `age` starts a retrain.
+_AGES = (2, 4, 6, 7, 8, 12, 17)
 #: The problem's own policy, in the results.
 DECLARED = "declared"
 _NEW_ROWS = 0.25
@@ -34,10 +36,11 @@ def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
     return {
         DECLARED: replace(declared, worth=rules if declared.worth is not None else None, estimates=False),
         "worth": replace(none, worth=rules),
+        "worth, confidence .5": replace(none, worth=replace(rules, confidence=0.5)),
+        "worth, confidence .01": replace(none, worth=replace(rules, confidence=0.01)),
         "quality": replace(none, quality=True, cooldown=declared.cooldown),
         "drift": replace(none, drift=True, cooldown=declared.cooldown),
-        "age 4": replace(none, age=format_duration(4 * every_us)),
-        "age 8": replace(none, age=format_duration(8 * every_us)),
+        **{f"age {count}": replace(none, age=format_duration(count * every_us)) for count in _AGES},
         "new rows 25 %": replace(none, new_rows=_NEW_ROWS),
     }
 

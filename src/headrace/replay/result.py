@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.clock import format_duration, iso
-from headrace.core.errors import NotFoundError
-from headrace.core.files import read_json
+from headrace.pipeline.production.policy_summary import RESULT
 from headrace.replay.cause import Cause
 from headrace.replay.outcome import Outcome, Recommendation
 from headrace.replay.plan import ReplayPlan
@@ -141,16 +140,7 @@ class ReplayResult:
 
 def result_path(root: Path, problem: str, plan: ReplayPlan) -> Path:
     """Return where the last result of a problem is: of its history, or of its shuffled rows."""
-    return root / "replays" / problem / ("shuffled.json" if plan.shuffled else "result.json")
-
-
-def last_result(root: Path, problem: str) -> dict[str, Any] | None:
-    """Return the last result of a problem's history as JSON; None where there is none."""
-    try:
-        found: dict[str, Any] = read_json(root / "replays" / problem / "result.json")
-    except (FileNotFoundError, NotFoundError):
-        return None
-    return found
+    return root / "replays" / problem / ("shuffled.json" if plan.shuffled else RESULT)
 
 
 def _with_interval(values: tuple[float, float, float]) -> str:

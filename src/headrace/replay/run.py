@@ -58,7 +58,7 @@ def plan_of(problem: Problem, options: ReplayOptions, *, seed: int = 0) -> Repla
     return ReplayPlan(
         start_us=start,
         end_us=start + periods * every_us,
-        known_us=span.known_us,
+        known_us=min(span.known_us, to_us(options.until)) if options.until else span.known_us,
         every_us=every_us,
         shuffled=options.shuffle,
         seed=seed,

@@ -178,7 +178,7 @@ class Decision:
         drifted: Findings of the window.
         confirmed: Topics that occur in k of the last n windows.
         topics: Topics that this decision reports.
-        costs, rows, mature, censored: As in `Window`.
+        costs, judged, rows, mature, censored, age_us, new_rows: As in `Window`.
         impact: As in `Window`.
         escalated: Whether it is an escalation.
         reselect: Whether a retrain selects features and family again.
@@ -197,9 +197,12 @@ class Decision:
     confirmed: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     costs: Mapping[str, float] = field(default_factory=dict)
+    judged: int = 0
     rows: int = 0
     mature: int = 0
     censored: int = 0
+    age_us: int | None = None
+    new_rows: float | None = None
     impact: tuple[str, ...] = ()
     escalated: bool = False
     reselect: bool = False

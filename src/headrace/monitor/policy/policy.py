@@ -190,9 +190,12 @@ def _decision(
         confirmed=proposal.confirmed if proposal else (),
         topics=topics if topics is not None else (proposal.topics if proposal else ()),
         costs=window.costs,
+        judged=window.judged,
         rows=window.rows,
         mature=window.mature,
         censored=window.censored,
+        age_us=window.age_us,
+        new_rows=window.new_rows,
         impact=window.impact,
         escalated=escalated,
     )
