@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,10 +16,10 @@ from headrace.models.design import Design
 from headrace.monitor.estimates.attribution import Attribution, attribution_drift
 from headrace.monitor.estimates.delay import LabelDelay, label_delay
 from headrace.monitor.estimates.direct_loss import estimate_regression
-from headrace.monitor.estimates.disagreement import disagreement
+from headrace.monitor.estimates.disagreement import Disagreement, disagreement
 from headrace.monitor.estimates.expected import COST, DecisionRule
 from headrace.monitor.estimates.performance import MIN_LABELS, HeldOut, PerformanceEstimate, estimate_binary
-from headrace.monitor.estimates.slices import DailyLoss, Slice
+from headrace.monitor.estimates.slices import DailyLoss
 from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.performance import MARGINS, RELATIVE_MARGINS
 from headrace.monitor.evidence.variance import Blocks
@@ -69,49 +70,60 @@ def window_estimates(
         return None
     problem, table = context.problem, current.table
     prediction, label = column_floats(table, PREDICTION), column_floats(table, LABEL)
-    held_out = bundle.read_held_out()
-    notes: list[str] = []
     performance, note = _performance(context, bundle, reference, current, prediction, label)
-    notes += [note] if note else []
-    slices: tuple[Slice, ...] = ()
-    shift_costs: dict[str, tuple[float, float]] = {}
-    daily: tuple[DailyLoss, ...] = ()
-    if held_out is None:
-        notes.append("slices: the champion's bundle has no held-out rows with features; the next retrain adds them")
-    else:
-        sides = SlicedWindow(reference=reference, evidence=evidence, held_out=held_out, metric=problem.metric)
-        shift_costs = sides.shift_costs(current)
-        slices = sides.worse(current)
-        if slices or evidence.alarming:
-            past_us = start_us - _PAST_WINDOWS * (end_us - start_us)
-            earlier = current_window(context, record.version, reference.kinds, past_us, start_us, now_us)
-            daily = sides.daily([earlier, current], slices[0] if slices else None)
-            if slices:
-                slices = (replace(slices[0], since_us=sides.since(slices[0], [earlier, current])), *slices[1:])
-    attribution, note = _attribution(bundle, reference, current)
-    notes += [note] if note else []
-    rule = _rule(context)
-    return WindowEstimates(
+    attribution, another = _attribution(bundle, reference, current)
+    estimates = WindowEstimates(
         rows=len(prediction),
         performance=performance,
         currency=problem.costs.currency if problem.costs else "",
         delay=_delay(context, current, label, start_us, end_us, now_us),
-        disagreement=None
-        if shadow is None
-        else disagreement(
-            prediction,
-            shadow,
-            current.cutoffs_us,
-            binary=problem.label_expression.binary,
-            threshold=rule.threshold if problem.costs else None,
-            seed=context.seed,
-        ),
+        disagreement=_disagreement(context, current, prediction, shadow),
         attribution=attribution,
-        slices=slices,
-        daily=daily,
-        shift_costs=shift_costs,
         loss=loss_name(problem.metric),
-        notes=tuple(notes),
+        notes=tuple(text for text in (note, another) if text),
+    )
+    held_out = bundle.read_held_out()
+    if held_out is None:
+        note = "slices: the champion's bundle has no held-out rows with features; the next retrain adds them"
+        return replace(estimates, notes=(*estimates.notes, note))
+    sides = SlicedWindow(reference=reference, evidence=evidence, held_out=held_out, metric=problem.metric)
+    past_us = start_us - _PAST_WINDOWS * (end_us - start_us)
+    return _with_slices(
+        estimates,
+        sides,
+        current,
+        lambda: current_window(context, record.version, reference.kinds, past_us, start_us, now_us),
+    )
+
+
+def _with_slices(
+    estimates: WindowEstimates, sides: SlicedWindow, current: CurrentWindow, read_earlier: Callable[[], CurrentWindow]
+) -> WindowEstimates:
+    """Add slices and the loss by day. Earlier windows are read only where there is something to show."""
+    slices = sides.worse(current)
+    daily: tuple[DailyLoss, ...] = ()
+    if slices or sides.evidence.alarming:
+        windows = [read_earlier(), current]
+        daily = sides.daily(windows, slices[0] if slices else None)
+        slices = tuple(
+            replace(one, since_us=sides.since(one, windows)) if rank == 0 else one for rank, one in enumerate(slices)
+        )
+    return replace(estimates, slices=slices, daily=daily, shift_costs=sides.shift_costs(current))
+
+
+def _disagreement(
+    context: Context, current: CurrentWindow, prediction: Floats, shadow: Floats | None
+) -> Disagreement | None:
+    if shadow is None:
+        return None
+    problem = context.problem
+    return disagreement(
+        prediction,
+        shadow,
+        current.cutoffs_us,
+        binary=problem.label_expression.binary,
+        threshold=problem.costs.decision_threshold if problem.costs else None,
+        seed=context.seed,
     )
 
 
