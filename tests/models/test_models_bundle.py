@@ -102,10 +102,15 @@ def test_damage_is_found_before_anything_is_opened(
 def test_a_table_is_compared_again_when_it_is_read(damage: str, tmp_path: Path) -> None:
     """A process that loaded a bundle yesterday reads its reference today."""
     gate = pa.table({"key": ["[1]"], "prediction": [0.5]})
-    replace(_bundle(), gate=gate).save(tmp_path / "b")
+    replace(_bundle(), gate=gate, held_out=gate).save(tmp_path / "b")
     loaded = Bundle.load(tmp_path / "b")
     assert loaded.gate_rows().equals(gate)
-    for name, read in (("reference.parquet", loaded.read_reference), ("gate.parquet", loaded.gate_rows)):
+    assert loaded.read_held_out().equals(gate)
+    for name, read in (
+        ("reference.parquet", loaded.read_reference),
+        ("gate.parquet", loaded.gate_rows),
+        ("held_out.parquet", loaded.read_held_out),
+    ):
         path = tmp_path / "b" / name
         data = path.read_bytes()
         path.unlink()

@@ -45,6 +45,7 @@ class ChampionReference:
         trained_until_us: the instant that the champion's training data end at; None where unknown.
         trained_rows: how many rows it was trained on; None where unknown.
         bundle: the champion's bundle, None where it is lost.
+        held_out_rows: a sample of the gate's rows with features. None in older bundles.
         problems: what is missing, for people.
     """
 
@@ -60,6 +61,7 @@ class ChampionReference:
     trained_until_us: int | None = None
     trained_rows: int | None = None
     bundle: Bundle | None = field(default=None, repr=False, compare=False)
+    held_out_rows: pa.Table | None = field(default=None, repr=False, compare=False)
     problems: tuple[str, ...] = ()
 
 
@@ -67,7 +69,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
     """Read the reference of a champion. A lost bundle or profile is one of its `problems`, and raises nothing."""
     try:
         bundle = champion_bundle(context, record)
-        table = bundle.read_reference()
+        table, held_out_rows = bundle.read_reference(), bundle.read_held_out()
     except (NotFoundError, CorruptError) as error:
         return ChampionReference(table=None, problems=(str(error),))
     names = [f"gate_{name}" for name in METRICS]
@@ -79,6 +81,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         trained_until_us=_whole(bundle.windows.get("trained_until_us")),
         trained_rows=_whole(bundle.facts.get("rows")),
         bundle=bundle,
+        held_out_rows=held_out_rows,
     )
 
 

@@ -82,7 +82,7 @@ def window_estimates(
         loss=loss_name(problem.metric),
         notes=tuple(text for text in (note, another) if text),
     )
-    held_out = bundle.read_held_out()
+    held_out = reference.held_out_rows
     if held_out is None:
         note = "slices: the champion's bundle has no held-out rows with features; the next retrain adds them"
         return replace(estimates, notes=(*estimates.notes, note))
@@ -165,7 +165,7 @@ def _performance(
 ) -> tuple[tuple[PerformanceEstimate, ...], str]:
     """Estimate the problem's metrics, or say why not."""
     problem = context.problem
-    gate = reference.held_out if problem.label_expression.binary else bundle.read_held_out()
+    gate = reference.held_out if problem.label_expression.binary else reference.held_out_rows
     if gate is None or not {LABEL, CUTOFF} <= set(gate.column_names):
         return (), "performance is not estimated: the champion's bundle has no held-out rows"
     known = np.isfinite(column_floats(gate, LABEL)) & np.isfinite(column_floats(gate, PREDICTION))
