@@ -122,6 +122,9 @@ feast-conformance: $(STAMP) ## Run Feast's universal online tests on our online 
 bench-pipeline: $(STAMP) ## Measure the pipeline's overhead outside the stages' own work
 	@$(BIN)/python -m benchmarks.bench_pipeline
 
+bench-replay: $(STAMP) ## Replay retraining policies on plain tables (TABLES=folder; ONLY=bike; resumes)
+	@$(BIN)/python -m benchmarks.bench_replay "$(or $(TABLES),$(error give TABLES=folder of the tables))" $(if $(ONLY),--only $(ONLY))
+
 bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests
 	@$(BIN)/python -m benchmarks.bench_drift
 
@@ -229,5 +232,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: wrong-inputs dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: wrong-inputs dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

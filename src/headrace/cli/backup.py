@@ -34,7 +34,7 @@ _ORDER = (
 #: Of the processes that run now, not of what they know.
 _PROCESS_FOLDERS = ("run",)
 #: What a run makes again. registry/ is small, and which number names which bundle is not made again.
-_CACHES = ("stages",)
+_CACHES = ("replays", "stages")
 
 
 def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:

@@ -120,7 +120,7 @@ def summarise(
         table: Of the candidates.
         walks: The first one never retrains.
         calendars: Every so many periods -> its walk.
-        optima: For 0, 1, ... retrains.
+        optima: For 0, 1, ... retrains, up to one in every period.
         cost_weeks: Declared cost of a retrain, in weeks of the champion's loss.
         production: Names of the policies that production can run.
         seed: Of the bootstrap.
@@ -135,7 +135,7 @@ def summarise(
         weeks = (table.instants_us[-1] - table.instants_us[table.first]) / WEEK
         costs[walk.name] = losses / never[0] * weeks + cost_weeks * walk.retrains
         every = _best_calendar(calendars, by_calendar, walk.promoted)
-        best = optima[min(walk.promoted, len(optima) - 1)].loss / blocks.rows.sum()
+        best = optima[walk.promoted].loss / blocks.rows.sum()
         found.append(
             Outcome(
                 name=walk.name,

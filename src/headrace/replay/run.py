@@ -32,8 +32,8 @@ from headrace.replay.table import LossTable
 from headrace.replay.walk import chosen, walk_rule
 from headrace.schema import Problem
 
-#: The hindsight optimum is computed for up to so many retrains.
-_MOST_RETRAINS = 12
+#: The hindsight optimum is shown for up to so many retrains.
+_MOST_SHOWN = 12
 
 
 def plan_of(problem: Problem, options: ReplayOptions, *, seed: int = 0) -> ReplayPlan:
@@ -100,7 +100,7 @@ def replay(context: Context, plan: ReplayPlan, *, say: Callable[[str], None] = l
     evidence = Evidence(problem=problem, plan=plan, rows=rows, candidates=candidates)
     table = candidates.table
     walks = walk_all(evidence, seed=plan.seed, say=say)
-    optima = hindsight(table.loss, table.first, _MOST_RETRAINS)
+    optima = hindsight(table.loss, table.first, len(table.periods) - 1)
     outcomes, recommendation = summarise(
         table,
         walks,
@@ -117,7 +117,7 @@ def replay(context: Context, plan: ReplayPlan, *, say: Callable[[str], None] = l
         recipe=recipe.to_json(),
         outcomes=outcomes,
         recommendation=recommendation,
-        hindsight=_points(candidates, optima),
+        hindsight=_points(candidates, optima[: _MOST_SHOWN + 1]),
         cause=cause,
         walks=walks,
         weekly=_weekly(table),
