@@ -230,6 +230,7 @@ def test_estimates_stand_beside_what_is_measured(turned: Shop) -> None:
     assert estimates.delay.matured == report.decision.mature / report.decision.rows
     assert (estimates.delay.complete_us or 0) > report.decision.end_us  # the last orders settle two days later
     assert estimates.daily
+    assert any(row["what"] == "auc, estimated" for row in report.rows())
     for text in (report.text(), "\n".join(report.decision.impact)):
         assert "EUR" in text
         assert "Estimated auc" in text

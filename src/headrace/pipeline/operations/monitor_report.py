@@ -67,6 +67,15 @@ class MonitorReport:
             {"what": name, "now": _round(found.value), "reference": _round(found.reference), "drifted": found.dropped}
             for name, found in quality.items()
         ]
+        estimates = self.evidence.estimates if self.evidence else None
+        measured += [
+            {
+                "what": f"{one.metric}, estimated",
+                "now": f"{_round(one.value)} ({_round(one.low)} to {_round(one.high)})",
+                "reference": _round(one.reference),
+            }
+            for one in (estimates.performance if estimates else ())
+        ]
         columns = self.evidence.columns if self.evidence else ()
         return measured + [
             {"what": one.name, "test": one.test, "effect": _round(one.effect), "floor": _round(one.floor)}
