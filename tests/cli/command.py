@@ -13,7 +13,7 @@ from unittest.mock import patch
 from headrace.cli import main
 
 #: Commands without state.
-STATELESS = ("check",)
+STATELESS = ("check", "init")
 
 
 @dataclass(frozen=True, kw_only=True)

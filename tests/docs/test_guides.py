@@ -111,6 +111,17 @@ def test_time(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         reader.execute(block)
 
 
+def test_from_your_own_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    reader = Reader(tmp_path, lambda path, body: None)
+    for block in blocks("docs/from-your-data.md"):
+        reader.execute(block)
+    sys.modules.pop("make_library", None)
+    problem = load_problem("./library.py")
+    assert problem.entity_set.table("loan").known_at["damaged"] == "returned_at"
+
+
 def rows_of(page: str, head: str) -> list[list[str]]:
     """The cells of the tables of a page whose first column has that head."""
     found, inside = [], False

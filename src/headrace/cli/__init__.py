@@ -56,6 +56,26 @@ def check(problem: ProblemArgument = "flights") -> None:
     check_problem(problem)
 
 
+@app.command(name="init")
+def init(
+    location: Annotated[
+        str, typer.Argument(help="folder of CSV or Parquet files, one file, or a database (sqlite:///shop.db)")
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="what to predict: table.column, or a condition such as 'orders.refunded > 0'")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="problem file to write (default: NAME.py in this folder)")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the problem (default: from the location)")] = None,
+    tz: Annotated[str | None, typer.Option(help="zone of times without one, such as Europe/Zurich")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: the likeliest target, and UTC")] = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite an existing problem file")] = False,
+) -> None:
+    """Look at data and write a problem file that `headrace check` passes: keys, relationships, times, a label."""
+    from headrace.cli.init import initialise
+
+    initialise(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
+
+
 @app.command()
 def status(
     problem: ProblemArgument = "flights",

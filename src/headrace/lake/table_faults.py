@@ -46,14 +46,17 @@ def _column_faults(problem: Problem, table: Table, rows: pa.Table) -> list[str]:
     if any(name not in rows.column_names for name in needed):
         return []
     ignored, required = ignored_columns(problem, table), required_columns(problem, table.name)
-    faults = []
-    for name in rows.column_names:
-        one = _single_column(table, name)
-        try:
-            conform(one, _numbered(rows.select([name])), required=(name,) if name in required else (), ignored=ignored)
-        except DataError as error:
-            faults.append(str(error))
-    return faults
+    errors = [column_error(table, rows, name) for name in rows.column_names if name not in ignored or name in required]
+    return [str(error) for error in errors if error is not None]
+
+
+def column_error(table: Table, rows: pa.Table, name: str) -> DataError | None:
+    """What is wrong with the values of one column under its role and bounds; None where nothing is."""
+    try:
+        conform(_single_column(table, name), _numbered(rows.select([name])))
+    except DataError as error:
+        return error
+    return None
 
 
 #: Row numbers, as a key that no table has: names that begin with _ are kept for Headrace.

@@ -85,7 +85,8 @@ def column_instants(column: pa.ChunkedArray, form: TimeFormat, where: str) -> pa
     if pa.types.is_timestamp(kind):
         if kind.tz is not None or column.null_count == len(column):
             return column.cast(pa.timestamp(kind.unit, tz=kind.tz or "UTC")).cast(TIMESTAMP, safe=False)
-        return _local(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()), form, where)
+        shown = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        return _local(shown, form, where, dates=form.accepts("date") and _are_midnights(shown))
     if pa.types.is_date(kind):
         _require_unit(form, "date", where, "bare dates")
         return _local(column.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(pa.int64()), form, where, dates=True)
@@ -146,6 +147,11 @@ def _local(shown: pa.ChunkedArray, form: TimeFormat, where: str, *, dates: bool 
     return pa.chunked_array(
         [pa.array(filled, mask=np.array(shown.is_null().to_numpy(), dtype=np.bool_)).cast(TIMESTAMP)]
     )
+
+
+def _are_midnights(shown: pa.ChunkedArray) -> bool:
+    """Whether naive times are bare dates, as pandas writes them."""
+    return bool((np.array(shown.drop_null().to_numpy(), dtype=np.int64) % DAY == 0).all())
 
 
 def _from_clock(shown: Ints, form: TimeFormat, where: str) -> Ints:

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.problems.dialect import refuse_other_dialect
+from headrace.problems.sql import parse_address
 from headrace.schema import Source, Table
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
@@ -62,22 +63,17 @@ def as_source(source: str | Path | Source, folder: Path | None = None) -> Source
     """Resolve what a table declares as its source.
 
     Args:
-        source: a path, or an object with `read` and `fingerprint`.
+        source: a path, `address#table` of a database, or an object with `read` and `fingerprint`.
         folder: where relative paths start; None: the current folder.
 
     Returns:
         The object itself, or the file as a source.
 
     Raises:
-        DataError: for an address (`postgres://...`).
+        DataError: for an address that names no table of a database.
     """
     if isinstance(source, str) and "://" in source:
-        raise DataError(
-            "an address is no file",
-            where=f"source {source}",
-            found=FORMATS,
-            fix="export it to a file, or give an object with read() that queries the database",
-        )
+        return parse_address(source, folder)
     if isinstance(source, str | Path):
         return FileSource((folder or Path()) / source)
     if isinstance(source, FileSource):

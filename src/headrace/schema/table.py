@@ -38,7 +38,7 @@ class Table:
     Args:
         name: how relationships and the spine call it.
         key: column or columns that name a row; a later row with the same key is a new version of it.
-        source: a CSV or Parquet path (relative to the problem's file) or a Source.
+        source: a CSV or Parquet path (relative to the problem's file), `address#table` of a database, or a Source.
         time: the event time column, None for a table without time.
         known: when a row could first be seen (a time expression); None: at its event time.
         known_at: column -> time expression, for columns that are seen later than their row.
