@@ -15,7 +15,7 @@ from tests.chaos.damage.matrix import Matrix
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 #: Bytes left free: none; too few for a page of a database; enough to begin.
-ROOMS = (0, 8_192, 300_000)
+ROOMS = (0, 8_192, 100_000)
 
 
 @pytest.fixture
