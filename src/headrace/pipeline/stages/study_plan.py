@@ -15,6 +15,7 @@ from headrace.models.families import FAMILIES, split_config, study_space, warm_s
 from headrace.models.space import Config, Space
 from headrace.pipeline.stage import FinishedStage
 from headrace.pipeline.stages.select import KNOWN, SelectOutput
+from headrace.schema import Racing
 from headrace.search.searchers import get_searcher
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.space import config_errors
@@ -50,6 +51,10 @@ class StudyPlan:
     def budget(self, trials: int, retrain_trials: int) -> int:
         """Return the number of trials. A retrain that knows no trials of the champion searches like the main job."""
         return min(trials, retrain_trials) if self.known else trials
+
+    def racing(self, declared: Racing | None) -> Racing | None:
+        """Return the racing rule: none in a short search, whose few complete trials are all close to the incumbent."""
+        return None if self.known else declared
 
     def searcher(self, name: str) -> Searcher:
         """Build the searcher that proposes after the first configs; `name` is the one that the problem declares."""
