@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,7 @@ class RetrainTable:
         cutoffs_us, known_us: When each row is predicted, and when its label is known [n].
         instants_us: Of the first search and of the retrains after it; the last one only ends the last period.
         tune_share: Share of the labelled rows in the tune window.
+        retrains: Number of retrains after the first search.
     """
 
     name: str
@@ -62,11 +63,7 @@ class RetrainTable:
     known_us: Ints
     instants_us: tuple[int, ...]
     tune_share: float = TUNE_SHARE
-
-    @property
-    def retrains(self) -> int:
-        """Number of retrains after the first search."""
-        return len(self.instants_us) - 2
+    retrains: int = _RETRAINS
 
     def at(self, number: int) -> RetrainRows:
         """The rows of the search with this number: 0 is the first search, the others are retrains."""
@@ -137,9 +134,9 @@ def _flights() -> RetrainTable:
 
 def _nafld() -> RetrainTable:
     start = to_us("2000-01-01")
-    instants = tuple(start + 182 * DAY * number for number in range(6))
+    instants = tuple(start + 182 * DAY * number for number in range(_RETRAINS + 2))
     # Its labels take two years, so a tune window of fewer years would be empty.
-    return _problem_table("nafld", instants, every=3, tune_share=0.35)
+    return replace(_problem_table("nafld", instants, every=3, tune_share=0.35), retrains=4)
 
 
 def _hotel() -> RetrainTable:
