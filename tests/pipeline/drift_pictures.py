@@ -101,7 +101,7 @@ def main() -> None:
     retrain(context, report.decision.id, holder="pictures", now_us=wall_us)
     deliver(outbox, urls, now_us=wall_us(), at_once=True)
     (folder / "alerts.html").write_text(_alerts_page(_Webhook.received))
-    _screenshot((folder / "alerts.html").as_uri(), IMAGES / "drift-alert.png", 1000, 1060)
+    _screenshot((folder / "alerts.html").as_uri(), IMAGES / "drift-alert.png", 1000, 1230)
     environment = {**os.environ, "HEADRACE_HOME": str(shop.home)}
     command = [sys.executable, "-m", "headrace.monitor.report.server", "--port", str(port)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def _wait_for(address: str) -> None:
-    for _ in range(120):
+    for _ in range(600):
         try:
             urllib.request.urlopen(address, timeout=2).close()
         except OSError:
