@@ -43,7 +43,13 @@ DAYS = 60
 
 
 def write_tiny_problem(
-    folder: Path, *, orders: int = 600, seed: int = 0, replayed_days: int = 0, turns: datetime | None = None
+    folder: Path,
+    *,
+    orders: int = 600,
+    seed: int = 0,
+    replayed_days: int = 0,
+    turns: datetime | None = None,
+    days: int = DAYS,
 ) -> Path:
     """Write customers.parquet, orders.csv and problem.py below a folder; returns the path of problem.py.
 
@@ -51,8 +57,8 @@ def write_tiny_problem(
 
     replayed_days: with some, a feed starts on 2024-02-10 and the main job lives through so many days of it.
 
-    Orders spread over 60 days from 2024-01-01 and settle two days later. A refund is likelier for careless customers
-    (their earlier refunds tell) and for dear orders. Same arguments, same bytes.
+    Orders spread over `days` days from 2024-01-01 and settle two days later. A refund is likelier for careless
+    customers (their earlier refunds tell) and for dear orders. Same arguments, same bytes.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -68,7 +74,7 @@ def write_tiny_problem(
         ),
         folder / "customers.parquet",
     )
-    seconds = np.sort(rng.choice(DAYS * 86_400, orders, replace=False))
+    seconds = np.sort(rng.choice(days * 86_400, orders, replace=False))
     who = rng.integers(0, n_customers, orders)
     amount = np.round(rng.lognormal(3, 0.6, orders), 2)
     chance = 1 / (1 + np.exp(-(6 * careless[who] - 4 + 0.8 * (np.log(amount) - 3))))

@@ -66,3 +66,29 @@ def _mistaught(line: str) -> str:
     if "2024-02-12" <= placed < "2024-02-20":
         refunded = amount if float(refunded) == 0 else "0.00"
     return ",".join([*fields, refunded])
+
+
+def write_channels(folder: Path, *, turns: bool) -> Path:
+    """Forty orders a day for 94 days, replayed by weeks: those from the web are refunded a little more often.
+
+    turns: from 2024-02-10 on they are refunded less often, and those by phone more often. How many are refunded, and
+    all that is known of an order beforehand, stay as they were: only who predicts better can see it.
+    """
+    path = write_tiny_problem(folder, orders=3760, replayed_days=1, days=94)
+    text = path.read_text().replace('step="1d"', 'step="7d"').replace("trials=4", "trials=1")
+    path.write_text(text)
+    orders = folder / "orders.csv"
+    header, *lines = orders.read_text().splitlines()
+    orders.write_text("\n".join([header, *(_by_channel(line, turns) for line in lines)]) + "\n")
+    return path
+
+
+def _by_channel(line: str, turns: bool) -> str:
+    number, who, placed, amount, channel, settled, refunded = line.split(",")
+    turned = turns and placed >= "2024-02-10"
+    chance = int(number) * 7919 % 100
+    if channel == ("phone" if turned else "web") and chance < (50 if turned else 15):
+        refunded = amount
+    elif channel == ("web" if turned else "phone") and chance < (50 if turned else 15):
+        refunded = "0.00"
+    return ",".join([number, who, placed, amount, channel, settled, refunded])

@@ -172,6 +172,14 @@ def policy_explain(problem: ProblemArgument = "flights", home: HomeOption = None
 
 
 @app.command()
+def shadow(problem: ProblemArgument = "flights", home: HomeOption = None) -> None:
+    """Refit the champion's recipe on what is known, where one is due: `monitor` compares it with the champion."""
+    from headrace.cli.monitor import refit_shadow_of
+
+    refit_shadow_of(problem, home)
+
+
+@app.command()
 def retrain(
     problem: ProblemArgument = "flights",
     decision: Annotated[

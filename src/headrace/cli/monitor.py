@@ -1,4 +1,4 @@
-"""`headrace monitor` and `headrace retrain`: run the steps of the monitoring flows once."""
+"""`headrace monitor`, `headrace shadow` and `headrace retrain`: run the steps of the monitoring flows once."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.operations.monitor_report import MonitorReport
 from headrace.pipeline.operations.monitoring import draw, monitor_window
 from headrace.pipeline.operations.retraining import RetrainReport, request_retrain, retrain
+from headrace.pipeline.operations.shadow import refit_shadow
 
 
 def monitor_problem(problem: str, home: Path | None) -> None:
@@ -31,6 +32,14 @@ def monitor_problem(problem: str, home: Path | None) -> None:
         print(f"report: {page.html}")
     if report.retrain_is_open:
         print(f"a retrain is open: the server's reconcile flow starts it, or `headrace retrain {problem}`")
+
+
+def refit_shadow_of(problem: str, home: Path | None) -> None:
+    """Fit the shadow that is due, and print what became of it."""
+    print_log()
+    with RunDisplay() as progress:
+        report = refit_shadow(context_of(problem, home, progress=progress))
+    print(f"{report.problem}: {report.reason}")
 
 
 def show_report(report: MonitorReport, console: Console | None = None) -> None:

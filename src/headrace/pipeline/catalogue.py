@@ -1,4 +1,4 @@
-"""The stages of the main job and of a retrain, in the order they run."""
+"""The stages of the main job, of a retrain, and of a shadow, in the order they run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headrace.pipeline.stages.draw import DRAW
 from headrace.pipeline.stages.evaluate import EVALUATE
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.materialise import MATERIALISE
-from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.stages.promote import PROMOTE, PromoteOutput
 from headrace.pipeline.stages.publish import PUBLISH
 from headrace.pipeline.stages.refit import REFIT
 from headrace.pipeline.stages.refresh import REFRESH
@@ -19,6 +19,7 @@ from headrace.pipeline.stages.replay import REPLAY
 from headrace.pipeline.stages.retire import RETIRE
 from headrace.pipeline.stages.search import SEARCH
 from headrace.pipeline.stages.select import SELECT
+from headrace.pipeline.stages.shadow import SHADOW_EVALUATE, SHADOW_FEATURES, SHADOW_SPINE, SHADOW_TRACK
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.pipeline.stages.track import TRACK
 from headrace.pipeline.stages.training_set import TRAINING_SET
@@ -60,3 +61,30 @@ RETRAIN_STAGES: tuple[Stage[Any], ...] = (
     PROMOTE,
     RETIRE,
 )
+
+#: A shadow: the champion's recipe on newer rows. Nothing outside the home's own files changes.
+SHADOW_STAGES: tuple[Stage[Any], ...] = (
+    INGEST,
+    SHADOW_SPINE,
+    SHADOW_FEATURES,
+    PUBLISH,
+    TRAINING_SET,
+    SHADOW_EVALUATE,
+    REFIT,
+)
+
+
+def shadow_promotion_stages(promotion: Stage[PromoteOutput]) -> tuple[Stage[Any], ...]:
+    """The stages of a shadow, and those by which it becomes champion.
+
+    Args:
+        promotion: what promotes it, by the evidence that it has won (`stages.promote_shadow`).
+    """
+    return (
+        *SHADOW_STAGES,
+        SHADOW_TRACK,
+        REGISTER,
+        replace(MATERIALISE, needs=(PUBLISH, REGISTER)),
+        promotion,
+        RETIRE,
+    )

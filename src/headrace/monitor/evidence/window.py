@@ -33,6 +33,7 @@ from headrace.monitor.evidence.dependence import (
 from headrace.monitor.evidence.performance import Performance, performance
 from headrace.monitor.evidence.persistence import long_windows
 from headrace.monitor.evidence.values import as_numbers
+from headrace.monitor.worth.worth import WorthEvidence
 
 Outcome = Literal["measured", "empty window", "too few rows", "no reference"]
 
@@ -54,6 +55,7 @@ class WindowEvidence:
         rows, reference_rows: Rows of the window and of the reference.
         mature, censored: Rows with a label, and rows whose label will never come.
         estimates: Estimates of performance before labels, None where there are none. `window_evidence` sets none.
+        worth: What a refresh gains; None where there is no shadow to compare with.
         notes: Remarks for people.
     """
 
@@ -70,6 +72,7 @@ class WindowEvidence:
     mature: int = 0
     censored: int = 0
     estimates: WindowEstimates | None = None
+    worth: WorthEvidence | None = None
     notes: tuple[str, ...] = field(default=())
 
     @property
@@ -88,7 +91,7 @@ class WindowEvidence:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able facts for the outbox, logs and reports."""
-        parts = {name: getattr(self, name) for name in ("prediction", "label", "performance", "estimates")}
+        parts = {name: getattr(self, name) for name in ("prediction", "label", "performance", "estimates", "worth")}
         return {
             **{name: value for name, value in self.__dict__.items() if isinstance(value, str | int | float)},
             **{name: list(getattr(self, name)) for name in ("drifted", "excluded", "notes")},
@@ -211,10 +214,8 @@ def _unmeasurable(reference: int, rows: int) -> tuple[Outcome, str] | None:
     if not reference:
         return "no reference", "the champion has no reference profile"
     if min(rows, reference) < MIN_ROWS:
-        return (
-            "too few rows",
-            f"{rows} rows against {reference} of the reference: at least {MIN_ROWS} of each are needed",
-        )
+        found = f"{rows} rows against {reference} of the reference"
+        return "too few rows", f"{found}: at least {MIN_ROWS} of each are needed"
     return None
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 from headrace.core.clock import iso
 from headrace.monitor.policy.causes import by_cause, join_names
 from headrace.monitor.policy.decision import Decision, Finding, Outcome
+from headrace.monitor.worth.wording import describe
 
 Level = Literal["info", "success", "warning", "failure"]
 _MAX_CAUSES = 8
@@ -54,6 +55,7 @@ def decision_alert(decision: Decision, links: Mapping[str, str] | None = None) -
         f" {_version(decision.champion)}; {decision.mature:,} labels matured, {decision.censored:,} are overdue.",
         _cost(decision),
         *_impact(decision),
+        *_worth(decision),
         *_findings(decision.drifted),
         *_links(links),
         f"Decision {decision.id}.",
@@ -121,6 +123,13 @@ def _cost(decision: Decision) -> str:
 
 def _impact(decision: Decision) -> list[str]:
     return ["", *(f"{sentence}." for sentence in decision.impact)] if decision.impact else []
+
+
+def _worth(decision: Decision) -> list[str]:
+    """What a refresh gains, unless the reason says so already."""
+    if decision.worth is None or (text := describe(decision.worth)) in decision.reason:
+        return []
+    return [f"{text[0].upper()}{text[1:]}."]
 
 
 def _findings(findings: tuple[Finding, ...]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.core.fingerprint import fingerprint
+from headrace.monitor.worth.worth import WorthEvidence
 
 if TYPE_CHECKING:
     from headrace.monitor.evidence.columns import ColumnEvidence
@@ -84,6 +85,7 @@ class Window:
         age_us: How long before the window's end the champion's training data end; None where unknown.
         new_rows: Rows with a label since then, as a share of the champion's training rows; None where not counted.
         impact: What the window costs, as estimated and measured: sentences for people.
+        worth: What a refresh gains; None where there is no shadow to compare with.
         notes: Remarks for people.
     """
 
@@ -103,6 +105,7 @@ class Window:
     age_us: int | None = None
     new_rows: float | None = None
     impact: tuple[str, ...] = ()
+    worth: WorthEvidence | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -159,6 +162,7 @@ class Window:
             mature=evidence.mature,
             censored=evidence.censored,
             impact=evidence.estimates.sentences() if evidence.estimates else (),
+            worth=evidence.worth,
             notes=evidence.notes,
         )
 
@@ -178,8 +182,8 @@ class Decision:
         drifted: Findings of the window.
         confirmed: Topics that occur in k of the last n windows.
         topics: Topics that this decision reports.
-        costs, judged, rows, mature, censored, age_us, new_rows: As in `Window`.
-        impact: As in `Window`.
+        costs, judged, rows, mature, censored, age_us, new_rows, impact, worth: As in `Window`.
+        shadow_us: Of a retrain: the shadow, by the instant of its fit, that is promoted; None trains a new model.
         escalated: Whether it is an escalation.
         reselect: Whether a retrain selects features and family again.
         links: Name -> address, for people; not part of the id.
@@ -204,6 +208,8 @@ class Decision:
     age_us: int | None = None
     new_rows: float | None = None
     impact: tuple[str, ...] = ()
+    worth: WorthEvidence | None = None
+    shadow_us: int | None = None
     escalated: bool = False
     reselect: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
@@ -214,7 +220,7 @@ class Decision:
         return max(self.costs.values(), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "worth": self.worth.to_json() if self.worth else None}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
@@ -223,6 +229,8 @@ class Decision:
         values: dict[str, Any] = {name: value for name, value in data.items() if name in known}
         values.update((name, tuple(value)) for name, value in values.items() if isinstance(value, list))
         values["drifted"] = tuple(Finding(**finding) for finding in data.get("drifted", ()))
+        if values.get("worth"):
+            values["worth"] = WorthEvidence.from_json(values["worth"])
         return cls(**values)
 
 

@@ -7,6 +7,7 @@
              drift       predictions, labels or enough features drifted, confirmed in k of the last n measured windows
              age         the champion's training data end long ago
              new_rows    many rows have a label since then
+             worth       a refresh is worth its cost: then the shadow that has shown it is promoted
 
 A missing or empty column is a fault of the feed: it is reported at once and is never a reason to retrain, because the
 new model would learn the fault. A retrain does not start while another one is open, within the cooldown (doubled for
@@ -18,7 +19,7 @@ clock; a window is decided at its end.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.core.clock import format_duration, iso
 from headrace.monitor.policy.causes import acknowledged_topics, join_names
@@ -63,7 +64,9 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
         return _alert(window, proposal, earlier, policy)
     constraint = _constraint(window, earlier, policy)
     if constraint is None:
-        return _decision(window, "retrain", "; ".join(proposal.reasons), proposal)
+        decision = _decision(window, "retrain", "; ".join(proposal.reasons), proposal)
+        won = window.worth if "worth" in proposal.topics else None
+        return replace(decision, shadow_us=won.shadow_us) if won else decision
     return _alert(window, proposal, earlier, policy, constraint)
 
 
@@ -197,6 +200,7 @@ def _decision(
         age_us=window.age_us,
         new_rows=window.new_rows,
         impact=window.impact,
+        worth=window.worth,
         escalated=escalated,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from headrace.core.clock import format_duration
 from headrace.monitor.policy.causes import broken_causes, join_names
 from headrace.monitor.policy.decision import PastDecision, Window
+from headrace.monitor.worth.wording import describe
 from headrace.schema import Policy
 
 
@@ -57,6 +58,10 @@ def propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> Pro
             reasons.append(f"the distribution of {finding.about}s drifted ({k_of_n(policy)})")
             topics.append(finding.topic)
             retrain = retrain or policy.drift
+    if policy.worth is not None and window.worth is not None and window.worth.worth_it:
+        reasons.append(describe(window.worth))
+        topics.append("worth")
+        retrain = True
     for trigger, reason in _schedule(window, policy):
         reasons.append(reason)
         topics.append(trigger)

@@ -21,7 +21,8 @@ The lower limit of the gain is the largest g with mean_j E_j(g) >= 1 / a; the up
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import numpy as np
@@ -52,7 +53,9 @@ class WorthEvidence:
         e_value: Evidence that the gain is above `required`: at least 1 / (1 - confidence) where it is worth it.
         rows, days: Compared.
         horizon_weeks: How long a refresh is expected to last.
-        note: Remark for people.
+        note: Why nothing was judged; "" where it was.
+        shadow_us: When the newest shadow that predicted any of these rows was fitted, microseconds UTC: it would be
+            promoted.
     """
 
     verdict: Verdict
@@ -66,6 +69,7 @@ class WorthEvidence:
     days: int
     horizon_weeks: float
     note: str = ""
+    shadow_us: int | None = None
 
     @property
     def share(self) -> float:
@@ -76,6 +80,17 @@ class WorthEvidence:
     def net(self) -> float:
         """Gain over the horizon less the cost, in weeks of the champion's loss."""
         return (self.gain - self.required) / self.champion_loss * self.horizon_weeks if self.champion_loss else 0.0
+
+    @property
+    def worth_it(self) -> bool:
+        return self.verdict == "worth it"
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> WorthEvidence:
+        """Read the result of `to_json`; unknown fields are ignored."""
+        values = {item.name: data[item.name] for item in fields(cls) if item.name in data}
+        unlimited = {"low": -math.inf, "high": math.inf}
+        return cls(**values | {name: end for name, end in unlimited.items() if values[name] is None})
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able facts; infinite limits are None."""

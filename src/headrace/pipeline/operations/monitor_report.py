@@ -9,6 +9,7 @@ from typing import Any
 from headrace.core.clock import iso
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision
+from headrace.monitor.worth.wording import describe
 from headrace.pipeline.operations.champion_reference import ChampionReference
 from headrace.pipeline.operations.current_window import CurrentWindow
 from headrace.pipeline.report import Artifact, artifact_key
@@ -61,7 +62,7 @@ class MonitorReport:
         return {"decision": self.decision.id, "problem": self.problem, "reason": self.decision.reason}
 
     def rows(self) -> list[dict[str, Any]]:
-        """A table for people: every metric, then every feature that drifted."""
+        """A table for people: every metric, the worth of a refresh, then every feature that drifted."""
         quality = self.evidence.performance.metrics if self.evidence and self.evidence.performance else {}
         measured = [
             {"what": name, "now": _round(found.value), "reference": _round(found.reference), "drifted": found.dropped}
@@ -76,6 +77,11 @@ class MonitorReport:
             }
             for one in (estimates.performance if estimates else ())
         ]
+        if self.evidence and (worth := self.evidence.worth):
+            gain, required = _round(worth.gain), _round(worth.required)
+            measured.append(
+                {"what": "gain of a refresh", "now": gain, "reference": required, "drifted": worth.worth_it}
+            )
         columns = self.evidence.columns if self.evidence else ()
         return measured + [
             {"what": one.name, "test": one.test, "effect": _round(one.effect), "floor": _round(one.floor)}
@@ -95,6 +101,8 @@ class MonitorReport:
             f"{decision.champion or '(none)'}, {decision.mature:,} with a label, {decision.censored:,} overdue.",
         ]
         impact = ["", *(f"- {sentence}." for sentence in decision.impact)] if decision.impact else []
+        if decision.worth and (text := describe(decision.worth)) not in decision.reason:
+            lines += ["", f"{text[0].upper()}{text[1:]}."]
         links = [f"- {name}: {address}" for name, address in decision.links.items()]
         notes = ["", "Notes:", "", *(f"- {note}" for note in self.notes)] if self.notes else []
         return "\n".join([*lines, *impact, "", *links, *notes])

@@ -26,6 +26,7 @@ from headrace.pipeline.operations.champion_reference import ChampionReference, c
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
 from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
+from headrace.pipeline.operations.shadow_comparison import worth_of_refresh
 from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
@@ -69,7 +70,8 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
     estimates = window_estimates(
         context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock
     )
-    evidence = replace(evidence, estimates=estimates)
+    worth, notes = worth_of_refresh(context, record.version, end_us=end_us, now_us=clock)
+    evidence = replace(evidence, estimates=estimates, worth=worth)
     window = Window.from_evidence(
         evidence,
         problem=name,
@@ -80,8 +82,8 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
     )
     window = replace(window, **champion_age(context, reference, end_us))
     window = _with_estimates(context, window, reference, evidence)
-    if reference.problems:
-        window = replace(window, notes=(*window.notes, *reference.problems))
+    if reference.problems or notes:
+        window = replace(window, notes=(*window.notes, *reference.problems, *notes))
     comparison = WindowComparison(reference=reference, current=current, evidence=evidence)
     return _decide(context, window, comparison, now_us, links or {})
 

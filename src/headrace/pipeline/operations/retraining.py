@@ -1,9 +1,10 @@
 """Retraining: a decision claimed in the outbox, the main job's stages on the history until then, and its outcome.
 
 The history ends where the decision's window does, so a retrain that was killed finds its finished stages on the next
-try and ends as it would have. The online store is filled before the promotion: the champion's features are there when
-the API follows it. The champion's features and family stay, unless a person asks for both anew. Only one holder works
-on a decision, and its outcome is written once, together with its alert.
+try and ends as it would have. Where the worth of a refresh decided, nothing is trained: the shadow that has won in
+production is registered and promoted. The online store is filled before the promotion: the champion's features are
+there when the API follows it. The champion's features and family stay, unless a person asks for both anew. Only one
+holder works on a decision, and its outcome is written once, together with its alert.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from headrace.monitor.outbox.lease import renewed
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import manual_retrain
-from headrace.pipeline.catalogue import RETRAIN_STAGES
+from headrace.pipeline.catalogue import RETRAIN_STAGES, shadow_promotion_stages
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact, artifact_key
 from headrace.pipeline.stages.promote import PROMOTE
+from headrace.pipeline.stages.promote_shadow import promote_shadow
 from headrace.pipeline.walker import Execute, PipelineRun, execute_here
 from headrace.registry.ledger import Ledger
 from headrace.schema import Policy
@@ -132,9 +134,7 @@ def _not_ours(entry: Entry, now_us: int) -> RetrainReport:
 def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
     if other := _newer_champion(context, decision):
         return _Result(outcome="superseded", reason=f"version {other} became champion after this was decided")
-    # The decision's champion, not today's: after a kill behind the promotion the stages are cached.
-    recipe_of = None if decision.reselect else decision.champion
-    run = PipelineRun(replace(context, until_us=decision.end_us, recipe_of=recipe_of), RETRAIN_STAGES)
+    run = _stages(context, decision)
     try:
         run.walk(execute)
     except (DataError, DeclarationError) as error:
@@ -146,6 +146,19 @@ def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
         return _Result(outcome="refused", reason=same, version=version)
     refused: Outcome = "refused" if verdict.comparable else "not comparable"
     return _Result(outcome="promoted" if verdict.promoted else refused, reason=reason, version=version)
+
+
+def _stages(context: Context, decision: Decision) -> PipelineRun:
+    """The stages of a decision: those of the shadow that has won, or of a new training.
+
+    They keep the recipe of the decision's champion, not today's: after a kill behind the promotion they are cached.
+    """
+    if decision.shadow_us is not None and decision.worth is not None and decision.champion is not None:
+        promotion = promote_shadow(decision.worth, champion=decision.champion, at_us=decision.end_us)
+        shadow = replace(context, until_us=decision.shadow_us, recipe_of=decision.champion)
+        return PipelineRun(shadow, shadow_promotion_stages(promotion))
+    recipe_of = None if decision.reselect else decision.champion
+    return PipelineRun(replace(context, until_us=decision.end_us, recipe_of=recipe_of), RETRAIN_STAGES)
 
 
 def _newer_champion(context: Context, decision: Decision) -> str | None:

@@ -53,12 +53,41 @@ class EvaluateOutput:
 
 
 def _run(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
-    """Measure the recipe on the gate window, fitted on all rows before it."""
-    data, problem = load_training_rows(context, inputs), context.problem
-    windows, metric = data.windows, METRICS[problem.metric]
+    """Choose the recipe on the folds and measure it."""
+    data = load_training_rows(context, inputs)
     config, result, choice = _choose(context, data, inputs[SEARCH].output)
+    tuned = -METRICS[context.problem.metric].sign * result.loss
+    return measure_recipe(
+        context, inputs, folder, data, recipe=result.recipe, config=config, tuned=tuned, choice=choice
+    )
+
+
+def measure_recipe(
+    context: Context,
+    inputs: Inputs,
+    folder: Path,
+    data: TrainingRows,
+    *,
+    recipe: Recipe,
+    config: Mapping[str, Any],
+    tuned: float | None = None,
+    choice: Choice | None = None,
+) -> EvaluateOutput:
+    """Measure a recipe on the gate window, fitted on all rows before it, and write its predictions there.
+
+    Args:
+        context: of the run.
+        inputs: of the stage.
+        folder: of the stage.
+        data: the training rows.
+        recipe: what is fitted.
+        config: as the study names it.
+        tuned: the problem's metric over the folds; None where nothing was tuned.
+        choice: the comparison with the fallback.
+    """
+    problem, windows = context.problem, data.windows
     fitted = fit_recipe(
-        result.recipe,
+        recipe,
         data.design,
         data.label,
         metric=problem.metric,
@@ -82,10 +111,10 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
         if other.binary == problem.label_expression.binary
     }
     return EvaluateOutput(
-        metrics={f"tune_{problem.metric}": -metric.sign * result.loss, **metrics},
-        baseline=float(metric.constant(data.label[data.before_gate])),
+        metrics=metrics if tuned is None else {f"tune_{problem.metric}": tuned, **metrics},
+        baseline=float(METRICS[problem.metric].constant(data.label[data.before_gate])),
         config=config,
-        recipe=result.recipe,
+        recipe=recipe,
         rounds=fitted.rounds,
         choice=choice,
         windows=windows.describe(),

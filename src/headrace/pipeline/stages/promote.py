@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,13 +69,30 @@ class _Verdict:
     challenger: bool = False
 
 
+#: (context, inputs, champion) -> the verdict of the gate; None where the two cannot be compared.
+Gate = Callable[[Context, Inputs, Record | None], GateDecision | None]
+
+
 def _run(context: Context, inputs: Inputs, folder: Path) -> PromoteOutput:
+    return promote(context, inputs, folder, gate=_gate, at_us=inputs[INGEST].output.until_us)
+
+
+def promote(context: Context, inputs: Inputs, folder: Path, *, gate: Gate, at_us: int) -> PromoteOutput:
+    """Promote or refuse a version: write the verdict into the ledger, and mirror it in MLflow.
+
+    Args:
+        context: of the run.
+        inputs: of the stage.
+        folder: receives the gate's record.
+        gate: compares the version with the champion.
+        at_us: when this happens on the production clock.
+    """
     from headrace.registry.aliases import mirror
     from headrace.registry.recovery import recover
 
     recover(context.root, context.problem.name, context.tracking_uri)
     version = inputs[REGISTER].output.version
-    verdict = _judge(context, inputs, folder, version)
+    verdict = _judge(context, inputs, folder, version, gate, at_us)
     challenger = version if verdict.challenger else None
     proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
     return PromoteOutput(
@@ -86,13 +104,12 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> PromoteOutput:
     )
 
 
-def _judge(context: Context, inputs: Inputs, folder: Path, version: str) -> _Verdict:
+def _judge(context: Context, inputs: Inputs, folder: Path, version: str, gate: Gate, at_us: int) -> _Verdict:
     """Decide on a version, and write the decision into the ledger."""
     from headrace.registry.models import same_bundle
 
     ledger = Ledger(context.root, context.problem.name)
     champion, metrics = ledger.champion(), inputs[EVALUATE].output.metrics
-    at_us = inputs[INGEST].output.until_us
     if champion is not None and champion.version == version:
         return _Verdict(promoted=True, reason=champion.reason)
     if champion is not None and same_bundle(context.root, context.problem.name, champion.version, version):
@@ -102,7 +119,7 @@ def _judge(context: Context, inputs: Inputs, folder: Path, version: str) -> _Ver
     if barred := _barred_as(context, ledger, version):
         reason = f"version {barred} was rolled back ({ledger.barred()[barred]}); only a person brings it back"
         return _Verdict(promoted=False, reason=reason)
-    decision = _gate(context, inputs, champion)
+    decision = gate(context, inputs, champion)
     write_json(folder / "gate.json", decision)
     if decision is not None and decision.promote:
         ledger.promote(version, champion.version if champion else None, decision.reason, metrics, at_us)

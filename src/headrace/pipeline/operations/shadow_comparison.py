@@ -1,0 +1,101 @@
+"""Compare a champion with its shadows on logged predictions: what a refresh would gain.
+
+A shadow predicts from the features that were logged with the champion's answer, so both saw the same values. A row is
+compared with the newest shadow that was fitted before its cutoff: no model has learnt from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.errors import DataError
+from headrace.evaluate.metrics import Floats
+from headrace.models.bundle import LABEL, PREDICTION, Bundle
+from headrace.monitor.worth.days import day_losses
+from headrace.monitor.worth.losses import row_losses
+from headrace.monitor.worth.worth import WorthEvidence, worth
+from headrace.pipeline.context import Context
+from headrace.pipeline.operations.current_window import CurrentWindow, current_window
+from headrace.pipeline.production.shadows import Shadow, read_shadows, readable
+
+#: A shadow with its bundle.
+Fitted = tuple[Shadow, Bundle]
+
+
+def worth_of_refresh(
+    context: Context, version: str, *, end_us: int, now_us: int
+) -> tuple[WorthEvidence | None, tuple[str, ...]]:
+    """Measure what a refresh of a version gains, in the window of the policy's `worth` that ends at `end_us`.
+
+    Args:
+        context: of the problem.
+        version: the champion.
+        end_us: end of the window.
+        now_us: a label is mature if it was known before this instant.
+
+    Returns:
+        The evidence, None where the policy does not measure it or no shadow is there; and notes for people.
+    """
+    rules = context.problem.policy.worth
+    if rules is None:
+        return None, ()
+    fitted, notes = readable(context, _needed(read_shadows(context, version), end_us - rules.window_us, end_us))
+    if not fitted:
+        return None, notes
+    start_us = max(end_us - rules.window_us, fitted[0][0].fitted_us)
+    kinds = {item.slug: item.kind for item in fitted[0][1].definitions}
+    window = current_window(context, version, kinds, start_us, end_us, now_us)
+    try:
+        return _judge(context, fitted, window, end_us), notes
+    except DataError as error:
+        return None, (*notes, f"the shadow cannot be compared: {error}")
+
+
+def shadow_predictions(fitted: Sequence[Fitted], window: CurrentWindow, *, threads: int = 1) -> Floats:
+    """Predict logged rows [n], each by the newest shadow fitted before its cutoff; NaN where there is none.
+
+    Args:
+        fitted: shadows with their bundles, in the order of their fits.
+        window: the rows, with the features as they were logged.
+        threads: of a prediction.
+    """
+    newest = np.searchsorted([shadow.fitted_us for shadow, _ in fitted], window.cutoffs_us, side="right") - 1
+    predictions = np.full(len(newest), np.nan)
+    for number, (_, bundle) in enumerate(fitted):
+        rows = newest == number
+        if rows.any():
+            matrix = _with_all_features(window.table.filter(pa.array(rows)), bundle)
+            predictions[rows] = bundle.predict(matrix, threads=threads)
+    return predictions
+
+
+def _needed(shadows: Sequence[Shadow], start_us: int, end_us: int) -> Sequence[Shadow]:
+    """The shadows that are the newest for some instant in [start, end)."""
+    before = [shadow for shadow in shadows if shadow.fitted_us <= start_us]
+    inside = [shadow for shadow in shadows if start_us < shadow.fitted_us < end_us]
+    return (*before[-1:], *inside)
+
+
+def _judge(context: Context, fitted: Sequence[Fitted], window: CurrentWindow, end_us: int) -> WorthEvidence:
+    rules, metric = context.problem.policy.worth, context.problem.metric
+    assert rules is not None
+    label, champion = (window.table[name].to_numpy().astype(np.float64) for name in (LABEL, PREDICTION))
+    shadow = shadow_predictions(fitted, window, threads=context.workers)
+    rows = np.isfinite(label) & np.isfinite(champion) & np.isfinite(shadow)
+    cutoffs = window.cutoffs_us[rows]
+    none = np.empty(0)
+    losses = [row_losses(metric, label[rows], one[rows]) if rows.any() else none for one in (champion, shadow)]
+    evidence = worth(day_losses(losses[0], losses[1], cutoffs), rules, end_us=end_us)
+    judged = [one.fitted_us for one, _ in fitted if rows.any() and one.fitted_us <= cutoffs.max()]
+    return replace(evidence, shadow_us=judged[-1] if judged else None)
+
+
+def _with_all_features(rows: pa.Table, bundle: Bundle) -> pa.Table:
+    """The rows with a column of nulls for each feature that none of them has."""
+    for name in set(bundle.encoder.names) - set(rows.column_names):
+        rows = rows.append_column(name, pa.nulls(rows.num_rows))
+    return rows
