@@ -97,6 +97,7 @@ def retrain_name(problem: str) -> str:
 
 def _loop_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:
     return (
+        *_shadow_deployments(problem, common),
         Deployment(
             name=f"{problem.name}-monitor",
             entrypoint="headrace.flows.monitor.monitor",
@@ -116,6 +117,22 @@ def _loop_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deploym
             name=f"{problem.name}-retrain",
             entrypoint="headrace.flows.retrain.retrain",
             description=f"Train {problem.name} on its history and promote or refuse the result. Started by events.",
+            **common,
+        ),
+    )
+
+
+def _shadow_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:
+    if (worth := problem.policy.worth) is None:
+        return ()
+    return (
+        Deployment(
+            name=f"{problem.name}-shadow",
+            entrypoint="headrace.flows.shadow.shadow",
+            description=f"Refit the champion of {problem.name} every {worth.every}, to see what a refresh would gain.",
+            # a run does nothing unless a refit is due on the production clock, which a replayed feed moves by a step
+            # in a quarter of an hour
+            cron="30 4 * * *" if problem.feed is None else "4-59/15 * * * *",
             **common,
         ),
     )

@@ -14,6 +14,7 @@ from headrace.core.errors import DeclarationError
 from headrace.monitor.policy.causes import ranked
 from headrace.monitor.policy.decision import Decision, Finding, Outcome, PastDecision, Window
 from headrace.monitor.policy.policy import decide, escalation, manual_retrain
+from headrace.monitor.worth.worth import Verdict, WorthEvidence
 from headrace.schema import Policy
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
@@ -66,6 +67,42 @@ def test_a_drop_in_quality_retrains_at_once() -> None:
     assert decision.kind == "retrain"
     assert decision.reason == "auc is worse by 0.06 on matured labels"
     assert decision.cost == 0.06
+
+
+def gains(verdict: Verdict = "worth it", shadow_us: int | None = 5 * DAY) -> WorthEvidence:
+    return WorthEvidence(
+        verdict=verdict, gain=0.02, low=0.01, high=float("inf"), required=0.004, champion_loss=0.4, e_value=9.0,
+        rows=2000, days=21, horizon_weeks=4.0, shadow_us=shadow_us,
+    )  # fmt: skip
+
+
+def test_a_refresh_that_is_worth_its_cost_promotes_the_shadow_that_showed_it() -> None:
+    decision = decide(window(7, worth=gains()))
+    assert (decision.kind, decision.shadow_us, decision.topics) == ("retrain", 5 * DAY, ("worth",))
+    assert decision.reason == (
+        "a refresh is worth it: the shadow of 1970-01-06 loses 5.0% less than the champion (0.38 against 0.4 a row, "
+        "at least 2.5% less, on 2,000 labels of 21 days); 1.0% less would pay for a retrain"
+    )
+    assert decide(window(7, AUC, worth=gains())).shadow_us == 5 * DAY
+    assert decide(window(7, AUC, worth=gains("not yet"))).shadow_us is None
+    assert Decision.from_json(decision.to_json()) == decision
+
+
+@pytest.mark.parametrize("verdict", ["not yet", "not worth it"])
+def test_a_refresh_that_is_not_worth_it_starts_nothing(verdict: Verdict) -> None:
+    decision = decide(window(7, worth=gains(verdict)))
+    assert (decision.kind, decision.worth) == ("nothing", gains(verdict))
+    assert decide(window(7, worth=gains()), policy=Policy(worth=None)).kind == "nothing"
+
+
+def test_the_worth_of_a_refresh_is_held_back_like_any_other_retrain() -> None:
+    first = decide(window(7, worth=gains()))
+    pending = decide(window(8, worth=gains()), [past(first)])
+    cooling = decide(window(9, worth=gains(), champion="2"), [past(first, "promoted")])
+    later = decide(window(15, worth=gains(), champion="2"), [past(first, "promoted")])
+    assert [one.kind for one in (pending, cooling, later)] == ["nothing", "alert", "retrain"]
+    assert "the cooldown is 7d" in cooling.reason
+    assert cooling.shadow_us is None
 
 
 def test_drift_of_features_has_to_last_and_to_be_wide() -> None:

@@ -13,6 +13,7 @@ from headrace.core.clock import DAY, HOUR
 from headrace.monitor.worth.days import DayLosses, day_losses
 from headrace.monitor.worth.e_value import PRIOR_PRECISION, autocorrelation, e_value
 from headrace.monitor.worth.losses import row_losses
+from headrace.monitor.worth.wording import describe
 from headrace.monitor.worth.worth import WorthEvidence, evidence_above, limits, worth
 from headrace.schema import Worth
 
@@ -151,6 +152,8 @@ def test_too_few_days_are_not_judged() -> None:
     assert (few.verdict, few.low, few.high) == ("not yet", -np.inf, np.inf)
     assert "6 days" in few.note
     assert few.to_json()["low"] is None
+    assert WorthEvidence.from_json(few.to_json()) == few
+    assert describe(few) == "the worth of a refresh is not known yet: 6 days with labels of both, fewer than 7"
     none = worth(day_losses(np.array([]), np.array([]), np.array([], dtype=np.int64)), Worth(), end_us=_FIRST)
     assert (none.verdict, none.rows, none.share, none.net) == ("not yet", 0, 0.0, 0.0)
 
