@@ -69,14 +69,14 @@ def _mistaught(line: str) -> str:
 
 
 def write_channels(folder: Path, *, turns: bool) -> Path:
-    """Forty orders a day for 94 days, replayed by weeks: those from the web are refunded a little more often.
+    """Forty orders a day for 94 days, replayed by weeks. Dear orders are refunded more often, and those from the web.
 
-    turns: from 2024-02-10 on they are refunded less often, and those by phone more often. How many are refunded, and
-    all that is known of an order beforehand, stay as they were: only who predicts better can see it.
+    turns: from 2024-02-10 on it is those by phone instead. How many are refunded, and all that is known of an order
+    beforehand, stay as they were, and so does most of what the champion knows: only who predicts better can see it.
     """
     path = write_tiny_problem(folder, orders=3760, replayed_days=1, days=94)
-    text = path.read_text().replace('step="1d"', 'step="7d"').replace("trials=4", "trials=1")
-    path.write_text(text)
+    text = path.read_text().replace('step="1d"', 'step="7d"')
+    path.write_text(text.replace("trials=4", 'trials=1, include=("amount", "channel")'))
     orders = folder / "orders.csv"
     header, *lines = orders.read_text().splitlines()
     orders.write_text("\n".join([header, *(_by_channel(line, turns) for line in lines)]) + "\n")
@@ -84,11 +84,8 @@ def write_channels(folder: Path, *, turns: bool) -> Path:
 
 
 def _by_channel(line: str, turns: bool) -> str:
-    number, who, placed, amount, channel, settled, refunded = line.split(",")
-    turned = turns and placed >= "2024-02-10"
-    chance = int(number) * 7919 % 100
-    if channel == ("phone" if turned else "web") and chance < (50 if turned else 15):
-        refunded = amount
-    elif channel == ("web" if turned else "phone") and chance < (50 if turned else 15):
-        refunded = "0.00"
+    number, who, placed, amount, channel, settled, _ = line.split(",")
+    liked, disliked = ("phone", "web") if turns and placed >= "2024-02-10" else ("web", "phone")
+    percent = 50 + 18 * ((channel == liked) - (channel == disliked)) + (20 if float(amount) > 20 else -20)
+    refunded = amount if int(number) * 7919 % 100 < percent else "0.00"
     return ",".join([number, who, placed, amount, channel, settled, refunded])
