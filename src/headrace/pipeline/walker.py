@@ -95,6 +95,11 @@ class PipelineRun:
         self.run_stage(stage.name)
         return self._finished[stage.name].folder
 
+    def path(self, stage: Stage[Any], name: str) -> Path:
+        """The path of a file or folder of a stage, compared with its checksums; a damaged stage is run again."""
+        self.run_stage(stage.name)
+        return self._repaired(lambda: self._finished[stage.name].path(name))
+
     def _run(self, name: str, *, thoroughly: bool = False) -> tuple[FinishedStage[Any], StageReport]:
         stage = self._stages[name]
         for needed in stage.needs:

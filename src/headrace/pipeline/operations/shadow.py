@@ -82,8 +82,8 @@ def refit_shadow(context: Context, *, execute: Execute = execute_here) -> Shadow
 def _fit(context: Context, version: str, due_us: int, execute: Execute) -> Shadow:
     run = PipelineRun(replace(context, until_us=due_us, recipe_of=version), SHADOW_STAGES)
     run.walk(execute)
+    folder = run.path(REFIT, BUNDLE)
     output = run.output(REFIT)
-    folder = run.folder(REFIT) / BUNDLE
     shadow = Shadow(
         version=version,
         fitted_us=due_us,
