@@ -17,7 +17,7 @@ def test_before_the_first_run_there_is_nothing_to_watch(tmp_path: Path) -> None:
 def test_before_the_first_run_there_is_nothing_to_train_on(tmp_path: Path) -> None:
     done = headrace("retrain", str(write_tiny_problem(tmp_path / "problem")), home=tmp_path / "home")
     assert done.code == 1
-    assert done.errors == ["headrace: shop: nothing was loaded yet. run `make run-pipeline` first."]
+    assert done.errors == ["headrace: shop: nothing was loaded yet. run `headrace run` first."]
 
 
 def test_a_decision_that_never_was_is_one_line(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
     for note in report.notes:
         console.print(f"note: {note}", highlight=False)
     if not report.addresses:
-        console.print("pages: none is up. `make up` starts Prefect, MLflow and the API, and prints their addresses")
+        console.print("pages: none is up. `headrace up` starts Prefect, MLflow and the API, and prints their addresses")
     for name, url in report.addresses.items():
         console.print(f"{name}: {url}", highlight=False)
     for batch in report.quarantined:

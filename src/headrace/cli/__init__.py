@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.default_command import DefaultCommand
+from headrace.cli.first_commands import register
 
 if sys.platform == "win32":  # processes are forked and signalled, files locked and made private, as POSIX has it
     sys.exit("headrace: runs on Linux and macOS only. On Windows, install it inside WSL (wsl --install).")
@@ -16,7 +17,7 @@ if sys.platform == "win32":  # processes are forked and signalled, files locked 
 app = typer.Typer(
     name="headrace",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     help="From relational, time-stamped tables to a model in production that stays up to date.",
 )
@@ -54,26 +55,6 @@ def check(problem: ProblemArgument = "flights") -> None:
     from headrace.cli.check import check_problem
 
     check_problem(problem)
-
-
-@app.command(name="init")
-def init(
-    location: Annotated[
-        str, typer.Argument(help="folder of CSV or Parquet files, one file, or a database (sqlite:///shop.db)")
-    ],
-    target: Annotated[
-        str | None, typer.Option(help="what to predict: table.column, or a condition such as 'orders.refunded > 0'")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="problem file to write (default: NAME.py in this folder)")] = None,
-    name: Annotated[str | None, typer.Option(help="name of the problem (default: from the location)")] = None,
-    tz: Annotated[str | None, typer.Option(help="zone of times without one, such as Europe/Zurich")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: the likeliest target, and UTC")] = False,
-    force: Annotated[bool, typer.Option("--force", help="overwrite an existing problem file")] = False,
-) -> None:
-    """Look at data and write a problem file that `headrace check` passes: keys, relationships, times, a label."""
-    from headrace.cli.init import initialise
-
-    initialise(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
 
 
 @app.command()
@@ -360,6 +341,9 @@ def automl(
         parameters=parameters,
     )  # fmt: skip
     run_automl(request)
+
+
+register(app)
 
 
 def main() -> None:

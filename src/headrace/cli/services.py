@@ -18,7 +18,7 @@ from headrace.services.local import local_services
 #: Databases of servers, below the home, and what to do about one that is damaged: they would only end with a traceback.
 _DATABASES = {
     "mlflow/mlflow.db": "bring it back from a backup, or move it away: the next run registers anew what it needs",
-    "prefect/prefect.db": "bring it back from a backup, or move it away: `make up` deploys again, without the history",
+    "prefect/prefect.db": "bring it back from a backup, or move it away: `headrace up` deploys again, without history",
 }
 
 
@@ -46,7 +46,7 @@ def up(problem: str = "flights", home: Path | None = None) -> None:
     ]
     console.print(_table([*external, *started]))
     if all(address.state != "started" for address in started):
-        console.print("Everything was up already. `make down` stops it.")
+        console.print("Everything was up already. `headrace down` stops it.")
 
 
 def down(home: Path | None = None) -> None:

@@ -52,7 +52,7 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
 def _no_champion_reason(root: Path, name: str) -> str:
     if any((root / "registry" / name / "versions").glob("*.json")) and not Ledger(root, name).path.exists():
         return "the ledger is gone: run again, and it is made anew from MLflow"
-    return "none yet: run `make run-pipeline`"
+    return "none yet: run `headrace run`"
 
 
 def _fault(root: Path, problem: Problem) -> str | None:

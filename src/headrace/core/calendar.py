@@ -1,7 +1,7 @@
 """Calendar periods and local time: the end of the day, month or year of an instant, for what is known only then.
 
 A month has 28 to 31 days and a local day 23 to 25 hours. Periods are therefore computed on the local calendar, never
-as a number of microseconds. Where a fixed length is needed, `longest_us` and `shortest_us` bound it.
+as a number of microseconds. Where a fixed length is needed, `Period.longest_us` bounds it.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
-
-import numpy as np
-import numpy.typing as npt
 
 from headrace.core.clock import DAY, HOUR, LONGEST, parse_duration
 from headrace.core.errors import DeclarationError
 
-Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:  # declarations import this module, and load nothing heavy
+    import numpy as np
+    import numpy.typing as npt
+
+    Ints = npt.NDArray[np.int64]
+
 
 _CALENDAR = re.compile(r"^\s*(\d+)\s*(mo|y)\s*$")
 #: Days of the longest run of n consecutive months, n = 1 to 12.
@@ -90,6 +93,8 @@ def period_ends(instants_us: Ints, resolution: str, tz: str | None) -> Ints:
     Returns:
         The ends [n], microseconds UTC. An end that the zone's clock shows twice is the later one.
     """
+    import numpy as np
+
     period = parse_period(resolution)
     local = to_local(instants_us, tz)
     if period.months:
@@ -103,6 +108,8 @@ def period_ends(instants_us: Ints, resolution: str, tz: str | None) -> Ints:
 
 def to_local(instants_us: Ints, tz: str | None) -> Ints:
     """The zone's clock at instants [n], as microseconds since its own 1970-01-01."""
+    import numpy as np
+
     if tz is None:
         return np.array(instants_us, dtype=np.int64)
     import pyarrow as pa
@@ -124,6 +131,8 @@ def from_local(local_us: Ints, tz: str | None, *, gap: str = "raise", twice: str
     Raises:
         ValueError: With `gap="raise"`, the clock never shows one of the times.
     """
+    import numpy as np
+
     if tz is None:
         return np.array(local_us, dtype=np.int64)
     import pyarrow as pa
@@ -136,6 +145,8 @@ def from_local(local_us: Ints, tz: str | None, *, gap: str = "raise", twice: str
 
 def earliest_reading(instants_us: Ints, tz: str) -> Ints:
     """Of instants [n] whose local time the zone's clock shows twice the earlier one; the others unchanged."""
+    import numpy as np
+
     return np.minimum(instants_us, from_local(to_local(instants_us, tz), tz, gap="latest", twice="earliest"))
 
 

@@ -89,7 +89,7 @@ class ChampionFollower:
                 "no model can answer yet",
                 where=self._ledger.problem,
                 found=[self._refused.reason] if self._refused else (),
-                fix="promote a version first: `make run-pipeline`",
+                fix="promote a version first: `headrace run`",
             )
         return loaded
 

@@ -81,7 +81,7 @@ def request_retrain(context: Context, reason: str, *, now_us: int, reselect: boo
     name = context.problem.name
     clock = Lake(context.root, name).clock()
     if clock is None:
-        raise NotFoundError("nothing was loaded yet", where=name, fix="run `make run-pipeline` first")
+        raise NotFoundError("nothing was loaded yet", where=name, fix="run `headrace run` first")
     record = Ledger(context.root, name).champion()
     until = floor_to_tick(clock, context.problem.tick_us)
     decision = manual_retrain(name, record.version if record else None, until, reason, reselect=reselect)

@@ -42,7 +42,7 @@ def feed_step(context: Context) -> FeedStep:
     with FileLock(feed_lock(context)):
         start = lake.catch_up(problem.feed.step_us)
         if start is None:
-            raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `make run-pipeline` first")
+            raise NotFoundError("nothing was loaded yet", where=problem.name, fix="run `headrace run` first")
         claim_lake(context)
         mend_lake(context)
         end = start + problem.feed.step_us

@@ -1,0 +1,105 @@
+"""The commands of the first hour: `init`, `list`, `features`, and `--version`; and an example in every help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+#: Command -> examples, shown at the end of its help.
+EXAMPLES = {
+    "init": "headrace init data/ --target orders.refunded",
+    "run": "headrace run shop.py --trials 40",
+    "check": "headrace check shop.py",
+    "list": "headrace list",
+    "features": "headrace features shop.py --all",
+    "status": "headrace status shop.py --json",
+    "promote": 'headrace promote 2 --problem shop.py --reason "newer data"',
+    "rollback": "headrace rollback --problem shop.py",
+    "advance": "headrace advance flights --steps 7",
+    "monitor": "headrace monitor shop.py",
+    "retrain": "headrace retrain shop.py --reselect",
+    "explain-feature": "headrace explain-feature shop.py amount --row 17",
+    "late": "headrace late shop.py --since 2024-03-01",
+    "deploy": "headrace deploy shop.py",
+    "up": "headrace up shop.py",
+    "down": "headrace down",
+    "backup": "headrace backup backup.tar.gz",
+    "restore": "headrace restore backup.tar.gz --home .headrace",
+    "replay": "headrace replay flights",
+    "automl": "headrace automl shop.py",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands and the option to an application, and examples to the help of all its commands."""
+    app.command(name="init")(init)
+    app.command(name="list")(list_known)
+    app.command(name="features")(features)
+    app.callback()(options)
+    for command in app.registered_commands:
+        name = command.name or (command.callback.__name__ if command.callback else "")
+        if command.epilog is None and name in EXAMPLES:
+            command.epilog = f"Example: {EXAMPLES[name]}"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"headrace {version('headrace')}")
+        raise typer.Exit
+
+
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """From relational, time-stamped tables to a model in production that stays up to date."""
+
+
+def init(
+    location: Annotated[
+        str, typer.Argument(help="folder of CSV or Parquet files, one file, or a database (sqlite:///shop.db)")
+    ],
+    target: Annotated[
+        str | None, typer.Option(help="what to predict: table.column, or a condition such as 'orders.refunded > 0'")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="problem file to write (default: NAME.py in this folder)")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the problem (default: from the location)")] = None,
+    tz: Annotated[str | None, typer.Option(help="zone of times without one, such as Europe/Zurich")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: the likeliest target, and UTC")] = False,
+    force: Annotated[bool, typer.Option("--force", help="overwrite an existing problem file")] = False,
+) -> None:
+    """Look at data and write a problem file that `headrace check` passes: keys, relationships, times, a label."""
+    from headrace.cli.init import initialise
+
+    initialise(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
+
+
+def list_known(
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
+    ] = None,
+) -> None:
+    """List the built-in problems and those with data in the state folder."""
+    from headrace.cli.listing import list_problems
+
+    list_problems(home, as_json=as_json)
+
+
+def features(
+    problem: Annotated[str, typer.Argument(help="name of a built-in problem, or path of a problem file")] = "flights",
+    everything: Annotated[bool, typer.Option("--all", help="list all features, the omitted ones with reasons")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
+    ] = None,
+) -> None:
+    """Show the features of the last selection: the ones that are kept, and why the others are not."""
+    from headrace.cli.features import show_features
+
+    show_features(problem, home, everything=everything, as_json=as_json)
