@@ -33,7 +33,7 @@ from headrace.monitor.estimates.performance import HeldOut, PerformanceEstimate,
 Floats = NDArray[np.float64]
 ROOT = Path(__file__).parent.parent
 PEER = ROOT / ".venv-nannyml" / "bin" / "python"
-COMMAND = "make bench-estimates"
+COMMAND = "QUICK=1 make bench-estimates" if os.environ.get("QUICK") else "make bench-estimates"
 _DAYS, _WINDOW, _ROWS = 14, 7, 60
 WORLDS = {
     "independent days": {"shock": 0.0, "shift": 0.0},
