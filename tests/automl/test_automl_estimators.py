@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,11 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from headrace.automl import HeadraceClassifier, HeadraceRegressor
+from headrace.automl import HeadraceClassifier, HeadraceRegressor, searching
 from headrace.automl.bundle import load_model, save_model
 from headrace.automl.families import TABLE_FAMILIES, catboost, sklearn_models
 from headrace.automl.sizing import divide, fold_count, row_limit, sampled_rows
-from headrace.core.errors import CorruptError, DataError, DeclarationError
+from headrace.core.errors import CorruptError, DataError, DeclarationError, HeadraceError
 
 QUICK: dict[str, Any] = {"seconds": None, "trials": 1, "n_jobs": 1, "folds": 2}
 
@@ -65,7 +67,7 @@ def table(n: int = 120, seed: int = 0) -> tuple[pd.DataFrame, Any]:
 def test_every_family_learns_every_kind_and_is_read_back(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sklearn_models, "_TREES", 15)
+    monkeypatch.setattr(sklearn_models, "_TREES", 25)
     monkeypatch.setattr(catboost, "_MAX_ROUNDS", 60)
     X, y = table()
     classes = np.where(y > 1.5, "high", np.where(y > 0, "middle", "low"))
@@ -120,7 +122,7 @@ def test_time_order_is_found_and_members_learn_from_all_rows() -> None:
     X = X.sort_values("day").reset_index(drop=True)
     model = HeadraceRegressor(**{**QUICK, "families": ("lightgbm",)}).fit(X, y)
     assert model.outcome_.decision.mode == "time"
-    assert any("the rows are sorted by the date 'day'" in note for note in model.notes_)
+    assert any("the rows are sorted by the time 'day'" in note for note in model.notes_)
     assert [key.startswith("all-") for member in model.model_.members for key, _ in member.parts] == [True]
     groups = np.arange(len(X)) // 10
     grouped = HeadraceRegressor(**LINEAR).fit(X, y, groups=groups)
@@ -188,3 +190,38 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     with pytest.raises(CorruptError):
         load_model(tmp_path / "model")
+
+
+_SCRIPT = """
+import time
+import numpy as np
+import pandas as pd
+from headrace.automl import HeadraceRegressor
+
+X = pd.DataFrame({"a": np.arange(200.0), "b": np.arange(200) % 7})
+started = time.monotonic()
+model = HeadraceRegressor(seconds=10, families=("linear", "lightgbm"), n_jobs=2).fit(X, X["a"] + X["b"])
+print(f"{time.monotonic() - started:.1f} {len(model.outcome_.trials)}")
+"""
+
+
+def test_a_script_without_a_main_guard_searches_in_its_time(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT)
+    ended = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    took, trials = ended.stdout.split()
+    assert float(took) < 14
+    assert int(trials) >= 1
+
+
+def test_where_nothing_finishes_in_time_a_quick_configuration_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(*arguments: Any, **named: Any) -> Any:
+        raise HeadraceError("no trial finished within the time budget", where="study")
+
+    monkeypatch.setattr(searching, "run_study", late)
+    X, y = table()
+    model = HeadraceRegressor(seconds=5, families=("catboost", "lightgbm"), folds=2).fit(X, y)
+    assert model.score(X, y) > 0.5
+    assert any("a quick one was fitted beyond the limit" in note for note in model.notes_)
+    assert model.leaderboard()["family"].tolist() == ["ensemble", "lightgbm"]

@@ -31,7 +31,7 @@ def test_the_guide_runs(capsys: pytest.CaptureFixture[str]) -> None:
 def request(folder: Path, **changes: Any) -> Request:
     given: dict[str, Any] = {
         "train": folder / "train.csv", "target": "y", "out": folder / "out", "test": folder / "test.csv",
-        "task": "auto", "minutes": 0.05, "explain": True, "parameters": {},
+        "task": "auto", "minutes": 5.0, "explain": True, "parameters": {},
     }  # fmt: skip
     return Request(**{**given, **changes})
 

@@ -92,6 +92,8 @@ def test_validation_is_guessed_with_a_reason() -> None:
         {"x": np.random.default_rng(0).normal(size=60), "day": pd.date_range("2024-01-01", periods=60)}
     )
     assert decided(frame).mode == "time"
+    numbers = frame.assign(day=frame.index * 0.25).rename(columns={"day": "date"})
+    assert decided(numbers).reason == "the rows are sorted by the time 'date'"
     shuffled = frame.sample(60, random_state=0)
     assert decided(shuffled).mode == "random"
     later = frame.assign(day=frame["day"] + pd.Timedelta(days=90))

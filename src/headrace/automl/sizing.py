@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ _ROWS_PER_SECOND, _LEAST_ROWS = 3_000, 20_000
 #: Cells (rows x columns) per second of budget above which there are fewer folds.
 _THREE_FOLDS, _ONE_FOLD = 20_000, 80_000
 #: Share of the budget after which the boosting of one trial ends, and after which any trial is killed.
-_TRIAL_SHARE, _KILL_SHARE = 0.2, 0.5
+_TRIAL_SHARE, _KILL_SHARE = 0.3, 0.6
 _FINAL_SHARE, _REFIT_SHARE = 0.04, 0.15
 
 
@@ -53,14 +54,16 @@ def fold_count(n_rows: int, n_columns: int, seconds: float | None) -> int:
     return 1 if cells_per_second > _ONE_FOLD else 3 if cells_per_second > _THREE_FOLDS else 5
 
 
-def divide(seconds: float, elapsed: float, *, refit: bool) -> Times:
+def divide(seconds: float | None, elapsed: float, *, refit: bool) -> Times:
     """Divide a time budget.
 
     Args:
-        seconds: The budget.
+        seconds: The budget, None for no limit.
         elapsed: Time that has passed.
         refit: Whether members are fitted on all rows at the end.
     """
+    if seconds is None:
+        return Times(search=math.inf, trial=math.inf, kill=math.inf, refit=math.inf)
     final = max(0.5, _FINAL_SHARE * seconds)
     refit_s = _REFIT_SHARE * seconds if refit else 0.0
     search = max(0.5, seconds - elapsed - final - refit_s)

@@ -55,7 +55,7 @@ def select(predictions: Floats, loss: Loss, *, steps: int = 40, deadline: float 
     total = np.zeros(predictions.shape[1:])
     trace: list[float] = []
     for step in range(1, steps + 1):
-        if step > 1 and time.monotonic() > deadline:
+        if step > 1 and (m == 1 or time.monotonic() > deadline):
             break
         losses = [loss((total + model) / step) for model in predictions]
         added = int(np.argmin(losses))

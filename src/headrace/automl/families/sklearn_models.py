@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from headrace.models.space import Categorical, Config, Float, Integer, Space
 
 #: Largest tables for models whose cost grows with the square of the rows.
 _MAX_SVM_ROWS, _MAX_NEIGHBOUR_ROWS = 5_000, 50_000
-_TREES = 300
+#: Trees of a forest, and trees that are added at a time.
+_TREES, _BATCH = 300, 25
 _NO_QUANTILES = "does not predict quantiles"
 #: Missing numbers of the forests: scikit-learn's trees read missing values, but not where training had none.
 _MISSING = -1e6
@@ -80,11 +82,15 @@ class Forest:
             sklearn.ensemble, {"extra_trees": "ExtraTrees", "random_forest": "RandomForest"}[self.name] + kind
         )
         estimator = model_class(
-            _TREES, max_features=float(config["max_features"]), min_samples_leaf=int(config["min_samples_leaf"]),
-            random_state=fit.seed, n_jobs=fit.threads,
+            max_features=float(config["max_features"]), min_samples_leaf=int(config["min_samples_leaf"]),
+            random_state=fit.seed, n_jobs=fit.threads, warm_start=True,
         )  # fmt: skip
-        estimator.fit(_without_missing(train.design), _labels(train, fit.task), sample_weight=train.weight)
-        return FittedEstimator(estimator, fit.task, impute=True)
+        X, label = _without_missing(train.design), _labels(train, fit.task)
+        for trees in range(_BATCH, max(fit.rounds or _TREES, _BATCH) + 1, _BATCH):  # in parts, to end at the deadline
+            estimator.set_params(n_estimators=trees).fit(X, label, sample_weight=train.weight)
+            if time.monotonic() > fit.deadline:
+                break
+        return FittedEstimator(estimator, fit.task, impute=True, rounds=len(estimator.estimators_))
 
 
 class TableLinear:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from headrace.automl.task.task import Floats, Kind, Task
 from headrace.core.errors import DataError, DeclarationError
+from headrace.evaluate.metrics import METRICS as PIPELINE_METRICS
 
 Weights = NDArray[np.float64] | None
 _CLIP = 1e-15
@@ -77,15 +78,23 @@ def decide(p: Floats, task: Task, threshold: float = 0.5) -> NDArray[np.int64]:
 
 
 def _auc(y: Floats, p: Floats, w: Weights, task: Task) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    if len(np.unique(y)) < 2:
+    """Return the area; of several classes, that of each against the others, weighted by its rows."""
+    present = np.unique(y).astype(np.int64)
+    if len(present) < 2:
         return 0.5
     if task.kind == "binary":
-        return float(roc_auc_score(y, p[:, 0], sample_weight=w))
-    present = np.unique(y).astype(np.int64)
-    areas = [roc_auc_score(y == position, p[:, position], sample_weight=w) for position in present]
+        return _area(y, p[:, 0], w)
+    areas = [_area((y == position).astype(np.float64), p[:, position], w) for position in present]
     return float(np.average(areas, weights=[np.mean(y == position) for position in present]))
+
+
+def _area(y: Floats, p: Floats, w: Weights) -> float:
+    """Without weights, the pipeline's own AUC: several times faster, which ensemble selection needs."""
+    if w is None:
+        return PIPELINE_METRICS["auc"].value(y, p)
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(y, p, sample_weight=w))
 
 
 def _average_precision(y: Floats, p: Floats, w: Weights, task: Task) -> float:

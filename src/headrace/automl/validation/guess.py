@@ -19,6 +19,8 @@ MODES = ("auto", "random", "group", "time")
 _ENTITY = re.compile(
     r"(^|_)(id|subject|patient|user|customer|client|household|person|device|store|site)s?(_?id)?$", re.IGNORECASE
 )
+#: Names of number columns that hold times.
+_TIME = re.compile(r"(^|_)(date|time|timestamp|datetime|epoch|instant|year)s?$", re.IGNORECASE)
 #: Share of neighbouring rows in the right order for a table that is sorted by time.
 _SORTED_SHARE = 0.99
 #: Share of the levels of a group column in the rows to predict that training lacks, for grouped validation.
@@ -87,15 +89,16 @@ def decide_validation(
 
 
 def _guess_time(cleaned: pd.DataFrame, cleaner: Cleaner, to_predict: pd.DataFrame | None) -> Decision | None:
-    for name in cleaner.names("date"):
+    numbers = [name for name in cleaner.names("number") if _TIME.search(name)]
+    for name in (*cleaner.names("date"), *numbers):
         at = cleaned[name].dropna()
         if at.nunique() < 10:
             continue
         if to_predict is not None and name in to_predict and to_predict[name].min() >= at.max():
             return Decision(mode="time", column=name, reason=f"the rows to predict are later by {name!r}")
-        steps = np.diff(at.to_numpy().astype("int64"))
+        steps = np.diff(pd.factorize(at, sort=True)[0])
         if len(steps) and max(np.mean(steps >= 0), np.mean(steps <= 0)) >= _SORTED_SHARE:
-            return Decision(mode="time", column=name, reason=f"the rows are sorted by the date {name!r}")
+            return Decision(mode="time", column=name, reason=f"the rows are sorted by the time {name!r}")
     return None
 
 

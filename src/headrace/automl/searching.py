@@ -1,0 +1,130 @@
+"""Run the study of a table: start list, then proposals of a searcher, in worker processes, until the time is up."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.options import Options
+from headrace.automl.sizing import Times
+from headrace.automl.trials.data import SearchData, write_data
+from headrace.automl.trials.objective import TableObjective
+from headrace.automl.trials.space import joint_space, start_list
+from headrace.core.errors import HeadraceError
+from headrace.models.space import Config
+from headrace.search.searchers import get_searcher
+from headrace.search.study.budget import Limits
+from headrace.search.study.evaluation import Task, run_trial
+from headrace.search.study.study import StudyInterrupted, run_study
+from headrace.search.trial import Trial
+
+#: A table with more cells than this is searched by one worker with all cores.
+_LARGE = 20_000_000
+#: Time in which killed workers exit.
+_GRACE_S = 1.0
+#: Share of the budget, and least time, of the configuration that is fitted where none finished.
+_FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
+
+
+def search_data(
+    folder: Path,
+    data: SearchData,
+    families: Sequence[str],
+    options: Options,
+    times: Times,
+    *,
+    on_trial: Callable[[Trial], None],
+) -> tuple[tuple[Trial, ...], list[str]]:
+    """Search the configurations of a table; their results lie in the folder.
+
+    Args:
+        folder: Folder for data and results.
+        data: The data.
+        families: Names of the families.
+        options: Budget, searcher, racing, workers.
+        times: Division of the time.
+        on_trial: Called with every finished trial.
+
+    Returns:
+        All trials, and lines for the user. At least one trial is complete: where none finished in time, a quick
+        configuration is fitted beyond the limit.
+
+    Raises:
+        HeadraceError: Every configuration failed.
+    """
+    digest = write_data(folder, data)
+    workers, threads = _parallel(options, data.frame.size)
+    search_s = None if options.seconds is None else max(0.5, times.search - _GRACE_S)
+    deadline = math.inf if search_s is None else time.monotonic() + search_s
+    objective = TableObjective(
+        folder=folder, digest=digest, seed=options.seed, threads=threads, deadline=deadline, trial_s=times.trial
+    )
+    try:
+        trials = _study(data, families, objective, options, times, search_s, workers, on_trial)
+    except StudyInterrupted:
+        raise
+    except HeadraceError as error:
+        if options.seconds is None or error.facts.get("traces"):
+            raise
+        trials = ()
+    if any(trial.status == "ok" for trial in trials):
+        return trials, []
+    quick = _quick(data, families, objective, options, number=len(trials))
+    on_trial(quick)
+    return (*trials, quick), ["no configuration finished in time: a quick one was fitted beyond the limit"]
+
+
+def _parallel(options: Options, cells: int) -> tuple[int, int]:
+    """Return the number of workers and the threads of each."""
+    return (1, options.n_workers) if cells > _LARGE else (options.n_workers, 1)
+
+
+def _study(
+    data: SearchData, families: Sequence[str], objective: TableObjective, options: Options, times: Times,
+    search_s: float | None, workers: int, on_trial: Callable[[Trial], None],
+) -> tuple[Trial, ...]:  # fmt: skip
+    space = joint_space(families, data.task, data.label)
+    memory_mb = None if options.memory_gb is None else 1000 * options.memory_gb / workers
+    limits = Limits(seconds=None if search_s is None else times.kill, memory_mb=memory_mb)
+    with _without_main_module():
+        return run_study(
+            space, objective, get_searcher(options.searcher)(space), seed=options.seed,
+            journal_path=objective.folder / "journal.jsonl", trials=options.trials, seconds=search_s, workers=workers,
+            limits=limits, racing=options.racing, on_trial=on_trial,
+            warm_start=start_list(families, data.task, data.label, options.portfolio),
+        ).trials  # fmt: skip
+
+
+def _quick(
+    data: SearchData, families: Sequence[str], objective: TableObjective, options: Options, *, number: int
+) -> Trial:
+    """Evaluate a configuration that fits fast, in this process."""
+    assert options.seconds is not None
+    name = next((family for family in ("lightgbm", "linear", *families) if family in families), families[0])
+    changes: Config = {"learning_rate": 0.2} if name == "lightgbm" else {}
+    own = {**TABLE_FAMILIES[name].default(), **changes}
+    start = start_list((name,), data.task, data.label)[0]
+    config = {**start, **{f"{name}.{key}": value for key, value in own.items()}}
+    seconds = max(_FALLBACK_S, _FALLBACK_SHARE * options.seconds)
+    return run_trial(replace(objective, deadline=math.inf, trial_s=seconds), Task(number=number, config=config))
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Keep spawned workers from running the user's script again: they need nothing of it."""
+    main = sys.modules["__main__"]
+    saved = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    try:
+        if "__file__" in saved:
+            del main.__file__
+        main.__spec__ = None
+        yield
+    finally:
+        for name, value in saved.items():
+            setattr(main, name, value)
