@@ -93,6 +93,12 @@ def test_nothing_but_the_worth_of_a_refresh_sees_the_change(turned_channels: Liv
     assert last.decision.worth.low > last.decision.worth.required
     assert last.decision.shadow_us in {report.shadow.fitted_us for report in turned_channels.shadows if report.shadow}
     assert any(row["what"] == "gain of a refresh" and row["drifted"] for row in last.rows())
+    assert last.evidence is not None
+    assert last.evidence.estimates is not None
+    disagreement = last.evidence.estimates.disagreement
+    assert disagreement is not None
+    assert disagreement.mean > 0
+    assert any(text.startswith("Champion and shadow differ by ") for text in last.decision.impact)
 
 
 def test_the_shadow_that_won_is_promoted_as_it_is(decided: Shop, turned_channels: Lived) -> None:

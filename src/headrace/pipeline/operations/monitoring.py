@@ -26,7 +26,7 @@ from headrace.pipeline.operations.champion_reference import ChampionReference, c
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
 from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
-from headrace.pipeline.operations.shadow_comparison import worth_of_refresh
+from headrace.pipeline.operations.shadow_comparison import predictions_of_shadows, worth_of_refresh
 from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
@@ -67,8 +67,9 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         reference = restrict_to_weekdays(reference, start_us, end_us)
     current = current_window(context, record.version, reference.kinds, start_us, end_us, clock)
     evidence = compare(context.problem, current, reference, seed=context.seed)
+    shadow = predictions_of_shadows(context, record.version, current, end_us)
     estimates = window_estimates(
-        context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock
+        context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock, shadow=shadow
     )
     worth, notes = worth_of_refresh(context, record.version, end_us=end_us, now_us=clock)
     evidence = replace(evidence, estimates=estimates, worth=worth)

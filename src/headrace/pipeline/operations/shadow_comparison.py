@@ -73,6 +73,25 @@ def shadow_predictions(fitted: Sequence[Fitted], window: CurrentWindow, *, threa
     return predictions
 
 
+def predictions_of_shadows(context: Context, version: str, window: CurrentWindow, end_us: int) -> Floats | None:
+    """Predict the rows of a window by the shadows of a version, for a comparison without labels.
+
+    Args:
+        context: of the problem.
+        version: the champion.
+        window: its logged rows [n].
+        end_us: end of the window.
+
+    Returns:
+        Predictions [n], NaN where no shadow was fitted before; None without shadows, or where they cannot predict.
+    """
+    fitted, _ = readable(context, _needed(read_shadows(context, version), end_us - window.length_us, end_us))
+    try:
+        return shadow_predictions(fitted, window, threads=context.workers) if fitted else None
+    except DataError:
+        return None
+
+
 def _needed(shadows: Sequence[Shadow], start_us: int, end_us: int) -> Sequence[Shadow]:
     """The shadows that are the newest for some instant in [start, end)."""
     before = [shadow for shadow in shadows if shadow.fitted_us <= start_us]
