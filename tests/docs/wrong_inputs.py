@@ -92,7 +92,8 @@ def answers(case: Wrong, folder: Path) -> list[str]:
     else:
         assert outcome.code == 1, outcome
         told = [re.sub(r"^(fault|headrace): ", "", line) for line in outcome.errors]
-    return [line.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "") for line in told]
+    told = [line.replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "") for line in told]
+    return [re.sub(r"and \d+ more", "and more", line) for line in told]  # how many changes with every new primitive
 
 
 def _request(folder: Path, changes: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headrace.core.clock import DAY, HOUR, MINUTE, SECOND, format_duration
-from headrace.lake.time_like import time_like
+from headrace.lake.time_like import LATE_NAME, time_like
 from headrace.schema import Problem
 
 
@@ -26,7 +26,7 @@ def untimed_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[s
             if not problem.ignores(table.name, name)
             and table.roles.get(name) not in ("ignore", "id", "numeric", "categorical")
             and name not in table.keys
-            and time_like(name, rows[name]) is not None
+            and _may_come_later(name, rows[name])
         ]
         if names:
             found.append(
@@ -34,6 +34,12 @@ def untimed_warnings(problem: Problem, tables: Mapping[str, pa.Table]) -> list[s
                 f"{', '.join(names)}. declare time={names[0]!r} or known_at, or ignore what comes later than its row"
             )
     return found
+
+
+def _may_come_later(name: str, column: pa.ChunkedArray) -> bool:
+    """Whether a column holds times; of years, only those with a late name (`deathYear`, not a year of manufacture)."""
+    like = time_like(name, column)
+    return like is not None and (like.unit != "year" or LATE_NAME.search(name) is not None)
 
 
 def cadence_warnings(problem: Problem, cutoffs: npt.NDArray[np.int64]) -> list[str]:

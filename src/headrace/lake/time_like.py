@@ -15,6 +15,14 @@ _YEAR_NAME = re.compile(r"(?:^|_|[a-z])(?:[Yy]ear|[Yy]r)(?:_?(?:id|ID|Id))?$|^ye
 _DAY_NAME = re.compile(r"date|day|time|stamp|_at$|_on$|At$|On$", re.ASCII)
 
 
+#: Names of times that come after the row that holds them.
+LATE_NAME = re.compile(
+    r"death|died|dead|end|clos|cancel|return|left|leave|final|last|resol|settl|exit|churn|complet|deliver|paid|arriv"
+    r"|finish|discharg|updat|modif|expir|refund|result|outcome|until",
+    re.IGNORECASE,
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TimeLike:
     """How a column that holds times is written.

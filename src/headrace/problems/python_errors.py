@@ -26,9 +26,8 @@ def declaration_error(error: Exception, where: str) -> DeclarationError:
     if isinstance(error, TypeError) and (match := _UNKNOWN_FIELD.search(text)):
         owner, name = match.groups()
         fields = field_names(owner)
-        return DeclarationError(
-            f"{owner} has no field {name!r}{_similar(name, fields)}", where=where, found=fields if fields else ()
-        )
+        similar = _similar(name, fields)
+        return DeclarationError(f"{owner} has no field {name!r}{similar}", where=where, found=() if similar else fields)
     if isinstance(error, TypeError) and (match := _ABSENT_FIELD.search(text)):
         owner, names = match.groups()
         return DeclarationError(f"{owner} lacks {names}", where=where, fix="give a value to each of them")

@@ -12,18 +12,13 @@ import pyarrow as pa
 
 from headrace.core.clock import NEVER
 from headrace.core.errors import DataError
-from headrace.lake.time_like import TimeLike, time_like
+from headrace.lake.time_like import LATE_NAME, TimeLike, time_like
 from headrace.lake.times import TimeFormat, column_instants
 from headrace.proposal.reading import RawTable
 
 Ints = npt.NDArray[np.int64]
 
 _EVENT_NAME = re.compile(r"start|creat|open|placed|order|date|time|stamp|year|begin|from|issued|when", re.IGNORECASE)
-_LATE_NAME = re.compile(
-    r"death|died|dead|end|clos|cancel|return|left|leave|final|last|resol|settl|exit|churn|complet|deliver|paid|arriv"
-    r"|finish|discharg|updat|modif|expir|refund|result|outcome|until",
-    re.IGNORECASE,
-)
 _PLANNED_NAME = re.compile(r"due|plan|sched|expect|deadline|promis", re.IGNORECASE)
 _EARLY_NAME = re.compile(r"birth|born|found|since|join|creat|open|start|built|regist|sign", re.IGNORECASE)
 _UNITS = ("instant", "date", "month", "year")
@@ -69,7 +64,7 @@ def propose_times(table: RawTable, keys: Sequence[str]) -> Times:
 
 
 def _rank(name: str, like: TimeLike) -> tuple[bool, int, bool]:
-    return bool(_LATE_NAME.search(name)), _UNITS.index(like.unit), not _EVENT_NAME.search(name)
+    return bool(LATE_NAME.search(name)), _UNITS.index(like.unit), not _EVENT_NAME.search(name)
 
 
 def _mean(values: Ints | None) -> float:
@@ -131,14 +126,14 @@ def _late_by_name(rows: pa.Table, found: Mapping[str, TimeLike], keys: Sequence[
     """In a table without an event time: times that may come later than the row, and what is named after them."""
     ignore: dict[str, str] = {}
     for name in found:
-        is_late = _LATE_NAME.search(name) or (rows[name].null_count and not _EARLY_NAME.search(name))
+        is_late = LATE_NAME.search(name) or (rows[name].null_count and not _EARLY_NAME.search(name))
         if name in keys or not is_late:
             continue
         ignore[name] = "may come later than its row, which has no time"
         ignore |= {
             other: f"comes with {name}"
             for other in _dependents(rows, name, {}, keys)
-            if _LATE_NAME.search(name) and other not in keys
+            if LATE_NAME.search(name) and other not in keys
         }
     return ignore
 
