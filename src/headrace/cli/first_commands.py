@@ -19,6 +19,7 @@ EXAMPLES = {
     "rollback": "headrace rollback --problem shop.py",
     "advance": "headrace advance flights --steps 7",
     "monitor": "headrace monitor shop.py",
+    "shadow": "headrace shadow shop.py",
     "retrain": "headrace retrain shop.py --reselect",
     "explain-feature": "headrace explain-feature shop.py amount --row 17",
     "late": "headrace late shop.py --since 2024-03-01",
