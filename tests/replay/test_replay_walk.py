@@ -141,3 +141,23 @@ def test_losses_by_block_are_those_of_the_rows() -> None:
     inside = np.isfinite(served)
     by_row = float(((losses.label[inside] - served[inside]) ** 2).mean())
     assert blocks.losses(losses, walk.champions)[0] == pytest.approx(by_row, rel=1e-5)
+
+
+def test_a_shadow_that_has_won_is_promoted_without_a_gate() -> None:
+    losses = table(drift=0.3, rows=400)
+    policy = replace(QUALITY, quality=False, worth=Worth(confidence=0.5, cost=0.01))
+
+    @dataclass(frozen=True)
+    class WithWorth(Recorded):
+        def window(self, champion: int, period: int, policy: Policy) -> Window:
+            measure = Evidence(problem=None, plan=None, rows=None, candidates=SimpleNamespace(table=self.table))  # type: ignore[arg-type]
+            assert policy.worth is not None
+            found = measure.worth(champion, period, policy.worth)
+            return replace(super().window(champion, period, policy), worth=found)
+
+    walk = walk_policy("worth", policy, cast(Evidence, WithWorth(losses, frozenset())))
+    started = [step for step in walk.steps if step.kind == "retrain"]
+    assert started
+    for step in started:  # the newest shadow with labels, which is a period older than the decision
+        assert (step.outcome, step.following) == ("promoted", step.period)
+    assert walk.cpu_s == len(losses.periods) - 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,15 +72,10 @@ class Evidence:
             self.cpu_s[key] = time.process_time() - started
         return replace(
             self._windows[key],
-            **self._worth_field(champion, period, policy),
+            worth=None if policy.worth is None else self.worth(champion, period, policy.worth),
             age_us=now - int(self.table.instants_us[champion]),
             new_rows=self._new_rows(champion, now),
         )
-
-    def _worth_field(self, champion: int, period: int, policy: Policy) -> dict[str, Any]:
-        if "worth" not in Window.__dataclass_fields__:
-            return {}
-        return {"worth": None if policy.worth is None else self.worth(champion, period, policy.worth)}
 
     def worth(self, champion: int, period: int, rules: Worth) -> WorthEvidence | None:
         """Judge a refresh as production does: each row by the newest shadow that was fitted before its cutoff."""
@@ -95,10 +89,7 @@ class Evidence:
         shadow = table.losses[table.period[rows], rows].astype(np.float64)
         incumbent = table.losses[champion, rows].astype(np.float64)
         found = worth(day_losses(incumbent, shadow, table.cutoffs_us[rows]), rules, end_us=end)
-        if "shadow_us" not in type(found).__dataclass_fields__:
-            return found
-        shadow_us: dict[str, Any] = {"shadow_us": int(table.instants_us[table.period[rows].max()])}
-        return replace(found, **shadow_us)
+        return replace(found, shadow_us=int(table.instants_us[table.period[rows].max()]))
 
     def _measure(self, champion: int, period: int, *, columns: bool, quality: bool) -> Window:
         start, end = self._bounds(champion, period)

@@ -95,7 +95,7 @@ def walk_policy(name: str, policy: Policy, evidence: Evidence, *, seed: int = 0)
         if decision.kind == "retrain":
             following, outcome, why = _retrain(evidence, decision, champion, period, seed)
             reason = f"{reason}. {outcome}: {why}" if why else reason
-            cpu_s += 0.0 if getattr(decision, "shadow_us", None) is not None else float(table.cpu_s[period + 1])
+            cpu_s += 0.0 if decision.shadow_us is not None else float(table.cpu_s[period + 1])
         history.append(PastDecision(decision=decision, outcome=outcome, outcome_reason=reason))
         if decision.kind == "retrain" and (further := escalation(decision, history, policy)) is not None:
             history.append(PastDecision(decision=further))
@@ -110,9 +110,8 @@ def walk_policy(name: str, policy: Policy, evidence: Evidence, *, seed: int = 0)
 def _retrain(evidence: Evidence, decision: Decision, champion: int, period: int, seed: int) -> tuple[int, Outcome, str]:
     """The next champion, the outcome and its reason: a shadow that has won, or a challenger that passes the gate."""
     table = evidence.table
-    shadow_us: int | None = getattr(decision, "shadow_us", None)
-    if shadow_us is not None:
-        return int(np.searchsorted(table.instants_us, shadow_us)), "promoted", ""
+    if decision.shadow_us is not None:
+        return int(np.searchsorted(table.instants_us, decision.shadow_us)), "promoted", ""
     outcome, reason = judge(evidence.problem, table, period + 1, champion, seed)
     return (period + 1 if outcome == "promoted" else champion), outcome, reason
 

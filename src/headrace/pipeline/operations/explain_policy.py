@@ -68,6 +68,7 @@ def window_of(decision: Decision) -> Window:
         rows=decision.rows,
         mature=decision.mature,
         censored=decision.censored,
+        worth=decision.worth,
         age_us=decision.age_us,
         new_rows=decision.new_rows,
     )
