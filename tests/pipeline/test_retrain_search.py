@@ -23,6 +23,7 @@ from headrace.pipeline.walker import PipelineRun
 from headrace.registry import known_study
 from headrace.registry.client import connect
 from headrace.registry.known_study import read_study
+from headrace.schema import Racing
 from headrace.search.searchers.tpe import TpeSearcher
 from headrace.search.transfer.known import STUDY, KnownTrial
 from headrace.search.transfer.searcher import TransferSearcher
@@ -60,6 +61,7 @@ def test_a_retrain_begins_with_the_champions_config_and_its_best_others(tmp_path
     assert [plan.origin(number) for number in (0, 3, 4)] == ["champion's study", "champion's study", "searched"]
     assert plan.budget(16, 8) == 8
     assert plan.budget(4, 8) == 4
+    assert plan.racing(Racing()) is None
     assert isinstance(plan.searcher("auto"), TransferSearcher)
     assert isinstance(plan.searcher("tpe"), TpeSearcher)
 
@@ -86,6 +88,7 @@ def test_without_known_trials_it_searches_like_the_main_job(tmp_path: Path, tria
 def test_a_first_search_knows_nothing(tmp_path: Path) -> None:
     plan = study_plan(("lightgbm",), selected(tmp_path, [], None))
     assert (plan.first, plan.fallbacks, plan.retrain, plan.note) == ((DEFAULT, EXTRA), 2, False, "")
+    assert plan.racing(Racing()) == Racing()
     assert plan.budget(16, 8) == 16
 
 
