@@ -6,27 +6,53 @@ after it (`tests/monitor/dependent_world.py`), and asks for the evidence of the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
+from benchmarks.results import Goal, Row
 from headrace.core.clock import DAY
 from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
-from tests.monitor.dependent_world import DAYS, WINDOW_DAYS, Sample, draw, shifted
+from tests.monitor.dependent_world import DAYS, WINDOW_DAYS, WORLDS, Sample, draw, shifted
 
 COLUMNS, ENTITY = 10, "_entity_e"
 NAMES = [f"x{i}" for i in range(COLUMNS)]
 KINDS = dict.fromkeys(NAMES, "numeric")
 #: False alarms of a peer are counted in this many windows: they are no rare events.
 PEER_WINDOWS = 50
+#: Rows of a window -> by how much fewer windows of it are judged than of others.
+SIZES = {100: 1, 1_000: 1, 10_000: 1, 50_000: 4}
+#: World and shift -> per cent that have to be found.
+GOALS = {
+    ("same entities", 0.25): 95.0,
+    ("entity-day AR .8", 1.0): 90.0,
+    ("10 % common shock", 4.0): 95.0,
+    ("skewed, correlated", 4.0): 95.0,
+}
+NO_DRIFT_NOTE = (
+    "A window has ten numeric features, compared with a reference of 5,000 rows of 17 weeks. Values are sums of a level"
+    " of one of 50 entities, a shock of the day common to all, one of the entity's own on that day (both with an"
+    " autocorrelation of .8 between days), and noise of the row; skewed ones are log-normal, and correlated between"
+    " features. A false alarm is any feature found in one window. Rows of peers have no goal; they take rows as"
+    " independent. NannyML's drift tests need packages that conflict with these, and were not run."
+)
+POWER_NOTE = (
+    "As for data without drift, with 1,000 rows a week, but one of ten features is shifted by standard deviations of"
+    " its values (of their logarithms, where skewed). It counts as found at the level at which the windows without"
+    " drift were judged. Peers are compared at their own thresholds; their false alarms are above."
+)
 PEERS = ("KS, p < .05", "PSI > .1", "Evidently's default")
+
+
+Run = Callable[[list["Check"]], list["Found"]]
 
 
 class Check(NamedTuple):
     """A window of a world. weeks: how many weeks there are after the reference, all of them shifted by `size` standard
-    deviations in the first column; the last one is judged.
+    deviations in the first column. The last one is judged; where `every`, each until the shift is found.
     """
 
     seed: int
@@ -35,6 +61,7 @@ class Check(NamedTuple):
     size: float = 0.0
     weeks: int = 1
     peers: bool = False
+    every: bool = False
 
 
 class Found(NamedTuple):
@@ -50,22 +77,29 @@ def judge(check: Check) -> Found:
     rng = np.random.default_rng([check.seed, check.rows, check.weeks, len(check.world)])
     sample = draw(rng, check.world, rows=check.rows, columns=COLUMNS, weeks=check.weeks)
     reference, rows = _tables(check, sample)
-    start = (DAYS + WINDOW_DAYS * (check.weeks - 1)) * DAY
-    last = pa.array(sample.current_cutoffs >= start)
-    current = rows.filter(last)
+    for week in range(0 if check.every else check.weeks - 1, check.weeks):
+        current, found = _week(check, reference, rows, (DAYS + WINDOW_DAYS * week) * DAY)
+        if NAMES[0] in found.drifted:
+            break
+    peers = _peers(reference, current, found) if check.peers else ()
+    return Found(bool(found.drifted), NAMES[0] in found.drifted, peers)
+
+
+def _week(check: Check, reference: pa.Table, rows: pa.Table, start_us: int) -> tuple[pa.Table, WindowEvidence]:
+    cutoffs, end_us = rows[CUTOFF].to_numpy(), start_us + WINDOW_DAYS * DAY
+    current = rows.filter(pa.array((cutoffs >= start_us) & (cutoffs < end_us)))
     found = window_evidence(
         reference,
         current.drop_columns([CUTOFF]),
         KINDS,
         length_us=WINDOW_DAYS * DAY,
-        start_us=start,
+        start_us=start_us,
         entities=dict.fromkeys(NAMES, (ENTITY,)),
-        history=rows.filter(pa.array(sample.current_cutoffs < start)) if check.weeks > 1 else None,
+        history=rows.filter(pa.array(cutoffs < start_us)) if check.weeks > 1 else None,
         cutoffs_us=current[CUTOFF].to_numpy(),
         seed=check.seed,
     )
-    peers = _peers(reference, current, found) if check.peers else ()
-    return Found(bool(found.drifted), NAMES[0] in found.drifted, peers)
+    return current, found
 
 
 def _tables(check: Check, sample: Sample) -> tuple[pa.Table, pa.Table]:
@@ -106,7 +140,51 @@ def _evidently(reference: pa.Table, current: pa.Table) -> list[bool]:
 
 
 def _drifted(metric: dict[str, Any]) -> bool:
-    """A p-value drifts below its threshold, a distance above it."""
+    """A p-value drifts below its threshold, a distance at or above it."""
     config = metric["config"]
     value, threshold, method = float(metric["value"]), float(config["threshold"]), str(config["method"])
     return value < threshold if "p_value" in method else value >= threshold
+
+
+def no_drift(run: Run, windows: int, command: str) -> list[Row]:
+    """Rows of false alarms per window, with six weeks of history where it says so."""
+    rows = []
+    for world in WORLDS:
+        for size, divisor in SIZES.items():
+            count = max(windows // divisor, 10)
+            found = run([Check(seed, world, size) for seed in range(count)])
+            rows.append(_row(f"{world}, n = {size:,}: alarms in {count:,} windows", found, "any", command, least=None))
+        found = run([Check(seed, world, 1_000, weeks=6) for seed in range(windows // 2)])
+        name = f"{world}, n = 1,000, sixth week: alarms in {windows // 2:,} windows"
+        rows.append(_row(name, found, "any", command, least=None))
+        found = run([Check(seed, world, 1_000, peers=True) for seed in range(PEER_WINDOWS)])
+        for i, peer in enumerate(PEERS):
+            rows.append(_peer_row(f"{world}, n = 1,000: {peer}, alarms", [one.peers[i][0] for one in found], command))
+    return rows
+
+
+def power(run: Run, windows: int, command: str) -> list[Row]:
+    """Rows of detected shifts in one of ten columns, at the level of a window."""
+    rows = []
+    for world in WORLDS:
+        for size in (0.25, 0.5, 1.0, 2.0, 4.0):
+            found = run([Check(10_000 + seed, world, 1_000, size) for seed in range(windows)])
+            rows.append(_row(f"{world}: {size:g} sd, found", found, "hit", command, least=GOALS.get((world, size))))
+        found = run([Check(20_000 + seed, world, 1_000, 0.5, weeks=6, every=True) for seed in range(windows)])
+        rows.append(_row(f"{world}: .5 sd that lasts, found within six weeks", found, "hit", command, least=80))
+        for size in (0.25, 1.0):
+            found = run([Check(10_000 + seed, world, 1_000, size, peers=True) for seed in range(PEER_WINDOWS)])
+            for i, peer in enumerate(PEERS):
+                hits = [one.peers[i][1] for one in found]
+                rows.append(_peer_row(f"{world}: {size:g} sd, {peer}, found", hits, command))
+    return rows
+
+
+def _row(name: str, found: list[Found], fact: str, command: str, *, least: float | None) -> Row:
+    goal = Goal(op="<=", value=1.0) if fact == "any" else None if least is None else Goal(op=">=", value=least)
+    value = 100 * float(np.mean([getattr(one, fact) for one in found]))
+    return Row(metric=name, value=value, unit="%", goal=goal, command=command)
+
+
+def _peer_row(name: str, found: list[bool], command: str) -> Row:
+    return Row(metric=f"{name} in {len(found)} windows", value=100 * float(np.mean(found)), unit="%", command=command)

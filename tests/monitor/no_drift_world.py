@@ -88,6 +88,7 @@ def lived(
             cells = np.clip(np.floor((value + 2) * 2), 0, 7).astype(int)
             changed = pa.array(value if kind == "numeric" else _LETTERS[cells])
             table = table.set_column(table.column_names.index(name), name, changed)
+        table = table.append_column("_entity_e", pa.array(entity))
         sides.append(table.append_column(CUTOFF, pa.array(day * DAY + rng.integers(0, DAY, size))))
     return sides[0], sides[1]
 
