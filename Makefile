@@ -125,7 +125,7 @@ bench-pipeline: $(STAMP) ## Measure the pipeline's overhead outside the stages' 
 bench-replay: $(STAMP) ## Replay retraining policies on plain tables (TABLES=folder; ONLY=bike; resumes)
 	@$(BIN)/python -m benchmarks.bench_replay "$(or $(TABLES),$(error give TABLES=folder of the tables))" $(if $(ONLY),--only $(ONLY))
 
-bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests
+bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_drift
 
 bench-estimates: $(STAMP) .venv-nannyml/.installed ## Compare estimates of performance before labels with the truth and with NannyML (QUICK=1)
@@ -169,6 +169,9 @@ parity-goldens: $(STAMP) .venv-featuretools/.installed ## Compute reference valu
 
 study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand-made, synthesised features
 	@$(BIN)/python -m benchmarks.study_flights
+
+study-drift: $(STAMP) ## Measure the drift tests on the flights: weeks after training, left-out weeks, planted shifts (QUICK=1)
+	@$(BIN)/python -m benchmarks.study_drift
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
@@ -232,5 +235,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: wrong-inputs dependencies docs drawing study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
+.PHONY: wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

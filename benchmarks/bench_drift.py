@@ -43,7 +43,7 @@ SIZES = (100, 1_000, 10_000)
 REFERENCE_ROWS, UNSEEN_ROWS, COLUMNS = 5_000, 2_000, 10
 KEPT, BATCH = Path(".headrace/bench-drift.jsonl"), 100
 DAYS, UNSEEN_DAYS, WEEK = 120, 28, 7 * DAY
-ENTITIES, MEMORY, CLUSTERED_ROWS, PEER_CHECKS = (3, 16, 100, 4_000), 0.8, 2_000, 100
+ENTITIES, MEMORY, CLUSTERED_ROWS, PEER_CHECKS = (3, 16, 100, 4_000), 0.8, 2_000, 20
 #: shift -> the column it is planted in, its sizes, and how to say them.
 SHIFTS: dict[str, tuple[str, tuple[float, ...], str]] = {
     "mean": ("n0", (0.25, 0.5, 1.0), "mean + {:g} sd"),
@@ -67,7 +67,7 @@ CLUSTERED_NOTE = (
     "As for data without drift, but each of 2,000 rows has the value of its entity on that day, with an"
     " autocorrelation of .8 between days. Below 1,000 entities, half of the variation is common to all"
     " entities. Labels and predictions are independent. The peer is the same test with rows treated as"
-    " independent (100 checks)."
+    " independent (20 checks)."
 )
 MOVED_NOTE = (
     "If few entities vary together, 17 weeks are a small sample of windows, and 3 or 16 entities are no sample of"
@@ -268,23 +268,23 @@ class Part(NamedTuple):
 PARTS = {
     "worlds": Part(
         "drift", "Drift tests: false alarms without drift", drift_worlds.judge, drift_worlds.Found,
-        drift_worlds.no_drift, (400, 40), drift_worlds.NO_DRIFT_NOTE,
+        drift_worlds.no_drift, (100, 20), drift_worlds.NO_DRIFT_NOTE,
     ),
     "power": Part(
         "drift-power", "Drift tests: power with dependent rows", drift_worlds.judge, drift_worlds.Found,
-        drift_worlds.power, (100, 20), drift_worlds.POWER_NOTE,
+        drift_worlds.power, (30, 10), drift_worlds.POWER_NOTE,
     ),
     "columns": Part(
-        "drift-columns", "Drift tests: kinds of columns without drift", judge, Outcome, no_drift_worlds, (400, 40), NOTE
+        "drift-columns", "Drift tests: kinds of columns without drift", judge, Outcome, no_drift_worlds, (100, 20), NOTE
     ),
-    "shifts": Part("drift-shifts", "Drift tests: power with independent rows", judge, Outcome, shifts, (100, 10),
+    "shifts": Part("drift-shifts", "Drift tests: power with independent rows", judge, Outcome, shifts, (40, 5),
                    SHIFTS_NOTE),
     "few": Part(
-        "drift-clustered", "Drift tests: few entities without drift", judge, Outcome, clustered_still, (400, 30),
+        "drift-clustered", "Drift tests: few entities without drift", judge, Outcome, clustered_still, (100, 20),
         CLUSTERED_NOTE,
     ),
     "few-shifts": Part(
-        "drift-clustered-shifts", "Drift tests: power with few entities", judge, Outcome, clustered_shifts, (100, 20),
+        "drift-clustered-shifts", "Drift tests: power with few entities", judge, Outcome, clustered_shifts, (40, 10),
         MOVED_NOTE,
     ),
 }  # fmt: skip
@@ -321,7 +321,8 @@ def _code(part: Part) -> str:
     evidence = installed_source().digest(["headrace.monitor.evidence.window"])
     own = [inspect.getsource(one) for one in (no_drift_world, judge, _sides, named, usual)]
     if part.judge is drift_worlds.judge:
-        own = [inspect.getsource(one) for one in (dependent_world, drift_worlds)]
+        functions = (drift_worlds.judge, drift_worlds._week, drift_worlds._tables, drift_worlds._peers)
+        own = [inspect.getsource(one) for one in (dependent_world, *functions)]
     return fingerprint([evidence, *own, *sizes])
 
 

@@ -192,6 +192,7 @@ def reference_profile(
     cutoffs_us: NDArray[np.int64] | None = None,
     join_keys: pa.Table | None = None,
     entities: Mapping[str, Sequence[str]] | None = None,
+    rows: int = _REFERENCE_ROWS,
     seed: int = 0,
 ) -> pa.Table:
     """Sample up to 5,000 training rows with `_label`, `_prediction`, `_cutoff` and entities, in their original order.
@@ -203,14 +204,15 @@ def reference_profile(
         cutoffs_us: Cutoffs [n], microseconds UTC.
         join_keys: Join keys of the rows [n].
         entities: Entity -> its join keys; the sample has a column of digests of each (`entity_keys`).
+        rows: Most rows of the sample.
         seed: Of the sample.
     """
     table = matrix.append_column(LABEL, pa.array(label, pa.float64()))
     table = table.append_column(PREDICTION, pa.array(predictions, pa.float64()))
     if cutoffs_us is not None:
         table = table.append_column(CUTOFF, pa.array(cutoffs_us, pa.int64()))
-    if table.num_rows > _REFERENCE_ROWS:
-        sampled = np.random.default_rng(seed).choice(table.num_rows, _REFERENCE_ROWS, replace=False)
+    if table.num_rows > rows:
+        sampled = np.random.default_rng(seed).choice(table.num_rows, rows, replace=False)
         chosen = pa.array(np.sort(sampled))
         table, join_keys = table.take(chosen), None if join_keys is None else join_keys.take(chosen)
     if join_keys is not None:

@@ -92,9 +92,9 @@ def described_reference(
     return ChampionReference(
         table=table,
         kinds={item.slug: item.kind for item in definitions if item.kind != "time"},
-        excluded=frozenset(item.slug for item in definitions if _depends_on_time_alone(item)),
+        excluded=frozenset(item.slug for item in definitions if depends_on_time_alone(item)),
         held_out=held_out,
-        lookback_us={item.slug: _longest_lookback_us(item) for item in definitions},
+        lookback_us={item.slug: longest_lookback_us(item) for item in definitions},
         entities={item.slug: entities_of(item, table.column_names) for item in definitions},
     )
 
@@ -128,17 +128,17 @@ def _held_out(gate: pa.Table | None) -> pa.Table | None:
     return pa.table({ours: gate[theirs] for theirs, ours in names.items() if theirs in gate.column_names})
 
 
-def _depends_on_time_alone(item: Definition) -> bool:
+def depends_on_time_alone(item: Definition) -> bool:
     """Whether a feature says when it is rather than how the world is: other values later are no evidence."""
     if isinstance(item, Transform):
-        return item.primitive in _CALENDAR or all(_depends_on_time_alone(part) for part in item.inputs)
+        return item.primitive in _CALENDAR or all(depends_on_time_alone(part) for part in item.inputs)
     return isinstance(item, Aggregate) and item.lookback_us is None and item.primitive in _GROWING
 
 
-def _longest_lookback_us(item: Definition) -> int:
+def longest_lookback_us(item: Definition) -> int:
     """The longest lookback in a feature; 0 where it has none, or all history."""
     if isinstance(item, Transform):
-        return max((_longest_lookback_us(part) for part in item.inputs), default=0)
+        return max((longest_lookback_us(part) for part in item.inputs), default=0)
     return (item.lookback_us or 0) if isinstance(item, Aggregate) else 0
 
 
