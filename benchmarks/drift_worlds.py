@@ -157,7 +157,7 @@ def no_drift(run: Run, windows: int, command: str) -> list[Row]:
         found = run([Check(seed, world, 1_000, weeks=6) for seed in range(windows)])
         name = f"{world}, n = 1,000, sixth week: alarms in {windows:,} windows"
         rows.append(_row(name, found, "any", command, least=None))
-        found = run([Check(seed, world, 1_000, peers=True) for seed in range(PEER_WINDOWS)])
+        found = run([Check(seed, world, 1_000, peers=True) for seed in range(min(PEER_WINDOWS, windows // 4))])
         for i, peer in enumerate(PEERS):
             rows.append(_peer_row(f"{world}, n = 1,000: {peer}, alarms", [one.peers[i][0] for one in found], command))
     return rows
@@ -172,7 +172,7 @@ def power(run: Run, windows: int, command: str) -> list[Row]:
             rows.append(_row(f"{world}: {size:g} sd, found", found, "hit", command, least=GOALS.get((world, size))))
         found = run([Check(20_000 + seed, world, 1_000, 0.5, weeks=6, every=True) for seed in range(windows)])
         rows.append(_row(f"{world}: .5 sd that lasts, found within six weeks", found, "hit", command, least=80))
-        found = run([Check(10_000 + seed, world, 1_000, 0.25, peers=True) for seed in range(PEER_WINDOWS // 2)])
+        found = run([Check(10_000 + seed, world, 1_000, 0.25, peers=True) for seed in range(min(PEER_WINDOWS, windows // 2))])
         for i, peer in enumerate(PEERS):
             rows.append(_peer_row(f"{world}: .25 sd, {peer}, found", [one.peers[i][1] for one in found], command))
     return rows
