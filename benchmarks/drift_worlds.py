@@ -172,7 +172,8 @@ def power(run: Run, windows: int, command: str) -> list[Row]:
             rows.append(_row(f"{world}: {size:g} sd, found", found, "hit", command, least=GOALS.get((world, size))))
         found = run([Check(20_000 + seed, world, 1_000, 0.5, weeks=6, every=True) for seed in range(windows)])
         rows.append(_row(f"{world}: .5 sd that lasts, found within six weeks", found, "hit", command, least=80))
-        found = run([Check(10_000 + seed, world, 1_000, 0.25, peers=True) for seed in range(min(PEER_WINDOWS, windows // 2))])
+        count = min(PEER_WINDOWS, windows // 2)
+        found = run([Check(10_000 + seed, world, 1_000, 0.25, peers=True) for seed in range(count)])
         for i, peer in enumerate(PEERS):
             rows.append(_peer_row(f"{world}: .25 sd, {peer}, found", [one.peers[i][1] for one in found], command))
     return rows
