@@ -50,7 +50,7 @@ WEEK, END = 7 * DAY, to_us("2013-07-03")
 WINDOWS = (*((f"2013-06-{day:02}", 7) for day in (4, 11, 18, 25)), ("2013-07-02", 7),
            ("2013-06-23", 3), ("2013-06-28", 3), ("2013-06-30", 3), ("2013-07-02", 3))  # fmt: skip
 PLANTED_WEEK = "2013-06-25"
-FDR, OF_FEATURES = 0.01, 0.25
+FDR, OF_FEATURES = 0.01, 0.5
 SHIFTS = (1.0, 2.0, 4.0)
 #: Longest lookback of a class of features (us) -> its name, and the goal in per cent for one and for two deviations.
 CLASSES = (("no lookback, or all history", None, None), ("lookback of a day or less", 60.0, None),

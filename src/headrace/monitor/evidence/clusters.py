@@ -19,8 +19,8 @@ from headrace.monitor.evidence.variance import Blocks
 
 Ints = NDArray[np.int64]
 
-#: Fewest entities of a window from which the variance between them is estimated, where all of them recur. Entities
-#: that recur are no sample: what they do together or alone in a week, the weeks of the reference have shown.
+#: Smallest effective number of entities from which the variance between them is estimated, where all of them recur.
+#: Entities that recur are no sample: what they do together or alone in a week, the weeks of the reference have shown.
 MIN_CLUSTERS = 10
 #: Share of rows of new entities up to which they count as recurring.
 _NEW_SHARE = 0.1
@@ -120,7 +120,7 @@ def cluster_share_p_value(reference: Counts, current: Counts, *, recur: bool) ->
 
     before, after = reference.astype(np.float64), current.astype(np.float64)
     sizes, n = after.sum(axis=1), before.sum(axis=1)
-    if not n.any() or not sizes.any() or (recur and np.count_nonzero(sizes) < MIN_CLUSTERS):
+    if not n.any() or not sizes.any() or (recur and effective_count(sizes) < MIN_CLUSTERS):
         return 0.0
     root = np.sqrt((before.sum(axis=0) / n.sum() + after.sum(axis=0) / sizes.sum()) / 2)
     before, after = (np.divide(side, root, out=np.zeros_like(side), where=root > 0) for side in (before, after))

@@ -9,7 +9,8 @@
 | tau    | dependent blocks per independent one, (1 + a) / (1 - a), at least 1 + lookback / block            |
 
 By windows: D / sqrt(V) is about t distributed. V = g (j + tau / B) + w_m / m + w / (n B), g = (F - 1) w / n, F
-moderated over columns (`moderation`), j = 1 for one window; its degrees of freedom are Satterthwaite's. g is at least
+moderated over columns (`moderation`; F by what it would be if days were independent, in which columns differ less),
+j = 1 for one window; its degrees of freedom are Satterthwaite's. g is at least
 one standard error of F: with less, a window of many rows would be compared with a variance that is not known. By
 entities: D is compared with the variance of clusters. A shock common to all entities is invisible to the second test,
 new entities to the first.
@@ -103,6 +104,7 @@ class _Parts(NamedTuple):
     blocks: Floats
     freedom: Floats
     joined: Floats
+    lookback: Floats
 
     @classmethod
     def of(cls, differences: Sequence[MomentDifference]) -> _Parts:
@@ -120,7 +122,7 @@ class _Parts(NamedTuple):
         freedom = np.maximum(n_blocks / (1 + (tau - 1) * excess) - 1, 0.5)
         joined = np.array([_joined_share(one, item.windows) for one, item in zip(tau, differences, strict=True)])
         difference = np.array([item.difference for item in differences])
-        return cls(difference, unit, noise, ratio, n_blocks, tau, n_blocks / tau, freedom, joined)
+        return cls(difference, unit, noise, ratio, n_blocks, tau, n_blocks / tau, freedom, joined, lookback)
 
 
 def _joined_share(tau: float, windows: int) -> float:
@@ -149,13 +151,17 @@ def _autocorrelation(differences: Sequence[MomentDifference], count: Floats, loo
 
 def _moderated(parts: _Parts, differences: Sequence[MomentDifference]) -> tuple[Floats, Floats]:
     """Return F moderated over columns, and its degrees of freedom [c]."""
+    expected = np.maximum(np.array([item.day_variance for item in differences]) / parts.unit, 1.0)
     usable: NDArray[np.bool_] = np.array([item.row_variance > _EQUAL for item in differences])
     most = parts.n_blocks.max()
     same = [item.blocks for item, keep in zip(differences, usable, strict=True) if keep and len(item.blocks) == most]
     correlation = mean_squared_correlation(np.column_stack(same)) if len(same) > 1 else 0.0
-    prior = fit_prior(parts.ratio[usable], parts.freedom[usable], correlation)
-    ratio, freedom = prior.moderate(parts.ratio, parts.freedom)
-    return np.where(usable, ratio, parts.ratio), np.where(usable, freedom, parts.freedom)
+    scaled = parts.ratio / expected
+    ratio, freedom = scaled.copy(), parts.freedom.copy()
+    for group in (parts.lookback < 1, parts.lookback >= 1):
+        prior = fit_prior(scaled[usable & group], parts.freedom[usable & group], correlation)
+        ratio[group], freedom[group] = prior.moderate(scaled[group], parts.freedom[group])
+    return np.where(usable, ratio * expected, parts.ratio), np.where(usable, freedom, parts.freedom)
 
 
 def _cluster_p_value(item: MomentDifference) -> float:

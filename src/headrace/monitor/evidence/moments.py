@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from headrace.monitor.drift_tests.samples import Floats, Pair
 from headrace.monitor.drift_tests.scores import Moment
-from headrace.monitor.evidence.clusters import MIN_CLUSTERS, Clusters, cluster_variance, shrinkage
-from headrace.monitor.evidence.variance import Blocks
+from headrace.monitor.evidence.clusters import MIN_CLUSTERS, Clusters, cluster_variance, effective_count, shrinkage
+from headrace.monitor.evidence.variance import PARTS, Blocks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,6 +36,8 @@ class MomentDifference:
         block_rows: Rows of a block (harmonic mean).
         rows: Rows of the window with a value.
         row_variance: w.
+        day_variance: Variance that D_b would have if the parts (days) of a block were independent: that of their means
+            within a block, by their number.
         window_row_variance: The same within the window.
         lookback_blocks: Lookback of the feature, in blocks.
         cluster_variance: Variance of D with entities as the units; None where it says nothing (entities recur and are
@@ -50,6 +52,7 @@ class MomentDifference:
     rows: int
     row_variance: float
     window_row_variance: float
+    day_variance: float = 0.0
     lookback_blocks: float = 0.0
     cluster_variance: float | None = None
     clusters: float = 0.0
@@ -97,6 +100,7 @@ def moment_difference(
         block_rows=reference.block_rows,
         rows=len(current),
         row_variance=reference.row_variance,
+        day_variance=reference.day_variance,
         window_row_variance=float(residual.var()),
         lookback_blocks=lookback_blocks,
         cluster_variance=None if spread is None else spread[0],
@@ -107,7 +111,7 @@ def moment_difference(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Reference:
-    """Sums [g], rows [g] and shrinkage of entities; means of the blocks [B], their rows and variance within."""
+    """Sums [g], rows [g] and shrinkage of entities; means of blocks [B], their rows, variances within and of days."""
 
     sums: Floats
     counts: Floats
@@ -115,6 +119,7 @@ class _Reference:
     block_means: Floats
     block_rows: float
     row_variance: float
+    day_variance: float
 
     @property
     def mean(self) -> float:
@@ -153,8 +158,24 @@ class _Reference:
         n, means = n[present], total[present] / n[present]
         within = float((total_squares[present] - n * means**2).sum() / max(float(n.sum()) - len(n), 1.0))
         block_rows = len(n) / float((1 / n).sum())
+        days = _day_variance(np.where(valid, values - left_out[cell], 0.0), valid, blocks)
         return cls(sums=total_sums, counts=total_rows, shrink=shrink, block_means=means, block_rows=block_rows,
-                   row_variance=max(within, 0.0))  # fmt: skip
+                   row_variance=max(within, 0.0), day_variance=days)  # fmt: skip
+
+
+def _day_variance(residual: Floats, valid: NDArray[np.bool_], blocks: Blocks) -> float:
+    """Return the variance of the mean of a block's parts, from the scatter of their means [B, 7] within blocks."""
+    part = np.where(blocks.ids >= 0, blocks.ids * PARTS + blocks.parts, blocks.count * PARTS)
+    rows, sums = (_sums(part, side, blocks.count * PARTS + 1)[:-1] for side in (valid.astype(np.float64), residual))
+    means = np.divide(sums, rows, out=np.full_like(sums, np.nan), where=rows > 0).reshape(-1, PARTS)
+    present = np.isfinite(means)
+    counts = present.sum(axis=1)
+    kept = counts >= 2
+    if not kept.any():
+        return 0.0
+    filled, counts = np.where(present, means, 0.0)[kept], counts[kept]
+    centred = np.where(present[kept], filled - (filled.sum(axis=1) / counts)[:, None], 0.0)
+    return float(((centred**2).sum(axis=1) / (counts - 1) / counts).mean())
 
 
 def _sums(groups: NDArray[np.int64], values: Floats, count: int) -> Floats:
@@ -173,7 +194,7 @@ def _cluster_variance(
 ) -> tuple[float, float] | None:
     """Return the variance of the window's D with entities as the units, and their effective number."""
     sizes = np.bincount(entity, minlength=clusters.count).astype(np.float64)
-    if clusters.recur and np.count_nonzero(sizes) < MIN_CLUSTERS:
+    if clusters.recur and effective_count(sizes) < MIN_CLUSTERS:
         return None
     sums = _sums(entity, residual, clusters.count)
     variance, units = cluster_variance(sums, sizes)

@@ -31,6 +31,8 @@ from headrace.monitor.drift_tests.samples import Counts, Floats
 
 #: Fewest independent windows from which the variance between windows is estimated.
 MIN_BLOCKS = 2.0
+#: Parts of a block, whose scatter within blocks tells how large that between blocks may be.
+PARTS = 7
 _MAX_AUTOCORRELATION = 0.95
 #: Lower bound of g in standard errors: with one, v falls to 2, and 10,000 rows are less significant than 1,000.
 _MIN_STANDARD_ERRORS = 3.0
@@ -44,11 +46,13 @@ class Blocks:
         ids: Block of each row [n], from the oldest; -1 where the row is in no complete block.
         count: Number of blocks.
         length_us: Length of a block, microseconds.
+        parts: Which of the equal parts of its block each row is in [n], 0 to PARTS - 1; days, in blocks of a week.
     """
 
     ids: NDArray[np.int64]
     count: int
     length_us: int
+    parts: NDArray[np.int64]
 
     @classmethod
     def from_cutoffs(cls, cutoffs_us: NDArray[np.int64], length_us: int) -> Blocks:
@@ -62,11 +66,12 @@ class Blocks:
         n_blocks = int((cutoffs_us.max() - cutoffs_us.min()) // length_us)
         ages, block = np.unique(age, return_inverse=True)
         count = int((ages < n_blocks).sum())
-        return cls(np.where(block < count, count - 1 - block, -1).astype(np.int64), count, length_us)
+        parts = (cutoffs_us.max() - cutoffs_us) % length_us * PARTS // length_us
+        return cls(np.where(block < count, count - 1 - block, -1).astype(np.int64), count, length_us, parts)
 
     def subset(self, rows: NDArray[np.bool_]) -> Blocks:
         """Return the blocks of a subset of the rows (mask [n])."""
-        return Blocks(self.ids[rows], self.count, self.length_us)
+        return Blocks(self.ids[rows], self.count, self.length_us, self.parts[rows])
 
 
 class VarianceTest(NamedTuple):
