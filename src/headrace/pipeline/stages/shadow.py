@@ -74,6 +74,7 @@ def _evaluate(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
 
 def _track(context: Context, inputs: Inputs, folder: Path) -> TrackOutput:
     """Write a run without trials to MLflow, from which the version is registered."""
+    from headrace.registry.known_study import RECIPE_OF
     from headrace.registry.tracking import experiment_of, log_study
 
     evaluated, rows = inputs[EVALUATE].output, inputs[TRAINING_SET].output
@@ -85,7 +86,8 @@ def _track(context: Context, inputs: Inputs, folder: Path) -> TrackOutput:
         trials=(),
         params={"family": evaluated.recipe.family, "rounds": evaluated.recipe.rounds, "rows": rows.rows},
         metrics=evaluated.metrics,
-        tags={"headrace.train_set_sha": rows.sha256},
+        # the search that a later retrain starts from is that of the recipe's version
+        tags={"headrace.train_set_sha": rows.sha256, RECIPE_OF: str(context.recipe_of)},
     )
     return TrackOutput(run_id=run_id, experiment_id=experiment_of(context.tracking_uri, context.problem.name))
 
