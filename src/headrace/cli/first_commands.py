@@ -30,6 +30,7 @@ EXAMPLES = {
     "restore": "headrace restore backup.tar.gz --home .headrace",
     "replay": "headrace replay flights",
     "automl": "headrace automl shop.py",
+    "shadow": "headrace shadow shop.py",
 }
 
 
@@ -41,8 +42,8 @@ def register(app: typer.Typer) -> None:
     app.callback()(options)
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback else "")
-        if command.epilog is None and name in EXAMPLES:
-            command.epilog = f"Example: {EXAMPLES[name]}"
+        if command.epilog is None:
+            command.epilog = f"Example: {EXAMPLES.get(name, f'headrace {name}')}"
 
 
 def _print_version(wanted: bool) -> None:
