@@ -30,7 +30,6 @@ EXAMPLES = {
     "restore": "headrace restore backup.tar.gz --home .headrace",
     "replay": "headrace replay flights",
     "automl": "headrace automl shop.py",
-    "shadow": "headrace shadow shop.py",
 }
 
 
