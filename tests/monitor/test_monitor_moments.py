@@ -41,6 +41,16 @@ def test_normal_scores_equal_mid_ranks(seed: int, distinct: int) -> None:
     assert scores == pytest.approx((plain - plain.mean()) / plain.std(), abs=1e-9)
 
 
+def test_scores_grow_beyond_the_range_by_standard_deviations_and_at_most_three() -> None:
+    values = np.sort(np.random.default_rng(0).normal(2, 5, 500))
+    scores, deviation = NormalScores.fit(values), values.std()
+    beyond = scores.transform(values[-1] + deviation * np.array([0.0, 1.0, 2.5, 9.0, np.inf])) - scores.scores[-1]
+    assert beyond == pytest.approx([0, 1, 2.5, 3, 3])
+    below = scores.transform(values[0] - deviation * np.array([0.5, 4.0])) - scores.scores[0]
+    assert below == pytest.approx([-0.5, -3])
+    assert np.isnan(scores.transform(np.array([np.nan]))).all()
+
+
 @given(seed=SEEDS, clusters=st.integers(2, 12))
 @settings(max_examples=40, deadline=None)
 def test_the_variance_of_clusters_equals_loops(seed: int, clusters: int) -> None:
