@@ -29,6 +29,7 @@ IMPORTS = {
     ("evidently.legacy.calculations.stattests", "register_stattest"): "monitor/report/rendering.py",
     ("evidently.legacy.calculations.stattests.registry", "_registered_stat_tests"): "monitor/report/rendering.py",
     ("evidently.legacy.core", "ColumnType"): "monitor/report/rendering.py",
+    ("evidently.legacy.renderers.html_widgets", "plotly_figure"): "monitor/report/rendering.py",
     ("evidently.legacy.renderers.html_widgets", "text_widget"): "monitor/report/rendering.py",
 }
 
