@@ -118,7 +118,7 @@ def test_the_shadow_that_won_is_promoted_as_it_is(decided: Shop, turned_channels
     assert len(decided.studies()) == len(studies) + 1  # its run, without trials
     gates = [read_json(path) for path in (decided.home / "stages" / "shop" / "promote").glob("*/gate.json")]
     assert decision.worth is not None
-    (gate,) = [one for one in gates if one["metric"] == "loss of auc"]
+    (gate,) = [one for one in gates if one["metric"] == "loss of log_loss"]
     assert gate["difference"] == pytest.approx(decision.worth.gain)
     titles = [message.alert.title for message in queued_alerts(Outbox(decided.home, "shop"))]
     assert titles[-2:] == ["Headrace shop: retraining", "Headrace shop: version 2 is champion"]

@@ -22,7 +22,6 @@ import numpy as np
 from headrace.core.files import read_json, write_json
 from headrace.evaluate.metrics import Floats
 from headrace.models.recipe import Recipe, fit_recipe
-from headrace.monitor.worth.losses import row_losses
 from headrace.replay.fits import Candidates
 from headrace.replay.rows import ReplayRows
 from headrace.replay.table import Ints
@@ -123,7 +122,7 @@ def _recent_losses(
         recipe, rows.design, rows.label_or_zero, metric=problem.metric, rows=newest, seed=seed, threads=threads
     )
     predicted = fitted.predict(rows.design.rows(candidates.rows[after]), threads=threads)
-    return row_losses(problem.metric, table.label[after], predicted)
+    return table.losses_of(predicted, after)
 
 
 def _interval(values: Floats) -> tuple[float, float, float]:

@@ -86,8 +86,8 @@ class Evidence:
         rows = rows[table.period[rows] > champion]
         if not len(rows):
             return None
-        shadow = table.losses[table.period[rows], rows].astype(np.float64)
-        incumbent = table.losses[champion, rows].astype(np.float64)
+        shadow = table.losses_of(table.predictions[table.period[rows], rows], rows)
+        incumbent = table.losses_of(table.predictions[champion, rows], rows)
         found = worth(day_losses(incumbent, shadow, table.cutoffs_us[rows]), rules, end_us=end)
         return replace(found, shadow_us=int(table.instants_us[table.period[rows].max()]))
 

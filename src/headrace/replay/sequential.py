@@ -55,8 +55,9 @@ def cusum_rule(problem: Problem) -> Rule:
         now = int(table.instants_us[period + 1])
         rows = table.between(int(table.instants_us[champion]), now, now)
         gate, predicted = gate_predictions(problem, table, champion)
-        before = daily(row_losses(problem.metric, table.label[gate], predicted), table.cutoffs_us[gate])
-        since = daily(table.losses[champion, rows].astype(np.float64), table.cutoffs_us[rows])
+        weeks = table.cutoffs_us[gate] // WEEK
+        before = daily(row_losses(problem.metric, table.label[gate], predicted, weeks), table.cutoffs_us[gate])
+        since = daily(table.losses_of(table.predictions[champion, rows], rows), table.cutoffs_us[rows])
         if len(before) < _FEWEST or not len(since):
             return False
         return bool(cusum(since, before).max() > LIMIT)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +71,13 @@ class LossTable:
         """Loss of each model on each row [m, n], NaN before its fit."""
         found = np.full(self.predictions.shape, np.nan, dtype=np.float32)
         for model, predicted in enumerate(self.predictions):
-            after = self.period >= model
-            found[model, after] = row_losses(self.metric, self.label[after], predicted[after].astype(np.float64))
+            after = np.flatnonzero(self.period >= model)
+            found[model, after] = self.losses_of(predicted[after], after)
         return found
+
+    def losses_of(self, predicted: NDArray[Any], rows: Ints) -> Floats:
+        """Compute the losses of predictions [k] for some rows, as of when no label but theirs is known."""
+        return row_losses(self.metric, self.label[rows], predicted.astype(np.float64), self.period[rows])
 
     @cached_property
     def rows(self) -> Floats:

@@ -29,6 +29,8 @@ from headrace.evaluate.metrics import Floats
 #: Prior precision of mean / sd of a day: effects of about .7 standard deviations of a day are expected.
 PRIOR_PRECISION = 2.0
 _LARGEST_AUTOCORRELATION = 0.95
+#: The correction needs more than four.
+_FEWEST_DAYS = 5
 
 
 def e_value(values: Floats, autocorrelation: float = 0.0) -> float:
@@ -61,7 +63,11 @@ def effective_share(autocorrelation: float) -> float:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Estimate the autocorrelation of successive days, corrected for its bias in short series (Kendall 1954).
+    """Estimate the autocorrelation of successive days about their linear trend, corrected for its bias.
+
+    A gain that grows as the champion ages is no dependence between days: without the trend it would look like one, and
+    the evidence would shrink while the gain grows. The correction is that of a short series about a fitted line
+    (Kendall 1954; Marriott and Pope 1954): the estimate is (2 + 4 phi) / n too low.
 
     Args:
         values: Daily values [n].
@@ -69,9 +75,12 @@ def autocorrelation(values: Floats) -> float:
     Returns:
         Between 0 and .95: a negative autocorrelation is not used, because it would add evidence.
     """
-    if len(values) < 3:
+    n = len(values)
+    if n < _FEWEST_DAYS:
         return _LARGEST_AUTOCORRELATION
+    day = np.arange(n) - (n - 1) / 2
     centred = values - values.mean()
-    variance = float(centred @ centred)
-    raw = float(centred[1:] @ centred[:-1]) / variance if variance > 0 else 0.0
-    return float(np.clip(raw + (1 + 3 * raw) / len(values), 0.0, _LARGEST_AUTOCORRELATION))
+    rest = centred - (centred @ day) / (day @ day) * day
+    variance = float(rest @ rest)
+    raw = float(rest[1:] @ rest[:-1]) / variance if variance > 0 else 0.0
+    return float(np.clip((raw + 2 / n) / (1 - 4 / n), 0.0, _LARGEST_AUTOCORRELATION))

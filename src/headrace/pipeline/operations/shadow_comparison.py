@@ -107,7 +107,8 @@ def _judge(context: Context, fitted: Sequence[Fitted], window: CurrentWindow, en
     rows = np.isfinite(label) & np.isfinite(champion) & np.isfinite(shadow)
     cutoffs = window.cutoffs_us[rows]
     none = np.empty(0)
-    losses = [row_losses(metric, label[rows], one[rows]) if rows.any() else none for one in (champion, shadow)]
+    group = cutoffs // rules.every_us
+    losses = [row_losses(metric, label[rows], one[rows], group) if rows.any() else none for one in (champion, shadow)]
     evidence = worth(day_losses(losses[0], losses[1], cutoffs), rules, end_us=end_us)
     judged = [one.fitted_us for one, _ in fitted if rows.any() and one.fitted_us <= cutoffs.max()]
     return replace(evidence, shadow_us=judged[-1] if judged else None)
