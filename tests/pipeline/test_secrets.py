@@ -55,7 +55,7 @@ def test_an_address_that_a_source_holds_is_in_no_file(tmp_path: Path) -> None:
 
 def test_an_address_in_place_of_a_file_is_refused_without_its_password(tmp_path: Path) -> None:
     path = _declared(tmp_path, f'customers = Table(name="customers", key="customer_id", source={ADDRESS!r})\n')
-    with pytest.raises(DataError, match=r"source postgresql://\*\*\*@host/db: an address is no file") as caught:
+    with pytest.raises(DataError, match=r"source postgresql://\*\*\*@host/db: an address without a table") as caught:
         load_problem(str(path))
     assert SECRET not in str(caught.value)
 

@@ -78,7 +78,11 @@ def write_channels(folder: Path, *, turns: bool) -> Path:
     """
     path = write_tiny_problem(folder, orders=3760, replayed_days=1, days=94)
     text = path.read_text().replace('step="1d"', 'step="7d"').replace("Problem, Rel", "Policy, Problem, Rel")
-    path.write_text(text.replace("trials=4", 'trials=1, metric="log_loss", include=("amount", "channel"), policy=Policy(drift=False)'))
+    path.write_text(
+        text.replace(
+            "trials=4", 'trials=1, metric="log_loss", include=("amount", "channel"), policy=Policy(drift=False)'
+        )
+    )
     orders = folder / "orders.csv"
     header, *lines = orders.read_text().splitlines()
     orders.write_text("\n".join([header, *(_by_channel(line, turns) for line in lines)]) + "\n")

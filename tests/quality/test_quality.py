@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.errors import DataError
-from headrace.lake.conform import TIMESTAMP, conform
+from headrace.lake.conform import conform
+from headrace.lake.times import TIMESTAMP
 from headrace.problems.catalogue import load_problem
 from headrace.quality.check import Verdict, validate_batch, validate_training_set
 from headrace.quality.rules import table_rules

@@ -53,7 +53,7 @@ def test_without_a_champion_nothing_answers(ledger: Ledger) -> None:
     follower = follow(ledger, Shelf())
     assert not follower.refresh()
     assert follower.serving is None
-    with pytest.raises(UnavailableError, match=r"no model can answer yet.*run-pipeline"):
+    with pytest.raises(UnavailableError, match=r"no model can answer yet.*headrace run"):
         _ = follower.current
 
 
