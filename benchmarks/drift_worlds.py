@@ -37,7 +37,7 @@ NO_DRIFT_NOTE = (
     " of one of 50 entities, a shock of the day common to all, one of the entity's own on that day (both with an"
     " autocorrelation of .8 between days), and noise of the row; skewed ones are log-normal, and correlated between"
     " features. A false alarm is any feature found in one window. Rows of peers have no goal; they take rows as"
-    " independent. NannyML's drift tests need packages that conflict with these, and were not run."
+    " independent. NannyML's drift tests were not run."
 )
 POWER_NOTE = (
     "As for data without drift, with 1,000 rows a week, but one of ten features is shifted by standard deviations of"
