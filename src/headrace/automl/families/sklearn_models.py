@@ -36,7 +36,8 @@ class FittedEstimator:
     rounds: int | None = None
 
     def predict(self, design: Design) -> Floats:
-        X = _without_missing(design) if self.impute else design.X
+        # In single precision the sum of a linear model would depend on the order of the rows.
+        X = np.asarray(_without_missing(design) if self.impute else design.X, dtype=np.float64)
         if self.task.classification:
             return positive_column(self.estimator.predict_proba(X), self.task)
         return as_columns(self.estimator.predict(X)) * self.scale + self.centre
