@@ -21,11 +21,11 @@ from headrace.flows.demo.console import DemoConsole
 from headrace.flows.monitor import monitor, reconcile
 from headrace.flows.pipeline import as_task
 from headrace.flows.production import advance
+from headrace.flows.shadow import shadow
 from headrace.lake.store import Lake
 from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.catalogue import RETRAIN_STAGES
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.retraining import request_retrain
 from headrace.pipeline.production.feed import feed_step
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
@@ -35,8 +35,6 @@ from headrace.replay.history import production_history
 _EVENT_TIMEOUT_S = 45.0
 #: How long a retrain may take, s.
 _RETRAIN_TIMEOUT_S = 1200.0
-#: After so much of the feed without a retrain, the demo starts a manual one.
-_MANUAL_AFTER_US = 28 * DAY
 
 
 @flow(name="begin", persist_result=False)
@@ -67,19 +65,10 @@ def replay_days(problem: str, api: str, *, until_us: int, every: int, console: D
             feed_step(context)
         scored = advance(problem)
         console.day(now(context), scored, _predict_example(context, api))
+        with console.log_stages():
+            shadow(problem)
         evaluate_window(context, problem, console)
-        if needs_manual_retrain(context):
-            console.event(now(context), "manual", "no window has led to a retrain so far: the demo starts one by hand")
-            request_retrain(context, "a month without a retrain: asked for by hand", now_us=wall_us())
-            reconcile(problem)
         finish_retrains(context, console)
-
-
-def needs_manual_retrain(context: Context) -> bool:
-    """Whether some weeks of the feed have passed without a retrain."""
-    feed, history = context.problem.feed, Outbox(context.root, context.problem.name).history()
-    retrained = any(entry.decision.kind == "retrain" for entry in history)
-    return feed is not None and now(context) >= feed.start_us + _MANUAL_AFTER_US and not retrained
 
 
 def now(context: Context) -> int:
