@@ -21,7 +21,7 @@ from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 
 _PROBLEM = Path(__file__).with_name("problem.py")
-_DAYS, _QUICK_DAYS = 84, 35
+_DAYS, _QUICK_DAYS = 70, 35
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
