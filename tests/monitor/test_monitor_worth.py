@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import integrate, stats
@@ -145,7 +145,8 @@ def test_the_average_over_starts_by_hand() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000), st.integers(14, 40), st.floats(-1, 1))
+@example(seed=3600, n=36, gain=0.0)
+@given(seed=st.integers(0, 10_000), n=st.integers(14, 40), gain=st.floats(-1, 1))
 def test_limits_are_where_the_evidence_reaches_its_threshold(seed: int, n: int, gain: float) -> None:
     rng = np.random.default_rng(seed)
     days, rules = _days(rng.normal(gain, 1, n), rows=rng.integers(10, 90, n).astype(float)), Worth()
@@ -156,7 +157,10 @@ def test_limits_are_where_the_evidence_reaches_its_threshold(seed: int, n: int, 
     assert low < centre < high
     for limit, sign in ((low, 1.0), (high, -1.0)):
         if np.isfinite(limit):
-            assert evidence_above(window, rules, limit, end_us=end, sign=sign) == pytest.approx(5, rel=0.05)
+            # The e-value of a start with one day is of its sign only, so the evidence may jump over the threshold.
+            inside = centre + (1 - 1e-6) * (limit - centre)
+            assert evidence_above(window, rules, limit, end_us=end, sign=sign) >= 5 * (1 - 1e-6)
+            assert evidence_above(window, rules, inside, end_us=end, sign=sign) < 5
 
 
 def test_verdicts() -> None:
