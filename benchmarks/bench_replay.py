@@ -16,7 +16,7 @@ from benchmarks.replay_tables import TABLES, write_problem
 from benchmarks.results import Goal, Row, publish
 from headrace.app.context import context_of
 from headrace.replay.plan import ReplayOptions
-from headrace.replay.publish import write_files
+from headrace.replay.report.publish import write_files
 from headrace.replay.result import ReplayResult
 from headrace.replay.run import plan_of, replay
 

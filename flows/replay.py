@@ -8,7 +8,7 @@ from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay
 from headrace.flows.artifacts import publish
 from headrace.replay.plan import ReplayOptions
-from headrace.replay.publish import artifacts, log_run, write_files
+from headrace.replay.report.publish import artifacts, log_run, write_files
 from headrace.replay.result import ReplayResult
 from headrace.replay.run import plan_of
 from headrace.replay.run import replay as replay_months

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay, print_log
 from headrace.replay.plan import ReplayOptions
-from headrace.replay.publish import log_run, write_files
-from headrace.replay.result import ReplayResult
+from headrace.replay.report.publish import log_run, write_files
+from headrace.replay.result import INTERVALS, ReplayResult
 from headrace.replay.run import plan_of, replay
+
+#: Fewest columns of a terminal that shows gains with their intervals; the report always does.
+_WIDE = 140
 
 
 def replay_problem(problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None, mlflow: bool) -> None:
@@ -39,11 +43,12 @@ def show_result(result: ReplayResult, console: Console | None = None) -> None:
     """Print the table of policies and the conclusions."""
     console = console or Console(highlight=False)
     rows = result.rows()
-    table = Table(title=f"{result.problem}: {result.period}")
-    for number, name in enumerate(rows[0]):
-        table.add_column(name, justify="left" if number == 0 else "right")
+    shown = [name for name in rows[0] if console.width >= _WIDE or name not in INTERVALS]
+    table = Table(title=f"{result.problem}: {result.period}", box=SIMPLE)
+    for number, name in enumerate(shown):
+        table.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*(row[name] for name in shown))
     console.print(table)
     best = ", ".join(f"{one.retrains}: {one.loss:.4f}" for one in result.hindsight[:7])
     console.print(f"hindsight optimum by number of retrains: {best}", soft_wrap=True)

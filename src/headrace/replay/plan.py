@@ -60,7 +60,8 @@ class ReplayOptions:
     """What a user may choose of a replay.
 
     Attributes:
-        start: Instant of the first champion; the feed's start, or a fifth of the history, where None.
+        start: Instant of the first champion. Where None, the feed's start; without a feed before the end, a fifth of
+            the history, but not before the refits of the warm-up have a period of rows to learn from.
         until: Instant of the end; that of the sources where None.
         every: From one refit to the next; that of the policy's worth where None.
         shuffle: Shuffle rows over time, so that nothing drifts.

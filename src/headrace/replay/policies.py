@@ -40,7 +40,10 @@ def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
         "worth, confidence .01": replace(none, worth=replace(rules, confidence=0.01)),
         "quality": replace(none, quality=True, cooldown=declared.cooldown),
         "drift": replace(none, drift=True, cooldown=declared.cooldown),
-        **{f"age {count}": replace(none, age=format_duration(count * every_us)) for count in _AGES},
+        **{
+            f"age {format_duration(count * every_us)}": replace(none, age=format_duration(count * every_us))
+            for count in _AGES
+        },
         "new rows 25 %": replace(none, new_rows=_NEW_ROWS),
     }
 
@@ -67,7 +70,9 @@ def walk_all(evidence: Evidence, *, seed: int, say: Callable[[str], None] = lamb
     table, problem, every_us = evidence.table, evidence.problem, evidence.plan.every_us
     rules = worth_rules(problem, every_us)
     never = walk_rule("never", lambda table, champion, period: False, table)
-    fixed = [walk_rule(_every(one), calendar(one), table) for one in _CALENDARS if one < len(table.periods)]
+    fixed = [
+        walk_rule(calendar_name(one, every_us), calendar(one), table) for one in _CALENDARS if one < len(table.periods)
+    ]
     published = [
         walk_rule("CUSUM", cusum_rule(problem), table),
         walk_rule("UPF", upf_rule(rules, every_us), table, shadows=True),
@@ -81,8 +86,9 @@ def walk_all(evidence: Evidence, *, seed: int, say: Callable[[str], None] = lamb
 
 def all_calendars(table: LossTable) -> dict[int, Walk]:
     """Return the walk of every calendar that retrains at all, by its number of periods."""
-    return {one: walk_rule(_every(one), calendar(one), table) for one in range(1, len(table.periods))}
+    return {one: walk_rule(f"every {one} periods", calendar(one), table) for one in range(1, len(table.periods))}
 
 
-def _every(periods: int) -> str:
-    return "every period" if periods == 1 else f"every {periods}"
+def calendar_name(periods: int, every_us: int) -> str:
+    """Return the name of a calendar in the results, such as "every 28d"."""
+    return f"every {format_duration(periods * every_us)}"

@@ -13,7 +13,11 @@ from headrace.pipeline.production.policy_summary import RESULT
 from headrace.replay.cause import Cause
 from headrace.replay.outcome import Outcome, Recommendation
 from headrace.replay.plan import ReplayPlan
+from headrace.replay.policies import DECLARED
 from headrace.replay.walk import Walk
+
+#: Columns of the table of policies that are wide, because they contain intervals.
+INTERVALS = ("gain", "against calendar")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +79,8 @@ class ReplayResult:
         gain, low, high = chosen.gain, chosen.low, chosen.high
         never = self.outcomes[0].loss
         lines = [
-            f"Recommended: {best.name}, {chosen.retrains} retrains. It loses {_share(gain, never)} less a row than "
-            f"never to retrain ({_share(low, never)} to {_share(high, never)}).",
+            f"Recommended: {best.name}, {chosen.retrains} retrains. Its loss is {_share(gain, never)} lower than "
+            f"without retrains ({_share(low, never)} to {_share(high, never)}).",
             f"It costs least in {best.confidence:.0%} of the resamples; the next is {best.second}, by "
             f"{best.margin[0]:.2f} weeks of loss ({best.margin[1]:.2f} to {best.margin[2]:.2f}).",
         ]
@@ -87,8 +91,14 @@ class ReplayResult:
         if chosen.against_calendar is not None:
             difference, below, above = chosen.against_calendar
             lines.append(
-                f"Against the best calendar of as many retrains (every {chosen.calendar} periods) it loses "
-                f"{_share(difference, never)} less a row ({_share(below, never)} to {_share(above, never)})."
+                f"Its loss is {_share(difference, never)} lower than that of the best calendar of as many retrains "
+                f"(every {chosen.calendar} periods; {_share(below, never)} to {_share(above, never)})."
+            )
+        if best.name != DECLARED:
+            declared = self.outcome(DECLARED)
+            lines.append(
+                f"The declared policy: {declared.retrains} retrains, {_share(declared.gain, never)} lower than without "
+                f"({_share(declared.low, never)} to {_share(declared.high, never)})."
             )
         drift, more = self.cause.drift, self.cause.more_rows
         lines.append(

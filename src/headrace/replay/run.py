@@ -22,7 +22,7 @@ from headrace.replay.fits import Candidates, fit_candidates
 from headrace.replay.hindsight import Optimum, hindsight
 from headrace.replay.life import live
 from headrace.replay.outcome import monthly_metric, summarise
-from headrace.replay.plan import FIRST_SHARE, ReplayOptions, ReplayPlan, default_every_us
+from headrace.replay.plan import FIRST_SHARE, WARM_UP, ReplayOptions, ReplayPlan, default_every_us
 from headrace.replay.policies import all_calendars, production_policies, walk_all, worth_rules
 from headrace.replay.recipe import fixed_recipe
 from headrace.replay.result import HindsightPoint, ReplayResult, result_path
@@ -52,8 +52,8 @@ def plan_of(problem: Problem, options: ReplayOptions, *, seed: int = 0) -> Repla
     elif problem.feed is not None and problem.feed.start_us < end:
         start = problem.feed.start_us
     else:
-        start = span.first_us + round(FIRST_SHARE * (end - span.first_us))
-        start -= start % DAY
+        history_us = max(round(FIRST_SHARE * (end - span.first_us)), (WARM_UP + 1) * every_us)
+        start = -(-(span.first_us + history_us) // DAY) * DAY
     periods = (end - start) // every_us
     return ReplayPlan(
         start_us=start,

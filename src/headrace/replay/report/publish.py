@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact, artifact_key
-from headrace.replay.charts import draw_losses
-from headrace.replay.page import write_page
+from headrace.replay.report.charts import draw_losses
+from headrace.replay.report.page import write_page
 from headrace.replay.result import ReplayResult, result_path
 
 
@@ -33,7 +34,7 @@ def log_run(context: Context, result: ReplayResult, files: tuple[Path, ...]) -> 
 
     metrics: dict[str, float] = {"cpu_s": result.cpu_s, "seconds": result.seconds}
     for one in result.outcomes:
-        name = one.name.replace("%", "percent")
+        name = re.sub(r"[^\w.]+", "_", one.name.replace("%", "percent"))  # the characters that MLflow takes
         metrics |= {f"{name}/loss": one.loss, f"{name}/retrains": one.retrains, f"{name}/cost": one.cost}
         metrics[f"{name}/{result.metric}"] = one.metric
     order = "shuffled" if result.plan.shuffled else "history"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from headrace.core.clock import iso
 from headrace.core.files import write_bytes
-from headrace.replay.charts import losses_by_retrains, saved_by_period
+from headrace.replay.report.charts import losses_by_retrains, saved_by_period
 from headrace.replay.result import ReplayResult
 from headrace.replay.walk import Walk
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from headrace.core.clock import from_us
 from headrace.models.figures import saved_axes
+from headrace.replay.policies import calendar_name
 from headrace.replay.result import ReplayResult
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def losses_by_retrains(result: ReplayResult) -> Figure:
 
 
 def saved_by_period(result: ReplayResult) -> Figure:
-    """Plot what the recommended policy and the hindsight optimum saved against never, summed over the periods."""
+    """Plot what the recommended policy and two calendars saved against never, summed over the periods."""
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={"template": "plotly_white", "height": 380, "margin": {"t": 20}})
@@ -62,7 +63,8 @@ def saved_by_period(result: ReplayResult) -> Figure:
     losses = np.array(result.weekly, dtype=np.float64)
     chosen = next(walk for walk in result.walks if walk.name == result.recommendation.name)
     dates = [from_us(step.at_us) for step in chosen.steps]
-    for walk in (one for one in result.walks if one.name in (chosen.name, "every period", "every 8")):
+    calendars = [calendar_name(periods, result.plan.every_us) for periods in (1, 8)]
+    for walk in (one for one in result.walks if one.name in (chosen.name, *calendars)):
         champions = walk.champions - first
         periods = np.arange(len(champions))
         saved = np.cumsum(np.nan_to_num(losses[0, periods] - losses[champions, periods]))
