@@ -118,7 +118,7 @@ class ReplayResult:
         return {
             "policy": one.name + (" (recommended)" if one.name == self.recommendation.name else ""),
             "retrains": str(one.retrains),
-            "loss": f"{one.loss:.4f}",
+            "loss": f"{one.loss:.4g}",
             self.metric: "" if math.isnan(one.metric) else f"{one.metric:.4f}",
             "gain": _with_interval((one.gain, one.low, one.high)),
             "of hindsight": "" if share is None or not one.refreshed else f"{share:.0%}",
@@ -158,7 +158,7 @@ def _with_interval(values: tuple[float, float, float]) -> str:
 
 
 def _share(value: float, whole: float) -> str:
-    return f"{value / whole:+.1%}" if whole else f"{value:+.4f}"
+    return f"{value / whole:.1%}" if whole else f"{value:+.4f}"
 
 
 def _without_nan(value: Any) -> Any:
