@@ -9,7 +9,7 @@ import numpy as np
 
 from headrace.core.clock import from_us
 from headrace.models.figures import saved_axes
-from headrace.replay.policies import calendar_name
+from headrace.replay.policies import DECLARED, calendar_name
 from headrace.replay.result import ReplayResult
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ _BLUE, _RED, _GREY, _GREEN = "#4878a8", "#c44e52", "#9a9a9a", "#3f8f5b"
 
 
 def losses_by_retrains(result: ReplayResult) -> Figure:
-    """Plot each policy's loss against its retrains, with the hindsight optimum as a line."""
+    """Plot each policy's loss against its retrains, with the hindsight optimum as a line; names appear on hover."""
     import plotly.graph_objects as go
 
     figure = go.Figure(layout={"template": "plotly_white", "height": 460, "margin": {"t": 20}})
@@ -37,7 +37,8 @@ def losses_by_retrains(result: ReplayResult) -> Figure:
         figure.add_scatter(
             x=[one.retrains for one in shown],
             y=[one.loss for one in shown],
-            text=[one.name for one in shown],
+            text=[one.name if one.name in _named(result) else "" for one in shown],
+            hovertext=[one.name for one in shown],
             error_y={
                 "array": [never - one.low - one.loss for one in shown],
                 "arrayminus": [one.loss - (never - one.high) for one in shown],
@@ -52,6 +53,11 @@ def losses_by_retrains(result: ReplayResult) -> Figure:
     figure.update_xaxes(title="retrains")
     figure.update_yaxes(title="mean loss of a row")
     return figure
+
+
+def _named(result: ReplayResult) -> tuple[str, ...]:
+    """The policies whose names are written at their points: all of them would cover each other."""
+    return ("never", "worth", DECLARED, result.recommendation.name, calendar_name(1, result.plan.every_us))
 
 
 def saved_by_period(result: ReplayResult) -> Figure:
@@ -96,7 +102,8 @@ def draw_losses(result: ReplayResult, path: Path) -> Path:
         for one in result.outcomes:
             colour = _BLUE if one.production else _RED
             axes.scatter([one.retrains], [one.loss], color=colour, s=30, zorder=3)
-            axes.annotate(one.name, (one.retrains, one.loss), (4, 4), textcoords="offset points", fontsize=8)
+            if one.name in _named(result):
+                axes.annotate(one.name, (one.retrains, one.loss), (4, 4), textcoords="offset points", fontsize=8)
         axes.set_xlabel("retrains")
         axes.set_ylabel("mean loss of a row")
         axes.legend(frameon=False)
