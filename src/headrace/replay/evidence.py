@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import DAY
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, reference_profile
 from headrace.monitor.policy.decision import Window
 from headrace.monitor.worth.days import day_losses
@@ -160,9 +159,3 @@ class Evidence:
     def _new_rows(self, champion: int, now_us: int) -> float:
         trained = int(self.table.trained_rows[champion])
         return (len(self.rows.known_before(now_us)) - trained) / trained
-
-
-def days_of(cutoffs_us: Ints) -> Ints:
-    """Return the day of each row [n], numbered from the first."""
-    days = cutoffs_us // DAY
-    return np.asarray(days - days[0] if len(days) else days, dtype=np.int64)

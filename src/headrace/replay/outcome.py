@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from headrace.core.clock import WEEK
-from headrace.evaluate.metrics import METRICS, Floats
+from headrace.evaluate.metrics import Floats
 from headrace.replay.hindsight import Optimum
 from headrace.replay.table import Ints, LossTable
 from headrace.replay.walk import Walk
@@ -188,11 +188,6 @@ def monthly_metric(table: LossTable, champions: Ints) -> float:
     ]
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")
-
-
-def metric_sign(metric: str) -> float:
-    """Return +1 where a greater value of the metric is better, else -1."""
-    return METRICS[metric].sign
 
 
 def _best_calendar(calendars: Mapping[int, Walk], losses: Mapping[int, Floats], retrains: int) -> int | None:
