@@ -18,9 +18,9 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.stage import OPTIONS
 from headrace.replay.cause import find_cause
 from headrace.replay.evidence import Evidence
+from headrace.replay.feed_rows import feed_rows
 from headrace.replay.fits import Candidates, fit_candidates
 from headrace.replay.hindsight import Optimum, hindsight
-from headrace.replay.life import live
 from headrace.replay.outcome import monthly_metric, summarise
 from headrace.replay.plan import FIRST_SHARE, WARM_UP, ReplayOptions, ReplayPlan, default_every_us
 from headrace.replay.policies import all_calendars, production_policies, walk_all, worth_rules
@@ -66,7 +66,7 @@ def plan_of(problem: Problem, options: ReplayOptions, *, seed: int = 0) -> Repla
 
 
 def replay_folder(context: Context, plan: ReplayPlan) -> Path:
-    """Return the folder of a replay. Equal data, declarations and plans share what was lived."""
+    """Return the folder of a replay. Equal data, declarations and plans share their files."""
     problem = context.problem
     declared = {
         one.name: getattr(problem, one.name) for one in fields(problem) if one.compare and one.name not in OPTIONS
@@ -89,7 +89,7 @@ def replay(context: Context, plan: ReplayPlan, *, say: Callable[[str], None] = l
     """
     started, cpu = time.perf_counter(), time.process_time()
     folder, problem, threads = replay_folder(context, plan), context.problem, context.workers
-    rows = live(context, plan, folder, say)
+    rows = feed_rows(context, plan, folder, say)
     fits = folder / ("fits-shuffled" if plan.shuffled else "fits")
     if plan.shuffled:
         rows = shuffled(rows, plan.seed)

@@ -1,4 +1,4 @@
-"""Live a replay's months of production: ingest the feed by batch, and compute every row's features at its own tick.
+"""Replay the feed of a period of production: ingest it by batch, and compute every row's features at its own tick.
 
 The replay has a home of its own below the problem's (`replays/<problem>/<key>`), so production is not touched. The
 stages ingest, synthesise and select run as in the main job, on the history before the start; then the feed's batches
@@ -39,8 +39,8 @@ from headrace.synthesis.spine.build import build_spine
 _MATRIX, _SPINE = "matrix.parquet", "spine.parquet"
 
 
-def live(context: Context, plan: ReplayPlan, folder: Path, say: Callable[[str], None]) -> ReplayRows:
-    """Live the months, or read them where they were lived before.
+def feed_rows(context: Context, plan: ReplayPlan, folder: Path, say: Callable[[str], None]) -> ReplayRows:
+    """Ingest the feed and compute the rows of the period, or read them where an earlier replay wrote them.
 
     Args:
         context: of the problem.
@@ -54,12 +54,12 @@ def live(context: Context, plan: ReplayPlan, folder: Path, say: Callable[[str], 
     say("the history before the start: ingest, synthesise, select")
     run = PipelineRun(inside, (INGEST, SYNTHESISE, SELECT))
     selected = run.folder(SELECT) / DEFINITIONS
-    lived = folder / "rows"
-    if not _whole(lived):
+    written = folder / "rows"
+    if not _whole(written):
         _ingest_all(inside, plan, say)
         say("features of every row at its own tick")
-        _write_rows(inside, plan, read_definitions(selected), lived)
-    return _read_rows(plan, read_definitions(selected), lived)
+        _write_rows(inside, plan, read_definitions(selected), written)
+    return _read_rows(plan, read_definitions(selected), written)
 
 
 def _whole(folder: Path) -> bool:
