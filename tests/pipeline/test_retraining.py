@@ -28,6 +28,7 @@ from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
+from headrace.schema import Policy
 from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us
@@ -82,7 +83,7 @@ def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_
     standing: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = context_of(standing)
-    monkeypatch.setattr(promote, "_gate", lambda *_: _worse())
+    monkeypatch.setattr(promote, "compare_on_gate", lambda *_: _worse())
     first = done(standing, request_retrain(context, "a whim", now_us=wall_us()).id)
     live(context, 1)
     second = done(standing, request_retrain(context, "another whim", now_us=wall_us()).id)
@@ -93,6 +94,21 @@ def test_a_challenger_that_is_not_better_is_refused_and_people_are_asked_in_the_
     assert champion is not None
     assert champion.version == "1"
     assert "retraining does not help" in titles(standing)[-1]
+
+
+def test_a_policy_without_a_gate_promotes_what_the_gate_would_refuse(
+    standing: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = context_of(standing)
+    live(context, 1)
+    monkeypatch.setattr(promote, "compare_on_gate", lambda *_: _worse())
+    ungated = replace(context, problem=replace(context.problem, policy=Policy(gate=False)))
+    wanted = request_retrain(ungated, "a whim", now_us=wall_us())
+    report = retrain(ungated, wanted.id, holder="a test", now_us=wall_us)
+    assert report.outcome == "promoted"
+    assert "without a gate" in report.reason
+    assert "worse than the champion" in report.reason, "what the gate found is recorded"
+    assert _champion(standing).version == report.version == "2"
 
 
 def test_a_retrain_keeps_the_features_and_family_of_the_champion_unless_it_is_asked_to_choose(

@@ -17,7 +17,9 @@ from headrace.monitor.policy.decision import Finding, PastDecision, Window
 from headrace.monitor.policy.policy import decide
 from headrace.replay.cause import cause_of
 from headrace.replay.evidence import Evidence
-from headrace.replay.outcome import Blocks, recommend
+from headrace.replay.hindsight import hindsight
+from headrace.replay.outcome import Blocks, recommend, summarise
+from headrace.replay.policies import NEVER
 from headrace.replay.sequential import ALLOWANCE, cusum, upf_rule
 from headrace.replay.table import LossTable
 from headrace.replay.walk import calendar, chosen, walk_policy, walk_rule
@@ -77,6 +79,43 @@ def test_a_gate_refuses_what_is_worse_and_promotes_what_is_not() -> None:
     refused = walk_policy("quality", QUALITY, evidence(worse, 5))
     assert [step.outcome for step in refused.steps if step.kind == "retrain"] == ["refused"]
     assert set(refused.champions) == {3}
+
+
+def test_without_a_gate_a_trigger_is_the_calendar_whatever_the_gate_would_say() -> None:
+    falling = table(drift=0.5)
+    worse = replace(falling, label=falling.label * 0.0)  # newer candidates predict more, and the label does not move
+    aged = replace(QUALITY, quality=False, age="14d")
+    gated = walk_policy("age", aged, evidence(worse))
+    ungated = walk_policy("age, no gate", replace(aged, gate=False), evidence(worse))
+    assert gated.promoted == 0
+    assert ungated.champions.tolist() == walk_rule("every 2", calendar(2), worse).champions.tolist()
+    assert {step.outcome for step in ungated.steps if step.kind == "retrain"} == {"promoted"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    drift=st.sampled_from([0.0, 0.0, 0.02, 0.1]),
+    cost=st.sampled_from([0.01, 0.04, 0.3, 1.0]),
+    data=st.data(),
+)
+def test_where_no_choice_in_hindsight_gains_its_cost_the_recommended_policy_retrains_never(
+    seed: int, drift: float, cost: float, data: st.DataObject
+) -> None:
+    losses = table(models=8, first=2, drift=drift, seed=seed)
+    never = walk_rule(NEVER, lambda *_: False, losses)
+    choices = data.draw(st.lists(st.sets(st.integers(3, 7), min_size=1), min_size=1, max_size=5))
+    walks = [never, *(walk_rule(f"policy {i}", chosen(sorted(one)), losses) for i, one in enumerate(choices))]
+    optima = hindsight(losses.loss, losses.first, 5)
+    outcomes, best = summarise(
+        losses, walks, {}, optima, cost_weeks=cost, production=[walk.name for walk in walks], seed=0
+    )
+    weeks = len(losses.periods)
+    gains = [(optima[0].loss - one.loss) / optima[0].loss * weeks for one in optima]
+    if all(gain <= cost * count for count, gain in enumerate(gains)):
+        assert best.name == NEVER
+    chosen_one = next(one for one in outcomes if one.name == best.name)
+    assert chosen_one.cost <= weeks + 1e-9, "never dearer than never to retrain"
 
 
 def test_age_retrains_as_the_calendar_does() -> None:

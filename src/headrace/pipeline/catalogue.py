@@ -11,6 +11,7 @@ from headrace.pipeline.stages.evaluate import EVALUATE
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.materialise import MATERIALISE
 from headrace.pipeline.stages.promote import PROMOTE, PromoteOutput
+from headrace.pipeline.stages.promote_ungated import PROMOTE_UNGATED
 from headrace.pipeline.stages.publish import PUBLISH
 from headrace.pipeline.stages.refit import REFIT
 from headrace.pipeline.stages.refresh import REFRESH
@@ -61,6 +62,9 @@ RETRAIN_STAGES: tuple[Stage[Any], ...] = (
     PROMOTE,
     RETIRE,
 )
+
+#: A retrain by a policy without a gate.
+UNGATED_RETRAIN_STAGES = tuple(PROMOTE_UNGATED if stage is PROMOTE else stage for stage in RETRAIN_STAGES)
 
 #: A shadow: the champion's recipe on newer rows. Nothing outside the home's own files changes.
 SHADOW_STAGES: tuple[Stage[Any], ...] = (

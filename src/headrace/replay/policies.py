@@ -19,10 +19,14 @@ _AGES = (2, 4, 6, 7, 8, 12, 17)
 #: The problem's own policy, in the results.
 DECLARED = "declared"
 _NEW_ROWS = 0.25
+#: The policy that starts no retrain, in the results.
+NEVER = "never"
 
 
 def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
-    """Return the policies that production can run: the declared one, and each trigger alone with its constraints.
+    """Return the policies that production can run besides `NEVER`: the declared one, and each trigger alone.
+
+    Those of the calendar (`age`) are there with the gate, and without it.
 
     Args:
         problem: declares a policy.
@@ -33,6 +37,7 @@ def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
         declared, quality=False, drift=False, worth=None, age=None, new_rows=None, estimates=False, cooldown="1d"
     )
     rules = worth_rules(problem, every_us)
+    ages = {format_duration(count * every_us): replace(none, age=format_duration(count * every_us)) for count in _AGES}
     return {
         DECLARED: replace(declared, worth=rules if declared.worth is not None else None, estimates=False),
         "worth": replace(none, worth=rules),
@@ -40,10 +45,8 @@ def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
         "worth, confidence .01": replace(none, worth=replace(rules, confidence=0.01)),
         "quality": replace(none, quality=True, cooldown=declared.cooldown),
         "drift": replace(none, drift=True, cooldown=declared.cooldown),
-        **{
-            f"age {format_duration(count * every_us)}": replace(none, age=format_duration(count * every_us))
-            for count in _AGES
-        },
+        **{f"age {age}": policy for age, policy in ages.items()},
+        **{f"age {age}, no gate": replace(policy, gate=False) for age, policy in ages.items()},
         "new rows 25 %": replace(none, new_rows=_NEW_ROWS),
     }
 
@@ -69,7 +72,7 @@ def walk_all(evidence: Evidence, *, seed: int, say: Callable[[str], None] = lamb
     """
     table, problem, every_us = evidence.table, evidence.problem, evidence.plan.every_us
     rules = worth_rules(problem, every_us)
-    never = walk_rule("never", lambda table, champion, period: False, table)
+    never = walk_rule(NEVER, lambda table, champion, period: False, table)
     fixed = [
         walk_rule(calendar_name(one, every_us), calendar(one), table) for one in _CALENDARS if one < len(table.periods)
     ]

@@ -23,7 +23,7 @@ from headrace.replay.fits import Candidates, fit_candidates
 from headrace.replay.hindsight import Optimum, hindsight
 from headrace.replay.outcome import monthly_metric, summarise
 from headrace.replay.plan import FIRST_SHARE, WARM_UP, ReplayOptions, ReplayPlan, default_every_us
-from headrace.replay.policies import all_calendars, production_policies, walk_all, worth_rules
+from headrace.replay.policies import NEVER, all_calendars, production_policies, walk_all, worth_rules
 from headrace.replay.recipe import fixed_recipe
 from headrace.replay.result import HindsightPoint, ReplayResult, result_path
 from headrace.replay.rows import shuffled
@@ -66,10 +66,12 @@ def plan_of(problem: Problem, options: ReplayOptions, *, seed: int = 0) -> Repla
 
 
 def replay_folder(context: Context, plan: ReplayPlan) -> Path:
-    """Return the folder of a replay. Equal data, declarations and plans share their files."""
+    """Return the folder of a replay. Equal data, declarations and plans share their files, whatever their policies."""
     problem = context.problem
     declared = {
-        one.name: getattr(problem, one.name) for one in fields(problem) if one.compare and one.name not in OPTIONS
+        one.name: getattr(problem, one.name)
+        for one in fields(problem)
+        if one.compare and one.name not in OPTIONS and one.name != "policy"
     }
     chosen = [problem.families, problem.max_features, problem.tune_share, problem.gate_share]
     period = [plan.start_us, plan.end_us, plan.known_us, plan.every_us, plan.warm_up, plan.seed]
@@ -107,7 +109,7 @@ def replay(context: Context, plan: ReplayPlan, *, say: Callable[[str], None] = l
         all_calendars(table),
         optima,
         cost_weeks=worth_rules(problem, plan.every_us).cost,
-        production=tuple(production_policies(problem, plan.every_us)),
+        production=(NEVER, *production_policies(problem, plan.every_us)),
         seed=plan.seed,
     )
     result = ReplayResult(

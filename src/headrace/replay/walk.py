@@ -93,7 +93,7 @@ def walk_policy(name: str, policy: Policy, evidence: Evidence, *, seed: int = 0)
             steps.append(_step(table, period, champion, champion, "nothing", "the replay ends"))
             break
         if decision.kind == "retrain":
-            following, outcome, why = _retrain(evidence, decision, champion, period, seed)
+            following, outcome, why = _retrain(evidence, policy, decision, champion, period, seed)
             reason = f"{reason}. {outcome}: {why}" if why else reason
             cpu_s += 0.0 if decision.shadow_us is not None else float(table.cpu_s[period + 1])
         history.append(PastDecision(decision=decision, outcome=outcome, outcome_reason=reason))
@@ -107,11 +107,15 @@ def walk_policy(name: str, policy: Policy, evidence: Evidence, *, seed: int = 0)
     return Walk(name=name, steps=tuple(steps), retrains=retrains, cpu_s=cpu_s)
 
 
-def _retrain(evidence: Evidence, decision: Decision, champion: int, period: int, seed: int) -> tuple[int, Outcome, str]:
+def _retrain(
+    evidence: Evidence, policy: Policy, decision: Decision, champion: int, period: int, seed: int
+) -> tuple[int, Outcome, str]:
     """The next champion, the outcome and its reason: a shadow that has won, or a challenger that passes the gate."""
     table = evidence.table
     if decision.shadow_us is not None:
         return int(np.searchsorted(table.instants_us, decision.shadow_us)), "promoted", ""
+    if not policy.gate:
+        return period + 1, "promoted", "without a gate"
     outcome, reason = judge(evidence.problem, table, period + 1, champion, seed)
     return (period + 1 if outcome == "promoted" else champion), outcome, reason
 

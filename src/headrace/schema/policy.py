@@ -83,6 +83,8 @@ class Policy:
         age: a retrain starts when the champion's training data end this long ago. None: age starts none.
         new_rows: a retrain starts when the rows with a label since the champion's training exceed this share of those
             that it was trained on. None: they start none.
+        gate: whether a retrained model must pass the gate to become champion. False: it is promoted without, as by a
+            calendar. A retrain that selects features and family anew always passes the gate.
         k: windows with drift, among the last `n`, from which drift is confirmed.
         n: windows that are looked back at; one that could not be measured does not count.
         retrain_share: share of the compared features, from which confirmed drift of features alone starts a retrain.
@@ -103,6 +105,7 @@ class Policy:
     estimates: bool = False
     age: str | None = None
     new_rows: float | None = None
+    gate: bool = True
     k: int = 2
     n: int = 3
     retrain_share: float = 0.1
@@ -124,7 +127,7 @@ class Policy:
             check_duration(name, getattr(self, name), where="policy")
 
     def _check_triggers(self) -> None:
-        for name in ("quality", "drift", "estimates"):
+        for name in ("quality", "drift", "estimates", "gate"):
             if not isinstance(getattr(self, name), bool):
                 raise DeclarationError(f"{name}={getattr(self, name)!r}", where="policy", fix="give True or False")
         if self.worth is not None and not isinstance(self.worth, Worth):

@@ -21,7 +21,7 @@ from headrace.monitor.outbox.lease import renewed
 from headrace.monitor.outbox.outbox import Claim, Entry, Outbox
 from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import manual_retrain
-from headrace.pipeline.catalogue import RETRAIN_STAGES, shadow_promotion_stages
+from headrace.pipeline.catalogue import RETRAIN_STAGES, UNGATED_RETRAIN_STAGES, shadow_promotion_stages
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact, artifact_key
 from headrace.pipeline.stages.promote import PROMOTE
@@ -158,7 +158,9 @@ def _stages(context: Context, decision: Decision) -> PipelineRun:
         shadow = replace(context, until_us=decision.shadow_us, recipe_of=decision.champion)
         return PipelineRun(shadow, shadow_promotion_stages(promotion))
     recipe_of = None if decision.reselect else decision.champion
-    return PipelineRun(replace(context, until_us=decision.end_us, recipe_of=recipe_of), RETRAIN_STAGES)
+    gated = context.problem.policy.gate or recipe_of is None
+    stages = RETRAIN_STAGES if gated else UNGATED_RETRAIN_STAGES
+    return PipelineRun(replace(context, until_us=decision.end_us, recipe_of=recipe_of), stages)
 
 
 def _newer_champion(context: Context, decision: Decision) -> str | None:

@@ -26,8 +26,9 @@ def describe_policy(policy: Policy) -> str:
     if policy.new_rows is not None:
         triggers.append(f"new rows {policy.new_rows:.0%}")
     started = ", ".join(triggers) or "people only"
+    gate = "" if policy.gate else " and promoted without a gate"
     return (
-        f"retrains are started by {started}; cooldown {policy.cooldown}, at most {policy.budget} in "
+        f"retrains are started by {started}{gate}; cooldown {policy.cooldown}, at most {policy.budget} in "
         f"{policy.budget_period}"
     )
 

@@ -74,7 +74,7 @@ Gate = Callable[[Context, Inputs, Record | None], GateDecision | None]
 
 
 def _run(context: Context, inputs: Inputs, folder: Path) -> PromoteOutput:
-    return promote(context, inputs, folder, gate=_gate, at_us=inputs[INGEST].output.until_us)
+    return promote(context, inputs, folder, gate=compare_on_gate, at_us=inputs[INGEST].output.until_us)
 
 
 def promote(context: Context, inputs: Inputs, folder: Path, *, gate: Gate, at_us: int) -> PromoteOutput:
@@ -138,7 +138,7 @@ def _barred_as(context: Context, ledger: Ledger, version: str) -> str | None:
     return version if version in ledger.barred() else next(same, None)
 
 
-def _gate(context: Context, inputs: Inputs, champion: Record | None) -> GateDecision | None:
+def compare_on_gate(context: Context, inputs: Inputs, champion: Record | None) -> GateDecision | None:
     """Challenger (fitted before the gate window) against the champion, or the first against a trivial baseline.
 
     None: too few rows are left that neither of them learnt from.
