@@ -1,4 +1,6 @@
-"""Problems by name, or from a file of the user's own: `load_problem("flights")`, `load_problem("my_problem.py")`.
+"""Problems by name, from a file of the user's own, or declared in this process (`declare`).
+
+`load_problem("flights")`, `load_problem("my_problem.py")`, `load_problem("memory:shop")`.
 
 One problem more is one module in this folder and one line below.
 """
@@ -27,13 +29,40 @@ CATALOGUE = {
     "nafld": "headrace.problems.nafld:problem",
 }
 
+#: Beginning of the reference of a problem that was declared in a process, without a file.
+MEMORY = "memory:"
+_DECLARED: dict[str, Problem] = {}
+
+
+def declare(problem: Problem) -> str:
+    """Make a problem without a file known to this process, and the objects that it hands over.
+
+    Args:
+        problem: its sources may be data frames.
+
+    Returns:
+        Its reference, which `load_problem` takes in this process.
+
+    Raises:
+        DataError: A source is no path, address, data frame or object with `read()`.
+        DeclarationError: The problem has no label, or the name of a built-in problem.
+    """
+    if problem.name in CATALOGUE:
+        raise DeclarationError(
+            f"{problem.name!r} is the name of a built-in problem", where="problem", fix="give it another name"
+        )
+    loaded = with_sources(problem)
+    hand_over(loaded.extensions)
+    _DECLARED[MEMORY + problem.name] = loaded
+    return MEMORY + problem.name
+
 
 def load_problem(reference: str | Path) -> Problem:
     """Load a problem, and make the objects that it hands over known to this process.
 
     Args:
-        reference: a name of `CATALOGUE`, or the path of a Python file that declares `problem = Problem(...)`. Paths to
-            sources in a file are taken from the file's folder.
+        reference: a name of `CATALOGUE`; the path of a Python file that declares `problem = Problem(...)`, in whose
+            folder relative paths of sources start; or what `declare` returned in this process.
 
     Raises:
         NotFoundError: for an unknown name or file.
@@ -42,6 +71,8 @@ def load_problem(reference: str | Path) -> Problem:
     text = str(reference)
     if text in CATALOGUE:
         return _built_in(CATALOGUE[text])
+    if text.startswith(MEMORY):
+        return _from_memory(text)
     if not text.endswith(".py") and "/" not in text:
         raise NotFoundError(
             f"no problem {text!r}", found=sorted(CATALOGUE), fix="name one of these, or the path of a .py file"
@@ -65,6 +96,17 @@ def _built_in(target: str) -> Problem:
     return problem
 
 
+def _from_memory(reference: str) -> Problem:
+    if reference not in _DECLARED:
+        raise NotFoundError(
+            "this problem was declared in another Python process, from data frames",
+            where=reference.removeprefix(MEMORY),
+            found=[name.removeprefix(MEMORY) for name in _DECLARED],
+            fix="run it there; for the commands and services, declare it in a file, whose sources may be data frames",
+        )
+    return _DECLARED[reference]
+
+
 def _from_file(path: Path) -> Problem:
     module = _execute(path)
     problem = getattr(module, "problem", None)
@@ -76,10 +118,22 @@ def _from_file(path: Path) -> Problem:
             found=names,
             fix="declare `problem = Problem(...)` at the top level of the file",
         )
-    tables = tuple(replace(table, source=as_source(table.source, path.parent)) for table in problem.entity_set.tables)
-    loaded = replace(problem, path=path, entity_set=replace(problem.entity_set, tables=tables))
+    loaded = replace(with_sources(problem, path.parent), path=path)
     hand_over(loaded.extensions)
     return loaded
+
+
+def with_sources(problem: Problem, folder: Path | None = None) -> Problem:
+    """Resolve the sources of a problem's tables; relative paths start at the folder, None for the current one.
+
+    Raises:
+        DataError: A source is no path, address, data frame or object with `read()`.
+        DeclarationError: The problem has no label.
+    """
+    if not problem.has_label:
+        raise DeclarationError("no label", where=problem.name, fix='say what to predict: label="refunded > 0"')
+    tables = tuple(replace(table, source=as_source(table.source, folder)) for table in problem.entity_set.tables)
+    return replace(problem, entity_set=replace(problem.entity_set, tables=tables))
 
 
 def _execute(path: Path) -> ModuleType:

@@ -14,6 +14,7 @@ import pyarrow.parquet
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.problems.dialect import refuse_other_dialect
+from headrace.problems.frames import FrameSource, is_frame
 from headrace.problems.sql import parse_address
 from headrace.schema import Source, Table
 
@@ -63,14 +64,14 @@ def as_source(source: str | Path | Source, folder: Path | None = None) -> Source
     """Resolve what a table declares as its source.
 
     Args:
-        source: a path, `address#table` of a database, or an object with `read` and `fingerprint`.
+        source: a path, `address#table` of a database, a data frame, or an object with `read` and `fingerprint`.
         folder: where relative paths start; None: the current folder.
 
     Returns:
-        The object itself, or the file as a source.
+        The object itself, or the file or data frame as a source.
 
     Raises:
-        DataError: for an address that names no table of a database.
+        DataError: for an address that names no table of a database, or an object that holds no rows.
     """
     if isinstance(source, str) and "://" in source:
         return parse_address(source, folder)
@@ -78,7 +79,7 @@ def as_source(source: str | Path | Source, folder: Path | None = None) -> Source
         return FileSource((folder or Path()) / source)
     if isinstance(source, FileSource):
         return replace(source, path=(folder or Path()) / source.path)
-    return source
+    return FrameSource.of(source) if is_frame(source) else source
 
 
 def read_rows(table: Table) -> pa.Table:

@@ -117,7 +117,7 @@ def propose(found: Found, *, target: str, name: str, tz: str | None) -> Proposal
     known, notes = _label_known(chosen, times)
     kept = _connected(found, table.name)
     entities = _entities(table, chosen, times, telling, found)
-    lookbacks = _lookbacks(times)
+    lookbacks = propose_lookbacks(times.cadence_us, times.span_us)
     return Proposal(
         name=name,
         tables=kept,
@@ -188,8 +188,9 @@ def _entities(table: RawTable, target: Target, times: Times, telling: Sequence[s
     return tuple(name for _, _, name in sorted(chosen)[:_MOST_ENTITIES])
 
 
-def _lookbacks(times: Times) -> tuple[str, ...]:
-    cadence, span = times.cadence_us or DAY, times.span_us or 30 * DAY
+def propose_lookbacks(cadence_us: int | None, span_us: int) -> tuple[str, ...]:
+    """Propose up to three lookbacks, from the time between rows to a third of the history's length (us)."""
+    cadence, span = cadence_us or DAY, span_us or 30 * DAY
     fits = [text for text in _LOOKBACKS if cadence <= parse_lookback(text) <= max(span / 3, cadence)]
     if not fits:
         fits = [text for text in _LOOKBACKS if parse_lookback(text) >= cadence][:1] or ["10y"]

@@ -10,7 +10,7 @@ from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy, Worth
 from headrace.schema.problem import Problem
 from headrace.schema.racing import Racing
-from headrace.schema.spine import DUE, EachRow, Every, each_row, every
+from headrace.schema.spine import DUE, EachRow, Every, GivenRows, each_row, every
 from headrace.schema.table import Source, Table
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Entity",
     "EntitySet",
     "Every",
+    "GivenRows",
     "HorizonLabel",
     "LabelExpression",
     "Monitoring",

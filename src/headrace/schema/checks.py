@@ -19,7 +19,7 @@ from headrace.schema.metrics import BINARY_METRICS, METRICS
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
-from headrace.schema.spine import DUE, EachRow, Every
+from headrace.schema.spine import DUE, EachRow, Every, GivenRows
 from headrace.schema.values import check_number, check_whole
 
 #: What the tune and gate windows may take of the rows together.
@@ -33,7 +33,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
     "monitoring": (Monitoring, 'Monitoring(window="7d")'),
     "policy": (Policy, "Policy(k=2, n=3)"),
     "costs": (Costs | NoneType, "Costs(false_positive=5, false_negative=40)"),
-    "label": (str, "a text"),
+    "label": (str | NoneType, "a text"),
 }
 
 
@@ -59,6 +59,8 @@ def check_metric(problem: Declaration) -> None:
     """The metric exists and measures this kind of label."""
     if problem.metric not in METRICS:
         raise DeclarationError(f"no metric {problem.metric!r}", where=problem.name, found=METRICS)
+    if not problem.has_label:
+        return
     binary = problem.label_expression.binary
     if (problem.metric in BINARY_METRICS) != binary:
         raise DeclarationError(
@@ -110,11 +112,21 @@ def check_synthesis(problem: Declaration) -> None:
 def check_spine(problem: Declaration) -> None:
     """The spine has a time, and a schedule knows when its entities were active."""
     spine = problem.spine
-    if isinstance(spine, Every):
+    if isinstance(spine, GivenRows):
+        _check_given_rows(problem, spine)
+    elif isinstance(spine, Every):
         _check_schedule(problem, spine)
     elif problem.spine_table.time is None:
         raise DeclarationError("the spine's table has no time", where=f"{problem.name}.{spine.table}")
     problem.cutoff  # noqa: B018  validates it
+
+
+def _check_given_rows(problem: Declaration, spine: GivenRows) -> None:
+    keys = problem.entity_set.table(spine.entity).keys
+    if len(keys) != 1 or problem.has_label:
+        raise DeclarationError(
+            "given rows are of a table with one key column, without a label", where=problem.name, found=keys
+        )
 
 
 def _check_schedule(problem: Declaration, spine: Every) -> None:
@@ -140,7 +152,7 @@ def _check_schedule(problem: Declaration, spine: Every) -> None:
 def check_horizon(problem: Declaration) -> None:
     """A label with a horizon is over a table with time, and about one entity."""
     label = problem.label_expression
-    if not isinstance(label, HorizonLabel):
+    if not isinstance(label, HorizonLabel) or not problem.has_label:
         return
     if problem.entity_set.table(label.table).time is None:
         raise DeclarationError(

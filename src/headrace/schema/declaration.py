@@ -17,7 +17,7 @@ from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
 from headrace.schema.feed import Replay
-from headrace.schema.horizon import HorizonLabel, parse_label
+from headrace.schema.horizon import NO_LABEL, HorizonLabel, parse_label
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
@@ -39,7 +39,7 @@ class Declaration:
         name: what everything of the problem is called in the lake, Feast, MLflow and Prefect.
         entity_set: tables and relationships.
         spine: the rows to predict and their cutoffs.
-        label: a condition on a column, a column, or a definition with a horizon.
+        label: a condition on a column, a column, or a definition with a horizon. None: features alone are computed.
         metric: what the search, the gate and monitoring go by.
         lookbacks: history lengths of aggregations.
         tick: period at which features are refreshed.
@@ -79,7 +79,7 @@ class Declaration:
     name: str
     entity_set: EntitySet
     spine: EachRow | Every
-    label: str
+    label: str | None
     metric: str = "auc"
     lookbacks: tuple[str, ...] = ("1d", "7d", "30d")
     tick: str = "15min"
@@ -168,7 +168,12 @@ class Declaration:
 
     @property
     def label_expression(self) -> LabelExpression | HorizonLabel:
-        return parse_label(self.label)
+        return parse_label(self.label) if self.label is not None else NO_LABEL
+
+    @property
+    def has_label(self) -> bool:
+        """Whether there is something to predict; without it, features alone are computed (`headrace.synthesize`)."""
+        return self.label is not None
 
     @property
     def label_is_foreknown(self) -> bool:

@@ -55,6 +55,10 @@ class HorizonLabel:
         return tuple(name for name in dict.fromkeys(columns) if name)
 
 
+#: The label of a declaration that features alone are made for (`headrace.synthesize`): of no column and no table.
+NO_LABEL = HorizonLabel(primitive="", table="", of="", horizon_us=0)
+
+
 def parse_label(text: str) -> LabelExpression | HorizonLabel:
     """Read `arr_delay >= 15`, or a definition with a horizon: `count("labs", horizon="1w") > 0`."""
     if "(" not in text.split("'")[0].split('"')[0]:

@@ -62,3 +62,20 @@ class Every:
 def every(step: str, entity: str, *, active: str, within: str | None = None) -> Every:
     """Predict on a schedule, for each entity with a row of `active` in the time `within` before (one step at least)."""
     return Every(step=step, entity=entity, active=active, within=within if within is not None else step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenRows(Every):
+    """A spine whose rows the caller of `headrace.synthesize` gives: keys of `entity`, each with a cutoff.
+
+    It has no schedule and no label, so the pipeline does not run it.
+    """
+
+    step: str = "1s"
+    active: str = ""
+    within: str = "1s"
+
+    @property
+    def table(self) -> str:
+        """What the rows of this spine are called. No table of that name is in the lake."""
+        return f"{self.entity}_at_cutoffs"

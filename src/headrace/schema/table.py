@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from headrace.core.calendar import check_zone, parse_period
 from headrace.core.errors import DeclarationError
@@ -38,7 +38,8 @@ class Table:
     Args:
         name: how relationships and the spine call it.
         key: column or columns that name a row; a later row with the same key is a new version of it.
-        source: a CSV or Parquet path (relative to the problem's file), `address#table` of a database, or a Source.
+        source: a CSV or Parquet path (relative to the problem's file), `address#table` of a database, a Source, or a
+            data frame (pandas, polars or Arrow), whose contents identify it.
         time: the event time column, None for a table without time.
         known: when a row could first be seen (a time expression); None: at its event time.
         known_at: column -> time expression, for columns that are seen later than their row.
@@ -53,7 +54,7 @@ class Table:
 
     name: str
     key: str | tuple[str, ...]
-    source: str | Path | Source = field(compare=False)
+    source: str | Path | Source | Any = field(compare=False)
     time: str | None = None
     known: str | None = None
     known_at: Mapping[str, str] = field(default_factory=dict)

@@ -65,7 +65,9 @@ def build_spine(
         in_range &= at >= start_us
     chosen = chosen[in_range]
     chosen = chosen[np.lexsort((order[chosen], cutoffs[chosen]))]
-    if isinstance(problem.label_expression, HorizonLabel):
+    if not problem.has_label:
+        label, label_known = np.full(len(chosen), np.nan), np.full(len(chosen), NEVER, dtype=np.int64)
+    elif isinstance(problem.label_expression, HorizonLabel):
         joins = rows.select(list(problem.join_keys)).take(pa.array(chosen))
         label, label_known = horizon_labels(problem, snapshot, joins, cutoffs[chosen], now_us, engine)
     else:
