@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from headrace.core.clock import DAY, MINUTE, to_us
+from headrace.models.design import Encoder
 from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
 from headrace.store.materialise import online_rows
 from headrace.store.online_file.tables import Watermark
@@ -74,6 +75,7 @@ class TinyModel:
     definitions: tuple[Definition, ...] = DEFINITIONS
     lead_time: Mapping[str, float] = field(default_factory=lambda: {"low_s": 7200.0, "high_s": 7200.0})
     seen: list[pa.Table] = field(default_factory=list, compare=False)
+    encoder: Encoder = field(default_factory=lambda: Encoder(names=(), categories={"channel": ("web", "shop")}))
 
     def finish(
         self, stored: Mapping[str, Any], row: Mapping[str, Any], ticks: npt.NDArray[Any], cutoffs: npt.NDArray[Any]

@@ -50,7 +50,8 @@ def test_the_example_is_the_row_next_to_the_clock_with_what_is_known_at_its_cuto
     row = example_row(tmp_path, problem, to_us("2024-01-15"))
     assert row is not None
     assert set(row) == {"order_id", "customer_id", "placed", "amount", "channel"}
-    assert abs(to_us(row["placed"]) - to_us("2024-01-15")) < 86_400_000_000
+    cutoff_us = to_us(row["placed"]) + problem.cutoff.offset_us
+    assert cutoff_us == to_us("2024-01-15")  # moved, so that it is due now
 
 
 def test_a_taken_port_is_a_clear_error_that_names_the_setting(

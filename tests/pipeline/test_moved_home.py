@@ -39,7 +39,7 @@ def _answer(shop: Shop) -> tuple[str, float | None, dict[str, Age]]:
     service = open_service(shop.home, load_problem(str(shop.path)), shop.tracking_uri, lambda: now)
     assert service.follower.refresh()
     (answer,) = service.predictor.predict([ROW], now_us=now)
-    return answer.model_version, answer.probability, dict(answer.features)
+    return answer.model_version, answer.value, dict(answer.features)
 
 
 def test_a_restored_home_is_the_same_and_apart(ran: Shop, copy: Shop, tmp_path: Path) -> None:

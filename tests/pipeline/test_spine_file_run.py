@@ -152,7 +152,7 @@ def test_a_key_that_holds_a_time_is_monitored_and_counts_once_however_it_is_writ
     service.log.close()
     window = current_window(shop.run(trials=1).context, "1", {}, to_us(FEED), end + 1, end)
     assert window.table.num_rows == before.rows
-    place = list(window.table["_prediction"].to_pylist()).index(answer.probability)
+    place = list(window.table["_prediction"].to_pylist()).index(answer.value)
     assert window.table["_label"][place].as_py() is not None
     assert before.mature
 
@@ -192,6 +192,6 @@ def test_a_request_is_predicted_from_fresh_features(asked: Shop) -> None:
     dear, cheap = service.predictor.predict(rows, now_us=clock)
     service.log.close()
     assert {view.status for view in (*dear.features.values(), *cheap.features.values())} == {"FRESH"}
-    assert dear.probability is not None
-    assert cheap.probability is not None
-    assert dear.probability > cheap.probability
+    assert dear.value is not None
+    assert cheap.value is not None
+    assert dear.value > cheap.value

@@ -188,7 +188,7 @@ def test_swaps_under_load_fail_nothing_and_mix_nothing(tmp_path: Path, ledger: L
         assert all(len(one) == 1 for one in versions)
         order = [next(iter(one)) for one in versions]
         assert order == sorted(order)
-        assert all(answer.probability == float(answer.model_version) for batch in batches for answer in batch)
+        assert all(answer.value == float(answer.model_version) for batch in batches for answer in batch)
     given = sum(len(batch) for batches in answers for batch in batches)
     assert len(PredictionLog(tmp_path, "shop")) == given
     assert len({answer.model_version for batches in answers for batch in batches for answer in batch}) > 5

@@ -43,7 +43,7 @@ def test_an_answer_says_what_it_was_made_of(root: Path) -> None:
     model = TinyModel(offset=0.5)
     (answer,) = predictor(root, model).predict([ROW], now_us=NOW + 60_000_000)
     assert answer.id == "p0"
-    assert answer.probability == pytest.approx(0.53)
+    assert answer.value == pytest.approx(0.53)
     assert (answer.model_version, answer.made_us, answer.flags, answer.reason) == ("1", NOW + 60_000_000, (), "")
     age = answer.features[VIEW]
     assert (age.status, age.tick_us, age.age_us) == ("FRESH", NOW - NOW % TICK, 60_000_000)
@@ -63,7 +63,7 @@ def test_an_answer_says_what_it_was_made_of(root: Path) -> None:
 def test_the_answer_is_in_the_log_before_it_is_given(root: Path) -> None:
     (answer,) = predictor(root).predict([{**ROW, "order_id": 7}], now_us=NOW)
     (logged,) = PredictionLog(root, "shop").read()
-    assert (logged.id, logged.probability, logged.source) == (answer.id, answer.probability, "api")
+    assert (logged.id, logged.probability, logged.source) == (answer.id, answer.value, "api")
     assert (logged.cutoff_us, logged.made_us, logged.model_version) == (NOW, NOW, "1")
     assert logged.join_keys == {"customer_id": "c1"}
     assert logged.request == {name: ROW[name] for name in ("placed", "amount", "gift", "channel")}
@@ -92,7 +92,7 @@ def test_a_batch_is_one_transaction_in_order(root: Path) -> None:
 
     rows = [{**ROW, "customer_id": customer} for customer in ("c2", "c1", "c2")]
     answers = predictor(root, log=Counting(root, "shop")).predict(rows, now_us=NOW)
-    assert [answer.probability for answer in answers] == pytest.approx([0.05, 0.03, 0.05])
+    assert [answer.value for answer in answers] == pytest.approx([0.05, 0.03, 0.05])
     assert [answer.id for answer in answers] == ["p0", "p1", "p2"]
     assert Counting.calls == 1
     assert len(PredictionLog(root, "shop")) == 3
@@ -145,7 +145,7 @@ def test_an_unknown_entity_is_missing_and_predicted_by_default(root: Path, custo
     model = TinyModel(offset=0.2)
     (answer,) = predictor(root, model).predict([{**ROW, "customer_id": customer}], now_us=NOW)
     assert answer.features[VIEW].status == "MISSING"
-    assert answer.probability == pytest.approx(0.2)
+    assert answer.value == pytest.approx(0.2)
     assert answer.reason == f"{VIEW} is MISSING"
     assert model.seen[0][MEAN].to_pylist() == [None]
 
@@ -153,11 +153,11 @@ def test_an_unknown_entity_is_missing_and_predicted_by_default(root: Path, custo
 def test_abstaining_gives_no_probability_but_a_logged_answer(root: Path) -> None:
     rows = [ROW, {**ROW, "customer_id": "nobody"}]
     fresh, missing = predictor(root, policy="abstain").predict(rows, now_us=NOW)
-    assert fresh.probability is not None
-    assert missing.probability is None
+    assert fresh.value is not None
+    assert missing.value is None
     assert missing.reason == f"{VIEW} is MISSING"
     logged = {item.id: item.probability for item in PredictionLog(root, "shop").read()}
-    assert logged == {fresh.id: fresh.probability, missing.id: None}
+    assert logged == {fresh.id: fresh.value, missing.id: None}
 
 
 def test_failing_on_stale_features_says_what_to_do(root: Path) -> None:

@@ -61,7 +61,7 @@ def test_what_waits_is_answered_together_in_its_order(shop: Predictor, gate: Gat
     assert gate.entered.wait(30)
     waiting = [queue.submit(call(shop, *names)) for names in (("c2",), ("c1", "c2"), ("c1",), ("c2",))]
     gate.opened.set()
-    answers = [[row.probability for row in future.result(30)] for future in (first, *waiting)]
+    answers = [[row.value for row in future.result(30)] for future in (first, *waiting)]
     assert answers == [pytest.approx(found) for found in ([0.03], [0.05], [0.03, 0.05], [0.03], [0.05])]
     assert gate.sizes == [[1], [1, 2, 1], [1]]
 

@@ -97,6 +97,6 @@ def test_from_bundle_to_answer_over_the_real_registry(tmp_path: Path) -> None:
             "hour_placed": [float((NOW + 2 * HOUR) % (24 * HOUR) // HOUR)],
         }
     )
-    assert usual.probability == bundle.predict(matrix)[0]
+    assert usual.value == bundle.predict(matrix)[0]
     assert len(service.log) == 2
     service.log.close()

@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any
 
-from fastapi import APIRouter, Body, FastAPI, Response
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from headrace import __version__
-from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure
 from headrace.api.examples import example_row, placeholder_row
 from headrace.api.hosts import HostCheck
-from headrace.api.messages import (
-    Batch,
-    Health,
-    Model,
-    Prediction,
-    Predictions,
-    Readiness,
-    Refusal,
-    Row,
-    ViewAge,
-    failures,
-)
-from headrace.core.clock import MINUTE, iso
+from headrace.api.metrics import MeasuredRequests, Metrics
+from headrace.api.operations import operations_router, or_none
+from headrace.api.predictions import predictions_router
+from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
 from headrace.serving.answers import Policy
 from headrace.serving.queue import PredictionQueue
-from headrace.serving.readiness import ReadinessCheck
 from headrace.serving.service import Service, open_service
-from headrace.store.online import AheadError
-
-T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 POLL_S = 0.5
 
@@ -108,102 +91,15 @@ def build_app(
         docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is one file
         redoc_url=None,
     )
-    app.include_router(_predictions(service, queue))
-    app.include_router(_operations(service))
+    metrics = Metrics(service)
+    app.include_router(predictions_router(service, queue, metrics))
+    app.include_router(operations_router(service, metrics, lambda: _example(service, example)))
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
     app.add_middleware(HostCheck, hosts=hosts)
+    app.add_middleware(MeasuredRequests, metrics=metrics)
     add_error_handlers(app)
     _add_docs(app, service, example)
     return app
-
-
-def _predictions(service: Service, queue: PredictionQueue) -> APIRouter:
-    router = APIRouter(
-        tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
-    )
-
-    async def answers(rows: Sequence[dict[str, Any]]) -> list[Prediction]:
-        now_us = service.now()
-        try:
-            results = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=now_us)))
-        except AheadError:
-            later_us = service.now()
-            if later_us <= now_us:
-                raise
-            # the clock and the online store moved on while the call waited
-            results = await asyncio.wrap_future(queue.submit(service.predictor.check(rows, now_us=later_us)))
-        return [Prediction.of(answer) for answer in results]
-
-    @router.post("/predict", summary="Predict one row")
-    async def predict(row: Annotated[Row, Body()]) -> Prediction:
-        """Features are read for the row's entities as of now on the production clock."""
-        (answer,) = await answers([row])
-        return answer
-
-    @router.post("/predict/batch", summary="Predict several rows")
-    async def predict_batch(batch: Batch) -> Predictions:
-        """All rows are answered by one model version and logged in one transaction; one wrong row refuses all."""
-        return Predictions(predictions=await answers(batch.rows))
-
-    return router
-
-
-def _operations(service: Service) -> APIRouter:
-    check = ReadinessCheck(service)
-    router = APIRouter(tags=["operate"])
-
-    @router.get("/model", summary="The model that answers", responses=failures(503))
-    def model() -> Model:
-        """The version that answers, its metrics, and the columns that a request must carry."""
-        loaded, record = service.follower.current, service.ledger.champion()
-        own = record if record is not None and record.version == loaded.version else None
-        return Model.of(service.problem.name, loaded.version, loaded.bundle.service, service.predictor.needs(), own)
-
-    @router.get("/healthz", summary="Is the process alive?")
-    async def healthz() -> Health:
-        """Answers whenever the process does, with or without a model."""
-        return Health()
-
-    @router.get("/readyz", summary="Can it predict?", responses={503: {"model": Readiness, "description": "It cannot"}})
-    def readyz(response: Response) -> Readiness:
-        """200 where predictions would be given, else 503 with what stands in the way (no model, a prediction log that
-        cannot be written, a damaged store); a champion that was refused is named with the reason."""
-        state = readiness(service, check.obstacles())
-        if not state.ready:
-            response.status_code = 503
-        return state
-
-    return router
-
-
-def readiness(service: Service, obstacles: list[str]) -> Readiness:
-    """What is ready and what is not. What cannot be read is null."""
-    now, record = _or_none(service.now), _or_none(service.ledger.champion)
-    refused, serving = service.follower.refused, service.follower.serving
-    ages: dict[str, ViewAge] = {}
-    if serving is not None and now is not None:
-        instant = now
-        view_ages = _or_none(lambda: service.online.ages(service.follower.current.bundle.service, instant))
-        ages = {view: ViewAge.of(age) for view, age in (view_ages or {}).items()}
-    return Readiness(
-        ready=not obstacles,
-        obstacles=obstacles,
-        problem=service.problem.name,
-        clock=None if now is None else iso(now),
-        champion=record.version if record else None,
-        serving=serving,
-        refused=Refusal(version=refused.version, reason=refused.reason) if refused else None,
-        features=ages,
-    )
-
-
-def _or_none(read: Callable[[], T]) -> T | None:
-    """What a file of ours holds; None where it is away or damaged, for readiness has an answer all the same."""
-    try:
-        return read()
-    except Exception as error:
-        _log.warning("readiness: %s", error)
-        return None
 
 
 def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, Any] | None]) -> None:
@@ -226,7 +122,7 @@ def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, An
 
     def openapi() -> dict[str, Any]:
         """The schema, with a row to try: a real one where there is one. Made anew as champions and batches come."""
-        now = _or_none(service.now)
+        now = or_none(service.now)
         return schema_with_example(service.follower.serving, 0 if now is None else now // MINUTE)
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -1,8 +1,13 @@
-"""A real row to try the API with: the spine's row whose cutoff lies nearest to the production clock."""
+"""A row to try the API with: the spine's row whose cutoff is nearest to the production clock, moved to be due now.
+
+Its times other than keys are shifted by the same amount, so that its cutoff is the present: the answer then has no flag
+for an unusual lead time.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +39,17 @@ def example_row(root: Path, problem: Problem, now_us: int) -> dict[str, Any] | N
     if row is None:
         return None
     always = (*table.keys, *problem.join_keys)
-    return {name: _json(value) for name, value in row.items() if name in always or known_at_cutoff(problem, name)}
+    moved = _moved(row, to_us(row[cutoff.column]) + cutoff.offset_us, now_us, fixed=always)
+    return {name: _json(value) for name, value in moved.items() if name in always or known_at_cutoff(problem, name)}
+
+
+def _moved(row: dict[str, Any], from_us: int, to_instant_us: int, *, fixed: Collection[str]) -> dict[str, Any]:
+    """The row with all times but the fixed ones shifted as one instant is to another."""
+    shift = timedelta(microseconds=to_instant_us - from_us)
+    return {
+        name: value + shift if isinstance(value, datetime) and name not in fixed else value
+        for name, value in row.items()
+    }
 
 
 def _example_entity(root: Path, problem: Problem, spine: Every, now_us: int) -> dict[str, Any] | None:

@@ -60,36 +60,65 @@ class ViewAge(BaseModel):
         )
 
 
-class Prediction(BaseModel):
-    """One answer; it is in the prediction log already."""
+class _Circumstances(BaseModel):
+    """What is said about every answer; it is in the prediction log already."""
 
     id: str = Field(description="Its id in the prediction log.")
-    probability: float | None = Field(
-        description="Of the label being true (for regression: the value). Null where the policy abstains."
-    )
     model_version: str = Field(description="The version of the registered model that answered.")
     made_at: str = Field(description="On the production clock.")
     features: dict[str, ViewAge] = Field(description="Feature view -> how fresh its values were.")
-    flags: list[str] = Field(description="`lead_time_unusual`: asked much earlier or later than in training.")
+    flags: list[str] = Field(
+        description="What is unusual: `lead_time_unusual` (asked much earlier or later than in training), "
+        "`unknown_field:NAME` (ignored), `unseen_category:NAME` (a text that training never saw: missing to the model)."
+    )
     reason: str = Field(description="Which features are not fresh; empty where all are.")
 
-    @classmethod
-    def of(cls, answer: Answer) -> Prediction:
-        return cls(
-            id=answer.id,
-            probability=answer.probability,
-            model_version=answer.model_version,
-            made_at=iso(answer.made_us),
-            features={view: ViewAge.of(age) for view, age in answer.features.items()},
-            flags=list(answer.flags),
-            reason=answer.reason,
-        )
+
+class _ProbabilityValue(BaseModel):
+    probability: float | None = Field(description="Of the label being true. Null where the policy abstains.")
 
 
-class Predictions(BaseModel):
+class _NumberValue(BaseModel):
+    prediction: float | None = Field(description="The predicted number. Null where the policy abstains.")
+
+
+# The value comes first in an answer: fields of the last base come first.
+class ProbabilityPrediction(_Circumstances, _ProbabilityValue):
+    """One answer for a label that is a condition."""
+
+
+class NumberPrediction(_Circumstances, _NumberValue):
+    """One answer for a label that is a number."""
+
+
+class ProbabilityPredictions(BaseModel):
     """Answers in the order of the rows, all of one model version."""
 
-    predictions: list[Prediction]
+    predictions: list[ProbabilityPrediction]
+
+
+class NumberPredictions(BaseModel):
+    """Answers in the order of the rows, all of one model version."""
+
+    predictions: list[NumberPrediction]
+
+
+Prediction = ProbabilityPrediction | NumberPrediction
+
+
+def prediction_of(answer: Answer, *, binary: bool) -> Prediction:
+    """The form of an answer. binary: whether the label is a condition."""
+    circumstances: dict[str, Any] = {
+        "id": answer.id,
+        "model_version": answer.model_version,
+        "made_at": iso(answer.made_us),
+        "features": {view: ViewAge.of(age) for view, age in answer.features.items()},
+        "flags": list(answer.flags),
+        "reason": answer.reason,
+    }
+    if binary:
+        return ProbabilityPrediction(probability=answer.value, **circumstances)
+    return NumberPrediction(prediction=answer.value, **circumstances)
 
 
 class Model(BaseModel):

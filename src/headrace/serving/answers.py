@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import pyarrow as pa
 
-from headrace.core.clock import SECOND
 from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Every, Problem
@@ -16,15 +15,12 @@ from headrace.serving.follow import LoadedVersion
 from headrace.serving.request import ARROW_TYPES, RequestRow, RequestSchema
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
-from headrace.synthesis.language.definitions import stored
+from headrace.synthesis.language.definitions import RowColumn, stored
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
 
 Policy = Literal["default", "abstain", "fail"]
-
-
-LEAD_TIME_UNUSUAL = "lead_time_unusual"
 
 
 class Online(Protocol):
@@ -47,16 +43,16 @@ class Answer:
 
     Attributes:
         id: Its id in the log.
-        probability: Probability of a true label, or the predicted number; None where the policy abstained.
+        value: Probability of a true label, or the predicted number; None where the policy abstained.
         model_version: Version that predicted.
         made_us: Instant on the production clock.
         features: View -> age of its values.
-        flags: Warnings, such as an unusual lead time.
+        flags: Warnings (`serving.flags`).
         reason: Why features were not fresh; empty where they were.
     """
 
     id: str
-    probability: float | None
+    value: float | None
     model_version: str
     made_us: int
     features: Mapping[str, Age] = field(default_factory=dict)
@@ -81,11 +77,28 @@ class Version:
     stored: Mapping[str, pa.DataType]
 
     @classmethod
-    def for_problem(cls, problem: Problem, loaded: LoadedVersion, key_types: Mapping[str, KeyType]) -> Version:
-        """Derive what serving needs from a loaded version and the published types of the join keys."""
+    def for_problem(
+        cls,
+        problem: Problem,
+        loaded: LoadedVersion,
+        key_types: Mapping[str, KeyType],
+        table_columns: frozenset[str] | None = None,
+    ) -> Version:
+        """Derive what serving needs from a loaded version.
+
+        Args:
+            problem: The problem.
+            loaded: The version.
+            key_types: Published types of the join keys.
+            table_columns: Columns of the spine's table; None where they are not known.
+        """
         definitions = loaded.bundle.definitions
         types = {item.slug: ARROW_TYPES[item.kind] for item in stored(definitions)}
-        needs = RequestSchema.from_definitions(problem, definitions, key_types)
+        needs = replace(
+            RequestSchema.from_definitions(problem, definitions, key_types),
+            ignored=table_columns,
+            categories=_categories(loaded.bundle),
+        )
         return cls(loaded=loaded, needs=needs, key_types=key_types, stored=types)
 
 
@@ -124,10 +137,8 @@ def spine_row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made
     return [] if None in key else key
 
 
-def lead_time_flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
-    """Return a flag where the lead time to the event is unusual compared with training."""
-    if request_row.time_us is None or not bundle.lead_time:
-        return ()
-    lead = request_row.time_us - now_us
-    low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
-    return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)
+def _categories(bundle: Bundle) -> dict[str, frozenset[str]]:
+    """Return request column -> values that the model knows; empty for columns that are no feature of their own."""
+    known = bundle.encoder.categories
+    own = (item for item in bundle.definitions if isinstance(item, RowColumn))
+    return {item.column: frozenset(known[item.slug]) for item in own if item.slug in known}

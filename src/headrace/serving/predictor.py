@@ -14,7 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,17 +31,14 @@ from headrace.serving.answers import (
     Policy,
     ValidatedCall,
     Version,
-    lead_time_flags,
     spine_row_key,
 )
+from headrace.serving.flags import all_flags, checked_row
 from headrace.serving.follow import LoadedVersion
-from headrace.serving.request import RequestRow, RequestSchema, check_row, row_columns_as_arrays
+from headrace.serving.request import RequestRow, RequestSchema, row_columns_as_arrays
 from headrace.store.online import Age, FeatureRow
 from headrace.store.published import KeyType
 from headrace.synthesis.primitives.finish import finish
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +63,7 @@ class Predictor:
             refuse the call (fail).
         new_id: Returns an id for an answer.
         key_types: Returns the types of the join keys.
+        table_columns: Returns the columns of the spine's table, None where they are not known.
         clock: Seconds, monotonic.
 
     Attributes:
@@ -82,6 +80,7 @@ class Predictor:
         policy: Policy = "default",
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
         key_types: Callable[[], Mapping[str, KeyType]] = dict,
+        table_columns: Callable[[], frozenset[str] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.last_failure: Failure | None = None
@@ -93,6 +92,7 @@ class Predictor:
         self._policy = policy
         self._new_id = new_id
         self._key_types = key_types
+        self._table_columns = table_columns
         self._cached_version: Version | None = None
 
     def needs(self) -> RequestSchema:
@@ -115,13 +115,12 @@ class Predictor:
             raise result
         return result
 
-    def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> ValidatedCall:
-        """Validate the rows of one call for the present champion; raises as `predict` does."""
+    def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int, strict: bool = False) -> ValidatedCall:
+        """Validate the rows of one call for the present champion; raises as `predict`. strict: see `checked_row`."""
         version = self._version()
-        request_rows = tuple(
-            check_row(version.needs, row, _location(position, rows)) for position, row in enumerate(rows)
-        )
-        return ValidatedCall(version=version, rows=request_rows, now_us=now_us)
+        located = ((_location(position, rows), row) for position, row in enumerate(rows))
+        checked = tuple(checked_row(version.needs, row, where, strict=strict) for where, row in located)
+        return ValidatedCall(version=version, rows=checked, now_us=now_us)
 
     def dry_run(self, now_us: int) -> str:
         """Run the steps of a prediction that need no row, for readiness checks.
@@ -154,7 +153,8 @@ class Predictor:
     def _version(self) -> Version:
         loaded, key_types, cached = self._champion(), self._key_types(), self._cached_version
         if cached is None or cached.loaded is not loaded or cached.key_types != key_types:
-            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types)
+            columns = self._table_columns()
+            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types, columns)
         return cached
 
     def _answer_same_version(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
@@ -233,11 +233,11 @@ class Predictor:
         reason = self._reason(row.ages, where)
         return Answer(
             id=self._new_id(),
-            probability=None if reason and self._policy == "abstain" else _finite(row.value, loaded.version),
+            value=None if reason and self._policy == "abstain" else _finite(row.value, loaded.version),
             model_version=loaded.version,
             made_us=now_us,
             features=row.ages,
-            flags=lead_time_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
+            flags=all_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
             reason=reason,
         )
 
@@ -264,7 +264,7 @@ class Predictor:
             features=row.features,
             ticks={view: age.tick_us for view, age in answer.features.items() if age.tick_us is not None},
             statuses={view: age.status for view, age in answer.features.items()},
-            probability=answer.probability,
+            probability=answer.value,
             source="api",
             row_key=spine_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
         )

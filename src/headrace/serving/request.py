@@ -1,6 +1,7 @@
 """Validate request rows: the join keys and the row's own columns known at the cutoff; convert them to Arrow arrays.
 
-Values are JSON values. A column that the model needs must be present and may be null; other columns are ignored. Times
+Values are JSON values. A column that the model needs must be present and may be null; others are ignored
+(`serving.flags` names those that the spine's table does not have). Times
 are written as the sources write them (`headrace.lake.times`); one without a zone is refused unless the table has `tz`.
 """
 
@@ -49,6 +50,8 @@ class RequestSchema:
         row_key: Key columns of the spine's row; a request may have them.
         key_types: Key column -> type, as far as known.
         table: Declaration of the spine's table: how its times are written.
+        ignored: Further columns that a request may have: those of the spine's table; None where they are not known.
+        categories: Column -> values that the model was trained on.
     """
 
     join_keys: tuple[str, ...]
@@ -57,6 +60,8 @@ class RequestSchema:
     row_key: tuple[str, ...] = ()
     key_types: Mapping[str, KeyType] = field(default_factory=dict)
     table: Table | None = None
+    ignored: frozenset[str] | None = None
+    categories: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     @classmethod
     def from_definitions(
@@ -95,6 +100,7 @@ class RequestRow:
         time_us: Event time, None where the request has none.
         row_key_values: Parts of the spine row's key that the request has.
         raw: The model's columns as received.
+        flags: Warnings about the row (`serving.flags`).
     """
 
     keys: Mapping[str, KeyValue]
@@ -102,6 +108,7 @@ class RequestRow:
     time_us: int | None
     row_key_values: Mapping[str, KeyValue] = field(default_factory=dict)
     raw: Mapping[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
 
 def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> RequestRow:

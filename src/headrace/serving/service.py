@@ -11,8 +11,9 @@ import numpy as np
 
 from headrace.core.errors import CorruptError
 from headrace.lake.predictions import PredictionLog
+from headrace.lake.store import Lake
 from headrace.registry.ledger import Ledger
-from headrace.schema import Problem
+from headrace.schema import Every, Problem
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
 from headrace.serving.predictor import Predictor
@@ -66,10 +67,19 @@ def open_service(
         log=log,
         policy=policy,
         key_types=online.key_types,
+        table_columns=lambda: spine_columns(root, problem),
     )
     return Service(
         problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now
     )
+
+
+def spine_columns(root: Path, problem: Problem) -> frozenset[str] | None:
+    """Return the columns of the spine's table as ingested, None before anything was; of a schedule's rows the keys."""
+    if isinstance(problem.spine, Every):
+        return frozenset(problem.spine_table.keys)
+    schema = Lake(root, problem.name).schema(problem.spine_table.name)
+    return None if schema is None else frozenset(schema.names)
 
 
 def load_version(
