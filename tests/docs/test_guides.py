@@ -21,9 +21,8 @@ from headrace.flows.deployments import deployments_for
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Monitoring, Policy, Problem, Table
-from headrace.synthesis.language.columns import known_at_cutoff
 from tests.cli.command import headrace
-from tests.docs.blocks import ROOT, Reader, blocks, commands, request
+from tests.docs.blocks import ROOT, Reader, blocks
 
 with warnings.catch_warnings():
     # Starlette's client asks for another package by the name of httpx2; httpx is what we have locked.
@@ -233,15 +232,10 @@ def test_the_readme_declares_a_problem() -> None:
     assert [entity.name for entity in problem.all_entities] == ["tailnum"]
 
 
-def test_the_readme_asks_for_a_prediction_that_can_be_given() -> None:
-    (shown,) = re.findall(r"^    curl .*?'\{.*?\}'$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    (command,) = commands(shown)
-    path, body = request(shlex.split(command))
-    assert path == "/predict"
-    problem = load_problem("flights")
-    rows = problem.spine_table.source.read()  # type: ignore[union-attr]
-    wanted = {name for name in rows.column_names if known_at_cutoff(problem, name)} - set(problem.spine_table.keys)
-    assert set(body) == wanted | set(problem.join_keys)
-    for name in problem.join_keys:
-        kind = str if str(rows.schema.field(name).type) == "string" else int
-        assert isinstance(body[name], kind), name
+def test_the_readmes_request_is_answered_without_a_flag(shop: Path) -> None:
+    (shown,) = re.findall(r"^    (curl .*localhost:8080/predict.*)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    example, predict = (shlex.split(command) for command in shown.split(" | "))
+    assert example == ["curl", "-s", "localhost:8080/example"]
+    assert {"localhost:8080/predict", "content-type: application/json", "-d", "@-"} <= set(predict)
+    answer = ask(shop, "/predict", ask(shop, "/example", None))
+    assert (answer["flags"], answer["reason"]) == ([], "")
