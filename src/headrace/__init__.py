@@ -10,6 +10,11 @@ __version__ = "0.1.0"
 
 #: Function or class -> its module in the package. The types of all are in `__init__.pyi`.
 _PUBLIC = {
+    "Categorical": "models.space",
+    "Choice": "models.space",
+    "Float": "models.space",
+    "Integer": "models.space",
+    "minimize": "library.minimize",
     "synthesize": "library.synthesize",
 }
 

@@ -18,7 +18,16 @@ Config = dict[str, Value]
 
 @dataclass(frozen=True)
 class Float:
-    """A real number in [low, high]; log: uniform in its logarithm."""
+    """A real number in [low, high].
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        log: Whether values are drawn uniformly in their logarithm; then `low` must be above 0.
+
+    Raises:
+        DeclarationError: The range is empty or not finite.
+    """
 
     low: float
     high: float
@@ -30,7 +39,16 @@ class Float:
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number in [low, high], both ends included; log: uniform in its logarithm."""
+    """A whole number in [low, high], both ends included.
+
+    Args:
+        low: Smallest value.
+        high: Largest value.
+        log: Whether values are drawn uniformly in their logarithm; then `low` must be above 0.
+
+    Raises:
+        DeclarationError: The range is empty, not finite or not whole.
+    """
 
     low: int
     high: int
@@ -44,7 +62,14 @@ class Integer:
 
 @dataclass(frozen=True)
 class Categorical:
-    """One of some values, without an order."""
+    """One of some values, without an order.
+
+    Args:
+        options: The values: texts, numbers, booleans or None, each once.
+
+    Raises:
+        DeclarationError: There is no option, or one twice.
+    """
 
     options: tuple[Value, ...]
 
@@ -58,7 +83,14 @@ class Categorical:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some named subspaces; the parameters of the others do not exist in that config."""
+    """One of some named subspaces; the parameters of the others do not exist in that config.
+
+    Args:
+        options: Name -> the parameters that exist while it is chosen; a `Space` may be empty.
+
+    Raises:
+        DeclarationError: There is no option.
+    """
 
     options: Mapping[str, Space]
 
