@@ -45,6 +45,17 @@ def test_same_batch_twice_changes_nothing(tmp_path: Path) -> None:
     assert content(lake) == [(1, 1.0, 5), (2, None, 5)]
 
 
+def test_what_a_killed_append_left_is_removed_by_the_next_even_of_the_same_batch(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "p")
+    batch = lake.append(THINGS, things({1: 1.0}), arrival_us=5)
+    table = tmp_path / "lake" / "p" / "tables" / "things"
+    assert (table / batch.id).is_dir()
+    (table / f".{batch.id}.0123.tmp").mkdir()
+    (table / "..batches.json.copy.0123.tmp").touch()  # of the index: the batch itself is finished
+    lake.append(THINGS, things({1: 1.0}), arrival_us=5)
+    assert list(table.glob(".*.tmp")) == []
+
+
 def test_corrections_become_versions_and_repeats_bring_nothing(tmp_path: Path) -> None:
     lake = Lake(tmp_path, "p")
     lake.append(THINGS, things({1: 1.0, 2: 2.0}), arrival_us=0, bootstrap=True)

@@ -79,6 +79,7 @@ class Lake:
         folder_of_table = self._table_folder(table.name)
         folder_of_table.mkdir(parents=True, exist_ok=True)
         with FileLock(folder_of_table / ".lock"):
+            _sweep(folder_of_table)
             present = self.batches(table.name)
             facts = {batch.id: batches.batch_facts(batch) for batch in present}
             for batch in present:
@@ -86,7 +87,6 @@ class Lake:
                     write_index(folder_of_table, facts)
                     return batch
             _check_keys(table, present)
-            _sweep(folder_of_table)
             unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
             sequence = max((batch.sequence for batch in present), default=-1) + 1
             folder = folder_of_table / f"{sequence:06d}-{content.digest[:16]}"
@@ -194,9 +194,12 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what killed appends left half written; the caller holds the table's lock."""
+    """Remove what killed appends left half written: folders of batches, files of the index. The caller holds the lock."""
     for leftover in home.glob(".*.tmp"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def _check_keys(table: Table, present: Sequence[Batch]) -> None:
