@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from headrace.app.addresses import prefect_api
+from headrace.app.output import print_json
 from headrace.app.progress import print_log
 from headrace.app.report import show_report
 from headrace.core.entry import run_command
@@ -36,6 +37,7 @@ def run(
     problem: Annotated[str, typer.Argument(help="a built-in problem, or the path of a problem file")] = "flights",
     trials: Annotated[int | None, typer.Option(help="size of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the search and the selection")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Run the main job now. Exit code 3: done, but a batch was quarantined; 130: interrupted."""
     load_problem(problem)  # a fault of the problem is shown before a server is started
@@ -48,7 +50,10 @@ def run(
     except KeyboardInterrupt:
         print("headrace: interrupted. Run it again: finished stages are kept.", file=sys.stderr)
         raise typer.Exit(130) from None
-    show_report(report)
+    if as_json:
+        print_json(report.as_json())
+    else:
+        show_report(report)
     if report.quarantined:
         raise typer.Exit(3)
 
@@ -61,6 +66,7 @@ def replay(
     every: Annotated[str | None, typer.Option(help="time between two decisions")] = None,
     shuffle: Annotated[bool, typer.Option("--shuffle", help="shuffle rows over time")] = False,
     seed: Annotated[int | None, typer.Option(help="random seed")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Replay months of production and compare policies of when to retrain."""
     load_problem(problem)
@@ -69,7 +75,11 @@ def replay(
     from headrace.flows.replay import replay as replay_flow
 
     print_log()
-    show_result(replay_flow(problem=problem, start=start, until=until, every=every, shuffle=shuffle, seed=seed))
+    result = replay_flow(problem=problem, start=start, until=until, every=every, shuffle=shuffle, seed=seed)
+    if as_json:
+        print_json(result.to_json())
+    else:
+        show_result(result)
 
 
 @app.command()
@@ -78,6 +88,7 @@ def deploy(
     without_schedules: Annotated[
         bool, typer.Option("--without-schedules", help="runs start by events and by hand only")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
 ) -> None:
     """Register the deployments of problems (flights, if none is named) on the Prefect server that is up."""
     references = problems or ["flights"]
@@ -91,6 +102,14 @@ def deploy(
 
     register(deployments)
     ensure_automations(triggers)
+    if as_json:
+        print_json(
+            {
+                "deployments": {f"{one.flow_name}/{one.name}": one.cron for one in deployments},
+                "automations": {one.name: {"event": one.event, "starts": one.deployment} for one in triggers},
+            }
+        )
+        return
     for deployment in deployments:
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
     for trigger in triggers:

@@ -78,9 +78,11 @@ def test_several_addresses_and_no_secret_in_the_settings_text(monkeypatch: pytes
 
 def test_an_alert_is_acknowledged_and_the_list_says_by_whom(home: Path) -> None:
     (decision,) = json.loads(headrace("alerts", "--json", home=home).out)["decisions"]
-    done = headrace("alerts", "ack", decision["id"][:8], "--note", "the feed is mended", "--who", "ada", home=home)
+    done = headrace(
+        "alerts", "ack", "flights", decision["id"][:8], "--note", "the feed is mended", "--who", "ada", home=home
+    )
     assert done.code == 0
     assert f"ada acknowledged {decision['id']}: quality:auc" in done.out
     (decision,) = json.loads(headrace("alerts", "flights", "--json", home=home).out)["decisions"]
     assert (decision["acknowledged"]["who"], decision["acknowledged"]["note"]) == ("ada", "the feed is mended")
-    assert headrace("alerts", "ack", "ffff", home=home).code == 1
+    assert headrace("alerts", "ack", "flights", "ffff", home=home).code == 1

@@ -6,13 +6,15 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from headrace.cli import main
+from headrace.cli import app, main
 from headrace.pipeline.catalogue import STAGES
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
@@ -60,7 +62,7 @@ def two_versions(ran: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
     home = Home(problem=ran.problem, root=root, first=headrace("run", ran.problem, *FEW, "--seed", "1", home=root))
     assert home.first.code == 0
     if home.status()["champion"]["version"] != "1":  # whether the gate let the second one pass is not the matter here
-        assert home.command("rollback", "--problem", ran.problem).code == 0
+        assert home.command("rollback", ran.problem).code == 0
     return home
 
 
@@ -71,12 +73,59 @@ def copy(two_versions: Home, tmp_path: Path) -> Home:
     return Home(problem=two_versions.problem, root=tmp_path / "home", first=two_versions.first)
 
 
-def test_run_ends_with_a_table_and_exit_code_0(ran: Home) -> None:
+def test_run_ends_with_a_report_and_exit_code_0(ran: Home) -> None:
     assert ran.first.code == 0
-    assert "champion: version 1" in ran.first.out
-    assert "gate_auc" in ran.first.out
-    for stage in ("ingest", "synthesise", "search", "register", "materialise"):
-        assert stage in ran.first.out
+    assert "shop        version 1 is champion" in ran.first.out
+    for heading in ("run", "windows", "quality", "features", "policy", "study", "next"):
+        assert any(line.startswith(f"{heading} ") for line in ran.first.out.splitlines()), heading
+    assert "area under the ROC curve" in ran.first.out
+    assert "headrace features" in ran.first.out
+
+
+def test_a_run_in_json(copy: Home) -> None:
+    outcome = copy.command("run", copy.problem, *FEW, "--json")
+    report = json.loads(outcome.out)
+    assert report["problem"] == "shop"
+    cached = {stage["name"]: stage["cached"] for stage in report["stages"]}
+    assert len(cached) == len(STAGES)
+    assert cached["search"]
+    assert report["model"]["metric"] in report["model"]["metrics"]
+    assert 0 < len(report["model"]["features"]) <= 10
+    assert sum(item["share"] for item in report["model"]["features"]) <= 1 + 1e-9
+    assert all(item["words"] for item in report["model"]["features"])
+
+
+def test_a_release_in_json(copy: Home) -> None:
+    assert json.loads(copy.command("promote", copy.problem, "2", "--json").out)["champion"] == "2"
+    assert json.loads(copy.command("rollback", copy.problem, "--json").out)["champion"] == "1"
+
+
+def test_a_check_in_json(ran: Home, tmp_path: Path) -> None:
+    report = json.loads(ran.command("check", ran.problem, "--json").out)
+    assert report["faults"] == []
+    assert report["tables"]["customers"]["rows"] > 0
+    assert report["candidates"] > 0
+    wrong = write_tiny_problem(tmp_path / "wrong", orders=50)
+    wrong.write_text(wrong.read_text().replace('source="customers.parquet"', 'source="gone.parquet"'))
+    outcome = headrace("check", str(wrong), "--json")
+    assert outcome.code == 1
+    assert "gone.parquet" in json.loads(outcome.out)["faults"][0]
+
+
+def commands(app: typer.Typer, *before: str) -> Iterator[tuple[str, ...]]:
+    for one in app.registered_commands:
+        yield (*before, one.name or getattr(one.callback, "__name__", ""))
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands(group.typer_instance, *before, str(group.name or group.typer_instance.info.name))
+
+
+@pytest.mark.parametrize("command", [*commands(app)], ids=" ".join)
+def test_every_command_offers_json(command: tuple[str, ...]) -> None:
+    group: Any = typer.main.get_command(app)
+    for name in command[:-1]:
+        group = group.commands[name]
+    assert "--json" in {option for parameter in group.commands[command[-1]].params for option in parameter.opts}
 
 
 def test_status_for_machines(ran: Home) -> None:
@@ -105,14 +154,14 @@ def test_status_before_the_first_run(ran: Home, tmp_path: Path) -> None:
 
 
 def test_promote_and_rollback(copy: Home) -> None:
-    promoted = copy.command("promote", "2", "--problem", copy.problem, "--reason", "to see")
+    promoted = copy.command("promote", copy.problem, "2", "--reason", "to see")
     assert promoted.code == 0
     assert "version 2 is champion" in promoted.out
     champion = copy.status()["champion"]
     assert (champion["version"], champion["reason"]) == ("2", "to see")
     assert champion["metrics"]["gate_auc"] > 0
     assert (copy.alias("champion"), copy.alias("previous")) == ("2", "1")
-    back = copy.command("rollback", "--problem", copy.problem)
+    back = copy.command("rollback", copy.problem)
     assert back.code == 0
     assert copy.status()["champion"]["version"] == "1"
     assert copy.alias("champion") == "1"
@@ -120,22 +169,22 @@ def test_promote_and_rollback(copy: Home) -> None:
 
 
 def test_a_rolled_back_version_stays_away_when_its_run_is_repeated(copy: Home) -> None:
-    copy.command("promote", "2", "--problem", copy.problem)
-    copy.command("rollback", "--problem", copy.problem)
+    copy.command("promote", copy.problem, "2")
+    copy.command("rollback", copy.problem)
     again = copy.command("run", copy.problem, *FEW, "--seed", "1")
     assert again.code == 0
     assert copy.status()["champion"]["version"] == "1"
 
 
 def test_an_unknown_version_is_refused(copy: Home) -> None:
-    outcome = copy.command("promote", "99", "--problem", copy.problem)
+    outcome = copy.command("promote", copy.problem, "99")
     assert outcome.code == 1
     assert outcome.errors == ["headrace: shop: no registered version 99. look at the MLflow registry."]
     assert copy.status()["champion"]["version"] == "1"
 
 
 def test_a_rollback_without_a_version_before_is_refused(ran: Home) -> None:
-    outcome = ran.command("rollback", "--problem", ran.problem)
+    outcome = ran.command("rollback", ran.problem)
     assert outcome.code == 1
     (error,) = outcome.errors
     assert "no version to roll back to" in error
@@ -154,7 +203,7 @@ def test_a_quarantined_batch_gives_exit_code_3_and_a_model_from_the_rest(tmp_pat
     problem.write_text(problem.read_text().replace('source="customers.parquet"', strict))
     outcome = headrace("run", str(problem), *FEW, home=tmp_path / "home")
     assert outcome.code == 3
-    assert "champion: version 1" in outcome.out
+    assert "version 1 is champion" in outcome.out
     assert "quarantined customers" in outcome.out
     again = headrace("run", str(problem), *FEW, home=tmp_path / "home")
     assert again.code == 3  # found done, and said again

@@ -66,7 +66,7 @@ def test_a_problem_of_ones_own_runs_and_shows_in_the_server(local: Settings, tmp
     problem = write_tiny_problem(tmp_path / "shop")
     done = flows("run", str(problem), home=tmp_path / "home", **servers(local))
     assert done.returncode == 0, done.stderr
-    assert "champion: version 1" in done.stdout
+    assert "version 1 is champion" in done.stdout
     body = {"flow_runs": {"name": {"any_": [f"pipeline {problem}"]}}}
     api = servers(local)["PREFECT_API_URL"]
     with httpx.Client(trust_env=False) as client:

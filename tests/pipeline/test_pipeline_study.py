@@ -21,8 +21,8 @@ from tests.pipeline.shop import Shop
 def test_a_run_ends_with_the_path_of_its_studys_report(copy: Shop) -> None:
     printed = io.StringIO()
     show_report(copy.finish(), Console(file=printed, width=60))
-    (line,) = [line for line in printed.getvalue().splitlines() if line.startswith("study: ")]
-    path = Path(line.removeprefix("study: "))
+    (line,) = [line for line in printed.getvalue().splitlines() if line.startswith("study ")]
+    path = Path(line.removeprefix("study").strip())
     assert path.is_relative_to(copy.home)
     assert "plotly.js v" in path.read_text()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of, wall_us
+from headrace.app.output import print_json
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError, UnavailableError
 from headrace.monitor.alerts.delivery import check_addresses, deliver, queued_alerts
@@ -40,7 +40,7 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
         failed = deliver(outbox, settings.alert_urls, now_us=wall_us(), at_once=True).failed
     facts = gather(outbox)
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print_json(facts)
     else:
         _print(facts, bool(settings.alert_urls))
     if failed:
@@ -53,7 +53,7 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
 
 
 def acknowledge_alert(
-    reference: str, decision_id: str, note: str, home: Path | None, *, who: str | None = None
+    reference: str, decision_id: str, note: str, home: Path | None, *, who: str | None = None, as_json: bool = False
 ) -> None:
     """Record that a person has seen the alert of a decision; its causes are not reported again until they change.
 
@@ -63,10 +63,20 @@ def acknowledge_alert(
         note: What the person says about it.
         home: The home folder.
         who: Name of the person; the user of this process where None.
+        as_json: Whether JSON is printed.
     """
     outbox = Outbox(settings_of(home).root, load_problem(reference).name)
     person = who or getpass.getuser()
     entry = outbox.acknowledge(decision_id, Acknowledgement(who=person, at_us=wall_us(), note=note))
+    if as_json:
+        facts = {
+            "problem": outbox.problem,
+            "decision": entry.decision.id,
+            "causes": entry.decision.topics,
+            "who": person,
+        }
+        print_json(facts)
+        return
     causes = ", ".join(entry.decision.topics) or "no cause"
     print(f"{outbox.problem}: {person} acknowledged {entry.decision.id}: {causes}, not reported again until it changes")
 

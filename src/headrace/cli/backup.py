@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from headrace.app.context import settings_of
+from headrace.app.output import print_json
 from headrace.core.archive import Summary, pack, unpack
 from headrace.core.errors import NotFoundError
 from headrace.core.home import open_home
@@ -37,7 +38,7 @@ _PROCESS_FOLDERS = ("run",)
 _CACHES = ("replays", "stages")
 
 
-def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:
+def back_up(file: Path, home: Path | None, *, without_caches: bool, as_json: bool = False) -> None:
     """Archive the home."""
     root = settings_of(home).root
     if not root.is_dir() or not any(root.iterdir()):
@@ -45,17 +46,20 @@ def back_up(file: Path, home: Path | None, *, without_caches: bool) -> None:
             "there is nothing to back up", where=str(root), fix="name the home: --home or HEADRACE_HOME"
         )
     excluded = (*_PROCESS_FOLDERS, *(_CACHES if without_caches else ()))
-    _print_summary("backed up", pack(root, file, order=_ORDER, exclude=excluded), root, file)
+    _print_summary("backed up", pack(root, file, order=_ORDER, exclude=excluded), root, file, as_json)
 
 
-def restore_home(file: Path, home: Path | None) -> None:
+def restore_home(file: Path, home: Path | None, *, as_json: bool = False) -> None:
     """Restore a home from an archive and rewrite MLflow's artifact locations to it."""
     root = settings_of(home).root
     summary = unpack(file, root)
     open_home(root)
     relocate(root / "mlflow" / "mlflow.db")
-    _print_summary("restored", summary, file, root)
+    _print_summary("restored", summary, file, root, as_json)
 
 
-def _print_summary(what: str, summary: Summary, source: Path, target: Path) -> None:
+def _print_summary(what: str, summary: Summary, source: Path, target: Path, as_json: bool) -> None:
+    if as_json:
+        print_json({"files": summary.files, "bytes": summary.size, "from": source, "to": target})
+        return
     print(f"{what}: {summary.files:,} files, {summary.size / 1e6:,.1f} MB, from {source} to {target}")

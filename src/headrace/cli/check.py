@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
+from headrace.app.output import print_json
 from headrace.cli.check_times import cadence_warnings, untimed_warnings
 from headrace.core.clock import BEFORE_ALL, iso
 from headrace.core.errors import HeadraceError
@@ -220,21 +222,68 @@ def _candidate_summary(problem: Problem, tables: Mapping[str, pa.Table], found: 
     return text
 
 
-def check_problem(reference: str) -> None:
-    """Print faults, warnings and candidates of a problem; exit code 1 where there is a fault."""
+@dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What was found of a problem.
+
+    Attributes:
+        problem: Its name.
+        faults: What a run would refuse. With a fault, the rest is empty.
+        tables: Name of a table -> its rows and columns.
+        warnings: Declarations that are unusual but valid.
+        candidates: Number of candidate features.
+        summary: Of the candidates, for people.
+    """
+
+    problem: str
+    faults: tuple[str, ...] = ()
+    tables: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    candidates: int = 0
+    summary: str = ""
+
+
+def examine(reference: str) -> CheckReport:
+    """Look at a problem's declaration and its sources.
+
+    Raises:
+        HeadraceError: The declaration cannot be read.
+    """
     problem = load_problem(reference)
     check_extensions(problem)
     found, tables = faults(problem)
-    for fault in found:
-        print(f"fault: {fault}")
     if found:
-        sys.exit(1)
+        return CheckReport(problem=problem.name, faults=tuple(found))
     offered = enumerate_candidates(
         problem, {name: table.schema for name, table in tables.items()}, _SourceTables(tables)
     )
-    summary = _candidate_summary(problem, tables, offered)
-    for name, table in tables.items():
-        print(f"{name}: {table.num_rows} rows, {table.num_columns} columns")
-    for warning in (*_warnings(problem, tables), *offered.warnings):
+    return CheckReport(
+        problem=problem.name,
+        tables={name: {"rows": table.num_rows, "columns": table.num_columns} for name, table in tables.items()},
+        warnings=(*_warnings(problem, tables), *offered.warnings),
+        candidates=len(offered.definitions),
+        summary=_candidate_summary(problem, tables, offered),
+    )
+
+
+def check_problem(reference: str, *, as_json: bool = False) -> None:
+    """Print faults, warnings and candidates of a problem; exit code 1 where there is a fault."""
+    report = examine(reference)
+    if as_json:
+        print_json(report)
+    else:
+        show_check(report)
+    if report.faults:
+        sys.exit(1)
+
+
+def show_check(report: CheckReport) -> None:
+    """Print faults, or tables, warnings and the candidates."""
+    for fault in report.faults:
+        print(f"fault: {fault}")
+    for name, size in report.tables.items():
+        print(f"{name}: {size['rows']} rows, {size['columns']} columns")
+    for warning in report.warnings:
         print(f"warning: {warning}")
-    print(f"{problem.name}: nothing wrong; {summary}")
+    if not report.faults:
+        print(f"{report.problem}: nothing wrong; {report.summary}")

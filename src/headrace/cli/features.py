@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of
+from headrace.app.output import print_json
 from headrace.core.errors import NotFoundError
 from headrace.core.files import read_json
 from headrace.core.manifest import read_manifest
@@ -30,7 +30,7 @@ def show_features(reference: str, home: Path | None, *, everything: bool, as_jso
     kept = sorted((item for item in ledger if item["kept"]), key=lambda item: -item["contribution"])
     rest = [item for item in ledger if not item["kept"]]
     if as_json:
-        print(json.dumps([*kept, *rest], indent=2))
+        print_json([*kept, *rest])
         return
     console = Console(soft_wrap=True, highlight=False)
     table = Table(

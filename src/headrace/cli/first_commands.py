@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
+
 #: Command -> examples, shown at the end of its help.
 EXAMPLES = {
     "init": "headrace init data/ --target orders.refunded",
@@ -15,8 +17,8 @@ EXAMPLES = {
     "list": "headrace list",
     "features": "headrace features shop.py --all",
     "status": "headrace status shop.py --json",
-    "promote": 'headrace promote 2 --problem shop.py --reason "newer data"',
-    "rollback": "headrace rollback --problem shop.py",
+    "promote": 'headrace promote shop.py 2 --reason "newer data"',
+    "rollback": "headrace rollback shop.py",
     "advance": "headrace advance flights --steps 7",
     "monitor": "headrace monitor shop.py",
     "shadow": "headrace shadow shop.py",
@@ -73,18 +75,17 @@ def init(
     tz: Annotated[str | None, typer.Option(help="zone of times without one, such as Europe/Zurich")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="ask nothing: the likeliest target, and UTC")] = False,
     force: Annotated[bool, typer.Option("--force", help="overwrite an existing problem file")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Look at data and write a problem file that `headrace check` passes: keys, relationships, times, a label."""
     from headrace.cli.init import initialise
 
-    initialise(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
+    initialise(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force, as_json=as_json)
 
 
 def list_known(
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    home: Annotated[
-        Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
-    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """List the built-in problems and those with data in the state folder."""
     from headrace.cli.listing import list_problems
@@ -93,12 +94,10 @@ def list_known(
 
 
 def features(
-    problem: Annotated[str, typer.Argument(help="name of a built-in problem, or path of a problem file")] = "flights",
+    problem: ProblemArgument = "flights",
     everything: Annotated[bool, typer.Option("--all", help="list all features, the omitted ones with reasons")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
-    home: Annotated[
-        Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
-    ] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Show the features of the last selection: the ones that are kept, and why the others are not."""
     from headrace.cli.features import show_features

@@ -16,7 +16,13 @@ from headrace.replay.plan import ReplayOptions
 
 
 def run_flow(
-    problem: str, home: Path | None, *, trials: int | None, seed: int | None, max_memory: str | None
+    problem: str,
+    home: Path | None,
+    *,
+    trials: int | None,
+    seed: int | None,
+    max_memory: str | None,
+    as_json: bool = False,
 ) -> NoReturn:
     """Run the main job as a Prefect flow.
 
@@ -26,13 +32,17 @@ def run_flow(
         trials: Size of the search; the problem's own if left out.
         seed: Seed of the search and the selection; the problem's own if left out.
         max_memory: Limit of synthesis, such as 2GB; the setting's if left out.
+        as_json: Print JSON.
     """
     options = {"--trials": trials, "--seed": seed}
     arguments = [f"{name}={value}" for name, value in options.items() if value is not None]
+    arguments += ["--json"] if as_json else []
     _replace_process(["run", problem, *arguments], HEADRACE_HOME=home, HEADRACE_MAX_MEMORY=max_memory)
 
 
-def replay_flow(problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None) -> NoReturn:
+def replay_flow(
+    problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None, as_json: bool = False
+) -> NoReturn:
     """Run a replay as a Prefect flow.
 
     Args:
@@ -40,21 +50,26 @@ def replay_flow(problem: str, home: Path | None, options: ReplayOptions, *, seed
         home: State folder; the setting's if left out.
         options: Of the replay.
         seed: Of the replay; 0 if left out.
+        as_json: Print JSON.
     """
     values = {"--start": options.start, "--until": options.until, "--every": options.every, "--seed": seed}
     arguments = [f"{name}={value}" for name, value in values.items() if value is not None]
+    arguments += ["--json"] if as_json else []
     _replace_process(["replay", problem, *arguments, *(["--shuffle"] if options.shuffle else [])], HEADRACE_HOME=home)
 
 
-def deploy_flows(problems: Sequence[str], home: Path | None, *, without_schedules: bool) -> NoReturn:
+def deploy_flows(
+    problems: Sequence[str], home: Path | None, *, without_schedules: bool, as_json: bool = False
+) -> NoReturn:
     """Register deployments on the Prefect server that is up.
 
     Args:
         problems: Built-in problems, or paths of problem files.
         home: State folder; the setting's if left out.
         without_schedules: Start no run by the clock.
+        as_json: Print JSON.
     """
-    options = ["--without-schedules"] if without_schedules else []
+    options = [*(["--without-schedules"] if without_schedules else []), *(["--json"] if as_json else [])]
     _replace_process(["deploy", *problems, *options], HEADRACE_HOME=home)
 
 

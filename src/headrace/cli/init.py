@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import typer
 
-from headrace.cli.check import check_problem
+from headrace.app.output import print_json, text_for_people
+from headrace.cli.check import examine, show_check
 from headrace.core.calendar import check_zone
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
 from headrace.core.files import write_bytes
@@ -19,7 +21,15 @@ from headrace.proposal.writing import problem_file
 
 
 def initialise(
-    location: str, *, target: str | None, out: Path | None, name: str | None, tz: str | None, yes: bool, force: bool
+    location: str,
+    *,
+    target: str | None,
+    out: Path | None,
+    name: str | None,
+    tz: str | None,
+    yes: bool,
+    force: bool,
+    as_json: bool = False,
 ) -> None:
     """Write a problem file for the data of a location, and check it.
 
@@ -31,11 +41,26 @@ def initialise(
         tz: Zone of times without one; asked for where None.
         yes: Whether nothing is asked: the likeliest target, and UTC.
         force: Whether an existing file is overwritten.
+        as_json: Whether JSON is printed, and text for people on standard error.
 
     Raises:
         ConflictError: The file exists.
         NotFoundError: There are no data, or no table with times.
     """
+    with text_for_people(as_json=as_json):
+        proposal, file = _write(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
+        report = examine(_reference(file))
+        show_check(report)
+        print(f"next: read {file}, then `headrace run {file}`")
+    if as_json:
+        print_json({"file": file, "label": proposal.target.label, "table": proposal.target.table, "check": report})
+    if report.faults:
+        sys.exit(1)
+
+
+def _write(
+    location: str, *, target: str | None, out: Path | None, name: str | None, tz: str | None, yes: bool, force: bool
+) -> tuple[Proposal, Path]:
     problem_name = name or _name_of(location)
     file = out or Path(f"{problem_name}.py")
     if file.exists() and not force:
@@ -54,8 +79,11 @@ def initialise(
     proposal = propose(found, target=chosen, name=problem_name, tz=tz)
     write_bytes(file, problem_file(proposal, redact(location)).encode())
     _tell(proposal, file)
-    check_problem(str(file) if "/" in str(file) else f"./{file}")
-    print(f"next: read {file}, then `headrace run {file}`")
+    return proposal, file
+
+
+def _reference(file: Path) -> str:
+    return str(file) if "/" in str(file) else f"./{file}"
 
 
 def _name_of(location: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of
+from headrace.app.output import print_json
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.replicas import read_replicas
@@ -22,7 +22,7 @@ def list_problems(home: Path | None, *, as_json: bool) -> None:
     """Print the problems as a table or as JSON."""
     facts = gather(settings_of(home).root)
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print_json(facts)
         return
     table = Table("problem", "declared in", "champion", "clock")
     for item in facts:

@@ -6,12 +6,14 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from headrace.app.addresses import addresses
 from headrace.app.context import context_of, settings_of, wall_us
+from headrace.app.output import print_json
 from headrace.app.progress import RunDisplay, print_log
 from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError
@@ -23,22 +25,47 @@ from headrace.pipeline.operations.retraining import RetrainReport, request_retra
 from headrace.pipeline.operations.shadow import refit_shadow
 
 
-def monitor_problem(problem: str, home: Path | None) -> None:
+def monitor_problem(problem: str, home: Path | None, *, as_json: bool = False) -> None:
     """Evaluate the last window, decide, and print the decision."""
     context = context_of(problem, home)
     report = monitor_window(context, now_us=wall_us(), links=addresses(settings_of(home)))
+    page = draw(context, report)
+    if as_json:
+        print_json(_window_facts(report, page.html if page else None))
+        return
     show_report(report)
-    if page := draw(context, report):
+    if page:
         print(f"report: {page.html}")
     if report.retrain_is_open:
         print(f"a retrain is open: the server's reconcile flow starts it, or `headrace retrain {problem}`")
 
 
-def refit_shadow_of(problem: str, home: Path | None) -> None:
+def _window_facts(report: MonitorReport, page: Path | None) -> dict[str, Any]:
+    decision = report.decision
+    return {
+        "problem": report.problem,
+        "window": {"from": iso(decision.start_us), "to": iso(decision.end_us)},
+        "decision": {"id": decision.id, "kind": decision.kind, "reason": decision.reason, "new": report.new},
+        "predictions": decision.rows,
+        "labelled": decision.mature,
+        "overdue": decision.censored,
+        "evidence": report.rows(),
+        "impact": decision.impact,
+        "notes": report.notes,
+        "retrain_is_open": report.retrain_is_open,
+        "report": page,
+    }
+
+
+def refit_shadow_of(problem: str, home: Path | None, *, as_json: bool = False) -> None:
     """Fit the shadow that is due, and print what became of it."""
     print_log()
     with RunDisplay() as progress:
         report = refit_shadow(context_of(problem, home, progress=progress))
+    if as_json:
+        fitted = iso(report.shadow.fitted_us) if report.shadow else None
+        print_json({"problem": report.problem, "new": report.new, "fitted": fitted, "reason": report.reason})
+        return
     print(f"{report.problem}: {report.reason}")
 
 
@@ -68,7 +95,7 @@ def show_report(report: MonitorReport, console: Console | None = None) -> None:
 
 
 def retrain_problem(
-    problem: str, decision: str | None, reason: str, home: Path | None, *, reselect: bool = False
+    problem: str, decision: str | None, reason: str, home: Path | None, *, reselect: bool = False, as_json: bool = False
 ) -> None:
     """Execute a retrain: of the given decision, else the oldest open one, else a new one.
 
@@ -85,9 +112,23 @@ def retrain_problem(
         known = None if reselect else decision or _oldest_open(context)
         chosen = known or request_retrain(context, reason, now_us=wall_us(), reselect=reselect).id
         report = retrain(context, chosen, holder=f"{socket.gethostname()}:{os.getpid()}", now_us=wall_us)
-    show_outcome(report)
+    if as_json:
+        print_json(_retrain_facts(report))
+    else:
+        show_outcome(report)
     if report.outcome in ("refused", "not comparable", "failed"):
         sys.exit(4)
+
+
+def _retrain_facts(report: RetrainReport) -> dict[str, Any]:
+    return {
+        "problem": report.decision.problem,
+        "decision": report.decision.id,
+        "outcome": report.outcome,
+        "reason": report.reason,
+        "version": report.version,
+        "escalated": report.escalated,
+    }
 
 
 def _oldest_open(context: Context) -> str | None:

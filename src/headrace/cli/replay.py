@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import context_of
+from headrace.app.output import print_json
 from headrace.app.progress import RunDisplay, print_log
 from headrace.replay.plan import ReplayOptions
 from headrace.replay.report.publish import log_run, write_files
@@ -19,7 +20,9 @@ from headrace.replay.run import plan_of, replay
 _WIDE = 140
 
 
-def replay_problem(problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None, mlflow: bool) -> None:
+def replay_problem(
+    problem: str, home: Path | None, options: ReplayOptions, *, seed: int | None, mlflow: bool, as_json: bool = False
+) -> None:
     """Replay, write the report, log the run, and print what was found."""
     print_log()
     with RunDisplay() as progress:
@@ -35,6 +38,9 @@ def replay_problem(problem: str, home: Path | None, options: ReplayOptions, *, s
     files = write_files(context, result)
     if mlflow:
         log_run(context, result, files)
+    if as_json:
+        print_json({**result.to_json(), "report": files[0]})
+        return
     show_result(result)
     print(f"report: {files[0]}")
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of
+from headrace.app.output import print_json
 from headrace.core.home import open_home
 from headrace.core.redact import redact
 from headrace.core.sqlite_files import require_sound
@@ -22,7 +23,7 @@ _DATABASES = {
 }
 
 
-def up(problem: str = "flights", home: Path | None = None) -> None:
+def up(problem: str = "flights", home: Path | None = None, *, as_json: bool = False) -> None:
     """Start the services that are not running, wait until each responds, and print their addresses."""
     configuration = settings_of(home)
     open_home(configuration.root)
@@ -35,7 +36,7 @@ def up(problem: str = "flights", home: Path | None = None) -> None:
     for path, fix in _DATABASES.items():
         require_sound(configuration.root / path, fix)
     relocate(configuration.root / "mlflow" / "mlflow.db")  # before the server reads it
-    console = Console()
+    console = Console(stderr=as_json)
     with console.status("starting services"):
         started = start_services(configuration.root, local_services(configuration, problem), host=configuration.host)
     external_urls = {"Prefect": configuration.prefect_api_url, "MLflow": configuration.mlflow_tracking_uri}
@@ -44,14 +45,20 @@ def up(problem: str = "flights", home: Path | None = None) -> None:
         for name, url in external_urls.items()
         if url
     ]
+    if as_json:
+        print_json([*external, *started])
+        return
     console.print(_table([*external, *started]))
     if all(address.state != "started" for address in started):
         console.print("Everything was up already. `headrace down` stops it.")
 
 
-def down(home: Path | None = None) -> None:
+def down(home: Path | None = None, *, as_json: bool = False) -> None:
     """Stop the services that `up` started."""
     stopped = stop_services(settings_of(home).root)
+    if as_json:
+        print_json({"stopped": stopped})
+        return
     Console().print(f"stopped: {', '.join(stopped)}" if stopped else "Nothing was running.")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import settings_of
+from headrace.app.output import print_json
 from headrace.core.clock import iso
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.replicas import read_replicas
@@ -69,7 +69,7 @@ def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
     root = settings_of(home).root
     facts = gather(reference, root)
     if as_json:
-        print(json.dumps(facts, indent=2))
+        print_json(facts)
         return
     console = Console()
     table = Table(show_header=False, title=facts["problem"])

@@ -194,7 +194,7 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _sweep(home: Path) -> None:
-    """Remove what killed appends left half written: folders of batches, files of the index. The caller holds the lock."""
+    """Remove what killed appends left half written, batches and files of the index; the caller holds the lock."""
     for leftover in home.glob(".*.tmp"):
         if leftover.is_dir():
             shutil.rmtree(leftover, ignore_errors=True)

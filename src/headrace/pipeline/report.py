@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from headrace.core.files import read_json
 from headrace.pipeline.context import Context
+from headrace.pipeline.model_summary import ModelSummary, model_summary
 from headrace.pipeline.production.intake import QuarantinedBatch
 from headrace.pipeline.production.policy_summary import policy_summary
 from headrace.pipeline.stage import Inputs, StageReport
@@ -39,6 +40,7 @@ class RunReport:
 
     Attributes:
         problem: its name.
+        reference: how the user named it, for commands.
         seconds: of the whole run.
         stages: in order.
         champion: its version and metrics; empty where there is none.
@@ -49,9 +51,11 @@ class RunReport:
         artifacts: what a flow publishes.
         study: the path of the study's report.
         policy: of retraining, and what its replay found, for people.
+        model: what the run trained.
     """
 
     problem: str
+    reference: str
     seconds: float
     stages: tuple[StageReport, ...]
     champion: Mapping[str, Any]
@@ -62,6 +66,7 @@ class RunReport:
     artifacts: tuple[Artifact, ...] = field(default=())
     study: str = ""
     policy: tuple[str, ...] = ()
+    model: ModelSummary | None = None
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of (stage, seconds, cached or run)."""
@@ -77,6 +82,11 @@ class RunReport:
                 for stage in self.stages
             ],
             "champion": dict(self.champion),
+            "decision": self.decision,
+            "model": None if self.model is None else self.model.as_json(),
+            "study": self.study,
+            "policy": list(self.policy),
+            "notes": list(self.notes),
             "addresses": dict(self.addresses),
             "quarantined": [asdict(batch) for batch in self.quarantined],
         }
@@ -101,6 +111,7 @@ def summarise(
     promoted = finished[PROMOTE].output
     return RunReport(
         problem=context.problem.name,
+        reference=context.reference,
         seconds=seconds,
         stages=tuple(stages),
         champion=champion,
@@ -111,6 +122,7 @@ def summarise(
         artifacts=tuple(_artifacts(context, finished, addresses)),
         study=str(finished[DRAW].folder / STUDY_REPORT),
         policy=policy_summary(context),
+        model=model_summary(context, finished),
     )
 
 

@@ -130,7 +130,7 @@ def _change(name: str, value: str) -> Record:
             "this tag is not a change of champion as it was written",
             where=f"MLflow, {name}",
             found=[value[:80]],
-            fix="restore a backup, or delete the tag and say who is champion: `headrace promote VERSION`",
+            fix="restore a backup, or delete the tag and say who is champion: `headrace promote PROBLEM VERSION`",
         ) from None
 
 
@@ -161,7 +161,7 @@ def _require_undecided(client: MlflowClient, problem: str, copy: LedgerCopy) -> 
             "there is no ledger, and MLflow does not say how its versions became what they are",
             where=f"ledger {problem}",
             found=[f"@champion is version {champion}"] if champion else [f"version {one}" for one in decided],
-            fix="restore ledger/ from a backup, or say who is champion: `headrace promote VERSION`",
+            fix="restore ledger/ from a backup, or say who is champion: `headrace promote PROBLEM VERSION`",
         )
 
 

@@ -32,5 +32,5 @@ def champion_bundle(context: Context, champion: Record) -> Bundle:
         raise NotFoundError(
             f"the champion, version {champion.version}, is neither in MLflow nor in registry/{name}/ any more",
             where=f"ledger {name}",
-            fix="restore a backup, or put another version in its place: `headrace promote VERSION`",
+            fix="restore a backup, or put another version in its place: `headrace promote PROBLEM VERSION`",
         ) from None

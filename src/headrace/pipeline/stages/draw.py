@@ -26,6 +26,8 @@ from headrace.search.report.plots import plot_history, plot_importances
 
 #: The report of the study.
 STUDY_REPORT = "report.html"
+#: Mean absolute SHAP value of each feature of the model, the largest first.
+SHAP_TABLE = "shap.json"
 _HISTORY, _IMPORTANCES, _SHAP = "history.png", "importances.png", "shap_summary.png"
 
 
@@ -66,7 +68,7 @@ def _draw_explanation(context: Context, inputs: Inputs, folder: Path) -> None:
     unit = "log-odds" if label.binary else label.column
     design = bundle.encoder.encode(matrix)
     explanation = explain(bundle.fitted, design, names, folder / _SHAP, seed=context.seed, unit=unit)
-    write_json(folder / "shap.json", list(explanation.table))
+    write_json(folder / SHAP_TABLE, list(explanation.table))
 
 
 DRAW = Stage(

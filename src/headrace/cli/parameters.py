@@ -1,0 +1,16 @@
+"""Parameters that many commands share, each declared once: the problem, the state folder, and `--json`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_PROBLEM = "name of a built-in problem, or path of a problem file"
+
+ProblemArgument = Annotated[str, typer.Argument(help=_PROBLEM)]
+HomeOption = Annotated[
+    Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]

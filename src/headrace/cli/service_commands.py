@@ -1,0 +1,78 @@
+"""The commands of a local installation: services up and down, deployments, backups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to an application."""
+    for command in (deploy, up, down, backup, restore):
+        app.command()(command)
+
+
+def deploy(
+    problems: Annotated[
+        list[str] | None, typer.Argument(help="names of built-in problems, or paths of problem files")
+    ] = None,
+    without_schedules: Annotated[
+        bool, typer.Option("--without-schedules", help="register without schedules: runs start by events or by hand")
+    ] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Register the problems' flows and schedules on the running Prefect server."""
+    from headrace.cli.flows import deploy_flows
+
+    deploy_flows(problems or ["flights"], home, without_schedules=without_schedules, as_json=as_json)
+
+
+def up(
+    problem: ProblemArgument = "flights",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Start the Prefect server, MLflow, a worker with schedules, and the prediction API in the background."""
+    from headrace.cli.services import up as start
+
+    # A flow runs in a folder of its own: a problem's file is found from there only by its whole path.
+    start(str(Path(problem).absolute()) if Path(problem).is_file() else problem, home, as_json=as_json)
+
+
+def down(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Stop the services that `up` started."""
+    from headrace.cli.services import down as stop
+
+    stop(home, as_json=as_json)
+
+
+def backup(
+    file: Annotated[
+        Path, typer.Argument(help="archive to write, such as backup.tar.gz; an existing file is not overwritten")
+    ],
+    without_caches: Annotated[
+        bool, typer.Option("--without-caches", help="omit outputs of stages, which a run recomputes")
+    ] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write the state folder into one archive; services may keep running."""
+    from headrace.cli.backup import back_up
+
+    back_up(file, home, without_caches=without_caches, as_json=as_json)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="archive that `headrace backup` wrote")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Create a state folder from a backup; a folder that is not empty is refused."""
+    from headrace.cli.backup import restore_home
+
+    restore_home(file, home, as_json=as_json)
