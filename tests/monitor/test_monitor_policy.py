@@ -15,7 +15,7 @@ from headrace.monitor.policy.causes import ranked
 from headrace.monitor.policy.decision import Decision, Finding, Outcome, PastDecision, Window
 from headrace.monitor.policy.policy import decide, escalation, manual_retrain
 from headrace.monitor.worth.worth import Verdict, WorthEvidence
-from headrace.schema import Policy
+from headrace.schema import Policy, Worth
 
 AUC = Finding(name="auc", about="quality", effect=0.06)
 SLOW = Finding(name="dep_delay", effect=0.3, floor=0.1, p_value=1e-6)
@@ -86,6 +86,12 @@ def test_a_refresh_that_is_worth_its_cost_promotes_the_shadow_that_showed_it() -
     assert decide(window(7, AUC, worth=gains())).shadow_us == 5 * DAY
     assert decide(window(7, AUC, worth=gains("not yet"))).shadow_us is None
     assert Decision.from_json(decision.to_json()) == decision
+
+
+def test_a_refit_of_all_rows_known_at_the_decision_is_promoted_where_the_policy_wants_it() -> None:
+    refit = Policy(worth=Worth(promote="refit"))
+    assert decide(window(7, worth=gains()), policy=refit).shadow_us == 7 * DAY
+    assert decide(window(7, AUC), policy=refit).shadow_us is None, "quality retrains as before"
 
 
 @pytest.mark.parametrize("verdict", ["not yet", "not worth it"])

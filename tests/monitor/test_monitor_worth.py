@@ -176,6 +176,34 @@ def test_verdicts() -> None:
     assert (dear.verdict, dear.required) == ("not worth it", pytest.approx(1.0))
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), n=st.integers(7, 40))
+def test_regret_is_the_largest_sum_of_gains_from_a_refit_on(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    days = _days(rng.normal(0.2, 1, n), rows=rng.integers(10, 90, n).astype(float))
+    end = _FIRST + n * DAY
+    found = _judge(days, Worth(rule="regret", cost=0.05))
+    window = [day for day in range(n) if days.start_us[day] >= end - 28 * DAY]
+    starts = [start for start in range(end - 28 * DAY, end, DAY) if start % (7 * DAY) == 0]
+    sums = [sum(days.gain[day] for day in window if days.start_us[day] >= start) for start in starts]
+    week = 7 * sum(days.champion[day] for day in window) / len(window)
+    assert found.regret == pytest.approx(max(0.0, *sums) / week)
+    assert (found.verdict == "worth it") == (found.regret >= 0.05)
+    assert found.cost == pytest.approx(0.05)
+
+
+def test_regret_asks_for_no_significance_and_says_what_it_asks_for() -> None:
+    rules = Worth(rule="regret", cost=0.04)
+    uncertain = _days(0.3 + 1.5 * (-1.0) ** np.arange(28))
+    assert _judge(uncertain).verdict == "not yet"
+    found = _judge(uncertain, rules)
+    assert found.verdict == "worth it"
+    assert "would have saved" in describe(found)
+    assert describe(found).endswith("a retrain costs 0.04")
+    assert WorthEvidence.from_json(found.to_json()) == found
+    assert _judge(_days(np.zeros(28)), rules).regret == 0.0
+
+
 def test_too_few_days_are_not_judged() -> None:
     few = _judge(_days(np.full(6, 5.0)))
     assert (few.verdict, few.low, few.high) == ("not yet", -np.inf, np.inf)

@@ -16,6 +16,7 @@ from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import LABEL, PREDICTION
 from headrace.monitor.alerts.delivery import queued_alerts
+from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.current_window import current_window
@@ -123,6 +124,20 @@ def test_the_shadow_that_won_is_promoted_as_it_is(decided: Shop, turned_channels
     titles = [message.alert.title for message in queued_alerts(Outbox(decided.home, "shop"))]
     assert titles[-2:] == ["Headrace shop: retraining", "Headrace shop: version 2 is champion"]
     assert not Outbox(decided.home, "shop").open_retrains(wall_us())
+
+
+def test_a_refit_at_the_decision_is_promoted_where_the_policy_wants_the_newest_rows(
+    decided: Shop, turned_channels: Lived
+) -> None:
+    asked = turned_channels.last.decision
+    decision = replace(asked, id="5" * 16, shadow_us=asked.end_us)
+    outbox = Outbox(decided.home, "shop")
+    announce(outbox, decision, now_us=wall_us())
+    report = _promote(decided, decision.id)
+    assert (report.outcome, report.version) == ("promoted", "2")
+    record = Ledger(decided.home, "shop").champion()
+    assert record is not None
+    assert champion_bundle(context_of(decided), record).windows["trained_until_us"] == asked.end_us
 
 
 def test_what_follows_is_predicted_better(decided: Shop, turned_channels: Lived) -> None:

@@ -194,9 +194,14 @@ def test_a_shadow_that_has_won_is_promoted_without_a_gate() -> None:
             found = measure.worth(champion, period, policy.worth)
             return replace(super().window(champion, period, policy), worth=found)
 
-    walk = walk_policy("worth", policy, cast(Evidence, WithWorth(losses, frozenset())))
+    seen = cast(Evidence, WithWorth(losses, frozenset()))
+    walk = walk_policy("worth", policy, seen)
     started = [step for step in walk.steps if step.kind == "retrain"]
     assert len(started) > 1
     for step in started:  # the newest shadow with labels, which is a period older than the decision
         assert (step.outcome, step.following) == ("promoted", step.period)
     assert walk.cpu_s == len(losses.periods) - 1
+    refit = replace(policy, worth=Worth(rule="regret", promote="refit", cost=0.01))
+    for step in walk_policy("regret", refit, seen).steps:  # all rows known at the decision
+        assert step.following == (step.period + 1 if step.kind == "retrain" else step.champion)
+    assert walk_policy("regret", refit, seen).promoted > 1

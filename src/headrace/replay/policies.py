@@ -19,6 +19,8 @@ _AGES = (2, 4, 6, 7, 8, 12, 17)
 #: The problem's own policy, in the results.
 DECLARED = "declared"
 _NEW_ROWS = 0.25
+#: The rule of regret, and by how much the regret must exceed the declared cost of a retrain.
+_REGRETS = {"regret": 1.0, "regret, cost x 3": 3.0, "regret, cost x 8": 8.0}
 #: The policy that starts no retrain, in the results.
 NEVER = "never"
 
@@ -43,6 +45,11 @@ def production_policies(problem: Problem, every_us: int) -> dict[str, Policy]:
         "worth": replace(none, worth=rules),
         "worth, confidence .5": replace(none, worth=replace(rules, confidence=0.5)),
         "worth, confidence .01": replace(none, worth=replace(rules, confidence=0.01)),
+        "worth, refit": replace(none, worth=replace(rules, promote="refit")),
+        **{
+            name: replace(none, worth=replace(rules, rule="regret", promote="refit", cost=times * rules.cost))
+            for name, times in _REGRETS.items()
+        },
         "quality": replace(none, quality=True, cooldown=declared.cooldown),
         "drift": replace(none, drift=True, cooldown=declared.cooldown),
         **{f"age {age}": policy for age, policy in ages.items()},

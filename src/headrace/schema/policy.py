@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from headrace.core.clock import DAY, WEEK, parse_duration
 from headrace.core.errors import DeclarationError
@@ -21,6 +22,10 @@ class Worth:
         confidence: in a world without change, a refresh is called worth it at most once in `window` / (1 - this).
         cost: what a retrain costs, in weeks of the champion's loss: the errors of so many weeks cost as much.
         horizon: how long a refresh is expected to last; its gain over this time must exceed `cost`.
+        rule: "evidence": a refresh is worth it where its gain exceeds the cost at `confidence`. "regret": where the
+            champion has lost more against its shadows, within `window`, than a retrain costs; `confidence` is not used.
+        promote: "judged" promotes the newest shadow that was compared. "refit" fits it once more, on all rows known
+            at the decision: newer rows, in a model that has answered nothing yet.
 
     Raises:
         DeclarationError: for a value out of its range.
@@ -31,8 +36,14 @@ class Worth:
     confidence: float = 0.8
     cost: float = 0.04
     horizon: str = "28d"
+    rule: Literal["evidence", "regret"] = "evidence"
+    promote: Literal["judged", "refit"] = "judged"
 
     def __post_init__(self) -> None:
+        for name, allowed in (("rule", ("evidence", "regret")), ("promote", ("judged", "refit"))):
+            if getattr(self, name) not in allowed:
+                fix = f"give {' or '.join(map(repr, allowed))}"
+                raise DeclarationError(f"{name}={getattr(self, name)!r}", where="policy.worth", fix=fix)
         for name in ("every", "window", "horizon"):
             check_duration(name, getattr(self, name), where="policy.worth")
         for name in ("every", "window"):

@@ -7,7 +7,7 @@
              drift       predictions, labels or enough features drifted, confirmed in k of the last n measured windows
              age         the champion's training data end long ago
              new_rows    many rows have a label since then
-             worth       a refresh is worth its cost: then the shadow that has shown it is promoted
+             worth       a refresh is worth its cost: then the shadow that has shown it is promoted, or a newer refit
 
 A missing or empty column is a fault of the feed: it is reported at once and is never a reason to retrain, because the
 new model would learn the fault. A retrain does not start while another one is open, within the cooldown (doubled for
@@ -25,6 +25,7 @@ from headrace.core.clock import format_duration, iso
 from headrace.monitor.policy.causes import acknowledged_topics, join_names
 from headrace.monitor.policy.decision import Decision, PastDecision, Window, decision_id
 from headrace.monitor.policy.proposal import Proposal, k_of_n, propose
+from headrace.monitor.worth.worth import WorthEvidence
 from headrace.schema import Policy
 
 #: Outcomes that count as evidence that retraining does not help; "not comparable" does not.
@@ -66,8 +67,14 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
     if constraint is None:
         decision = _decision(window, "retrain", "; ".join(proposal.reasons), proposal)
         won = window.worth if "worth" in proposal.topics else None
-        return replace(decision, shadow_us=won.shadow_us) if won else decision
+        return replace(decision, shadow_us=_promoted_us(won, window, policy)) if won else decision
     return _alert(window, proposal, earlier, policy, constraint)
+
+
+def _promoted_us(won: WorthEvidence, window: Window, policy: Policy) -> int | None:
+    """The instant of the refit that is promoted: the newest shadow that was judged, or one of all rows known now."""
+    refit = policy.worth is not None and policy.worth.promote == "refit"
+    return window.end_us if refit else won.shadow_us
 
 
 def escalation(decision: Decision, history: Sequence[PastDecision], policy: Policy | None = None) -> Decision | None:

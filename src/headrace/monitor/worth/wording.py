@@ -14,6 +14,12 @@ def describe(evidence: WorthEvidence) -> str:
         return f"the worth of a refresh is not known yet: {evidence.note}"
     when = f" of {from_us(evidence.shadow_us):%Y-%m-%d}" if evidence.shadow_us is not None else ""
     change = f"{abs(evidence.share):.1%} {'less' if evidence.gain >= 0 else 'more'}"
+    if evidence.rule == "regret":
+        return (
+            f"a refresh is {evidence.verdict}: within {evidence.days} days shadows would have saved "
+            f"{evidence.regret:.2g} weeks of the champion's loss ({change} a row, on {evidence.rows:,} labels); "
+            f"a retrain costs {evidence.cost:.2g}"
+        )
     return (
         f"a refresh is {evidence.verdict}: the shadow{when} loses {change} than the champion "
         f"({evidence.champion_loss - evidence.gain:.4g} against {evidence.champion_loss:.4g} a row, "

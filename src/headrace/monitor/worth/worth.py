@@ -15,6 +15,11 @@ a world without change, the mean of W starts exceeds 1 / a at most once in W / a
 | E_j(g)    | e-value of the x_d from start j on (`e_value`)                                   |
 | a         | 1 - confidence                                                                   |
 
+The rule "regret" tests nothing. The champion's regret is what its shadows would have saved, in weeks of its loss: the
+largest sum over the days from a start on. A refresh is worth it once the regret exceeds the cost of a retrain, as one
+buys skis once the rent has added up to their price (Karlin, Manasse, Rudolph and Sleator 1988): waiting then never
+loses more than one cost.
+
 The lower limit of the gain is the largest g with mean_j E_j(g) >= 1 / a; the upper one, the same with -x_d.
 """
 
@@ -56,6 +61,8 @@ class WorthEvidence:
         note: Why nothing was judged; "" where it was.
         shadow_us: When the newest shadow that predicted any of these rows was fitted, microseconds UTC: it would be
             promoted.
+        rule: Which rule gave the verdict, as in `Worth`.
+        regret: What the shadows would have saved in the window, in weeks of the champion's loss.
     """
 
     verdict: Verdict
@@ -70,6 +77,13 @@ class WorthEvidence:
     horizon_weeks: float
     note: str = ""
     shadow_us: int | None = None
+    rule: str = "evidence"
+    regret: float = 0.0
+
+    @property
+    def cost(self) -> float:
+        """The cost of a retrain, in weeks of the champion's loss."""
+        return self.required / self.champion_loss * self.horizon_weeks if self.champion_loss else 0.0
 
     @property
     def share(self) -> float:
@@ -123,6 +137,8 @@ def worth(days: DayLosses, rules: Worth, *, end_us: int) -> WorthEvidence:
         "rows": int(rows),
         "days": len(inside.rows),
         "horizon_weeks": rules.horizon_us / WEEK,
+        "rule": rules.rule,
+        "regret": regret(inside, rules, end_us=end_us),
     }
     if len(inside.rows) < MIN_DAYS:
         note = f"{len(inside.rows)} days with labels of both, fewer than {MIN_DAYS}"
@@ -130,7 +146,8 @@ def worth(days: DayLosses, rules: Worth, *, end_us: int) -> WorthEvidence:
     threshold = 1 / (1 - rules.confidence)
     above = evidence_above(inside, rules, facts["required"], end_us=end_us)
     low, high = limits(inside, rules, end_us=end_us)
-    verdict: Verdict = "worth it" if above >= threshold else "not worth it" if high < facts["required"] else "not yet"
+    worth_it = facts["regret"] >= rules.cost if rules.rule == "regret" else above >= threshold
+    verdict: Verdict = "worth it" if worth_it else "not worth it" if high < facts["required"] else "not yet"
     return WorthEvidence(verdict=verdict, low=low, high=high, e_value=above, **facts)
 
 
@@ -146,9 +163,28 @@ def evidence_above(days: DayLosses, rules: Worth, gain: float, *, end_us: int, s
     """
     values = sign * (days.gain - gain * days.rows)
     phi = autocorrelation(days.gain - days.gain.sum() / days.rows.sum() * days.rows)
-    first = -(-(end_us - rules.window_us) // rules.every_us) * rules.every_us
-    starts = range(first, end_us, rules.every_us)
+    starts = _starts(rules, end_us)
     return float(np.mean([e_value(values[days.start_us >= start], phi) for start in starts]))
+
+
+def regret(days: DayLosses, rules: Worth, *, end_us: int) -> float:
+    """Sum the gains of the days from the start on that gives the most, in weeks of the champion's loss; at least 0.
+
+    Args:
+        days: Days of the window.
+        rules: As in `evidence_above`.
+        end_us: End of the window, microseconds UTC.
+    """
+    if not len(days.start_us) or not days.champion.sum():
+        return 0.0
+    week = float(days.champion.sum()) / len(days.start_us) * 7
+    sums = [float(days.gain[days.start_us >= start].sum()) for start in _starts(rules, end_us)]
+    return max(0.0, *sums) / week
+
+
+def _starts(rules: Worth, end_us: int) -> range:
+    """The refits within the window that ends at an instant."""
+    return range(-(-(end_us - rules.window_us) // rules.every_us) * rules.every_us, end_us, rules.every_us)
 
 
 def limits(days: DayLosses, rules: Worth, *, end_us: int) -> tuple[float, float]:

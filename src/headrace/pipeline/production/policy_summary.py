@@ -20,7 +20,9 @@ def describe_policy(policy: Policy) -> str:
     triggers = [name for name in ("quality", "drift") if getattr(policy, name)]
     if policy.worth is not None:
         rules = policy.worth
-        triggers.insert(0, f"worth (a gain of {rules.required_share:.1%} of the loss over {rules.horizon})")
+        gain = f"worth (a gain of {rules.required_share:.1%} of the loss over {rules.horizon})"
+        regret = f"regret (shadows would have saved {rules.cost:g} weeks of loss within {rules.window})"
+        triggers.insert(0, regret if rules.rule == "regret" else gain)
     if policy.age is not None:
         triggers.append(f"age {policy.age}")
     if policy.new_rows is not None:
