@@ -99,3 +99,22 @@ def test_a_threshold_optimises_f1() -> None:
 def test_quantiles_do_not_cross() -> None:
     task = Task(kind="quantile", metric="pinball", quantiles=(0.1, 0.9))
     assert (Calibration().apply(np.array([[2.0, 1.0]]), task) == [[1.0, 2.0]]).all()
+
+
+def test_a_limit_admits_the_first_model_and_what_fits_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=400)
+    models = np.stack([y + rng.normal(size=400) for _ in range(4)])[:, :, None]
+
+    def loss(p: np.ndarray) -> float:
+        return float(np.mean((p[:, 0] - y) ** 2))
+
+    costs = [5.0, 1.0, 1.0, 9.0]
+    free = select(models, loss, steps=20)
+    assert (free.weights > 0).sum() == 4
+    limited = select(models, loss, steps=20, costs=costs, limit=6.0, first=0)
+    assert limited.weights[0] > 0
+    assert sum(cost for cost, weight in zip(costs, limited.weights, strict=True) if weight > 0) <= 6.0
+    assert (limited.weights > 0).sum() == 2
+    alone = select(models, loss, steps=20, costs=costs, limit=1.0, first=3)
+    assert alone.weights.tolist() == [0.0, 0.0, 0.0, 1.0]

@@ -68,7 +68,7 @@ CASES = (
     Wrong(group=DECLARED, what="an unknown metric", change=field('metric="accuracy"')),
     Wrong(group=DECLARED, what="a metric for another kind of label", change=field('metric="rmse"')),
     Wrong(group=DECLARED, what="an unknown searcher", change=field('searcher="grid"')),
-    Wrong(group=DECLARED, what="an unknown model family", change=field('families=["xgboost"]')),
+    Wrong(group=DECLARED, what="an unknown model family", change=field('families=["forest"]')),
     Wrong(group=DECLARED, what="an unknown primitive", change=field('primitives=["MEEN"]')),
     Wrong(group=DECLARED, what="a name with a blank", change=edit('name="shop"', 'name="my shop"')),
     Wrong(group=DECLARED, what="an unknown role", change=table_field('roles={"amount": "number"}')),

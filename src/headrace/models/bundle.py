@@ -1,7 +1,7 @@
 """The model bundle: one folder with everything that serving needs, in formats that cannot execute code.
 
 bundle.json         problem, feature service, definitions, encoder, metrics, windows, lead times
-model/              the family's own file (LightGBM text, skops)
+model/              the family's own file (LightGBM text, skops), or a folder for each member of an ensemble
 reference.parquet   sample of the training rows with label, prediction and cutoff, for drift tests
 gate.parquet        labels and predictions of the gate window, by the recipe fitted before that window
 held_out.parquet    sample of the gate window: features, digests of entities, labels and predictions of gate.parquet
@@ -26,8 +26,8 @@ from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import Manifest, check_manifest, write_manifest
 from headrace.lake.keys import key_value
 from headrace.models.design import Encoder, Predictions
+from headrace.models.ensemble import families_of, load_fitted
 from headrace.models.entity_keys import entity_columns
-from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
 
@@ -47,7 +47,7 @@ class Bundle:
         service: Feature service that it reads.
         definitions: Its features.
         encoder: From a feature matrix to a design matrix.
-        family: Name of the model family.
+        family: Name of the model family, or "ensemble".
         fitted: The model.
         config: Config of the winning trial.
         metric: Name of the metric by which it was selected.
@@ -79,6 +79,11 @@ class Bundle:
     held_out: pa.Table | None = None
     folder: Path | None = None
     manifest: Manifest | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families whose code predicts: those of the members for an ensemble."""
+        return families_of(self.family, self.fitted)
 
     def predict(self, matrix: pa.Table, *, threads: int = 1) -> Predictions:
         """Predict [n], the probability of a true label or a number, for a feature matrix [n, d]."""
@@ -159,7 +164,7 @@ class Bundle:
             return cls(
                 definitions=tuple(from_json(item) for item in data["definitions"]),
                 encoder=Encoder.from_json(data["encoder"]),
-                fitted=get_family(data["family"]).load(folder / "model"),
+                fitted=load_fitted(data["family"], folder / "model"),
                 folder=folder,
                 manifest=manifest,
                 **{name: data[name] for name in _JSON_FIELDS},

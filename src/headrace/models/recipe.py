@@ -13,6 +13,7 @@ from typing import Any
 from headrace.evaluate.metrics import METRICS, require_finite
 from headrace.evaluate.splits import Fold
 from headrace.models.design import Design, Predictions
+from headrace.models.ensemble import FittedEnsemble, FittedMember
 from headrace.models.families import get_family, split_config
 from headrace.models.families.protocol import Fitted, Label, Learner, Rows
 from headrace.models.rounds import find_rounds
@@ -28,19 +29,27 @@ class Recipe:
         config: The family's config, with the learning rate that belongs to `rounds`.
         rounds: Boosting rounds, None where the family has none.
         rows: Training rows from which `rounds` was estimated, mean over the folds.
+        members: (weight, recipe) of each member of an ensemble; empty for one model.
     """
 
     family: str
     config: Config
     rounds: int | None
     rows: float
+    members: tuple[tuple[float, Recipe], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
-        return cls(**data)
+        members = tuple((float(weight), cls.from_json(member)) for weight, member in data.get("members", ()))
+        return cls(**{**data, "members": members})
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """Names of the families that are fitted."""
+        return tuple(dict.fromkeys(one.family for _, one in self.members)) if self.members else (self.family,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +123,7 @@ def fit_recipe(
     seed: int = 0,
     threads: int = 2,
 ) -> Fitted:
-    """Fit a recipe on all given rows, for its fixed number of rounds.
+    """Fit a recipe on all given rows, for its fixed number of rounds; of an ensemble, each member.
 
     Args:
         recipe: Family, config and rounds.
@@ -128,6 +137,16 @@ def fit_recipe(
     y = require_finite(label, "label")
     if rows is not None:
         design, y = design.rows(rows), y[rows]
+    if recipe.members:
+        members = tuple(
+            FittedMember(
+                family=member.family,
+                weight=weight,
+                fitted=fit_recipe(member, design, y, metric=metric, seed=seed, threads=threads),
+            )
+            for weight, member in recipe.members
+        )
+        return FittedEnsemble(members=members, binary=METRICS[metric].binary)
     return get_family(recipe.family).fit(
         design,
         y,

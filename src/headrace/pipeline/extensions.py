@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headrace.core.extensions import hand_over
-from headrace.models.families import FAMILIES
+from headrace.models.families import FAMILIES, require_package
 from headrace.monitor.alerts.delivery import check_channel
 from headrace.monitor.drift_tests import MISSING, TESTS
 from headrace.schema import Problem
@@ -23,6 +23,7 @@ def check_extensions(problem: Problem) -> None:
     SEARCHERS.named(problem.searcher, where=f"{problem.name}: searcher")
     for name in problem.families:
         FAMILIES.named(name, where=f"{problem.name}: families")
+        require_package(name, where=f"{problem.name}: families")
     for name in (*(problem.monitoring.drift_tests or ()), *problem.monitoring.floors):
         if name != MISSING.name:
             TESTS.named(name, where=f"{problem.name}: monitoring")

@@ -36,7 +36,7 @@ Output = TypeVar("Output")
 
 #: What of a problem only some stages read. They name it in their parameters: another margin trains nothing anew.
 OPTIONS = (
-    "costs", "families", "feed", "gate_share", "margin", "max_features", "monitoring", "policy", "racing",
+    "costs", "ensemble", "families", "feed", "gate_share", "margin", "max_features", "monitoring", "policy", "racing",
     "retrain_trials", "searcher", "search_seconds", "trial_memory_mb", "trial_seconds", "trials", "tune_share",
 )  # fmt: skip
 

@@ -192,7 +192,7 @@ def _logged_model(
 def _save(folder: Path, target: Path) -> None:
     bundle = Bundle.load(folder)
     slugs = [item.slug for item in bundle.definitions]
-    code = model_code(bundle.family)
+    code = model_code(bundle.families)
     with warnings.catch_warnings():
         # MLflow warns about its own type hints while it is imported.
         warnings.simplefilter("ignore")
@@ -206,7 +206,7 @@ def _save(folder: Path, target: Path) -> None:
             signature=_signature(bundle.definitions),
             input_example=bundle.read_reference().select(slugs).slice(0, _EXAMPLE_ROWS).to_pandas(),
             # Given, so that MLflow does not spend 20 s on guessing them.
-            pip_requirements=code.requirements(bundle.family),
+            pip_requirements=code.requirements(bundle.families),
         )
 
 

@@ -21,8 +21,9 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import distributions as find_distributions
 from importlib.metadata import version
 from pathlib import Path
 
@@ -84,13 +85,13 @@ class ModelCode:
             (folder / self.name / f"{EXTENSIONS}.py").write_text(glue)
         return folder / self.name
 
-    def requirements(self, family: str) -> list[str]:
-        """What prediction with a model family needs besides MLflow: `name==version`, as installed here.
+    def requirements(self, families: Sequence[str]) -> list[str]:
+        """What prediction with these model families needs besides MLflow: `name==version`, as installed here.
 
         Another family's libraries count only where its module imports them at once.
         """
         other_families = {type(family_object).__module__ for family_object in FAMILIES.built_in.values()} - {
-            type(get_family(family)).__module__
+            type(get_family(family)).__module__ for family in families
         }
         roots = {
             imported.module.split(".")[0]
@@ -99,12 +100,20 @@ class ModelCode:
             if not (imported.lazy and module in other_families)
         }
         foreign = sorted(roots - set(sys.stdlib_module_names) - {_PACKAGE})
-        return [f"{name}=={version(name)}" for name in (_DISTRIBUTIONS.get(root, root) for root in foreign)]
+        return [f"{name}=={version(name)}" for name in map(_distribution, foreign)]
 
 
-def model_code(family: str = "") -> ModelCode:
-    """The code that a model of a family carries, when this process registers it."""
-    file, value = _extension(family) if family and family not in FAMILIES.built_in else (None, "")
+def _distribution(root: str) -> str:
+    """The name of the installed package of a module: XGBoost's has another one without the libraries of a GPU."""
+    if root == "xgboost" and any(find_distributions(name="xgboost-cpu")):
+        return "xgboost-cpu"
+    return _DISTRIBUTIONS.get(root, root)
+
+
+def model_code(families: Sequence[str] = ()) -> ModelCode:
+    """The code that a model of these families carries, when this process registers it; one may be an extension."""
+    family = next((name for name in families if name not in FAMILIES.built_in), "")
+    file, value = _extension(family) if family else (None, "")
     modules = dict(sorted(_reachable_modules(LOADER, file).items()))
     digest = hashlib.sha256(f"{family} {value}".encode() if value else b"")
     for module, source in modules.items():

@@ -1,6 +1,7 @@
 """What a user declares: tables, keys, relationships, a spine, a label, and the problem they make."""
 
 from headrace.schema.costs import Costs
+from headrace.schema.ensemble import Ensemble
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet, Relationship
 from headrace.schema.expressions import LabelExpression, TimeExpression
@@ -17,6 +18,7 @@ __all__ = [
     "DUE",
     "Costs",
     "EachRow",
+    "Ensemble",
     "Entity",
     "EntitySet",
     "Every",

@@ -12,6 +12,7 @@ from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_PROBLEM, check_name
 from headrace.schema.costs import Costs
 from headrace.schema.declaration import Declaration
+from headrace.schema.ensemble import Ensemble
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel
@@ -29,6 +30,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
     "entity_set": (EntitySet, "EntitySet(tables=[...])"),
     "spine": (EachRow | Every, 'each_row("orders", cutoff="placed")'),
     "feed": (Replay | NoneType, 'Replay(start="2024-02-01")'),
+    "ensemble": (Ensemble | NoneType, "Ensemble(), or None for one model"),
     "racing": (Racing | NoneType, "Racing(), or None for no racing"),
     "monitoring": (Monitoring, 'Monitoring(window="7d")'),
     "policy": (Policy, "Policy(k=2, n=3)"),

@@ -13,6 +13,7 @@ from headrace.core.clock import parse_duration
 from headrace.core.errors import DeclarationError
 from headrace.core.extensions import Handed
 from headrace.schema.costs import Costs
+from headrace.schema.ensemble import Ensemble
 from headrace.schema.entity import Entity
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.expressions import LabelExpression, TimeExpression
@@ -58,7 +59,8 @@ class Declaration:
         feed: history that is replayed as production.
         max_features: how many features selection may keep.
         engine: what computes stored features.
-        families: model families that are searched; none named: every built-in one.
+        families: model families that are searched; none named: lightgbm and linear.
+        ensemble: an ensemble of the study's configurations may be the model; None: one configuration is.
         searcher: what proposes configurations.
         racing: when a trial that is behind is stopped; None: never.
         trials: size of the search.
@@ -99,6 +101,7 @@ class Declaration:
     max_features: int = 120
     engine: Any = "local"
     families: tuple[Any, ...] = ()
+    ensemble: Ensemble | None = None
     searcher: Any = "auto"
     racing: Racing | None = field(default_factory=Racing)
     trials: int = 16

@@ -41,7 +41,16 @@ class Selection:
     trace: tuple[float, ...]
 
 
-def select(predictions: Floats, loss: Loss, *, steps: int = 40, deadline: float = math.inf) -> Selection:
+def select(
+    predictions: Floats,
+    loss: Loss,
+    *,
+    steps: int = 40,
+    deadline: float = math.inf,
+    costs: Sequence[float] | None = None,
+    limit: float = math.inf,
+    first: int | None = None,
+) -> Selection:
     """Select an ensemble.
 
     Args:
@@ -49,15 +58,25 @@ def select(predictions: Floats, loss: Loss, *, steps: int = 40, deadline: float 
         loss: Loss of a prediction [n, k].
         steps: Number of additions.
         deadline: Instant of `time.monotonic` after which no step begins.
+        costs: Cost of each model [m], None for 0.
+        limit: Largest total cost of the different models; the first one is admitted at any cost.
+        first: The model to begin with; the best one where None.
     """
     m = len(predictions)
+    cost = np.zeros(m) if costs is None else np.asarray(costs, dtype=np.float64)
     counts, best_counts = np.zeros(m, dtype=np.int64), np.zeros(m, dtype=np.int64)
     total = np.zeros(predictions.shape[1:])
     trace: list[float] = []
     for step in range(1, steps + 1):
         if step > 1 and (m == 1 or time.monotonic() > deadline):
             break
-        losses = [loss((total + model) / step) for model in predictions]
+        admitted = (counts > 0) | (cost[counts > 0].sum() + cost <= limit) if step > 1 else np.ones(m, dtype=bool)
+        if step == 1 and first is not None:
+            admitted = np.arange(m) == first
+        losses = [
+            loss((total + model) / step) if allowed else math.inf
+            for model, allowed in zip(predictions, admitted, strict=True)
+        ]
         added = int(np.argmin(losses))
         total, counts = total + predictions[added], counts.copy()
         counts[added] += 1

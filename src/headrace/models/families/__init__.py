@@ -5,27 +5,45 @@ A new built-in family is one file here and one line below. Every family passes `
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from headrace.core.errors import NotFoundError
+from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.extensions import Catalogue
+from headrace.models.families.catboost import CatBoost
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.families.linear import Linear
 from headrace.models.families.protocol import Family, Fitted, Learner
+from headrace.models.families.xgboost import XGBoost
 from headrace.models.space import Choice, Config, Space
 
-FAMILIES: Catalogue[Family] = Catalogue("family", {family.name: family for family in (LightGBM(), Linear())})
+FAMILIES: Catalogue[Family] = Catalogue(
+    "family", {family.name: family for family in (LightGBM(), Linear(), XGBoost(), CatBoost())}
+)
+#: The families of a study whose problem names none. The others need a package of `headrace[automl]`.
+DEFAULT_FAMILIES = ("lightgbm", "linear")
 
-__all__ = ["FAMILIES", "Family", "Fitted", "Learner", "get_family", "split_config", "study_space", "warm_start"]
+__all__ = [
+    "DEFAULT_FAMILIES",
+    "FAMILIES",
+    "Family",
+    "Fitted",
+    "Learner",
+    "get_family",
+    "require_package",
+    "split_config",
+    "study_space",
+    "warm_start",
+]
 
 
-def study_space(families: Iterable[str] = FAMILIES.built_in) -> Space:
-    """Return the space of a study: the choice of a family (the built-in ones by default), and each one's parameters."""
+def study_space(families: Iterable[str] = DEFAULT_FAMILIES) -> Space:
+    """Return the space of a study: the choice of a family, and the parameters of each one."""
     return Space({"family": Choice({name: get_family(name).space() for name in families})})
 
 
-def warm_start(families: Iterable[str] = FAMILIES.built_in) -> tuple[Config, ...]:
+def warm_start(families: Iterable[str] = DEFAULT_FAMILIES) -> tuple[Config, ...]:
     """Return the first configs of a study: the default of each family, then their extra configs."""
     chosen = [(name, get_family(name)) for name in families]
     defaults = [(name, family.default()) for name, family in chosen]
@@ -43,6 +61,19 @@ def get_family(name: str) -> Family:
         NotFoundError: No family has this name.
     """
     return FAMILIES.named(name, where="models", unknown=NotFoundError)
+
+
+def require_package(name: str, *, where: str) -> None:
+    """Check that the package of a family is installed.
+
+    Raises:
+        DeclarationError: It is not.
+    """
+    module = getattr(get_family(name), "module", None)
+    if module is not None and importlib.util.find_spec(module) is None:
+        raise DeclarationError(
+            f"family {name!r} needs the package {module}", where=where, fix="pip install 'headrace[automl]'"
+        )
 
 
 def split_config(config: Mapping[str, Any]) -> tuple[Family, Config]:

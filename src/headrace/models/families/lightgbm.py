@@ -6,7 +6,6 @@ needs them first; the others read its file. All trials train on the same Dataset
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +20,7 @@ from headrace.core.openmp import ensure_openmp
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design, Predictions
 from headrace.models.families.protocol import Label, Rows
+from headrace.models.families.steps import BoostingSteps
 from headrace.models.space import Categorical, Config, Float, Integer, Space
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ ensure_openmp()  # here, before the first of the imports of LightGBM below
 
 #: Largest number of rounds; enough for learning rates of 0.04 or more.
 MAX_ROUNDS = 300
-#: Largest learning rate of `with_coarse_steps`: losses at larger ones predict little about small ones.
-_MAX_COARSE_RATE = 0.5
 _FILE = "model.txt"
 #: Metric -> LightGBM's own name of it; other metrics are computed from the predictions.
 _NATIVE_METRICS = {"auc": "auc", "log_loss": "binary_logloss", "rmse": "rmse", "mae": "l1"}
@@ -82,7 +80,7 @@ class FittedLightGBM:
         (folder / _FILE).write_text(self.booster.model_to_string(), encoding="utf-8")
 
 
-class LightGBM:
+class LightGBM(BoostingSteps):
     """Gradient-boosted trees."""
 
     name = "lightgbm"
@@ -163,17 +161,6 @@ class LightGBM:
         booster = lightgbm.Booster(parameters, train)
         booster.add_valid(check, "valid")
         return _Boosting(booster, metric)
-
-    def rounds_at(self, config: Mapping[str, Any], progress: float) -> int | None:
-        """Progress is the sum of the learning rates so far; at 1, 63 % of the residual is fitted (1 - 1/e)."""
-        return math.ceil(progress / float(config["learning_rate"]))
-
-    def with_coarse_steps(self, config: Mapping[str, Any]) -> Config:
-        rate = float(config["learning_rate"])
-        return {**config, "learning_rate": max(rate, min(3 * rate, _MAX_COARSE_RATE))}
-
-    def with_smaller_steps(self, config: Mapping[str, Any], factor: float) -> Config:
-        return {**config, "learning_rate": float(config["learning_rate"]) / factor}
 
     def load(self, folder: Path) -> FittedLightGBM:
         import lightgbm

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
+from headrace.core.files import write_json
 from headrace.evaluate.choice import Choice, FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS
 from headrace.lake.keys import key_json, row_keys
@@ -18,8 +19,9 @@ from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds
 from headrace.models.space import Config
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
+from headrace.pipeline.stages.ensemble import Candidate, described, select_ensemble
 from headrace.pipeline.stages.ingest import INGEST
-from headrace.pipeline.stages.search import SEARCH, SearchOutput
+from headrace.pipeline.stages.search import SEARCH, SearchOutput, read_trials
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.training_rows import TrainingRows, load_training_rows
 from headrace.pipeline.stages.training_set import TRAINING_SET
@@ -27,6 +29,8 @@ from headrace.pipeline.stages.windows import window_shares
 
 #: Predictions for the gate's rows: row number, spine key as JSON text, cutoff, label, prediction.
 GATE = "gate.parquet"
+#: The members of the ensemble that was selected, and whether it is used; where the problem asks for one.
+MEMBERS = "ensemble.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,10 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
     """Choose the recipe on the folds and measure it."""
     data = load_training_rows(context, inputs)
     config, result, choice = _choose(context, data, inputs[SEARCH].output)
+    if context.problem.ensemble is not None:
+        config, result, choice = _ensemble(
+            context, inputs, folder, data, Candidate(config=config, result=result), choice
+        )
     tuned = -METRICS[context.problem.metric].sign * result.loss
     return measure_recipe(
         context, inputs, folder, data, recipe=result.recipe, config=config, tuned=tuned, choice=choice
@@ -124,24 +132,41 @@ def measure_recipe(
 def _choose(context: Context, data: TrainingRows, searched: SearchOutput) -> tuple[Config, RecipeResult, Choice | None]:
     """The incumbent, if it is significantly better than the best config that the search began with; else that one."""
 
-    def result_of(config: Config) -> RecipeResult:
-        return fit_rounds(
-            config, data.design, data.label, data.folds, metric=context.problem.metric, seed=context.seed,
-            threads=context.workers,
-        )  # fmt: skip
-
     config = dict(searched.config)
-    result = result_of(config)
+    result = _result_of(context, data, config)
     if searched.fallback is None:
         return config, result, None
     fallback = dict(searched.fallback)
-    fallback_result = result_of(fallback)
+    fallback_result = _result_of(context, data, fallback)
     folds = [
         FoldPredictions(label=data.label[rows], candidate=candidate, fallback=default, cutoffs_us=data.cutoffs[rows])
         for (_, rows), candidate, default in zip(data.folds, result.predicted, fallback_result.predicted, strict=True)
     ]
     choice = choose(METRICS[context.problem.metric], folds, seed=context.seed)
     return (config, result, choice) if choice.candidate_better else (fallback, fallback_result, choice)
+
+
+def _result_of(context: Context, data: TrainingRows, config: Config) -> RecipeResult:
+    return fit_rounds(
+        config, data.design, data.label, data.folds, metric=context.problem.metric, seed=context.seed,
+        threads=context.workers,
+    )  # fmt: skip
+
+
+def _ensemble(
+    context: Context, inputs: Inputs, folder: Path, data: TrainingRows, single: Candidate, choice: Choice | None
+) -> tuple[Config, RecipeResult, Choice | None]:
+    """The ensemble and its heaviest member's config, if it is significantly better than the single configuration."""
+    problem = context.problem
+    assert problem.ensemble is not None
+    selected = select_ensemble(
+        problem.ensemble, data, read_trials(inputs[SEARCH]), single, lambda config: _result_of(context, data, config),
+        metric=METRICS[problem.metric], seed=context.seed,
+    )  # fmt: skip
+    write_json(folder / MEMBERS, described(selected))
+    if selected is None or not selected.choice.candidate_better:
+        return single.config, single.result, choice
+    return selected.configs[0], selected.result, selected.choice
 
 
 def _spine_keys(context: Context, inputs: Inputs, rows: NDArray[Any]) -> list[str]:
@@ -156,5 +181,5 @@ EVALUATE = Stage(
     output=EvaluateOutput,
     run=_run,
     needs=(INGEST, SYNTHESISE, TRAINING_SET, SEARCH),
-    parameters=lambda context: {"shares": window_shares(context)},
+    parameters=lambda context: {"shares": window_shares(context), "ensemble": context.problem.ensemble},
 )

@@ -39,6 +39,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
         service=bundle.service,
         recipe_of=context.recipe_of,
         champion_config=dict(bundle.config),
+        champion_families=bundle.families,
         known_trials=len(known),
     )
 

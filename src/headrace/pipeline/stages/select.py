@@ -37,6 +37,7 @@ class SelectOutput:
         service: the feature service that serves them, without the problem's name.
         recipe_of: the version whose features were retained (stage `refresh`).
         champion_config: that version's configuration, which the search begins with.
+        champion_families: the families of that version's model: those of the members for an ensemble.
         known_trials: how many trials of that version's study are known; they lie beside this.
     """
 
@@ -45,6 +46,7 @@ class SelectOutput:
     service: str
     recipe_of: str | None = None
     champion_config: Mapping[str, Any] | None = None
+    champion_families: tuple[str, ...] = ()
     known_trials: int = 0
 
 

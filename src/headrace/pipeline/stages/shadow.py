@@ -57,6 +57,7 @@ def _features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
         service=bundle.service,
         recipe_of=context.recipe_of,
         champion_config=dict(bundle.config),
+        champion_families=bundle.families,
     )
 
 

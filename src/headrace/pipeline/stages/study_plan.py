@@ -1,8 +1,8 @@
 """What the stage `search` searches: the space, the first configs, the searcher and the number of trials.
 
 A retrain starts from the champion's study: its configuration, then the best of that study that differ, and then what a
-surrogate of both studies proposes. It stays in the champion's family and spends `retrain_trials`. Trials that the space
-has no longer are left out, with a note.
+surrogate of both studies proposes. It stays in the champion's family (of an ensemble: its members' families) and
+spends `retrain_trials`. Trials that the space has no longer are left out, with a note.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from headrace.core.files import read_json
-from headrace.models.families import FAMILIES, split_config, study_space, warm_start
+from headrace.models.families import DEFAULT_FAMILIES, split_config, study_space, warm_start
 from headrace.models.space import Config, Space
 from headrace.pipeline.stage import FinishedStage
 from headrace.pipeline.stages.select import KNOWN, SelectOutput
@@ -81,11 +81,11 @@ def study_plan(declared: Sequence[str], selected: FinishedStage[SelectOutput]) -
     """
     output = selected.output
     if output.champion_config is None:
-        families = tuple(declared) or tuple(FAMILIES.built_in)
+        families = tuple(declared) or DEFAULT_FAMILIES
         first = warm_start(families)
         return StudyPlan(space=study_space(families), first=first, fallbacks=len(first))
     config = dict(output.champion_config)
-    families = (split_config(config)[0].name,)
+    families = output.champion_families or (split_config(config)[0].name,)
     space = study_space(families)
     recorded = [KnownTrial.from_json(item) for item in read_json(selected.path(KNOWN))] if output.known_trials else []
     known = fitting(space, recorded)
