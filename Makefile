@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The interpreter that .venv is made from, and the problem that the targets work on.
 PYTHON ?=
+# The Python 3.9 of auto-sklearn, a peer of `make study-house-prices`; found by itself where it is empty.
+AUTOSKLEARN_PYTHON ?=
 PROBLEM ?= flights
 
 VENV := .venv
@@ -140,6 +142,13 @@ bench-search: $(BENCH_STAMP) ## Compare the searchers with Hyperopt, Optuna and 
 study-example: $(BENCH_STAMP) ## Compare fifty trials with the complete grid of 600 (QUICK=1, SEEDS=3; resumes)
 	@$(BENCH) -m benchmarks.study_example
 
+study-house-prices: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems on House Prices (MINUTES=5, SEED=0, ONLY=headrace; QUICK=1; resumes)
+	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
+	@$(BIN)/python -m benchmarks.study_house_prices
+
+bench-ensemble: $(STAMP) ## Compare an ensemble of families with search alone on the flights' next month (QUICK=1; resumes)
+	@$(BIN)/python -m benchmarks.bench_ensemble
+
 bench-tables: $(BENCH_STAMP) ## Evaluate the configurations of the surrogate benchmark again (hours; resumes)
 	@$(BENCH) -m benchmarks.surrogate.build
 
@@ -181,7 +190,9 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
-	@for peer in featuretools getml fastdfs nannyml; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
+	@for peer in featuretools getml fastdfs nannyml autogluon flaml; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
+	@$(UV) pip compile --quiet --python-version 3.9 --generate-hashes --no-emit-index-url --no-header \
+		-b requirements/build-autosklearn.txt requirements/peers-autosklearn.in -o requirements/peers-autosklearn.lock
 	@$(BIN)/python -m headrace.flows.deployments > prefect.yaml
 
 doctor: $(STAMP) ## Check this installation: interpreter, packages, problem, state
@@ -235,5 +246,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

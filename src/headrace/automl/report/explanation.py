@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,34 +68,63 @@ def explain_model(model: TableModel, frame: pd.DataFrame, *, seconds: float, see
     Returns:
         The Shapley values; None where the time is too short for a few rows.
     """
-    shap = quiet_shap()
     sampled = frame.sample(min(len(frame), 2_000), random_state=seed)
     cleaned = model.cleaner.transform(sampled)
-    cells, values = _as_positions(cleaned)
     output = _position(model, cleaned)
+    return explain_predictions(
+        cleaned, lambda rows: _raw(model, model.predict_cleaned(rows)), seconds=seconds, unit=_unit(model, output),
+        output=output, seed=seed,
+    )  # fmt: skip
 
-    def predict(positions: Any) -> Floats:
-        return _raw(model, model.predict_cleaned(_from_positions(positions, cleaned, values)))
 
-    evaluations = 2 * cleaned.shape[1] + 1
+def explain_predictions(
+    rows: pd.DataFrame,
+    predict: Callable[[pd.DataFrame], Floats],
+    *,
+    seconds: float,
+    unit: str,
+    output: int = 0,
+    seed: int = 0,
+) -> Explained | None:
+    """Explain any function of a table's rows.
+
+    Args:
+        rows: Rows to explain and to draw the background from [n, d]: numbers as float64, texts as objects.
+        predict: Rows -> outputs [n] or [n, k].
+        seconds: Time, about; it sets the number of rows.
+        unit: Unit of the outputs.
+        output: Which of k outputs is explained.
+        seed: Of the background and the permutations.
+
+    Returns:
+        The Shapley values; None where the time is too short for a few rows.
+    """
+    shap = quiet_shap()
+    cells, values = _as_positions(rows)
+
+    def predict_positions(positions: Any) -> Floats:
+        return predict(_from_positions(positions, rows, values))
+
+    evaluations = 2 * rows.shape[1] + 1
     started = time.monotonic()
-    predict(cells[: min(len(cells), evaluations * _BACKGROUND)])
-    per_row = (time.monotonic() - started) * max(1.0, evaluations * _BACKGROUND / len(cells))
+    tested = np.resize(np.arange(len(cells)), evaluations * _BACKGROUND)
+    predict_positions(cells[tested])
+    per_row = time.monotonic() - started
     n_rows = int(min(_MAX_ROWS, len(cells), seconds / max(per_row, 1e-9)))
     if n_rows < _LEAST_ROWS:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         masker = shap.maskers.Independent(cells, max_samples=_BACKGROUND)
-        explainer = shap.explainers.Permutation(predict, masker, seed=seed)
+        explainer = shap.explainers.Permutation(predict_positions, masker, seed=seed)
         explained = explainer(cells[:n_rows], max_evals=evaluations, silent=True)
     every = explained.values if explained.values.ndim == 3 else explained.values[:, :, None]
     base = np.atleast_2d(explained.base_values.T).T
     return Explained(
         values=np.asarray(every[:, :, output]),
         base=float(np.mean(base[:, output])),
-        rows=cleaned.iloc[:n_rows],
-        unit=_unit(model, output),
+        rows=rows.iloc[:n_rows],
+        unit=unit,
         size=np.abs(every).mean(axis=(0, 2)),
     )
 

@@ -1,0 +1,1 @@
+"""The study of house prices: its table, its contestants, and its page."""
