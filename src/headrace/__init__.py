@@ -14,6 +14,7 @@ _PUBLIC = {
     "Choice": "models.space",
     "Float": "models.space",
     "Integer": "models.space",
+    "compare": "library.compare",
     "minimize": "library.minimize",
     "synthesize": "library.synthesize",
 }

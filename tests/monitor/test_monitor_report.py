@@ -20,6 +20,7 @@ from headrace.monitor.evidence.columns import ColumnEvidence
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import decide
+from headrace.monitor.report import drawing
 from headrace.monitor.report import page as report
 from headrace.services.lifecycle import start_services, stop_services
 from headrace.services.local import local_services
@@ -109,11 +110,11 @@ def test_what_is_drawn_first_drifted_or_matters(monkeypatch: pytest.MonkeyPatch)
             ColumnEvidence(name="drifted, matters", kind="numeric", test="psi", effect=0.5, floor=0.1, drifted=True),
         ),
     )
-    ranked = report._column_order(found, {"drifted, matters": 0.3, "drifted far": 0.1, "still, matters": 0.5})
+    ranked = drawing._column_order(found, {"drifted, matters": 0.3, "drifted far": 0.1, "still, matters": 0.5})
     assert ranked == ["drifted, matters", "drifted far", "still, matters", "still"]
-    monkeypatch.setattr(report, "MAX_COLUMNS", 2)
+    monkeypatch.setattr(drawing, "MAX_COLUMNS", 2)
     sides = table(60, 0), table(60, 1)
-    drawn, left_out = report._columns(*sides, KINDS, ["carrier", "distance"])
+    drawn, left_out = drawing._columns(*sides, KINDS, ["carrier", "distance"])
     assert list(drawn) == ["_prediction", "_label"]
     assert left_out == dict.fromkeys(["carrier", "distance"], "only 2 columns are drawn")
 
@@ -182,8 +183,8 @@ def test_nothing_to_draw_is_no_page(tmp_path: Path) -> None:
 
 
 def test_the_sample_keeps_every_stretch_of_time() -> None:
-    drawn = report._sample(pa.table({"row": np.arange(50_000)}), seed=0)["row"].to_numpy()
-    assert len(drawn) == report.MAX_ROWS
+    drawn = drawing._sample(pa.table({"row": np.arange(50_000)}), seed=0)["row"].to_numpy()
+    assert len(drawn) == drawing.MAX_ROWS
     assert (np.diff(drawn) > 0).all()
     assert np.diff(drawn).max() < 50
 

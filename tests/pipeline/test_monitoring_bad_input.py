@@ -15,7 +15,7 @@ from headrace.core.errors import NotFoundError
 from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
 from headrace.monitor.outbox.message import decision_alert
-from headrace.monitor.report import page as pages
+from headrace.monitor.report import drawing
 from headrace.pipeline.operations import current_window
 from headrace.pipeline.operations.monitoring import draw
 from headrace.synthesis.spine.build import build_spine
@@ -117,7 +117,7 @@ class _Drawn:
 def test_bad_input_is_a_clear_outcome_to_the_end(case: str, turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = BAD[case]
     bad.spoil(turned, monkeypatch)
-    monkeypatch.setattr(pages, "render_report", lambda *args, **options: _Drawn())
+    monkeypatch.setattr(drawing, "render_report", lambda *args, **options: _Drawn())
     context = context_of(turned)
     report = look(context)
     decision = report.decision
