@@ -25,7 +25,7 @@ from headrace.pipeline.operations.retraining import RetrainReport, retrain
 from headrace.pipeline.operations.shadow import ShadowReport, refit_shadow
 from headrace.pipeline.operations.shadow_comparison import shadow_predictions, worth_of_refresh
 from headrace.pipeline.production.champion import champion_bundle
-from headrace.pipeline.production.shadows import read_shadows, readable
+from headrace.pipeline.production.shadows import all_shadows, read_shadows, readable
 from headrace.pipeline.stage import StageReport
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.engines import LocalEngine
@@ -141,6 +141,7 @@ def test_a_refit_at_the_decision_is_promoted_where_the_policy_wants_the_newest_r
 
 
 def test_what_follows_is_predicted_better(decided: Shop, turned_channels: Lived) -> None:
+    before = read_shadows(context_of(decided), "1")
     _promote(decided, turned_channels.last.decision.id)
     context = context_of(decided)
     live(context, 1)
@@ -160,7 +161,11 @@ def test_what_follows_is_predicted_better(decided: Shop, turned_channels: Lived)
     assert spine.num_rows == window.table.num_rows
     assert METRICS["log_loss"].value(label[mature], window.table[PREDICTION].to_numpy()[mature]) < 0.68
     assert refit_shadow(context).new  # the next comparison is with the new champion
-    assert {one.version for one in read_shadows(context, "2")} == {"2"}
+    assert {one.version for one in all_shadows(context)} == {"2"}, "those of its predecessor are retired"
+    assert not any((decided.home / name).exists() for one in before for name in one.outputs)
+    champion = Ledger(decided.home, "shop").champion()
+    assert champion is not None
+    assert champion_bundle(context, champion).facts, "the shadow that became champion is in the registry"
 
 
 def test_a_retrain_that_is_woken_twice_promotes_once(decided: Shop, turned_channels: Lived) -> None:

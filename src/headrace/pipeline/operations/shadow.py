@@ -13,12 +13,18 @@ from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.lake.store import Lake
 from headrace.pipeline.catalogue import SHADOW_STAGES
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations.shadow_retirement import retire_shadows
 from headrace.pipeline.production.champion import version_bundle
 from headrace.pipeline.production.shadows import Shadow, read_shadows, readable, write_shadow
 from headrace.pipeline.report import Artifact, artifact_key
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
+from headrace.pipeline.stages.shadow import SHADOW_EVALUATE, SHADOW_SPINE
+from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.walker import Execute, PipelineRun, execute_here
 from headrace.registry.ledger import Ledger
+
+#: Stages whose outputs only a refit at one instant has; the others are small, or those of all refits of a champion.
+_OWN_STAGES = (SHADOW_SPINE, TRAINING_SET, SHADOW_EVALUATE, REFIT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +53,7 @@ class ShadowReport:
 
 
 def refit_shadow(context: Context, *, execute: Execute = execute_here) -> ShadowReport:
-    """Fit the shadow of the last instant at which one is due, unless it is there.
+    """Fit the shadow of the last instant at which one is due, unless it is there, and delete what nothing needs.
 
     An instant that was missed is not made up for: the rows since then are compared with the shadow before it.
 
@@ -55,6 +61,12 @@ def refit_shadow(context: Context, *, execute: Execute = execute_here) -> Shadow
         context: of the problem.
         execute: runs each stage; a flow makes a task of it.
     """
+    report = _refit(context, execute)
+    retire_shadows(context)
+    return report
+
+
+def _refit(context: Context, execute: Execute) -> ShadowReport:
     problem, rules = context.problem, context.problem.policy.worth
     record, clock = Ledger(context.root, problem.name).champion(), Lake(context.root, problem.name).clock()
     if rules is None:
@@ -90,6 +102,7 @@ def _fit(context: Context, version: str, due_us: int, execute: Execute) -> Shado
         rows=output.rows,
         folder=str(folder.relative_to(context.root)),
         digest=output.bundle,
+        outputs=tuple(str(run.folder(stage).relative_to(context.root)) for stage in _OWN_STAGES),
     )
     write_shadow(context, shadow)
     return shadow

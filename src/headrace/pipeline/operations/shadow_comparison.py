@@ -20,7 +20,7 @@ from headrace.monitor.worth.losses import row_losses
 from headrace.monitor.worth.worth import WorthEvidence, worth
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
-from headrace.pipeline.production.shadows import Shadow, read_shadows, readable
+from headrace.pipeline.production.shadows import Shadow, needed_shadows, read_shadows, readable
 
 #: A shadow with its bundle.
 Fitted = tuple[Shadow, Bundle]
@@ -43,7 +43,7 @@ def worth_of_refresh(
     rules = context.problem.policy.worth
     if rules is None:
         return None, ()
-    fitted, notes = readable(context, _needed(read_shadows(context, version), end_us - rules.window_us, end_us))
+    fitted, notes = readable(context, needed_shadows(read_shadows(context, version), end_us - rules.window_us, end_us))
     if not fitted:
         return None, notes
     start_us = max(end_us - rules.window_us, fitted[0][0].fitted_us)
@@ -85,18 +85,11 @@ def predictions_of_shadows(context: Context, version: str, window: CurrentWindow
     Returns:
         Predictions [n], NaN where no shadow was fitted before; None without shadows, or where they cannot predict.
     """
-    fitted, _ = readable(context, _needed(read_shadows(context, version), end_us - window.length_us, end_us))
+    fitted, _ = readable(context, needed_shadows(read_shadows(context, version), end_us - window.length_us, end_us))
     try:
         return shadow_predictions(fitted, window, threads=context.workers) if fitted else None
     except DataError:
         return None
-
-
-def _needed(shadows: Sequence[Shadow], start_us: int, end_us: int) -> Sequence[Shadow]:
-    """The shadows that are the newest for some instant in [start, end)."""
-    before = [shadow for shadow in shadows if shadow.fitted_us <= start_us]
-    inside = [shadow for shadow in shadows if start_us < shadow.fitted_us < end_us]
-    return (*before[-1:], *inside)
 
 
 def _judge(context: Context, fitted: Sequence[Fitted], window: CurrentWindow, end_us: int) -> WorthEvidence:
