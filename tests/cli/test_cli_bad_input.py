@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+from headrace.cli import main
 from tests.cli.command import Outcome, headrace
 from tests.tiny_problem import write_tiny_problem
 
@@ -267,3 +269,12 @@ def test_a_label_known_at_its_cutoff_is_told_by_check(tmp_path: Path) -> None:
     assert (outcome.code, len(outcome.errors)) == (1, 1)
     assert "orders.refunded_amount: the label is declared as known at its cutoff" in outcome.errors[0]
     assert 'known_at={"refunded_amount": "placed + 3d"}' in outcome.errors[0]
+
+
+def test_an_empty_name_of_the_state_folder_is_not_the_current_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["headrace", "status", "--home", ""])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "the name of the folder is empty" in capsys.readouterr().err

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.core.errors import UnavailableError
 from headrace.core.home import FOLDERS, open_home, owner_only
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,3 +89,9 @@ def test_every_folder_that_is_written_is_known() -> None:
     named = {name for path in sources for name in re.findall(r'\broot / "([a-z_]+)"', path.read_text())}
     assert named <= set(FOLDERS)
     assert len(named) > 10
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no folder: /proc")
+def test_a_file_system_that_takes_no_folder_is_named() -> None:
+    with pytest.raises(UnavailableError, match="cannot be created here"):
+        open_home(Path("/proc/nothing/home"))

@@ -144,6 +144,46 @@ def test_down_reaches_children_that_left_the_session(root: Path) -> None:
     assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
 
 
+def orphaned(root: Path) -> tuple[psutil.Process, int]:
+    """A child that listens on a port, of a service that was killed; and the port."""
+    port = free_port()
+    child = f"subprocess.Popen([sys.executable, '-m', 'http.server', '{port}', '--bind', '127.0.0.1'])"
+    code = (
+        f"import subprocess, sys, pathlib, signal\nchild = {child}\n"
+        f"pathlib.Path({str(root / 'child')!r}).write_text(str(child.pid))\nsignal.pause()"
+    )
+    start_services(root, (python("first", code, ready=lambda: processes.port_is_taken("127.0.0.1", port)),))
+    process = psutil.Process(int((root / "child").read_text()))
+    (record,) = read_record(root)
+    psutil.Process(record.pid).kill()
+    assert processes.wait_until(lambda: not processes.is_alive(record), timeout_s=10)
+    return process, port
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "the record is lost"])
+def test_up_takes_the_place_of_what_a_killed_service_left(root: Path, *, recorded: bool) -> None:
+    child, port = orphaned(root)
+    if not recorded:
+        remove_replicas(root / "run" / "services.json")
+    assert [one.state for one in start_services(root, (web("first", port),))] == ["started"]
+    assert not child.is_running()
+
+
+def test_up_in_another_home_spares_it(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    child, port = orphaned(root)
+    other = tmp_path_factory.mktemp("other")
+    with pytest.raises(UnavailableError, match=f"port {port} is taken"):
+        start_services(other, (web("first", port),))
+    assert child.is_running()
+
+
+def test_down_reaches_it_without_a_record(root: Path) -> None:
+    child, _ = orphaned(root)
+    remove_replicas(root / "run" / "services.json")
+    stop_services(root)
+    assert not child.is_running()
+
+
 def test_a_spoilt_record_is_named(root: Path) -> None:
     path = root / "run" / "services.json"
     write_replicas(path, {"services": [{"pid": 1}]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console
 
@@ -80,14 +81,19 @@ def _quality(model: ModelSummary) -> Iterable[str]:
 
 def _next_steps(report: RunReport) -> tuple[str, ...]:
     """Commands, each with what it is for; what is done already is left out."""
-    steps = [("headrace up " + report.reference, "start the API and the pages of Prefect and MLflow")]
-    if "API" in report.addresses:
-        steps = []
+    problem = _from_here(report.reference)
+    steps = [] if "API" in report.addresses else [(f"headrace up {problem}", "start the API, Prefect and MLflow")]
     steps += [
-        (f"headrace features {report.reference}", "which features were kept, and why not the others"),
-        (f"headrace status {report.reference}", "the champion, the clock and the services"),
+        (f"headrace features {problem}", "which features were kept, and why not the others"),
+        (f"headrace status {problem}", "the champion, the clock and the services"),
     ]
     return tuple(f"{command}: {purpose}" for command, purpose in steps)
+
+
+def _from_here(reference: str) -> str:
+    """A problem file's path from the current folder, where it lies below it."""
+    here = Path.cwd()
+    return str(Path(reference).relative_to(here)) if Path(reference).is_relative_to(here) else reference
 
 
 def _day(instant: str | int) -> str:

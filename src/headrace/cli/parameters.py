@@ -9,8 +9,18 @@ import typer
 
 _PROBLEM = "name of a built-in problem, or path of a problem file"
 
+
+def _folder(text: str) -> Path:
+    if not text:  # an unset variable of a script, as in --home "$STATE": not the current folder
+        raise typer.BadParameter("the name of the folder is empty")
+    return Path(text)
+
+
 ProblemArgument = Annotated[str, typer.Argument(help=_PROBLEM)]
 HomeOption = Annotated[
-    Path | None, typer.Option("--home", help="state folder (default: HEADRACE_HOME, else .headrace)")
+    Path | None,
+    typer.Option(
+        "--home", parser=_folder, metavar="<path>", help="state folder (default: HEADRACE_HOME, else .headrace)"
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from headrace.core.errors import UnavailableError
+
 _log = logging.getLogger(__name__)
 
 #: The folders of a home that Headrace writes.
@@ -32,9 +34,17 @@ def open_home(root: Path) -> None:
 
     A folder that contains other things too (HEADRACE_HOME=/tmp) keeps its own mode; only Headrace's folders in it are
     restricted.
+
+    Raises:
+        UnavailableError: The file system takes no new folder there.
     """
     if not root.exists():
-        root.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+        try:
+            root.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
+        except FileNotFoundError:  # some file systems, such as /proc, take no new folder
+            raise UnavailableError(
+                "cannot be created here", where=str(root), fix="name another folder with --home or HEADRACE_HOME"
+            ) from None
     root = root.resolve()  # of a link, what it points at is closed
     entries = {path.name: path for path in root.iterdir()}
     # The umask of a process that uses Headrace as a library is its own: its folders are closed when they are next met.

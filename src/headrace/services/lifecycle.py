@@ -6,6 +6,7 @@ do not run. If one fails to start, those that this call started are stopped. Onl
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,8 @@ class Address:
 def start_services(root: Path, services: Sequence[Service], *, host: str = "127.0.0.1") -> list[Address]:
     """Start the services that do not run, and wait until each responds. A failure leaves no new process behind.
 
+    What a killed service of this home left running, and may hold its port or its database, is stopped first.
+
     Args:
         root: The home folder; it contains the record and the logs.
         services: In the order to start them.
@@ -85,6 +88,7 @@ def start_services(root: Path, services: Sequence[Service], *, host: str = "127.
     (root / "run").mkdir(parents=True, exist_ok=True)
     with FileLock(root / "run" / ".lock", timeout=START_TIMEOUT_S):
         present = {record.name: record for record in read_record(root) if processes.is_alive(record)}
+        processes.stop_orphans(_mark_prefix(root), {record.mark for record in present.values()})
         _check_ports(host, [service for service in services if service.name not in present])
         records = _start_missing(root, services, present)
     return [
@@ -138,7 +142,7 @@ def _stop_after_failure(
 
 
 def _start(root: Path, service: Service) -> ProcessRecord:
-    log, mark = root / "run" / f"{service.name.lower()}.log", uuid.uuid4().hex
+    log, mark = root / "run" / f"{service.name.lower()}.log", f"{_mark_prefix(root)}{uuid.uuid4().hex}"
     log.unlink(missing_ok=True)
     if service.prepare and not processes.run_to_end(service.prepare, mark=mark, log=log, env=service.env):
         raise _failure(service.name, "could not be prepared", log)
@@ -174,6 +178,7 @@ def stop_services(root: Path) -> list[str]:
         stopped = [record.name for record in records if processes.is_alive(record)]
         for record in reversed(records):
             processes.stop_processes([record])
+        processes.stop_orphans(_mark_prefix(root), set())
         remove_replicas(_record_path(root))
     return stopped
 
@@ -217,6 +222,11 @@ def read_record(root: Path) -> list[ProcessRecord]:
 def _write_record(root: Path, records: Iterable[ProcessRecord]) -> None:
     services = [asdict(record) for record in records]
     write_replicas(_record_path(root), {"home": str(root.absolute()), "services": services})
+
+
+def _mark_prefix(root: Path) -> str:
+    """The beginning of the marks of this home's services, by which they are known when their record is lost."""
+    return f"{hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]}-"
 
 
 def _record_path(root: Path) -> Path:

@@ -11,7 +11,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,6 +171,31 @@ def stop_processes(records: Sequence[ProcessRecord], *, grace_s: float = 15.0) -
     _, remaining = psutil.wait_procs(remaining, timeout=_KILL_TIMEOUT_S)
     _signal(remaining, psutil.Process.kill)
     psutil.wait_procs(remaining, timeout=_KILL_TIMEOUT_S)
+
+
+def stop_orphans(prefix: str, living: Collection[str]) -> list[int]:
+    """Stop the processes of killed services.
+
+    Args:
+        prefix: Beginning of the marks of all services of a home.
+        living: Marks of the services that are alive; their processes are spared, as is the present one.
+
+    Returns:
+        Process ids of what was stopped.
+    """
+    orphans = [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid()
+        and (mark := _mark_of(process)) is not None
+        and mark.startswith(prefix)
+        and mark not in living
+    ]
+    _signal(orphans, psutil.Process.terminate)
+    _, remaining = psutil.wait_procs(orphans, timeout=_KILL_TIMEOUT_S)
+    _signal(remaining, psutil.Process.kill)
+    psutil.wait_procs(remaining, timeout=_KILL_TIMEOUT_S)
+    return [process.pid for process in orphans]
 
 
 def _signal(processes: Sequence[psutil.Process], send: Callable[[psutil.Process], None]) -> None:
