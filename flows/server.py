@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Sequence
 
+import prefect
 import psutil
 import uvicorn
 from prefect.server.api.server import create_app
@@ -27,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     if options.parent is not None:
         threading.Thread(target=_end_after, args=(options.parent,), daemon=True).start()
+    # Its second interface asks an analytics host whatever the settings say: what is not there is not served.
+    prefect.__ui_v2_static_path__ = prefect.__module_path__ / "not-served"
     chosen = get_current_settings().server
     uvicorn.run(
         guarded(create_app(ephemeral=options.parent is not None, final=True), settings().hosts),

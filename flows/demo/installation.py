@@ -55,12 +55,13 @@ class Installation:
         return f"http://{_HOST}:{self.ports[name]}"
 
     def services(self, receiver: Receiver) -> list[Service]:
-        """The services of `headrace up` without schedules, with the receiver as their alert address."""
+        """The services of `headrace up` without schedules and Feast's pages; the receiver is their alert address."""
         environment = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
         deploy = (*PYTHON_MODULE, "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
             replace(one, env={**one.env, **environment}, prepare=deploy if one.prepare else ())
             for one in local_services(self.settings, self.reference)
+            if one.name != "Feast"  # its pages take no part
         ]
 
     def activate(self, receiver: Receiver) -> None:

@@ -18,6 +18,7 @@ from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymen
 from prefect.events import Event
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from headrace.core.prefect_server import csrf_headers
 from headrace.core.settings import Settings
 from headrace.flows.automations import ensure_automations
 from headrace.flows.demo.receiver import Receiver, alert_receiver
@@ -27,7 +28,6 @@ from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.services.lifecycle import Service, read_record, start_services, stop_services
 from headrace.services.local import local_services
-from headrace.services.prefect_api import csrf_headers
 from headrace.services.processes import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +123,7 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
         services = tuple(
             replace(one, env={**one.env, **extra}, prepare=deploy if one.prepare else ())
             for one in local_services(chosen, str(problems[0]))
+            if one.name != "Feast"  # its pages take no part
         )
         try:
             start_services(root, services)

@@ -47,8 +47,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     for folder in (home / "mlflow" / "artifacts", home / "prefect"):
         folder.mkdir(parents=True)
     quick = {"PREFECT_WORKER_QUERY_SECONDS": "1"}
-    # Evidently's pages take no part in flows, and are tested by themselves (tests/monitor).
-    wanted = [one for one in local_services(chosen) if one.name != "Evidently"]
+    # The pages of Evidently and Feast take no part in flows, and are tested by themselves (tests/monitor).
+    wanted = [one for one in local_services(chosen) if one.name not in ("Evidently", "Feast")]
     services = [replace(one, env={**one.env, **quick}) for one in wanted]
     try:
         start_services(home, services)

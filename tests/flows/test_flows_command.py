@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from headrace.core.prefect_server import csrf_headers
 from headrace.core.settings import Settings
-from headrace.services.prefect_api import csrf_headers
 from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SERVICES = ("PREFECT", "MLFLOW", "API", "EVIDENTLY")
+SERVICES = ("PREFECT", "MLFLOW", "API", "EVIDENTLY", "FEAST")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_every_command_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_p
         assert "retrain/shop-retrain" in command("headrace", "deploy", str(problem))
     finally:
         stopped = command("headrace", "down")
-    assert all(name in stopped for name in ("Prefect", "MLflow", "Evidently", "API", "worker"))
+    assert all(name in stopped for name in ("Prefect", "MLflow", "Evidently", "Feast", "API", "worker"))
     assert [path.name for path in folder.iterdir()] == [".headrace"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from headrace.services.prefect_api import csrf_headers
+from headrace.core.prefect_server import csrf_headers
 from tests.security.target import Target
 
 #: fetch(), as a script of the page sends it: what the page learns, as one line. Bytes go without a content type.

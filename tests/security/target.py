@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]
-_PORTS = ("prefect", "mlflow", "api", "evidently")
+_PORTS = ("prefect", "mlflow", "api", "evidently", "feast")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Target:
     env: dict[str, str]
 
     def url(self, service: str, path: str = "", *, host: str = "127.0.0.1") -> str:
-        """The address of `prefect`, `mlflow`, `evidently` or `api`."""
+        """The address of `prefect`, `mlflow`, `evidently`, `feast` or `api`."""
         return f"http://{host}:{self.ports[service]}{path}"
 
     def headrace(self, *arguments: str) -> str:

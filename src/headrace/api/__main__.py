@@ -64,6 +64,7 @@ def _serve(problem: Problem, host: str, port: int) -> None:
 
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
+    from headrace.api.page.links import Links
     from headrace.core.hosts import allowed_hosts
     from headrace.serving.answers import Policy
 
@@ -76,6 +77,7 @@ def _serve(problem: Problem, host: str, port: int) -> None:
         production_clock(configuration.root, problem),
         policy=cast(Policy, configuration.stale_policy),
         hosts=(*allowed_hosts(host), *configuration.hosts),
+        links=Links.from_settings(configuration),
     )
     uvicorn.run(
         app,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
@@ -10,7 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 from headrace import __version__
 from headrace.api.docs_page import PAGE
@@ -19,6 +20,8 @@ from headrace.api.examples import example_row, placeholder_row
 from headrace.api.hosts import HostCheck
 from headrace.api.metrics import MeasuredRequests, Metrics
 from headrace.api.operations import operations_router, or_none
+from headrace.api.page.links import Links
+from headrace.api.page.routes import page_router
 from headrace.api.predictions import predictions_router
 from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
@@ -49,10 +52,24 @@ def create_app(
     policy: Policy = "default",
     hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
+    links: Links | None = None,
 ) -> FastAPI:
-    """The API of a problem below a home folder. now: its production clock. poll_s: between looks at the ledger."""
+    """The API of a problem below a home folder, with its page.
+
+    Args:
+        root: home folder.
+        problem: the problem.
+        tracking_uri: MLflow's address.
+        now: the problem's production clock.
+        policy: what to do with features that are not fresh.
+        hosts: names that a request may address the server by.
+        poll_s: seconds between looks at the ledger.
+        links: addresses of the other services, for the page.
+    """
     service = open_service(root, problem, tracking_uri, now, policy=policy)
-    return build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
+    app = build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
+    app.include_router(page_router(service, root, links or Links(), lambda: time.time_ns() // 1000))
+    return app
 
 
 def build_app(
@@ -106,10 +123,6 @@ def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, An
     @app.get("/docs", include_in_schema=False)
     def docs() -> HTMLResponse:
         return HTMLResponse(PAGE)
-
-    @app.get("/", include_in_schema=False)
-    def front() -> RedirectResponse:
-        return RedirectResponse("/docs")
 
     @lru_cache(maxsize=1)
     def schema_with_example(version: str | None, minute: int) -> dict[str, Any]:

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     mlflow_port: int = 5000
     api_port: int = 8080
     evidently_port: int = 8000
+    feast_port: int = 8888
     workers: int = Field(default=2, ge=1, description="processes for the search")
     max_memory: ByteSize | None = Field(
         default=None, gt=0, description="what the process may hold while features are synthesised, such as 2GB"

@@ -1,7 +1,8 @@
 """Declare the services of a local installation from the settings, for `headrace up`: commands, environment, probes.
 
-They are the Prefect server, MLflow, Evidently's pages, the prediction API, and a worker that runs scheduled flows. A
-Prefect or MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) replaces the local one.
+They are the Prefect server, MLflow, the pages of Evidently and Feast, the prediction API, and a worker that runs
+scheduled flows. A Prefect or MLflow server that the user names (PREFECT_API_URL, MLFLOW_TRACKING_URI) replaces the
+local one.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import sys
 from datetime import UTC, datetime
 
 from headrace.core.hosts import LOOPBACK, reachable
+from headrace.core.prefect_server import worker_is_online
 from headrace.core.settings import QUIET, Settings
 from headrace.services.lifecycle import Service
-from headrace.services.prefect_api import worker_is_online
 
 WORK_POOL = "headrace"
 WORKER = "headrace-local"
@@ -35,7 +36,8 @@ def local_services(settings: Settings, problem: str = "flights") -> tuple[Servic
         services.append(_prefect(settings))
     if not settings.mlflow_tracking_uri:
         services.append(_mlflow(settings))
-    return (*services, _evidently(settings), _api(settings, problem), _worker(settings, problem))
+    pages = (_evidently(settings), _feast(settings))
+    return (*services, *pages, _api(settings, problem), _worker(settings, problem))
 
 
 def _prefect(settings: Settings) -> Service:
@@ -83,6 +85,19 @@ def _evidently(settings: Settings) -> Service:
         probe=f"{url}/api/version",
         port=settings.evidently_port,
         setting="HEADRACE_EVIDENTLY_PORT",
+    )
+
+
+def _feast(settings: Settings) -> Service:
+    url = _url(settings, settings.feast_port)
+    return Service(
+        name="Feast",
+        command=(*PYTHON_MODULE, "headrace.store.ui", *_listen(settings, settings.feast_port)),
+        env=_environment(settings),
+        url=url,
+        probe=f"{url}/health",
+        port=settings.feast_port,
+        setting="HEADRACE_FEAST_PORT",
     )
 
 
@@ -134,6 +149,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "HEADRACE_ALLOWED_HOSTS": settings.allowed_hosts or "",
         "HEADRACE_API_PORT": str(settings.api_port),
         "HEADRACE_EVIDENTLY_PORT": str(settings.evidently_port),
+        "HEADRACE_FEAST_PORT": str(settings.feast_port),
         "PREFECT_HOME": str(settings.root / "prefect"),
         "PREFECT_LOGGING_EXTRA_LOGGERS": "headrace",
     }
@@ -158,6 +174,9 @@ def prefect_server_env(settings: Settings, port: int | None = None) -> dict[str,
     return {
         # A relative address: pages call the server that they came from, by whatever name it was opened.
         "PREFECT_SERVER_UI_API_URL": "/api",
+        # The second interface asks an analytics host whatever the settings say; `flows.server` does not serve it.
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         # No foreign page may read a response (Prefect's default allows any), and a change needs a token.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(_origins(settings, port or settings.prefect_port)),
         "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",

@@ -54,7 +54,12 @@ def workspace_folder(root: Path) -> Path:
 
 def page_path(decision: Decision) -> str:
     """Return the UI's path of a decision's report; known before it is rendered, so that alerts can link to it."""
-    return f"/projects/{_project_id(decision.problem)}/reports/{_run_id(decision)}"
+    return f"{project_path(decision.problem)}/reports/{_run_id(decision)}"
+
+
+def project_path(problem: str) -> str:
+    """Return the UI's path of a problem's windows."""
+    return f"/projects/{_project_id(problem)}"
 
 
 def page_file(root: Path, decision: Decision) -> Path:
