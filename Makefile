@@ -102,6 +102,9 @@ drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/ro
 dependencies: $(STAMP) ## Check that imports and declared dependencies agree
 	@$(BIN)/deptry src flows
 
+screenshots: $(STAMP) ## Take screenshots of every page that `make up` serves, at desktop and phone width (FOLDER=..., DARK=1)
+	@$(BIN)/python infra/screenshots.py $(or $(FOLDER),build/screenshots) $(if $(DARK),--dark)
+
 wrong-inputs: $(STAMP) ## Write the table of docs/wrong-inputs.md: wrong inputs and their answers
 	@$(BIN)/python -m tests.docs.wrong_inputs
 
@@ -246,5 +249,5 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor

@@ -1,4 +1,4 @@
-"""Take screenshots of every page of a running installation (`headrace up`), at desktop and phone width, for `make screenshots`.
+"""Take screenshots of every page of a running installation at desktop and phone width, for `make screenshots`.
 
     python infra/screenshots.py FOLDER [--dark] [--only page,report]
 
@@ -26,6 +26,13 @@ WIDTHS = {"desktop": (1280, 900, False), "phone": (390, 844, True)}
 MAX_HEIGHT = 4_000
 #: Seconds until a page counts as drawn although its requests have not ended: some poll.
 SETTLE_S = 12.0
+#: Page -> what is in the link to it on our own page.
+_MARKS = {
+    "mlflow-runs": "runs?workflowType",
+    "mlflow-version": "/versions/",
+    "evidently": "/projects/",
+    "feast": "/feature-view",
+}
 _SWITCHES = (
     "--headless=new",
     "--no-sandbox",
@@ -44,12 +51,11 @@ def pages(addresses: Mapping[str, str]) -> dict[str, str]:
     if model.status_code == httpx.codes.OK:
         found["report"] = f"{api}/models/{model.json()['version']}/report"
     body = httpx.get(f"{api}/", trust_env=False).text
-    for name, mark in (
-        ("mlflow-runs", "runs?workflowType"), ("mlflow-version", "/#/models/"), ("evidently", "/projects/"),
-        ("feast", "/feature-view"),
-    ):  # fmt: skip
-        links = [part.split('"')[0] for part in body.split('href="')[1:]]
-        found |= {name: link for link in reversed(links) if mark in link and "/reports/" not in link}
+    links = [part.split('"')[0] for part in body.split('href="')[1:]]
+    for name, mark in _MARKS.items():
+        matching = [link for link in links if mark in link and "/reports/" not in link]
+        if matching:
+            found[name] = matching[0]
     if "Prefect" in addresses:
         found |= {"prefect": f"{addresses['Prefect']}/dashboard", "prefect-runs": f"{addresses['Prefect']}/runs"}
         found["prefect-artifacts"] = f"{addresses['Prefect']}/artifacts"

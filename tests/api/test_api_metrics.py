@@ -51,6 +51,7 @@ def test_champion_and_freshness_are_those_of_now(served: Served) -> None:
 
 
 def test_without_a_model_the_metrics_say_so(served: Served) -> None:
+    served.service.follower.stop()  # which would load it again
     served.service.follower._loaded = None
     found = samples(served)
     assert found[("headrace_ready",)] == 0

@@ -1,4 +1,4 @@
-"""Charts: ticks are round and inside, values are where the axes say, texts are escaped, equal charts are equal bytes."""
+"""Charts: ticks inside the range, values where the axes say, escaped texts, equal bytes of equal charts."""
 
 from __future__ import annotations
 
