@@ -14,8 +14,11 @@ _PUBLIC = {
     "Choice": "models.space",
     "Float": "models.space",
     "Integer": "models.space",
+    "champion": "library.champion",
     "compare": "library.compare",
+    "load_model": "library.model",
     "minimize": "library.minimize",
+    "run": "library.run",
     "synthesize": "library.synthesize",
 }
 
