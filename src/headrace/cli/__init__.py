@@ -49,9 +49,9 @@ def run(
 @app.command()
 def check(problem: ProblemArgument = "flights", as_json: JsonOption = False) -> None:
     """Check a problem's declaration and its sources; list every fault before anything runs."""
-    from headrace.cli.check import check_problem
+    from headrace.cli.check import check as check_and_print
 
-    check_problem(problem, as_json=as_json)
+    check_and_print(problem, as_json=as_json)
 
 
 @app.command()

@@ -9,11 +9,12 @@ from pathlib import Path
 import typer
 
 from headrace.app.output import print_json, text_for_people
-from headrace.cli.check import examine, show_check
+from headrace.cli.check import show_check
 from headrace.core.calendar import check_zone
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
 from headrace.core.files import write_bytes
 from headrace.core.redact import redact
+from headrace.pipeline.operations.check import check_problem
 from headrace.proposal.propose import Found, Proposal, look, propose
 from headrace.proposal.reading import read_location
 from headrace.proposal.target import candidates
@@ -49,7 +50,7 @@ def initialise(
     """
     with text_for_people(as_json=as_json):
         proposal, file = _write(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
-        report = examine(_reference(file))
+        report = check_problem(_reference(file))
         show_check(report)
         print(f"next: read {file}, then `headrace run {file}`")
     if as_json:
