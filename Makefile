@@ -29,6 +29,9 @@ BENCH := $(BENCH_VENV)/bin/python
 # What attacks and audits is no part of Headrace.
 SECURITY_STAMP := .venv-security/.installed
 DOCS_STAMP := .venv-docs/.installed
+# Neural networks, with PyTorch.
+NEURAL := .venv-neural/bin/python
+NEURAL_STAMP := .venv-neural/.installed
 # A registered model is loaded where MLflow is, and Headrace is not.
 MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
@@ -118,6 +121,9 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
 	@echo "report: security-report/report.html"
 
+test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
+	@$(NEURAL) -m pytest tests/networks
+
 test-wheel: $(STAMP) ## Install the wheel into an empty environment and run every command in an empty folder
 	@$(BIN)/python -m pytest -m wheel tests/infra
 
@@ -189,6 +195,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev --extra automl $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
+	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
@@ -228,6 +235,14 @@ $(BENCH_STAMP): $(STAMP) requirements/bench.lock
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BENCH) --editable .
 	@touch $@
 
+# PyTorch comes last: it is not in the lock, and `uv pip sync` removes what is not.
+$(NEURAL_STAMP): $(STAMP) requirements/neural.lock requirements/torch.lock
+	@[ -x $(NEURAL) ] || $(BIN)/python -m venv --without-pip .venv-neural
+	@$(UV) pip sync --quiet --require-hashes --python $(NEURAL) requirements/neural.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(NEURAL) --editable .
+	@$(SHELL) infra/install-torch.sh $(NEURAL) $(BIN)/pip $(UV)
+	@touch $@
+
 $(SECURITY_STAMP): $(STAMP) requirements/security.lock
 	@[ -x .venv-security/bin/python ] || $(BIN)/python -m venv --without-pip .venv-security
 	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
@@ -251,3 +266,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
+.PHONY: test-neural
