@@ -6,10 +6,10 @@ expected reward under that distribution is
 
     E[(R(y) - baseline) * (grad log p(y) - grad log P)],   grad log P = E[grad log p(y) | feasible]
 
-`grad log P` is estimated, for each draw, by the mean over the batch's other feasible draws; their rewards are a baseline
-as well, and the moving average cancels. Without the correction (`correct=False`: a plain REINFORCE that only skips
-infeasible draws) the controller also moves towards whatever is feasible, hence towards small networks. The reward is
-the rank of a loss in the history, so that its scale does not matter.
+`grad log P` is estimated, for each draw, by the mean over the batch's other feasible draws; their rewards are a
+baseline as well, and the moving average cancels. Without the correction (`correct=False`: a plain REINFORCE that only
+skips infeasible draws) the controller also moves towards whatever is feasible, hence towards small networks. The reward
+is the rank of a loss in the history, so that its scale does not matter.
 """
 
 from __future__ import annotations
