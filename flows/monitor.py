@@ -19,6 +19,7 @@ from headrace.core.settings import settings
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
+from headrace.flows.names import run_name
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.operations.monitor_report import MonitorReport
 from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, draw, link, monitor_window, resource_of
@@ -26,7 +27,7 @@ from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, draw, link, m
 log = logging.getLogger("headrace.flows")
 
 
-@flow(name="monitor", flow_run_name="monitor {problem}", persist_result=False)
+@flow(name="monitor", flow_run_name=run_name("monitor"), persist_result=False)
 def monitor(problem: str = "flights") -> str:
     """Evaluate the last window of production and decide. The decision is recorded before its event is sent.
 
@@ -54,7 +55,7 @@ def monitor(problem: str = "flights") -> str:
     return report.decision.kind
 
 
-@flow(name="reconcile", flow_run_name="reconcile {problem}", persist_result=False)
+@flow(name="reconcile", flow_run_name=run_name("reconcile"), persist_result=False)
 def reconcile(problem: str = "flights") -> list[str]:
     """Start the pending retrains that no process works on, and send the pending alerts.
 

@@ -7,6 +7,7 @@ from prefect import flow
 from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay
 from headrace.flows.artifacts import publish
+from headrace.flows.names import run_name
 from headrace.replay.plan import ReplayOptions
 from headrace.replay.report.publish import artifacts, log_run, write_files
 from headrace.replay.result import ReplayResult
@@ -14,7 +15,7 @@ from headrace.replay.run import plan_of
 from headrace.replay.run import replay as replay_months
 
 
-@flow(name="replay", flow_run_name="replay {problem}", persist_result=False)
+@flow(name="replay", flow_run_name=run_name("replay"), persist_result=False)
 def replay(
     problem: str = "flights",
     start: str | None = None,

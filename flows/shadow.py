@@ -9,13 +9,14 @@ from prefect import flow
 from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay
 from headrace.flows.artifacts import publish
+from headrace.flows.names import run_name
 from headrace.flows.pipeline import as_task
 from headrace.pipeline.operations.shadow import refit_shadow
 
 log = logging.getLogger("headrace.flows")
 
 
-@flow(name="shadow", flow_run_name="shadow {problem}", persist_result=False)
+@flow(name="shadow", flow_run_name=run_name("shadow"), persist_result=False)
 def shadow(problem: str = "flights") -> bool:
     """Fit the champion's recipe on what is known, unless that was done since the last instant at which it was due.
 

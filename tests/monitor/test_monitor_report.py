@@ -110,7 +110,7 @@ def test_what_is_drawn_first_drifted_or_matters(monkeypatch: pytest.MonkeyPatch)
             ColumnEvidence(name="drifted, matters", kind="numeric", test="psi", effect=0.5, floor=0.1, drifted=True),
         ),
     )
-    ranked = drawing._column_order(found, {"drifted, matters": 0.3, "drifted far": 0.1, "still, matters": 0.5})
+    ranked = drawing._column_order(KINDS, found, {"drifted, matters": 0.3, "drifted far": 0.1, "still, matters": 0.5})
     assert ranked == ["drifted, matters", "drifted far", "still, matters", "still"]
     monkeypatch.setattr(drawing, "MAX_COLUMNS", 2)
     sides = table(60, 0), table(60, 1)

@@ -49,7 +49,7 @@ def draw(
     current: pa.Table,
     kinds: Mapping[str, str],
     *,
-    evidence: WindowEvidence,
+    evidence: WindowEvidence | None,
     heading: str,
     name: str,
     at_us: int,
@@ -61,7 +61,8 @@ def draw(
     """Draw two tables with the verdicts of their evidence.
 
     Args:
-        reference, current, kinds, evidence, importance, picture, seed: As in `page.render`.
+        reference, current, kinds, importance, picture, seed: As in `page.render`.
+        evidence: Verdicts of the columns; None where nothing is judged.
         heading: What stands above the columns, as Markdown.
         name: Name of the run.
         at_us: Its time (us).
@@ -71,11 +72,11 @@ def draw(
         The report; None where there is nothing to draw.
     """
     sides = [_sample(table, seed) for table in (reference, current)]
-    columns, left_out = _columns(sides[0], sides[1], kinds, _column_order(evidence, importance or {}))
+    columns, left_out = _columns(sides[0], sides[1], kinds, _column_order(kinds, evidence, importance or {}))
     if not columns:
         return None
     categories = {name: _categories(sides, name) for name, kind in columns.items() if kind == "categorical"}
-    verdicts = _verdicts(evidence)
+    verdicts = _verdicts(evidence) if evidence else {}
     report = render_report(
         [_frame(table, columns, categories) for table in sides],
         [
@@ -100,8 +101,12 @@ def _sample(table: pa.Table, seed: int) -> pa.Table:
     return table.take(pa.array(np.random.default_rng(seed).integers(edges[:-1], edges[1:])))
 
 
-def _column_order(evidence: WindowEvidence, importance: Mapping[str, float]) -> list[str]:
+def _column_order(
+    kinds: Mapping[str, str], evidence: WindowEvidence | None, importance: Mapping[str, float]
+) -> list[str]:
     """Order columns: drifted ones as in alerts (policy.ranked), then the others by importance."""
+    if evidence is None:
+        return sorted(kinds, key=lambda name: -importance.get(name, 0.0))
 
     def sort_key(column: ColumnEvidence) -> tuple[bool, float, float]:
         weight = importance.get(column.name, 0.0)

@@ -124,6 +124,49 @@ def render(
     )
 
 
+def reference_file(root: Path, problem: str, version: str) -> Path:
+    """Return the path of a version's reference in the workspace."""
+    name = f"{_run_uuid(problem, f'reference-{version}')}.json"
+    return workspace_folder(root) / str(_project_id(problem)) / "snapshots" / name
+
+
+def render_reference(
+    reference: pa.Table,
+    held_out: pa.Table,
+    kinds: Mapping[str, str],
+    *,
+    problem: str,
+    version: str,
+    at_us: int,
+    root: Path,
+) -> None:
+    """Render the reference of a version as a run in the workspace: what every window is compared with.
+
+    Args:
+        reference: Sample of the training rows (`Bundle.read_reference`).
+        held_out: Sample of the gate rows, which the model had not seen.
+        kinds: Feature -> numeric, categorical or boolean.
+        problem, version: Of the model.
+        at_us: Time of the run: the end of the training data, microseconds UTC.
+        root: Home folder.
+    """
+    drawn = draw(
+        reference,
+        held_out,
+        kinds,
+        evidence=None,
+        heading=f"The reference of version {version}: {reference.num_rows:,} training rows, beside "
+        f"{held_out.num_rows:,} rows of the gate window, which the model had not seen. Windows of production are "
+        "compared with it.",
+        name=f"reference: version {version}",
+        at_us=at_us,
+        facts={"champion": version},
+    )
+    if drawn is not None:
+        run = _run_uuid(problem, f"reference-{version}")
+        drawn.report.add_to_workspace(workspace_folder(root), problem, _project_id(problem), run)
+
+
 def _prune(root: Path, problem: str) -> None:
     """Remove all but the last KEPT reports. The run goes first: after a kill between the two the file is there."""
     files = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))

@@ -151,7 +151,7 @@ def _links(
     from headrace.monitor.report.page import page_file, page_path
     from headrace.monitor.report.picture import has_picture, picture_file
 
-    if not decision.drifted:
+    if not is_shown(decision):
         return dict(addresses)
     served = {"report": addresses["Evidently"] + page_path(decision)} if "Evidently" in addresses else {}
     drawn = has_picture(comparison.evidence.estimates)
@@ -159,14 +159,26 @@ def _links(
     return {**addresses, **served, "report file": str(page_file(context.root, decision)), **picture}
 
 
+def is_shown(decision: Decision) -> bool:
+    """Whether Evidently's pages show the window of a decision: it was measured, or something drifted in it."""
+    return decision.measured or bool(decision.drifted)
+
+
 def draw(context: Context, report: MonitorReport) -> Page | None:
-    """Draw a report of what drifted, once per decision. None where nothing did, or where it was drawn before."""
+    """Draw the report of a window, once per decision, and the champion's reference where it was not drawn yet.
+
+    Returns:
+        The report; None where nothing was compared, or where it was drawn before.
+    """
     from headrace.monitor.report.page import page_file, render
     from headrace.monitor.report.picture import draw_picture, has_picture
+    from headrace.monitor.report.reference import ensure_reference
 
     decision, comparison = report.decision, report.comparison
-    if comparison is None or comparison.reference.table is None or not decision.drifted:
+    if comparison is None or comparison.reference.table is None or not is_shown(decision):
         return None
+    if comparison.reference.bundle is not None and decision.champion is not None:
+        ensure_reference(context.root, decision.champion, comparison.reference.bundle)
     if page_file(context.root, decision).exists():
         return None
     estimates = comparison.evidence.estimates
