@@ -114,6 +114,14 @@ def _loop_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deploym
             **common,
         ),
         Deployment(
+            name=f"{problem.name}-replay",
+            entrypoint="headrace.flows.replay.replay",
+            description=f"Replay months of {problem.name} and compare policies of when to retrain. Started by hand.",
+            # a second replay waits for the first, and then finds its candidates
+            collision="ENQUEUE",
+            **common,
+        ),
+        Deployment(
             name=f"{problem.name}-retrain",
             entrypoint="headrace.flows.retrain.retrain",
             description=f"Train {problem.name} on its history and promote or refuse the result. Started by events.",

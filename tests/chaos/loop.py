@@ -103,8 +103,12 @@ class Installation:
 
 
 @contextmanager
-def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
-    """Services up for the first problem, deployments for all; no schedule fires, so that only the test moves things."""
+def installed(root: Path, problems: list[Path], *, every_s: float | None = None) -> Iterator[Installation]:
+    """Services up for the first problem, deployments for all.
+
+    every_s: what has a schedule runs this often, but for the nightly main job. None: no schedule fires, so that only
+    the test moves things.
+    """
     prefect, mlflow, evidently, api = free_ports(4)
     with alert_receiver() as receiver:
         chosen = Settings(
@@ -129,7 +133,10 @@ def installed(root: Path, problems: list[Path]) -> Iterator[Installation]:
             start_services(root, services)
             with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{prefect}/api"}):
                 references = [str(path) for path in problems]
-                deployments = [replace(one, cron=None) for one in for_references(references)]
+                deployments = [
+                    replace(one, cron=None, interval_s=every_s if one.cron and one.flow_name != "pipeline" else None)
+                    for one in for_references(references)
+                ]
                 identifiers = register(deployments, ROOT)
                 ensure_automations(trigger for path in references for trigger in triggers_for(load_problem(path)))
                 yield Installation(settings=chosen, services=services, receiver=receiver, deployments=identifiers)

@@ -29,6 +29,7 @@ from headrace.monitor.evidence.dependence import (
     joined_windows,
     label_blocks_of,
 )
+from headrace.monitor.evidence.joint import JointResult
 from headrace.monitor.evidence.performance import Performance, performance
 from headrace.monitor.evidence.persistence import long_windows
 from headrace.monitor.evidence.values import as_numbers
@@ -53,8 +54,8 @@ class WindowEvidence:
         performance: Quality on matured labels.
         rows, reference_rows: Rows of the window and of the reference.
         mature, censored: Rows with a label, and rows whose label will never come.
-        estimates: Estimates of performance before labels, None where there are none. `window_evidence` sets none.
-        worth: What a refresh gains; None where there is no shadow to compare with.
+        joint, estimates, worth: All features together, performance before labels, and what a refresh gains; None where
+            unknown. `window_evidence` sets none of them.
         notes: Remarks for people.
     """
 
@@ -70,6 +71,7 @@ class WindowEvidence:
     reference_rows: int = 0
     mature: int = 0
     censored: int = 0
+    joint: JointResult | None = None
     estimates: WindowEstimates | None = None
     worth: WorthEvidence | None = None
     notes: tuple[str, ...] = field(default=())
@@ -81,8 +83,9 @@ class WindowEvidence:
     @property
     def alarming(self) -> bool:
         """Whether the window has any finding."""
-        distributions = any(column is not None and column.drifted for column in (self.prediction, self.label))
-        return bool(self.drifted) or distributions or (self.performance is not None and self.performance.dropped)
+        parts = (self.prediction, self.label, self.joint)
+        quality = self.performance is not None and self.performance.dropped
+        return bool(self.drifted) or quality or any(part is not None and part.drifted for part in parts)
 
     def column(self, name: str) -> ColumnEvidence | None:
         """Return the evidence of one feature, None where it was not compared."""
@@ -90,7 +93,8 @@ class WindowEvidence:
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-able facts for the outbox, logs and reports."""
-        parts = {name: getattr(self, name) for name in ("prediction", "label", "performance", "estimates", "worth")}
+        names = ("prediction", "label", "performance", "joint", "estimates", "worth")
+        parts = {name: getattr(self, name) for name in names}
         return {
             **{name: value for name, value in self.__dict__.items() if isinstance(value, str | int | float)},
             **{name: list(getattr(self, name)) for name in ("drifted", "excluded", "notes")},
@@ -257,16 +261,9 @@ def _quality(
         )
         reference_rows["reference_cutoffs_us"] = None if cutoffs is None else cutoffs.to_numpy()
     return performance(
-        label,
-        prediction,
-        **reference_rows,
-        reference_metrics=metrics,
-        cutoffs_us=cutoffs_us,
-        metric=metric,
-        margin=margin,
-        alpha=alpha,
-        seed=seed,
-    )
+        label, prediction, **reference_rows, reference_metrics=metrics, cutoffs_us=cutoffs_us, metric=metric,
+        margin=margin, alpha=alpha, seed=seed,
+    )  # fmt: skip
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:

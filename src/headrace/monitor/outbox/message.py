@@ -160,7 +160,7 @@ def _count(number: int, what: str) -> str:
 def _line(finding: Finding) -> str:
     if finding.about == "quality":
         return f"{finding.name}: worse by {finding.effect:.3g}"
-    name = finding.name if finding.about == "feature" else f"the {finding.about}s"
+    name = finding.name if finding.about in ("feature", "joint") else f"the {finding.about}s"
     parts = [f"{finding.test} {finding.effect:.3g}"]
     if finding.floor:
         parts.append(f"{finding.severity:.1f} times what matters")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Kind = Literal["nothing", "alert", "retrain"]
 #: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged.
 Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
-Subject = Literal["feature", "prediction", "label", "quality", "estimate"]
+Subject = Literal["feature", "prediction", "label", "quality", "estimate", "joint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +155,7 @@ class Window:
             measured=evidence.measured,
             blind=evidence.outcome == "no reference",
             outcome=evidence.outcome,
-            findings=(*quality_findings, *distribution_findings, *feature_findings),
+            findings=(*quality_findings, *distribution_findings, *_joint_finding(evidence), *feature_findings),
             judged=sum(bool(column.measures) for column in evidence.columns),
             costs={name: metric.drop for name, metric in metrics.items() if metric.reference is not None},
             rows=evidence.rows,
@@ -265,6 +265,19 @@ class PastDecision:
 def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, extra: str = "") -> str:
     """Return the id of a decision: 16 hex digits, equal in every process."""
     return fingerprint([problem, start_us, end_us, champion, extra])[:16]
+
+
+def _joint_finding(evidence: WindowEvidence) -> tuple[Finding, ...]:
+    joint = evidence.joint
+    if joint is None or not joint.drifted:
+        return ()
+    note = f"AUC of telling them from the reference; {joint.usual_auc:.2f} in its own windows"
+    return (
+        Finding(
+            name="all features together", about="joint", test="classifier", effect=joint.auc, p_value=joint.p_value,
+            note=note,
+        ),
+    )  # fmt: skip
 
 
 def _finding(

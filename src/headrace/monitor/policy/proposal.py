@@ -58,6 +58,9 @@ def propose(window: Window, past: Sequence[PastDecision], policy: Policy) -> Pro
             reasons.append(f"the distribution of {finding.about}s drifted ({k_of_n(policy)})")
             topics.append(finding.topic)
             retrain = retrain or policy.drift
+        elif finding.about == "joint" and finding.topic in persistent:  # which feature changed is not known: no retrain
+            reasons.append(f"{finding.name} drifted ({k_of_n(policy)})")
+            topics.append(finding.topic)
     if policy.worth is not None and window.worth is not None and window.worth.worth_it:
         reasons.append(describe(window.worth))
         topics.append("worth")

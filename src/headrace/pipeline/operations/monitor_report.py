@@ -62,7 +62,7 @@ class MonitorReport:
         return {"decision": self.decision.id, "problem": self.problem, "reason": self.decision.reason}
 
     def rows(self) -> list[dict[str, Any]]:
-        """A table for people: every metric, the worth of a refresh, then every feature that drifted."""
+        """A table for people: metrics, the worth of a refresh, all features together, each feature that drifted."""
         quality = self.evidence.performance.metrics if self.evidence and self.evidence.performance else {}
         measured = [
             {"what": name, "now": _round(found.value), "reference": _round(found.reference), "drifted": found.dropped}
@@ -81,6 +81,11 @@ class MonitorReport:
             gain, required = _round(worth.gain), _round(worth.required)
             measured.append(
                 {"what": "gain of a refresh", "now": gain, "reference": required, "drifted": worth.worth_it}
+            )
+        if self.evidence and (joint := self.evidence.joint):
+            auc, usual = _round(joint.auc), _round(joint.usual_auc)
+            measured.append(
+                {"what": "features together, AUC", "now": auc, "reference": usual, "drifted": joint.drifted}
             )
         columns = self.evidence.columns if self.evidence else ()
         return measured + [

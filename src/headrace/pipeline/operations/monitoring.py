@@ -25,6 +25,7 @@ from headrace.pipeline.operations.champion_age import champion_age
 from headrace.pipeline.operations.champion_reference import ChampionReference, champion_reference, restrict_to_weekdays
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
 from headrace.pipeline.operations.feature_sources import feature_sources
+from headrace.pipeline.operations.joint_drift import joint_drift
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
 from headrace.pipeline.operations.shadow_comparison import predictions_of_shadows, worth_of_refresh
 from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
@@ -72,7 +73,8 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock, shadow=shadow
     )
     worth, notes = worth_of_refresh(context, record.version, end_us=end_us, now_us=clock)
-    evidence = replace(evidence, estimates=estimates, worth=worth)
+    joint = joint_drift(context.problem, reference, current, seed=context.seed)
+    evidence = replace(evidence, joint=joint, estimates=estimates, worth=worth)
     window = Window.from_evidence(
         evidence,
         problem=name,
