@@ -202,7 +202,7 @@ def _auc(zeros: Rows, ones: Rows, seed: int) -> float:
         if not 0 < label[test].sum() < test.sum() or not 0 < label[train].sum() < train.sum():
             continue
         fitted = LGBMClassifier(**_TREES, random_state=seed).fit(features[train], label[train])
-        aucs.append(roc_auc_score(label[test], fitted.predict_proba(features[test])[:, 1]))
+        aucs.append(roc_auc_score(label[test], np.asarray(fitted.predict_proba(features[test]))[:, 1]))
     return float(np.mean(aucs)) if aucs else 0.5
 
 
