@@ -161,6 +161,15 @@ bench-ensemble: $(STAMP) ## Compare an ensemble of families with search alone on
 bench-tables: $(BENCH_STAMP) ## Evaluate the configurations of the surrogate benchmark again (hours; resumes)
 	@$(BENCH) -m benchmarks.surrogate.build
 
+portfolio: $(STAMP) ## Evaluate configurations on data sets for the portfolio of AutoML (hours; resumes; QUICK=1)
+	@$(BIN)/python -m benchmarks.portfolio.build
+
+bench-portfolio: $(STAMP) ## Replay searches that begin with the portfolio beside random search (seconds)
+	@$(BIN)/python -m benchmarks.bench_portfolio
+
+bench-automl: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems at equal time (QUICK=1, SECONDS=60, ONLY=..., PARTS=1; resumes)
+	@$(BIN)/python -m benchmarks.bench_automl
+
 bench-small: $(STAMP) ## Compare champions of small tables, old rule and new, with LightGBM's defaults (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_small
 
@@ -264,6 +273,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: portfolio bench-portfolio bench-automl screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural

@@ -114,7 +114,7 @@ def search_table(
     return Outcome(
         model=assembly.model(data.task, data.cleaner, _facts(data, decision, assembly, options, seconds)),
         trials=trials, finished_s=clock.finished_s, assembly=assembly, decision=decision, notes=every_note,
-        space=joint_space(families, table.task, data.label), seconds=seconds,
+        space=joint_space(families, table.task, data.label, constructions=options.constructions), seconds=seconds,
     )  # fmt: skip
 
 

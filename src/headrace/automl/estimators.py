@@ -37,7 +37,7 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         groups: Column of groups: the rows of a group are never divided, and the column is no feature.
         folds: Number of folds, None to choose by the size of the table.
         families: Names of model families, None for all that are installed.
-        portfolio: First configurations; None for the built-in start list.
+        portfolio: First configurations; None for the shipped portfolio and a warm start from similar data sets.
         searcher: Name of the searcher: auto, tpe, gp, random, ...
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst
@@ -90,7 +90,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         groups: Column of groups: the rows of a group are never divided, and the column is no feature.
         folds: Number of folds, None to choose by the size of the table.
         families: Names of model families, None for all that are installed.
-        portfolio: First configurations; None for the built-in start list.
+        portfolio: First configurations; None for the shipped portfolio and a warm start from similar data sets.
         searcher: Name of the searcher: auto, tpe, gp, random, ...
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst

@@ -24,11 +24,13 @@ class Options:
         time: Column of times.
         groups: Column of groups.
         families: Names of families, None for all.
-        portfolio: First configurations, best first; None for the built-in start list.
+        portfolio: First configurations, best first. None for the shipped portfolio and a warm start from similar data
+            sets; empty for a list that was written by hand.
         searcher: Name of the searcher.
         racing: Rule that stops configurations after a fold, None for none.
         cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst
             model and the best ensemble, with one model a member instead of one a fold.
+        constructions: Whether constructed columns are a choice.
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         calibrate: Whether probabilities are calibrated.
         workers: Parallel configurations, 0 for one a core.
@@ -50,6 +52,7 @@ class Options:
     searcher: str = "auto"
     racing: Racing | None = field(default_factory=Racing)
     cost_tolerance: float | None = None
+    constructions: bool = True
     ensemble: bool = True
     calibrate: bool = True
     workers: int = 0

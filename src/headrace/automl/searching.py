@@ -13,6 +13,9 @@ from pathlib import Path
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.sizing import Times
+from headrace.automl.starts.first_configs import first_configs
+from headrace.automl.starts.matrix import shipped_matrix
+from headrace.automl.starts.properties import table_properties
 from headrace.automl.trials.data import SearchData, write_data
 from headrace.automl.trials.objective import TableObjective
 from headrace.automl.trials.space import joint_space, start_list
@@ -89,7 +92,7 @@ def _study(
     data: SearchData, families: Sequence[str], objective: TableObjective, options: Options, times: Times,
     search_s: float | None, workers: int, on_trial: Callable[[Trial], None],
 ) -> tuple[Trial, ...]:  # fmt: skip
-    space = joint_space(families, data.task, data.label)
+    space = joint_space(families, data.task, data.label, constructions=options.constructions)
     memory_mb = None if options.memory_gb is None else 1000 * options.memory_gb / workers
     limits = Limits(seconds=None if search_s is None else times.kill, memory_mb=memory_mb)
     with _without_main_module():
@@ -97,8 +100,17 @@ def _study(
             space, objective, get_searcher(options.searcher)(space), seed=options.seed,
             journal_path=objective.folder / "journal.jsonl", trials=options.trials, seconds=search_s, workers=workers,
             limits=limits, racing=options.racing, on_trial=on_trial,
-            warm_start=start_list(families, data.task, data.label, options.portfolio),
+            warm_start=_first(data, families, options),
         ).trials  # fmt: skip
+
+
+def _first(data: SearchData, families: Sequence[str], options: Options) -> tuple[Config, ...]:
+    """Return the first configs: those of the options, or the portfolio and the warm start of the shipped matrix."""
+    portfolio = options.portfolio
+    if portfolio is None:
+        properties = table_properties(data.frame, data.cleaner, data.task, data.label)
+        portfolio = first_configs(shipped_matrix(), families, properties)
+    return start_list(families, data.task, data.label, portfolio, constructions=options.constructions)
 
 
 def _quick(

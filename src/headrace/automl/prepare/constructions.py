@@ -86,16 +86,16 @@ class Constructions:
         return _matrix(columns, len(frame))
 
     def _fit_groups(self, frame: pd.DataFrame) -> None:
-        self._means = {
-            (category, number): frame.groupby(category, sort=False)[number].mean().to_dict()
+        self._means = [  # no dictionary: skops writes text keys only
+            (category, number, frame.groupby(category, sort=False)[number].mean().to_dict())
             for category in self._top_categories
             for number in self._top_numbers[:3]
-        }
+        ]
 
     def _groups(self, frame: pd.DataFrame) -> Matrix:
         """Return the mean of each number in the row's level of each category, and the difference to it."""
         columns = []
-        for (category, number), means in self._means.items():
+        for category, number, means in self._means:
             mean = frame[category].map(means).to_numpy(dtype=np.float64, na_value=np.nan)
             columns += [mean, frame[number].to_numpy(dtype=np.float64) - mean]
         return _matrix(columns, len(frame))
@@ -107,7 +107,7 @@ class Constructions:
     def _labels(self) -> list[str]:
         numbers = combinations(self._top_numbers, 2)
         labels = [f"{first} {sign} {second}" for first, second in numbers for sign in ("-", "x", "/")]
-        for category, number in self._means:
+        for category, number, _ in self._means:
             labels += [f"mean of {number} by {category}", f"{number} - its mean by {category}"]
         return [*labels, *(name.replace(_JOINED, " and ") for name in getattr(self._encoder, "names", ()))]
 

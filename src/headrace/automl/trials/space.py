@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.task.task import Floats, Task
+from headrace.core.fingerprint import fingerprint
 from headrace.models.space import Categorical, Choice, Config, Parameter, Space
 from headrace.search.space import config_errors
 
@@ -13,6 +14,8 @@ from headrace.search.space import config_errors
 _SKEWED = 1.0
 #: Share of the rarest class below which balanced class weights are a choice.
 _RARE = 0.1
+#: Parameters that only some targets have.
+_OF_TARGET = ("target_scale", "class_weight")
 #: Further starts after the defaults: (family, changes of its default).
 _VARIANTS: tuple[tuple[str, Config], ...] = (
     ("catboost", {"constructions": True, "categories": "both"}),
@@ -24,20 +27,32 @@ _VARIANTS: tuple[tuple[str, Config], ...] = (
 )
 
 
-def joint_space(families: Sequence[str], task: Task, label: Floats) -> Space:
+def joint_space(families: Sequence[str], task: Task, label: Floats, *, constructions: bool = True) -> Space:
     """Return the space of a search.
 
     Args:
         families: Names of the families.
         task: The task.
         label: Labels [n]: a skewed target adds `target_scale`, a rare class adds `class_weight`.
+        constructions: Whether constructed columns are a choice.
     """
     options = {name: TABLE_FAMILIES[name].space(task) for name in families}
+    if not constructions:
+        options = {name: _without_constructions(space) for name, space in options.items()}
     return Space({"family": Choice(options), **_target_parameters(task, label)})
 
 
+def _without_constructions(space: Space) -> Space:
+    return Space({name: parameter for name, parameter in space.parameters.items() if name != "constructions"})
+
+
 def start_list(
-    families: Sequence[str], task: Task, label: Floats, portfolio: Sequence[Config] | None = None
+    families: Sequence[str],
+    task: Task,
+    label: Floats,
+    portfolio: Sequence[Config] | None = None,
+    *,
+    constructions: bool = True,
 ) -> tuple[Config, ...]:
     """Return the first configs of a search: a portfolio where there is one, else the defaults and some variants.
 
@@ -46,15 +61,34 @@ def start_list(
         task: The task.
         label: Labels [n].
         portfolio: Configs of the joint space, best first; those that do not fit the space are left out.
+        constructions: Whether constructed columns are a choice.
     """
-    space = joint_space(families, task, label)
-    extra = {name: values[0] for name, values in _start_values(task, label).items()}
+    space = joint_space(families, task, label, constructions=constructions)
+    configs = [adapted(config, task, label) for config in portfolio or written_starts(families)]
+    if not constructions:
+        configs = [{key: value for key, value in config.items() if "constructions" not in key} for config in configs]
+    different = {fingerprint(config): config for config in configs if not config_errors(space, config)}
+    return tuple(different.values())
+
+
+def written_starts(families: Sequence[str]) -> tuple[Config, ...]:
+    """Return the start list that was written by hand: the families' defaults, then some variants."""
     own = [(name, TABLE_FAMILIES[name].default()) for name in families]
     own += [(name, {**TABLE_FAMILIES[name].default(), **changes}) for name, changes in _VARIANTS if name in families]
-    configs = [{"family": name, **{f"{name}.{key}": value for key, value in config.items()}} for name, config in own]
-    candidates = [*(portfolio or ()), *configs] if portfolio is None else list(portfolio) or configs
-    complete = ({**extra, **config} for config in candidates)
-    return tuple(config for config in complete if not config_errors(space, config))
+    return tuple({"family": name, **{f"{name}.{key}": value for key, value in config.items()}} for name, config in own)
+
+
+def adapted(config: Config, task: Task, label: Floats) -> Config:
+    """Return a config of another data set with the parameters of the target that this data set has.
+
+    Args:
+        config: A config; its parameters of the target are kept where this data set has them.
+        task: The task.
+        label: Labels [n].
+    """
+    own = _start_values(task, label)
+    kept = {name: value for name, value in config.items() if name not in _OF_TARGET or name in own}
+    return {**{name: values[0] for name, values in own.items()}, **kept}
 
 
 def _start_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,1 @@
+"""The matrix of configurations and data sets that the portfolio of `headrace automl` is computed from."""

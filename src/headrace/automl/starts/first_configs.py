@@ -1,0 +1,41 @@
+"""The first configurations of a search: the portfolio, then a warm start from the data sets most like the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from headrace.automl.starts.greedy import greedy_choice
+from headrace.automl.starts.matrix import Matrix
+from headrace.automl.starts.properties import similarities
+from headrace.automl.task.task import Floats
+from headrace.models.space import Config
+
+#: Number of configurations of the portfolio, and of the warm start after it.
+PORTFOLIO_SIZE, WARM_SIZE = 12, 12
+#: How much the cost of a configuration counts against its gain.
+COST_POWER = 0.5
+
+
+def first_configs(
+    matrix: Matrix, families: Sequence[str], properties: Floats | None, *, portfolio: int = PORTFOLIO_SIZE,
+    warm: int = WARM_SIZE,
+) -> tuple[Config, ...]:  # fmt: skip
+    """Return the first configurations of a search, in their order.
+
+    Args:
+        matrix: Losses of configurations on data sets.
+        families: Families that can be used.
+        properties: Properties of the user's data set; None for no warm start.
+        portfolio: Size of the portfolio.
+        warm: Size of the warm start.
+    """
+    usable = matrix.of_families(families)
+    if not usable.configs:
+        return ()
+    losses, costs = usable.relative(), usable.relative_cost()
+    chosen = greedy_choice(losses, portfolio, costs=costs, cost_power=COST_POWER)
+    if properties is not None:
+        weights = similarities(properties, usable.properties)
+        more = greedy_choice(losses, warm, weights=weights, costs=costs, cost_power=COST_POWER, chosen=chosen)
+        chosen = (*chosen, *more)
+    return tuple(usable.configs[position] for position in chosen)

@@ -1,0 +1,175 @@
+"""The portfolio and the warm start against their obvious twins; properties of data sets; the shipped matrix."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.starts.first_configs import first_configs
+from headrace.automl.starts.greedy import greedy_choice
+from headrace.automl.starts.matrix import Matrix, shipped_matrix
+from headrace.automl.starts.properties import PROPERTIES, similarities, table_properties
+from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.task import Floats, Task
+from headrace.automl.trials.space import joint_space, start_list
+from headrace.search.space import config_errors
+
+NUMBER = Task(kind="regression", metric="rmse")
+BINARY = Task(kind="binary", metric="auc", classes=(0, 1))
+
+
+def losses_of(seed: int, tables: int, configs: int) -> Floats:
+    return np.random.default_rng(seed).random((tables, configs))
+
+
+def matrix_of(seed: int, tables: int = 4, configs: int = 16) -> Matrix:
+    """A matrix whose configurations take turns between the families."""
+    rng = np.random.default_rng(seed)
+    names = [family for family, _ in zip(list(TABLE_FAMILIES) * configs, range(configs), strict=False)]
+    return Matrix(
+        configs=tuple({"family": name, "number": number} for number, name in enumerate(names)),
+        tables=tuple(f"table {number}" for number in range(tables)), losses=rng.random((tables, configs)) + 5,
+        test_losses=rng.random((tables, configs)), seconds=rng.random((tables, configs)) + 0.1,
+        prepare_s=rng.random((tables, configs)), properties=rng.normal(size=(tables, len(PROPERTIES))),
+        random=rng.random(configs) < 0.5, recipe={"command": "none"},
+    )  # fmt: skip
+
+
+def obvious(losses: Floats, size: int, weights: Floats, costs: Floats, power: float) -> list[int]:
+    """Add the configuration of largest gain per cost, summed table by table."""
+    chosen: list[int] = []
+    for _ in range(size):
+        scores = {}
+        for config in set(range(losses.shape[1])) - set(chosen):
+            gain = 0.0
+            for table, row in enumerate(losses):
+                best = min([1.0, *(row[one] for one in chosen)])
+                gain += weights[table] * max(best - row[config], 0.0)
+            scores[config] = gain / costs[config] ** power
+        if max(scores.values()) * costs.max() < 1e-3:  # what follows is chosen by the mean loss
+            break
+        chosen.append(max(scores, key=lambda config: (scores[config], -config)))
+    return chosen
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.integers(2, 9), st.sampled_from([0.0, 0.5, 1.0]))
+def test_greedy_choice_equals_its_twin(seed: int, tables: int, configs: int, power: float) -> None:
+    losses = losses_of(seed, tables, configs)
+    rng = np.random.default_rng(seed + 1)
+    weights, costs = rng.random(tables) + 0.01, rng.random(configs) + 0.1
+    expected = obvious(losses, configs, weights / weights.sum(), costs, power)
+    found = greedy_choice(losses, configs, weights=weights, costs=costs, cost_power=power)
+    assert list(found[: len(expected)]) == expected
+    assert sorted(found) == list(range(configs))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.integers(3, 8), st.integers(1, 3))
+def test_the_greedy_gain_is_at_least_63_percent_of_the_best(seed: int, tables: int, configs: int, size: int) -> None:
+    losses = losses_of(seed, tables, configs)
+
+    def gain(chosen: tuple[int, ...]) -> float:
+        return float((1 - losses[:, list(chosen)].min(axis=1)).sum())
+
+    best = max(gain(chosen) for chosen in combinations(range(configs), size))
+    assert gain(greedy_choice(losses, size)) >= (1 - 1 / np.e) * best
+
+
+def test_what_was_chosen_before_is_not_chosen_again() -> None:
+    losses = losses_of(0, 3, 6)
+    assert not set(greedy_choice(losses, 9, chosen=(0, 3))) & {0, 3}
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(0, 10_000))
+def test_relative_losses_have_the_best_at_zero_and_do_not_depend_on_the_unit(seed: int) -> None:
+    matrix = matrix_of(seed)
+    relative = matrix.relative()
+    assert (relative.min(axis=1) == 0).all()
+    assert relative.max() <= 1
+    other = matrix.from_json({**matrix.to_json(), "losses": (1000 * matrix.losses - 3).tolist()})
+    assert np.allclose(other.relative(), relative)
+
+
+def test_a_failed_configuration_counts_as_no_better_than_the_median() -> None:
+    matrix = matrix_of(1)
+    matrix.losses[0, 2] = np.nan
+    assert matrix.relative()[0, 2] == 1.0
+
+
+def test_a_matrix_survives_json() -> None:
+    matrix = matrix_of(2)
+    matrix.losses[1, 3] = np.nan
+    again = Matrix.from_json(matrix.to_json())
+    assert again.configs == matrix.configs
+    assert np.allclose(again.losses, matrix.losses, rtol=1e-5, equal_nan=True)
+    assert "table 1" not in again.without("table 1").tables
+    assert {config["family"] for config in again.of_families(("svm",)).configs} == {"svm"}
+
+
+def test_the_warm_start_prefers_what_was_good_on_similar_data_sets() -> None:
+    matrix = matrix_of(3, tables=8, configs=32)
+    reached = {"warm": 0.0, "everywhere": 0.0}
+    for row, own in enumerate(matrix.properties):
+        assert int(np.argmax(similarities(own, matrix.properties))) == row
+        for name, sizes in (("warm", {"portfolio": 0, "warm": 2}), ("everywhere", {"portfolio": 2, "warm": 0})):
+            first = first_configs(matrix, tuple(TABLE_FAMILIES), own, **sizes)
+            reached[name] += matrix.relative()[row, [matrix.configs.index(config) for config in first]].min()
+    assert reached["warm"] < 0.8 * reached["everywhere"]
+
+
+def test_properties_of_a_table() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"a": rng.normal(size=300), "b": rng.choice(["x", "y", "z"], 300), "c": np.where(np.arange(300) % 3, 1.0, None)}
+    )
+    frame["c"] = frame["c"].astype(float)
+    cleaner = Cleaner.fit(frame)
+    cleaned = cleaner.transform(frame)
+    found = dict(zip(PROPERTIES, table_properties(cleaned, cleaner, NUMBER, 2 * cleaned["a"].to_numpy()), strict=True))
+    assert found["log_rows"] == pytest.approx(np.log(300))
+    assert found["log_levels"] == pytest.approx(np.log(3))
+    assert found["category_share"] == pytest.approx(1 / 3)
+    assert found["missing_share"] == pytest.approx(1 / 9)
+    assert found["strongest_correlation"] == pytest.approx(1.0)
+    label = (np.arange(300) % 10 == 0).astype(float)
+    classes = dict(zip(PROPERTIES, table_properties(cleaned, cleaner, BINARY, label), strict=True))
+    assert classes["rare_class"] == pytest.approx(0.1)
+    assert classes["classes"] == 2
+
+
+@pytest.mark.parametrize("columns", [["text only"], ["number only"]])
+def test_properties_are_finite_where_a_kind_of_column_is_missing(columns: list[str]) -> None:
+    values = ["a", "b"] * 20 if columns == ["text only"] else list(range(40))
+    frame = pd.DataFrame({columns[0]: values})
+    cleaner = Cleaner.fit(frame)
+    found = table_properties(cleaner.transform(frame), cleaner, NUMBER, np.arange(40.0))
+    assert np.isfinite(found).all()
+
+
+def test_the_shipped_matrix_gives_starts_of_the_joint_space() -> None:
+    matrix = shipped_matrix()
+    assert len(matrix.tables) >= 15
+    label = np.random.default_rng(0).normal(size=200)
+    properties = matrix.properties[0]
+    for families in (tuple(TABLE_FAMILIES), ("lightgbm", "linear")):
+        first = first_configs(matrix, families, properties)
+        starts = start_list(families, NUMBER, label, first)
+        assert len(starts) == len({str(start) for start in starts}) >= 8
+        space = joint_space(families, NUMBER, label)
+        assert not any(config_errors(space, start) for start in starts)
+        assert {start["family"] for start in starts} <= set(families)
+
+
+def test_without_constructions_no_start_and_no_parameter_has_them() -> None:
+    label = np.random.default_rng(0).normal(size=200)
+    starts = start_list(("lightgbm", "catboost"), NUMBER, label, constructions=False)
+    assert len(starts) == len({str(start) for start in starts}) > 2
+    assert not any("constructions" in key for start in starts for key in start)
