@@ -168,6 +168,7 @@ bench-portfolio: $(STAMP) ## Replay searches that begin with the portfolio besid
 	@$(BIN)/python -m benchmarks.bench_portfolio
 
 bench-automl: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems at equal time (QUICK=1, SECONDS=60, ONLY=..., PARTS=1; resumes)
+	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
 	@$(BIN)/python -m benchmarks.bench_automl
 
 bench-small: $(STAMP) ## Compare champions of small tables, old rule and new, with LightGBM's defaults (QUICK=1; resumes)
