@@ -33,7 +33,8 @@ CHART_STYLE = """
 .chart details { margin-top: .3rem; font-size: .88rem; }
 .chart summary { color: var(--link); cursor: pointer; }
 .chart table.bars { width: 100%; }
-.chart td.drawn { width: 40%; min-width: 6rem; }
+.chart table.bars td { white-space: nowrap; overflow-wrap: normal; }
+.chart td.drawn { width: 30%; min-width: 5rem; }
 .chart td.drawn svg { width: 100%; height: .8rem; }
 .scroll { overflow-x: auto; }
 """

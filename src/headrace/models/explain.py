@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,22 @@ def explain(
     )
     _beeswarm(values, design, [row["feature"] for row in table], order, plot, seed, unit)
     return Explanation(plot=plot, table=table, rows=len(design))
+
+
+def plot_features(table: Sequence[Mapping[str, Any]], plot: Path, *, unit: str) -> Path:
+    """Plot mean |SHAP| of the features that the model uses most as bars, the largest on top.
+
+    Args:
+        table: As `Explanation.table`.
+        plot: PNG file to write.
+        unit: Unit of the contributions, for the axis.
+    """
+    bars = list(table[:_MAX_FEATURES])[::-1]
+    with saved_axes(plot, width=11, height=1.5 + 0.3 * max(len(bars), 4)) as axes:
+        axes.barh(range(len(bars)), [row["mean_abs_shap"] for row in bars], color="#4878a8")
+        axes.set_yticks(range(len(bars)), [_short(row["feature"]) for row in bars], fontsize=8)
+        axes.set_xlabel(f"mean contribution to a prediction, up or down ({unit})")
+    return plot
 
 
 def _beeswarm(

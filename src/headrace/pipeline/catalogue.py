@@ -17,6 +17,7 @@ from headrace.pipeline.stages.refit import REFIT
 from headrace.pipeline.stages.refresh import REFRESH
 from headrace.pipeline.stages.register import REGISTER
 from headrace.pipeline.stages.replay import REPLAY
+from headrace.pipeline.stages.report import REPORT, SHADOW_REPORT
 from headrace.pipeline.stages.retire import RETIRE
 from headrace.pipeline.stages.search import SEARCH
 from headrace.pipeline.stages.select import SELECT
@@ -38,6 +39,7 @@ STAGES: tuple[Stage[Any], ...] = (
     REFIT,
     DRAW,
     REGISTER,
+    REPORT,
     PROMOTE,
     RETIRE,
     REPLAY,
@@ -58,6 +60,7 @@ RETRAIN_STAGES: tuple[Stage[Any], ...] = (
     REFIT,
     DRAW,
     REGISTER,
+    REPORT,
     replace(MATERIALISE, needs=(PUBLISH, REGISTER)),
     PROMOTE,
     RETIRE,
@@ -88,6 +91,7 @@ def shadow_promotion_stages(promotion: Stage[PromoteOutput]) -> tuple[Stage[Any]
         *SHADOW_STAGES,
         SHADOW_TRACK,
         REGISTER,
+        SHADOW_REPORT,
         replace(MATERIALISE, needs=(PUBLISH, REGISTER)),
         promotion,
         RETIRE,

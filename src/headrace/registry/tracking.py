@@ -7,6 +7,7 @@ duplicates; a child that is still RUNNING was interrupted and is written again.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ def log_study(
     metrics: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
     artifacts: Sequence[Path] = (),
+    seconds: float | None = None,
 ) -> str:
     """Log a study. Idempotent: the same key completes the same run.
 
@@ -51,6 +53,8 @@ def log_study(
         metrics: Metrics of the study.
         tags: Tags of the study.
         artifacts: Files for the parent run, such as figures.
+        seconds: How long the search took, which MLflow shows as the parent run's duration; that of the logging if left
+            out.
 
     Returns:
         The id of the parent run.
@@ -58,8 +62,11 @@ def log_study(
     client = connect(tracking_uri)
     experiment = experiment_id(client, tracking_uri, problem)
     parent = _find(client, experiment, f"tags.`{KEY}` = {quoted(key)}")
+    length_ms = None if seconds is None else int(seconds * 1000)
     if parent is None:
-        parent = client.create_run(experiment, run_name=study_name, tags={KEY: key, "headrace.kind": "study"})
+        started = None if length_ms is None else int(time.time() * 1000) - length_ms
+        tags_of_run = {KEY: key, "headrace.kind": "study"}
+        parent = client.create_run(experiment, start_time=started, run_name=study_name, tags=tags_of_run)
     parent_id = str(parent.info.run_id)
     children = _children(client, experiment, parent_id)
     for trial in trials:
@@ -69,7 +76,8 @@ def log_study(
     _log_values(client, parent, params or {}, metrics or {}, tags or {})
     log_artifacts(client, parent_id, artifacts)
     if parent.info.status == "RUNNING":
-        client.set_terminated(parent_id, status="FINISHED")
+        end_time = None if length_ms is None else parent.info.start_time + length_ms
+        client.set_terminated(parent_id, status="FINISHED", end_time=end_time)
     return parent_id
 
 
@@ -94,9 +102,21 @@ def run_exists(tracking_uri: str, run_id: str) -> bool:
     return str(info.lifecycle_stage) == "active" and info.status == "FINISHED"
 
 
-def attach(tracking_uri: str, run_id: str, paths: Sequence[Path]) -> None:
-    """Put files, such as figures, at a run; a file of the same name is replaced."""
-    log_artifacts(connect(tracking_uri), run_id, paths)
+def attach(
+    tracking_uri: str, run_id: str, paths: Sequence[Path], *, metrics: Mapping[str, float] | None = None
+) -> None:
+    """Put files, such as figures, and metrics at a run; a file of the same name is replaced.
+
+    Args:
+        tracking_uri: Address of MLflow.
+        run_id: The run.
+        paths: Files.
+        metrics: Metrics that are known only after the run was logged.
+    """
+    client = connect(tracking_uri)
+    log_artifacts(client, run_id, paths)
+    if metrics:
+        _log_values(client, client.get_run(run_id), {}, metrics, {})
 
 
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:

@@ -12,7 +12,7 @@ from headrace.core import parquet
 from headrace.core.files import write_json
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import Bundle
-from headrace.models.explain import explain
+from headrace.models.explain import explain, plot_features
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
@@ -21,6 +21,7 @@ from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.study_plan import study_plan
 from headrace.pipeline.stages.track import TRACK
 from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
+from headrace.schema import Problem
 from headrace.search.report.page import write_report
 from headrace.search.report.plots import plot_history, plot_importances
 
@@ -28,7 +29,9 @@ from headrace.search.report.plots import plot_history, plot_importances
 STUDY_REPORT = "report.html"
 #: Mean absolute SHAP value of each feature of the model, the largest first.
 SHAP_TABLE = "shap.json"
-_HISTORY, _IMPORTANCES, _SHAP = "history.png", "importances.png", "shap_summary.png"
+_HISTORY, _PARAMETERS, _FEATURES = "history.png", "hyperparameter_importance.png", "feature_importance.png"
+#: The beeswarm plot of SHAP values.
+SHAP_PLOT = "shap_summary.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> DrawOutput:
 
     _draw_study(context, inputs, folder)
     _draw_explanation(context, inputs, folder)
-    figures = (STUDY_REPORT, _HISTORY, _IMPORTANCES, _SHAP)
+    figures = (STUDY_REPORT, _HISTORY, _PARAMETERS, _FEATURES, SHAP_PLOT)
     attach(context.tracking_uri, inputs[TRACK].output.run_id, [folder / name for name in figures])
     return DrawOutput(figures=figures)
 
@@ -52,7 +55,7 @@ def _draw_study(context: Context, inputs: Inputs, folder: Path) -> None:
     problem, trials = context.problem, read_trials(inputs[SEARCH])
     metric, plan = METRICS[problem.metric], study_plan(problem.families, inputs[SELECT])
     plot_history(trials, folder / _HISTORY, metric=metric.name, greater_is_better=metric.greater_is_better)
-    importances = plot_importances(plan.space, trials, folder / _IMPORTANCES, seed=context.seed)
+    importances = plot_importances(plan.space, trials, folder / _PARAMETERS, seed=context.seed)
     title = f"Study of {problem.name}: {len(trials)} trials by {problem.searcher}"
     write_report(
         plan.space, trials, folder / STUDY_REPORT, metric=metric, title=title, importances=importances, note=plan.note,
@@ -64,11 +67,16 @@ def _draw_explanation(context: Context, inputs: Inputs, folder: Path) -> None:
     bundle = Bundle.load(inputs[REFIT].path(BUNDLE))
     matrix = parquet.read(inputs[TRAINING_SET].path(TRAINING)).drop_columns(["label"])
     names = {item.slug: item.name for item in bundle.definitions}
-    label = context.problem.label_expression
-    unit = "log-odds" if label.binary else label.column
-    design = bundle.encoder.encode(matrix)
-    explanation = explain(bundle.fitted, design, names, folder / _SHAP, seed=context.seed, unit=unit)
+    unit, design = explained_unit(context.problem), bundle.encoder.encode(matrix)
+    explanation = explain(bundle.fitted, design, names, folder / SHAP_PLOT, seed=context.seed, unit=unit)
+    plot_features(explanation.table, folder / _FEATURES, unit=unit)
     write_json(folder / SHAP_TABLE, list(explanation.table))
+
+
+def explained_unit(problem: Problem) -> str:
+    """The unit of SHAP values."""
+    label = problem.label_expression
+    return "log-odds" if label.binary else label.column
 
 
 DRAW = Stage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ from headrace.search.trial import Trial
 #: The best trials, for people.
 LEADERBOARD = "leaderboard.json"
 _TRIALS = "trials.json"
+#: How long the search took, in wall-clock seconds; no part of the output, which is the same however long it took.
+DURATION = "duration.json"
 _ROWS_SHOWN = 10
 
 
@@ -86,6 +89,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         shares=(0.5,) if racing else (),
         handed=problem.extensions,
     )
+    started = time.perf_counter()
     result = run_study(
         plan.space,
         objective,
@@ -102,11 +106,12 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         isolated=True,
         racing=racing,
     )
-    metric = METRICS[problem.metric]
+    elapsed, metric = time.perf_counter() - started, METRICS[problem.metric]
     value = -metric.sign * float(result.best.loss or 0.0)
     _require_finished(result, trials, f"{metric.name} {value:.4f}")
     shutil.rmtree(folder / "data")
     write_json(folder / _TRIALS, [trial.to_json() for trial in result.trials])
+    write_json(folder / DURATION, {"seconds": search_seconds(result.trials, context.workers, elapsed)})
     write_json(folder / LEADERBOARD, leaderboard(result.trials, metric.name, plan))
     write_json(folder / STUDY, [trial.to_json() for trial in carry_on(plan.known, result.trials)])
     return SearchOutput(
@@ -132,6 +137,11 @@ def _require_finished(result: StudyResult, trials: int, best: str) -> None:
             found=[f"best so far: {best} of trial {result.best.number}"],
             fix="run it again to go on from there",
         )
+
+
+def search_seconds(trials: tuple[Trial, ...], workers: int, elapsed: float) -> float:
+    """The length of a search (s): as measured, or that of its trials on all workers where it went on with a journal."""
+    return max(elapsed, sum(trial.seconds for trial in trials) / max(workers, 1))
 
 
 def _fallback(trials: tuple[Trial, ...], best: Trial, fallbacks: int) -> Config | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from headrace.core.files import read_json
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
-from headrace.pipeline.stages.search import LEADERBOARD, SEARCH, read_trials
+from headrace.pipeline.stages.search import DURATION, LEADERBOARD, SEARCH, read_trials
 from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.search.transfer.known import STUDY
 
@@ -41,6 +42,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> TrackOutput:
         metrics={f"tune_{context.problem.metric}": found.value},
         tags={"headrace.train_set_sha": inputs[TRAINING_SET].output.sha256},
         artifacts=[searched.path(LEADERBOARD), searched.path(STUDY)],
+        seconds=float(read_json(searched.path(DURATION))["seconds"]),
     )
     return TrackOutput(run_id=run_id, experiment_id=experiment_of(context.tracking_uri, context.problem.name))
 

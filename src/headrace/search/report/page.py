@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
 _STYLE = """
+:root{color-scheme:light}html{background:#fff}
 body{font:15px/1.5 system-ui,sans-serif;color:#222;max-width:1200px;margin:2rem auto;padding:0 1.5rem}
 h1{font-size:1.5rem;margin:0}h2{font-size:1.1rem;margin:2.2rem 0 0}p{margin:.2rem 0;color:#555}
 table{border-collapse:collapse;margin-top:.6rem;font-size:13px}td,th{padding:.25rem .8rem;text-align:left;
