@@ -105,6 +105,9 @@ drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/ro
 dependencies: $(STAMP) ## Check that imports and declared dependencies agree
 	@$(BIN)/deptry src flows
 
+test-pages: $(STAMP) ## Drive the page in headless Chromium: axe-core, keyboard, phone width (part of `make test`)
+	@$(BIN)/python -m pytest tests/pages -rs
+
 screenshots: $(STAMP) ## Take screenshots of every page that `make up` serves, at desktop and phone width (FOLDER=..., DARK=1)
 	@$(BIN)/python infra/screenshots.py $(or $(FOLDER),build/screenshots) $(if $(DARK),--dark)
 
@@ -274,6 +277,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: portfolio bench-portfolio bench-automl screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural

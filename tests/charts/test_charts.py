@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.charts.bars import Bar, bar_chart
@@ -15,6 +15,7 @@ from headrace.charts.ticks import label, ticks
 X, Y = Axis(label="x"), Axis(label="y")
 
 
+@settings(deadline=None)
 @given(low=st.floats(-1e6, 1e6), span=st.floats(1e-3, 1e6), count=st.integers(2, 8))
 def test_ticks_are_inside_increasing_and_about_as_many_as_asked_for(low: float, span: float, count: int) -> None:
     high = low + span

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace.registry.client import KEY, connect, experiment_id
-from headrace.registry.tracking import TRIAL, experiment_of, log_study, run_exists
+from headrace.registry.tracking import TRIAL, attach, experiment_of, log_study, run_exists
 from headrace.search.trial import Trial
 
 TRIALS = (
@@ -55,6 +55,16 @@ def test_a_study_is_one_parent_and_a_child_per_trial(tracking_uri: str, problem_
     assert failed.data.tags["headrace.error"] == "did not converge"
     assert "loss" not in failed.data.metrics
     assert last.data.metrics == {"loss": 0.3, "seconds": 1.0}
+
+
+def test_the_parent_run_is_as_long_as_the_search(tracking_uri: str, problem_name: str) -> None:
+    parent = log_study(
+        tracking_uri, problem_name, key="long", study_name="s", trials=(), seconds=90.5, metrics={"tune_auc": 0.8}
+    )
+    attach(tracking_uri, parent, [], metrics={"gate_auc": 0.75})
+    run = connect(tracking_uri).get_run(parent)
+    assert run.info.end_time - run.info.start_time == 90_500
+    assert run.data.metrics == {"tune_auc": 0.8, "gate_auc": 0.75}
 
 
 def test_the_same_study_again_changes_nothing(tracking_uri: str, problem_name: str) -> None:

@@ -6,6 +6,7 @@ Names below `.test` lead to this machine, as an attacker's name does after DNS r
 from __future__ import annotations
 
 import http.server
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -44,10 +45,22 @@ def start_browser(profile: Path) -> Any:
     options.binary_location = browser
     for switch in (*_SWITCHES, f"--user-data-dir={profile}"):
         options.add_argument(switch)
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     started = Chrome(options=options, service=Service(driver))
     started.set_script_timeout(20)
     started.set_page_load_timeout(30)
     return started
+
+
+def requested_addresses(browser: Any) -> list[str]:
+    """Addresses that the browser has asked for since the last call, also those that did not answer."""
+    messages = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
+    asked = ("Network.requestWillBeSent", "Network.webSocketCreated")
+    return [
+        message["params"].get("url") or message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] in asked
+    ]
 
 
 class _Page(http.server.BaseHTTPRequestHandler):

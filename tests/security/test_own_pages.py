@@ -17,7 +17,6 @@ pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
 
 PAGES = {
     "prefect": ("/deployments", "shop-score"),
-    "prefect, second pages": ("/v2/deployments", "shop-score"),
     "mlflow": ("/#/models/shop", "champion"),
     "api": ("/docs", "predict"),
 }

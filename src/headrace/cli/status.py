@@ -19,6 +19,7 @@ from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
 from headrace.services.lifecycle import running_services
+from headrace.serving.reports import report_file
 from headrace.store.materialise import views_ahead
 
 _log = logging.getLogger(__name__)
@@ -42,11 +43,18 @@ def gather(reference: str, root: Path) -> dict[str, Any]:
         "champion": {"version": record.version, "metrics": dict(record.metrics), "reason": record.reason}
         if record
         else None,
+        "report": _report(root, name, record.version) if record else None,
         "last_run": {key: last_run[key] for key in ("seconds", "stages")} if last_run else None,
         "clock": iso(clock) if clock is not None else None,
         "fault": _fault(root, problem),
         "addresses": running_services(root),
     }
+
+
+def _report(root: Path, name: str, version: str) -> str | None:
+    """Return the path of a version's report, None where there is none (of a version of an earlier Headrace)."""
+    path = report_file(root, name, version)
+    return str(path) if path.exists() else None
 
 
 def _no_champion_reason(root: Path, name: str) -> str:
@@ -81,6 +89,8 @@ def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
         table.add_row(
             f"  {metric}", f"{value:,.0f}" if metric.endswith(("predictions", "labelled")) else f"{value:.4f}"
         )
+    if facts["report"]:
+        table.add_row("report", facts["report"])
     table.add_row("clock", facts["clock"] or "not started")
     if facts["fault"]:
         table.add_row("fault", facts["fault"])
