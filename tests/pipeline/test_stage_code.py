@@ -65,7 +65,7 @@ def with_followers(changed: set[str]) -> set[str]:
     ],
 )
 def test_another_colour_draws_again_and_trains_nothing(edited: Edit, file: str, old: str, new: str) -> None:
-    assert edited(file, old, new) == {"draw"}
+    assert edited(file, old, new) == {"draw", "report"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The stage `draw`: the report of the study and the explanation of the model, for people, also in MLflow.
 
-No other stage reads what this one draws, so that another colour in a plot draws it again and trains nothing.
+Only the report of the version reads what this stage draws, so that another colour in a plot trains nothing.
 """
 
 from __future__ import annotations
