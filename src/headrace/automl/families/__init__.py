@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from headrace.automl.families.catboost import TableCatBoost
 from headrace.automl.families.lightgbm import TableLightGBM
+from headrace.automl.families.network import TableNetworks
 from headrace.automl.families.protocol import TableFamily
 from headrace.automl.families.sklearn_models import Forest, Neighbours, SupportVectors, TableLinear
 from headrace.automl.families.xgboost import TableXGBoost
@@ -24,8 +25,15 @@ TABLE_FAMILIES: dict[str, TableFamily] = {
         Forest("random_forest"),
         SupportVectors(),
         Neighbours(),
+        TableNetworks("mlp"),
+        TableNetworks("tabm"),
+        TableNetworks("tabnet"),
     )
 }
+#: Families of a search that names none. Networks cost many times what trees cost, so a search has to name them.
+_DEFAULT = tuple(name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks))
+#: Module -> extra that has it.
+_EXTRAS = {"torch": "neural"}
 
 __all__ = ["TABLE_FAMILIES", "TableFamily", "usable_families"]
 
@@ -36,7 +44,7 @@ def usable_families(
     """Return the families that can be used, and a note for each of the others.
 
     Args:
-        requested: Names; None for all.
+        requested: Names; None for all but networks.
         task: The task.
         n_rows: Training rows.
         n_columns: Columns.
@@ -44,7 +52,7 @@ def usable_families(
     Raises:
         DeclarationError: A name is unknown, or no family can be used.
     """
-    names = tuple(TABLE_FAMILIES) if requested is None else tuple(requested)
+    names = _DEFAULT if requested is None else tuple(requested)
     unknown = [name for name in names if name not in TABLE_FAMILIES]
     if unknown:
         raise DeclarationError(f"no family {unknown[0]!r}", where="families", found=TABLE_FAMILIES)
@@ -52,7 +60,8 @@ def usable_families(
     for name in names:
         family = TABLE_FAMILIES[name]
         if importlib.util.find_spec(family.module) is None:
-            notes.append(f"family {name} is left out: package {family.module} is not installed (headrace[automl])")
+            extra = _EXTRAS.get(family.module, "automl")
+            notes.append(f"family {name} is left out: package {family.module} is not installed (headrace[{extra}])")
         elif reason := family.refuses(task, n_rows, n_columns):
             notes.append(f"family {name} is left out: {reason}")
         else:

@@ -69,10 +69,12 @@ def require_package(name: str, *, where: str) -> None:
     Raises:
         DeclarationError: It is not.
     """
-    module = getattr(get_family(name), "module", None)
+    family = get_family(name)
+    module = getattr(family, "module", None)
     if module is not None and importlib.util.find_spec(module) is None:
+        extra = getattr(family, "extra", "automl")
         raise DeclarationError(
-            f"family {name!r} needs the package {module}", where=where, fix="pip install 'headrace[automl]'"
+            f"family {name!r} needs the package {module}", where=where, fix=f"pip install 'headrace[{extra}]'"
         )
 
 

@@ -1,0 +1,1 @@
+"""Families of networks for tables, and the embeddings of categories that they learn."""
