@@ -6,6 +6,7 @@ Without one it starts a server for the length of the run (`headrace.flows.tempor
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
 from typing import Annotated
@@ -41,7 +42,7 @@ def run(
 ) -> None:
     """Run the main job now. Exit code 3: done, but a batch was quarantined; 130: interrupted."""
     load_problem(problem)  # a fault of the problem is shown before a server is started
-    use_prefect_server(settings(), prefect_api(settings()) or temporary_server(settings()))
+    _use_server()
     from headrace.flows.pipeline import pipeline
 
     print_log()
@@ -70,7 +71,7 @@ def replay(
 ) -> None:
     """Replay months of production and compare policies of when to retrain."""
     load_problem(problem)
-    use_prefect_server(settings(), prefect_api(settings()) or temporary_server(settings()))
+    _use_server()
     from headrace.cli.replay import show_result
     from headrace.flows.replay import replay as replay_flow
 
@@ -80,6 +81,18 @@ def replay(
         print_json(result.to_json())
     else:
         show_result(result)
+
+
+def _use_server() -> None:
+    """Report to the Prefect server that answers; without one, start one that ends with this process."""
+    chosen = settings()
+    use_prefect_server(chosen, prefect_api(chosen) or temporary_server(chosen, meanwhile=_import_stages))
+
+
+def _import_stages() -> None:
+    """Import what every run needs beside Prefect, which takes as long as the server's start."""
+    for name in ("headrace.pipeline.walker", "mlflow.tracking"):
+        importlib.import_module(name)
 
 
 @app.command()

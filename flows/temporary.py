@@ -11,6 +11,7 @@ import atexit
 import os
 import socket
 import uuid
+from collections.abc import Callable
 
 from headrace.core.errors import UnavailableError
 from headrace.core.settings import QUIET, Settings
@@ -22,13 +23,14 @@ _HOST = "127.0.0.1"
 START_TIMEOUT_S = 90.0
 
 
-def temporary_server(chosen: Settings) -> str:
+def temporary_server(chosen: Settings, *, meanwhile: Callable[[], object] | None = None) -> str:
     """Start a server that ends with this process, in whatever way this process ends.
 
     Call it before Prefect is imported: exit handlers run in reverse order, and those of Prefect's clients still send.
 
     Args:
         chosen: Settings of this installation.
+        meanwhile: Work for the seconds in which the server starts, such as imports; it must not import Prefect.
 
     Returns:
         The address of the server's API.
@@ -50,6 +52,8 @@ def temporary_server(chosen: Settings) -> str:
     )
     atexit.register(processes.stop_processes, [server])
     api = f"http://{_HOST}:{port}/api"
+    if meanwhile is not None:
+        meanwhile()
     in_time = processes.wait_until(
         lambda: responds(f"{api}/health") or not processes.is_alive(server), timeout_s=START_TIMEOUT_S
     )
