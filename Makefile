@@ -45,6 +45,9 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --gener
 run-pipeline: $(STAMP) ## Run the main job: raw tables to a served model
 	@$(BIN)/headrace run --prefect $(PROBLEM)
 
+notebooks: $(STAMP) ## Execute the notebooks of docs/notebooks and store their outputs
+	@$(BIN)/python infra/notebooks.py
+
 test: $(STAMP) ## Run the fast tests (as CI does)
 	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
 

@@ -211,6 +211,7 @@ def champion(
     Raises:
         NotFoundError: There is no champion, or no such version.
     """
+    home = Path(home).absolute() if home is not None else None  # another current folder changes nothing
     estimator = ChampionClassifier(problem, home, version)
     declared, _ = estimator._context().problem, estimator.bundle
     if not declared.label_expression.binary:
