@@ -5,6 +5,7 @@
 | index, contributing, changelog | README.md, CONTRIBUTING.md, CHANGELOG.md |
 | reference/command | the help texts of `headrace`, which `make docs` writes to build/docs/command.md |
 | reference/ROOM | the docstrings of the modules in REFERENCE |
+| notebooks/NAME | docs/notebooks/NAME.ipynb, with its stored outputs |
 
 A link that leaves docs/ is rewritten: to the page made from its target, or to a copy of the file.
 """
@@ -13,8 +14,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # MkDocs loads this file by its path
+
+from infra.notebook_pages import page_of
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -32,6 +38,14 @@ COPIES = (".env.example", "benchmarks/results/study-example.png")
 
 #: Page of the reference -> (title, what the room is for, packages or modules of it that are public).
 REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "python": (
+        "Python functions",
+        "The functions of `import headrace` and what they return ([guide](../parts.md)).",
+        tuple(
+            f"headrace.library.{name}"
+            for name in ("synthesize", "minimize", "compare", "comparison", "run", "champion", "model")
+        ),
+    ),
     "schema": (
         "Schema",
         "Tables, relationships and problems: what a [problem file](../your-own-problem.md) declares.",
@@ -84,6 +98,9 @@ REFERENCE: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "core": ("Core", "Errors, the clock, fingerprints, settings.", ("headrace.core",)),
 }
 
+#: Pages made from notebooks; their links to a notebook download it, those of other pages open its page.
+NOTEBOOKS = tuple(f"notebooks/{path.stem}.md" for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")))
+
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(#[^)\s]*)?(?=\))")
 
 
@@ -109,6 +126,7 @@ def reference(title: str, intro: str, packages: tuple[str, ...]) -> str:
 def pages() -> dict[str, str]:
     """Page of the site -> Markdown, for all pages that are no file of docs/."""
     made = {page: (ROOT / file).read_text() for file, page in PAGES.items()}
+    made |= {f"notebooks/{path.stem}.md": page_of(path) for path in (ROOT / "docs" / "notebooks").glob("*.ipynb")}
     made["reference/command.md"] = whole_summaries(COMMAND.read_text()) if COMMAND.exists() else "# Command\n"
     rows = [f"| [{title}]({name}.md) | {intro} |" for name, (title, intro, _) in REFERENCE.items()]
     made["reference/index.md"] = "\n".join(
@@ -119,7 +137,8 @@ def pages() -> dict[str, str]:
 
 def whole_summaries(page: str) -> str:
     """Typer's page of a command, with the summaries in its list of subcommands in full; Typer cuts them."""
-    summaries = dict(re.findall(r"^## `headrace ([\w-]+)`\n\n([^\n]+)", page, re.MULTILINE))
+    # The last word of a command is its name in the list of its group; no two commands share one.
+    summaries = dict(re.findall(r"^##+ `headrace (?:[\w-]+ )?([\w-]+)`\n\n([^\n]+)", page, re.MULTILINE))
     return re.sub(r"^\* `([\w-]+)`: .*\.\.\.$", lambda m: f"* `{m[1]}`: {summaries[m[1]]}", page, flags=re.MULTILINE)
 
 
@@ -182,6 +201,7 @@ def link_in_site(link: str, page: str, here: str) -> str:
     elif target in COPIES:
         target = copies()[target]
     elif target.startswith("docs/"):
+        target = re.sub(r"^docs/(notebooks/\w+)\.ipynb$", r"docs/\1.md", target) if page not in NOTEBOOKS else target
         target = target.removeprefix("docs/")
     else:
         return link

@@ -57,7 +57,9 @@ _NO_MODULES = {"headrace.report", "headrace.change", "headrace.drift.retrain", "
 
 
 def is_name(name: str) -> bool:
-    """Whether a dotted name is a module of ours, or something that a module defines."""
+    """Whether a dotted name is a public function, a module of ours, or something that a module defines."""
+    if name.removeprefix("headrace.") in headrace.__all__:
+        return True
     path = ROOT / "src" / name.replace(".", "/")
     if path.is_dir() or path.with_suffix(".py").is_file():
         return True

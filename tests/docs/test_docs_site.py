@@ -63,6 +63,22 @@ def test_nothing_is_fetched_by_a_page() -> None:
 
 
 def test_summaries_of_commands_are_whole() -> None:
-    sections = "\n\n## `headrace up`\n\nStart the services.\n\n## `headrace down`\n\nStop it.\n"
-    found = documentation.whole_summaries(f"* `up`: Start the...\n* `down`: Stop it.{sections}")
-    assert found == f"* `up`: Start the services.\n* `down`: Stop it.{sections}"
+    sections = "\n\n## `headrace up`\n\nStart the services.\n\n### `headrace alerts show`\n\nShow all of it.\n"
+    found = documentation.whole_summaries(f"* `up`: Start the...\n* `show`: Show all...{sections}")
+    assert found == f"* `up`: Start the services.\n* `show`: Show all of it.{sections}"
+
+
+def test_a_notebook_is_a_page_with_its_outputs() -> None:
+    page = documentation.pages()["notebooks/drift.md"]
+    assert page.startswith("# Drift between two data frames\n\n[Download this notebook](drift.ipynb)")
+    assert "```python\nimport headrace\n" in page
+    assert "```text\nDrifted: dep_delay" in page
+    assert '<div class="output" markdown="0"><div>' in page
+    assert '<img class="output" alt=' in page
+    assert "\n\n" not in page[page.index("<table") : page.index("</table>")]
+
+
+def test_links_to_notebooks_open_their_pages() -> None:
+    assert documentation.link_in_site("notebooks/drift.ipynb", "parts.md", "docs/parts.md") == "notebooks/drift.md"
+    own = documentation.link_in_site("drift.ipynb", "notebooks/drift.md", "docs/notebooks/drift.md")
+    assert own == "drift.ipynb"

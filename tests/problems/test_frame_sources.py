@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -73,3 +75,32 @@ def test_a_problem_needs_a_label_and_a_name_of_its_own() -> None:
         declare(problem("frame_visits", label=None, metric="auc"))
     with pytest.raises(DeclarationError, match="'flights' is the name of a built-in problem"):
         declare(problem("flights"))
+
+
+FILE = """
+import pandas as pd
+from headrace.schema import EntitySet, Problem, Table, each_row
+
+visits = pd.DataFrame({"id": [1, 2], "at": pd.to_datetime(["2024-01-01T10:00Z", "2024-01-02T10:00Z"]), "paid": [0, 1]})
+problem = Problem(
+    name="file_visits",
+    entity_set=EntitySet(tables=[Table(name="visits", key="id", time="at", known_at={"paid": "at"}, source=visits)]),
+    spine=each_row("visits", cutoff="at"),
+    label="paid > 0",
+)
+"""
+
+
+def test_a_problem_file_may_declare_data_frames(tmp_path: Path) -> None:
+    (tmp_path / "visits.py").write_text(FILE)
+    first, second = (load_problem(tmp_path / "visits.py").entity_set.table("visits").source for _ in range(2))
+    assert isinstance(first, FrameSource)
+    assert isinstance(second, FrameSource)
+    assert first.fingerprint() == second.fingerprint()
+    (tmp_path / "visits.py").write_text(FILE.replace("[0, 1]", "[1, 1]"))
+    third = load_problem(tmp_path / "visits.py").entity_set.table("visits").source
+    assert isinstance(third, FrameSource)
+    assert third.fingerprint() != first.fingerprint()
+    (tmp_path / "visits.py").write_text(FILE.replace('"paid > 0"', "None"))
+    with pytest.raises(DeclarationError, match="file_visits: no label"):
+        load_problem(tmp_path / "visits.py")
