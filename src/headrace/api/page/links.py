@@ -72,8 +72,13 @@ def mlflow_runs(mlflow: str, problem: str) -> str:
 
 
 def mlflow_version(mlflow: str, problem: str, version: str) -> str:
-    """Return the page of a model version in MLflow."""
-    return f"{mlflow}/#/models/{quote(problem, safe='')}/versions/{quote(version, safe='')}"
+    """Return the page of a model version in MLflow, beside the pages of model training."""
+    return f"{mlflow_versions(mlflow, problem)}/versions/{quote(version, safe='')}?workflowType=machine_learning"
+
+
+def mlflow_versions(mlflow: str, problem: str) -> str:
+    """Return the page of all versions of a problem's model in MLflow."""
+    return f"{mlflow}/#/models/{quote(problem, safe='')}"
 
 
 def _experiment_id(mlflow: str, problem: str) -> str | None:

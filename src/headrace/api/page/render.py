@@ -14,7 +14,7 @@ from headrace import __version__
 from headrace.api.page import words
 from headrace.api.page.charts import drift_chart, quality_chart
 from headrace.api.page.facts import MAX_DECISIONS, PageFacts
-from headrace.api.page.links import mlflow_runs, mlflow_version
+from headrace.api.page.links import mlflow_runs, mlflow_version, mlflow_versions
 from headrace.charts.style import CHART_STYLE, COLOURS
 from headrace.core.clock import window_name
 from headrace.evaluate.metrics import METRICS
@@ -195,7 +195,10 @@ def tools(facts: PageFacts, problem: Problem) -> tuple[Tool, ...]:
         Tool(
             name="MLflow",
             about="Trials of every search with their metrics and plots, and the registered versions.",
-            links=(("runs", mlflow_runs(links.mlflow, name)), ("versions", f"{links.mlflow}/#/models/{name}"))
+            links=(
+                ("runs", mlflow_runs(links.mlflow, name)),
+                ("versions", f"{mlflow_versions(links.mlflow, name)}?workflowType=machine_learning"),
+            )
             if links.mlflow
             else (),
         ),
