@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ def _cell(cell: dict[str, Any]) -> Iterator[str]:
 
 def _output(output: dict[str, Any]) -> str:
     if output["output_type"] == "stream":
-        return _fenced(_text(output["text"]))
+        return _printed(_text(output["text"]))
     data = output["data"]
     if "text/html" in data:
         table = _STYLE.sub("", _text(data["text/html"])).replace(' border="1"', "")
@@ -40,17 +41,18 @@ def _output(output: dict[str, Any]) -> str:
     if "image/png" in data:
         picture = "".join(_text(data["image/png"]).split())
         return f'<img class="output" alt="The plot that the cell above draws" src="data:image/png;base64,{picture}">'
-    return _fenced(_text(data["text/plain"]))
+    return _printed(_text(data["text/plain"]))
 
 
 def _text(value: str | list[str]) -> str:
     return value if isinstance(value, str) else "".join(value)
 
 
-def _fenced(text: str) -> str:
-    return f"```text\n{text.rstrip()}\n```"
+def _printed(text: str) -> str:
+    """Printed text, whose long lines are wrapped (site.css)."""
+    return f'<pre class="output">{html.escape(text.rstrip())}</pre>'
 
 
-def _without_blank_lines(html: str) -> str:
+def _without_blank_lines(table: str) -> str:
     """A blank line would end an HTML block of Markdown."""
-    return "\n".join(line for line in html.splitlines() if line.strip())
+    return "\n".join(line for line in table.splitlines() if line.strip())

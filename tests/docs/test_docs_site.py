@@ -72,7 +72,7 @@ def test_a_notebook_is_a_page_with_its_outputs() -> None:
     page = documentation.pages()["notebooks/drift.md"]
     assert page.startswith("# Drift between two data frames\n\n[Download this notebook](drift.ipynb)")
     assert "```python\nimport headrace\n" in page
-    assert "```text\nDrifted: dep_delay" in page
+    assert '<pre class="output">Drifted: dep_delay' in page
     assert '<div class="output" markdown="0"><div>' in page
     assert '<img class="output" alt=' in page
     assert "\n\n" not in page[page.index("<table") : page.index("</table>")]
