@@ -26,6 +26,7 @@ from headrace.synthesis.language.definitions import Definition, Kind, row_column
 #: Characters of a key or a category, and of a text.
 LONGEST_NAME = 10_000
 LONGEST_TEXT = 1_000_000
+_EXAMPLE_TIME = "2013-05-01T12:00:00Z"
 _INT64 = range(-(2**63), 2**63)
 
 Value = str | float | bool | int | None
@@ -238,9 +239,11 @@ def _time(value: Any, form: TimeFormat, where: str) -> int | None:
     try:
         return value_instant(value, form, where)
     except DataError as error:
-        if not error.what.startswith("not a time"):
-            raise
-        raise _type_error(value, "an ISO time with its zone, such as 2013-05-01T12:00:00Z", where) from None
+        if error.what.startswith("not a time"):
+            raise _type_error(value, f"an ISO time with its zone, such as {_EXAMPLE_TIME}", where) from None
+        # Whoever sends a request cannot declare another zone or resolution, as the lake's advice is.
+        fix = f"write the whole time with its zone, as in {_EXAMPLE_TIME}"
+        raise DataError(error.what, where=where, found=error.found, fix=fix) from None
 
 
 def _require_zone(text: str, form: TimeFormat, where: str) -> None:
