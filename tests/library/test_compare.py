@@ -127,6 +127,11 @@ def test_identifiers_are_no_categories() -> None:
     assert found.skipped["order"] == "400 different texts in 400 rows are no categories"
 
 
+def test_texts_of_other_libraries_are_texts() -> None:
+    sides = [pa.table({"c": pa.array(["a", "b"] * 50, kind)}) for kind in (pa.string_view(), pa.large_string())]
+    assert headrace.compare(*sides).to_frame()["kind"].tolist() == ["categorical"]
+
+
 def test_too_few_rows_are_no_verdict() -> None:
     found = headrace.compare(frame(1, 100), frame(2, 10))
     assert str(found) == "Not compared: too few rows (10 rows against 100)."

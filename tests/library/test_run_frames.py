@@ -16,7 +16,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import roc_auc_score
 
 import headrace
-from headrace.core.errors import CorruptError, DataError, HeadraceError, NotFoundError
+from headrace.core.errors import DataError, HeadraceError, NotFoundError
 from headrace.core.settings import settings
 from headrace.lake.predictions import PredictionLog
 from headrace.library.champion import ChampionClassifier
@@ -103,7 +103,9 @@ def test_a_bundle_is_an_estimator_of_a_matrix(shown: dict[str, Any], home: Path,
         model.predict(matrix.iloc[:, 1:])
     with pytest.raises(NotFoundError, match=r"no model bundle"):
         headrace.load_model(tmp_path)
-    assert CorruptError  # tests/models damages bundles
+    (tmp_path / "model.skops").write_bytes(b"")
+    with pytest.raises(NotFoundError, match="ensemble of `headrace automl`"):
+        headrace.load_model(tmp_path)
 
 
 WRONG: dict[str, tuple[Any, str]] = {

@@ -336,12 +336,25 @@ def test_what_is_wrong_is_said(case: str) -> None:
     assert "Traceback" not in str(raised.value)
 
 
-def test_polars_and_arrow_are_frames_too() -> None:
+class Foreign:
+    """A data frame of another library: Arrow's C stream interface, and texts as views, as polars has them."""
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        rows = pa.Table.from_pandas(frame, preserve_index=False)
+        kinds = [pa.string_view() if pa.types.is_string(one.type) else one.type for one in rows.schema]
+        self._rows = rows.cast(pa.schema(list(zip(rows.column_names, kinds, strict=True))))
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._rows.__arrow_c_stream__(requested_schema)
+
+
+def test_other_libraries_frames_are_frames_too() -> None:
     frames = shop(2)
     arrow = {name: pa.Table.from_pandas(frame, preserve_index=False) for name, frame in frames.items()}
     indexed = {**frames, "customers": frames["customers"].set_index("customer_id")}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         one = headrace.synthesize(frames, "customers", **SHOP).matrix
-        for other in (arrow, indexed):
+        foreign = {name: Foreign(frame) for name, frame in frames.items()}
+        for other in (arrow, indexed, foreign):
             pd.testing.assert_frame_equal(one, headrace.synthesize(other, "customers", **SHOP).matrix)

@@ -154,6 +154,12 @@ def load_model(folder: str | Path) -> ModelClassifier | ModelRegressor:
     """
     root = Path(folder)
     found = sorted(path.parent for path in root.rglob("bundle.json")) if root.is_dir() else []
+    if not found and (root / "model.skops").exists():
+        raise NotFoundError(
+            "this is an ensemble of `headrace automl`",
+            where=str(folder),
+            fix="read it with headrace.automl.bundle.load_model",
+        )
     if not found:
         raise NotFoundError(
             "no model bundle", where=str(folder), fix="name the folder that holds bundle.json and manifest.json"

@@ -93,7 +93,10 @@ def read_samples(
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    return pa.table({name: plain(rows[name]) for name in rows.column_names})
+    """Without dictionaries, and texts as `string`: pandas and polars have other types for them."""
+    columns = {name: plain(rows[name]) for name in rows.column_names}
+    views = {name: one.cast(pa.string()) for name, one in columns.items() if pa.types.is_string_view(one.type)}
+    return pa.table({**columns, **views})
 
 
 def _kinds(sides: Sequence[pa.Table], names: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
