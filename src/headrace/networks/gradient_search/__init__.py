@@ -1,0 +1,1 @@
+"""Differentiable architecture search (DARTS), with guards against its collapse to skip connections."""

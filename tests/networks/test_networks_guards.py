@@ -1,0 +1,77 @@
+"""Guards of DARTS and compound scaling, which need no PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headrace.core.errors import DeclarationError
+from headrace.networks.architectures import TABULAR_OPERATIONS, tabular_space
+from headrace.networks.gradient_search.guard import CurvatureStop, collapsed, discretise
+from headrace.networks.scaling import Factors, Sizes3, grid, scale, single_axis
+
+SPACE = tabular_space()
+
+
+def cell(first: str, direct: str, second: str):
+    edges = {"edge 0-1": first, "edge 0-2": direct, "edge 1-2": second}
+    return SPACE.genotype({**edges, "width": 16, "depth": 1, "resolution": 0})
+
+
+@pytest.mark.parametrize(
+    ("edges", "answer"),
+    [
+        (("skip", "skip", "skip"), True),
+        (("linear", "skip", "none"), True),  # its weights lead nowhere
+        (("none", "skip", "linear"), True),
+        (("skip", "none", "linear"), False),
+        (("none", "linear", "none"), False),
+        (("none", "none", "none"), True),
+    ],
+)
+def test_a_cell_has_collapsed_where_no_way_has_weights(edges: tuple[str, str, str], answer: bool) -> None:
+    assert collapsed(SPACE, cell(*edges)) is answer
+
+
+def test_the_limit_on_skips_replaces_the_weakest() -> None:
+    skip, none = TABULAR_OPERATIONS.index("skip"), TABULAR_OPERATIONS.index("none")
+    weights = np.zeros((3, len(TABULAR_OPERATIONS)))
+    weights[:, none] = 9
+    weights[:, skip] = [3, 1, 2]
+    weights[1, TABULAR_OPERATIONS.index("glu")] = 0.5
+    weights[2, TABULAR_OPERATIONS.index("linear")] = 0.5
+    assert discretise(weights, TABULAR_OPERATIONS) == ("skip", "skip", "skip")
+    assert discretise(weights, TABULAR_OPERATIONS, max_skips=1) == ("skip", "glu", "linear")
+
+
+def test_no_weights_collapse_with_the_limit() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        weights = rng.normal(size=(3, len(TABULAR_OPERATIONS)))
+        weights[:, TABULAR_OPERATIONS.index("skip")] += 5
+        names = discretise(weights, TABULAR_OPERATIONS, max_skips=1)
+        assert not collapsed(SPACE, cell(*names))
+
+
+def test_growing_curvature_stops_a_search() -> None:
+    stop = CurvatureStop(window=3)
+    assert not any(stop.add(value) for value in [1, 1.1, 0.9, 1, 1.1, 1, 1.2, 1.1])
+    assert [stop.add(value) for value in [1.5, 2.5, -4]] == [False, True, True]
+
+
+def test_the_grid_keeps_the_cost() -> None:
+    factors = grid()
+    assert Factors(alpha=1.2, beta=1.1, gamma=1.15) in factors  # those of EfficientNet
+    assert all(abs(each.alpha * each.beta**2 * each.gamma**2 - 2) <= 0.2 for each in factors)
+    with pytest.raises(DeclarationError, match="never scaled down"):
+        grid(alphas=(0.9,))
+
+
+def test_scaling_and_its_single_axes_cost_the_same() -> None:
+    base = Sizes3(depth=1, width=8, resolution=8)
+    assert scale(base, Factors(alpha=1.2, beta=1.1, gamma=1.15), 0) == base
+    assert scale(base, Factors(alpha=1.4, beta=1.1, gamma=1.1), 4) == Sizes3(depth=4, width=12, resolution=12)
+    for axis in ("depth", "width", "resolution"):
+        assert single_axis(axis).cost == pytest.approx(2)
+    with pytest.raises(DeclarationError, match="no axis"):
+        single_axis("height")
