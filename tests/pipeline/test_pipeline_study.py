@@ -12,9 +12,11 @@ from rich.console import Console
 from headrace.app.report import show_report
 from headrace.core.files import read_json
 from headrace.pipeline.stages.draw import STUDY_REPORT
-from headrace.pipeline.stages.search import SEARCH
+from headrace.pipeline.stages.report import REPORT_FILE
+from headrace.pipeline.stages.search import DURATION, SEARCH
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
+from headrace.serving.reports import report_file
 from tests.pipeline.shop import Shop
 
 
@@ -34,6 +36,37 @@ def test_mlflow_holds_the_same_page_with_the_study(ran: Shop, tmp_path: Path) ->
     kept = Path(client.download_artifacts(study, STUDY_REPORT, str(tmp_path)))
     (written,) = (ran.home / "stages" / "shop" / "draw").glob(f"*/{STUDY_REPORT}")
     assert kept.read_bytes() == written.read_bytes()
+
+
+def test_the_version_has_a_report_at_home_and_in_mlflow(ran: Shop, tmp_path: Path) -> None:
+    client, (study,) = connect(ran.tracking_uri), ran.studies()
+    kept = Path(client.download_artifacts(study, REPORT_FILE, str(tmp_path)))
+    written = report_file(ran.home, "shop", "1").read_text()
+    assert kept.read_text() == written
+    for text in ("shop, version 1", "ROC curve", "Quality by slice", "What was tried", "train", "gate"):
+        assert text in written, text
+
+
+def test_a_report_that_was_removed_is_written_again(copy: Shop) -> None:
+    file = report_file(copy.home, "shop", "1")
+    before = file.read_bytes()
+    file.unlink()
+    run = copy.run()
+    assert not run.run_stage("report").cached
+    assert run.run_stage("register").cached
+    assert file.read_bytes() == before
+
+
+def test_the_studys_run_has_the_gates_metrics_and_the_searchs_duration(ran: Shop) -> None:
+    client, (study,) = connect(ran.tracking_uri), ran.studies()
+    run = client.get_run(study)
+    assert {"tune_auc", "gate_auc"} <= set(run.data.metrics)
+    (written,) = (ran.home / "stages" / "shop" / "search").glob(f"*/{DURATION}")
+    seconds = read_json(written)["seconds"]
+    assert seconds > 0
+    assert run.info.end_time - run.info.start_time == int(seconds * 1000)
+    names = {item.path for item in client.list_artifacts(study)}
+    assert {"feature_importance.png", "hyperparameter_importance.png"} <= names
 
 
 def test_a_longer_search_goes_on_from_the_trials_of_a_shorter_one(copy: Shop) -> None:

@@ -28,6 +28,7 @@ from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.shadows import all_shadows, read_shadows, readable
 from headrace.pipeline.stage import StageReport
 from headrace.registry.ledger import Ledger
+from headrace.serving.reports import report_file
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
@@ -117,6 +118,7 @@ def test_the_shadow_that_won_is_promoted_as_it_is(decided: Shop, turned_channels
     assert bundle.windows["trained_until_us"] == decision.shadow_us
     assert bundle.facts == before.facts
     assert len(decided.studies()) == len(studies) + 1  # its run, without trials
+    assert "Nothing: the recipe is that of an earlier version" in report_file(decided.home, "shop", "2").read_text()
     gates = [read_json(path) for path in (decided.home / "stages" / "shop" / "promote").glob("*/gate.json")]
     assert decision.worth is not None
     (gate,) = [one for one in gates if one["metric"] == "loss of log_loss"]

@@ -16,7 +16,7 @@ from headrace.core.redact import redact
 _TIMEOUT_S = 3.0
 _MAX_RUNS = 60
 #: Deployments in the order that people need them; unknown ones follow.
-ORDER = ("pipeline", "advance", "score", "materialise", "monitor", "shadow", "retrain", "reconcile")
+ORDER = ("pipeline", "advance", "score", "materialise", "monitor", "shadow", "retrain", "reconcile", "replay")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -93,6 +94,12 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def template_digest() -> str:
+    """Return the sha256 of the template, which is no Python code that a stage's key contains."""
+    text, _, _ = _environment().loader.get_source(_environment(), "report.html")  # type: ignore[union-attr]
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def render_report(report: ModelReport) -> str:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from headrace.core import parquet
 from headrace.core.files import read_json, write_bytes
 from headrace.evaluate.metrics import METRICS
-from headrace.evaluate.report.page import FeatureUse, ModelReport, render_report
+from headrace.evaluate.report.page import FeatureUse, ModelReport, render_report, template_digest
 from headrace.models.bundle import LABEL, PREDICTION, Bundle
 from headrace.models.explain import explain
 from headrace.models.importance import permutation_importance
@@ -166,7 +166,7 @@ REPORT = Stage(
     output=ReportOutput,
     run=_run,
     needs=(SEARCH, TRACK, EVALUATE, REFIT, DRAW, REGISTER),
-    parameters=lambda context: {"store": context.store_identity},
+    parameters=lambda context: {"store": context.store_identity, "template": template_digest()},
     effects_exist=_effects_exist,
 )
 
