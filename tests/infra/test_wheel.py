@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.blocks import blocks
 from tests.tiny_problem import write_tiny_problem
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
+LANGUAGES = ("python", "text")
 SERVICES = ("PREFECT", "MLFLOW", "API", "EVIDENTLY", "FEAST")
 
 
@@ -91,6 +93,8 @@ def test_every_command_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_p
 
     origin = command("python", "-c", "import headrace.flows; print(headrace.flows.__file__)").strip()
     assert Path(origin).is_relative_to(venv)
+    shown = {kind: "".join(one.text for one in blocks("docs/parts.md") if one.language == kind) for kind in LANGUAGES}
+    assert command("python", "-c", shown["python"]) == shown["text"]
     assert "version 1" in command("headrace", "run", str(problem))
     try:
         assert "started" in command("headrace", "up", str(problem))
@@ -103,6 +107,8 @@ def test_every_command_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_p
         )  # fmt: skip
         assert "finished successfully" in started
         assert "shop" in command("headrace", "status", str(problem))
+        model = f"import headrace; print(headrace.champion({str(problem)!r}).columns)"
+        assert "'customer_id', 'placed'" in command("python", "-c", model)
         assert "retrain/shop-retrain" in command("headrace", "deploy", str(problem))
     finally:
         stopped = command("headrace", "down")
