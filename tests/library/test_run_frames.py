@@ -77,6 +77,8 @@ def test_it_is_an_estimator(shown: dict[str, Any], home: Path) -> None:
     model, orders = shown["champion"], shown["orders"]
     assert isinstance(model, ChampionClassifier)
     assert is_classifier(model)
+    assert repr(model) == f"ChampionClassifier(problem='frame_shop', home={home!r}, version=None)"
+    assert model._repr_mimebundle_() == {"text/plain": repr(model)}
     assert list(model.classes_) == [False, True]
     rows = orders.tail(60)
     assert set(model.columns) <= set(rows)

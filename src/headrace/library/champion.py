@@ -132,6 +132,14 @@ class RowModel(FittedModel):
         """The columns that rows must have."""
         return RowFeatures(self._context(), self.bundle.definitions).columns
 
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        name = self.problem.name if isinstance(self.problem, Problem) else str(self.problem)
+        return f"{type(self).__name__}(problem={name!r}, home={self.home!r}, version={self.version!r})"[:N_CHAR_MAX]
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        """For notebooks: one line, not all fields of the problem."""
+        return {"text/plain": repr(self)}
+
     def _matrix(self, X: Any) -> pd.DataFrame:
         return self.features(X)
 

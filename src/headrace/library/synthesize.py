@@ -112,16 +112,7 @@ def synthesize(
 
     Source: Deep Feature Synthesis (Kanter and Veeramachaneni, 2015).
     """
-    if isinstance(frames, EntitySet):
-        if keys or times or known_at or relationships or tz:
-            raise DeclarationError(
-                "an EntitySet declares keys, times and relationships itself", where="synthesize", fix="leave them out"
-            )
-        entity_set = with_frames(frames)
-    else:
-        entity_set = declare_tables(
-            frames, keys=keys or {}, relationships=relationships, times=times or {}, known_at=known_at or {}, tz=tz
-        )
+    entity_set = _entity_set(frames, keys or {}, relationships, times or {}, known_at or {}, tz)
     spine = _spine(entity_set, target, cutoffs)
     problem = Problem(
         name="features",
@@ -141,6 +132,23 @@ def synthesize(
         max_candidates=max_candidates,
     )
     return _computed(problem, cutoffs, definitions=definitions, propose=lookbacks is None, tick=tick, threads=threads)
+
+
+def _entity_set(
+    frames: Mapping[str, Any] | EntitySet,
+    keys: Mapping[str, str | Sequence[str]],
+    relationships: Iterable[Link],
+    times: Mapping[str, str],
+    known_at: Mapping[str, str],
+    tz: str | None,
+) -> EntitySet:
+    if not isinstance(frames, EntitySet):
+        return declare_tables(frames, keys=keys, relationships=relationships, times=times, known_at=known_at, tz=tz)
+    if keys or times or known_at or relationships or tz:
+        raise DeclarationError(
+            "an EntitySet declares keys, times and relationships itself", where="synthesize", fix="leave them out"
+        )
+    return with_frames(frames)
 
 
 def _spine(entity_set: EntitySet, target: str, cutoffs: Any) -> EachRow | GivenRows:
