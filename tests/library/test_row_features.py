@@ -43,7 +43,7 @@ SPINES: dict[str, dict[str, Any]] = {
 
 def frames() -> dict[str, pd.DataFrame]:
     rng = np.random.default_rng(0)
-    placed = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 40 * 24, 80), unit="h")
+    placed = pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 40 * 24 * 60, 80), unit="min")
     orders = pd.DataFrame({"order": np.arange(80), "customer": rng.integers(1, 6, 80), "placed": placed})
     orders["amount"] = rng.normal(10, 3, 80).round(1)
     orders["paid"], orders["settled"] = orders["amount"], placed + pd.Timedelta("3h")
