@@ -207,6 +207,12 @@ study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand
 study-drift: $(STAMP) ## Measure the drift tests on the flights: weeks after training, left-out weeks, planted shifts (QUICK=1)
 	@$(BIN)/python -m benchmarks.study_drift
 
+study-nas: $(NEURAL_STAMP) ## Compare architecture searches with random search, DARTS, compound scaling (QUICK=1: minutes; resumes)
+	@$(NEURAL) -m benchmarks.study_nas
+
+bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn's MLP on ten tables (QUICK=1; resumes)
+	@$(NEURAL) -m benchmarks.bench_neural
+
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
 	@$(COMPILE) pyproject.toml --extra dev --extra automl $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
@@ -282,4 +288,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-neural
+.PHONY: test-neural study-nas bench-neural

@@ -112,6 +112,14 @@ def test_a_table_of_constant_and_empty_columns(body: str) -> None:
     assert (fitted.contributions(design) == 0).all()
 
 
+def test_columns_of_two_values_have_one_bin() -> None:
+    X = RNG.integers(0, 2, (60, 2)).astype(np.float32)
+    family = get_family("mlp")
+    design = Design(X=X, names=("a", "b"), categorical=())
+    fitted = family.fit(design, X[:, 0].astype(float), family.default(), metric=METRICS["auc"], rounds=2)
+    assert len(np.unique(fitted.predict(design))) == 4
+
+
 def test_a_hundred_thousand_levels_and_unseen_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("headrace.networks.training.loop.MAX_STEPS", 8)
     codes = np.repeat(np.arange(100_000), 2).astype(np.float32)

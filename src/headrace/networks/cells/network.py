@@ -5,6 +5,7 @@ Import this module after `training.torch_import.require_torch`.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,7 +80,7 @@ class CellNetwork(nn.Module):
         super().__init__()
         width, depth = int(choices["width"]), int(choices["depth"])
         self.image = image
-        self.encode = None if bins is None else PiecewiseLinearEncoding([torch.as_tensor(edges) for edges in bins])
+        self.encode = None if bins is None else _encoding(bins)
         columns = inputs if bins is None else sum(len(edges) - 1 for edges in bins)
         self.stem = convolution(inputs, width, 3) if image else nn.Linear(columns, width)
         self.cells = nn.ModuleList(
@@ -99,3 +100,10 @@ def _edge(choices: Mapping[str, Option], edge: tuple[int, int], width: int, oper
     if operations is None:
         return make_operation(str(choices[edge_name(edge)]), width)
     return MixedOperation(operations, width)
+
+
+def _encoding(bins: Sequence[Any]) -> Any:
+    with warnings.catch_warnings():
+        # A column of two values has one bin, as it should.
+        warnings.filterwarnings("ignore", message=".*just two bin edges", category=UserWarning)
+        return PiecewiseLinearEncoding([torch.as_tensor(edges) for edges in bins])

@@ -7,6 +7,7 @@ encoder of TabNet is that of pytorch-tabnet; training, inputs and storage are He
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -120,7 +121,10 @@ def _number_embedding(spec: NetworkSpec) -> Any:
             spec.numbers, spec.vector, n_frequencies=16, frequency_init_scale=0.1, lite=False
         )
     bins = [torch.tensor(edges, dtype=torch.float32) for edges in spec.bins]
-    return rtdl_num_embeddings.PiecewiseLinearEmbeddings(bins, spec.vector, activation=False, version="B")
+    with warnings.catch_warnings():
+        # A column of two values has one bin, as it should.
+        warnings.filterwarnings("ignore", message=".*just two bin edges", category=UserWarning)
+        return rtdl_num_embeddings.PiecewiseLinearEmbeddings(bins, spec.vector, activation=False, version="B")
 
 
 def _body(spec: NetworkSpec, inputs: int, sizes: Sequence[int]) -> Any:
