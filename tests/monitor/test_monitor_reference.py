@@ -13,7 +13,7 @@ import pytest
 
 from headrace.core.clock import to_us
 from headrace.models.bundle import LABEL, PREDICTION, Bundle
-from headrace.monitor.report.page import reference_file
+from headrace.monitor.report.paths import reference_file
 from headrace.monitor.report.reference import ensure_reference, ensure_references
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.language.definitions import RowColumn

@@ -17,7 +17,7 @@ from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.monitor.report.page import page_file, page_path
+from headrace.monitor.report.paths import page_file, page_path
 from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.monitor_report import WindowComparison
 from headrace.pipeline.operations.monitoring import link, monitor_window

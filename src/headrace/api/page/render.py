@@ -20,7 +20,7 @@ from headrace.core.clock import window_name
 from headrace.evaluate.metrics import METRICS
 from headrace.monitor.outbox.outbox import Entry
 from headrace.monitor.policy.decision import Decision
-from headrace.monitor.report.page import page_file, page_path, project_path
+from headrace.monitor.report.paths import page_file, page_path, project_path
 from headrace.monitor.worth.wording import describe
 from headrace.schema import Every, Problem
 

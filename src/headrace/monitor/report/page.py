@@ -11,7 +11,6 @@ reports stay.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +22,9 @@ from headrace.core.files import write_bytes
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision
 from headrace.monitor.report.drawing import draw
+from headrace.monitor.report.paths import page_file, page_path, project_id, run_id, run_uuid, workspace_folder
 
 MAX_REPORTS = 60
-_NAMESPACE = uuid.UUID("8f0d5c0e-5f0b-4f6b-9a49-0f3f3a4b6a11")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,26 +44,6 @@ class Page:
     rows: tuple[int, int]
     columns: int
     left_out: Mapping[str, str]
-
-
-def workspace_folder(root: Path) -> Path:
-    """Return the folder of the workspace that Evidently's UI serves."""
-    return root / "evidently"
-
-
-def page_path(decision: Decision) -> str:
-    """Return the UI's path of a decision's report; known before it is rendered, so that alerts can link to it."""
-    return f"{project_path(decision.problem)}/reports/{_run_id(decision)}"
-
-
-def project_path(problem: str) -> str:
-    """Return the UI's path of a problem's windows."""
-    return f"/projects/{_project_id(problem)}"
-
-
-def page_file(root: Path, decision: Decision) -> Path:
-    """Return the path of the HTML file of a decision's report."""
-    return root / "reports" / decision.problem / f"{decision.id}.html"
 
 
 def render(
@@ -111,7 +90,7 @@ def render(
         return None
     html = page_file(root, decision)
     drawn.report.add_to_workspace(
-        workspace_folder(root), decision.problem, _project_id(decision.problem), _run_id(decision)
+        workspace_folder(root), decision.problem, project_id(decision.problem), run_id(decision)
     )
     write_bytes(html, drawn.report.html())  # last: where the file is, the run is in the workspace too
     _prune(root, decision.problem)
@@ -122,12 +101,6 @@ def render(
         columns=drawn.columns,
         left_out=drawn.left_out,
     )
-
-
-def reference_file(root: Path, problem: str, version: str) -> Path:
-    """Return the path of a version's reference in the workspace."""
-    name = f"{_run_uuid(problem, f'reference-{version}')}.json"
-    return workspace_folder(root) / str(_project_id(problem)) / "snapshots" / name
 
 
 def render_reference(
@@ -163,27 +136,15 @@ def render_reference(
         facts={"champion": version},
     )
     if drawn is not None:
-        run = _run_uuid(problem, f"reference-{version}")
-        drawn.report.add_to_workspace(workspace_folder(root), problem, _project_id(problem), run)
+        run = run_uuid(problem, f"reference-{version}")
+        drawn.report.add_to_workspace(workspace_folder(root), problem, project_id(problem), run)
 
 
 def _prune(root: Path, problem: str) -> None:
     """Remove all but the last KEPT reports. The run goes first: after a kill between the two the file is there."""
     files = sorted((root / "reports" / problem).glob("*.html"), key=lambda path: (path.stat().st_mtime_ns, path.name))
-    project = workspace_folder(root) / str(_project_id(problem))
+    project = workspace_folder(root) / str(project_id(problem))
     for file in files[:-MAX_REPORTS]:
-        (project / "snapshots" / f"{_run_uuid(problem, file.stem)}.json").unlink(missing_ok=True)
+        (project / "snapshots" / f"{run_uuid(problem, file.stem)}.json").unlink(missing_ok=True)
         file.unlink(missing_ok=True)
         file.with_suffix(".png").unlink(missing_ok=True)
-
-
-def _project_id(problem: str) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, problem)
-
-
-def _run_id(decision: Decision) -> uuid.UUID:
-    return _run_uuid(decision.problem, decision.id)
-
-
-def _run_uuid(problem: str, decision_id: str) -> uuid.UUID:
-    return uuid.uuid5(_NAMESPACE, f"{problem}/{decision_id}")

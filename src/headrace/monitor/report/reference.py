@@ -7,7 +7,8 @@ from pathlib import Path
 
 from headrace.core.errors import HeadraceError
 from headrace.models.bundle import Bundle
-from headrace.monitor.report.page import reference_file, render_reference
+from headrace.monitor.report.page import render_reference
+from headrace.monitor.report.paths import reference_file
 
 _log = logging.getLogger(__name__)
 

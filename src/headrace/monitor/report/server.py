@@ -19,7 +19,7 @@ from evidently.ui.service.storage.common import EVIDENTLY_SECRET_ENV
 
 from headrace.core.guard import guarded
 from headrace.core.settings import settings
-from headrace.monitor.report.page import workspace_folder
+from headrace.monitor.report.paths import workspace_folder
 from headrace.monitor.report.reference import ensure_references
 
 

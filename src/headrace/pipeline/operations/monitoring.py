@@ -150,7 +150,7 @@ def _links(
     context: Context, decision: Decision, comparison: WindowComparison, addresses: Mapping[str, str]
 ) -> dict[str, str]:
     """Addresses of the services, and of the report where one will be drawn: its page, its file, and its picture."""
-    from headrace.monitor.report.page import page_file, page_path
+    from headrace.monitor.report.paths import page_file, page_path
     from headrace.monitor.report.picture import has_picture, picture_file
 
     if not is_shown(decision):
@@ -172,7 +172,8 @@ def draw(context: Context, report: MonitorReport) -> Page | None:
     Returns:
         The report; None where nothing was compared, or where it was drawn before.
     """
-    from headrace.monitor.report.page import page_file, render
+    from headrace.monitor.report.page import render
+    from headrace.monitor.report.paths import page_file
     from headrace.monitor.report.picture import draw_picture, has_picture
     from headrace.monitor.report.reference import ensure_reference
 
@@ -206,7 +207,7 @@ def link(context: Context, report: MonitorReport) -> bool:
     Returns:
         Whether MLflow has the link now.
     """
-    from headrace.monitor.report.page import page_file
+    from headrace.monitor.report.paths import page_file
     from headrace.registry.links import link_report
 
     decision = report.decision
