@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.replay_tables import TABLES, write_problem
-from benchmarks.results import Goal, Row, publish
+from benchmarks.results import Goal, Row, publish, show
 from headrace.app.context import context_of
 from headrace.replay.plan import ReplayOptions
 from headrace.replay.report.publish import write_files
@@ -21,6 +21,8 @@ from headrace.replay.result import ReplayResult
 from headrace.replay.run import plan_of, replay
 
 COMMAND = "make bench-replay"
+#: Policies that are shown beside the recommended one.
+_COMPARED = ("worth", "worth, refit", "regret", "regret, cost x 3", "regret, cost x 8")
 _NOTE = """\
 Weekly decisions; the first fifth of each table is the history. The recommended policy is the one of the least cost
 (losses, and .04 weeks of loss for each retrain) among those that production can run, chosen on the same weeks. Gains
@@ -41,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for shuffle in (False, True):
             result = _replay(problem, chosen.home, shuffle=shuffle)
             rows += _rows(f"{name}, shuffled" if shuffle else name, result, drifts=TABLES[name].drifts and not shuffle)
-    if not chosen.only:
+    if chosen.only:
+        show("Retraining policies on plain tables", rows)
+    else:
         publish("replay", "Retraining policies on plain tables", rows, _NOTE)
 
 
@@ -55,17 +59,27 @@ def _replay(problem: Path, home: Path, *, shuffle: bool) -> ReplayResult:
 
 
 def _rows(name: str, result: ReplayResult, *, drifts: bool) -> list[Row]:
-    best, never = result.outcome(result.recommendation.name), result.outcomes[0].loss
-    label = f"{name}: {best.name}, {best.retrains} retrains"
-    found = [Row(metric=f"{label}: gain", value=100 * best.gain / never, unit="%", command=COMMAND)]
-    if best.hindsight_share is not None and best.refreshed:
-        goal = None if drifts else Goal(op=">=", value=80)
-        share = 100 * best.hindsight_share
+    """The recommended policy first, then the rules of worth, each at its own number of retrains."""
+    best = result.recommendation.name
+    rows = _policy_rows(name, result, best, note=", recommended", drifts=drifts, judged=True)
+    for policy in (one for one in _COMPARED if one != best):
+        rows += _policy_rows(name, result, policy, note="", drifts=drifts, judged=False)
+    return rows
+
+
+def _policy_rows(name: str, result: ReplayResult, policy: str, *, note: str, drifts: bool, judged: bool) -> list[Row]:
+    one, never = result.outcome(policy), result.outcomes[0].loss
+    label = f"{name}: {policy}{note}, {one.retrains} retrains"
+    gained = f"{label}: gain ({100 * one.low / never:.0f} to {100 * one.high / never:.0f} %)"
+    found = [Row(metric=gained, value=100 * one.gain / never, unit="%", command=COMMAND)]
+    if one.hindsight_share is not None and one.refreshed:
+        goal = Goal(op=">=", value=80) if judged and not drifts else None
+        share = 100 * one.hindsight_share
         found.append(Row(metric=f"{label}: of hindsight", value=share, unit="%", goal=goal, command=COMMAND))
-    if best.against_calendar is not None:
-        goal = Goal(op=">=", value=0) if drifts else None
-        less, low, high = (100 * value / never for value in best.against_calendar)
-        metric = f"{label}: less loss than every {best.calendar} ({low:+.1f} to {high:+.1f} %)"
+    if one.against_calendar is not None:
+        goal = Goal(op=">=", value=0) if judged and drifts else None
+        less, low, high = (100 * value / never for value in one.against_calendar)
+        metric = f"{label}: less loss than calendars of as many ({low:+.1f} to {high:+.1f} %)"
         found.append(Row(metric=metric, value=less, unit="%", goal=goal, command=COMMAND))
     return found
 

@@ -118,6 +118,26 @@ def test_where_no_choice_in_hindsight_gains_its_cost_the_recommended_policy_retr
     assert chosen_one.cost <= weeks + 1e-9, "never dearer than never to retrain"
 
 
+def test_a_policy_is_compared_with_calendars_of_as_many_retrains_or_between_two_of_them() -> None:
+    losses = table(drift=0.3)
+    never = walk_rule(NEVER, lambda *_: False, losses)
+    calendars = {every: walk_rule(f"{every}", calendar(every), losses) for every in range(1, 9)}
+    counts = {every: walk.promoted for every, walk in calendars.items()}
+    assert counts == {1: 8, 2: 4, 3: 2, 4: 2, 5: 1, 6: 1, 7: 1, 8: 1}
+    walks = [never, *calendars.values(), walk_rule("three", chosen((4, 6, 9)), losses)]
+    found, _ = summarise(
+        losses, walks, calendars, hindsight(losses.loss, 3, 8), cost_weeks=0.04, production=(NEVER,), seed=0
+    )
+    by_name = {one.name: one for one in found}
+    assert [by_name[str(every)].against_calendar for every in (1, 2)] == [(0, 0, 0)] * 2
+    better = min(by_name["3"].loss, by_name["4"].loss)
+    between = (better + by_name["2"].loss) / 2  # three is half way from two to four
+    difference = by_name["three"].against_calendar
+    assert difference is not None
+    assert difference[0] == pytest.approx(between - by_name["three"].loss)
+    assert by_name[NEVER].against_calendar is None
+
+
 def test_age_retrains_as_the_calendar_does() -> None:
     losses = table(drift=0.5)
     by_age = walk_policy("age", replace(QUALITY, quality=False, age="14d"), evidence(losses))

@@ -41,8 +41,9 @@ class Outcome:
         metric: The problem's metric, mean over the months that it is defined in; NaN where it is in none.
         gain: How much less it loses a row than never to retrain; `low` and `high` are the 90 % interval.
         hindsight_share: The gain as a share of the hindsight optimum's with at most as many retrains; None without.
-        calendar: The best calendar of at most as many retrains, in periods; None where none has so few.
-        against_calendar: How much less it loses a row than that calendar, with its interval.
+        calendar: The best calendar of as many retrains, or of the next fewer, in periods; None where none has so few.
+        against_calendar: How much less it loses a row than calendars of as many retrains, with its interval. Where none
+            has as many, their loss is interpolated between the next fewer and the next more.
         cost: Of retrains and losses together, in weeks of the first champion's loss.
         cpu_s: CPU seconds of fits and evidence.
         production: Whether it can be declared as the problem's policy.
@@ -148,7 +149,9 @@ def summarise(
                 high=_interval(never - losses)[2],
                 hindsight_share=float((never[0] - losses[0]) / (never[0] - best)) if never[0] > best else None,
                 calendar=every,
-                against_calendar=None if every is None else _interval(by_calendar[every] - losses),
+                against_calendar=None
+                if every is None
+                else _interval(_of_as_many(calendars, by_calendar, walk.promoted) - losses),
                 cost=float(costs[walk.name][0]),
                 cpu_s=walk.cpu_s,
                 production=walk.name in production,
@@ -197,6 +200,18 @@ def _best_calendar(calendars: Mapping[int, Walk], losses: Mapping[int, Floats], 
         return None
     equal = [every for every, walk in calendars.items() if walk.promoted == max(fewer)]
     return min(equal, key=lambda every: losses[every][0])
+
+
+def _of_as_many(calendars: Mapping[int, Walk], losses: Mapping[int, Floats], retrains: int) -> Floats:
+    """The losses of calendars of so many retrains, interpolated where no calendar has as many [R + 1]."""
+    best: dict[int, Floats] = {}
+    for every, walk in calendars.items():
+        if walk.promoted not in best or losses[every][0] < best[walk.promoted][0]:
+            best[walk.promoted] = losses[every]
+    below = max(count for count in best if count <= retrains)
+    above = min((count for count in best if count >= retrains), default=below)
+    share = (retrains - below) / (above - below) if above > below else 0.0
+    return np.asarray((1 - share) * best[below] + share * best[above], dtype=np.float64)
 
 
 def _interval(values: Floats) -> tuple[float, float, float]:

@@ -91,8 +91,8 @@ class ReplayResult:
         if chosen.against_calendar is not None:
             difference, below, above = chosen.against_calendar
             lines.append(
-                f"Its loss is {_share(difference, never)} lower than that of the best calendar of as many retrains "
-                f"(every {chosen.calendar} periods; {_share(below, never)} to {_share(above, never)})."
+                f"Its loss is {_share(difference, never)} lower than that of calendars of as many retrains "
+                f"({_share(below, never)} to {_share(above, never)})."
             )
         if best.name != DECLARED:
             declared = self.outcome(DECLARED)
