@@ -19,7 +19,8 @@ from headrace.api.page.links import Links
 from headrace.api.page.routes import page_router
 from headrace.core.clock import DAY
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.monitor.policy.decision import Decision, Finding
+from headrace.monitor.policy.decision import Decision
+from headrace.monitor.policy.finding import Finding
 from headrace.serving.service import Service
 from tests.api.served import TestClient, serving
 from tests.serving_fixtures import NOW, ROW, write_store

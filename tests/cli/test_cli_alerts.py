@@ -12,7 +12,8 @@ from headrace.core.clock import DAY
 from headrace.core.settings import Settings, settings
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.monitor.policy.decision import Finding, Window
+from headrace.monitor.policy.decision import Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from tests.cli.command import headrace
 

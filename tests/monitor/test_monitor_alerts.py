@@ -18,7 +18,8 @@ from headrace.monitor.alerts.delivery import DeliveryRound, check_addresses, del
 from headrace.monitor.outbox.announce import announce, conclude
 from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.monitor.policy.decision import Decision, Finding, Window
+from headrace.monitor.policy.decision import Decision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from headrace.schema import Policy
 

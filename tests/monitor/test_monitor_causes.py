@@ -16,7 +16,8 @@ from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.causes import ranked, with_origins
-from headrace.monitor.policy.decision import Acknowledgement, Decision, Finding, PastDecision, Window
+from headrace.monitor.policy.decision import Acknowledgement, Decision, PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from headrace.schema import Policy
 

@@ -10,7 +10,8 @@ from headrace.core.clock import DAY
 from headrace.models.bundle import CUTOFF
 from headrace.monitor.evidence.joint import JointResult, Rows, _auc, _thirds, joint_evidence
 from headrace.monitor.evidence.window import window_evidence
-from headrace.monitor.policy.decision import Finding, PastDecision, Window
+from headrace.monitor.policy.decision import PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from tests.monitor.dependent_world import WORLDS, Sample, draw
 

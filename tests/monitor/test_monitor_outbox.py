@@ -16,7 +16,8 @@ from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.lease import renewed
 from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import MAX_ATTEMPTS, Claim, Outbox
-from headrace.monitor.policy.decision import Decision, Finding, PastDecision, Window
+from headrace.monitor.policy.decision import Decision, PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide, escalation
 
 AUC = Finding(name="auc", about="quality", effect=0.06)

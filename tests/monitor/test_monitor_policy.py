@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
 from headrace.core.errors import DeclarationError
+from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.policy.causes import ranked
-from headrace.monitor.policy.decision import Decision, Finding, Outcome, PastDecision, Window
+from headrace.monitor.policy.decision import Decision, Outcome, PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide, escalation, manual_retrain
 from headrace.monitor.worth.worth import Verdict, WorthEvidence
 from headrace.schema import Policy, Worth
@@ -86,6 +88,25 @@ def test_a_refresh_that_is_worth_its_cost_promotes_the_shadow_that_showed_it() -
     assert decide(window(7, AUC, worth=gains())).shadow_us == 5 * DAY
     assert decide(window(7, AUC, worth=gains("not yet"))).shadow_us is None
     assert Decision.from_json(decision.to_json()) == decision
+
+
+def test_a_champion_that_is_worse_than_its_predecessor_is_rolled_back_whatever_holds_retrains_back() -> None:
+    policy = Policy(rollback=True, budget=1)
+    worse = window(9, champion="2", predecessor="1", predecessor_worth=gains())
+    promoted = past(decide(window(7, AUC)), "promoted")
+    decision = decide(worse, [promoted], policy)
+    assert (decision.kind, decision.rollback_to, decision.topics) == ("retrain", "1", ("rollback",))
+    assert decision.reason.startswith(
+        "version 2 is worse than its predecessor, version 1, which would have lost 5.0% less"
+    )
+    assert Decision.from_json(decision.to_json()) == decision
+    assert decide(worse, [promoted], Policy()).rollback_to is None
+    assert decide(worse, [past(decide(window(8, AUC)))], policy).rollback_to is None, "a retrain is pending"
+    uncertain = window(9, champion="2", predecessor="1", predecessor_worth=gains("not yet"))
+    assert decide(uncertain, [promoted], policy).kind == "nothing"
+    alert = decision_alert(decision)
+    assert alert is not None
+    assert alert.title == "Headrace flights: back to version 1"
 
 
 def test_a_refit_of_all_rows_known_at_the_decision_is_promoted_where_the_policy_wants_it() -> None:

@@ -75,6 +75,22 @@ def test_the_slice_that_got_worse_is_found_and_hardly_any_other() -> None:
     assert found >= 57
 
 
+def test_slices_of_the_same_rows_are_one() -> None:
+    rng = np.random.default_rng(1)
+    codes = [np.repeat(["AA", "BB"], 700)[rng.permutation(1400)] for _ in range(2)]
+    before, now = (rng.exponential(1, 1400) + 2.0 * side * (one == "BB") for side, one in enumerate(codes))
+    names = {"AA": "American", "BB": "Blue"}
+    columns = {
+        "code": slice_categories(*(list(one) for one in codes)),
+        "name": slice_categories(*([names[text] for text in one] for one in codes)),
+    }
+    cutoffs = np.arange(1400) * DAY // 100
+    (worst, *others) = worse_slices(columns, before, cutoffs, now, cutoffs)
+    assert (worst.name, worst.same_rows, others) == ("code = BB", ("name = Blue",), [])
+    alone = worse_slices({"code": columns["code"]}, before, cutoffs, now, cutoffs)
+    assert alone[0].p_value == worst.p_value, "a second name is no second test"
+
+
 def test_immature_rows_and_small_slices_do_not_count() -> None:
     rng = np.random.default_rng(1)
     columns, before, now = planted(rng, 3.0)

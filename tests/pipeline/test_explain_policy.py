@@ -10,7 +10,8 @@ from headrace.core.clock import DAY
 from headrace.core.files import write_json
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.monitor.policy.decision import Finding, PastDecision, Window
+from headrace.monitor.policy.decision import PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.explain_policy import explain_policy

@@ -21,6 +21,7 @@ from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.current_window import current_window
 from headrace.pipeline.operations.monitor_report import MonitorReport
+from headrace.pipeline.operations.release import promote_by_hand
 from headrace.pipeline.operations.retraining import RetrainReport, retrain
 from headrace.pipeline.operations.shadow import ShadowReport, refit_shadow
 from headrace.pipeline.operations.shadow_comparison import shadow_predictions, worth_of_refresh
@@ -28,6 +29,7 @@ from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.shadows import all_shadows, read_shadows, readable
 from headrace.pipeline.stage import StageReport
 from headrace.registry.ledger import Ledger
+from headrace.schema import Policy
 from headrace.serving.reports import report_file
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.spine.build import build_spine
@@ -100,6 +102,8 @@ def test_nothing_but_the_worth_of_a_refresh_sees_the_change(turned_channels: Liv
     disagreement = last.evidence.estimates.disagreement
     assert disagreement is not None
     assert disagreement.mean > 0
+    assert disagreement.reference is not None
+    assert disagreement.reference < disagreement.mean, "both have learnt the rows of the reference"
     assert any(text.startswith("Champion and shadow differ by ") for text in last.decision.impact)
 
 
@@ -140,6 +144,28 @@ def test_a_refit_at_the_decision_is_promoted_where_the_policy_wants_the_newest_r
     record = Ledger(decided.home, "shop").champion()
     assert record is not None
     assert champion_bundle(context_of(decided), record).windows["trained_until_us"] == asked.end_us
+
+
+def test_a_worse_champion_is_rolled_back_by_the_policy(decided: Shop, turned_channels: Lived) -> None:
+    """The version before the change is promoted by hand; its predecessor has learnt the change."""
+    _promote(decided, turned_channels.last.decision.id)
+    plain = context_of(decided)
+    context = replace(plain, problem=replace(plain.problem, policy=Policy(rollback=True, worth=None, quality=False)))
+    promote_by_hand(context, "1", "by a test")
+    live(context, 14)
+    report = look(context)
+    decision = report.decision
+    assert (decision.kind, decision.rollback_to, decision.champion) == ("retrain", "2", "1")
+    assert "worse than its predecessor, version 2" in decision.reason
+    result = retrain(context, decision.id, holder="a test", now_us=wall_us)
+    assert (result.outcome, result.version) == ("promoted", "2")
+    ledger = Ledger(decided.home, "shop")
+    champion = ledger.champion()
+    assert champion is not None
+    assert champion.version == "2"
+    assert "1" in ledger.barred()
+    titles = [message.alert.title for message in queued_alerts(Outbox(decided.home, "shop"))]
+    assert titles[-2:] == ["Headrace shop: back to version 2", "Headrace shop: version 2 is champion"]
 
 
 def test_what_follows_is_predicted_better(decided: Shop, turned_channels: Lived) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.clock import DAY
-from headrace.monitor.policy.decision import Finding, PastDecision, Window
+from headrace.monitor.policy.decision import PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from headrace.replay.cause import cause_of
 from headrace.replay.evidence import Evidence

@@ -96,6 +96,8 @@ class Policy:
             that it was trained on. None: they start none.
         gate: whether a retrained model must pass the gate to become champion. False: it is promoted without, as by a
             calendar. A retrain that selects features and family anew always passes the gate.
+        rollback: whether a champion that loses significantly more than its predecessor, on labels since its promotion,
+            is replaced by it. The two must have the same features.
         k: windows with drift, among the last `n`, from which drift is confirmed.
         n: windows that are looked back at; one that could not be measured does not count.
         retrain_share: share of the compared features, from which confirmed drift of features alone starts a retrain.
@@ -117,6 +119,7 @@ class Policy:
     age: str | None = None
     new_rows: float | None = None
     gate: bool = True
+    rollback: bool = False
     k: int = 2
     n: int = 3
     retrain_share: float = 0.1
@@ -138,7 +141,7 @@ class Policy:
             check_duration(name, getattr(self, name), where="policy")
 
     def _check_triggers(self) -> None:
-        for name in ("quality", "drift", "estimates", "gate"):
+        for name in ("quality", "drift", "estimates", "gate", "rollback"):
             if not isinstance(getattr(self, name), bool):
                 raise DeclarationError(f"{name}={getattr(self, name)!r}", where="policy", fix="give True or False")
         if self.worth is not None and not isinstance(self.worth, Worth):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,7 @@ class Slice:
         low: Lower bound of the increase, one-sided at 95 %.
         p_value: Of the increase, adjusted for all slices.
         since_us: Start of the day from which the loss is larger, microseconds UTC; None where it is not known.
+        same_rows: Names of other slices of exactly the same rows, which count as this one.
     """
 
     column: str
@@ -65,6 +66,7 @@ class Slice:
     low: float
     p_value: float
     since_us: int | None = None
+    same_rows: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -158,6 +160,8 @@ def worse_slices(
 ) -> tuple[Slice, ...]:
     """Return the slices whose mean loss is significantly larger than in the held-out rows, the worst first.
 
+    Slices of exactly the same rows on both sides, such as a code and its name, are tested and returned once.
+
     Args:
         columns: Column -> its slices. A slice counts with 30 rows, four days and 2 % of the rows on both sides.
         reference_loss: Loss of each held-out row [k].
@@ -168,7 +172,7 @@ def worse_slices(
     """
     known = np.isfinite(loss)
     days, reference_days = (np.unique(at // DAY, return_inverse=True)[1] for at in (cutoffs_us, reference_cutoffs_us))
-    candidates: list[Slice] = []
+    candidates: dict[bytes, Slice] = {}
     for column, sliced in columns.items():
         for code, value in enumerate(sliced.labels):
             now, before = known & (sliced.current == code), sliced.reference == code
@@ -178,20 +182,17 @@ def worse_slices(
             if min(now.sum(), before.sum()) < MIN_ROWS or min(side.days for side in sides) < MIN_DAYS:
                 continue
             low, p_value = _welch(*sides)
-            candidates.append(
-                Slice(
-                    column=column,
-                    value=value,
-                    rows=int(now.sum()),
-                    reference_rows=int(before.sum()),
-                    loss=sides[0].mean,
-                    reference_loss=sides[1].mean,
-                    low=low,
-                    p_value=p_value,
-                )
-            )
-    adjusted = holm([one.p_value for one in candidates])
-    found = [Slice(**{**one.__dict__, "p_value": p}) for one, p in zip(candidates, adjusted, strict=True) if p <= alpha]
+            one = Slice(
+                column=column, value=value, rows=int(now.sum()), reference_rows=int(before.sum()), loss=sides[0].mean,
+                reference_loss=sides[1].mean, low=low, p_value=p_value,
+            )  # fmt: skip
+            members = np.packbits(np.concatenate([now, before])).tobytes()
+            first = candidates.setdefault(members, one)
+            if first is not one:
+                candidates[members] = replace(first, same_rows=(*first.same_rows, one.name))
+    adjusted = holm([one.p_value for one in candidates.values()])
+    judged = zip(candidates.values(), adjusted, strict=True)
+    found = [replace(one, p_value=p_value) for one, p_value in judged if p_value <= alpha]
     return tuple(sorted(found, key=lambda one: -one.low))
 
 

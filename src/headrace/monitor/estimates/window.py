@@ -114,9 +114,10 @@ def _slices(estimates: WindowEstimates) -> Iterator[str]:
     worst = estimates.slices[0]
     since = f", since {iso(worst.since_us)[:10]}" if worst.since_us is not None else ""
     others = f"; {len(estimates.slices) - 1} more slices got worse" if len(estimates.slices) > 1 else ""
+    same = f" (the same rows: {', '.join(worst.same_rows[:_MAX_NAMES])})" if worst.same_rows else ""
     yield (
-        f"Worst slice: {worst.name}: {estimates.loss} {worst.loss:.3g}, {worst.reference_loss:.3g} on the gate{since} "
-        f"({worst.rows:,} rows){others}"
+        f"Worst slice: {worst.name}{same}: {estimates.loss} {worst.loss:.3g}, {worst.reference_loss:.3g} on the gate"
+        f"{since} ({worst.rows:,} rows){others}"
     )
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from headrace.core.clock import iso
 from headrace.monitor.policy.causes import by_cause, join_names
-from headrace.monitor.policy.decision import Decision, Finding, Outcome
+from headrace.monitor.policy.decision import Decision, Outcome
+from headrace.monitor.policy.finding import Finding
 from headrace.monitor.worth.wording import describe
 
 Level = Literal["info", "success", "warning", "failure"]
@@ -44,6 +45,8 @@ def decision_alert(decision: Decision, links: Mapping[str, str] | None = None) -
     links = {**decision.links, **(links or {})}
     if decision.escalated:
         headline, level = "retraining does not help, a person is needed", "failure"
+    elif decision.rollback_to is not None:
+        headline, level = f"back to {_version(decision.rollback_to)}", "warning"
     elif decision.kind == "retrain":
         headline, level = "retraining", "warning"
     else:

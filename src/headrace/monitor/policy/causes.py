@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from headrace.monitor.policy.decision import Finding, PastDecision, Window
+from headrace.monitor.policy.decision import PastDecision, Window
+from headrace.monitor.policy.finding import Finding
 
 #: Fewest features that share an origin, and the share of all tested features of the origin that they must be.
 _MIN_FEATURES, _MIN_SHARE = 2, 0.5

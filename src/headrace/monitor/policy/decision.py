@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from headrace.core.fingerprint import fingerprint
+from headrace.monitor.policy.finding import Finding, Subject, column_finding, joint_finding
 from headrace.monitor.worth.worth import WorthEvidence
 
 if TYPE_CHECKING:
@@ -16,55 +17,6 @@ if TYPE_CHECKING:
 Kind = Literal["nothing", "alert", "retrain"]
 #: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged.
 Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
-Subject = Literal["feature", "prediction", "label", "quality", "estimate", "joint"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One drifted feature, distribution or metric of a window.
-
-    Attributes:
-        name: Slug of the feature, or name of the metric.
-        about: What drifted.
-        test: Drift test.
-        effect: In the unit of the test; of a metric, how much worse it is.
-        floor: Smallest effect that matters.
-        p_value: Of the test.
-        weight: The feature's share of the model's importance, None where unknown.
-        broken: Whether the column is missing, empty or unreadable.
-        note: Remark for people.
-        origin: The table, or the column of a table, from which this and other findings come (`policy.causes`); ""
-            where the finding stands alone.
-        cost: Expected increase of the mean loss of a row that the feature's shift brings; None where unknown.
-        cost_error: Standard error of `cost`.
-    """
-
-    name: str
-    about: Subject = "feature"
-    test: str = ""
-    effect: float = 0.0
-    floor: float = 0.0
-    p_value: float = 1.0
-    weight: float | None = None
-    broken: bool = False
-    note: str = ""
-    origin: str = ""
-    cost: float | None = None
-    cost_error: float = 0.0
-
-    @property
-    def topic(self) -> str:
-        return f"{self.about}:{self.name}"
-
-    @property
-    def cause(self) -> str:
-        """What an alert reports, and reports once: findings of one origin have one cause."""
-        return f"{'broken' if self.broken else self.about}:{self.origin or self.name}"
-
-    @property
-    def severity(self) -> float:
-        """The effect divided by its floor."""
-        return self.effect / self.floor if self.floor else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +38,8 @@ class Window:
         new_rows: Rows with a label since then, as a share of the champion's training rows; None where not counted.
         impact: What the window costs, as estimated and measured: sentences for people.
         worth: What a refresh gains; None where there is no shadow to compare with.
+        predecessor: The champion before, where the policy may roll back to it.
+        predecessor_worth: What it would have saved since the champion was promoted.
         notes: Remarks for people.
     """
 
@@ -106,6 +60,8 @@ class Window:
     new_rows: float | None = None
     impact: tuple[str, ...] = ()
     worth: WorthEvidence | None = None
+    predecessor: str | None = None
+    predecessor_worth: WorthEvidence | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -130,7 +86,7 @@ class Window:
         """
         costs = evidence.estimates.shift_costs if evidence.estimates else {}
         feature_findings = [
-            _finding(column, "feature", importance or {}, costs.get(column.name))
+            column_finding(column, "feature", importance or {}, costs.get(column.name))
             for column in evidence.columns
             if column.drifted
         ]
@@ -139,7 +95,9 @@ class Window:
             (evidence.label, "label"),
         )
         distribution_findings = [
-            _finding(column, about, {}) for column, about in distributions if column is not None and column.drifted
+            column_finding(column, about, {})
+            for column, about in distributions
+            if column is not None and column.drifted
         ]
         metrics = evidence.performance.metrics if evidence.performance else {}
         quality_findings = [
@@ -155,7 +113,7 @@ class Window:
             measured=evidence.measured,
             blind=evidence.outcome == "no reference",
             outcome=evidence.outcome,
-            findings=(*quality_findings, *distribution_findings, *_joint_finding(evidence), *feature_findings),
+            findings=(*quality_findings, *distribution_findings, *joint_finding(evidence), *feature_findings),
             judged=sum(bool(column.measures) for column in evidence.columns),
             costs={name: metric.drop for name, metric in metrics.items() if metric.reference is not None},
             rows=evidence.rows,
@@ -183,6 +141,8 @@ class Decision:
         confirmed: Topics that occur in k of the last n windows.
         topics: Topics that this decision reports.
         costs, judged, rows, mature, censored, age_us, new_rows, impact, worth: As in `Window`.
+        predecessor, predecessor_worth: As in `Window`.
+        rollback_to: Of a retrain: the version that becomes champion again; None where it brings a newer model.
         shadow_us: Of a retrain: the shadow, by the instant of its fit, that is promoted; None trains a new model.
         escalated: Whether it is an escalation.
         reselect: Whether a retrain selects features and family again.
@@ -209,7 +169,10 @@ class Decision:
     new_rows: float | None = None
     impact: tuple[str, ...] = ()
     worth: WorthEvidence | None = None
+    predecessor: str | None = None
+    predecessor_worth: WorthEvidence | None = None
     shadow_us: int | None = None
+    rollback_to: str | None = None
     escalated: bool = False
     reselect: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
@@ -220,7 +183,8 @@ class Decision:
         return max(self.costs.values(), default=None)
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "worth": self.worth.to_json() if self.worth else None}
+        evidence = {"worth": self.worth, "predecessor_worth": self.predecessor_worth}
+        return {**asdict(self), **{name: one.to_json() if one else None for name, one in evidence.items()}}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Decision:
@@ -229,8 +193,9 @@ class Decision:
         values: dict[str, Any] = {name: value for name, value in data.items() if name in known}
         values.update((name, tuple(value)) for name, value in values.items() if isinstance(value, list))
         values["drifted"] = tuple(Finding(**finding) for finding in data.get("drifted", ()))
-        if values.get("worth"):
-            values["worth"] = WorthEvidence.from_json(values["worth"])
+        for name in ("worth", "predecessor_worth"):
+            if values.get(name):
+                values[name] = WorthEvidence.from_json(values[name])
         return cls(**values)
 
 
@@ -265,35 +230,3 @@ class PastDecision:
 def decision_id(problem: str, start_us: int, end_us: int, champion: str | None, extra: str = "") -> str:
     """Return the id of a decision: 16 hex digits, equal in every process."""
     return fingerprint([problem, start_us, end_us, champion, extra])[:16]
-
-
-def _joint_finding(evidence: WindowEvidence) -> tuple[Finding, ...]:
-    joint = evidence.joint
-    if joint is None or not joint.drifted:
-        return ()
-    note = f"AUC of telling them from the reference; {joint.usual_auc:.2f} in its own windows"
-    return (
-        Finding(
-            name="all features together", about="joint", test="classifier", effect=joint.auc, p_value=joint.p_value,
-            note=note,
-        ),
-    )  # fmt: skip
-
-
-def _finding(
-    column: ColumnEvidence, subject: Subject, importance: Mapping[str, float], cost: tuple[float, float] | None = None
-) -> Finding:
-    broken = subject == "feature" and column.n_current == 0 and column.n_reference > 0
-    return Finding(
-        name=column.name,
-        about=subject,
-        test=column.test,
-        effect=column.effect,
-        floor=column.floor,
-        p_value=column.p_value,
-        weight=importance.get(column.name),
-        broken=broken,
-        note=column.note or ("no values any more" if broken else ""),
-        cost=cost[0] if cost else None,
-        cost_error=cost[1] if cost else 0.0,
-    )

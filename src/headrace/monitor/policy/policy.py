@@ -7,6 +7,7 @@
              drift       predictions, labels or enough features drifted, confirmed in k of the last n measured windows
              age         the champion's training data end long ago
              new_rows    many rows have a label since then
+             rollback    the champion's predecessor is better: it becomes champion again, and nothing is trained
              worth       a refresh is worth its cost: then the shadow that has shown it is promoted, or a newer refit
 
 A missing or empty column is a fault of the feed: it is reported at once and is never a reason to retrain, because the
@@ -58,6 +59,8 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
         note = "; ".join((window.outcome, *window.notes))
         proposal = Proposal(retrain=False, reasons=(note,), topics=(f"outcome:{window.outcome}",), confirmed=())
         return _alert(window, proposal, earlier, policy) if window.blind else _decision(window, "nothing", note)
+    if (back := _rollback(window, earlier, policy)) is not None:
+        return back
     proposal = propose(window, earlier, policy)
     if not proposal.reasons:
         return _decision(window, "nothing", _reason_for_nothing(window, earlier, policy))
@@ -69,6 +72,21 @@ def decide(window: Window, history: Sequence[PastDecision] = (), policy: Policy 
         won = window.worth if "worth" in proposal.topics else None
         return replace(decision, shadow_us=_promoted_us(won, window, policy)) if won else decision
     return _alert(window, proposal, earlier, policy, constraint)
+
+
+def _rollback(window: Window, past: Sequence[PastDecision], policy: Policy) -> Decision | None:
+    """The roll back to the predecessor where it is significantly better; neither cooldown nor budget holds it back."""
+    found = window.predecessor_worth
+    pending = any(one.decision.kind == "retrain" and one.outcome is None for one in past)
+    if not policy.rollback or window.predecessor is None or found is None or not found.worth_it or pending:
+        return None
+    reason = (
+        f"version {window.champion} is worse than its predecessor, version {window.predecessor}, which would have lost "
+        f"{found.share:.1%} less since the promotion (at least {found.low / found.champion_loss:.1%} less, on "
+        f"{found.rows:,} labels of {found.days} days)"
+    )
+    proposal = Proposal(retrain=True, reasons=(reason,), topics=("rollback",), confirmed=())
+    return replace(_decision(window, "retrain", reason, proposal), rollback_to=window.predecessor)
 
 
 def _promoted_us(won: WorthEvidence, window: Window, policy: Policy) -> int | None:
@@ -208,6 +226,8 @@ def _decision(
         new_rows=window.new_rows,
         impact=window.impact,
         worth=window.worth,
+        predecessor=window.predecessor,
+        predecessor_worth=window.predecessor_worth,
         escalated=escalated,
     )
 

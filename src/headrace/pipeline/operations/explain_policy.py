@@ -69,6 +69,8 @@ def window_of(decision: Decision) -> Window:
         mature=decision.mature,
         censored=decision.censored,
         worth=decision.worth,
+        predecessor=decision.predecessor,
+        predecessor_worth=decision.predecessor_worth,
         age_us=decision.age_us,
         new_rows=decision.new_rows,
     )

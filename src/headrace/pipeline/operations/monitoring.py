@@ -27,6 +27,7 @@ from headrace.pipeline.operations.current_window import CurrentWindow, current_w
 from headrace.pipeline.operations.feature_sources import feature_sources
 from headrace.pipeline.operations.joint_drift import joint_drift
 from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
+from headrace.pipeline.operations.predecessor_comparison import loss_against_predecessor
 from headrace.pipeline.operations.shadow_comparison import predictions_of_shadows, worth_of_refresh
 from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
 from headrace.registry.ledger import Ledger
@@ -68,7 +69,7 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         reference = restrict_to_weekdays(reference, start_us, end_us)
     current = current_window(context, record.version, reference.kinds, start_us, end_us, clock)
     evidence = compare(context.problem, current, reference, seed=context.seed)
-    shadow = predictions_of_shadows(context, record.version, current, end_us)
+    shadow = predictions_of_shadows(context, record.version, current, end_us, reference.table)
     estimates = window_estimates(
         context, record, reference, current, evidence, start_us=start_us, end_us=end_us, now_us=clock, shadow=shadow
     )
@@ -83,7 +84,8 @@ def monitor_window(context: Context, *, now_us: int, links: Mapping[str, str] | 
         champion=record.version,
         importance=reference.importance,
     )
-    window = replace(window, **champion_age(context, reference, end_us))
+    previous, saved = loss_against_predecessor(context, record, end_us=end_us, now_us=clock)
+    window = replace(window, predecessor=previous, predecessor_worth=saved, **champion_age(context, reference, end_us))
     window = _with_estimates(context, window, reference, evidence)
     if reference.problems or notes:
         window = replace(window, notes=(*window.notes, *reference.problems, *notes))

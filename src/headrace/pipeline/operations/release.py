@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import version_bundle
@@ -48,19 +48,28 @@ def promote_by_hand(context: Context, version: str, reason: str) -> Release:
     return _mirrored(context, version)
 
 
-def roll_back(context: Context) -> Release:
+def roll_back(context: Context, reason: str = "rolled back by hand", *, expected: str | None = None) -> Release:
     """Bring the previous champion back; the present one is barred from returning by itself.
+
+    Args:
+        context: of the problem.
+        reason: for the ledger.
+        expected: the version that becomes champion; whichever was before where None.
 
     Raises:
         NotFoundError: there was none before.
+        ConflictError: another version than the expected one was champion before.
     """
     from headrace.registry.recovery import recover
 
     name = context.problem.name
     recover(context.root, name, context.tracking_uri)
-    if (previous := Ledger(context.root, name).previous()) is not None:
+    previous = Ledger(context.root, name).previous()
+    if expected is not None and previous != expected:
+        raise ConflictError(f"version {previous} was champion before, not {expected}", where=name)
+    if previous is not None:
         _publish_features(context, previous)
-    record = Ledger(context.root, name).rollback(at_us=Lake(context.root, name).clock() or 0)
+    record = Ledger(context.root, name).rollback(at_us=Lake(context.root, name).clock() or 0, reason=reason)
     return _mirrored(context, record.version)
 
 

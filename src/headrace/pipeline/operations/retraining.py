@@ -23,6 +23,7 @@ from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import manual_retrain
 from headrace.pipeline.catalogue import RETRAIN_STAGES, UNGATED_RETRAIN_STAGES, shadow_promotion_stages
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations.release import roll_back
 from headrace.pipeline.report import Artifact, artifact_key
 from headrace.pipeline.stages.promote import PROMOTE
 from headrace.pipeline.stages.promote_shadow import promote_shadow
@@ -134,6 +135,8 @@ def _not_ours(entry: Entry, now_us: int) -> RetrainReport:
 def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
     if other := _newer_champion(context, decision):
         return _Result(outcome="superseded", reason=f"version {other} became champion after this was decided")
+    if decision.rollback_to is not None:
+        return _roll_back(context, decision)
     run = _stages(context, decision)
     try:
         run.walk(execute)
@@ -146,6 +149,15 @@ def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
         return _Result(outcome="refused", reason=same, version=version)
     refused: Outcome = "refused" if verdict.comparable else "not comparable"
     return _Result(outcome="promoted" if verdict.promoted else refused, reason=reason, version=version)
+
+
+def _roll_back(context: Context, decision: Decision) -> _Result:
+    """Bring the predecessor back; after a kill behind that, it is champion already."""
+    record = Ledger(context.root, context.problem.name).champion()
+    version = decision.rollback_to
+    if record is None or record.version != version:
+        roll_back(context, decision.reason, expected=version)
+    return _Result(outcome="promoted", reason=decision.reason, version=version)
 
 
 def _stages(context: Context, decision: Decision) -> PipelineRun:
@@ -166,7 +178,8 @@ def _stages(context: Context, decision: Decision) -> PipelineRun:
 def _newer_champion(context: Context, decision: Decision) -> str | None:
     """A champion since the decision, other than the one that an earlier try of this retrain has promoted."""
     record = Ledger(context.root, context.problem.name).champion()
-    later = record is not None and record.version != decision.champion and record.at_us != decision.end_us
+    own = (decision.champion, decision.rollback_to)
+    later = record is not None and record.version not in own and record.at_us != decision.end_us
     return record.version if later and record is not None else None
 
 

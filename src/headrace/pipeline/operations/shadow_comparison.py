@@ -7,7 +7,7 @@ compared with the newest shadow that was fitted before its cutoff: no model has 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,10 @@ from headrace.monitor.worth.worth import WorthEvidence, worth
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
 from headrace.pipeline.production.shadows import Shadow, needed_shadows, read_shadows, readable
+from headrace.schema import Worth
 
+#: The newest rows of the reference, for the disagreement of champion and shadow.
+_REFERENCE_ROWS = 1_000
 #: A shadow with its bundle.
 Fitted = tuple[Shadow, Bundle]
 
@@ -50,7 +53,7 @@ def worth_of_refresh(
     kinds = {item.slug: item.kind for item in fitted[0][1].definitions}
     window = current_window(context, version, kinds, start_us, end_us, now_us)
     try:
-        return _judge(context, fitted, window, end_us), notes
+        return compare_losses(context, fitted, window, rules, end_us), notes
     except DataError as error:
         return None, (*notes, f"the shadow cannot be compared: {error}")
 
@@ -73,7 +76,23 @@ def shadow_predictions(fitted: Sequence[Fitted], window: CurrentWindow, *, threa
     return predictions
 
 
-def predictions_of_shadows(context: Context, version: str, window: CurrentWindow, end_us: int) -> Floats | None:
+@dataclass(frozen=True, kw_only=True)
+class ShadowPredictions:
+    """What shadows predict, for a comparison without labels.
+
+    Attributes:
+        window: Of the window's rows, each by the newest shadow before it [n]; NaN where there is none.
+        reference: Of rows of the champion's reference, by the champion and by the newest shadow [k], [k]. Both have
+            learnt from these rows. None without a reference.
+    """
+
+    window: Floats
+    reference: tuple[Floats, Floats] | None = None
+
+
+def predictions_of_shadows(
+    context: Context, version: str, window: CurrentWindow, end_us: int, reference: pa.Table | None = None
+) -> ShadowPredictions | None:
     """Predict the rows of a window by the shadows of a version, for a comparison without labels.
 
     Args:
@@ -81,20 +100,47 @@ def predictions_of_shadows(context: Context, version: str, window: CurrentWindow
         version: the champion.
         window: its logged rows [n].
         end_us: end of the window.
+        reference: the champion's reference rows with its predictions.
 
     Returns:
-        Predictions [n], NaN where no shadow was fitted before; None without shadows, or where they cannot predict.
+        None without shadows, or where they cannot predict.
     """
     fitted, _ = readable(context, needed_shadows(read_shadows(context, version), end_us - window.length_us, end_us))
     try:
-        return shadow_predictions(fitted, window, threads=context.workers) if fitted else None
+        return _predictions(context, fitted, window, reference) if fitted else None
     except DataError:
         return None
 
 
-def _judge(context: Context, fitted: Sequence[Fitted], window: CurrentWindow, end_us: int) -> WorthEvidence:
-    rules, metric = context.problem.policy.worth, context.problem.metric
-    assert rules is not None
+def _predictions(
+    context: Context, fitted: Sequence[Fitted], window: CurrentWindow, reference: pa.Table | None
+) -> ShadowPredictions:
+    predicted = shadow_predictions(fitted, window, threads=context.workers)
+    if reference is None or PREDICTION not in reference.column_names:
+        return ShadowPredictions(window=predicted)
+    rows = reference.slice(max(reference.num_rows - _REFERENCE_ROWS, 0))
+    newest = fitted[-1][1]
+    shadow = newest.predict(_with_all_features(rows, newest), threads=context.workers)
+    champion = rows[PREDICTION].to_numpy().astype(np.float64)
+    return ShadowPredictions(window=predicted, reference=(champion, np.asarray(shadow, dtype=np.float64)))
+
+
+def compare_losses(
+    context: Context, fitted: Sequence[Fitted], window: CurrentWindow, rules: Worth, end_us: int
+) -> WorthEvidence:
+    """Judge what other models would have saved on the labelled rows of a window.
+
+    Args:
+        context: of the problem.
+        fitted: models with the instants from which each predicts, in that order.
+        window: logged rows with the champion's predictions.
+        rules: of the judgement.
+        end_us: end of the window.
+
+    Raises:
+        DataError: a model cannot predict the rows.
+    """
+    metric = context.problem.metric
     label, champion = (window.table[name].to_numpy().astype(np.float64) for name in (LABEL, PREDICTION))
     shadow = shadow_predictions(fitted, window, threads=context.workers)
     rows = np.isfinite(label) & np.isfinite(champion) & np.isfinite(shadow)

@@ -24,10 +24,11 @@ from headrace.monitor.estimates.window import WindowEstimates
 from headrace.monitor.evidence.performance import MARGINS, RELATIVE_MARGINS
 from headrace.monitor.evidence.variance import Blocks
 from headrace.monitor.evidence.window import WindowEvidence
-from headrace.monitor.policy.decision import Finding
+from headrace.monitor.policy.finding import Finding
 from headrace.pipeline.context import Context
 from headrace.pipeline.operations.champion_reference import ChampionReference
 from headrace.pipeline.operations.current_window import CurrentWindow, current_window
+from headrace.pipeline.operations.shadow_comparison import ShadowPredictions
 from headrace.pipeline.operations.window_slices import SlicedWindow, column_floats, loss_name
 from headrace.registry.ledger_tables import Record
 from headrace.synthesis.spine.build import build_spine
@@ -50,7 +51,7 @@ def window_estimates(
     start_us: int,
     end_us: int,
     now_us: int,
-    shadow: Floats | None = None,
+    shadow: ShadowPredictions | None = None,
 ) -> WindowEstimates | None:
     """Compute all estimates of a measured window. What cannot be estimated is a note, and raises nothing.
 
@@ -63,7 +64,7 @@ def window_estimates(
         start_us: start of the window.
         end_us: its end.
         now_us: the production clock.
-        shadow: the shadow's predictions of the same rows [n].
+        shadow: the shadow's predictions.
     """
     bundle = reference.bundle
     if not evidence.measured or bundle is None:
@@ -112,17 +113,18 @@ def _with_slices(
 
 
 def _disagreement(
-    context: Context, current: CurrentWindow, prediction: Floats, shadow: Floats | None
+    context: Context, current: CurrentWindow, prediction: Floats, shadow: ShadowPredictions | None
 ) -> Disagreement | None:
     if shadow is None:
         return None
     problem = context.problem
     return disagreement(
         prediction,
-        shadow,
+        shadow.window,
         current.cutoffs_us,
         binary=problem.label_expression.binary,
         threshold=problem.costs.decision_threshold if problem.costs else None,
+        reference=shadow.reference,
         seed=context.seed,
     )
 
