@@ -142,7 +142,7 @@ bench-pipeline: $(STAMP) ## Measure the pipeline's overhead outside the stages' 
 bench-replay: $(STAMP) ## Replay retraining policies on plain tables (TABLES=folder; ONLY=bike; resumes)
 	@$(BIN)/python -m benchmarks.bench_replay "$(or $(TABLES),$(error give TABLES=folder of the tables))" $(if $(ONLY),--only $(ONLY))
 
-bench-drift: $(STAMP) ## Measure false alarms, power and speed of the drift tests (QUICK=1; resumes)
+bench-drift: $(STAMP) .venv-nannyml/.installed ## Measure false alarms, power and speed of the drift tests (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_drift
 
 bench-estimates: $(STAMP) .venv-nannyml/.installed ## Compare estimates of performance before labels with the truth and with NannyML (QUICK=1)

@@ -1,6 +1,6 @@
 """Measures the drift tests: false alarms without drift, power for planted shifts, and speed.
 
-    make bench-drift [QUICK=1] [ONLY=speed|worlds|power|columns|shifts|few|few-shifts]
+    make bench-drift [QUICK=1] [ONLY=speed|worlds|power|nannyml|columns|shifts|few|few-shifts]
 
 The worlds of dependent rows are in `drift_worlds`. In the other parts:
 A check draws a reference of 5,000 rows of 120 days, 2,000 rows of the last 28 of them that the model had not seen, and
@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from benchmarks import drift_worlds
+from benchmarks import drift_nannyml, drift_worlds
 from benchmarks.results import Goal, Row, publish
 from headrace.core.clock import DAY
 from headrace.core.fingerprint import fingerprint
@@ -248,6 +248,12 @@ def main() -> None:
     only = os.environ.get("ONLY", "")
     if only in ("", "speed"):
         publish("drift-speed", "Drift tests: speed", [speed(command)], note)
+    if only in ("", "nannyml"):
+        if not drift_nannyml.PEER.exists():
+            print(f"no {drift_nannyml.PEER}: NannyML is left out; `make .venv-nannyml/.installed` installs it")
+        else:
+            found = drift_nannyml.nannyml_rows(5 if quick else 20, f"{command} ONLY=nannyml")
+            publish("drift-nannyml", "Drift tests: NannyML with dependent rows", found, drift_nannyml.NOTE)
     for name, part in PARTS.items():
         if only in ("", name):
             publish(part.section, part.title, rates(part, part.checks[quick], command), part.note)
@@ -321,7 +327,7 @@ def _code(part: Part) -> str:
     evidence = installed_source().digest(["headrace.monitor.evidence.window"])
     own = [inspect.getsource(one) for one in (no_drift_world, judge, _sides, named, usual)]
     if part.judge is drift_worlds.judge:
-        functions = (drift_worlds.judge, drift_worlds._week, drift_worlds._tables, drift_worlds._peers)
+        functions = (drift_worlds.judge, drift_worlds._week, drift_worlds.tables_of, drift_worlds._peers)
         own = [inspect.getsource(one) for one in (dependent_world, *functions)]
     return fingerprint([evidence, *own, *sizes])
 

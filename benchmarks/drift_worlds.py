@@ -37,7 +37,7 @@ NO_DRIFT_NOTE = (
     " of one of 50 entities, a shock of the day common to all, one of the entity's own on that day (both with an"
     " autocorrelation of .8 between days), and noise of the row; skewed ones are log-normal, and correlated between"
     " features. A false alarm is any feature found in one window. Rows of peers have no goal; they take rows as"
-    " independent. NannyML's drift tests were not run."
+    " independent."
 )
 POWER_NOTE = (
     "As for data without drift, with 1,000 rows a week, but one of ten features is shifted by standard deviations of"
@@ -76,7 +76,7 @@ def judge(check: Check) -> Found:
     """Draw a window and judge it."""
     rng = np.random.default_rng([check.seed, check.rows, check.weeks, len(check.world)])
     sample = draw(rng, check.world, rows=check.rows, columns=COLUMNS, weeks=check.weeks)
-    reference, rows = _tables(check, sample)
+    reference, rows = tables_of(check, sample)
     for week in range(0 if check.every else check.weeks - 1, check.weeks):
         current, found = _week(check, reference, rows, (DAYS + WINDOW_DAYS * week) * DAY)
         if NAMES[0] in found.drifted:
@@ -102,7 +102,7 @@ def _week(check: Check, reference: pa.Table, rows: pa.Table, start_us: int) -> t
     return current, found
 
 
-def _tables(check: Check, sample: Sample) -> tuple[pa.Table, pa.Table]:
+def tables_of(check: Check, sample: Sample) -> tuple[pa.Table, pa.Table]:
     current = [shifted(check.world, sample.current[0], check.size), *sample.current[1:]]
     sides = (
         (sample.reference, sample.reference_entities, sample.cutoffs),
