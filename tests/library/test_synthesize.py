@@ -21,7 +21,7 @@ from headrace.core.clock import BEFORE_ALL, to_us
 from headrace.core.errors import HeadraceError
 from headrace.lake.store import Lake
 from headrace.library.synthesize import Features
-from headrace.schema import EntitySet, GivenRows, Problem, Relationship, Table, each_row
+from headrace.schema import Entity, EntitySet, GivenRows, Problem, Relationship, Table, each_row
 from headrace.synthesis.candidates.enumerate import enumerate_candidates
 from headrace.synthesis.engines import default_engine
 from headrace.synthesis.language.definitions import row_columns, stored
@@ -166,8 +166,15 @@ def test_given_cutoffs_have_the_oracles_values(seed: int, options: dict[str, Any
 @given(seed=st.integers(0, 10_000), options=st.sampled_from(OPTIONS))
 def test_rows_with_cutoffs_of_their_own_have_the_oracles_values(seed: int, options: dict[str, Any]) -> None:
     frames = shop(seed)
-    found = headrace.synthesize(frames, "orders", cutoffs="placed + 1h", lookbacks=["6h", "1d"], **SHOP, **options)
-    problem = declared(each_row("orders", cutoff="placed + 1h"), frames, lookbacks=("6h", "1d"), **options)
+    pair = ("channel", "customer_id")
+    found = headrace.synthesize(
+        frames, "orders", cutoffs="placed + 1h", lookbacks=["6h", "1d"], entities={"pair": pair}, **SHOP, **options
+    )
+    entities = (Entity(name="pair", join_keys=pair),)
+    problem = declared(
+        each_row("orders", cutoff="placed + 1h"), frames, lookbacks=("6h", "1d"), entities=entities, **options
+    )
+    assert any(one.name.startswith("pair.MEAN(orders.amount") for one in found.definitions)
     hour = 3_600_000_000
     queries = []
     for row in frames["orders"].to_dict("records"):
@@ -319,6 +326,13 @@ def wrong() -> dict[str, tuple[dict[str, Any], str]]:
         "a missing cutoff": ({"cutoffs": cutoffs(9).assign(cutoff=pd.NaT)}, "rows have no cutoff"),
         "cutoffs of others": (
             {"cutoffs": cutoffs(9).assign(customer_id="A")}, "cutoffs.customer_id: no key is one of the target's"
+        ),
+        "cutoffs of a composite key": (
+            {"target": "orders", "cutoffs": cutoffs(9), "keys": {**SHOP["keys"], "orders": ["order_id", "channel"]}},
+            "orders: cutoffs for a table whose key has several columns",
+        ),
+        "entities of given rows": (
+            {"entities": {"pair": ["customer_id"]}}, "entities: entities where the key and the cutoff are given"
         ),
         "a cutoff of no time": ({"cutoffs": 3}, "cutoffs: 3 is no cutoff"),
         "no primitive": ({"primitives": ["mena"]}, "mena"),
