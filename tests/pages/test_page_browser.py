@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from headrace.services.processes import wait_until
 from headrace.serving.reports import report_file
 from tests.evaluate.test_evaluate_report import report
 from tests.pages.conftest import Shown
@@ -62,6 +63,16 @@ def test_the_report_is_accessible_and_fits(browser: Any, shown: Shown, width: tu
     write_report(shown, **({} if kind == "probability" else number))
     look(browser, f"{shown.address}/models/1/report", width, dark=kind == "number")
     assert "Windows" in browser.find_element("tag name", "body").text
+    assert violations(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width[0]
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_reference_is_accessible_and_fits(browser: Any, shown: Shown, width: tuple[int, int]) -> None:
+    look(browser, f"{shown.address}/docs", width)
+    assert wait_until(lambda: bool(browser.find_elements("tag name", "details")), timeout_s=30)
+    for details in browser.find_elements("css selector", "details"):
+        browser.execute_script("arguments[0].open = true", details)
     assert violations(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width[0]
 

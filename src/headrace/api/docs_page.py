@@ -29,13 +29,15 @@ PAGE = r"""<!doctype html>
   button { background: var(--water); color: #fff; border: 0; border-radius: 4px; padding: .5rem 1.1rem; }
   :focus-visible { outline: 3px solid #f2b134; outline-offset: 1px; }
   table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+  td, th { overflow-wrap: anywhere; }
   td, th { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
   .bad { color: #b3261e; } .good { color: var(--get); }
 </style>
 </head>
 <body>
 <header><div><h1 id="title">Headrace API</h1>
-<span id="version"></span> · <a href="openapi.json">openapi.json</a></div></header>
+<span id="version"></span> · <a href="openapi.json">openapi.json</a> ·
+<a href="./">state of the problem</a></div></header>
 <main><div id="about"></div><div id="operations"><p class="soft">Reading the schema …</p></div></main>
 <script>
 const make = (tag, attributes = {}, ...children) => {
