@@ -5,7 +5,7 @@
 Every run is a file in .headrace/bench/automl, so a run that was cut off goes on. The runs of the other systems are also
 written to benchmarks/results/automl-peers.json with their versions and the date, and are not repeated where they stand
 there (AGAIN=1 repeats them). PARTS=1 adds Headrace without each of its parts. FOLDER adds tables of a folder with a
-manifest.json (`benchmarks.automl.tables.user_tables`), and publishes nothing. QUICK=1 compares two tables at ten
+manifest.json (`benchmarks.automl.tables.user_tables`), and publishes nothing. QUICK=1 compares two tables at twenty
 seconds, prints, and publishes nothing. Nothing else should run on the machine: all systems use two cores.
 """
 
@@ -32,7 +32,7 @@ COMMAND = "make bench-automl"
 STATE = Path(".headrace") / "bench" / "automl"
 PEERS = RESULTS / "automl-peers.json"
 QUICK, AGAIN = bool(os.environ.get("QUICK")), bool(os.environ.get("AGAIN"))
-SECONDS = int(os.environ.get("SECONDS") or (10 if QUICK else 60))
+SECONDS = int(os.environ.get("SECONDS") or (20 if QUICK else 60))
 FOLDS = 1 if QUICK else int(os.environ.get("FOLDS") or ALL_FOLDS)
 _QUICK = ("epa2021", "Males")
 
@@ -48,9 +48,9 @@ def tables() -> tuple[Table, ...]:
 
 
 def players() -> tuple[Player, ...]:
-    """Return the systems whose environment exists."""
+    """Return the systems whose environment exists and that accept the time limit."""
     chosen = (*MAIN, *PARTS) if os.environ.get("PARTS") else MAIN
-    return tuple(player for player in chosen if player.python.exists())
+    return tuple(player for player in chosen if player.python.exists() and player.least_s <= SECONDS)
 
 
 def cases() -> Iterator[tuple[Table, int, Player]]:

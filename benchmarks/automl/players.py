@@ -32,12 +32,14 @@ class Player:
         script: Its script among the peers.
         environment: Folder of its environment.
         options: Options of Headrace that differ from the default.
+        least_s: Shortest time limit that it accepts.
     """
 
     name: str
     script: str
     environment: str = ".venv"
     options: Mapping[str, Any] = field(default_factory=dict)
+    least_s: int = 0
 
     @property
     def python(self) -> Path:
@@ -59,10 +61,10 @@ AUTOGLUON, FLAML, LIGHTGBM, AUTOSKLEARN = "AutoGluon best quality", "FLAML", "Li
 MAIN: tuple[Player, ...] = (
     _headrace(HEADRACE),
     _headrace(CHEAP, cost_tolerance=0.01),
-    Player(name=AUTOGLUON, script="automl_autogluon", environment=".venv-autogluon"),
+    Player(name=AUTOGLUON, script="automl_autogluon", environment=".venv-autogluon", least_s=20),
     Player(name=FLAML, script="automl_flaml", environment=".venv-flaml"),
     Player(name=LIGHTGBM, script="automl_lightgbm"),
-    Player(name=AUTOSKLEARN, script="automl_autosklearn", environment=".venv-autosklearn"),
+    Player(name=AUTOSKLEARN, script="automl_autosklearn", environment=".venv-autosklearn", least_s=30),
 )
 #: Headrace without one part each.
 PARTS: tuple[Player, ...] = (

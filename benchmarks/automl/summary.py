@@ -38,21 +38,27 @@ class Results:
         return cls(runs={case: found for case, found in cases.items() if HEADRACE in found}, command=command)
 
     def loss(self, case: tuple[str, int], player: str) -> float:
-        """Return the loss; that of a constant prediction where the run failed."""
+        """Return the loss; that of a constant prediction where the run failed, which counts for Headrace only."""
         run = self.runs[case][player]
         return float(run["constant_loss"] if run["loss"] is None else min(run["loss"], run["constant_loss"]))
 
     def normalised(self, case: tuple[str, int], player: str) -> float:
         """Return the loss where 0 is that of the best main system of the case and 1 that of a constant prediction."""
-        best = min(self.loss(case, one.name) for one in MAIN if one.name in self.runs[case])
+        best = min(self.loss(case, one.name) for one in MAIN if self.compared(case, one.name))
         constant = float(self.runs[case][player]["constant_loss"])
         return (self.loss(case, player) - best) / max(constant - best, 1e-12)
+
+    def compared(self, case: tuple[str, int], player: str) -> bool:
+        """Return whether a player has a run of a case that counts: a failed run of another system is left out."""
+        run = self.runs[case].get(player)
+        return run is not None and (run["loss"] is not None or player.startswith(HEADRACE))
 
     def by_table(self, player: str, other: str, modes: Sequence[str], value: Any) -> Floats:
         """Return the mean of a value over the folds that both players have, for each table."""
         found: dict[str, list[float]] = {}
         for case, runs in self.runs.items():
-            if player in runs and other in runs and runs[player]["mode"] in modes:
+            counts = self.compared(case, player) and self.compared(case, other)
+            if counts and runs[player]["mode"] in modes:
                 found.setdefault(case[0], []).append(value(case))
         return np.array([np.mean(values) for values in found.values()])
 
@@ -64,7 +70,12 @@ def rows_of(results: Results) -> list[Row]:
     """Return all rows of the report."""
     rows = [*_wins(results), *_losses(results), *_times(results), *_cheap(results), *_parts(results)]
     failed = sum(run["loss"] is None for runs in results.runs.values() for run in runs.values())
-    return [*rows, results.row("failed runs (loss of a constant prediction)", failed, "runs")]
+    return [
+        *rows,
+        results.row(
+            "failed runs (of another system: left out; of Headrace: loss of a constant prediction)", failed, "runs"
+        ),
+    ]
 
 
 def interval(values: Floats) -> str:

@@ -12,8 +12,8 @@ from headrace.models.space import Config
 
 #: Number of configurations of the portfolio, and of the warm start after it.
 PORTFOLIO_SIZE, WARM_SIZE = 12, 12
-#: How much the cost of a configuration counts against its gain.
-COST_POWER = 0.5
+#: How much the cost of a configuration counts against its gain: the gain per cost.
+COST_POWER = 1.0
 
 
 def first_configs(

@@ -10,7 +10,8 @@ Erickson, 2024, "TabRepo"); a warm start with larger weights of those that resem
 | b      | least R of the configurations chosen so far; 1 before the first    | [t]    |
 
 A step chooses the configuration of largest sum_t w_t max(b_t - R_tc, 0) / cost_c ** `cost_power`. The gain is
-submodular, so the greedy choice has at least 63 % of the best possible gain (Krause and Golovin, 2014).
+submodular, so the greedy choice at equal costs has at least 63 % of the best possible gain (Krause and Golovin, 2014).
+A power of 1 is the greedy choice of Streeter and Golovin (2008), which is near the best one at every budget.
 """
 
 from __future__ import annotations
