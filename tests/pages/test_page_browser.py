@@ -120,7 +120,7 @@ def test_touch_targets_are_large_enough(browser: Any, shown: Shown) -> None:
 
 
 def test_the_page_asks_its_own_server_only_and_logs_no_error(browser: Any, shown: Shown) -> None:
-    requested_addresses(browser)
+    requested_addresses(browser), browser.get_log("browser")  # of other tests
     look(browser, f"{shown.address}/")
     asked = [address for address in requested_addresses(browser) if address.startswith("http")]
     assert {address.removeprefix(shown.address) for address in asked} <= {"/", "/page.css"}

@@ -6,6 +6,7 @@ PAGE = r"""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Headrace API</title>
+<link rel="icon" href="data:,">
 <style>
   :root { --ink: #1c2733; --soft: #5b6875; --line: #dde3e9; --panel: #f6f8fa; --water: #0b6e8f; --get: #2b7a4b; }
   * { box-sizing: border-box; }
