@@ -37,6 +37,7 @@ def test_a_live_problem() -> None:
         ("orders-shadow", "shadow", "30 4 * * *", "CANCEL_NEW"),
         ("orders-monitor", "monitor", "8-59/15 * * * *", "CANCEL_NEW"),
         ("orders-reconcile", "reconcile", "*/5 * * * *", "CANCEL_NEW"),
+        ("orders-replay", "replay", None, "ENQUEUE"),
         ("orders-retrain", "retrain", None, "CANCEL_NEW"),
     ]
     assert all(one.parameters == {"problem": "/problems/orders.py"} for one in made)
@@ -55,6 +56,7 @@ def test_a_replayed_problem_advances_instead_of_materialising_by_itself() -> Non
         "orders-monitor": "8-59/15 * * * *",
         "orders-reconcile": "*/5 * * * *",
         "orders-retrain": None,
+        "orders-replay": None,
     }
 
 
