@@ -6,6 +6,7 @@ The families take turns: a matrix that was cut off has complete columns and the 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import zlib
 
@@ -17,6 +18,8 @@ from headrace.automl.trials.space import written_starts
 from headrace.models.space import Categorical, Choice, Config, Space
 from headrace.search.space import sample
 
+#: Families whose package is installed here.
+FAMILIES = tuple(name for name, family in TABLE_FAMILIES.items() if importlib.util.find_spec(family.module))
 #: Random configurations of each family.
 RANDOM_EACH = int(os.environ.get("RANDOM_EACH", "13"))
 _TASK = Task(kind="regression", metric="rmse")
@@ -24,7 +27,7 @@ _TASK = Task(kind="regression", metric="rmse")
 
 def written() -> list[Config]:
     """Return the start list that was written by hand."""
-    return [dict(config) for config in written_starts(tuple(TABLE_FAMILIES))]
+    return [dict(config) for config in written_starts(FAMILIES)]
 
 
 def random_configs(each: int = RANDOM_EACH) -> list[Config]:
@@ -33,7 +36,7 @@ def random_configs(each: int = RANDOM_EACH) -> list[Config]:
 
     Parameters of the target are drawn too; a data set whose space does not have them ignores them.
     """
-    generators = {family: np.random.default_rng(zlib.crc32(family.encode())) for family in TABLE_FAMILIES}
+    generators = {family: np.random.default_rng(zlib.crc32(family.encode())) for family in FAMILIES}
     found = []
     for _ in range(each):
         for family, rng in generators.items():
