@@ -161,9 +161,6 @@ study-house-prices: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed #
 	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
 	@$(BIN)/python -m benchmarks.study_house_prices
 
-bench-ensemble: $(STAMP) ## Compare an ensemble of families with search alone on the flights' next month (QUICK=1; resumes)
-	@$(BIN)/python -m benchmarks.bench_ensemble
-
 bench-tables: $(BENCH_STAMP) ## Evaluate the configurations of the surrogate benchmark again (hours; resumes)
 	@$(BENCH) -m benchmarks.surrogate.build
 
@@ -286,6 +283,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices bench-ensemble wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas bench-neural

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from headrace.core.files import read_json, write_json
 _HERE = Path(__file__).parent
 #: Time beyond its limit after which a contestant is ended.
 _GRACE = 4.0
-_GRACE_S = 180.0
+_GRACE_S = 600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,11 +104,19 @@ def _fit(contestant: Contestant, folder: Path, out: Path, seconds: float, seed: 
     out.mkdir(parents=True, exist_ok=True)
     script = _HERE / f"{contestant.name}_contestant.py"
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")}
+    # Threads that wait give their core away: spinning, a fit on busy cores takes several times as long.
+    environment["OMP_WAIT_POLICY"] = "PASSIVE"
     command = [str(contestant.python), str(script), str(folder), str(out), str(seconds), str(seed)]
     with (
         (out / "log.txt").open("w") as log,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env=environment,
+            start_new_session=True,
         ) as process,
     ):
         try:
@@ -114,7 +125,7 @@ def _fit(contestant: Contestant, folder: Path, out: Path, seconds: float, seed: 
                 return f"{failed}; see {out / 'log.txt'}"
             explained = _explain(process, folder, out, explain_s)
         finally:
-            process.kill()
+            _end(process)
     if explained is not None:
         np.savez(out / "shap.npz", values=explained.values, base=explained.base, size=explained.size)
         explained.rows.to_parquet(out / "shap-rows.parquet")
@@ -122,12 +133,16 @@ def _fit(contestant: Contestant, folder: Path, out: Path, seconds: float, seed: 
     return ""
 
 
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a contestant with the worker processes that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
 def _wait(process: subprocess.Popen[str], limit_s: float) -> str:
     """Wait for the line `finished`; other output is passed over."""
-    import threading
-
     assert process.stdout is not None
-    timer = threading.Timer(limit_s, process.kill)
+    timer = threading.Timer(limit_s, _end, (process,))
     timer.start()
     try:
         for line in process.stdout:
