@@ -47,7 +47,9 @@ class FakeRun:
     def complete(self, execute: Execute, addresses: Mapping[str, str]) -> RunReport:
         for name in self.stage_names:
             execute(name, partial(self.run_stage, name))
-        return RunReport(problem="fake", seconds=1.0, stages=(), champion={}, addresses=addresses, artifacts=SHOWN)
+        return RunReport(
+            problem="fake", reference="fake", seconds=1.0, stages=(), champion={}, addresses=addresses, artifacts=SHOWN
+        )
 
     def run_stage(self, name: str) -> StageReport:
         self.ran.append(name)
