@@ -26,6 +26,8 @@ def fit(case: Case) -> Callable[[Any], Any]:
 
     def frame_of(frame: Any) -> Any:
         rows = frame.drop(columns=case.key) if mode == "group" else frame
+        days = {name: rows[name].astype("int64") / 8.64e13 for name in rows.select_dtypes("datetime").columns}
+        rows = rows.assign(**days)
         return rows.assign(**{name: rows[name].astype(str).astype(levels[name]) for name in texts})
 
     options: dict[str, Any] = {}
