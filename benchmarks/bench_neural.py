@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results import Goal, Row, publish
+from benchmarks.results import Row, publish
 from benchmarks.small_tables import TABLES, SmallTable
 from headrace.evaluate.metrics import METRICS
 from headrace.models.design import Design, Encoder
@@ -121,15 +121,14 @@ def main() -> None:
     for name in (*NETWORKS, "scikit-learn's MLP"):
         wins = [each[name]["loss"] < each["lightgbm"]["loss"] for each in results.values()]
         rows.append(
-            Row(metric=f"{name} beats tuned LightGBM, of {len(wins)} tables", value=float(np.mean(wins)),
-                unit="of tables", command=COMMAND)
+            Row(metric=f"{name} beats LightGBM, best of {CONFIGS} configs each, of {len(wins)} tables",
+                value=float(np.mean(wins)), unit="of tables", command=COMMAND)
         )  # fmt: skip
     best = [min(each[name]["loss"] for name in NETWORKS) for each in results.values()]
     peers = [each["scikit-learn's MLP"]["loss"] for each in results.values()]
     rows.append(
         Row(metric="the better network (chosen on the judging rows) beats scikit-learn's MLP",
-            value=float(np.mean(np.array(best) < np.array(peers))), unit="of tables", goal=Goal(op=">=", value=0.5),
-            command=COMMAND)
+            value=float(np.mean(np.array(best) < np.array(peers))), unit="of tables", command=COMMAND)
     )  # fmt: skip
     for table, each in results.items():
         for name in NETWORKS:

@@ -6,6 +6,7 @@ The tables are committed in benchmarks/architectures. Where one is missing, its 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from headrace.networks.architectures import ArchitectureSpace, Sizes, image_space, tabular_space
@@ -29,6 +30,7 @@ def small_space(name: str) -> ArchitectureSpace:
     return tabular_space().restrict({**dict.fromkeys(edges, _TABULAR), **fixed})
 
 
+@cache
 def sizes_of(name: str) -> Sizes:
     """Return inputs, outputs and side of a data set, for the cost of its genotypes."""
     from headrace.networks.cells.data import load_search_data
