@@ -23,7 +23,8 @@ PEER = ROOT / ".venv-nannyml" / "bin" / "python"
 NOTE = (
     "NannyML 0.13, its default method (Jensen-Shannon distance) and threshold for each feature, on the windows of"
     " 1,000 rows of the worlds above. A false alarm is any of ten features in a window; .25 standard deviations are"
-    " planted in the first feature. It takes rows as independent."
+    " planted in the first feature. It takes rows as independent, and its threshold comes from the scatter of the five"
+    " chunks of 1,000 rows that the reference has."
 )
 
 
