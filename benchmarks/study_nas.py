@@ -250,6 +250,8 @@ seeds and 30 evaluations, paired with random search; a difference below 0 favour
 loss. The goal of REINFORCE is not to be worse than random search: a mean difference of at most half an interval.
 DARTS searches on the training rows alone; its genotype is then trained like those of the table. Compound scaling
 multiplies the FLOPs of the base network by about 2 with each step of phi, as each single axis does.
+With QUICK=1 the scaled networks train for 6 rounds, about 100 minibatches, far from convergence, and all live parts
+run twice: those rows show that the parts work, and decide nothing.
 """
 
 if __name__ == "__main__":
