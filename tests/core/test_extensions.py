@@ -94,11 +94,11 @@ def test_functions_that_an_object_of_ours_holds_are_its_code(tmp_path: Path) -> 
 
 
 def test_where_a_name_comes_from(tmp_path: Path) -> None:
-    catalogue: Catalogue[object] = Catalogue("family", {"ours": 1})
+    catalogue: Catalogue[object] = Catalogue("drift_test", {"ours": 1})
     own = module(tmp_path, MODULE).own
     assert list(catalogue) == ["ours"]
     assert "own" not in catalogue
-    hand_over([Handed(kind="family", name="own", value=own, file=tmp_path / "problem.py")])
+    hand_over([Handed(kind="drift_test", name="own", value=own, file=tmp_path / "problem.py")])
     assert (catalogue["own"], catalogue.named("own")) == (own, own)
     assert (catalogue.origin("own"), catalogue.origin("ours")) == (tmp_path / "problem.py", None)
     assert (list(catalogue), list(catalogue.built_in)) == (["ours", "own"], ["ours"])

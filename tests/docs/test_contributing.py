@@ -101,13 +101,14 @@ ADDITIONS = {
         files={"models/families/additive.py": FILES["additive.py"]},
         lines={
             "models/families/__init__.py": (
-                ("import NotFoundError\n", "from headrace.models.families.additive import AdditiveFamily\n"),
-                ("for family in (LightGBM(), Linear()", ", AdditiveFamily()"),
+                ("import Catalogue\n", "from headrace.models.families.additive import AdditiveFamily\n"),
+                ("for family in (LightGBM(), Linear(), XGBoost(), CatBoost()", ", AdditiveFamily()"),
             )
         },
         check=(
-            "from headrace.models.families import warm_start;"
-            "assert 'additive' in {config['family'] for config in warm_start()}"
+            "from headrace.models.families import FAMILIES, warm_start;"
+            "assert 'additive' in FAMILIES.built_in;"
+            "assert warm_start(['additive'])[0]['family'] == 'additive'"
         ),
     ),
     "a drift test": Addition(

@@ -116,7 +116,7 @@ def test_an_installed_package_brings_them(folder: Path) -> None:
     lines = python(folder, "-c", INSTALLED).splitlines()
     assert lines[:2] == [
         "NearbySearcher additive mean_shift logbook",
-        "split mean_square half ('lightgbm', 'linear')",
+        "split mean_square half ('lightgbm', 'linear', 'xgboost', 'catboost')",
     ]
     where = "package extras 1.0, entry point"
     gone, misnamed = lines[2:]

@@ -80,8 +80,8 @@ def test_the_served_row_equals_the_batch_row(ran: Shop) -> None:
     service = open_service(ran.home, context.problem, context.tracking_uri, lambda: clock)
     assert service.follower.refresh()
     sent = [{**row, "placed": iso(clock)} for row in rows]
-    together = [answer.probability for answer in service.predictor.predict(sent, now_us=cutoff)]
-    alone = [service.predictor.predict([row], now_us=cutoff)[0].probability for row in sent]
+    together = [answer.value for answer in service.predictor.predict(sent, now_us=cutoff)]
+    alone = [service.predictor.predict([row], now_us=cutoff)[0].value for row in sent]
     service.log.close()
     matrix = feature_matrix(context, bundle.service, bundle.definitions, spine_of(context, rows, cutoff))
     assert len(set(alone)) > 10
