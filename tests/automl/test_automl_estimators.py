@@ -84,7 +84,7 @@ def test_every_family_learns_every_kind_and_is_read_back(
         np.testing.assert_array_equal(load_model(tmp_path / name).predict(X), model.model_.predict(X))
 
 
-@pytest.mark.parametrize("family", ["catboost", "lightgbm", "xgboost"])
+@pytest.mark.parametrize("family", ["catboost", "lightgbm", "linear", "xgboost"])
 def test_quantiles(family: str) -> None:
     X, y = table(200)
     model = HeadraceRegressor(quantiles=(0.1, 0.9), families=(family,), **QUICK).fit(X, y)

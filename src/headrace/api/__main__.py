@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parse_arguments(arguments)
         problem = load_problem(options.problem)
-        _require_free(options.host, options.port)
+        require_free(options.host, options.port)
     except HeadraceError as error:
         print(f"headrace.api: {error}", file=sys.stderr)
         return 1
@@ -90,7 +90,8 @@ def _serve(problem: Problem, host: str, port: int) -> None:
     )
 
 
-def _require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int) -> None:
+    """Check that a port can be bound; UnavailableError where it cannot."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

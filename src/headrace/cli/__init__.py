@@ -124,6 +124,9 @@ def automl(
     jobs: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     seed: Annotated[int, typer.Option(help="random seed")] = 0,
     explain: Annotated[bool, typer.Option(help="compute Shapley values for the report")] = True,
+    mlflow: Annotated[bool, typer.Option(help="log the run to MLflow")] = True,
+    register: Annotated[str | None, typer.Option(help="register the model in MLflow under this name")] = None,
+    home: Annotated[Path | None, typer.Option(help="home folder, where MLflow's store lies")] = None,
 ) -> None:
     """Search a table for the best ensemble of models within a time limit; write report, model and predictions."""
     from headrace.cli.automl import Request, levels, run_automl
@@ -134,7 +137,7 @@ def automl(
     }  # fmt: skip
     request = Request(
         train=train, target=target, out=out, test=test, task=task, minutes=minutes, explain=explain,
-        parameters=parameters,
+        parameters=parameters, mlflow=mlflow, register=register, home=home,
     )  # fmt: skip
     run_automl(request)
 

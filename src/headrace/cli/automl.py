@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from rich.table import Table
 
 from headrace.automl.bundle import save_model
 from headrace.automl.engine import Outcome
+from headrace.automl.ensemble.model import TableModel
 from headrace.automl.estimators import HeadraceClassifier, HeadraceRegressor
-from headrace.automl.report.page import write_page
+from headrace.automl.report.page import write_page, write_plots
 from headrace.automl.table.cleaning import require_distinct_names
 from headrace.automl.table.reading import read_table
 from headrace.automl.task.metrics import metric_of
@@ -37,6 +38,9 @@ class Request:
         task: "auto", "classification" or "regression".
         minutes: Time of the search.
         explain: Whether the report has Shapley values.
+        mlflow: Whether the run is logged to MLflow.
+        register: Name of the registered model, or None.
+        home: Home folder, None for the setting's; MLflow's embedded store lies in it.
         parameters: Further parameters of the estimator.
     """
 
@@ -48,6 +52,9 @@ class Request:
     minutes: float
     explain: bool
     parameters: dict[str, Any]
+    mlflow: bool = False
+    register: str | None = None
+    home: Path | None = None
 
 
 def levels(text: str | None) -> tuple[float, ...] | None:
@@ -83,6 +90,8 @@ def run_automl(request: Request) -> None:
     _fit(console, estimator, X, y, test, 60 * request.minutes)
     _show(console, estimator)
     _write(console, request, estimator, X, test)
+    if request.mlflow or request.register is not None:
+        _log(console, request, estimator)
 
 
 def _kind(request: Request, y: pd.Series) -> str:
@@ -130,11 +139,42 @@ def _write(console: Console, request: Request, estimator: Any, X: pd.DataFrame, 
     out, outcome = request.out, estimator.outcome_
     out.mkdir(parents=True, exist_ok=True)
     estimator.leaderboard().to_csv(out / "leaderboard.csv", index=False)
-    save_model(outcome.model, out / "model")
+    save_model(_described(outcome.model, request.target), out / "model")
     if test is not None:
         predictions(estimator, test, request.target).to_csv(out / "predictions.csv", index=False)
     _report(out, request, outcome, X, estimator.notes_)
     console.print(f"{out}: report.html, leaderboard.csv, model{', predictions.csv' if test is not None else ''}")
+
+
+def _described(model: TableModel, target: str) -> TableModel:
+    """Return the model with target and columns on its card."""
+    kinds = {column.name: column.kind for column in model.cleaner.used}
+    return replace(model, facts={**model.facts, "target": target, "kinds": kinds})
+
+
+def _log(console: Console, request: Request, estimator: Any) -> None:
+    """Log the run to MLflow: metrics, parameters, a child run per configuration, report, plots, model folder."""
+    from headrace.app.addresses import tracking_uri
+    from headrace.app.context import settings_of
+    from headrace.registry.table_models import log_table_run
+
+    out, outcome, facts = request.out, estimator.outcome_, estimator.outcome_.model.facts
+    plots = write_plots(outcome, out / "plots")
+    configuration = settings_of(request.home)
+    names = ("seed", "validation", "folds", "rows", "columns", "kind")
+    run_id, version = log_table_run(
+        tracking_uri(configuration),
+        f"automl {request.target}",
+        name=f"{request.train.name}, {request.minutes:g} min",
+        trials=outcome.trials,
+        params={**{name: facts[name] for name in names}, "minutes": request.minutes, "metric": facts["metric"]},
+        metrics={str(facts["metric"]): float(facts["value"]), "members": float(len(outcome.model.members))},
+        artifacts=[out / "report.html", out / "leaderboard.csv", *plots],
+        model=out / "model",
+        register=request.register,
+    )
+    named = f", version {version} of {request.register}" if version else ""
+    console.print(f"MLflow: run {run_id}{named}")
 
 
 def _report(out: Path, request: Request, outcome: Outcome, X: pd.DataFrame, notes: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
+from headrace.cli.serve import serve
 
 #: Command -> examples, shown at the end of its help.
 EXAMPLES = {
@@ -31,13 +32,15 @@ EXAMPLES = {
     "backup": "headrace backup backup.tar.gz",
     "restore": "headrace restore backup.tar.gz --home .headrace",
     "replay": "headrace replay flights",
-    "automl": "headrace automl shop.py",
+    "automl": "headrace automl train.csv --target price --minutes 10",
+    "serve": "headrace serve automl",
 }
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands and the option to an application, and examples to the help of all its commands."""
     app.command(name="init")(init)
+    app.command(name="serve")(serve)
     app.command(name="list")(list_known)
     app.command(name="features")(features)
     app.callback()(options)

@@ -104,10 +104,10 @@ def register(
         if not version:
             model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
             marks = {KEY: key, **_tags(metrics), **(tags or {})}
-            version = _create_version(client, problem, model, run_id, marks)
+            version = create_version(client, problem, model, run_id, marks)
             while not _is_available(root, problem, version, key, known_versions):
                 client.delete_model_version(problem, version)  # MLflow never gives its number again
-                version = _create_version(client, problem, model, run_id, marks)
+                version = create_version(client, problem, model, run_id, marks)
         _store_copy(root, problem, version, key, folder)
     log_artifacts(client, run_id, [path for path in artifacts if path.exists()])
     return version
@@ -219,9 +219,8 @@ def _signature(definitions: Sequence[Definition]) -> ModelSignature:
     return ModelSignature(inputs=Schema([*columns]), outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]))
 
 
-def _create_version(
-    client: MlflowClient, problem: str, model: LoggedModel, run_id: str, tags: Mapping[str, str]
-) -> str:
+def create_version(client: MlflowClient, problem: str, model: LoggedModel, run_id: str, tags: Mapping[str, str]) -> str:
+    """Create a version of a registered model, which is created where missing; return its number."""
     from mlflow.exceptions import MlflowException
 
     try:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -182,6 +182,11 @@ def _value(schema: RequestSchema, kind: Kind, value: Any, name: str, where: str)
     if kind == "time":
         return _time(value, schema.time_format(name), f"{where}, {name}")
     return _READERS[kind](value, f"{where}, {name}")
+
+
+def check_value(kind: Literal["numeric", "categorical", "text", "boolean"], value: Any, where: str) -> Value:
+    """Return a JSON value that is not null, checked; of another type than its kind it raises DataError."""
+    return _READERS[kind](value, where)
 
 
 def _numeric(value: Any, where: str) -> float:

@@ -9,7 +9,7 @@ from headrace.automl.families.catboost import TableCatBoost
 from headrace.automl.families.lightgbm import TableLightGBM
 from headrace.automl.families.network import TableNetworks
 from headrace.automl.families.protocol import TableFamily
-from headrace.automl.families.sklearn_models import Forest, Neighbours, SupportVectors, TableLinear
+from headrace.automl.families.sklearn_models import ElasticNetFamily, Forest, Neighbours, SupportVectors, TableLinear
 from headrace.automl.families.xgboost import TableXGBoost
 from headrace.automl.task.task import Task
 from headrace.core.errors import DeclarationError
@@ -25,13 +25,17 @@ TABLE_FAMILIES: dict[str, TableFamily] = {
         Forest("random_forest"),
         SupportVectors(),
         Neighbours(),
+        ElasticNetFamily(),
         TableNetworks("mlp"),
         TableNetworks("tabm"),
         TableNetworks("tabnet"),
     )
 }
-#: Families of a search that names none. Networks cost many times what trees cost, so a search has to name them.
-_DEFAULT = tuple(name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks))
+#: Families of a search that names none. Networks cost many times what trees cost, and the elastic net is not in the
+#: matrix of the portfolio, so a search has to name them.
+_DEFAULT = tuple(
+    name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks | ElasticNetFamily)
+)
 #: Module -> extra that has it.
 _EXTRAS = {"torch": "neural"}
 

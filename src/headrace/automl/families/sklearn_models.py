@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ _MAX_SVM_ROWS, _MAX_NEIGHBOUR_ROWS = 5_000, 50_000
 #: Trees of a forest, and trees that are added at a time.
 _TREES, _BATCH = 300, 25
 _NO_QUANTILES = "does not predict quantiles"
+#: A quantile regression is a linear program of one variable a row.
+_MAX_QUANTILE_ROWS = 5_000
 #: Missing numbers of the forests: scikit-learn's trees read missing values, but not where training had none.
 _MISSING = -1e6
 
@@ -95,12 +97,14 @@ class Forest:
 
 
 class TableLinear:
-    """Logistic or ridge regression; quantile regression for few rows."""
+    """Logistic or ridge regression; quantile regression (Koenker and Bassett, 1978) for few rows."""
 
     name, module = "linear", "sklearn"
 
     def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
-        return _NO_QUANTILES if task.kind == "quantile" else ""
+        if task.kind == "quantile" and n_rows > _MAX_QUANTILE_ROWS:
+            return f"more than {_MAX_QUANTILE_ROWS} rows for quantiles"
+        return ""
 
     def space(self, task: Task) -> Space:
         return Space({"strength": Float(1e-3, 100.0, log=True), "scale": Categorical(("standard", "quantile"))})
@@ -112,11 +116,61 @@ class TableLinear:
         from sklearn.linear_model import LogisticRegression, Ridge
 
         strength = float(config["strength"])
+        if fit.task.kind == "quantile":
+            return FittedEstimator(_quantile_lines(train, strength, fit.task), fit.task)
         if not fit.task.classification:
             ridge = Ridge(alpha=1.0 / strength).fit(train.design.X, train.label, sample_weight=train.weight)
             return FittedEstimator(ridge, fit.task)
         model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, random_state=fit.seed)
         return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
+
+
+def _quantile_lines(train: Rows, strength: float, task: Task) -> QuantileLines:
+    from sklearn.linear_model import QuantileRegressor
+
+    alpha = 1e-3 / strength
+    return QuantileLines(
+        tuple(
+            QuantileRegressor(quantile=level, alpha=alpha).fit(train.design.X, train.label, train.weight)
+            for level in task.quantiles
+        )
+    )
+
+
+@dataclass(frozen=True)
+class QuantileLines:
+    """One linear model a quantile."""
+
+    models: tuple[Any, ...]
+
+    def predict(self, X: Any) -> Any:
+        """Predict [n, levels]."""
+        return np.stack([model.predict(X) for model in self.models], axis=1)
+
+
+class ElasticNetFamily:
+    """Least squares with an elastic net (Zou and Hastie, 2005): few columns of many have a coefficient."""
+
+    name, module = "elastic_net", "sklearn"
+
+    def refuses(self, task: Task, n_rows: int, n_columns: int) -> str:
+        return "predicts one number only" if task.kind != "regression" else ""
+
+    def space(self, task: Task) -> Space:
+        return Space({"penalty": Float(1e-4, 0.1, log=True), "l1_ratio": Float(0.05, 1.0),
+                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+
+    def default(self) -> Config:
+        return {"penalty": 5e-3, "l1_ratio": 0.5, "scale": "standard"}
+
+    def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
+        from sklearn.linear_model import ElasticNet
+
+        centre, scale = float(np.mean(train.label)), float(np.std(train.label)) or 1.0
+        model = ElasticNet(alpha=float(config["penalty"]), l1_ratio=float(config["l1_ratio"]), max_iter=3_000)
+        rows = replace(train, label=(train.label - centre) / scale)
+        fitted = _quietly(model, rows, fit.task, weights=True)
+        return FittedEstimator(fitted, fit.task, centre=centre, scale=scale)
 
 
 class Neighbours:

@@ -22,6 +22,8 @@ _PARTS: dict[str, Callable[[Any], Any]] = {
 _TREND = ("year", "elapsed_days")
 #: Terms of a text column, and components that they are reduced to.
 _MAX_TERMS, _COMPONENTS = 3_000, 12
+#: Rows above which terms are hashed (Weinberger et al., 2009), and number of hashes.
+_HASHED_ROWS, _HASHES = 50_000, 2**14
 #: A category with more levels than this also gets the count of its level.
 _COUNTED_LEVELS = 20
 
@@ -97,9 +99,13 @@ class Texts:
 def _fitted_text(texts: pd.Series, seed: int) -> tuple[Any, Any] | None:
     """Return the fitted TF-IDF and its reduction; None where the texts share no term."""
     from sklearn.decomposition import TruncatedSVD
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer, TfidfVectorizer
+    from sklearn.pipeline import make_pipeline
 
-    tfidf = TfidfVectorizer(max_features=_MAX_TERMS, sublinear_tf=True, ngram_range=(1, 2), min_df=2)
+    tfidf: Any = TfidfVectorizer(max_features=_MAX_TERMS, sublinear_tf=True, ngram_range=(1, 2), min_df=2)
+    if len(texts) > _HASHED_ROWS:  # a vocabulary of all terms would not fit into memory
+        hashing = HashingVectorizer(n_features=_HASHES, ngram_range=(1, 2), alternate_sign=False, norm=None)
+        tfidf = make_pipeline(hashing, TfidfTransformer(sublinear_tf=True))
     try:
         terms = tfidf.fit_transform(texts.astype(str))
     except ValueError:  # no term is in two texts

@@ -67,6 +67,15 @@ def write_page(
     return path
 
 
+def write_plots(outcome: Outcome, folder: Path) -> list[Path]:
+    """Write the course of the search and the weights as PNG files; return their paths."""
+    board = leaderboard(outcome)
+    drawn = {"course.png": course(board, str(outcome.model.facts["metric"])), "weights.png": weights_by_step(board)}
+    for name, data in drawn.items():
+        write_bytes(folder / name, data)
+    return [folder / name for name in drawn]
+
+
 def _summary(outcome: Outcome, board: pd.DataFrame) -> str:
     facts, best = outcome.model.facts, board.iloc[1]
     text = (

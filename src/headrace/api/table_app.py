@@ -1,0 +1,177 @@
+"""The prediction API for the model folder of `headrace automl`: the same endpoints, over the table's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, FastAPI, Query, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+
+from headrace import __version__
+from headrace.api.bodies import BodyReader, json_route
+from headrace.api.docs_page import PAGE
+from headrace.api.errors import add_error_handlers, failure
+from headrace.api.hosts import HostCheck
+from headrace.api.messages import Batch, Health, Row, failures
+from headrace.core.clock import iso
+from headrace.core.errors import HeadraceError
+from headrace.core.guard import NoForeignPages
+from headrace.core.hosts import LOOPBACK
+from headrace.lake.predictions import PredictionLog
+from headrace.serving.table import TableAnswer, TablePredictor
+
+_Strict = Annotated[bool, Query(description="Refuse rows with unknown fields instead of flagging them.")]
+_DESCRIPTION = """\
+Predictions of **{target}** by an ensemble of `headrace automl`.
+
+A request names the columns of the training table; null is a missing value. The answer is in a durable log before it
+leaves.
+"""
+
+
+class TablePrediction(BaseModel):
+    """One answer. What does not apply to the target is left out."""
+
+    probability: float | None = Field(default=None, description="Of the second class of a target with two classes.")
+    prediction: str | float | bool | int | None = Field(default=None, description="The class, or the number.")
+    probabilities: dict[str, float] | None = Field(default=None, description="Class -> probability.")
+    quantiles: dict[str, float] | None = Field(default=None, description="Level -> quantile.")
+    id: str = Field(description="Its id in the prediction log.")
+    model_version: str = Field(description="Digest of the model folder's manifest.")
+    made_at: str
+    flags: list[str] = Field(description="`unknown_field:NAME` for fields that were ignored.")
+
+
+class TablePredictions(BaseModel):
+    """Answers in the order of the rows."""
+
+    predictions: list[TablePrediction]
+
+
+class TableModelCard(BaseModel):
+    """The model that answers, and what a request must carry."""
+
+    target: str
+    version: str
+    kind: str = Field(description="binary, multiclass, regression or quantile")
+    columns: dict[str, str] = Field(description="Column -> number, category, text or date.")
+    card: dict[str, Any] = Field(description="Rows, metric, validation, as the model card has them.")
+
+
+class TableReadiness(BaseModel):
+    """Whether predictions can be made now."""
+
+    ready: bool
+    obstacles: list[str]
+
+
+def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+    """Build the API of a model folder.
+
+    Args:
+        folder: Model folder.
+        root: Home folder: the prediction log lies in `predictions/`.
+        hosts: Names that a request may address the server by.
+
+    Raises:
+        CorruptError: A file of the folder was changed.
+        NotFoundError: The folder has no model.
+    """
+    from headrace.core.fingerprint import file_digest
+
+    log = PredictionLog(root, f"automl-{file_digest(folder / 'manifest.json')[:12]}")
+    predictor = TablePredictor(folder, log)
+
+    @asynccontextmanager
+    async def lifetime(app: FastAPI) -> Any:
+        yield
+        log.close()
+
+    app = FastAPI(
+        title=f"Headrace: {predictor.target}", version=__version__, lifespan=lifetime, docs_url=None, redoc_url=None,
+        description=_DESCRIPTION.format(target=predictor.target),
+    )  # fmt: skip
+    app.include_router(_predictions(predictor))
+    app.include_router(_operations(predictor))
+    app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
+    app.add_middleware(HostCheck, hosts=hosts)
+    add_error_handlers(app)
+    return app
+
+
+def _predictions(predictor: TablePredictor) -> APIRouter:
+    router = APIRouter(
+        tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
+    )
+
+    async def answers(rows: Sequence[Mapping[str, Any]], strict: bool) -> list[TablePrediction]:
+        found = await run_in_threadpool(predictor.predict, rows, strict=strict)
+        return [_prediction_of(answer, predictor.version) for answer in found]
+
+    @router.post("/predict", summary="Predict one row", response_model_exclude_none=True)
+    async def predict(row: Annotated[Row, Body()], strict: _Strict = False) -> TablePrediction:
+        """A row has every column of the training table; null is a missing value."""
+        (answer,) = await answers([row], strict)
+        return answer
+
+    @router.post("/predict/batch", summary="Predict several rows", response_model_exclude_none=True)
+    async def predict_batch(batch: Batch, strict: _Strict = False) -> TablePredictions:
+        """All rows are logged in one transaction; one wrong row refuses all."""
+        return TablePredictions(predictions=await answers(batch.rows, strict))
+
+    return router
+
+
+def _operations(predictor: TablePredictor) -> APIRouter:
+    router = APIRouter(tags=["operate"])
+
+    @router.get("/model", summary="The model that answers")
+    def model() -> TableModelCard:
+        """The columns that a request must carry, and the model card."""
+        return TableModelCard(
+            target=predictor.target, version=predictor.version, kind=predictor.model.task.kind,
+            columns=dict(predictor.columns), card=dict(predictor.model.facts),
+        )  # fmt: skip
+
+    @router.get("/healthz", summary="Is the process alive?")
+    async def healthz() -> Health:
+        """Answers whenever the process does."""
+        return Health()
+
+    @router.get("/readyz", summary="Can it predict?", responses={503: {"model": TableReadiness}})
+    def readyz(response: Response) -> TableReadiness:
+        """200 where predictions would be given, else 503 with what stands in the way."""
+        try:
+            predictor.log.check_writable()
+        except HeadraceError as error:
+            response.status_code = 503
+            return TableReadiness(ready=False, obstacles=[error.what])
+        return TableReadiness(ready=True, obstacles=[])
+
+    @router.get("/docs", include_in_schema=False)
+    def docs() -> HTMLResponse:
+        return HTMLResponse(PAGE)
+
+    @router.get("/", include_in_schema=False)
+    def front() -> RedirectResponse:
+        return RedirectResponse("/docs")
+
+    return router
+
+
+def _prediction_of(answer: TableAnswer, version: str) -> TablePrediction:
+    return TablePrediction(
+        probability=answer.value if answer.probabilities else None,
+        prediction=answer.prediction,
+        probabilities=dict(answer.probabilities) or None,
+        quantiles=dict(answer.quantiles) or None,
+        id=answer.id,
+        model_version=version,
+        made_at=iso(answer.made_us),
+        flags=list(answer.flags),
+    )

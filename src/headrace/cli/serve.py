@@ -1,0 +1,43 @@
+"""`headrace serve`: the prediction API for a model folder of `headrace automl`, or for a registered one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help="model folder of `headrace automl`, or models:/NAME/VERSION of MLflow")],
+    port: Annotated[int | None, typer.Option(help="port (default: HEADRACE_API_PORT, 8080)")] = None,
+    home: Annotated[Path | None, typer.Option(help="home folder; its predictions/ holds the log")] = None,
+) -> None:
+    """Serve predictions of a table's model over HTTP until stopped: POST /predict with the table's columns."""
+    from headrace.app.addresses import tracking_uri
+    from headrace.app.context import settings_of
+    from headrace.core.home import open_home
+    from headrace.registry.table_models import fetch
+
+    configuration = settings_of(home)
+    open_home(configuration.root)
+    folder = Path(model)
+    if model.startswith("models:/"):
+        folder = fetch(model, tracking_uri(configuration), configuration.root)
+    elif (folder / "model" / "manifest.json").exists():  # the folder that the command wrote
+        folder = folder / "model"
+    _serve(folder, configuration.root, configuration.host, configuration.api_port if port is None else port)
+
+
+def _serve(folder: Path, root: Path, host: str, port: int) -> None:
+    import uvicorn
+
+    from headrace.api.__main__ import SHUTDOWN_S, require_free
+    from headrace.api.connections import LimitedProtocol
+    from headrace.api.table_app import create_table_app
+    from headrace.core.hosts import allowed_hosts
+
+    require_free(host, port)
+    app = create_table_app(folder, root, hosts=allowed_hosts(host))
+    uvicorn.run(app, host=host, port=port, http=LimitedProtocol, ws="none", server_header=False,
+                timeout_graceful_shutdown=SHUTDOWN_S)  # fmt: skip

@@ -1,0 +1,157 @@
+"""Log a run of `headrace automl` to MLflow with its trials and its model, register the model, and fetch it again."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.errors import CorruptError, DeclarationError, NotFoundError
+from headrace.core.files import read_json, staged_folder
+from headrace.core.fingerprint import file_digest
+from headrace.core.manifest import check_manifest
+from headrace.registry.client import KEY, absent, connect, experiment_id, translated, without_credentials
+from headrace.registry.models import create_version
+from headrace.registry.tracking import log_study
+from headrace.search.trial import Trial
+
+if TYPE_CHECKING:
+    from mlflow.entities import LoggedModel
+    from mlflow.tracking import MlflowClient
+
+_LOADER = "headrace.registry.table_pyfunc"
+
+
+def log_table_run(
+    tracking_uri: str,
+    experiment: str,
+    *,
+    name: str,
+    trials: Sequence[Trial],
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    artifacts: Sequence[Path],
+    model: Path,
+    register: str | None = None,
+) -> tuple[str, str]:
+    """Log a run: parameters, metrics, a child run per trial, files, and the model folder. Idempotent by model.
+
+    Args:
+        tracking_uri: Address of MLflow.
+        experiment: Name of the experiment.
+        name: Name of the run.
+        trials: All configurations.
+        params: Parameters of the search.
+        metrics: Metrics of the ensemble.
+        artifacts: Report, leaderboard, plots.
+        model: Model folder.
+        register: Name of the registered model; None to register nothing.
+
+    Returns:
+        The id of the run, and the registered version ("" where none was asked for).
+    """
+    check_manifest(model)
+    key = file_digest(model / "manifest.json")
+    run_id = log_study(
+        tracking_uri, experiment, key=f"automl-{key[:32]}", study_name=name, trials=trials, params=params,
+        metrics=metrics, artifacts=artifacts,
+    )  # fmt: skip
+    client = connect(tracking_uri)
+    logged = _logged_model(client, experiment_id(client, tracking_uri, experiment), experiment, key, model, run_id)
+    if register is None:
+        return run_id, ""
+    known = client.search_model_versions(f"name = '{_checked_name(register)}' and tags.`{KEY}` = '{key}'")
+    if known:
+        return run_id, str(known[0].version)
+    tags = {KEY: key, **{f"metric.{metric}": f"{value:.6g}" for metric, value in metrics.items()}}
+    return run_id, create_version(client, register, logged, run_id, tags)
+
+
+def fetch(address: str, tracking_uri: str, root: Path) -> Path:
+    """Return the local model folder of a registered version, `models:/NAME/VERSION`; downloaded once, then checked.
+
+    Raises:
+        DeclarationError: The address has another form.
+        NotFoundError: There is no such version.
+        CorruptError: The version holds no model of `headrace automl`, or other files than were registered.
+    """
+    import mlflow.artifacts
+    from mlflow.exceptions import MlflowException
+
+    name, _, number = address.removeprefix("models:/").rpartition("/")
+    if not name or not number.isdigit():
+        raise DeclarationError(f"{address!r} names no version", where="serve", fix="write models:/NAME/VERSION")
+    client = connect(tracking_uri)
+    try:
+        found = client.get_model_version(_checked_name(name), number)
+        location = client.get_model_version_download_uri(name, number)
+    except MlflowException as error:
+        if absent(error):
+            raise NotFoundError(f"no version {number}", where=f"MLflow, model {name}") from None
+        raise translated(error, f"MLflow, {name} version {number}") from error
+    key = str(found.tags.get(KEY, ""))
+    copy = root / "registry" / "automl" / key
+    if key and copy.is_dir():
+        check_manifest(copy)
+        return copy
+    where = without_credentials(tracking_uri)
+    with tempfile.TemporaryDirectory() as temporary:
+        fetched = mlflow.artifacts.download_artifacts(
+            artifact_uri=location, dst_path=temporary, tracking_uri=where, registry_uri=where
+        )
+        folder = next((path.parent for path in Path(fetched).rglob("card.json")), None)
+        if folder is None or file_digest(folder / "manifest.json") != key:
+            raise CorruptError("is no model of `headrace automl` as it was registered", where=address)
+        check_manifest(folder)
+        with staged_folder(copy) as staged:
+            for path in folder.iterdir():
+                (staged / path.name).write_bytes(path.read_bytes())
+    return copy
+
+
+def _checked_name(name: str) -> str:
+    if "'" in name or "/" in name or not name.strip():
+        raise DeclarationError(
+            f"{name!r} cannot name a registered model", where="--register", fix="use letters, digits"
+        )
+    return name
+
+
+def _logged_model(client: MlflowClient, experiment: str, name: str, key: str, folder: Path, run_id: str) -> LoggedModel:
+    """Return the logged model of a folder, existing or new; incomplete ones of a killed process are deleted."""
+    for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = '{key}'"):
+        if str(model.status) == "READY" and model.source_run_id == run_id:
+            return model
+        client.delete_logged_model(model.model_id)
+    model = client.create_logged_model(experiment, name=name, source_run_id=run_id, tags={KEY: key})
+    with tempfile.TemporaryDirectory() as temporary:
+        saved = Path(temporary) / "model"
+        _save(folder, saved)
+        client.log_model_artifacts(model.model_id, str(saved))
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _save(folder: Path, target: Path) -> None:
+    with warnings.catch_warnings():
+        # MLflow warns about its own type hints while it is imported.
+        warnings.simplefilter("ignore")
+        import mlflow.pyfunc
+
+        mlflow.pyfunc.save_model(
+            target, loader_module=_LOADER, data_path=str(folder), signature=_signature(folder),
+            pip_requirements=[f"headrace[automl]=={version('headrace')}"],
+        )  # fmt: skip
+
+
+def _signature(folder: Path) -> Any:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema, TensorSpec
+
+    columns = read_json(folder / "card.json").get("kinds", {})
+    types = {"number": "double", "date": "datetime"}
+    inputs = [ColSpec(types.get(kind, "string"), name, required=False) for name, kind in columns.items()]
+    return ModelSignature(inputs=Schema([*inputs]), outputs=Schema([TensorSpec(np.dtype("float64"), (-1,))]))

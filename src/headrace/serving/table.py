@@ -1,0 +1,218 @@
+"""Predict rows with a model folder of `headrace automl`: JSON rows in, answers out, each logged before it is returned.
+
+A request has the columns of the training table, without keys and stored features. Its values are those of JSON:
+numbers, texts, true, false, null; dates are ISO texts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from headrace.core.errors import DataError, HeadraceError, UnavailableError
+from headrace.core.fingerprint import file_digest
+from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.serving.flags import MAX_LENGTH, MAX_UNKNOWN, UNKNOWN_FIELD
+from headrace.serving.request import check_value
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from headrace.automl.ensemble.model import TableModel
+
+#: Kinds of columns of a table as kinds of request values.
+_KINDS = {"number": "numeric", "category": "categorical", "text": "text"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableAnswer:
+    """One answer.
+
+    Attributes:
+        id: Its id in the log.
+        made_us: Instant, microseconds UTC.
+        value: The probability of the second of two classes, or the number; None for several classes and quantiles.
+        prediction: The class or the number; None for quantiles.
+        probabilities: Class -> probability; empty for numbers.
+        quantiles: Level -> quantile; empty where none are predicted.
+        flags: `unknown_field:NAME` for each field that is no column.
+    """
+
+    id: str
+    made_us: int
+    value: float | None
+    prediction: Any
+    probabilities: Mapping[str, float]
+    quantiles: Mapping[str, float]
+    flags: tuple[str, ...]
+
+
+class TablePredictor:
+    """Predicts rows of one table. Thread-safe.
+
+    Args:
+        folder: Model folder of `headrace automl`; its manifest is checked.
+        log: Where answers are written.
+        now: Returns the present, microseconds UTC.
+
+    Attributes:
+        model: The model.
+        version: Digest of the folder's manifest, 12 characters.
+        columns: Column -> kind.
+
+    Raises:
+        CorruptError: A file of the folder was changed.
+        NotFoundError: The folder has no model.
+    """
+
+    def __init__(
+        self, folder: Path, log: PredictionLog, *, now: Callable[[], int] = lambda: time.time_ns() // 1000
+    ) -> None:
+        from headrace.automl.bundle import load_model
+
+        self.model: TableModel = load_model(folder)
+        self.version = file_digest(folder / "manifest.json")[:12]
+        self.columns = {column.name: column.kind for column in self.model.cleaner.used}
+        self.log = log
+        self._ignored = {column.name for column in self.model.cleaner.columns} - set(self.columns)
+        self._now = now
+        self._predicting = threading.Lock()
+
+    @property
+    def target(self) -> str:
+        """The predicted column, as far as it is known."""
+        return str(self.model.facts.get("target", "target"))
+
+    def predict(self, rows: Sequence[Mapping[str, Any]], *, strict: bool = False) -> list[TableAnswer]:
+        """Predict rows; all are logged, or none.
+
+        Args:
+            rows: Column -> JSON value.
+            strict: Refuse rows with unknown fields instead of flagging them.
+
+        Raises:
+            DataError: A row lacks a column, or has a wrong value.
+            UnavailableError: The log cannot be written.
+        """
+        flags = [self._flags(row, _location(position, rows), strict) for position, row in enumerate(rows)]
+        frame = self._frame(rows)
+        with self._predicting:
+            predicted = self.model.predict(frame)
+        made_us = self._now()
+        answers = [self._answer(p, made_us, flag) for p, flag in zip(predicted, flags, strict=True)]
+        self._append(rows, answers)
+        return answers
+
+    def _flags(self, row: Mapping[str, Any], where: str, strict: bool) -> tuple[str, ...]:
+        unknown = [name for name in row if name not in self.columns and name not in self._ignored]
+        if unknown and strict:
+            raise DataError(
+                f"unknown field {', '.join(name[:MAX_LENGTH] for name in unknown[:MAX_UNKNOWN])}",
+                where=where,
+                found=sorted(self.columns),
+                fix="leave it out, or send the request without strict",
+            )
+        return tuple(f"{UNKNOWN_FIELD}:{name[:MAX_LENGTH]}" for name in unknown[:MAX_UNKNOWN])
+
+    def _frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        import pandas as pd
+
+        values: dict[str, list[Any]] = {name: [] for name in self.columns}
+        for position, row in enumerate(rows):
+            where = _location(position, rows)
+            missing = [name for name in self.columns if name not in row]
+            if missing:
+                raise DataError(
+                    f"{len(missing)} columns are missing",
+                    where=where,
+                    found=missing,
+                    fix="send null for it",
+                )
+            for name, kind in self.columns.items():
+                values[name].append(_value(row[name], kind, f"{where}, {name}"))
+        return pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
+
+    def _answer(self, p: Any, made_us: int, flags: tuple[str, ...]) -> TableAnswer:
+        task, identity = self.model.task, uuid.uuid4().hex
+        if task.kind == "quantile":
+            quantiles = {f"{level:g}": float(value) for level, value in zip(task.quantiles, p, strict=True)}
+            return TableAnswer(
+                id=identity, made_us=made_us, value=None, prediction=None, probabilities={}, quantiles=quantiles,
+                flags=flags,
+            )  # fmt: skip
+        if not task.classification:
+            number = float(p[0])
+            return TableAnswer(
+                id=identity, made_us=made_us, value=number, prediction=number, probabilities={}, quantiles={},
+                flags=flags,
+            )  # fmt: skip
+        binary = task.kind == "binary"
+        every = [1 - float(p[0]), float(p[0])] if binary else [float(value) for value in p]
+        chosen = int(every[1] >= self.model.calibration.threshold) if binary else every.index(max(every))
+        return TableAnswer(
+            id=identity, made_us=made_us, value=every[1] if binary else None, prediction=task.classes[chosen],
+            probabilities={str(name): value for name, value in zip(task.classes, every, strict=True)}, quantiles={},
+            flags=flags,
+        )  # fmt: skip
+
+    def _append(self, rows: Sequence[Mapping[str, Any]], answers: Sequence[TableAnswer]) -> None:
+        """Log answers; UnavailableError with a reason that clients may see where that fails."""
+        try:
+            self.log.append([self._log_row(row, answer) for row, answer in zip(rows, answers, strict=True)])
+        except (HeadraceError, sqlite3.Error, OSError) as error:
+            reason = error.what if isinstance(error, HeadraceError) else str(error)
+            raise UnavailableError(
+                "the prediction could not be logged, so it is not given",
+                where=self.target,
+                found=[reason],
+                fix="see that the disk is writable and not full",
+            ) from error
+
+    def _log_row(self, row: Mapping[str, Any], answer: TableAnswer) -> Prediction:
+        return Prediction(
+            id=answer.id,
+            cutoff_us=answer.made_us,
+            made_us=answer.made_us,
+            model_version=self.version,
+            join_keys={},
+            probability=answer.value,
+            source="api",
+            request={name: row[name] for name in self.columns},
+            features={**answer.probabilities, **answer.quantiles},
+        )
+
+
+def _value(value: Any, kind: str, where: str) -> Any:
+    """Check a JSON value and return it as the cleaner reads it."""
+    if value is None:
+        return None
+    if kind == "number" and isinstance(value, bool):
+        return float(value)
+    if kind == "category" and isinstance(value, bool | float):
+        return str(value)
+    if kind == "date":
+        return _date(value, where)
+    return check_value(_KINDS[kind], value, where)  # type: ignore[arg-type]
+
+
+def _date(value: Any, where: str) -> Any:
+    import pandas as pd
+
+    try:
+        return pd.to_datetime(value, utc=True).isoformat() if isinstance(value, str) else _no_date(value, where)
+    except (ValueError, OverflowError):
+        return _no_date(value, where)
+
+
+def _no_date(value: Any, where: str) -> Any:
+    raise DataError("must be an ISO date or time, or null", where=where, found=[str(value)[:60]])
+
+
+def _location(position: int, rows: Sequence[object]) -> str:
+    return "request" if len(rows) == 1 else f"row {position}"
