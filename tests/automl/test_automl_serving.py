@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
-from fastapi.testclient import TestClient
 
 from headrace.api.table_app import create_table_app
 from headrace.automl import HeadraceClassifier, HeadraceRegressor
@@ -42,8 +45,29 @@ def number(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(tmp_path_factory.mktemp("number") / "model", HeadraceRegressor(**OPTIONS).fit(X, y))
 
 
-def client_of(folder: Path, home: Path) -> TestClient:
-    return TestClient(create_table_app(folder, home), base_url="http://127.0.0.1")
+class Client:
+    """Asks the application in this process."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def get(self, path: str) -> httpx.Response:
+        return asyncio.run(self._ask("GET", path))
+
+    def post(self, path: str, *, json: Any) -> httpx.Response:
+        return asyncio.run(self._ask("POST", path, json=json))
+
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=self._app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.request(method, path, **options)
+
+
+@contextmanager
+def client_of(folder: Path, home: Path) -> Iterator[Client]:
+    app = create_table_app(folder, home)
+    yield Client(app)
+    app.state.predictor.log.close()
 
 
 def test_the_served_row_equals_the_batch_row(number: Path, tmp_path: Path) -> None:

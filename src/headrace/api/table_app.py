@@ -96,6 +96,7 @@ def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBAC
         title=f"Headrace: {predictor.target}", version=__version__, lifespan=lifetime, docs_url=None, redoc_url=None,
         description=_DESCRIPTION.format(target=predictor.target),
     )  # fmt: skip
+    app.state.predictor = predictor
     app.include_router(_predictions(predictor))
     app.include_router(_operations(predictor))
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
