@@ -75,11 +75,15 @@ def test_every_family_learns_every_kind_and_is_read_back(
     options = {**QUICK, "families": (family,)}
     number = HeadraceRegressor(**options).fit(X, y)
     assert number.score(X, y) > 0.3
+    save_model(number.model_, tmp_path / "number")
+    np.testing.assert_array_equal(load_model(tmp_path / "number").predict(X), number.model_.predict(X))
+    if family == "elastic_net":  # predicts numbers only
+        return
     three = HeadraceClassifier(**options).fit(X, classes)
     assert three.score(X, classes) > (0.4 if family == "svm" else 0.5)
     two = HeadraceClassifier(**options).fit(X, y > 0)
     assert two.predict_proba(X).shape == (120, 2)
-    for name, model in (("number", number), ("three", three), ("two", two)):
+    for name, model in (("three", three), ("two", two)):
         save_model(model.model_, tmp_path / name)
         np.testing.assert_array_equal(load_model(tmp_path / name).predict(X), model.model_.predict(X))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,8 +34,14 @@ def saved(folder: Path, model: Any) -> Path:
 
 
 def requests(X: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as a client sends them."""
-    return json.loads(X.to_json(orient="records", date_format="iso"))
+    """Rows as a client sends them: numbers with all their digits, times in ISO form, null for what is missing."""
+    return [
+        {
+            name: None if pd.isna(value) else value.isoformat() if isinstance(value, pd.Timestamp) else value
+            for name, value in row.items()
+        }
+        for row in X.to_dict("records")
+    ]
 
 
 @pytest.fixture(scope="module")

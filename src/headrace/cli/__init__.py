@@ -126,7 +126,8 @@ def automl(
     explain: Annotated[bool, typer.Option(help="compute Shapley values for the report")] = True,
     mlflow: Annotated[bool, typer.Option(help="log the run to MLflow")] = True,
     register: Annotated[str | None, typer.Option(help="register the model in MLflow under this name")] = None,
-    home: Annotated[Path | None, typer.Option(help="home folder, where MLflow's store lies")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
 ) -> None:
     """Search a table for the best ensemble of models within a time limit; write report, model and predictions."""
     from headrace.cli.automl import Request, levels, run_automl
@@ -139,7 +140,7 @@ def automl(
         train=train, target=target, out=out, test=test, task=task, minutes=minutes, explain=explain,
         parameters=parameters, mlflow=mlflow, register=register, home=home,
     )  # fmt: skip
-    run_automl(request)
+    run_automl(request, as_json=as_json)
 
 
 production_commands.register(app)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from headrace.app.output import print_json
 from headrace.automl.bundle import save_model
 from headrace.automl.engine import Outcome
 from headrace.automl.ensemble.model import TableModel
@@ -73,9 +74,9 @@ def levels(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
-def run_automl(request: Request) -> None:
+def run_automl(request: Request, *, as_json: bool = False) -> None:
     """Search, then print the leaderboard and write leaderboard, report, model and predictions into a new folder."""
-    console = Console()
+    console = Console(stderr=as_json)
     if request.out.exists() and any(request.out.iterdir()):
         raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
     train, test = read_table(request.train), None if request.test is None else read_table(request.test)
@@ -92,6 +93,9 @@ def run_automl(request: Request) -> None:
     _write(console, request, estimator, X, test)
     if request.mlflow or request.register is not None:
         _log(console, request, estimator)
+    if as_json:
+        board = estimator.leaderboard()
+        print_json({"out": request.out, "leaderboard": board.to_dict("records"), "notes": estimator.notes_})
 
 
 def _kind(request: Request, y: pd.Series) -> str:

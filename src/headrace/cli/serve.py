@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from headrace.cli.parameters import HomeOption
+
 
 def serve(
     model: Annotated[str, typer.Argument(help="model folder of `headrace automl`, or models:/NAME/VERSION of MLflow")],
     port: Annotated[int | None, typer.Option(help="port (default: HEADRACE_API_PORT, 8080)")] = None,
-    home: Annotated[Path | None, typer.Option(help="home folder; its predictions/ holds the log")] = None,
+    home: HomeOption = None,
 ) -> None:
     """Serve predictions of a table's model over HTTP until stopped: POST /predict with the table's columns."""
     from headrace.app.addresses import tracking_uri
