@@ -11,7 +11,7 @@ from headrace.services.processes import wait_until
 from tests.security.browser import requested_addresses
 from tests.security.target import Target
 
-pytestmark = [pytest.mark.security, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.security, pytest.mark.long, pytest.mark.timeout(300)]  # twenty pages in a browser
 
 #: Service -> its pages, each with a text that shows that it is drawn.
 PAGES = {

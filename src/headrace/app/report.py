@@ -101,6 +101,9 @@ def _day(instant: str | int) -> str:
 
 
 def _number(value: float) -> str:
+    """Four digits, and thousands as people write them."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
     return f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"
 
 
