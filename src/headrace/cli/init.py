@@ -120,6 +120,6 @@ def _tell(proposal: Proposal, file: Path) -> None:
             print(f"{table.name}.{column}: known at {at}, later than its row")
         for column, why in proposal.times[table.name].ignore.items():
             print(f"{table.name}.{column}: ignored, {why}")
-    for column in proposal.telling:
-        print(f"{proposal.target.table}.{column}: nearly tells the label; declared as known no earlier")
+    for column, why in proposal.telling.items():
+        print(f"{proposal.target.table}.{column}: {why}; declared as known no earlier")
     print(f"wrote {file}: {proposal.target.label} for each row of {proposal.target.table}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -39,7 +39,7 @@ class Proposal:
         target: What is predicted.
         target_known: Known time of the label where a column of the row tells it or a guess was made; None where none
             is needed.
-        telling: Columns that nearly decide the label in their own row.
+        telling: Column of the target's table that is known no earlier than the label -> why.
         entities: Columns of the spine's table that repeat, besides those of relationships.
         lookbacks: Lengths of history.
         tick: Refresh interval.
@@ -55,7 +55,7 @@ class Proposal:
     tz: str | None
     target: Target
     target_known: str | None
-    telling: tuple[str, ...]
+    telling: Mapping[str, str]
     entities: tuple[str, ...]
     lookbacks: tuple[str, ...]
     tick: str
@@ -113,7 +113,7 @@ def propose(found: Found, *, target: str, name: str, tz: str | None) -> Proposal
     chosen = read_target(target, found.tables, found.timed, taken)
     table = next(item for item in found.tables if item.name == chosen.table)
     times = found.times[table.name]
-    telling = () if times.resolution is not None else tuple(telling_columns(table, chosen))
+    telling = {} if times.resolution is not None else telling_columns(table, chosen)
     known, notes = _label_known(chosen, times)
     kept = _connected(found, table.name)
     entities = _entities(table, chosen, times, telling, found)
@@ -169,7 +169,7 @@ def _round_up(length_us: int) -> str:
     return format_duration(length_us)
 
 
-def _entities(table: RawTable, target: Target, times: Times, telling: Sequence[str], found: Found) -> tuple[str, ...]:
+def _entities(table: RawTable, target: Target, times: Times, telling: Iterable[str], found: Found) -> tuple[str, ...]:
     """Columns that name things which come again, and are not the parents of relationships already."""
     rows, linked = table.rows, {column for _, _, child, column in found.links if child == table.name}
     late = {*times.known_at, *times.ignore, *telling, target.column, times.time}

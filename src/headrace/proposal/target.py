@@ -20,6 +20,8 @@ _TARGET_NAME = re.compile(
 )
 #: Correlation, or share of rows that a column's value decides, from which a column counts as telling the label.
 _TELLING = 0.98
+#: Fewest rows without a label, and the share of them in which a column that comes with the label is missing, too.
+_FEWEST_MISSING, _MISSING_TOGETHER = 20, 0.5
 _MOST_CLASSES = 50
 
 
@@ -139,17 +141,35 @@ def _of_values(table: RawTable, column: str) -> Target:
     return Target(**made, label=f"{column} == {str(rarer)!r}", note=note)
 
 
-def telling_columns(table: RawTable, target: Target) -> list[str]:
-    """Columns of the target's table whose value, in the row, nearly decides the label: they are known no earlier."""
+def telling_columns(table: RawTable, target: Target) -> dict[str, str]:
+    """Find the columns of the target's table that are known no earlier than the label.
+
+    Returns:
+        Column -> why: its value in the row nearly decides the label, or it is missing where the label is missing.
+    """
     rows = table.rows
-    label = _label_values(rows, target)
-    if label is None:
-        return []
-    return [
-        name
-        for name in rows.column_names
-        if name != target.column and name.isidentifier() and _tells(rows[name], label, target)
-    ]
+    label, absent = _label_values(rows, target), _missing(rows[target.column])
+    found = {}
+    for name in rows.column_names:
+        if name == target.column or not name.isidentifier():
+            continue
+        if label is not None and _tells(rows[name], label, target):
+            found[name] = "nearly tells the label"
+        elif _comes_with(_missing(rows[name]), absent):
+            found[name] = "is missing where the label is"
+    return found
+
+
+def _missing(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(pc.is_null(column, nan_is_null=True).to_numpy(), dtype=bool)
+
+
+def _comes_with(missing: np.ndarray, label_missing: np.ndarray) -> bool:
+    """Whether a column has no value mostly in the rows whose label never came, and nearly always one elsewhere."""
+    if label_missing.sum() < _FEWEST_MISSING or label_missing.all():
+        return False
+    without, elsewhere = missing[label_missing].mean(), missing[~label_missing].mean()
+    return bool(without >= _MISSING_TOGETHER and elsewhere <= without / 10)
 
 
 def _label_values(rows: pa.Table, target: Target) -> np.ndarray | None:

@@ -72,8 +72,8 @@ def _known_at(proposal: Proposal, table: RawTable) -> dict[str, tuple[str, str]]
     at = known.get(target.column, (None, ""))[0]
     if at is not None:
         known |= {
-            name: (at, "nearly tells the label, so it is known no earlier")
-            for name in proposal.telling
+            name: (at, f"{why}, so it is known no earlier")
+            for name, why in proposal.telling.items()
             if name not in known
         }
     return known
