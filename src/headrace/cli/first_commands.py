@@ -27,6 +27,9 @@ EXAMPLES = {
     "explain-feature": "headrace explain-feature shop.py amount --row 17",
     "late": "headrace late shop.py --since 2024-03-01",
     "deploy": "headrace deploy shop.py",
+    "policy explain": "headrace policy explain shop.py",
+    "alerts ack": 'headrace alerts ack shop.py 3f2a --note "the feed is being repaired"',
+    "alerts show": "headrace alerts shop.py --retry",
     "up": "headrace up shop.py",
     "down": "headrace down",
     "backup": "headrace backup backup.tar.gz",
@@ -44,10 +47,18 @@ def register(app: typer.Typer) -> None:
     app.command(name="list")(list_known)
     app.command(name="features")(features)
     app.callback()(options)
+    _add_examples(app)
+
+
+def _add_examples(app: typer.Typer, *before: str) -> None:
+    """Add an example to the help of every command, those of groups (`alerts ack`) included."""
     for command in app.registered_commands:
-        name = command.name or (command.callback.__name__ if command.callback else "")
+        name = " ".join((*before, command.name or (command.callback.__name__ if command.callback else "")))
         if command.epilog is None:
             command.epilog = f"Example: {EXAMPLES.get(name, f'headrace {name}')}"
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            _add_examples(group.typer_instance, *before, str(group.name or group.typer_instance.info.name))
 
 
 def _print_version(wanted: bool) -> None:
