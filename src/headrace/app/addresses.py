@@ -25,3 +25,8 @@ def addresses(settings: Settings) -> dict[str, str]:
     named = {"MLflow": settings.mlflow_tracking_uri, "Prefect": settings.prefect_api_url}
     theirs = {name: redact(url.removesuffix("/api")) for name, url in named.items() if url and url.startswith("http")}
     return {**running_services(settings.root), **theirs}
+
+
+def page_of(name: str, url: str) -> str:
+    """Return the page of a service that people open first: MLflow's experiments rather than its page for prompts."""
+    return f"{url.rstrip('/')}/#/experiments?workflowType=machine_learning" if name == "MLflow" and url else url

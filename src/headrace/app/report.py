@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from headrace.app.addresses import page_of
 from headrace.evaluate.metric_words import METRIC_WORDS
 from headrace.pipeline.model_summary import ModelSummary
 from headrace.pipeline.report import RunReport
@@ -38,7 +39,7 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
     )
     if report.study:
         page.section("study", (report.study,))
-    page.section("pages", (f"{name}: {url}" for name, url in report.addresses.items()))
+    page.section("pages", (f"{name}: {page_of(name, url)}" for name, url in report.addresses.items()))
     page.section("next", _next_steps(report))
 
 

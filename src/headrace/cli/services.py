@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from headrace.app.addresses import page_of
 from headrace.app.context import settings_of
 from headrace.app.output import print_json
 from headrace.core.home import open_home
@@ -65,5 +66,5 @@ def down(home: Path | None = None, *, as_json: bool = False) -> None:
 def _table(addresses: list[Address]) -> Table:
     table = Table("service", "address", "state")
     for address in addresses:
-        table.add_row(address.name, address.url or "-", address.state)
+        table.add_row(address.name, page_of(address.name, address.url or "") or "-", address.state)
     return table

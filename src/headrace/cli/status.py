@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from headrace.app.addresses import page_of
 from headrace.app.context import settings_of
 from headrace.app.output import print_json
 from headrace.core.clock import iso
@@ -99,5 +100,5 @@ def show_status(reference: str, home: Path | None, *, as_json: bool) -> None:
         for stage in facts["last_run"]["stages"]:
             table.add_row(f"  {stage['name']}", f"{stage['seconds']:.1f} s, {'cached' if stage['cached'] else 'run'}")
     for name, url in facts["addresses"].items():
-        table.add_row(name, url)
+        table.add_row(name, page_of(name, url))
     console.print(table)
