@@ -6,6 +6,7 @@ import io
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ from headrace.pipeline.stages.report import REPORT_FILE
 from headrace.pipeline.stages.search import DURATION, SEARCH
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
+from headrace.registry.tracking import attach
 from headrace.serving.reports import report_file
 from tests.pipeline.shop import Shop
 
@@ -38,13 +40,24 @@ def test_mlflow_holds_the_same_page_with_the_study(ran: Shop, tmp_path: Path) ->
     assert kept.read_bytes() == written.read_bytes()
 
 
-def test_the_version_has_a_report_at_home_and_in_mlflow(ran: Shop, tmp_path: Path) -> None:
+def test_the_version_has_a_report_at_home_and_in_mlflow(ran: Shop) -> None:
     client, (study,) = connect(ran.tracking_uri), ran.studies()
-    kept = Path(client.download_artifacts(study, REPORT_FILE, str(tmp_path)))
+    kept = Path(urlsplit(client.get_run(study).info.artifact_uri).path) / REPORT_FILE
     written = report_file(ran.home, "shop", "1").read_text()
     assert kept.read_text() == written
     for text in ("shop, version 1", "ROC curve", "Quality by slice", "What was tried", "train", "gate"):
         assert text in written, text
+
+
+def test_a_copy_of_a_home_keeps_its_files_to_itself(copy: Shop, ran: Shop, tmp_path: Path) -> None:
+    (study,) = ran.studies()
+    theirs = Path(urlsplit(connect(ran.tracking_uri).get_run(study).info.artifact_uri).path)
+    own = Path(urlsplit(connect(copy.tracking_uri).get_run(study).info.artifact_uri).path)
+    assert own.is_relative_to(copy.home)
+    (tmp_path / "figure.txt").write_text("of the copy")
+    attach(copy.tracking_uri, study, [tmp_path / "figure.txt"])
+    assert (own / "figure.txt").read_text() == "of the copy"
+    assert not (theirs / "figure.txt").exists()
 
 
 def test_a_report_that_was_removed_is_written_again(copy: Shop) -> None:

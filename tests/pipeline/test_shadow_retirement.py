@@ -20,6 +20,7 @@ from headrace.schema import Policy, Worth
 from tests.pipeline.retiring import NAME, build, context_of, outputs
 
 #: The champion's shadows of the weeks that the last 28 days, and a day before, are compared with.
+ROOT = Path(__file__).parents[2]
 _NEEDED = {"2": {15, 16, 17, 18, 19, 20}}
 
 
@@ -83,7 +84,7 @@ def test_a_longer_window_needs_older_shadows_and_without_worth_none_is_needed(ho
 @pytest.mark.parametrize("survives", [0, 1, 13])
 def test_a_retirement_that_was_killed_is_finished_by_the_next(home: Path, survives: int) -> None:
     command = [sys.executable, "-m", "tests.pipeline.retiring", str(home), str(survives)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert subprocess.run(command, check=False, cwd=ROOT).returncode == -signal.SIGKILL
     assert _left(home) == _NEEDED, "nobody finds a shadow whose outputs are being deleted"
     assert all((home / name / "rows").exists() for name in outputs(home) if "/." not in name), "none is half there"
     retire_shadows(context_of(home))

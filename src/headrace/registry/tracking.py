@@ -120,9 +120,16 @@ def attach(
 
 
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:
-    """Log files to a run; a file of the same name is replaced."""
+    """Log files to a run; a file of the same name is replaced.
+
+    The client's own `log_artifact` keeps the folder of a run's id for the whole process, and a home has the run ids of
+    the home that it was copied from: the files of a copy would go to the original.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri, tracking_uri=client.tracking_uri)
     for path in paths:
-        client.log_artifact(run_id, str(path))
+        repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
 
 
 def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial, child: Run | None) -> None:
