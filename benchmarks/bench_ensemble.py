@@ -14,6 +14,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,10 @@ from benchmarks.study_flights import STARTS, feature_sets, the_year
 from headrace.evaluate.metrics import METRICS
 from headrace.evaluate.splits import time_folds, time_windows
 from headrace.models.design import Encoder
-from headrace.models.families import DEFAULT_FAMILIES, study_space, warm_start
+from headrace.models.families import DEFAULT_FAMILIES, get_family, study_space, warm_start
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.recipe import RecipeResult, fit_recipe, fit_rounds
+from headrace.models.row_cost import family_us
 from headrace.models.space import Config
 from headrace.pipeline.stages.ensemble import Candidate, select_ensemble
 from headrace.pipeline.stages.training_rows import TrainingRows
@@ -45,7 +47,7 @@ SECONDS = 40.0 if QUICK else float(os.environ.get("SECONDS_EACH", "300"))
 FOLDER = Path(".headrace/bench/ensemble")
 FAMILIES = ("lightgbm", "xgboost", "catboost")
 SEARCH_SHARE = 2 / 3
-_SLOWDOWN, _MEASURED = 3.0, 300
+_SLOWDOWN, _MEASURED, _ROUNDS = 3.0, 300, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +99,31 @@ def search(data: TrainingRows, families: tuple[str, ...], seconds: float, folder
 def row_us(may: May, fitted: Any) -> float:
     """Measure the median time from one row of features to a probability, microseconds."""
     rows = [may.judged.slice(number, 1).combine_chunks() for number in range(_MEASURED)]
+    return median_us(lambda row: fitted.predict(may.data.encoder.encode(row)), rows)
+
+
+def median_us(predict: Callable[[Any], Any], rows: Sequence[Any]) -> float:
+    """Measure the median time of a call over rows, microseconds."""
     times = []
     for row in rows:
         started = time.perf_counter()
-        fitted.predict(may.data.encoder.encode(row))
+        predict(row)
         times.append(time.perf_counter() - started)
     return 1e6 * statistics.median(times)
+
+
+def family_rows(may: May, command: str) -> list[Row]:
+    """Measure what `headrace.models.row_cost` estimates: one encoded row predicted by the default of each family."""
+    encoded = [may.data.encoder.encode(may.judged.slice(number, 1).combine_chunks()) for number in range(_MEASURED)]
+    rows = []
+    for name in (*FAMILIES, "linear"):
+        family, data = get_family(name), may.data
+        fitted = family.fit(data.design, data.label, family.default(), metric=METRICS["auc"], rounds=_ROUNDS)
+        rows.append(
+            Row(metric=f"one encoded row, {name}", value=median_us(fitted.predict, encoded), unit="us",
+                peer="its estimate, us", peer_value=family_us(name), command=command)
+        )  # fmt: skip
+    return rows
 
 
 def main() -> None:
@@ -139,6 +160,7 @@ def main() -> None:
         Row(metric="time of search and selection, ensemble", value=spent, unit="s", peer="search alone, s",
             peer_value=SECONDS, command=command),
     ]  # fmt: skip
+    rows += family_rows(may, command)
     members = chosen.recipe.members
     text = ", ".join(f"{member.family} {weight:.2f}" for weight, member in members) or chosen.recipe.family
     verdict = selected.choice.reason if selected is not None else "one configuration alone is best"

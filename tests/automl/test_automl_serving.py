@@ -22,6 +22,7 @@ from headrace.lake.predictions import PredictionLog
 from headrace.registry.table_models import fetch, log_table_run
 from headrace.search.trial import Trial
 from tests.automl.test_automl_estimators import QUICK, table
+from tests.cli.command import headrace
 
 OPTIONS: dict[str, Any] = {**QUICK, "families": ("lightgbm",)}
 
@@ -140,3 +141,14 @@ def test_a_run_is_logged_once_registered_and_fetched(number: Path, tmp_path: Pat
     (folder / "card.json").write_text("{}")
     with pytest.raises(CorruptError):
         fetch("models:/cars/1", uri, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a/b", "it's", " ", "models:/x"])
+def test_a_name_that_mlflow_would_not_take_is_refused_before_the_search(name: str, tmp_path: Path) -> None:
+    X, y = table()
+    X.assign(y=y).to_csv(tmp_path / "train.csv", index=False)
+    outcome = headrace("automl", str(tmp_path / "train.csv"), "--target", "y", "--register", name,
+                       "--out", str(tmp_path / "out"), home=tmp_path / "home")  # fmt: skip
+    assert outcome.code == 1
+    assert "--register" in outcome.errors[0]
+    assert not (tmp_path / "out").exists()

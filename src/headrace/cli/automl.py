@@ -22,6 +22,7 @@ from headrace.automl.table.reading import read_table
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import guess_kind
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
+from headrace.registry.table_models import require_name
 from headrace.search.trial import Trial
 
 _SHOWN = 12
@@ -79,6 +80,8 @@ def run_automl(request: Request, *, as_json: bool = False) -> None:
     console = Console(stderr=as_json)
     if request.out.exists() and any(request.out.iterdir()):
         raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
+    if request.register is not None:
+        require_name(request.register, where="--register")
     train, test = read_table(request.train), None if request.test is None else read_table(request.test)
     require_distinct_names(train)
     if request.target not in train.columns:

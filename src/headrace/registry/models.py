@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,7 @@ from headrace.registry.client import (
     translated,
     without_credentials,
 )
+from headrace.registry.logged_models import logged_model
 from headrace.registry.packaged_code import model_code
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.language.definitions import Definition
@@ -102,7 +104,14 @@ def register(
         ]
         version = min(versions, key=int, default="")
         if not version:
-            model = _logged_model(client, experiment_id(client, tracking_uri, problem), problem, key, folder, run_id)
+            model = logged_model(
+                client,
+                experiment_id(client, tracking_uri, problem),
+                name=problem,
+                key=key,
+                run_id=run_id,
+                save=partial(_save, folder),
+            )
             marks = {KEY: key, **_tags(metrics), **(tags or {})}
             version = create_version(client, problem, model, run_id, marks)
             while not _is_available(root, problem, version, key, known_versions):
@@ -171,22 +180,6 @@ def _version_key(client: MlflowClient, problem: str, version: str) -> str | None
         if absent(error):
             return None
         raise translated(error, f"MLflow, {problem} version {version}") from error
-
-
-def _logged_model(
-    client: MlflowClient, experiment: str, problem: str, key: str, folder: Path, run_id: str
-) -> LoggedModel:
-    """Return the logged model of a bundle, existing or new; incomplete ones of a killed process are deleted."""
-    for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = {quoted(key)}"):
-        if str(model.status) == "READY" and model.source_run_id == run_id:
-            return model
-        client.delete_logged_model(model.model_id)
-    model = client.create_logged_model(experiment, name=problem, source_run_id=run_id, tags={KEY: key})
-    with tempfile.TemporaryDirectory() as temporary:
-        saved = Path(temporary) / "model"
-        _save(folder, saved)
-        client.log_model_artifacts(model.model_id, str(saved))
-    return client.finalize_logged_model(model.model_id, "READY")
 
 
 def _save(folder: Path, target: Path) -> None:

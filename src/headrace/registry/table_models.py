@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +14,14 @@ from headrace.core.errors import CorruptError, DeclarationError, NotFoundError
 from headrace.core.files import read_json, staged_folder
 from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import check_manifest
-from headrace.registry.client import KEY, absent, connect, experiment_id, translated, without_credentials
+from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated, without_credentials
+from headrace.registry.logged_models import logged_model
 from headrace.registry.models import create_version
 from headrace.registry.tracking import log_study
 from headrace.search.trial import Trial
 
 if TYPE_CHECKING:
-    from mlflow.entities import LoggedModel
-    from mlflow.tracking import MlflowClient
+    pass
 
 _LOADER = "headrace.registry.table_pyfunc"
 
@@ -60,10 +61,18 @@ def log_table_run(
         metrics=metrics, artifacts=artifacts,
     )  # fmt: skip
     client = connect(tracking_uri)
-    logged = _logged_model(client, experiment_id(client, tracking_uri, experiment), experiment, key, model, run_id)
+    logged = logged_model(
+        client,
+        experiment_id(client, tracking_uri, experiment),
+        name=experiment,
+        key=key,
+        run_id=run_id,
+        save=partial(_save, model),
+    )
     if register is None:
         return run_id, ""
-    known = client.search_model_versions(f"name = '{_checked_name(register)}' and tags.`{KEY}` = '{key}'")
+    require_name(register, where="register")
+    known = client.search_model_versions(f"name = {quoted(register)} and tags.`{KEY}` = {quoted(key)}")
     if known:
         return run_id, str(known[0].version)
     tags = {KEY: key, **{f"metric.{metric}": f"{value:.6g}" for metric, value in metrics.items()}}
@@ -86,7 +95,7 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
         raise DeclarationError(f"{address!r} names no version", where="serve", fix="write models:/NAME/VERSION")
     client = connect(tracking_uri)
     try:
-        found = client.get_model_version(_checked_name(name), number)
+        found = client.get_model_version(name, number)
         location = client.get_model_version_download_uri(name, number)
     except MlflowException as error:
         if absent(error):
@@ -112,26 +121,16 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
     return copy
 
 
-def _checked_name(name: str) -> str:
-    if "'" in name or "/" in name or not name.strip():
+def require_name(name: str, *, where: str) -> None:
+    """Check that a name can be that of a registered model.
+
+    Raises:
+        DeclarationError: MLflow, or the address models:/NAME/VERSION, would not take it.
+    """
+    if "'" in name or "/" in name or ":" in name or not name.strip():
         raise DeclarationError(
-            f"{name!r} cannot name a registered model", where="--register", fix="use letters, digits"
+            f"{name!r} cannot name a registered model", where=where, fix="use letters, digits, dashes and underscores"
         )
-    return name
-
-
-def _logged_model(client: MlflowClient, experiment: str, name: str, key: str, folder: Path, run_id: str) -> LoggedModel:
-    """Return the logged model of a folder, existing or new; incomplete ones of a killed process are deleted."""
-    for model in client.search_logged_models([experiment], filter_string=f"tags.`{KEY}` = '{key}'"):
-        if str(model.status) == "READY" and model.source_run_id == run_id:
-            return model
-        client.delete_logged_model(model.model_id)
-    model = client.create_logged_model(experiment, name=name, source_run_id=run_id, tags={KEY: key})
-    with tempfile.TemporaryDirectory() as temporary:
-        saved = Path(temporary) / "model"
-        _save(folder, saved)
-        client.log_model_artifacts(model.model_id, str(saved))
-    return client.finalize_logged_model(model.model_id, "READY")
 
 
 def _save(folder: Path, target: Path) -> None:

@@ -18,6 +18,8 @@ from __future__ import annotations
 
 from headrace.networks.architectures.space import ArchitectureSpace, Slot
 
+#: Operations without weights, of tables and of images.
+PARAMETER_FREE = ("none", "skip", "max_pool_3x3")
 TABULAR_OPERATIONS = ("none", "skip", "linear", "glu", "gated", "attention", "residual")
 #: Edges (from, to) of a cell of three nodes.
 EDGES = ((0, 1), (0, 2), (1, 2))

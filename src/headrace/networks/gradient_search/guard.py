@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.networks.architectures.space import ArchitectureSpace, Genotype
-from headrace.networks.architectures.tabular import EDGES, edge_name
-
-PARAMETER_FREE = ("none", "skip", "max_pool_3x3")
+from headrace.networks.architectures.tabular import EDGES, PARAMETER_FREE, edge_name
 
 
 class CurvatureStop:

@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.networks.architectures.space import ArchitectureSpace, Genotype
-from headrace.networks.architectures.tabular import EDGES, edge_name
+from headrace.networks.architectures.tabular import EDGES, PARAMETER_FREE, edge_name
 
 #: Place of each node of a cell, and height of each edge's label.
 _PLACES = ((0.0, 0.0), (1.0, 0.6), (2.0, 0.0))
-_FREE = ("none", "skip", "max_pool_3x3")
 
 
 def draw_genotypes(space: ArchitectureSpace, genotypes: Mapping[str, Genotype], path: Path) -> None:
@@ -44,7 +43,7 @@ def _draw_edge(axis: Any, edge: tuple[int, int], operation: str) -> None:
     if operation == "none":
         return
     (x0, y0), (x1, y1) = _PLACES[edge[0]], _PLACES[edge[1]]
-    style = "--" if operation in _FREE else "-"
+    style = "--" if operation in PARAMETER_FREE else "-"
     axis.annotate(
         "", (x1, y1), (x0, y0), arrowprops={"arrowstyle": "->", "linestyle": style, "shrinkA": 9, "shrinkB": 9}
     )
