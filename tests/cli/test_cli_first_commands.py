@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -41,13 +42,21 @@ def test_every_command_has_an_example() -> None:
 
 def test_no_message_names_a_make_target() -> None:
     named = [
-        f"{path.name}: {line.strip()}"
+        f"{path.name}:{text.lineno}: {text.value}"
         for path in SRC.rglob("*.py")
         if "flows" not in path.parts
-        for line in path.read_text().splitlines()
-        if re.search(r"`make [a-z]", line.split("#")[0]) and re.search(r"[\"']", line) and '"""' not in line
+        for text in _messages(ast.parse(path.read_text()))
+        if re.search(r"`make [a-z]", text.value)
     ]
     assert named == []
+
+
+def _messages(module: ast.Module) -> Iterator[ast.Constant]:
+    """Strings of the code that are not docstrings."""
+    statements = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+            yield node
 
 
 def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
