@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from headrace.core.clock import format_duration, iso
 from headrace.core.errors import DeclarationError
-from headrace.schema import Problem, Replay, Worth
+from headrace.schema import Every, Problem, Replay, Worth
 
 #: Share of the history before the replay, in time, where neither the problem nor the caller names its start.
 FIRST_SHARE = 0.2
@@ -80,5 +80,6 @@ def replayed_problem(problem: Problem, plan: ReplayPlan) -> Problem:
 
 
 def default_every_us(problem: Problem) -> int:
-    """Return how often a shadow is refitted by the problem's policy, or by the default one."""
-    return (problem.policy.worth or Worth()).every_us
+    """Return how often a shadow is refitted by the problem's policy or the default one; not between two predictions."""
+    every_us = (problem.policy.worth or Worth()).every_us
+    return max(every_us, problem.spine.step_us) if isinstance(problem.spine, Every) else every_us

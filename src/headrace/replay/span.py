@@ -1,7 +1,8 @@
-"""The span of a problem's sources: the first cutoff, the last one that has a label, and where everything is known."""
+"""The span of a problem's sources: where its history begins, the last cutoff with a label, where all is known."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,8 @@ class Span:
     """Instants of a problem's sources, microseconds UTC.
 
     Attributes:
-        first_us: The first cutoff, or for a schedule the first row of its active table.
+        first_us: The first cutoff (of a schedule: the first row of its active table), or where a later one of the
+            tables of the spine and the label begins: production cannot start while one of them is empty.
         last_us: Rows with later cutoffs have no label.
         known_us: Everything in the sources is known before.
     """
@@ -42,7 +44,12 @@ def source_span(problem: Problem) -> Span:
     cutoffs = cutoffs[(cutoffs > BEFORE_ALL) & (cutoffs < NEVER)]
     label = problem.label_expression
     last = end - label.horizon_us if isinstance(label, HorizonLabel) else int(np.minimum(cutoffs.max() + 1, end))
-    return Span(first_us=int(cutoffs.min()), last_us=last, known_us=end)
+    return Span(first_us=max(int(cutoffs.min()), *_beginnings(problem, rows)), last_us=last, known_us=end)
+
+
+def _beginnings(problem: Problem, rows: Mapping[str, pa.Table]) -> list[int]:
+    known = (known_times.row_known(problem.entity_set.table(name), table) for name, table in rows.items())
+    return [int(instants.min()) for instants in known if len(instants)]
 
 
 def _rows(problem: Problem, name: str) -> pa.Table:
