@@ -38,6 +38,7 @@ PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.ins
 # One lock serves every Python from 3.11 on, on Linux and on Apple's processors.
 # Data of the built-in problems.
 DATA := --extra demo --extra nafld
+SOURCES := --extra postgres --extra duckdb --extra delta --extra iceberg
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
 ##@ The two commands
@@ -212,9 +213,9 @@ bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
-	@$(COMPILE) pyproject.toml --extra dev --extra automl $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra dev --extra automl $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
-	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
+	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
