@@ -132,7 +132,27 @@ OVER: list[Stored] = [
 ]
 
 
-@pytest.mark.parametrize("definitions", [DOWN, BESIDE, WHERE, OVER], ids=["down", "beside", "where", "over"])
+#: Entities that are reached through the last row of another one.
+THROUGH: list[Stored] = [
+    *(events("last", span, value=over("product", "events", "product", name, "amount", hours))
+      for name in ("mean", "std", "max", "last", "median") for span in (None, 8) for hours in (None, 3)),
+    events("last", value=over("product", "events", "product", "count", "", 8)),
+    events("last", 8, on="event", value=over("product", "events", "product", "mean", "amount", 8)),
+    events("last", value=over("product", "events", "product", "mode", "sort", kind="categorical"), kind="categorical"),
+    events("last", value=over("product", "events", "product", "last_time", "amount", kind="time"), kind="time"),
+    events("last", value=Transform(primitive="difference", inputs=(AMOUNT, ACROSS), kind="numeric")),
+    events("last", value=ACROSS, where=clause(SORT, "==", "p")),
+    events("last", value=ACROSS, where=clause(ACROSS, ">", 1.0)),
+    sessions("last", value=over("device", "sessions", "device", "count", "", 8)),
+    sessions("last", value=over("session", "events", "session", "last", value=ACROSS)),
+    over("region", "customers", "region", "last", value=sessions("last", value=of_session("last", value=ACROSS))),
+]  # fmt: skip
+
+
+SORTS = {"down": DOWN, "beside": BESIDE, "where": WHERE, "over": OVER, "through": THROUGH}
+
+
+@pytest.mark.parametrize("definitions", SORTS.values(), ids=SORTS)
 @settings(max_examples=12, deadline=None)
 @given(world=seeds, query_seed=seeds)
 def test_engine_agrees_with_oracle_on_stacked_features(definitions: list[Stored], world: int, query_seed: int) -> None:
@@ -141,7 +161,7 @@ def test_engine_agrees_with_oracle_on_stacked_features(definitions: list[Stored]
     assert_close(ours, Oracle().compute(problem, definitions, keys, snapshot))
 
 
-EVERYTHING = [*DOWN, *BESIDE, *WHERE, *OVER]
+EVERYTHING = [*DOWN, *BESIDE, *WHERE, *OVER, *THROUGH]
 
 
 @settings(max_examples=5, deadline=None)

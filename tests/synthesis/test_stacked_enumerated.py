@@ -52,6 +52,9 @@ def test_depth_one_offers_nothing_stacked() -> None:
         "customer.MAX(sessions.session.COUNT(events by session), 8h by customer)",
         "customer.MEAN(sessions.TIME_SINCE_PREVIOUS(customer by customer), 8h by customer)",
         "region.MEAN(customers.customer.COUNT(sessions by customer), 8h by region)",
+        "region.LAST(requests.customer.COUNT(sessions, 8h by customer) by region)",
+        "region.LAST(requests.customer.PERCENT_TRUE(requests.ok, 3h by customer) by region)",
+        "customer.LAST(requests.region.regions.tax by customer)",
     ],
 )
 def test_depth_two_offers(name: str) -> None:
@@ -69,6 +72,16 @@ def test_depth_two_offers(name: str) -> None:
 )
 def test_depth_three_offers(name: str) -> None:
     assert name in names(THIRD)
+
+
+def test_a_named_column_leads_to_an_entity_at_any_depth() -> None:
+    declared = replace(problem, through=("sessions.device",))
+    through = [item.name for item in deep(offered(declared))]
+    assert through == [
+        "customer.LAST(sessions.device.COUNT(sessions, 8h by device) by customer)",
+        "customer.LAST(sessions.device.MODE(sessions.customer, 8h by device) by customer)",
+    ]
+    assert not any(".LAST(" in item.name for item in deep(offered(replace(SECOND, through=()))))
 
 
 def test_the_less_deep_come_first_and_the_cap_cuts_the_end() -> None:
@@ -97,6 +110,9 @@ def test_include_and_exclude() -> None:
         ({"groupby": ("shops.customer",)}, "no table 'shops'"),
         ({"groupby": ("sessions.client",)}, "no column 'sessions.client'"),
         ({"ignore": ("sessions.client",)}, "no column 'sessions.client'"),
+        ({"through": "sessions.device"}, "give columns"),
+        ({"through": ("device",)}, "is not table.column"),
+        ({"through": ("sessions.model",)}, "no column 'sessions.model'"),
         ({"where": {"sessions.model": ("pc",)}}, "no column 'sessions.model'"),
         ({"where": {"sessions.device": "pc"}}, "needs a list"),
         ({"where": {"sessions.device": (1.0,)}}, "cannot be a value"),

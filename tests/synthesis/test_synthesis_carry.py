@@ -60,6 +60,13 @@ STACKED: list[Definition] = [
     of("customer", "events", "session.sessions.customer", "max", "amount", lookback_us=8 * HOUR),
     of(
         "customer",
+        "events",
+        "session.sessions.customer",
+        "last",
+        value=of("product", "events", "product", "mean", "amount", lookback_us=8 * HOUR),
+    ),
+    of(
+        "customer",
         "sessions",
         "customer",
         "last",

@@ -58,6 +58,7 @@ def synthesize(
     primitives: Sequence[Any] = (),
     where: Mapping[str, Any] | Literal["auto"] | None = None,
     groupby: Sequence[str] = (),
+    through: Sequence[str] | Literal["auto"] = "auto",
     seed_features: Sequence[str] = (),
     entities: Mapping[str, Sequence[str]] | None = None,
     ignore: Sequence[str] = (),
@@ -93,6 +94,7 @@ def synthesize(
         primitives: Primitives besides the usual ones, by name or as objects.
         where: "table.column" -> values that aggregations are restricted to, or "auto" for frequent ones.
         groupby: "table.column"s by which rows get running values; from depth 2.
+        through: "table.column"s whose last value leads to a further entity; "auto": the keys, from depth 2.
         seed_features: Transforms that are treated as columns: "orders.RATIO(paid, amount)".
         entities: Name -> columns of the target that are a key together; where rows have cutoffs of their own.
         ignore: "table.column"s that are never features.
@@ -124,6 +126,7 @@ def synthesize(
         primitives=tuple(primitives),
         where=where or {},
         groupby=tuple(groupby),
+        through="auto" if through == "auto" else tuple(through),
         seed_features=tuple(seed_features),
         entities=_entities(entities or {}, spine),
         ignore=tuple(ignore),

@@ -11,7 +11,7 @@ from types import NoneType, UnionType
 from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_PROBLEM, check_name
 from headrace.schema.costs import Costs
-from headrace.schema.declaration import Declaration
+from headrace.schema.declaration import AUTO, Declaration
 from headrace.schema.ensemble import Ensemble
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.feed import Replay
@@ -96,13 +96,18 @@ def check_shares(problem: Declaration) -> None:
 
 
 def check_synthesis(problem: Declaration) -> None:
-    """`where` and `groupby` name columns of declared tables."""
+    """`where`, `groupby` and `through` name columns of declared tables."""
     if problem.groupby and problem.depth < 2:
         raise DeclarationError("groupby without depth", where=problem.name, fix="declare depth=2: they are aggregated")
     where = {} if problem.where == "auto" else problem.where
     if isinstance(where, str):
         raise DeclarationError(f"where={where!r}", where=problem.name, fix='give columns and their values, or "auto"')
-    for name in (*where, *problem.groupby):
+    through = () if problem.through == AUTO else problem.through
+    if isinstance(through, str):
+        raise DeclarationError(
+            f"through={through!r}", where=problem.name, fix='give columns, as in ("results.constructor",), or "auto"'
+        )
+    for name in (*where, *problem.groupby, *through):
         if name.count(".") != 1:
             raise DeclarationError(f"{name!r} is not table.column", where=problem.name)
         problem.entity_set.table(name.split(".")[0])

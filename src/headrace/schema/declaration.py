@@ -51,6 +51,8 @@ class Declaration:
         where: "table.column" -> values that aggregates are restricted to, or "auto" for frequent ones (of a column,
             or alone: of all).
         groupby: "table.column"s, by each of which rows get running values; from depth 2.
+        through: "table.column"s whose last value leads to a further entity with features of its own
+            ("results.constructor"); "auto": from depth 2 the columns that relationships make keys.
         primitives: primitives that are offered besides the usual ones.
         seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)".
         include: patterns of feature names (* and ?): only these.
@@ -92,6 +94,7 @@ class Declaration:
         default_factory=dict
     )
     groupby: tuple[str, ...] = ()
+    through: tuple[str, ...] | Literal["auto"] = AUTO
     primitives: tuple[Any, ...] = ()
     seed_features: tuple[str, ...] = ()
     include: tuple[str, ...] = ()

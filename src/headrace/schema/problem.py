@@ -25,6 +25,8 @@ class Problem(Declaration):
     """
 
     def __post_init__(self) -> None:
+        if self.through != AUTO and not isinstance(self.through, str):
+            object.__setattr__(self, "through", tuple(self.through))
         for name in _TUPLES:
             if isinstance(getattr(self, name), str):
                 raise DeclarationError(

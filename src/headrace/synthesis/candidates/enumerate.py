@@ -9,8 +9,8 @@ Which candidates there are, and how many, is decided here:
   once per clock, because columns that become known together are counted together.
 * The share of true labels is also a candidate over all history.
 * What a problem names (`primitives`, `seed_features`) comes from `requested`.
-* Deeper features (`depth`, `where`, `groupby` of the problem) come from `stacked`, and from `across` where they go up
-  and down again. They follow all flat ones.
+* Deeper features (`depth`, `where`, `groupby` of the problem) come from `stacked`, from `through` where an entity's
+  last row leads to another entity, and from `across` where they go up and down again. They follow all flat ones.
 * Candidates are ranked by what usually helps (`_RANKS`), and cut at the problem's `max_candidates`.
 """
 
@@ -27,6 +27,7 @@ from headrace.synthesis.candidates.filters import check_names, matching, unmatch
 from headrace.synthesis.candidates.interesting import with_interesting_values
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.candidates.stacked import stacked_definitions
+from headrace.synthesis.candidates.through import through_definitions
 from headrace.synthesis.candidates.transforms import row_transforms, stored_transforms
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
@@ -143,6 +144,7 @@ def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tabl
         *stored_transforms(problem, direct, aggregates),
         *(item for item in aggregates if item.kind != "time"),
         *requested_definitions(problem, kinds),
+        *through_definitions(problem, kinds),
         *stacked_definitions(problem, kinds),
         *(item.definition for item in _across(problem, kinds, tables) if item.is_candidate),
     ]

@@ -18,7 +18,9 @@ def check_names(problem: Problem, kinds: Kinds) -> None:
     check_primitives(problem)
     seeds(problem, kinds)
     named = {} if isinstance(problem.where, str) else problem.where
-    for field, names in (("ignore", problem.ignore), ("where", named), ("groupby", problem.groupby)):
+    through = () if isinstance(problem.through, str) else problem.through
+    fields = (("ignore", problem.ignore), ("where", named), ("groupby", problem.groupby), ("through", through))
+    for field, names in fields:
         for name in names:
             table, _, column = name.partition(".")
             if (table, column) not in kinds:

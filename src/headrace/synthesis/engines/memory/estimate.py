@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.synthesis.engines.scan.streams import LIVE_AT_ONCE, is_swept
+from headrace.synthesis.engines.stacked.time_varying import reads_last_rows
 from headrace.synthesis.history.key_paths import key_ends
 from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.rows import Rows, Sources
@@ -133,7 +134,8 @@ def _estimate_group(sources: Sources, group: Group, join_values: Mapping[str, pa
     ]
     lookbacks = {output.lookback_us for column_plan in group.columns for output in column_plan.outputs}
     query = _SORTED_QUERY + _BOUNDS * len(lookbacks) + _RESULT * max(batches) + (_SWEPT if stacked else 0)
-    table += _live_entry_bytes(sources, rows, group, stacked) * min(LIVE_AT_ONCE, len(codes) * rows.data.num_rows)
+    pairs = len(codes) * (1 if all(map(reads_last_rows, stacked)) else rows.data.num_rows)
+    table += _live_entry_bytes(sources, rows, group, stacked) * min(LIVE_AT_ONCE, pairs)
     return MemoryEstimate(
         tables=float(table),
         query=float(query),

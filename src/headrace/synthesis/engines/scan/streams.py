@@ -177,6 +177,15 @@ def aggregate_stream(
     return {name: results[name] for name in names}
 
 
+def last_entries(stream: Stream, queries: Queries, lookback_us: int | None) -> Ints:
+    """The position of the last entry that each query sees inside its lookback [m]; -1 where there is none."""
+    ops = operations(stream, queries, lookback_us)
+    at = np.empty(len(ops.start), dtype=np.int64)
+    every = np.ones(len(stream.entries.key), dtype=np.bool_)
+    sweeps.last(ops.ops, ops.start, ops.stop, stream.position, ops.width, every, at)
+    return at
+
+
 def is_swept(name: str) -> bool:
     """Whether an aggregation is computed by a sweep, without listing live entries."""
     return name in _SWEPT

@@ -4,7 +4,9 @@ Where a row's changes are its own, the row is cut into steps (`cutting`), every 
 engine one level down, equal neighbours are merged, and a sweep aggregates the insertions and removals:
 O((changes + queries) log changes). Values from across the relationships would change with those of all rows that share
 them (`plan.fans_out`). They are evaluated per query instead, for each row in its lookback, at its tick: exact, and
-linear in (row, query) pairs. The definition alone decides which way is taken, so that bits never depend on the data.
+linear in (row, query) pairs. `last` needs one row of each query only: an entity that is reached through another's last
+row costs one evaluation a query. The definition alone decides which way is taken, so that bits never depend on the
+data.
 """
 
 from __future__ import annotations
@@ -17,7 +19,14 @@ import pyarrow as pa
 
 from headrace.synthesis.engines.scan.constant import entries_at, output_values, outputs_by_lookback
 from headrace.synthesis.engines.scan.sorting import Queries, sort_queries
-from headrace.synthesis.engines.scan.streams import Stream, aggregate_stream, live_entries, make_stream, operations
+from headrace.synthesis.engines.scan.streams import (
+    Stream,
+    aggregate_stream,
+    last_entries,
+    live_entries,
+    make_stream,
+    operations,
+)
 from headrace.synthesis.engines.stacked.cutting import Evaluate, StepBatch
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.rows import Sources
@@ -79,13 +88,37 @@ def _batch_outputs(batch: StepBatch, members: _Members, across: bool) -> Iterato
     rows, instants = batch.asserted.row[steps.assertion], steps.since + 1
     values = {} if across else batch.evaluate(batch.sources, batch.rows, rows, instants, relative)
     for column_plan, outputs in members:
-        results = (
-            _evaluated_per_query(batch, column_plan, outputs, steps, step_codes, queries)
-            if across
-            else _swept(batch, column_plan, outputs, steps, step_codes, queries, values)
-        )
+        results: Iterator[tuple[Output, ColumnValues]]
+        if not across:
+            results = _swept(batch, column_plan, outputs, steps, step_codes, queries, values)
+        elif reads_last_rows(column_plan):
+            results = _evaluated_at_last_rows(batch, column_plan, outputs, steps, step_codes, queries)
+        else:
+            results = _evaluated_per_query(batch, column_plan, outputs, steps, step_codes, queries)
         for output, result in results:
             yield output, result.take(positions)
+
+
+def reads_last_rows(column_plan: ColumnPlan) -> bool:
+    """Whether the outputs of a column need only the last row of each query, without a condition on it."""
+    return column_plan.where is None and {output.primitive for output in column_plan.outputs} == {"last"}
+
+
+def _evaluated_at_last_rows(
+    batch: StepBatch, column_plan: ColumnPlan, outputs: list[Output], steps: Steps, codes: Ints, queries: Queries
+) -> Iterator[tuple[Output, ColumnValues]]:
+    """Evaluate the value for the last row in each query's lookback, at the query's tick."""
+    stream = _stream(batch, steps, codes, None, codes >= 0)
+    for output in outputs:
+        entry = last_entries(stream, queries, output.lookback_us)
+        some = np.flatnonzero(entry >= 0)
+        rows = batch.asserted.row[stream.assertion[entry[some]]]
+        relative_values = batch.evaluate(batch.sources, batch.rows, rows, queries.tick[some], column_plan.relative)
+        values = _aggregated(batch, column_plan, rows, relative_values)
+        assert values is not None  # `last` aggregates a value
+        place = np.full(len(entry), -1, dtype=np.int64)
+        place[some] = np.arange(len(some))
+        yield output, values.take(place)
 
 
 def _swept(
