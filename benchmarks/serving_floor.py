@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 import numpy as np
 import uvicorn
@@ -33,7 +34,8 @@ def main() -> None:
     root, problem = settings().root, load_problem("flights")
     service = open_service(root, problem, settings().mlflow_store, production_clock(root, problem))
     service.follower.refresh()
-    booster = service.follower.current.bundle.fitted.booster  # type: ignore[attr-defined]
+    fitted: Any = service.follower.current.bundle.fitted
+    booster = getattr(fitted, "source", fitted).booster  # the compiled trees' own model
     app = FastAPI()
 
     @app.get("/readyz")

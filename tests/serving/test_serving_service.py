@@ -13,11 +13,12 @@ from headrace.core.clock import HOUR
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import PREDICTION, Bundle, reference_profile
+from headrace.models.compiled import CompiledLightGBM
 from headrace.models.design import Encoder
 from headrace.models.families import get_family
 from headrace.registry.models import register
 from headrace.registry.tracking import log_study
-from headrace.serving.service import open_service, self_test
+from headrace.serving.service import open_service, self_test, with_compiled_trees
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import DEFINITIONS, NOW, PROBLEM, ROW, SERVICE, write_store
 
@@ -51,6 +52,19 @@ def make_bundle(folder: Path) -> Bundle:
 
 def test_a_bundle_that_predicts_as_it_did_passes(tmp_path: Path) -> None:
     self_test(make_bundle(tmp_path / "bundle"))
+
+
+def test_trees_are_compiled_if_they_predict_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = make_bundle(tmp_path / "bundle")
+    fast = with_compiled_trees(bundle)
+    assert isinstance(fast.fitted, CompiledLightGBM)
+    rows = bundle.read_reference()
+    np.testing.assert_array_equal(fast.predict(rows), bundle.predict(rows))
+    monkeypatch.setattr(CompiledLightGBM, "predict", lambda self, design, *, threads=1: np.ones(len(design)))
+    assert with_compiled_trees(bundle) is bundle
+    assert "LightGBM predicts" in caplog.text
 
 
 @pytest.mark.parametrize("wrong", [0.001, float("nan")])
