@@ -166,6 +166,7 @@ def file(name: str, content: bytes) -> Callable[[Path], None]:
     """Write a file."""
 
     def change(folder: Path) -> None:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
 
     return change

@@ -17,7 +17,7 @@ from headrace.lake.conform import conform, required_columns
 from headrace.lake.store import Lake
 from headrace.lake.times import TIMESTAMP
 from headrace.problems.catalogue import load_problem
-from headrace.problems.files import read_source
+from headrace.problems.sources.files import read_source
 from headrace.schema import Table
 from tests.tiny_problem import write_tiny_problem
 

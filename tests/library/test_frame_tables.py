@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from headrace.core.clock import to_us
 from headrace.lake.store import Lake
 from headrace.library.tables import FrameTables
-from headrace.problems.frames import FrameSource
+from headrace.problems.sources.frames import FrameSource
 from headrace.schema import EntitySet, GivenRows, Problem, Table
 
 END = to_us(datetime(2024, 2, 1, tzinfo=UTC))

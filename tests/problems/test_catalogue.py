@@ -8,7 +8,7 @@ import pytest
 
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.problems.catalogue import CATALOGUE, load_problem
-from headrace.problems.files import FileSource
+from headrace.problems.sources.files import FileSource
 from tests.tiny_problem import write_tiny_problem
 
 

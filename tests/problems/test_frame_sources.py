@@ -10,8 +10,8 @@ import pytest
 
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.problems.catalogue import declare, load_problem
-from headrace.problems.files import as_source
-from headrace.problems.frames import FrameSource
+from headrace.problems.sources.addresses import as_source
+from headrace.problems.sources.frames import FrameSource
 from headrace.schema import EntitySet, Problem, Table, each_row
 
 FRAME = pd.DataFrame({"id": [1, 2], "x": [0.5, None], "name": ["a", None]})

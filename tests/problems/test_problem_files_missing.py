@@ -9,7 +9,7 @@ import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.evaluate import splits
-from headrace.problems.files import read_source
+from headrace.problems.sources.files import read_source
 from headrace.schema import EntitySet, Problem, Table, each_row
 
 

@@ -34,6 +34,7 @@ KINDS = {
     "drift_test": "headrace.drift_tests",
     "alert_channel": "headrace.alert_channels",
     "engine": "headrace.engines",
+    "source": "headrace.sources",
 }
 
 

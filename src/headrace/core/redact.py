@@ -24,7 +24,7 @@ _SERVERS = (
     *("http", "https", "ws", "wss", "grpc", "grpcs", "ftp", "ftps", "sftp"),
     *("postgres", "postgresql", "mysql", "mariadb", "mssql", "oracle", "db2", "redis", "rediss", "mongodb"),
     *("snowflake", "bigquery", "redshift", "clickhouse", "trino", "presto", "duckdb", "databricks"),
-    *("s3", "s3a", "gs", "abfs", "abfss", "wasb", "wasbs", "hdfs"),
+    *("s3", "s3a", "gs", "gcs", "delta", "iceberg", "abfs", "abfss", "wasb", "wasbs", "hdfs"),
 )
 # One slash too: pathlib makes one of two, as in a database address that was taken for a file's path.
 _ADDRESS = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{1,2})(?P<rest>[^/\s]\S*)")

@@ -51,7 +51,7 @@ def conform(
     _check_columns(table, rows, required)
     if rows.num_rows == 0 and not allow_empty:
         raise DataError("the table has no rows", where=table.name, fix="check its source: at least one row is needed")
-    read = {*table.keys, *table.time_columns, *table.known_at, *required}
+    read = {*table.named_columns, *required}
     silent = {*ignored, *(name for name, role in table.roles.items() if role == "ignore")} - read
     for name in table.keys:
         _check_decimals(f"{table.name}.{name}", rows.column(name))
@@ -79,7 +79,7 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
 
 def ignored_columns(problem: Problem, table: Table) -> tuple[str, ...]:
     """Return the columns that the problem or the table ignores and that nothing else reads."""
-    read = {*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name)}
+    read = {*table.named_columns, *required_columns(problem, table.name)}
     names = [name.partition(".")[2] for name in problem.ignore if name.partition(".")[0] == table.name]
     names += [name for name, role in table.roles.items() if role == "ignore"]
     return tuple(name for name in dict.fromkeys(names) if name not in read)
@@ -111,7 +111,7 @@ def _check_columns(table: Table, rows: pa.Table, required: Iterable[str]) -> Non
         raise DataError(
             "column names that begin with _ are kept for Headrace", where=table.name, found=reserved, fix="rename them"
         )
-    needed = dict.fromkeys((*table.keys, *table.time_columns, *table.known_at, *required))
+    needed = dict.fromkeys((*table.named_columns, *required))
     missing = [name for name in needed if name not in names]
     if missing:
         raise DataError(

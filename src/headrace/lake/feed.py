@@ -19,7 +19,7 @@ from headrace.lake import known_times
 from headrace.lake.conform import ARRIVAL, check_label, conform, ignored_columns
 from headrace.lake.names import check_column_names
 from headrace.lake.times import TIMESTAMP
-from headrace.problems.files import as_source
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import Problem, Table
 
 Ints = npt.NDArray[np.int64]
@@ -93,8 +93,7 @@ def _conformed(problem: Problem, table: Table, rows: pa.Table) -> pa.Table:
 
 
 def _source(problem: Problem, table: Table) -> pa.Table:
-    folder = problem.path.parent if problem.path is not None else None
-    rows = as_source(table.source, folder).read()
+    rows = SourceReader.of(problem).rows(table)
     return check_label(problem, rows) if table.name == problem.spine.table else rows
 
 

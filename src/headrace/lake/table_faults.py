@@ -42,7 +42,7 @@ def _column_faults(problem: Problem, table: Table, rows: pa.Table) -> list[str]:
     """Convert each column alone, as a table of the keys and it, and return the faults of all."""
     if len(set(rows.column_names)) < len(rows.column_names) or rows.num_rows == 0:
         return []
-    needed = dict.fromkeys((*table.keys, *table.time_columns, *table.known_at))
+    needed = table.named_columns
     if any(name not in rows.column_names for name in needed):
         return []
     ignored, required = ignored_columns(problem, table), required_columns(problem, table.name)

@@ -16,7 +16,7 @@ from headrace.lake.store import Lake
 from headrace.library.model import BinaryModel, FittedModel, NumberModel
 from headrace.pipeline.context import Context
 from headrace.problems.catalogue import declare
-from headrace.problems.frames import as_rows
+from headrace.problems.sources.frames import as_rows
 from headrace.registry.ledger import Ledger
 from headrace.registry.models import download
 from headrace.schema import DUE, Every, Problem, Table

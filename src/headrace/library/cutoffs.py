@@ -12,7 +12,7 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.lake.times import TimeFormat, column_instants
 from headrace.library.tables import FrameTables
-from headrace.problems.frames import as_rows, is_frame
+from headrace.problems.sources.frames import as_rows, is_frame
 from headrace.schema import EachRow, Problem
 from headrace.synthesis.engines import default_engine
 from headrace.synthesis.history.keys import KeyColumn, encode_pairs, plain

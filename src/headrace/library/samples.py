@@ -16,7 +16,7 @@ from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.monitor.evidence.columns import MIN_ROWS
 from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
-from headrace.problems.frames import as_rows
+from headrace.problems.sources.frames import as_rows
 from headrace.synthesis.history.keys import plain
 from headrace.synthesis.language.values import instants
 

@@ -15,8 +15,9 @@ from headrace.core.errors import DataError, DeclarationError
 from headrace.lake.conform import ARRIVAL, conform, ignored_columns, required_columns
 from headrace.lake.snapshot import ORDER, drop_repeats
 from headrace.lake.time_like import TimeLike, time_like
-from headrace.problems.files import as_source, read_rows
-from headrace.problems.frames import FrameSource
+from headrace.problems.sources.addresses import table_source
+from headrace.problems.sources.frames import FrameSource
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import EntitySet, Problem, Relationship, Table, TimeExpression
 
 #: How a relationship may be given: an object, "customers.id -> orders.customer", or the pair of both sides.
@@ -74,9 +75,7 @@ def declare_tables(
 
 def with_frames(entity_set: EntitySet) -> EntitySet:
     """Resolve the sources of an entity set's tables; relative paths start at the current folder."""
-    return replace(
-        entity_set, tables=tuple(replace(table, source=as_source(table.source)) for table in entity_set.tables)
-    )
+    return replace(entity_set, tables=tuple(replace(table, source=table_source(table)) for table in entity_set.tables))
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ def common_zone(formats: Mapping[str, TimeLike]) -> str | None:
 
 def _conformed(problem: Problem, table: Table) -> pa.Table:
     required, ignored = required_columns(problem, table.name), ignored_columns(problem, table)
-    rows = conform(table, read_rows(table), required=required, ignored=ignored)
+    rows = conform(table, SourceReader(entity_set=problem.entity_set).rows(table), required=required, ignored=ignored)
     for name in table.keys:
         if missing := rows[name].null_count:
             raise DataError(f"{missing} rows have no key", where=f"{table.name}.{name}", fix="drop or complete them")

@@ -19,8 +19,8 @@ from types import ModuleType
 
 from headrace.core.errors import DeclarationError, HeadraceError, NotFoundError
 from headrace.core.extensions import Handed, hand_over, is_known
-from headrace.problems.files import as_source
 from headrace.problems.python_errors import declaration_error
+from headrace.problems.sources.addresses import table_source
 from headrace.schema import Problem
 
 #: name -> "module:attribute"
@@ -132,7 +132,7 @@ def with_sources(problem: Problem, folder: Path | None = None) -> Problem:
     """
     if not problem.has_label:
         raise DeclarationError("no label", where=problem.name, fix='say what to predict: label="refunded > 0"')
-    tables = tuple(replace(table, source=as_source(table.source, folder)) for table in problem.entity_set.tables)
+    tables = tuple(replace(table, source=table_source(table, folder)) for table in problem.entity_set.tables)
     return replace(problem, entity_set=replace(problem.entity_set, tables=tables))
 
 

@@ -17,7 +17,7 @@ _UNKNOWN_FIELD = re.compile(r"(\w+)(?:\.__init__)?\(\) got an unexpected keyword
 _ABSENT_FIELD = re.compile(r"(\w+)(?:\.__init__)?\(\) missing \d+ required [\w-]+ arguments?: (.*)")
 _POSITIONAL = re.compile(r"(\w+)(?:\.__init__)?\(\) takes .* positional arguments? but")
 _UNKNOWN_NAME = re.compile(r"name '(\w+)' is not defined|cannot import name '(\w+)' from 'headrace")
-_INTERNAL = ("path", "handed")
+_INTERNAL = ("path", "handed", "joined")
 
 
 def declaration_error(error: Exception, where: str) -> DeclarationError:

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from headrace.core.errors import DataError, HeadraceError, NotFoundError
 from headrace.core.redact import redact
-from headrace.problems.dialect import detect_decimal, detect_delimiter, detect_encoding
-from headrace.problems.files import FORMATS, FileSource, as_source
-from headrace.problems.sql import connected, table_names
+from headrace.problems.sources.addresses import as_source
+from headrace.problems.sources.dialect import detect_decimal, detect_delimiter, detect_encoding
+from headrace.problems.sources.files import FORMATS, FileSource
+from headrace.problems.sources.sql import connected, table_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def _head(proposal: Proposal, location: str) -> str:
     text += f"Proposed by `headrace init` from {location}. Read the comments: each is a guess about your data.\n"
     text += "".join(f"- {note}\n" for note in proposal.notes) + '"""\n\n'
     if any("FileSource(" in table.source for table in proposal.tables):
-        text += "from headrace.problems.files import FileSource\n"
+        text += "from headrace.problems.sources import FileSource\n"
     return text + f"from headrace.schema import {', '.join(imports)}\n"
 
 

@@ -12,7 +12,7 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.lake import known_times
 from headrace.lake.conform import conform, ignored_columns, required_columns
 from headrace.pipeline.production.intake import history_end
-from headrace.problems.files import as_source
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import Every, HorizonLabel, Problem
 
 
@@ -54,6 +54,5 @@ def _beginnings(problem: Problem, rows: Mapping[str, pa.Table]) -> list[int]:
 
 def _rows(problem: Problem, name: str) -> pa.Table:
     table = problem.entity_set.table(name)
-    folder = problem.path.parent if problem.path is not None else None
-    rows = as_source(table.source, folder).read()
+    rows = SourceReader.of(problem).rows(table)
     return conform(table, rows, required=required_columns(problem, name), ignored=ignored_columns(problem, table))

@@ -170,7 +170,9 @@ class Declaration:
 
     @property
     def cutoff(self) -> TimeExpression:
-        return TimeExpression.parse(DUE if isinstance(self.spine, Every) else self.spine.cutoff)
+        if isinstance(self.spine, Every):
+            return TimeExpression.parse(DUE)
+        return self.spine_table.local(TimeExpression.parse(self.spine.cutoff))
 
     @property
     def label_expression(self) -> LabelExpression | HorizonLabel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from headrace.core.errors import DeclarationError
+from headrace.schema.paths import resolve_paths
 from headrace.schema.table import Table
 
 
@@ -66,6 +67,7 @@ class EntitySet:
                     fix="a relationship starts at the parent's key",
                 )
         self._refuse_circles()
+        object.__setattr__(self, "tables", resolve_paths(self.tables, self.relationships))
 
     def table(self, name: str) -> Table:
         """The table of that name."""

@@ -11,7 +11,7 @@ from typing import Any
 from headrace.core.clock import format_duration, parse_duration
 from headrace.core.errors import DeclarationError
 
-_TIME = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:([+-])\s*(\w+))?\s*$")
+_TIME = re.compile(r"^\s*([A-Za-z_]\w*(?:\.[A-Za-z_]\w*){0,2})\s*(?:([+-])\s*(\w+))?\s*$")
 _LABEL = re.compile(r"^\s*([A-Za-z_]\w*)\s*(?:(>=|<=|==|!=|>|<)\s*(.+?))?\s*$")
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
@@ -26,7 +26,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TimeExpression:
-    """An instant: a time column plus a fixed offset in microseconds."""
+    """An instant: a time column, or the path of one in a parent (`races.date`), plus an offset in microseconds."""
 
     column: str
     offset_us: int = 0

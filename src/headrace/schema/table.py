@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -12,6 +12,7 @@ from headrace.core.calendar import check_zone, parse_period
 from headrace.core.errors import DeclarationError
 from headrace.core.names import LONGEST_TABLE, check_name
 from headrace.schema.expressions import TimeExpression
+from headrace.schema.paths import JoinedColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,15 +39,22 @@ class Table:
     Args:
         name: how relationships and the spine call it.
         key: column or columns that name a row; a later row with the same key is a new version of it.
-        source: a CSV or Parquet path (relative to the problem's file), `address#table` of a database, a Source, or a
-            data frame (pandas, polars or Arrow), whose contents identify it.
-        time: the event time column, None for a table without time.
+        source: a path (relative to the problem's file), folder or pattern of CSV or Parquet files; an address
+            ("s3://bucket/orders/*.parquet", "postgresql+psycopg://host/shop#orders", "delta:///orders", ...); a Source;
+            or a data frame (pandas, polars or Arrow), whose contents identify it. docs/sources.md lists them.
+        time: the event time column, None for a table without time. A time that stands in a parent row is declared by
+            its path ("races.date", or with the foreign key "race_id.races.date"); so in `known` and `known_at`.
         known: when a row could first be seen (a time expression); None: at its event time.
         known_at: column -> time expression, for columns that are seen later than their row.
         resolution: "1d", "1mo" or "1y" where times tell only the day, month or year: a value is known at its end.
         tz: zone of times that are written without one, such as "Europe/Zurich", and of the days of `resolution`.
         roles: column -> role, where the column's type misleads.
         bounds: column -> (low, high), None for no limit on one side; a batch with a value outside is quarantined.
+        cursor: column whose values grow from batch to batch (a sequence number, a time of insertion). A later run reads
+            only rows at or after the largest value that is in the lake; None: it reads the whole source.
+        null_values: texts that mean "no value", such as ("\\N", "NA"), besides the empty field of a CSV. None: the
+            usual ones in a CSV ("NA", "NULL", "None", ...), and none in other sources.
+        joined: columns that are read from parent rows; follows from the paths above, not for users.
 
     Raises:
         DeclarationError: for a value that cannot be used.
@@ -62,6 +70,9 @@ class Table:
     tz: str | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     bounds: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    cursor: str | None = None
+    null_values: tuple[str, ...] | None = None
+    joined: tuple[JoinedColumn, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         check_name(self.name, "a table", LONGEST_TABLE)
@@ -81,15 +92,36 @@ class Table:
         for text in (self.known, *self.known_at.values()):
             if text is not None:
                 TimeExpression.parse(text)
+        self._check_source_options()
         if self.resolution is not None:
             parse_period(self.resolution)
         if self.tz is not None:
             check_zone(self.tz, self.name)
 
+    def _check_source_options(self) -> None:
+        if self.null_values is not None:
+            texts = self.null_values
+            if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+                raise DeclarationError(f"null_values={texts!r}", where=self.name, fix='write a list: ("\\\\N", "NA")')
+            object.__setattr__(self, "null_values", tuple(texts))
+        if self.cursor is not None and (not isinstance(self.cursor, str) or not self.cursor):
+            raise DeclarationError(f"cursor={self.cursor!r}", where=self.name, fix="name a column whose values grow")
+
+    def local(self, expression: TimeExpression) -> TimeExpression:
+        """Return a time expression over this table with its path replaced by the joined column."""
+        column = next((one.column for one in self.joined if one.path == expression.column), expression.column)
+        return replace(expression, column=column)
+
     @property
     def keys(self) -> tuple[str, ...]:
         """The key as a tuple of columns."""
         return (self.key,) if isinstance(self.key, str) else tuple(self.key)
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns that the declaration names and that every batch must have: keys, times, the cursor."""
+        names = (*self.keys, *self.time_columns, *self.known_at, *([self.cursor] if self.cursor else []))
+        return tuple(dict.fromkeys(names))
 
     @property
     def row_known(self) -> TimeExpression | None:

@@ -10,7 +10,7 @@ from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
 from headrace.lake.table_faults import table_faults
 from headrace.pipeline.operations.check_rows import SourceTables, mature_rows
-from headrace.problems.files import read_rows
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import HorizonLabel, Problem, Relationship
 from headrace.synthesis.history.joins import Join, check_joins
 from headrace.synthesis.history.labels import require_two_values
@@ -21,9 +21,10 @@ def faults(problem: Problem) -> tuple[list[str], Mapping[str, pa.Table]]:
     """Return the faults of a problem's sources and columns, and the tables that could be read."""
     messages: list[str] = []
     tables: dict[str, pa.Table] = {}
+    sources = SourceReader.of(problem)
     for table in problem.entity_set.tables:
         try:
-            found, converted = table_faults(problem, table, read_rows(table))
+            found, converted = table_faults(problem, table, sources.rows(table))
         except HeadraceError as error:
             messages.append(str(error))
             continue

@@ -15,7 +15,6 @@ from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.fingerprint import canonical, fingerprint
 from headrace.core.replicas import read_replicas, write_replicas
 from headrace.pipeline.context import Context
-from headrace.problems.files import FileSource
 
 
 def claim_lake(context: Context) -> None:
@@ -60,7 +59,7 @@ def _sources(context: Context) -> dict[str, dict[str, str]]:
         source = canonical(table.source)
         # A source that gives no digest of its own is identified by its fields, which may contain a password.
         digest = source if isinstance(source, str) else fingerprint(source)
-        place = str(Path(table.source.path).absolute()) if isinstance(table.source, FileSource) else digest
+        place = getattr(table.source, "place", digest)
         found[table.name] = {"place": place, "digest": digest}
     return found
 

@@ -109,9 +109,7 @@ def _append_empty(lake: Lake, problem: Problem, table: Table) -> None:
     The columns have no type yet, so a corrected batch may bring any.
     """
     if lake.schema(table.name) is None:
-        names = dict.fromkeys(
-            (*table.keys, *table.time_columns, *table.known_at, *required_columns(problem, table.name))
-        )
+        names = dict.fromkeys((*table.named_columns, *required_columns(problem, table.name)))
         types = {name: TIMESTAMP if name in table.time_columns else pa.null() for name in names}
         rows = pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
         lake.append(table, rows, arrival_us=BEFORE_ALL)

@@ -67,7 +67,7 @@ def refuse_other_dialect(path: Path, delimiter: str, encoding: str) -> None:
             f"the file seems to have {' and '.join(names)}",
             where=str(path),
             fix=f"declare source=FileSource({path.name!r}, {', '.join(names)}), "
-            "after `from headrace.problems.files import FileSource`",
+            "after `from headrace.problems.sources import FileSource`",
         )
 
 

@@ -1,0 +1,9 @@
+"""Sources of tables: files, data frames, databases and lake houses, each read whole or in record batches."""
+
+from headrace.problems.sources.adbc import AdbcSource
+from headrace.problems.sources.duckdb_tables import DuckDBSource
+from headrace.problems.sources.files import FileSource
+from headrace.problems.sources.lakehouse import DeltaSource, IcebergSource
+from headrace.problems.sources.sql import SqlSource
+
+__all__ = ["AdbcSource", "DeltaSource", "DuckDBSource", "FileSource", "IcebergSource", "SqlSource"]
