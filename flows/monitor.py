@@ -15,14 +15,17 @@ from prefect.events import emit_event
 
 from headrace.app.addresses import addresses
 from headrace.app.context import context_of, wall_us
+from headrace.audit.skew import SkewReport
 from headrace.core.settings import settings
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
 from headrace.flows.names import run_name
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.pipeline.context import Context
 from headrace.pipeline.operations.monitor_report import MonitorReport
 from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, draw, link, monitor_window, resource_of
+from headrace.pipeline.operations.skew import audit_artifact, audit_window, require_clean
 
 log = logging.getLogger("headrace.flows")
 
@@ -52,7 +55,22 @@ def monitor(problem: str = "flights") -> str:
     publish(report.artifacts())
     task(name="link", cache_policy=NO_CACHE, persist_result=False)(lambda: link(context, report))()
     log.info("%s: %s", report.decision.kind, report.decision.reason)
+    audit(context, report)
     return report.decision.kind
+
+
+def audit(context: Context, report: MonitorReport) -> None:
+    """Compare the window's served features with the history; the flow fails where one differs."""
+
+    @task(name="audit-skew", cache_policy=NO_CACHE, persist_result=False)
+    def compare() -> SkewReport | None:
+        return audit_window(context, report.decision.start_us, report.decision.end_us)
+
+    found = compare()
+    if found is not None:
+        publish((audit_artifact(found),))
+        log.info("skew audit: %d of %d values differ", found.different, found.values)
+        require_clean(found)
 
 
 @flow(name="reconcile", flow_run_name=run_name("reconcile"), persist_result=False)

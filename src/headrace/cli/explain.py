@@ -8,20 +8,19 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from rich.console import Console
-from rich.markup import escape
-from rich.tree import Tree
 
 from headrace.app.context import settings_of
+from headrace.cli.tree import json_text, tree_of
+from headrace.cli.tree import value_text as shown
 from headrace.core.clock import floor_to_tick, iso, to_us
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
-from headrace.lake.keys import Key, KeyValue, key_value, read_logged_key, read_value, row_keys, value_text
+from headrace.lake.keys import Key, KeyValue, read_logged_key, read_value, row_keys, value_text
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -29,7 +28,7 @@ from headrace.schema import DUE, Problem
 from headrace.store.published import read_published
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.engines import engine_of
-from headrace.synthesis.explanation.unfold import Node, UsedRow, unfold
+from headrace.synthesis.explanation.unfold import Node, unfold
 from headrace.synthesis.language.definitions import Definition, row_columns
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.matrix.matrix import feature_matrix
@@ -84,7 +83,7 @@ def explain_feature(
             "logged": logged,
             "tree": asdict(tree),
         }
-        print(json.dumps(facts, indent=2, default=_spell))
+        print(json.dumps(facts, indent=2, default=json_text))
         return
     _show(tree, explained, value, logged)
 
@@ -202,48 +201,11 @@ def _same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-def _spell(value: Any) -> str:
-    return str(key_value(value) if isinstance(value, date) else value)
-
-
-def _text(value: Any, kind: str = "") -> str:
-    if value is None:
-        return "missing"
-    if kind == "time" and isinstance(value, int):
-        return iso(value)
-    if isinstance(value, date):
-        return str(key_value(value))
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def _show(tree: Node, explained: ExplainedRow, value: Any, logged: Sequence[dict[str, Any]]) -> None:
     console = Console()
     console.print(f"cutoff {iso(explained.cutoff_us)}, tick {iso(explained.tick_us)}")
-    branch = Tree(_heading(tree), highlight=False)
-    _grow(branch, tree)
-    console.print(branch)
-    agreement = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {_text(value, tree.kind)}"
-    console.print(f"value {_text(tree.value, tree.kind)}; {agreement}")
+    console.print(tree_of(tree))
+    agreement = "the engine agrees" if _same(value, tree.value) else f"THE ENGINE SAYS {shown(value, tree.kind)}"
+    console.print(f"value {shown(tree.value, tree.kind)}; {agreement}")
     for item in logged:
-        console.print(f"logged {_text(item['value'])} by version {item['version']} at {item['made']}")
-
-
-def _heading(node: Node) -> str:
-    rows = f" [dim]({node.counted} rows counted, {node.left_out} did not)[/]" if node.counted + node.left_out else ""
-    return f"[bold]{escape(node.name)}[/] = {escape(_text(node.value, node.kind))}{rows}\n[dim]{escape(node.words)}[/]"
-
-
-def _grow(branch: Tree, node: Node) -> None:
-    for child in node.children:
-        _grow(branch.add(_heading(child)), child)
-    for row in node.rows:
-        below = branch.add(_row(row, node.reads))
-        for child in row.children:
-            _grow(below.add(_heading(child)), child)
-
-
-def _row(row: UsedRow, reads: Sequence[str]) -> str:
-    values = ", ".join(f"{name}={_text(row.row[name])}" for name in reads)
-    since = iso(row.at_us) if abs(row.at_us) < 2**57 else ("ever" if row.at_us < 0 else "an instant that nothing tells")
-    verdict = f"[yellow]not counted: {escape(row.why)}[/]" if row.why else f"[green]{escape(_text(row.value))}[/]"
-    return f"{verdict} since {since} [dim]{escape(values)}[/]"
+        console.print(f"logged {shown(item['value'])} by version {item['version']} at {item['made']}")

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace.app.context import context_of
+from headrace.cli.parameters import parse_instant
 from headrace.core import parquet
-from headrace.core.clock import iso, parse_duration, to_us
+from headrace.core.clock import iso, parse_duration
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.files import staged_folder
 from headrace.lake.keys import key_value
@@ -49,7 +50,7 @@ def show_late(
         lake.snapshot(now),
         engine_of(context.problem, threads=context.workers),
         now_us=now,
-        since_us=None if since is None else _instant(since),
+        since_us=parse_instant(since, "--since"),
         grace_us=0 if grace is None else parse_duration(grace),
     )
     if out is not None:
@@ -58,15 +59,6 @@ def show_late(
         print(json.dumps(_facts(report), indent=2, default=_spell))
     else:
         _show(report, context.problem.name)
-
-
-def _instant(text: str) -> int:
-    try:
-        return to_us(text)
-    except ValueError as error:
-        raise DeclarationError(
-            f"{text!r} is no instant", where="--since", fix="write it as 2013-05-01T12:00:00Z"
-        ) from error
 
 
 def _definitions(context: Context) -> Sequence[Definition]:

@@ -24,3 +24,20 @@ HomeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def parse_instant(text: str | None, option: str) -> int | None:
+    """Return an instant in microseconds UTC; None where the option was not given.
+
+    Raises:
+        DeclarationError: The text is no instant.
+    """
+    from headrace.core.clock import to_us
+    from headrace.core.errors import DeclarationError
+
+    try:
+        return None if text is None else to_us(text)
+    except ValueError as error:
+        raise DeclarationError(
+            f"{text!r} is no instant", where=option, fix="write it as 2013-05-01T12:00:00Z"
+        ) from error

@@ -120,6 +120,34 @@ class PredictionLog:
             )
             return [_from_row(self._verified(row)) for row in rows]
 
+    def pages(
+        self, since_us: int = BEFORE_ALL, until_us: int = NEVER, *, size: int = 5_000
+    ) -> Iterator[list[Prediction]]:
+        """Yield the predictions made in [since_us, until_us), oldest first, at most `size` at a time."""
+        last = (since_us, "")
+        while True:
+            with self._connected() as connection:
+                rows = connection.execute(
+                    f"SELECT {_STORED} FROM predictions WHERE (made_us, id) > (?, ?) AND made_us < ? "
+                    "ORDER BY made_us, id LIMIT ?",
+                    (*last, until_us, size),
+                )
+                page = [_from_row(self._verified(row)) for row in rows]
+            if not page:
+                return
+            yield page
+            last = (page[-1].made_us, page[-1].id)
+
+    def find(self, prefix: str) -> list[Prediction]:
+        """Return the prediction with this id; where there is none, up to ten whose id begins so."""
+        with self._connected() as connection:
+            statement = f"SELECT {_STORED} FROM predictions WHERE id = ?"
+            rows = connection.execute(statement, (prefix,)).fetchall()
+            if not rows and prefix:
+                statement = f"SELECT {_STORED} FROM predictions WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 10"
+                rows = connection.execute(statement, (len(prefix), prefix)).fetchall()
+            return [_from_row(self._verified(row)) for row in rows]
+
     def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """Return a version's predictions with a cutoff in [since_us, until_us), oldest first."""
         with self._connected() as connection:
@@ -185,9 +213,14 @@ class PredictionLog:
             self._open_connection.execute("PRAGMA journal_mode = WAL")
             self._open_connection.execute("PRAGMA synchronous = FULL")
             self._open_connection.execute(_CREATE)
-            if _CHECKSUM not in {
-                column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")
-            }:
+            present = {column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")}
+            if lacking := [name for name in _NAMES if name not in present]:
+                raise CorruptError(
+                    f"the prediction log has an older format: it lacks the column {lacking[0]!r}",
+                    where=str(self.path),
+                    fix="read it with the version that wrote it, and move it away: a new one is begun",
+                )
+            if _CHECKSUM not in present:
                 self._open_connection.execute(
                     f"ALTER TABLE predictions ADD COLUMN {_CHECKSUM} INTEGER"
                 )  # a log of before

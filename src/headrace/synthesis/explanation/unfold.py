@@ -72,7 +72,14 @@ class Node:
 
 
 def unfold(
-    problem: Problem, definition: Definition, query: Row, tick_us: int, snapshot: Tables, *, most: int = 20
+    problem: Problem,
+    definition: Definition,
+    query: Row,
+    tick_us: int,
+    snapshot: Tables,
+    *,
+    most: int = 20,
+    ticks_us: Mapping[str, int] | None = None,
 ) -> Node:
     """Build the tree of a definition at a row of the spine.
 
@@ -85,16 +92,21 @@ def unfold(
         tick_us: the instant, in us.
         snapshot: the tables.
         most: how many rows that counted, and how many that did not, are shown of each aggregate.
+        ticks_us: entity -> tick of its stored features (us), where they were served from an older refresh.
     """
     add_twins(definition)
-    return _Unfolding(problem, snapshot, tick_us, most).root(definition, query)
+    return _Unfolding(problem, snapshot, tick_us, most, ticks_us or {}).root(definition, query)
 
 
 class _Unfolding:
-    def __init__(self, problem: Problem, snapshot: Tables, tick_us: int, most: int) -> None:
+    def __init__(
+        self, problem: Problem, snapshot: Tables, tick_us: int, most: int, ticks_us: Mapping[str, int]
+    ) -> None:
         self._problem = problem
         self._snapshot = snapshot
+        self._finish_us = tick_us  # of transforms; a stored feature has the tick of its own entity
         self._tick_us = tick_us
+        self._ticks_us = ticks_us
         self._most = most
         self._whole = RowEvaluator(problem, snapshot)
 
@@ -109,6 +121,7 @@ class _Unfolding:
                 children=children,
             )
         if isinstance(definition, Direct | Aggregate):
+            self._tick_us = self._ticks_us.get(definition.entity, self._finish_us)
             node = self._stored(definition, self._key(definition, query), "this")
             return replace(node, value=self._finished(definition, query))
         return Node(
@@ -123,7 +136,7 @@ class _Unfolding:
         stored: dict[str, list[Any]] = {}
         columns: dict[str, list[Any]] = {}
         self._gather(definition, query, stored, columns)
-        at = np.array([self._tick_us], dtype=np.int64)
+        at = np.array([self._finish_us], dtype=np.int64)
         return finish([definition], stored, columns, at, at)[definition.slug][0].as_py()
 
     def _gather(self, definition: Definition, query: Row, stored: dict[str, Any], columns: dict[str, Any]) -> None:
@@ -133,8 +146,8 @@ class _Unfolding:
         elif isinstance(definition, RowColumn):
             columns[definition.column] = [query[definition.column]]
         elif isinstance(definition, Direct | Aggregate):
-            key = self._key(definition, query)
-            stored[definition.slug] = [self._evaluator(definition, key).stored_value(definition, key, self._tick_us)]
+            key, tick_us = self._key(definition, query), self._ticks_us.get(definition.entity, self._finish_us)
+            stored[definition.slug] = [self._evaluator(definition, key).stored_value(definition, key, tick_us)]
 
     def _evaluator(self, definition: Stored, key: tuple[Any, ...]) -> RowEvaluator:
         """An evaluator over the rows that ever had the entity's key if these suffice, else over the whole history."""
