@@ -23,8 +23,8 @@ from tests.tiny_problem import write_tiny_problem
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A champion, and the predictions of two days. Read only."""
     folder = tmp_path_factory.mktemp("audited")
-    shop = Shop(path=write_tiny_problem(folder / "problem", orders=300, replayed_days=1), home=folder / "home")
-    shop.finish(trials=1)
+    shop = Shop(path=write_tiny_problem(folder / "problem", orders=400, replayed_days=1), home=folder / "home")
+    shop.finish()
     advance(shop.run().context)
     return shop
 

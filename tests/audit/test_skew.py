@@ -114,7 +114,7 @@ def test_scored_rows_take_their_columns_from_the_spine(served: Harbour) -> None:
         ticks=dict.fromkeys(("boat", "berth", "boat_berth"), moored_us - HOUR - moored_us % HOUR),
         features={**one.features, "boat": "anna"},
     )
-    definitions = (RowColumn(column="boat", kind="categorical"), *stored(features()))
+    definitions = (RowColumn(column="boat", kind="categorical"), *features()[2:])
     lost = replace(scored, id="lost", row_key=[10**6])
     found = recompute(served.world.problem, definitions, [scored, lost], served.world.snapshot)
     assert found.own["boat"].to_pylist() == [stay["boat"]]
