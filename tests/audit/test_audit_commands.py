@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from headrace.audit import checks
+from headrace.core.fingerprint import file_digest
 from headrace.lake.predictions import PredictionLog
 from headrace.pipeline.operations.advance import advance
 from headrace.pipeline.operations.skew import SkewError, audit_artifact, audit_path, audit_window, require_clean
+from headrace.pipeline.stages.promote import certificate_refusal
+from headrace.registry.client import connect
+from tests.audit.test_certificate import Peeking
 from tests.cli.command import Outcome, headrace
 from tests.pipeline.shop import Shop
 from tests.tiny_problem import write_tiny_problem
@@ -92,6 +99,7 @@ def test_a_window_without_predictions_is_not_audited(shop: Shop) -> None:
         (("audit-skew", "--since", "soon"), "'soon' is no instant"),
         (("trace", "nothing"), "no prediction 'nothing'"),
         (("trace", ""), "no prediction ''"),
+        (("certify", "77"), "no version 77"),
     ],
 )
 def test_wrong_input_is_one_line(shop: Shop, arguments: tuple[str, ...], says: str) -> None:
@@ -123,3 +131,36 @@ def test_a_trace_of_one_feature_shows_its_rows(shop: Shop) -> None:
     assert "equal" in outcome.out
     assert "rows counted" in " ".join(outcome.out.split())
     assert command(shop, "trace", one.id, "--feature", "no").err.count("no feature 'no'") == 1
+
+
+def test_a_certificate_is_written_and_attached_to_the_version(shop: Shop) -> None:
+    outcome = command(shop, "certify", "1", "--json")
+    found = facts(outcome)
+    assert (outcome.code, found["passed"], found["reason"]) == (0, True, ""), found
+    assert {item["name"]: item["outcome"] for item in found["checks"]} == {
+        "leak probe": "passed",
+        "oracle": "passed",
+        "online store": "passed",
+        "reproduction": "passed",
+        "skew audit": "passed",
+    }
+    assert found["ticks"]["distinct"] > 100
+    assert len(found["hashes"]["bundle"]) == 64
+    client = connect(shop.tracking_uri)
+    version = client.get_model_version("shop", "1")
+    assert version.tags["headrace.certificate"] == "passed"
+    artifacts = {item.path for item in client.list_logged_model_artifacts(version.model_id, "certificate")}
+    assert artifacts == {"certificate/1.json", "certificate/1.html"}
+    assert version.tags["headrace.certificate_sha256"] == file_digest(shop.home / "certificates" / "shop" / "1.json")
+    assert "passed" in (shop.home / "certificates" / "shop" / "1.html").read_text()
+
+
+def test_the_gate_refuses_a_version_without_a_passing_certificate(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shop.home, tmp_path / "home")
+    context = Shop(path=shop.path, home=tmp_path / "home").run().context
+    context = replace(context, problem=replace(context.problem, certificate=True))
+    assert certificate_refusal(context, "1") == ""
+    monkeypatch.setattr(checks, "engine_of", lambda problem: Peeking())
+    assert certificate_refusal(context, "1").startswith("its certificate does not pass: leak probe")

@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
     app.command(name="audit-skew")(audit_skew)
     app.command()(trace)
+    app.command()(certify)
 
 
 def audit_skew(
@@ -46,3 +47,15 @@ def trace(
     from headrace.cli.trace import trace_prediction
 
     trace_prediction(problem, prediction, home, feature=feature, unfolded=unfolded, most=most, as_json=as_json)
+
+
+def certify(
+    problem: ProblemArgument,
+    version: Annotated[str, typer.Argument(help="number of a registered model version")],
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Check a model version, and write its certificate: one page, attached to the version in MLflow."""
+    from headrace.cli.certify import certify_version
+
+    certify_version(problem, version, home, as_json=as_json)

@@ -71,6 +71,7 @@ class Declaration:
         trial_seconds: wall clock of each trial, s.
         trial_memory_mb: memory of each trial, MB.
         margin: how much worse than the champion a refresh may be, in the metric.
+        certificate: whether the gate promotes only versions whose certificate passes (`headrace certify`).
         tune_share: share of the rows with a label, those before the gate's, that chooses a configuration.
         gate_share: share of the rows with a label, the newest, that judges what is promoted.
         monitoring: how production is watched.
@@ -113,6 +114,7 @@ class Declaration:
     trial_seconds: float | None = None
     trial_memory_mb: float | None = None
     margin: float = 0.002
+    certificate: bool = False
     tune_share: float = 0.15
     gate_share: float = 0.10
     monitoring: Monitoring = field(default_factory=Monitoring)

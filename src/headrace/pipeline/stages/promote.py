@@ -122,12 +122,25 @@ def _judge(context: Context, inputs: Inputs, folder: Path, version: str, gate: G
     decision = gate(context, inputs, champion)
     write_json(folder / "gate.json", decision)
     if decision is not None and decision.promote:
+        if refusal := certificate_refusal(context, version):
+            ledger.record_metrics(version, metrics)
+            return _Verdict(promoted=False, reason=refusal, challenger=True)
         ledger.promote(version, champion.version if champion else None, decision.reason, metrics, at_us)
         return _Verdict(promoted=True, reason=decision.reason)
     ledger.record_metrics(version, metrics)  # for whoever promotes it by hand
     if decision is None:
         return _Verdict(promoted=False, reason=_NOT_COMPARABLE, comparable=False, challenger=True)
     return _Verdict(promoted=False, reason=decision.reason, challenger=True)
+
+
+def certificate_refusal(context: Context, version: str) -> str:
+    """Return why a version that needs a certificate gets none; empty where it passes, or needs none."""
+    if not context.problem.certificate:
+        return ""
+    from headrace.pipeline.production.certificate import make_certificate
+
+    reason = make_certificate(context, version).certificate.reason
+    return f"its certificate does not pass: {reason}" if reason else ""
 
 
 def _barred_as(context: Context, ledger: Ledger, version: str) -> str | None:
@@ -207,6 +220,9 @@ PROMOTE = Stage(
     output=PromoteOutput,
     run=_run,
     needs=(REGISTER, EVALUATE, INGEST, SYNTHESISE, SELECT, REFIT),
-    parameters=lambda context: {"margin": context.problem.margin},
+    parameters=lambda context: {
+        "margin": context.problem.margin,
+        **({"certificate": True} if context.problem.certificate else {}),
+    },
     effects_exist=_effects_exist,
 )
