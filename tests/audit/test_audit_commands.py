@@ -19,6 +19,7 @@ from headrace.lake.predictions import PredictionLog
 from headrace.pipeline.operations.advance import advance
 from headrace.pipeline.operations.skew import SkewError, audit_artifact, audit_path, audit_window, require_clean
 from headrace.pipeline.stages.promote import certificate_refusal
+from headrace.registry.certificates import logged_model_id
 from headrace.registry.client import connect
 from tests.audit.test_certificate import Peeking
 from tests.cli.command import Outcome, headrace
@@ -149,7 +150,7 @@ def test_a_certificate_is_written_and_attached_to_the_version(shop: Shop) -> Non
     client = connect(shop.tracking_uri)
     version = client.get_model_version("shop", "1")
     assert version.tags["headrace.certificate"] == "passed"
-    artifacts = {item.path for item in client.list_logged_model_artifacts(version.model_id, "certificate")}
+    artifacts = {item.path for item in client.list_logged_model_artifacts(str(logged_model_id(version)), "certificate")}
     assert artifacts == {"certificate/1.json", "certificate/1.html"}
     assert version.tags["headrace.certificate_sha256"] == file_digest(shop.home / "certificates" / "shop" / "1.json")
     assert "passed" in (shop.home / "certificates" / "shop" / "1.html").read_text()

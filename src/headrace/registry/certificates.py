@@ -6,16 +6,27 @@ A certificate is made when a version exists already, so its files are artifacts 
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.core.errors import NotFoundError
 from headrace.core.fingerprint import file_digest
 from headrace.registry.client import absent, connect, translated
 from headrace.registry.tracking import log_artifacts
 
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+
 #: Tags of a version: passed or failed, and the sha256 of the certificate's JSON file.
 CERTIFICATE, CERTIFICATE_SHA = "headrace.certificate", "headrace.certificate_sha256"
 FOLDER = "certificate"
+
+
+def logged_model_id(version: ModelVersion) -> str | None:
+    """Return the id of a version's logged model; MLflow's SQL store keeps it only in the version's source."""
+    inside = re.search(r"/models/(m-[0-9a-f]+)/", str(version.source))
+    return version.model_id or (inside.group(1) if inside else None)
 
 
 def attach_certificate(
@@ -38,9 +49,9 @@ def attach_certificate(
     client = connect(tracking_uri)
     try:
         found = client.get_model_version(problem, version)
-        if found.model_id:
+        if model := logged_model_id(found):
             for path in files:
-                client.log_model_artifact(found.model_id, str(path), FOLDER)
+                client.log_model_artifact(model, str(path), FOLDER)
         elif found.run_id:
             log_artifacts(client, found.run_id, files)
         client.set_model_version_tag(problem, version, CERTIFICATE_SHA, file_digest(files[0]))
