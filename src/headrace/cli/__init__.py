@@ -66,6 +66,42 @@ def status(
     show_status(problem, home, as_json=as_json)
 
 
+@app.command()
+def evaluate(
+    problem: ProblemArgument,
+    out: Annotated[Path | None, typer.Option(help="folder for predictions and report (default: in the home)")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="time for everything, search included")] = None,
+    trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
+    seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
+    max_rows: Annotated[int | None, typer.Option(min=100, help="number of training rows, drawn at random")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Train before the declared test window and measure on it, with fresh and with frozen features."""
+    from headrace.cli.evaluate import evaluate_problem
+
+    evaluate_problem(
+        problem, home, out=out, minutes=minutes, trials=trials, seed=seed, max_rows=max_rows, max_memory=max_memory,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command()
+def predict(
+    problem: ProblemArgument,
+    rows: Annotated[Path, typer.Argument(help="CSV or Parquet file of join keys and cutoffs")],
+    out: Annotated[Path, typer.Option(help="file to write, .parquet or .csv")] = Path("predictions.parquet"),
+    version: Annotated[str | None, typer.Option(help="model version (default: the champion)")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Predict any rows at their own cutoffs, labelled or not."""
+    from headrace.cli.predict import predict_file
+
+    predict_file(problem, rows, home, out=out, version=version, as_json=as_json)
+
+
 @app.command(name="explain-feature")
 def explain_feature(
     problem: ProblemArgument,

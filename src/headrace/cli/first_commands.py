@@ -14,6 +14,8 @@ from headrace.cli.serve import serve
 EXAMPLES = {
     "init": "headrace init data/ --target orders.refunded",
     "run": "headrace run shop.py --trials 40",
+    "evaluate": "headrace evaluate shop.py --minutes 10",
+    "predict": "headrace predict shop.py rows.parquet --out predictions.parquet",
     "check": "headrace check shop.py",
     "list": "headrace list",
     "features": "headrace features shop.py --all",

@@ -23,9 +23,9 @@ NEVER = 2**62
 #: Of a duration: sums of instants and durations stay far below 64 bits.
 LONGEST = 365_250 * DAY
 
-_UNITS = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
+_UNITS = {"us": 1, "ms": 1_000, "s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 _CALENDAR = re.compile(r"^\s*\d+\s*(mo|y)\s*$")
-_DURATION = re.compile(r"^\s*(\d+)\s*(s|min|h|d|w)\s*$")
+_DURATION = re.compile(r"^\s*(\d+)\s*(us|ms|s|min|h|d|w)\s*$")
 
 
 def parse_duration(text: str) -> int:

@@ -119,7 +119,7 @@ def time_windows(
         purged=int(mature.sum() - train.sum() - tune.sum() - gate.sum()),
         immature=int((~mature).sum()),
     )
-    _check(windows, labels)
+    check_windows(windows, labels)
     return windows
 
 
@@ -188,7 +188,8 @@ def _boundaries(cutoffs: Rows, gate_share: float, tune_share: float) -> tuple[in
     return int(starts[tune]), int(starts[gate])
 
 
-def _check(windows: Windows, labels: NDArray[np.float64] | None) -> None:
+def check_windows(windows: Windows, labels: NDArray[np.float64] | None) -> None:
+    """Raise DataError where a window has too few rows, or one class only. labels: [n], None for a number."""
     for name in ("train", "tune", "gate"):
         rows: Rows = getattr(windows, name)
         if len(rows) < _MIN_ROWS:

@@ -71,7 +71,8 @@ def required_columns(problem: Problem, table_name: str) -> tuple[str, ...]:
     names = [r.child_column for r in problem.entity_set.parents(table_name)]
     label = problem.label_expression
     if table_name == problem.spine.table:
-        names += [problem.cutoff.column, label.column, *problem.join_keys]
+        split_column = problem.splits.column if problem.splits is not None else None
+        names += [problem.cutoff.column, label.column, *problem.join_keys, split_column or ""]
     if isinstance(label, HorizonLabel) and label.table == table_name:
         names += label.columns  # `until` is declared with its known time, and so required anyway
     return tuple(name for name in dict.fromkeys(names) if name)

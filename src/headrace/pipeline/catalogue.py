@@ -24,6 +24,7 @@ from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.shadow import SHADOW_EVALUATE, SHADOW_FEATURES, SHADOW_SPINE, SHADOW_TRACK
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.pipeline.stages.track import TRACK
+from headrace.pipeline.stages.training_matrix import TRAINING_MATRIX
 from headrace.pipeline.stages.training_set import TRAINING_SET
 
 #: The main job.
@@ -77,6 +78,18 @@ SHADOW_STAGES: tuple[Stage[Any], ...] = (
     PUBLISH,
     TRAINING_SET,
     SHADOW_EVALUATE,
+    REFIT,
+)
+
+
+#: A measurement on the test window: the main job up to the model, without feature store and registry.
+EVALUATION_STAGES: tuple[Stage[Any], ...] = (
+    INGEST,
+    SYNTHESISE,
+    SELECT,
+    TRAINING_MATRIX,
+    SEARCH,
+    EVALUATE,
     REFIT,
 )
 

@@ -20,6 +20,7 @@ from types import ModuleType
 from headrace.core.errors import DeclarationError, HeadraceError, NotFoundError
 from headrace.core.extensions import Handed, hand_over, is_known
 from headrace.problems.python_errors import declaration_error
+from headrace.problems.relbench.task_problem import is_relbench, load_relbench
 from headrace.problems.sources.addresses import table_source
 from headrace.schema import Problem
 
@@ -62,7 +63,8 @@ def load_problem(reference: str | Path) -> Problem:
 
     Args:
         reference: a name of `CATALOGUE`; the path of a Python file that declares `problem = Problem(...)`, in whose
-            folder relative paths of sources start; or what `declare` returned in this process.
+            folder relative paths of sources start; a RelBench folder, `FOLDER#TASK` or `FOLDER/tasks/TASK`; or what
+            `declare` returned in this process.
 
     Raises:
         NotFoundError: for an unknown name or file.
@@ -73,6 +75,8 @@ def load_problem(reference: str | Path) -> Problem:
         return _built_in(CATALOGUE[text])
     if text.startswith(MEMORY):
         return _from_memory(text)
+    if is_relbench(text):
+        return load_relbench(text)
     if not text.endswith(".py") and "/" not in text:
         raise NotFoundError(
             f"no problem {text!r}", found=sorted(CATALOGUE), fix="name one of these, or the path of a .py file"

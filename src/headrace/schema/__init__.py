@@ -12,6 +12,7 @@ from headrace.schema.policy import Policy, Worth
 from headrace.schema.problem import Problem
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every, GivenRows, each_row, every
+from headrace.schema.splits import Splits
 from headrace.schema.table import Source, Table
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Relationship",
     "Replay",
     "Source",
+    "Splits",
     "Table",
     "TimeExpression",
     "Worth",

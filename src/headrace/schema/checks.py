@@ -21,6 +21,7 @@ from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every, GivenRows
+from headrace.schema.splits import Splits
 from headrace.schema.values import check_number, check_whole
 
 #: What the tune and gate windows may take of the rows together.
@@ -31,6 +32,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
     "spine": (EachRow | Every, 'each_row("orders", cutoff="placed")'),
     "feed": (Replay | NoneType, 'Replay(start="2024-02-01")'),
     "ensemble": (Ensemble | NoneType, "Ensemble(), or None for one model"),
+    "splits": (Splits | NoneType, 'Splits(tune="2024-03-01", test="2024-05-01")'),
     "racing": (Racing | NoneType, "Racing(), or None for no racing"),
     "monitoring": (Monitoring, 'Monitoring(window="7d")'),
     "policy": (Policy, "Policy(k=2, n=3)"),
@@ -92,6 +94,16 @@ def check_shares(problem: Declaration) -> None:
             f"tune_share={problem.tune_share} and gate_share={problem.gate_share} leave too few rows to learn from",
             where=problem.name,
             fix=f"give shares that add up to {MOST_JUDGED} at most",
+        )
+
+
+def check_splits(problem: Declaration) -> None:
+    """Rows of a schedule have no column that could name their split."""
+    if problem.splits is not None and problem.splits.column is not None and isinstance(problem.spine, Every):
+        raise DeclarationError(
+            f"rows of a schedule have no column {problem.splits.column!r}",
+            where=f"{problem.name}: splits",
+            fix='give the windows as dates: Splits(tune="2024-03-01", test="2024-05-01")',
         )
 
 
@@ -185,5 +197,6 @@ def check_entities(problem: Declaration) -> None:
 
 
 CHECKS = (
-    check_types, check_metric, check_costs, check_shares, check_synthesis, check_spine, check_horizon, check_entities,
+    check_types, check_metric, check_costs, check_shares, check_splits, check_synthesis, check_spine,
+    check_horizon, check_entities,
 )  # fmt: skip

@@ -23,6 +23,7 @@ from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every
+from headrace.schema.splits import Splits
 from headrace.schema.table import Table
 
 #: Values of `where` that are chosen from the data.
@@ -74,6 +75,7 @@ class Declaration:
         certificate: whether the gate promotes only versions whose certificate passes (`headrace certify`).
         tune_share: share of the rows with a label, those before the gate's, that chooses a configuration.
         gate_share: share of the rows with a label, the newest, that judges what is promoted.
+        splits: rows of train, tune, gate and test as the user fixes them, in place of the shares. None: shares.
         monitoring: how production is watched.
         policy: what is done about drift.
         costs: what wrong decisions cost, for alerts and estimates in money; of a label that is a condition.
@@ -117,6 +119,7 @@ class Declaration:
     certificate: bool = False
     tune_share: float = 0.15
     gate_share: float = 0.10
+    splits: Splits | None = None
     monitoring: Monitoring = field(default_factory=Monitoring)
     policy: Policy = field(default_factory=Policy)
     costs: Costs | None = None
@@ -240,7 +243,8 @@ class Declaration:
 
     def ignores(self, table: str, column: str) -> bool:
         """Whether a column is kept out of all features."""
-        return f"{table}.{column}" in self.ignore
+        names_split = self.splits is not None and (table, column) == (self.spine.table, self.splits.column)
+        return f"{table}.{column}" in self.ignore or names_split
 
     @property
     def join_keys(self) -> tuple[str, ...]:

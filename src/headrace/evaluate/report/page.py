@@ -86,7 +86,8 @@ class ModelReport:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the environment of the templates of this folder."""
     return Environment(
         loader=PackageLoader("headrace.evaluate.report"),
         autoescape=True,
@@ -98,7 +99,7 @@ def _environment() -> Environment:
 
 def template_digest() -> str:
     """Return the sha256 of the template, which is no Python code that a stage's key contains."""
-    text, _, _ = _environment().loader.get_source(_environment(), "report.html")  # type: ignore[union-attr]
+    text, _, _ = environment().loader.get_source(environment(), "report.html")  # type: ignore[union-attr]
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -109,7 +110,7 @@ def render_report(report: ModelReport) -> str:
     sample = len(report.sample_y) > 0
     picture = base64.b64encode(report.picture).decode() if report.picture else ""
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             report=report,

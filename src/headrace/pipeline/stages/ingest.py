@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
+from headrace.evaluate.fixed_splits import holdout_start
 from headrace.lake import feed
 from headrace.lake.conform import conform, ignored_columns, required_columns
 from headrace.lake.store import Lake, Snapshot
@@ -20,6 +21,7 @@ from headrace.pipeline.production.lake_mending import mend_lake
 from headrace.pipeline.production.origin import claim_lake
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.schema import Problem, Table
+from headrace.synthesis.history.known_time import cutoff_instants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
     until = context.history_end_us
     if until is None:
         until = history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
+    until = _before_test(problem, lake, until)
     fingerprint = lake.snapshot(until).fingerprint
     if first or problem.feed is None:
         lake.advance_clock(until)
@@ -65,6 +68,18 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
         batches=tuple(outcome.batch for outcome in outcomes if outcome.batch),
         quarantined=refused(outcomes),
     )
+
+
+def _before_test(problem: Problem, lake: Lake, until_us: int) -> int:
+    """The end of the history, at most the start of the test window."""
+    if problem.splits is None or problem.splits.test is None:
+        return until_us
+    if problem.splits.column is None:
+        return min(until_us, problem.splits.starts_us["test"])
+    rows = lake.snapshot().table(problem.spine.table)
+    cutoffs, values = cutoff_instants(problem.spine_table, problem.cutoff, rows), rows[problem.splits.column]
+    start = holdout_start(problem.splits, cutoffs, values.to_pylist())
+    return until_us if start is None else min(until_us, start)
 
 
 def _load(context: Context, lake: Lake, batches: Mapping[str, pa.Table], *, first: bool) -> tuple[IngestedBatch, ...]:

@@ -19,6 +19,7 @@ from headrace.pipeline.stages.candidate_matrix import SINGLE_FILE, write_carried
 from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state, write_lake_state
 from headrace.pipeline.stages.ingest import INGEST, training_snapshot
 from headrace.pipeline.stages.table_digest import table_digest
+from headrace.pipeline.stages.used_rows import used_rows
 from headrace.synthesis.candidates.enumerate import enumerate_candidates
 from headrace.synthesis.history.joins import check_joins
 from headrace.synthesis.history.labels import require_two_values
@@ -55,7 +56,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
     until = inputs[INGEST].output.until_us
     unmatched = [join.message for join in check_joins(problem, snapshot) if join.message]
     spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
-    training = spine.filter(spine["mature"])
+    training = used_rows(problem, spine.filter(spine["mature"]))
     require_two_values(problem, training["label"].to_numpy())
     offered = enumerate_candidates(problem, table_schemas(problem, snapshot), snapshot)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)

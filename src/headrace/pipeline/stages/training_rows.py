@@ -9,13 +9,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.evaluate.splits import Fold, Windows, known_before_rows, time_folds
+from headrace.evaluate.splits import Fold, Windows
 from headrace.models.design import Design, Encoder
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
-from headrace.pipeline.stages.windows import training_windows
+from headrace.pipeline.stages.windows import training_folds, training_windows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,19 +46,18 @@ class TrainingRows:
 def load_training_rows(context: Context, inputs: Inputs) -> TrainingRows:
     """Read what the stage `training-set` has written, with the windows and folds of its rows."""
     table = parquet.read(inputs[TRAINING_SET].path(TRAINING))
-    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff", "label_known"])
+    spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix)
     label, windows = table["label"].to_numpy(), training_windows(context, inputs)
-    cutoffs, known = spine["cutoff"].to_numpy(), spine["label_known"].to_numpy()
-    classes = label if context.problem.label_expression.binary else None
+    folds, before_gate = training_folds(context, inputs, windows)
     return TrainingRows(
         matrix=matrix,
         encoder=encoder,
         design=encoder.encode(matrix),
         label=label,
-        cutoffs=cutoffs,
+        cutoffs=spine["cutoff"].to_numpy(),
         windows=windows,
-        folds=time_folds(cutoffs, known, windows, labels=classes),
-        before_gate=known_before_rows(cutoffs, known, windows.gate_start_us),
+        folds=folds,
+        before_gate=before_gate,
     )

@@ -185,6 +185,8 @@ def _assemble(
     names = [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]
     known_names = set(problem.spine_table.keys) | set(problem.join_keys)
     known_names |= {name for name in names if known_at_cutoff(problem, name)}
+    if problem.splits is not None and problem.splits.column is not None:
+        known_names.add(problem.splits.column)  # never a feature
     columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in known_names}
     return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
 

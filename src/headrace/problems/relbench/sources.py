@@ -1,0 +1,199 @@
+"""Rows of a RelBench folder as sources: a table of the database, and the label tables of a task as one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from headrace.core.errors import DataError
+from headrace.core.fingerprint import file_digest, fingerprint
+from headrace.problems.relbench.columns import Column
+from headrace.problems.relbench.manifest import SPLITS
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+#: Columns that the label tables of a task get: the number of a row, and its split.
+ROW, SPLIT = "label_row", "split"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseTable:
+    """A table of the database.
+
+    Rows without a time are left out where the table has a time column, as RelBench does. Foreign keys are whole
+    numbers, null where they point to no row. Infinite numbers are null.
+
+    Args:
+        path: The Parquet file.
+        columns: The columns that are read.
+        time: Alias of the time column.
+        row: Name of an added column of row numbers, for a table without a primary key.
+        links: Alias of a foreign key -> number of rows of its parent.
+    """
+
+    path: Path
+    columns: tuple[Column, ...]
+    time: str | None = None
+    row: str | None = None
+    links: tuple[tuple[str, int], ...] = ()
+
+    def fingerprint(self) -> str:
+        """Digest of the file and of what is read from it."""
+        names = [[one.name, one.alias] for one in self.columns]
+        return fingerprint([file_digest(self.path), names, self.time, self.row, [list(link) for link in self.links]])
+
+    def read(self) -> pa.Table:
+        """All rows, in the file's order."""
+        rows = pq.read_table(self.path, columns=[one.name for one in self.columns])
+        links = dict(self.links)
+        columns = {}
+        for one in self.columns:
+            values = as_key(rows[one.name], str(self.path)) if one.alias in links else plain(rows[one.name])
+            columns[one.alias] = _within(values, links[one.alias]) if one.alias in links else values
+        if self.row is not None:
+            columns[self.row] = pa.chunked_array([pa.array(np.arange(rows.num_rows))])
+        table = pa.table(columns)
+        return table if self.time is None else table.filter(pc.is_valid(table[self.time]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRows:
+    """The rows of train.parquet, val.parquet and test.parquet, in this order, each in its own order.
+
+    Args:
+        folder: Folder of the task.
+        entity: (column of the label tables, alias).
+        time: The same of the cutoff.
+        target: The same of the label. A file without it holds rows to predict.
+        entity_path: File of the entity's table.
+        entity_key: Its primary key; None: the position of a row.
+        entity_time: Its time column.
+        links: Foreign keys of the entity's table that each row gets: (column, alias, number of rows of the parent).
+            They are null where the entity's own row is later than the cutoff.
+    """
+
+    folder: Path
+    entity: tuple[str, str]
+    time: tuple[str, str]
+    target: tuple[str, str]
+    entity_path: Path
+    entity_key: str | None = None
+    entity_time: str | None = None
+    links: tuple[tuple[str, str, int], ...] = ()
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Split -> its file, of those that are there."""
+        paths = {name: self.folder / f"{name}.parquet" for name in SPLITS}
+        return {name: path for name, path in paths.items() if path.is_file()}
+
+    def fingerprint(self) -> str:
+        """Digest of the files and of what is read from them."""
+        files = [[name, file_digest(path)] for name, path in self.files.items()]
+        names = [*self.entity, *self.time, *self.target, str(self.entity_key), str(self.entity_time)]
+        links = [list(link) for link in self.links]
+        return fingerprint([files, names, links, file_digest(self.entity_path) if self.links else ""])
+
+    def read(self) -> pa.Table:
+        """All rows: `label_row`, `split`, the entity, its links, the cutoff and the label."""
+        if "train" not in self.files or "val" not in self.files:
+            raise DataError(
+                "a task without train.parquet or val.parquet",
+                where=str(self.folder),
+                found=list(self.files),
+                fix="write the label tables with the package relbench: task.get_table(...)",
+            )
+        parts = [self._split(name, path) for name, path in self.files.items()]
+        rows = pa.concat_tables(parts, promote_options="permissive")
+        columns = {ROW: pa.chunked_array([pa.array(np.arange(rows.num_rows))])}
+        columns.update({name: rows[name] for name in rows.column_names})
+        columns.update(self._links(rows))
+        return pa.table(columns)
+
+    def test_rows(self) -> pa.Table:
+        """The rows of test.parquet with their keys as they stand in it."""
+        return pq.read_table(self.files["test"], columns=[self.entity[0], self.time[0]])
+
+    def _split(self, name: str, path: Path) -> pa.Table:
+        rows = pq.read_table(path)
+        missing = [column for column in (self.entity[0], self.time[0]) if column not in rows.column_names]
+        if missing:
+            raise DataError(f"no column {missing[0]!r}", where=str(path), found=rows.column_names)
+        labelled = self.target[0] in rows.column_names
+        label = _number(rows[self.target[0]]) if labelled else pa.nulls(rows.num_rows, pa.float64())
+        return pa.table(
+            {
+                SPLIT: pa.array([name] * rows.num_rows, pa.string()),
+                self.entity[1]: as_key(rows[self.entity[0]], str(path)),
+                self.time[1]: plain(rows[self.time[0]]),
+                self.target[1]: label,
+            }
+        )
+
+    def _links(self, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+        if not self.links:
+            return {}
+        names = [column for column, _, _ in self.links]
+        extra = [name for name in (self.entity_key, self.entity_time) if name is not None]
+        entities = pq.read_table(self.entity_path, columns=list(dict.fromkeys((*names, *extra))))
+        keys = as_key(rows[self.entity[1]], str(self.folder)).combine_chunks()
+        if self.entity_key is None:
+            place = pc.if_else(pc.less(keys, entities.num_rows), keys, None)
+        else:
+            place = pc.index_in(keys, value_set=as_key(entities[self.entity_key], "").combine_chunks())
+        known = pc.is_valid(place)
+        if self.entity_time is not None:
+            at = plain(entities[self.entity_time]).combine_chunks().take(place)
+            known = pc.and_(known, pc.fill_null(pc.less_equal(at, rows[self.time[1]].combine_chunks()), False))
+        found = {}
+        for name, alias, size in self.links:
+            values = _within(as_key(entities[name], str(self.entity_path)), size).combine_chunks().take(place)
+            found[alias] = pa.chunked_array([pc.if_else(known, values, pa.scalar(None, values.type))])
+        return found
+
+
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column in a type that the lake keeps; naive times are UTC, and infinite numbers null."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_date(kind):
+        return column.cast(pa.timestamp("s")).cast(pa.timestamp("us")).cast(TIMESTAMP)
+    if pa.types.is_timestamp(kind):
+        naive = column.cast(pa.timestamp("us", tz=kind.tz), safe=False)
+        return naive.cast(TIMESTAMP)
+    if pa.types.is_decimal(kind):
+        column, kind = column.cast(pa.float64()), pa.float64()
+    if pa.types.is_floating(kind):
+        return pc.if_else(pc.is_finite(column), column, pa.scalar(None, kind))
+    return column
+
+
+def as_key(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Whole numbers where a column holds numbers (pandas writes empty keys as NaN); texts stay texts."""
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, pa.scalar(None, column.type))
+    if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid:
+            raise DataError("a key that is no whole number", where=where) from None
+    return plain(column)
+
+
+def _number(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.int8())
+    values = column.cast(pa.float64())
+    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+
+
+def _within(keys: pa.ChunkedArray, rows: int) -> pa.ChunkedArray:
+    """Null where a whole number is no position of the parent's rows."""
+    if not pa.types.is_integer(keys.type):
+        return keys
+    return pc.if_else(pc.and_(pc.less(keys, rows), pc.greater_equal(keys, 0)), keys, pa.scalar(None, keys.type))
