@@ -135,7 +135,8 @@ def _seasons(rng: np.random.Generator, first_year: int, races: int, drivers: int
                 unknown_team = rng.random() < 0.02
                 rows.append(
                     (len(rows), race, driver, np.nan if unknown_team else float(team[driver]), int(grid[i]),
-                     float(place[i]) if finished[i] else np.nan, int(place[i]), float(scored), int(not finished[i]), date)
+                     float(place[i]) if finished[i] else np.nan, int(place[i]), float(scored),
+                     int(not finished[i]), date)
                 )  # fmt: skip
                 table.append((len(table), race, driver, points[driver], date))
                 laps.append((race, driver, float(team[driver]), int(grid[i]), date - pd.Timedelta(days=1)))

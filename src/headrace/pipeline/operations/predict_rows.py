@@ -123,7 +123,7 @@ def spine_of_rows(problem: Problem, bundle: Bundle, rows: pa.Table, snapshot: Sn
             else _as_lake_type(name, rows[name], kind)
         )
     notes = [f"the model reads {', '.join(absent)}, which the rows lack: missing"] if absent else []
-    cutoffs = _cutoffs(problem, rows)
+    cutoffs = cutoffs_of(problem, rows)
     ticks = cutoffs - cutoffs % problem.tick_us
     return pa.table({**columns, CUTOFF: pa.array(cutoffs), "tick": pa.array(ticks)}), notes
 
@@ -142,7 +142,7 @@ def unknown_entities(problem: Problem, spine: pa.Table, snapshot: Snapshot) -> p
     return pa.array(names.tolist(), pa.string())
 
 
-def _cutoffs(problem: Problem, rows: pa.Table) -> np.ndarray:
+def cutoffs_of(problem: Problem, rows: pa.Table) -> np.ndarray:
     """The cutoffs [n], int64 us: the column `cutoff`, or what the problem's cutoff is read from."""
     expression = problem.cutoff
     name, offset_us = (CUTOFF, 0) if CUTOFF in rows.column_names else (expression.column, expression.offset_us)
@@ -153,7 +153,7 @@ def _cutoffs(problem: Problem, rows: pa.Table) -> np.ndarray:
             found=rows.column_names,
             fix=f"add {CUTOFF!r} or {expression.column!r}",
         )
-    instants = _instants(problem, name, rows[name])
+    instants = _instants(problem, expression.column, rows[name])
     if instants.null_count:
         raise DataError(
             f"{instants.null_count} cutoffs are empty", where=f"rows.{name}", fix="give each row an instant"

@@ -1,4 +1,4 @@
-"""Write predictions of a RelBench task in the form that `relbench.submit` scores: a CSV in the order of test.parquet."""
+"""Write predictions of a RelBench task as `relbench.submit` scores them: a CSV in the order of test.parquet."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv
 
 from headrace.core.errors import DataError
+from headrace.problems.relbench.manifest import read_dataset
 from headrace.problems.relbench.sources import ROW, TaskRows
 from headrace.schema import Problem
 
@@ -39,14 +39,13 @@ def write_submission(problem: Problem, predictions: pa.Table, folder: Path) -> l
         values = predictions[protocol].to_numpy()[order]
         if problem.label_expression.binary:
             values = np.clip(values, 0.0, 1.0)
-        path = folder / f"relbench-{protocol}" / f"{_dataset_name(source.folder)}__{source.folder.name}.csv"
+        path = (
+            folder
+            / f"relbench-{protocol}"
+            / f"{read_dataset(source.folder.parent.parent).name}__{source.folder.name}.csv"
+        )
         path.parent.mkdir(parents=True, exist_ok=True)
-        csv.write_csv(keys.append_column(source.target[0], pa.array(values)), path)
+        # By pandas, as relbench writes its own: it compares times as the texts that pandas makes of them.
+        keys.append_column(source.target[0], pa.array(values)).to_pandas().to_csv(path, index=False)
         written.append(path)
     return written
-
-
-def _dataset_name(task_folder: Path) -> str:
-    from headrace.problems.relbench.manifest import read_dataset
-
-    return read_dataset(task_folder.parent.parent).name

@@ -203,6 +203,7 @@ def _spine_table(
         name=name,
         key=ROW,
         time=time,
+        tz="UTC",
         known_at={target: f"{time} + {format_duration(period)}"},
         source=source,
         roles={SPLIT: "id", **{column: "id" for column, _, _ in spine_links}},
