@@ -189,3 +189,12 @@ def test_rows_of_test_parquet_are_rows_to_predict(formula_one: Path) -> None:
     rows = pq.read_table(formula_one / "tasks" / "driver-position" / "test.parquet")
     cutoffs = cutoffs_of(problem, rows)
     assert cutoffs.tolist() == (rows["date"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy() + 1).tolist()
+
+
+def test_init_writes_a_problem_file_that_declares_the_task(formula_one: Path, tmp_path: Path) -> None:
+    file = tmp_path / "task.py"
+    arguments = ("init", str(formula_one), "--target", "driver-dnf", "--out", str(file))
+    outcome = headrace(*arguments, home=tmp_path)
+    assert outcome.code == 0, outcome.err
+    assert load_problem(file) == load_problem(f"{formula_one}#driver-dnf")
+    assert "the file exists" in headrace(*arguments, home=tmp_path).err

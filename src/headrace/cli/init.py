@@ -10,11 +10,13 @@ import typer
 
 from headrace.app.output import print_json, text_for_people
 from headrace.cli.check import show_check
+from headrace.cli.init_relbench import write_relbench
 from headrace.core.calendar import check_zone
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
 from headrace.core.files import write_bytes
 from headrace.core.redact import redact
 from headrace.pipeline.operations.check import check_problem
+from headrace.problems.relbench.manifest import is_dataset
 from headrace.proposal.propose import Found, Proposal, look, propose
 from headrace.proposal.reading import read_location
 from headrace.proposal.target import candidates
@@ -35,8 +37,8 @@ def initialise(
     """Write a problem file for the data of a location, and check it.
 
     Args:
-        location: A folder, a file or a database.
-        target: What to predict; asked for where None.
+        location: A folder, a file or a database. For a RelBench folder the file names one of its tasks.
+        target: What to predict, of a RelBench folder the task; asked for where None.
         out: The file to write; None: NAME.py in the current folder.
         name: Name of the problem; None: from the location.
         tz: Zone of times without one; asked for where None.
@@ -48,6 +50,9 @@ def initialise(
         ConflictError: The file exists.
         NotFoundError: There are no data, or no table with times.
     """
+    if is_dataset(Path(location)):
+        write_relbench(location, task=target, out=out, yes=yes, force=force, as_json=as_json)
+        return
     with text_for_people(as_json=as_json):
         proposal, file = _write(location, target=target, out=out, name=name, tz=tz, yes=yes, force=force)
         report = check_problem(_reference(file))
