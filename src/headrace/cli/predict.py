@@ -9,7 +9,7 @@ from headrace.app.output import print_json
 from headrace.core.errors import NotFoundError
 from headrace.pipeline.operations.holdout import write_predictions
 from headrace.pipeline.operations.predict_rows import predict_rows
-from headrace.problems.files import as_source
+from headrace.problems.sources.addresses import as_source
 
 
 def predict_file(

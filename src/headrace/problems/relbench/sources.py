@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ class DatabaseTable:
     def fingerprint(self) -> str:
         """Digest of the file and of what is read from it."""
         names = [[one.name, one.alias] for one in self.columns]
-        return fingerprint([file_digest(self.path), names, self.time, self.row, [list(link) for link in self.links]])
+        return fingerprint([_digest(self.path), names, self.time, self.row, [list(link) for link in self.links]])
 
     def read(self) -> pa.Table:
         """All rows, in the file's order."""
@@ -93,10 +94,10 @@ class TaskRows:
 
     def fingerprint(self) -> str:
         """Digest of the files and of what is read from them."""
-        files = [[name, file_digest(path)] for name, path in self.files.items()]
+        files = [[name, _digest(path)] for name, path in self.files.items()]
         names = [*self.entity, *self.time, *self.target, str(self.entity_key), str(self.entity_time)]
         links = [list(link) for link in self.links]
-        return fingerprint([files, names, links, file_digest(self.entity_path) if self.links else ""])
+        return fingerprint([files, names, links, _digest(self.entity_path) if self.links else ""])
 
     def read(self) -> pa.Table:
         """All rows: `label_row`, `split`, the entity, its links, the cutoff and the label."""
@@ -154,6 +155,17 @@ class TaskRows:
             values = _within(as_key(entities[name], str(self.entity_path)), size).combine_chunks().take(place)
             found[alias] = pa.chunked_array([pc.if_else(known, values, pa.scalar(None, values.type))])
         return found
+
+
+def _digest(path: Path) -> str:
+    """sha256 of a file, cached by its size and time of change."""
+    status = path.stat()
+    return _digest_of(path, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=256)
+def _digest_of(path: Path, mtime_ns: int, size: int) -> str:
+    return file_digest(path)
 
 
 def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
