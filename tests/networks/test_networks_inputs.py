@@ -15,6 +15,7 @@ from headrace.models.design import Design
 from headrace.models.families import get_family, require_package
 from headrace.networks.families.attribution import shapley_values
 from headrace.networks.families.inputs import Inputs
+from headrace.networks.training.torch_import import require_torch
 
 NAN = np.nan
 
@@ -103,6 +104,7 @@ def test_without_pytorch_everything_says_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
     )
+    require_torch.cache_clear()
     family = get_family("mlp")
     with pytest.raises(UnavailableError, match=r"headrace\[neural\]"):
         family.fit(design([1, 2, 3]), np.array([0.0, 1, 0]), family.default(), metric=METRICS["auc"])

@@ -18,7 +18,7 @@ import pandas as pd
 
 from headrace.automl.assembly import Assembly, assemble
 from headrace.automl.ensemble.model import TableModel
-from headrace.automl.families import usable_families
+from headrace.automl.families import load_packages, usable_families
 from headrace.automl.options import Options
 from headrace.automl.searching import search_data
 from headrace.automl.sizing import divide, fold_count
@@ -100,6 +100,7 @@ def search_table(
     require_rows(len(table.label))
     data, decision, notes = _prepared(table, options)
     families, left_out = usable_families(options.families, table.task, len(data.label), data.frame.shape[1])
+    load_packages(families)
     refit = decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1
     times = divide(options.seconds, time.monotonic() - started, refit=refit)
     deadline = math.inf if options.seconds is None else started + 0.99 * options.seconds

@@ -39,7 +39,15 @@ _DEFAULT = tuple(
 #: Module -> extra that has it.
 _EXTRAS = {"torch": "neural"}
 
-__all__ = ["TABLE_FAMILIES", "TableFamily", "usable_families"]
+__all__ = ["TABLE_FAMILIES", "TableFamily", "load_packages", "usable_families"]
+
+
+def load_packages(names: Sequence[str]) -> None:
+    """Import the packages of families that are slow to import: a search does this before it divides its time."""
+    for name in names:
+        family = TABLE_FAMILIES[name]
+        if isinstance(family, TableNetworks):
+            family.load_packages()
 
 
 def usable_families(

@@ -14,7 +14,7 @@ from headrace.automl.task.task import Floats, Task
 from headrace.models.design import Design
 from headrace.models.space import Categorical, Config, Space
 from headrace.networks.families.fitted import FittedNetwork
-from headrace.networks.families.fitting import Fitting, Labelled
+from headrace.networks.families.fitting import Fitting, Labelled, load_networks
 from headrace.networks.families.spaces import Body, network_default, network_space
 from headrace.networks.training.loop import Options
 from headrace.networks.training.losses import Kind, Objective
@@ -67,6 +67,10 @@ class TableNetworks:
 
     def default(self) -> Config:
         return {**network_default(self._body), "categories": "codes"}
+
+    def load_packages(self) -> None:
+        """Import PyTorch and compute once; see `headrace.automl.families.load_packages`."""
+        load_networks()
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedTableNetwork:
         objective = Objective.fit(

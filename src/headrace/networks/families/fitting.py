@@ -27,6 +27,21 @@ _SPARSITY = 1e-3
 _CHUNK = 4_096
 
 
+def load_networks() -> None:
+    """Import everything that a training needs, and compute once: seconds in a process that has no network yet.
+
+    They cannot be interrupted, so a search with a time budget does this before it divides its time.
+
+    Raises:
+        UnavailableError: A package of the extra `neural` is not installed.
+    """
+    torch = require_torch()
+    from headrace.networks.families import network  # noqa: F401  tabm, rtdl_num_embeddings
+
+    with one_thread():
+        torch.nn.functional.linear(torch.ones(2, 2), torch.ones(1, 2, requires_grad=True)).sum().backward()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
     """Rows with labels [n] and sample weights [n], None for equal ones."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from headrace.core.errors import DataError
+from headrace.networks.training.optimiser import AdamW
 from headrace.networks.training.torch_import import RandomState, one_thread, require_torch
 
 MIN_STEPS, MAX_STEPS = 8, 64
@@ -58,13 +59,10 @@ class Trainer:
     """
 
     def __init__(self, build: Callable[[], Any], n_rows: int, options: Options) -> None:
-        torch = require_torch()
         self._random, self.options, self.n_rows = RandomState(options.seed), options, n_rows
         with self._random.use():
             self.network = build()
-        self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=options.rate, weight_decay=options.decay, foreach=True
-        )
+        self._optimiser = AdamW(self.network.parameters(), rate=options.rate, decay=options.decay)
         self.batch = min(n_rows, options.batch or int(np.clip(2 ** round(math.log2(max(n_rows, 1) / 16)), 32, 256)))
         self.rounds = self.steps = self._skipped = 0
         self._slowest = 0.0
@@ -101,11 +99,11 @@ class Trainer:
 
     def _step(self, loss: BatchLoss, rows: Any) -> None:
         torch = require_torch()
-        self._optimiser.zero_grad(set_to_none=True)
+        self._optimiser.clear_gradients()
         value = loss(rows)
         if bool(torch.isfinite(value)):
             value.backward()
-            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP)
+            norm = self._optimiser.clip_gradients(CLIP)
             if bool(torch.isfinite(norm)):
                 self._optimiser.step()
                 self.steps, self._skipped = self.steps + 1, 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from headrace.core.errors import UnavailableError
 
 
+@cache  # an error is not cached
 def require_torch() -> Any:
     """Return the module torch.
 
