@@ -50,6 +50,8 @@ def check_types(problem: Declaration) -> None:
             raise DeclarationError(f"{name}={getattr(problem, name)!r}", where=where, fix=f"give {example}")
     for name in ("max_features", "max_candidates", "trials", "retrain_trials"):
         check_whole(name, getattr(problem, name), where=where, least=1)
+    if not isinstance(problem.label_history, bool):
+        raise DeclarationError(f"label_history={problem.label_history!r}", where=where, fix="give True or False")
     for name in ("search_seconds", "trial_seconds", "trial_memory_mb"):
         if getattr(problem, name) is not None:
             check_number(name, getattr(problem, name), where=where, low=0)

@@ -54,6 +54,7 @@ class Declaration:
         groupby: "table.column"s, by each of which rows get running values; from depth 2.
         through: "table.column"s whose last value leads to a further entity with features of its own
             ("results.constructor"); "auto": from depth 2 the columns that relationships make keys.
+        label_history: whether the labels of a schedule's earlier cutoffs are a table of features, once they are mature.
         primitives: primitives that are offered besides the usual ones.
         seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)".
         include: patterns of feature names (* and ?): only these.
@@ -98,6 +99,7 @@ class Declaration:
     )
     groupby: tuple[str, ...] = ()
     through: tuple[str, ...] | Literal["auto"] = AUTO
+    label_history: bool = True
     primitives: tuple[Any, ...] = ()
     seed_features: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
@@ -159,6 +161,14 @@ class Declaration:
                 fix='declare the relationship, or name the entity: by="customer_id"',
             )
         return candidates[0]
+
+    def sources_by_key(self, table: str, keys: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+        """The declared tables that a table's rows come from, and the columns of each that hold the table's `keys`."""
+        if self.entity_set.sources(table) == (table,) or not isinstance(self.spine, Every):
+            return {table: keys}
+        label = self.label_expression
+        columns = {self.spine.entity: keys, self.spine.active: (self.schedule_link(self.spine),)}
+        return columns | ({label.table: self.label_entity(label)[1]} if isinstance(label, HorizonLabel) else {})
 
     @property
     def spine_table(self) -> Table:

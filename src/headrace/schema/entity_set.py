@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from headrace.core.errors import DeclarationError
 from headrace.schema.paths import resolve_paths
@@ -39,11 +39,34 @@ class Relationship:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Derived:
+    """A table that engines compute from declared tables. No source and no batch holds its rows.
+
+    Attributes:
+        table: how it would be declared.
+        relationship: from the table of its entity.
+        sources: names of the declared tables that it is computed from.
+    """
+
+    table: Table
+    relationship: Relationship
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EntitySet:
-    """Tables by name and their relationships, without a circle."""
+    """Tables by name and their relationships, without a circle.
+
+    Args:
+        tables: the declared tables.
+        relationships: between them.
+        derived: tables that follow from the declaration of a problem (`Problem` adds them): `table`, `children` and
+            `parents` find them too.
+    """
 
     tables: tuple[Table, ...]
     relationships: tuple[Relationship, ...] = ()
+    derived: tuple[Derived, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tables", tuple(self.tables))
@@ -71,18 +94,26 @@ class EntitySet:
 
     def table(self, name: str) -> Table:
         """The table of that name."""
-        for table in self.tables:
+        for table in (*self.tables, *(item.table for item in self.derived)):
             if table.name == name:
                 return table
         raise DeclarationError(f"no table {name!r}", where="entity set", found=[table.name for table in self.tables])
 
     def children(self, parent: str) -> tuple[Relationship, ...]:
         """Relationships that start at a table."""
-        return tuple(r for r in self.relationships if r.parent_table == parent)
+        return tuple(r for r in self._links if r.parent_table == parent)
 
     def parents(self, child: str) -> tuple[Relationship, ...]:
         """Relationships that end at a table."""
-        return tuple(r for r in self.relationships if r.child_table == child)
+        return tuple(r for r in self._links if r.child_table == child)
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        """The declared tables that a table's rows come from: itself, or what a derived table is computed from."""
+        return next((item.sources for item in self.derived if item.table.name == name), (name,))
+
+    @property
+    def _links(self) -> tuple[Relationship, ...]:
+        return (*self.relationships, *(item.relationship for item in self.derived))
 
     def _refuse_circles(self) -> None:
         def walk(name: str, path: tuple[str, ...]) -> None:

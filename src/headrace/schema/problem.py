@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from headrace.core.errors import DeclarationError
 from headrace.core.extensions import name_of, names_of
 from headrace.schema.checks import CHECKS
 from headrace.schema.declaration import AUTO, Declaration
+from headrace.schema.entity_set import Derived
+from headrace.schema.label_history import label_history
 
 __all__ = ["AUTO", "Problem"]
 
@@ -41,3 +43,11 @@ class Problem(Declaration):
         name_of(self, "engine", "engine", where=str(self.name))
         for check in CHECKS:
             check(self)
+        object.__setattr__(self, "entity_set", replace(self.entity_set, derived=self._derived()))
+
+    def _derived(self) -> tuple[Derived, ...]:
+        """The tables that follow from the declaration."""
+        if not self.label_history or not self.has_label:
+            return ()
+        taken = tuple(table.name for table in self.entity_set.tables)
+        return label_history(self.spine, self.label_expression, self.spine_table.keys[0], taken)

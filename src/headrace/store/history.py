@@ -142,6 +142,8 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
     """
     key_tables = []
     for name, columns in _key_columns(problem, view):
+        if problem.entity_set.sources(name) != (name,):  # derived: its keys are those of the tables that it comes from
+            continue
         table, rows = problem.entity_set.table(name), snapshot.table(name)
         known_us = effective_known(table, clock_of(problem, table, columns), rows)
         renamed = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known_us < tick_us))

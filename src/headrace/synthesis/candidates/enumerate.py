@@ -25,6 +25,7 @@ from headrace.schema import Entity, Problem, Table
 from headrace.synthesis.candidates.across import Across, across_definitions
 from headrace.synthesis.candidates.filters import check_names, matching, unmatched_patterns
 from headrace.synthesis.candidates.interesting import with_interesting_values
+from headrace.synthesis.candidates.past_labels import past_label_definitions
 from headrace.synthesis.candidates.requested import requested_definitions
 from headrace.synthesis.candidates.stacked import stacked_definitions
 from headrace.synthesis.candidates.through import through_definitions
@@ -143,6 +144,7 @@ def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tabl
         *row_transforms(rows),
         *stored_transforms(problem, direct, aggregates),
         *(item for item in aggregates if item.kind != "time"),
+        *past_label_definitions(problem, kinds),
         *requested_definitions(problem, kinds),
         *through_definitions(problem, kinds),
         *stacked_definitions(problem, kinds),

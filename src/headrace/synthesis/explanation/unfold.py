@@ -21,7 +21,8 @@ from headrace.synthesis.language.columns import ARRIVAL, ORDER
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, RowColumn, Stored, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import hops, is_constant, join_columns, relative, time_varying, used_columns
-from headrace.synthesis.oracle.oracle import ConsideredRow, EffectiveRow, Row, RowEvaluator
+from headrace.synthesis.oracle.oracle import ConsideredRow, EffectiveRow, RowEvaluator
+from headrace.synthesis.oracle.reading import Row
 from headrace.synthesis.primitives.finish import finish
 
 
@@ -158,7 +159,11 @@ class _Unfolding:
             return self._whole
         table = self._problem.entity_set.table(definition.table)
         keys = definition.keys if isinstance(definition, Aggregate) else table.keys
-        return RowEvaluator(self._problem, _Narrow(self._snapshot, table, dict(zip(keys, key, strict=True))))
+        snapshot = self._snapshot
+        for name, columns in self._problem.sources_by_key(table.name, keys).items():
+            source = self._problem.entity_set.table(name)
+            snapshot = _Narrow(snapshot, source, dict(zip(columns, key, strict=True)))
+        return RowEvaluator(self._problem, snapshot)
 
     def _stored(self, definition: Stored, key: tuple[Any, ...], whose: str) -> Node:
         """A Direct or an Aggregate of the entity with this key."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.calendar import earliest_reading, period_ends
+from headrace.core.calendar import earliest_reading, period_delay_us, period_ends
 from headrace.core.clock import NEVER
 from headrace.schema import Table, TimeExpression
 from headrace.synthesis.language.columns import ARRIVAL
@@ -37,6 +37,13 @@ def cutoff_instants(table: Table, expression: TimeExpression, rows: pa.Table) ->
         known = at != NEVER
         at[known] = earliest_reading(at[known] - expression.offset_us, table.tz) + expression.offset_us
     return at
+
+
+def declared_delay_us(table: Table, clock: tuple[str, ...]) -> int:
+    """How long after its event a row is known on a clock, where that is declared (us)."""
+    expressions = [TimeExpression.parse(text) for text in clock]
+    late = max((item.offset_us for item in expressions if item.column == table.time), default=0)
+    return max(0, late) + period_delay_us(table.resolution, table.tz)
 
 
 def effective_known(table: Table, clock: tuple[str, ...], rows: pa.Table) -> Ints:

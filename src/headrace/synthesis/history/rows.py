@@ -15,6 +15,7 @@ from headrace.schema import Problem
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import KeyCodes, KeyColumn, are_distinct, encode_rows, plain
 from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.history.label_history import label_history_rows
 from headrace.synthesis.history.labels import label_values
 from headrace.synthesis.history.versions import effective_versions
 from headrace.synthesis.language.columns import ORDER, clock_of, is_text, label_column
@@ -245,5 +246,9 @@ class Sources:
         """The rows of a table."""
         with self._lock:
             if name not in self._rows:
-                self._rows[name] = Rows(self.problem, name, self._snapshot.table(name))
+                self._rows[name] = Rows(self.problem, name, self._table(name))
             return self._rows[name]
+
+    def _table(self, name: str) -> pa.Table:
+        derived = any(item.table.name == name for item in self.problem.entity_set.derived)
+        return label_history_rows(self.problem, self._snapshot) if derived else self._snapshot.table(name)

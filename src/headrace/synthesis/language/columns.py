@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from headrace.core.calendar import period_delay_us
 from headrace.core.errors import DeclarationError
-from headrace.schema import Entity, Problem, Table, TimeExpression
+from headrace.schema import DUE, Entity, Problem, Table, TimeExpression
+from headrace.schema.label_history import LABEL_KNOWN, PAST_LABEL
 from headrace.synthesis.language.definitions import Kind
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ def column_kinds(problem: Problem, schemas: Mapping[str, pa.Schema]) -> dict[tup
         for field in schemas[table.name]:
             if field.name not in (ARRIVAL, ORDER):
                 kinds[table.name, field.name] = _kind(problem, table, field)
+    return kinds | derived_kinds(problem)
+
+
+def derived_kinds(problem: Problem) -> dict[tuple[str, str], str]:
+    """The kinds of the columns of derived tables."""
+    kinds: dict[tuple[str, str], str] = {}
+    for item in problem.entity_set.derived:
+        own = {item.table.keys[0]: "id", DUE: "time", LABEL_KNOWN: "time"}
+        own[PAST_LABEL] = "boolean" if problem.label_expression.binary else "numeric"
+        kinds |= {(item.table.name, column): kind for column, kind in own.items()}
     return kinds
 
 

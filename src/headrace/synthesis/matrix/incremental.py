@@ -162,16 +162,18 @@ def touched(
     sources = Sources(problem, snapshot)
     changed: Flags = np.zeros(spine.num_rows, dtype=np.bool_)
     for group in make_plan(problem, stored(definitions)).groups:
-        constant = all(group.is_constant(column_plan) for column_plan in group.columns)
-        changed |= ticks > (_since_by_key(sources, group, spine, news) if constant else _since(group, news))
+        derived = problem.entity_set.sources(group.table) != (group.table,)
+        constant = not derived and all(group.is_constant(column_plan) for column_plan in group.columns)
+        changed |= ticks > (_since_by_key(sources, group, spine, news) if constant else _since(problem, group, news))
     return changed
 
 
-def _since(group: Group, news: Mapping[str, pa.Table]) -> int:
+def _since(problem: Problem, group: Group, news: Mapping[str, pa.Table]) -> int:
     """The first arrival of a new version in the tables that a group reads, in us."""
     inside = [item for column_plan in group.columns for item in column_plan.relative]
     tables = {group.table, *_hopped(group.keys), *(name for item in inside for name in _tables(item))}
-    return _first_arrival(news[name] for name in tables if name in news)
+    declared = {source for name in tables for source in problem.entity_set.sources(name)}
+    return _first_arrival(news[name] for name in declared if name in news)
 
 
 def _first_arrival(tables: Iterable[pa.Table]) -> int:

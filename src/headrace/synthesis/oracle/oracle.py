@@ -10,16 +10,14 @@ holds. The oracle shares only definitions (`synthesis.language`) with the engine
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from headrace.core.clock import NEVER
-from headrace.schema import Problem, Table, TimeExpression
+from headrace.schema import Problem, Table
 from headrace.schema.expressions import OPERATORS
-from headrace.synthesis.language.columns import clock_of, label_column
+from headrace.schema.label_history import LABEL_HISTORY
 from headrace.synthesis.language.definitions import (
     Aggregate,
     Definition,
@@ -33,11 +31,11 @@ from headrace.synthesis.language.definitions import (
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import grouped_columns, hops, join_columns, used_columns, value_of
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
-from headrace.synthesis.oracle.finish import as_kind, finish_row, microseconds
-from headrace.synthesis.oracle.periods import period_end
+from headrace.synthesis.oracle.finish import finish_row, microseconds
+from headrace.synthesis.oracle.label_history import label_history
+from headrace.synthesis.oracle.reading import Row, clock, known_from, primary_key, read_column
 from headrace.synthesis.oracle.running import RUNNING_TWINS
 
-Row = Mapping[str, Any]
 _TYPES = {"categorical": pa.string(), "time": pa.int64()}
 
 
@@ -131,21 +129,21 @@ class RowEvaluator:
         if any("." in name for name in definition.keys):
             return []
         table = self._problem.entity_set.table(definition.table)
-        clock = self._clock(table, used_columns(definition, definition.keys))
+        known_times = clock(self._problem, table, used_columns(definition, definition.keys))
         versions = (row for row in self._versions(table) if tuple(row[name] for name in definition.keys) == key)
-        by_time = [(_known(table, clock, row), row) for row in versions]
+        by_time = [(known_from(table, known_times, row), row) for row in versions]
         return sorted(((known, row) for known, row in by_time if known >= tick), key=lambda item: item[0])
 
     def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> EffectiveRow | None:
         """The row that a Direct reads at a tick; None where there is none."""
         table = self._problem.entity_set.table(definition.table)
         rows = self._effective_rows(table, used_columns(definition, table.keys), tick)
-        return next((item for item in rows if _primary_key(table, item.row) == key), None)
+        return next((item for item in rows if primary_key(table, item.row) == key), None)
 
     def relative_value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
         """The value of a definition relative to a row of a table, at a tick (us)."""
         if isinstance(definition, RowColumn):
-            return _read(self._problem, table, definition.column, row)
+            return read_column(self._problem, table, definition.column, row)
         if isinstance(definition, Grouped):
             return self._running_value(table, definition, row, tick)
         if isinstance(definition, Transform):
@@ -163,7 +161,7 @@ class RowEvaluator:
     def _running_value(self, table: Table, definition: Grouped, row: Row, tick: int) -> Any:
         """A group's running value at a row, from the effective rows of its key up to this one."""
         rows = self._effective_rows(table, grouped_columns(definition), tick)
-        own = next((item for item in rows if _primary_key(table, item.row) == _primary_key(table, row)), None)
+        own = next((item for item in rows if primary_key(table, item.row) == primary_key(table, row)), None)
         if own is None:
             return None
         key = [own.row[name] for name in definition.keys]
@@ -195,17 +193,17 @@ class RowEvaluator:
             for name, column in path:
                 parent = self._problem.entity_set.table(name)
                 rows = self._effective_rows(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
-                value = next((item.row[column] for item in rows if (value,) == _primary_key(parent, item.row)), None)
+                value = next((item.row[column] for item in rows if (value,) == primary_key(parent, item.row)), None)
             values.append(value)
         return tuple(values)
 
     def _versions(self, table: Table) -> list[Row]:
         if table.name not in self._rows:
-            self._rows[table.name] = self._snapshot.table(table.name).to_pylist()
+            if table.name == LABEL_HISTORY:
+                self._rows[table.name] = label_history(self._problem, self._versions)
+            else:
+                self._rows[table.name] = self._snapshot.table(table.name).to_pylist()
         return self._rows[table.name]
-
-    def _clock(self, table: Table, columns: tuple[str, ...]) -> list[TimeExpression]:
-        return [TimeExpression.parse(text) for text in clock_of(self._problem, table, columns)]
 
     def _effective_rows(
         self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False
@@ -219,12 +217,12 @@ class RowEvaluator:
     def _find_effective_rows(
         self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool
     ) -> list[EffectiveRow]:
-        clock = self._clock(table, columns)
+        known_times = clock(self._problem, table, columns)
         by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
         for row in self._versions(table):
-            known = _known(table, clock, row)
+            known = known_from(table, known_times, row)
             if known < tick:
-                by_row.setdefault(_primary_key(table, row), []).append((known, row["_order"], row))
+                by_row.setdefault(primary_key(table, row), []).append((known, row["_order"], row))
         rows = [self._effective_row(table, columns, versions, on_event) for versions in by_row.values()]
         if on_event:
             by_event = [(item.event_us, item) for item in rows if item.event_us is not None]
@@ -239,39 +237,7 @@ class RowEvaluator:
         for instant in sorted({known for known, _, _ in versions}):
             _, rank, row = max((item for item in versions if item[0] <= instant), key=lambda item: item[1])
             event = microseconds(row[table.time]) if on_event and table.time else None
-            values = ([_read(self._problem, table, name, row) for name in columns], event)
+            values = ([read_column(self._problem, table, name, row) for name in columns], event)
             if not changes or changes[-1][0] != values:
                 changes.append((values, EffectiveRow(instant, rank, event, row)))
         return changes[-1][1]
-
-
-def _primary_key(table: Table, row: Row) -> tuple[Any, ...]:
-    return tuple(row[name] for name in table.keys)
-
-
-def _known(table: Table, clock: Sequence[TimeExpression], row: Row) -> int:
-    """The instant at which a version becomes known on a clock."""
-    return max([int(row["_arrival"]), *(_instant(table, expression, row) for expression in clock)])
-
-
-def _read(problem: Problem, table: Table, column: str, row: Row) -> Any:
-    """A column's value, None where missing; numbers that are not finite are missing."""
-    if table.name == problem.spine.table and column == label_column(problem):
-        label = problem.label_expression
-        value = row[label.column]
-        return None if value is None else float(OPERATORS[label.operator](value, label.value))
-    value = row[column]
-    if value is not None and table.roles.get(column) == "categorical":
-        return str(value).lower() if isinstance(value, bool) else str(value)
-    if isinstance(value, bool | int | float):
-        return as_kind(value, "numeric")
-    return microseconds(value) if isinstance(value, date) else value
-
-
-def _instant(table: Table, expression: TimeExpression, row: Row) -> int:
-    at = microseconds(row[expression.column])
-    if at is None:
-        return NEVER
-    if table.resolution is not None:
-        at = period_end(at, table.resolution, table.tz)
-    return at + expression.offset_us

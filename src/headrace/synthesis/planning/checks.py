@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from headrace.core.errors import DeclarationError
 from headrace.schema import Problem, Table
-from headrace.synthesis.language.columns import is_text, label_column
+from headrace.synthesis.language.columns import derived_kinds, is_text, label_column
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import hops, join_columns
@@ -102,6 +102,10 @@ class _Checker:
         """The kind of a column that is there."""
         if table.name == self._problem.spine.table and column == label_column(self._problem):
             return "boolean"
+        derived = derived_kinds(self._problem)
+        if (table.name, column) in derived:
+            kind = derived[table.name, column]
+            return "numeric" if kind == "id" else kind
         if table.name not in self._schemas:
             self._schemas[table.name] = self._tables.table(table.name).schema
         schema = self._schemas[table.name]

@@ -36,6 +36,7 @@ from headrace.synthesis.primitives.aggregations.gaps import GAPS
 from headrace.synthesis.primitives.aggregations.moments import MOMENTS
 from headrace.synthesis.primitives.aggregations.order import ORDER
 from headrace.synthesis.primitives.aggregations.positions import POSITIONS
+from headrace.synthesis.primitives.aggregations.recent import RECENT
 from headrace.synthesis.primitives.aggregations.steps import STEPS
 from headrace.synthesis.primitives.aggregations.sums import SUMS
 from headrace.synthesis.primitives.aggregations.trend import TREND
@@ -58,6 +59,7 @@ AGGREGATION_FAMILIES: tuple[AggregationFamily, ...] = (
     MOMENTS,
     EXTREMES,
     POSITIONS,
+    RECENT,
     ORDER,
     CATEGORIES,
     TRUTHS,

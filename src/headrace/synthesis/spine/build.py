@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
@@ -15,6 +14,7 @@ from headrace.schema import DUE, Every, HorizonLabel, Problem
 from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.known_time import cutoff_instants, effective_known
 from headrace.synthesis.history.labels import label_values
+from headrace.synthesis.history.schedule import scheduled_rows
 from headrace.synthesis.history.versions import assertions, effective_versions
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
 from headrace.synthesis.language.engine import Engine, Tables
@@ -118,28 +118,11 @@ def _scheduled(
     engine: Engine,
 ) -> pa.Table:
     """Every entity at every multiple of the step where it had been active within the period; by (cutoff, key)."""
-    key, link = problem.spine_table.keys[0], problem.schedule_link(spine)
-    table, rows = problem.entity_set.table(spine.active), snapshot.table(spine.active)
-    known = effective_known(table, clock_of(problem, table, (*table.keys, link)), rows)
-    values = plain(rows[link])
-    codes, _ = encode_rows([values])
-    active = (known <= now_us) & (codes >= 0)
-    codes, known, first = codes[active], known[active], known[active] // spine.step_us + 1
-    last = (known + spine.within_us) // spine.step_us
-    steps = np.maximum(last - first + 1, 0)
-    entity = np.repeat(codes, steps)
-    at = np.repeat(first, steps) + np.arange(len(entity)) - np.repeat(np.cumsum(steps) - steps, steps)
-    pairs = np.unique(np.column_stack([at * spine.step_us, entity]), axis=0)
     until = now_us if end_us is None else min(now_us, end_us - 1)
-    pairs = pairs[(pairs[:, 0] <= until) & (pairs[:, 0] >= (start_us if start_us is not None else BEFORE_ALL))]
-    encoded = values.dictionary_encode()
-    keys = pa.table({key: encoded.dictionary.take(pa.array(pairs[:, 1]))})
-    order = np.lexsort((_rank(keys[key]), pairs[:, 0]))
-    return labels_at(problem, snapshot, keys.take(pa.array(order)), pairs[order, 0], now_us, engine)
-
-
-def _rank(values: pa.ChunkedArray) -> Ints:
-    return np.array(pc.rank(as_array(values), sort_keys="ascending").to_numpy(), dtype=np.int64)
+    values, cutoffs = scheduled_rows(problem, spine, snapshot, now_us)
+    inside = np.flatnonzero((cutoffs <= until) & (cutoffs >= (start_us if start_us is not None else BEFORE_ALL)))
+    keys = pa.table({problem.spine_table.keys[0]: values.take(pa.array(inside))})
+    return labels_at(problem, snapshot, keys, cutoffs[inside], now_us, engine)
 
 
 def _numpy(rows: pa.Table, column: str) -> Ints:

@@ -18,13 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.core.calendar import period_delay_us
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError, DeclarationError
-from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table, TimeExpression
+from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table
 from headrace.schema.expressions import OPERATORS
 from headrace.synthesis.history.keys import encode_rows, plain
-from headrace.synthesis.history.known_time import effective_known
+from headrace.synthesis.history.known_time import declared_delay_us, effective_known
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
 from headrace.synthesis.language.definitions import Aggregate, Condition, Kind, RowColumn
 from headrace.synthesis.language.engine import Engine, Tables
@@ -78,7 +77,7 @@ def horizon_labels(
     if label.until is not None:
         observed = _observed_until(problem, label.until, entity, snapshot, keys[entity.join_keys[0]], now_us)
         values = np.where(cutoffs + label.horizon_us > observed, np.nan, values)
-    known = cutoffs + label.horizon_us + _delay(table, clock)
+    known = cutoffs + label.horizon_us + declared_delay_us(table, clock)
     known = np.maximum(known, np.where(np.isnan(last), BEFORE_ALL, last).astype(np.int64))
     known[np.isnan(values)] = NEVER
     if label.operator:
@@ -180,13 +179,6 @@ def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str,
             value=float(where.value) if isinstance(where.value, bool) else where.value,  # type: ignore[arg-type]
         ),
     )
-
-
-def _delay(table: Table, clock: tuple[str, ...]) -> int:
-    """How long after its event a row is known, where that is declared (us)."""
-    expressions = [TimeExpression.parse(text) for text in clock]
-    late = max((item.offset_us for item in expressions if item.column == table.time), default=0)
-    return max(0, late) + period_delay_us(table.resolution, table.tz)
 
 
 def _null_keys(queries: pa.Table, names: tuple[str, ...]) -> Floats:

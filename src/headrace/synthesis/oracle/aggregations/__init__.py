@@ -10,6 +10,7 @@ from headrace.synthesis.oracle.aggregations.gaps import GAPS
 from headrace.synthesis.oracle.aggregations.moments import MOMENTS
 from headrace.synthesis.oracle.aggregations.order import ORDER
 from headrace.synthesis.oracle.aggregations.positions import POSITIONS
+from headrace.synthesis.oracle.aggregations.recent import RECENT
 from headrace.synthesis.oracle.aggregations.steps import STEPS
 from headrace.synthesis.oracle.aggregations.sums import SUMS
 from headrace.synthesis.oracle.aggregations.trend import TREND
@@ -22,6 +23,7 @@ AGGREGATION_TWINS: dict[str, Twin] = {
     **MOMENTS,
     **EXTREMES,
     **POSITIONS,
+    **RECENT,
     **ORDER,
     **CATEGORIES,
     **TRUTHS,
