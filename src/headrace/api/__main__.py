@@ -85,6 +85,7 @@ def _serve(problem: Problem, host: str, port: int) -> None:
         port=port,
         http=LimitedProtocol,
         ws="none",
+        access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )

@@ -14,9 +14,11 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
 from headrace import __version__
+from headrace.api.bodies import BodyReader
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure
 from headrace.api.examples import example_row, placeholder_row
+from headrace.api.fast import FastPredictions
 from headrace.api.hosts import HostCheck
 from headrace.api.metrics import MeasuredRequests, Metrics
 from headrace.api.operations import operations_router, or_none
@@ -109,8 +111,10 @@ def build_app(
         redoc_url=None,
     )
     metrics = Metrics(service)
-    app.include_router(predictions_router(service, queue, metrics))
+    reader = BodyReader()
+    app.include_router(predictions_router(service, queue, metrics, reader))
     app.include_router(operations_router(service, metrics, lambda: _example(service, example)))
+    app.add_middleware(FastPredictions, service=service, queue=queue, metrics=metrics, reader=reader)
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
     app.add_middleware(HostCheck, hosts=hosts)
     app.add_middleware(MeasuredRequests, metrics=metrics)

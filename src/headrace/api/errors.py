@@ -56,6 +56,11 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
+async def response_of(request: Request, error: HTTPException) -> JSONResponse:
+    """Return the response to a request that is refused, for middleware that answers it itself."""
+    return await _http(request, error)
+
+
 def failure(
     status: int,
     code: str,

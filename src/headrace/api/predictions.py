@@ -30,16 +30,17 @@ _Strict = Annotated[
 ]
 
 
-def predictions_router(service: Service, queue: PredictionQueue, metrics: Metrics) -> APIRouter:
+def predictions_router(service: Service, queue: PredictionQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
     """Build the endpoints.
 
     Args:
         service: what answers.
         queue: answers waiting calls together.
         metrics: counts predictions and their flags.
+        reader: reads bodies within limits.
     """
     router = APIRouter(
-        tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
+        tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(reader)
     )
     binary = service.problem.label_expression.binary
     one, several = (ProbabilityPrediction, ProbabilityPredictions) if binary else (NumberPrediction, NumberPredictions)

@@ -7,65 +7,39 @@ same id again is the same prediction and changes nothing.
 from __future__ import annotations
 
 import json
-import math
+import os
 import sqlite3
 import threading
 import uuid
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import SelfClosingConnection
-from headrace.lake.keys import KeyValue
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """One answer and everything needed to check it later.
-
-    id: the same for the same prediction made again. cutoff_us, made_us: on the production clock. request: columns that
-    came with the request. features: slug -> value that went into the model. ticks: feature view -> the tick its values
-    are of (us). statuses: feature view -> FRESH, STALE or MISSING. probability: None where the policy abstained.
-    row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`).
-    """
-
-    id: str
-    cutoff_us: int
-    made_us: int
-    model_version: str
-    join_keys: Mapping[str, KeyValue]
-    probability: float | None
-    source: Literal["score", "api"]
-    request: Mapping[str, Any] = field(default_factory=dict)
-    features: Mapping[str, float | str | None] = field(default_factory=dict)
-    ticks: Mapping[str, int] = field(default_factory=dict)
-    statuses: Mapping[str, str] = field(default_factory=dict)
-    row_key: Sequence[Any] = ()
-
-
-_NAMES = tuple(item.name for item in fields(Prediction))
-_JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
-_TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL"}
-_CREATE = (
-    "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
-    + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in _NAMES if name != "id")
-    + ", row_sum INTEGER)"
+from headrace.lake.prediction_rows import (
+    CHECKSUM,
+    CREATE,
+    NAMES,
+    PROBE,
+    ROWS_AT_ONCE,
+    STORED,
+    Prediction,
+    checksum,
+    from_row,
+    insert_statement,
+    to_row,
 )
-#: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
-_PROBE = Prediction(
-    id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
-)
-#: Every row carries a checksum of its values: null in rows of before.
-_CHECKSUM = "row_sum"
-_STORED = ", ".join((*_NAMES, _CHECKSUM))
-_INSERT = f"INSERT OR IGNORE INTO predictions ({_STORED}) VALUES ({', '.join('?' * (len(_NAMES) + 1))})"
 
+__all__ = ["Prediction", "PredictionLog"]
+
+
+#: Size of the write-ahead file of a server: it is written back to the database when it is full.
+RESERVED_BYTES = 16 * 1024 * 1024
 
 _DAMAGED = (
     "bring it back from a backup, or move it and its -wal and -shm away: a new one is begun, without what is in it"
@@ -89,12 +63,28 @@ class PredictionLog:
         """Write predictions in one transaction, durable on return; returns the number of new ones."""
         if not rows:
             return 0
-        values = [_to_row(row) for row in rows]
+        values = [to_row(row) for row in rows]
         with self._connected() as connection:
             before = connection.total_changes
             with connection:
-                connection.executemany(_INSERT, values)
+                for start in range(0, len(values), ROWS_AT_ONCE):
+                    part = values[start : start + ROWS_AT_ONCE]
+                    connection.execute(insert_statement(len(part)), [value for row in part for value in row])
             return connection.total_changes - before
+
+    def reserve(self, size: int = RESERVED_BYTES) -> None:
+        """Write zeros behind the write-ahead file's end up to a size, so that the next commits do not grow it.
+
+        A commit that grows a file also waits for the file system's journal: about 4 ms instead of .15 ms on ext4.
+        SQLite takes zeros for the end of the file's content, as it does what is left of an earlier, longer one.
+        """
+        with self._connected() as connection:
+            connection.execute(f"PRAGMA wal_autocheckpoint = {size // 4096}")
+            path = self.path.with_name(f"{self.path.name}-wal")
+            with path.open("ab") as file:
+                file.write(bytes(max(size - file.tell(), 0)))
+                file.flush()
+                os.fsync(file.fileno())
 
     def check_writable(self) -> None:
         """Check that an append would succeed, without adding a row; raises what it would raise.
@@ -105,7 +95,7 @@ class PredictionLog:
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute(_INSERT, _to_row(replace(_PROBE, id=uuid.uuid4().hex)))
+                connection.execute(insert_statement(1), to_row(replace(PROBE, id=uuid.uuid4().hex)))
             finally:
                 connection.rollback()
             (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -115,10 +105,10 @@ class PredictionLog:
         """Return the predictions made in [since_us, until_us), oldest first."""
         with self._connected() as connection:
             rows = connection.execute(
-                f"SELECT {_STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
+                f"SELECT {STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
             )
-            return [_from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row)) for row in rows]
 
     def pages(
         self, since_us: int = BEFORE_ALL, until_us: int = NEVER, *, size: int = 5_000
@@ -128,11 +118,11 @@ class PredictionLog:
         while True:
             with self._connected() as connection:
                 rows = connection.execute(
-                    f"SELECT {_STORED} FROM predictions WHERE (made_us, id) > (?, ?) AND made_us < ? "
+                    f"SELECT {STORED} FROM predictions WHERE (made_us, id) > (?, ?) AND made_us < ? "
                     "ORDER BY made_us, id LIMIT ?",
                     (*last, until_us, size),
                 )
-                page = [_from_row(self._verified(row)) for row in rows]
+                page = [from_row(self._verified(row)) for row in rows]
             if not page:
                 return
             yield page
@@ -141,32 +131,32 @@ class PredictionLog:
     def find(self, prefix: str) -> list[Prediction]:
         """Return the prediction with this id; where there is none, up to ten whose id begins so."""
         with self._connected() as connection:
-            statement = f"SELECT {_STORED} FROM predictions WHERE id = ?"
+            statement = f"SELECT {STORED} FROM predictions WHERE id = ?"
             rows = connection.execute(statement, (prefix,)).fetchall()
             if not rows and prefix:
-                statement = f"SELECT {_STORED} FROM predictions WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 10"
+                statement = f"SELECT {STORED} FROM predictions WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 10"
                 rows = connection.execute(statement, (len(prefix), prefix)).fetchall()
-            return [_from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row)) for row in rows]
 
     def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """Return a version's predictions with a cutoff in [since_us, until_us), oldest first."""
         with self._connected() as connection:
             rows = connection.execute(
-                f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
             )
-            return [_from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row)) for row in rows]
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Return row key -> probability of a version's scored rows with a cutoff in [since_us, until_us)."""
         with self._connected() as connection:
             cursor = connection.execute(
-                f"SELECT {_STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
                 (since_us, until_us, version),
             )
-            rows = (dict(zip(_NAMES, self._verified(row), strict=True)) for row in cursor)
+            rows = (dict(zip(NAMES, self._verified(row), strict=True)) for row in cursor)
             return {tuple(json.loads(row["row_key"])): float(row["probability"]) for row in rows}
 
     def scored(self) -> int:
@@ -212,17 +202,17 @@ class PredictionLog:
             )
             self._open_connection.execute("PRAGMA journal_mode = WAL")
             self._open_connection.execute("PRAGMA synchronous = FULL")
-            self._open_connection.execute(_CREATE)
+            self._open_connection.execute(CREATE)
             present = {column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")}
-            if lacking := [name for name in _NAMES if name not in present]:
+            if lacking := [name for name in NAMES if name not in present]:
                 raise CorruptError(
                     f"the prediction log has an older format: it lacks the column {lacking[0]!r}",
                     where=str(self.path),
                     fix="read it with the version that wrote it, and move it away: a new one is begun",
                 )
-            if _CHECKSUM not in present:
+            if CHECKSUM not in present:
                 self._open_connection.execute(
-                    f"ALTER TABLE predictions ADD COLUMN {_CHECKSUM} INTEGER"
+                    f"ALTER TABLE predictions ADD COLUMN {CHECKSUM} INTEGER"
                 )  # a log of before
             self._open_connection.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
             self._open_connection.commit()
@@ -232,7 +222,7 @@ class PredictionLog:
     def _verified(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a row's values after comparing them with its checksum."""
         *values, known = row
-        if known is not None and known != _checksum(values):
+        if known is not None and known != checksum(values):
             what = f"prediction {values[0]!r} is damaged (its checksum differs)"
             raise CorruptError(what, where=str(self.path), fix=_DAMAGED)
         return tuple(values)
@@ -259,38 +249,3 @@ def _failure(error: Exception, path: Path) -> HeadraceError:
     reason = error.strerror if isinstance(error, OSError) else str(error)
     fix = "see that its disk is there, is writable and is not full"
     return UnavailableError(f"the prediction log cannot be used: {reason}", where=str(path), fix=fix)
-
-
-def _to_row(prediction: Prediction) -> tuple[Any, ...]:
-    named = ((name, getattr(prediction, name)) for name in _NAMES)
-    values = [_text(value) if name in _JSON else value for name, value in named]
-    if prediction.probability is not None:
-        values[_NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
-    return (*values, _checksum(values))
-
-
-def _checksum(values: Sequence[Any]) -> int:
-    return zlib.crc32(repr(tuple(values)).encode())
-
-
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
-
-
-def _text(value: Any) -> str:
-    """Return a mapping or sequence as JSON; NaN becomes null."""
-    value_to_encode = dict(value) if isinstance(value, Mapping) else list(value)
-    try:
-        return _encoder.encode(value_to_encode)
-    except ValueError:  # rare, so that looking at every number is not worth its time
-        if isinstance(value_to_encode, dict):
-            return _encoder.encode({name: _finite(item) for name, item in value_to_encode.items()})
-        return _encoder.encode([_finite(item) for item in value_to_encode])
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _from_row(row: tuple[Any, ...]) -> Prediction:
-    values = dict(zip(_NAMES, row, strict=True))
-    return Prediction(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})

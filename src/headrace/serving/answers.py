@@ -11,11 +11,14 @@ import pyarrow as pa
 from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Every, Problem
+from headrace.serving.entity_rows import EntityRows
 from headrace.serving.follow import LoadedVersion
-from headrace.serving.request import ARROW_TYPES, RequestRow, RequestSchema
-from headrace.store.online import Age, FeatureRow
+from headrace.serving.inputs import InputPlan
+from headrace.serving.request import RequestRow, RequestSchema
+from headrace.store.online import Age, FeatureRow, OnlineStore
 from headrace.store.published import KeyType
 from headrace.synthesis.language.definitions import RowColumn, stored
+from headrace.synthesis.language.values import arrow_type
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
@@ -69,12 +72,16 @@ class Version:
         needs: Columns of its requests.
         key_types: Join key -> type.
         stored: Slug -> Arrow type of each stored feature.
+        plan: Computes the model's inputs; None where they are computed as an Arrow table.
+        rows: Reads the stored features for the plan.
     """
 
     loaded: LoadedVersion
     needs: RequestSchema
     key_types: Mapping[str, KeyType]
     stored: Mapping[str, pa.DataType]
+    plan: InputPlan | None = None
+    rows: EntityRows | None = None
 
     @classmethod
     def for_problem(
@@ -83,6 +90,7 @@ class Version:
         loaded: LoadedVersion,
         key_types: Mapping[str, KeyType],
         table_columns: frozenset[str] | None = None,
+        online: Online | None = None,
     ) -> Version:
         """Derive what serving needs from a loaded version.
 
@@ -91,15 +99,24 @@ class Version:
             loaded: The version.
             key_types: Published types of the join keys.
             table_columns: Columns of the spine's table; None where they are not known.
+            online: Stored features.
         """
         definitions = loaded.bundle.definitions
-        types = {item.slug: ARROW_TYPES[item.kind] for item in stored(definitions)}
+        types = {item.slug: arrow_type(item.kind) for item in stored(definitions)}
         needs = replace(
             RequestSchema.from_definitions(problem, definitions, key_types),
             ignored=table_columns,
             categories=_categories(loaded.bundle),
         )
-        return cls(loaded=loaded, needs=needs, key_types=key_types, stored=types)
+        # Other stores, and models that take Arrow tables only, are served as an Arrow table.
+        has_arrays = isinstance(online, OnlineStore) and hasattr(loaded.bundle, "fitted")
+        plan = InputPlan.of(definitions, loaded.bundle.encoder) if has_arrays else None
+        rows = (
+            EntityRows(online, loaded.bundle.service, plan.columns)
+            if plan and isinstance(online, OnlineStore)
+            else None
+        )
+        return cls(loaded=loaded, needs=needs, key_types=key_types, stored=types, plan=plan, rows=rows)
 
 
 @dataclass(frozen=True, kw_only=True)

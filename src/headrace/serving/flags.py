@@ -53,7 +53,7 @@ def unknown_fields(schema: RequestSchema, row: Mapping[str, Any]) -> list[str]:
     """Return the fields of a row that are no column; none where the columns of the table are not known."""
     if schema.ignored is None:
         return []
-    own = _own_fields(schema)
+    own = schema.own_fields
     return [name for name in row if name not in schema.ignored and name not in own]
 
 
@@ -80,13 +80,8 @@ def lead_time_flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_u
     return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)
 
 
-def _own_fields(schema: RequestSchema) -> frozenset[str]:
-    own = (*schema.names, *schema.row_key, *((schema.time,) if schema.time else ()))
-    return frozenset(own)
-
-
 def _unknown_field(schema: RequestSchema, unknown: list[str], where: str) -> DataError:
-    known = sorted(_own_fields(schema) | (schema.ignored or frozenset()))
+    known = sorted(schema.own_fields | (schema.ignored or frozenset()))
     similar = difflib.get_close_matches(unknown[0], known, n=1)
     advice = f"did you mean {similar[0]}? Else leave it out" if similar else "leave it out"
     return DataError(

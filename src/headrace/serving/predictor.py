@@ -13,13 +13,8 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
-from headrace.core.clock import floor_to_tick
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.predictions import Prediction
 from headrace.schema import Problem
@@ -35,20 +30,10 @@ from headrace.serving.answers import (
 )
 from headrace.serving.flags import all_flags, checked_row
 from headrace.serving.follow import LoadedVersion
-from headrace.serving.request import RequestRow, RequestSchema, row_columns_as_arrays
-from headrace.store.online import Age, FeatureRow
+from headrace.serving.request import RequestSchema
+from headrace.serving.scoring import ScoredRow, score_rows
+from headrace.store.online import Age
 from headrace.store.published import KeyType
-from headrace.synthesis.primitives.finish import finish
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Predicted:
-    """One predicted row. features: model inputs by slug. value: the model's output."""
-
-    request_row: RequestRow
-    ages: Mapping[str, Age]
-    features: Mapping[str, Any]
-    value: float
 
 
 class Predictor:
@@ -154,7 +139,7 @@ class Predictor:
         loaded, key_types, cached = self._champion(), self._key_types(), self._cached_version
         if cached is None or cached.loaded is not loaded or cached.key_types != key_types:
             columns = self._table_columns()
-            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types, columns)
+            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types, columns, self._online)
         return cached
 
     def _answer_same_version(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
@@ -172,7 +157,8 @@ class Predictor:
 
     def _answer_together(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
         version, now_us = calls[0].version, calls[0].now_us
-        predicted = iter(self._predict_rows(version, [row for call in calls for row in call.rows], now_us))
+        request_rows = [row for call in calls for row in call.rows]
+        predicted = iter(score_rows(self._problem, self._online, version, request_rows, now_us))
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
         outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
         self._append_to_log(
@@ -183,43 +169,7 @@ class Predictor:
         )
         return outcomes
 
-    def _predict_rows(self, version: Version, request_rows: Sequence[RequestRow], now_us: int) -> list[_Predicted]:
-        if not request_rows:
-            return []
-        bundle = version.loaded.bundle
-        feature_rows = self._online.read(bundle.service, [item.keys for item in request_rows], now_us)
-        matrix = self._matrix(version, request_rows, feature_rows, now_us)
-        values = np.asarray(bundle.predict(matrix), dtype=np.float64)
-        names = matrix.column_names
-        features = zip(*(column.to_pylist() for column in matrix.columns), strict=True)
-        return [
-            _Predicted(
-                request_row=item,
-                ages=row.ages,
-                features=dict(zip(names, row_features, strict=True)),
-                value=float(value),
-            )
-            for item, row, row_features, value in zip(request_rows, feature_rows, features, values, strict=True)
-        ]
-
-    def _matrix(
-        self, version: Version, request_rows: Sequence[RequestRow], feature_rows: Sequence[FeatureRow], now_us: int
-    ) -> pa.Table:
-        values = {
-            slug: pa.array([row.values[slug] for row in feature_rows], type=kind)
-            for slug, kind in version.stored.items()
-        }
-        cutoffs = np.full(len(request_rows), now_us, dtype=np.int64)
-        ticks = np.full(len(request_rows), floor_to_tick(now_us, self._problem.tick_us), dtype=np.int64)
-        return finish(
-            version.loaded.bundle.definitions,
-            values,
-            row_columns_as_arrays(version.needs, request_rows),
-            ticks,
-            cutoffs,
-        )
-
-    def _apply_policy(self, version: Version, rows: Sequence[_Predicted], now_us: int) -> list[Answer] | HeadraceError:
+    def _apply_policy(self, version: Version, rows: Sequence[ScoredRow], now_us: int) -> list[Answer] | HeadraceError:
         """Return the answers of one call under the stale policy, or the error that refuses it."""
         try:
             return [
@@ -229,7 +179,7 @@ class Predictor:
         except HeadraceError as error:
             return error
 
-    def _answer_row(self, loaded: LoadedVersion, row: _Predicted, where: str, now_us: int) -> Answer:
+    def _answer_row(self, loaded: LoadedVersion, row: ScoredRow, where: str, now_us: int) -> Answer:
         reason = self._reason(row.ages, where)
         return Answer(
             id=self._new_id(),
@@ -253,7 +203,7 @@ class Predictor:
             )
         return "; ".join(not_fresh)
 
-    def _log_row(self, row: _Predicted, answer: Answer) -> Prediction:
+    def _log_row(self, row: ScoredRow, answer: Answer) -> Prediction:
         return Prediction(
             id=answer.id,
             cutoff_us=answer.made_us,

@@ -8,28 +8,21 @@ are written as the sources write them (`headrace.lake.times`); one without a zon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 
 from headrace.core.clock import iso
 from headrace.core.errors import DataError
 from headrace.lake.keys import KeyValue, key_value, read_value
-from headrace.lake.times import TimeFormat, value_instant
+from headrace.lake.times import TimeFormat
 from headrace.schema import Problem, Table
+from headrace.serving.values import Value, check_value, request_time, require_storable, type_error
 from headrace.store.published import LAKE_TYPES, KeyType
 from headrace.synthesis.language.definitions import Definition, Kind, row_columns
-
-#: Characters of a key or a category, and of a text.
-LONGEST_NAME = 10_000
-LONGEST_TEXT = 1_000_000
-_EXAMPLE_TIME = "2013-05-01T12:00:00Z"
-_INT64 = range(-(2**63), 2**63)
-
-Value = str | float | bool | int | None
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = {
     "numeric": pa.float64(),
@@ -82,13 +75,25 @@ class RequestSchema:
 
     def time_format(self, name: str, *, is_key: bool = False) -> TimeFormat:
         """Return how times of a column are read: as those of the table's source; any date where it is a key."""
-        form = TimeFormat.of(self.table, name) if self.table is not None else TimeFormat()
-        return replace(form, any_date=form.any_date or is_key)
+        known = self._time_formats.get((name, is_key))
+        if known is None:
+            form = TimeFormat.of(self.table, name) if self.table is not None else TimeFormat()
+            known = self._time_formats[name, is_key] = replace(form, any_date=form.any_date or is_key)
+        return known
 
-    @property
+    @cached_property
+    def _time_formats(self) -> dict[tuple[str, bool], TimeFormat]:
+        return {}
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """All required columns, each once."""
         return tuple(dict.fromkeys((*self.join_keys, *self.columns)))
+
+    @cached_property
+    def own_fields(self) -> frozenset[str]:
+        """All columns that a request may have, apart from `ignored`."""
+        return frozenset((*self.names, *self.row_key, *((self.time,) if self.time else ())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +140,7 @@ def check_row(schema: RequestSchema, row: Mapping[str, Any], where: str) -> Requ
     return RequestRow(
         keys={name: _key(schema, row[name], name, where) for name in schema.join_keys},
         columns={name: _value(schema, kind, row[name], name, where) for name, kind in schema.columns.items()},
-        time_us=_time(time, schema.time_format(schema.time or ""), f"{where}, {schema.time}"),
+        time_us=request_time(time, schema.time_format(schema.time or ""), f"{where}, {schema.time}"),
         row_key_values={name: _row_key_value(schema, row[name], name, where) for name in schema.row_key if name in row},
         raw={name: row[name] for name in schema.columns},
     )
@@ -152,15 +157,15 @@ def row_columns_as_arrays(schema: RequestSchema, rows: Sequence[RequestRow]) -> 
 def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
     """Return a join key in its canonical form."""
     kind, location = schema.key_types.get(name), f"{where}, {name}"
-    _require_storable(value, location)
+    require_storable(value, location)
     if kind == "time":
-        instant = _time(value, schema.time_format(name, is_key=True), location)
+        instant = request_time(value, schema.time_format(name, is_key=True), location)
         return None if instant is None else iso(instant)
     if kind not in (None, "string", "int64"):
         return read_value(value, LAKE_TYPES[kind], location)
     if value is None or (isinstance(value, str | int) and not isinstance(value, bool)):
         return value
-    raise _type_error(value, "a text, a whole number or null", location)
+    raise type_error(value, "a text, a whole number or null", location)
 
 
 def _row_key_value(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
@@ -170,9 +175,9 @@ def _row_key_value(schema: RequestSchema, value: Any, name: str, where: str) -> 
     """
     if name in schema.key_types or name in schema.join_keys:
         return _key(schema, value, name, where)
-    _require_storable(value, f"{where}, {name}")
+    require_storable(value, f"{where}, {name}")
     if not isinstance(value, str | int | float | None) or (isinstance(value, float) and not math.isfinite(value)):
-        raise _type_error(value, "a text, a number, true, false or null", f"{where}, {name}")
+        raise type_error(value, "a text, a number, true, false or null", f"{where}, {name}")
     return key_value(value)
 
 
@@ -180,110 +185,5 @@ def _value(schema: RequestSchema, kind: Kind, value: Any, name: str, where: str)
     if value is None:
         return None
     if kind == "time":
-        return _time(value, schema.time_format(name), f"{where}, {name}")
-    return _READERS[kind](value, f"{where}, {name}")
-
-
-def check_value(kind: Literal["numeric", "categorical", "text", "boolean"], value: Any, where: str) -> Value:
-    """Return a JSON value that is not null, checked; of another type than its kind it raises DataError."""
-    return _READERS[kind](value, where)
-
-
-def _numeric(value: Any, where: str) -> float:
-    if not isinstance(value, bool) and isinstance(value, int | float):
-        try:
-            number = float(value)
-        except OverflowError:  # an integer of four hundred digits
-            number = math.inf
-        if math.isfinite(number):
-            return number
-    raise _type_error(value, "a finite number or null", where)
-
-
-def _categorical(value: Any, where: str, longest: int = LONGEST_NAME) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _type_error(value, "a text or null", where)
-    return _text(str(value), where, longest)
-
-
-def _long_text(value: Any, where: str) -> str:
-    return _categorical(value, where, LONGEST_TEXT)
-
-
-def _require_storable(value: Any, where: str) -> None:
-    """Check that a part of a key can be stored, whatever type the key has."""
-    if isinstance(value, str):
-        _text(value, where, LONGEST_NAME)
-    if isinstance(value, int) and value not in _INT64:
-        raise _type_error(value, "a whole number of 64 bits", where)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise _type_error(value, "a finite number or null", where)
-
-
-def _text(value: str, where: str, longest: int) -> str:
-    """Check that a text can be stored: a lone surrogate such as JSON's \\ud800 cannot be encoded as UTF-8."""
-    if len(value) > longest:
-        raise DataError(f"must have at most {longest:,} characters", where=where, found=[f"{len(value):,}"])
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise _type_error(value, "a text of whole characters", where) from None
-    return value
-
-
-def _boolean(value: Any, where: str) -> bool:
-    if not isinstance(value, bool):
-        raise _type_error(value, "true, false or null", where)
-    return value
-
-
-def _time(value: Any, form: TimeFormat, where: str) -> int | None:
-    """Return an instant, microseconds UTC. The advice of its errors can be followed literally."""
-    if isinstance(value, str):
-        _require_zone(value, form, where)
-    try:
-        return value_instant(value, form, where)
-    except DataError as error:
-        if error.what.startswith("not a time"):
-            raise _type_error(value, f"an ISO time with its zone, such as {_EXAMPLE_TIME}", where) from None
-        # Whoever sends a request cannot declare another zone or resolution, as the lake's advice is.
-        fix = f"write the whole time with its zone, as in {_EXAMPLE_TIME}"
-        raise DataError(error.what, where=where, found=error.found, fix=fix) from None
-
-
-def _require_zone(text: str, form: TimeFormat, where: str) -> None:
-    """Check that a text which is a time has a zone, from itself or from the table."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return
-    is_date = len(text) <= len("2013-05-01")
-    if moment.tzinfo is not None or (form.accepts("date") if is_date else form.tz is not None):
-        return
-    whole = moment.isoformat()
-    raise DataError(
-        f"{text} has no time zone",
-        where=where,
-        fix=f"write {whole}Z if it is UTC, or its offset: {whole}-05:00",
-    )
-
-
-def _type_error(value: Any, expected: str, where: str) -> DataError:
-    return DataError(f"must be {expected}", where=where, found=[_short(value)])
-
-
-def _short(value: Any) -> str:
-    """Return a short representation of a value; a long number or text is not formatted in full."""
-    if isinstance(value, str):
-        return repr(value[:60])
-    if isinstance(value, int) and value.bit_length() > 256:
-        return f"a whole number of {value.bit_length():,} bits"
-    return repr(value)[:80]
-
-
-_READERS: Mapping[Kind, Callable[[Any, str], Value]] = {
-    "numeric": _numeric,
-    "categorical": _categorical,
-    "text": _long_text,
-    "boolean": _boolean,
-}
+        return request_time(value, schema.time_format(name), f"{where}, {name}")
+    return check_value(kind, value, f"{where}, {name}")

@@ -19,7 +19,7 @@ from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.core.fingerprint import file_digest
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.serving.flags import MAX_LENGTH, MAX_UNKNOWN, UNKNOWN_FIELD
-from headrace.serving.request import check_value
+from headrace.serving.values import check_value
 
 if TYPE_CHECKING:
     import pandas as pd

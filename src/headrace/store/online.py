@@ -73,18 +73,25 @@ class _ServiceView:
         return (None,) * len(self.columns)
 
 
-@dataclass(frozen=True)
-class _ViewResult:
-    """The rows of one view for all keys of a read."""
+@dataclass(frozen=True, kw_only=True)
+class ViewRows:
+    """The rows of one view for several keys.
 
-    part: _ServiceView
-    query: RowQuery
-    result: RowResult
-    age: Age
+    Attributes:
+        view: Name of the view.
+        columns: Slugs of its columns that the service reads.
+        keys: Key of each row [n].
+        rows: Values of the columns for each key [n]; empty values for an unknown key.
+        known: Whether the view has the key [n].
+        watermark: The view's last refresh, None where it was never written.
+    """
 
-    @cached_property
-    def missing_age(self) -> Age:
-        return replace(self.age, status="MISSING")
+    view: str
+    columns: tuple[str, ...]
+    keys: Sequence[tuple[Any, ...]]
+    rows: list[tuple[Any, ...]]
+    known: list[bool]
+    watermark: Watermark | None
 
 
 @dataclass(frozen=True)
@@ -132,22 +139,39 @@ class OnlineStore:
             DataError: A request lacks a join key, or has one of another type.
             AheadError: A view was refreshed after `now_us`.
         """
-        published, parts = self._service(service)
+        results = self.view_rows(service, keys)
+        ages = self.view_ages({rows.view: rows.watermark for rows in results}, now_us)
+        return [_row(results, ages, position) for position in range(len(keys))]
+
+    def view_rows(self, service: str, keys: Sequence[Mapping[str, Any]]) -> list[ViewRows]:
+        """Read the rows of each view of a service, all from one state of the file; raises as `read`."""
+        _, parts = self._service(service)
+        view_keys = self.view_keys(service, keys)
         queries = [
-            RowQuery(
-                view=part.view.name,
-                join_keys=part.view.join_keys,
-                columns=part.columns,
-                keys=[_key(published, part.view, key) for key in keys],
-            )
-            for part in parts
+            RowQuery(view=part.view.name, join_keys=part.view.join_keys, columns=part.columns, keys=own)
+            for part, own in zip(parts, view_keys, strict=True)
         ]
-        results = [
-            _ViewResult(part, ask, view_result, self._age(view_result.watermark, now_us))
-            for part, ask, view_result in zip(parts, queries, self._rows.read(queries), strict=True)
-        ]
-        self._require_not_ahead(results, now_us)
-        return [_row(results, at) for at in range(len(keys))]
+        read = self._rows.read(queries)
+        return [_view_rows(part, query, result) for part, query, result in zip(parts, queries, read, strict=True)]
+
+    def view_keys(self, service: str, keys: Sequence[Mapping[str, Any]]) -> list[list[tuple[Any, ...]]]:
+        """Return for each view of a service the keys [n] of requests; DataError for one of another type."""
+        published, parts = self._service(service)
+        return [[_key(published, part.view, key) for key in keys] for part in parts]
+
+    def view_ages(self, watermarks: Mapping[str, Watermark | None], now_us: int) -> dict[str, Age]:
+        """Return view -> age of its last refresh. Raises AheadError where one is later than `now_us`."""
+        ages = {view: self._age(watermark, now_us) for view, watermark in watermarks.items()}
+        self._require_not_ahead(ages, now_us)
+        return ages
+
+    def state(self) -> tuple[Any, ...] | None:
+        """Return what changes whenever stored rows or published services change; None where that is not known.
+
+        Rows that were read are valid while this stays equal. Comparable only within one thread.
+        """
+        version = self._rows.version()
+        return None if version is None else (*version, *self._current_state().version)
 
     def key_types(self) -> Mapping[str, KeyType]:
         """Return join key -> type in the lake."""
@@ -166,12 +190,12 @@ class OnlineStore:
         status: Status = "AHEAD" if age < 0 else "FRESH" if age < self._stale_after_us else "STALE"
         return Age(status=status, tick_us=watermark.tick_us, age_us=age)
 
-    def _require_not_ahead(self, results: Sequence[_ViewResult], now_us: int) -> None:
+    def _require_not_ahead(self, ages: Mapping[str, Age], now_us: int) -> None:
         """Raise AheadError where a view holds values of the future, whatever the stale policy."""
         ahead = [
-            f"{view_result.query.view} at {iso(view_result.age.tick_us)}"
-            for view_result in results
-            if view_result.age.status == "AHEAD" and view_result.age.tick_us is not None
+            f"{view} at {iso(age.tick_us)}"
+            for view, age in ages.items()
+            if age.status == "AHEAD" and age.tick_us is not None
         ]
         if ahead:
             raise AheadError(
@@ -202,19 +226,36 @@ class OnlineStore:
         return state
 
 
-def _row(results: Sequence[_ViewResult], position: int) -> FeatureRow:
-    """The view_result for one key, put together from its rows in all views."""
+def _view_rows(part: _ServiceView, query: RowQuery, result: RowResult) -> ViewRows:
+    """Give unknown keys the empty values; without a key, or from a view that was never written, all are None."""
+    rows = []
+    for key, row in zip(query.keys, result.rows, strict=True):
+        unknown = part.nulls if result.watermark is None or None in key else part.empty
+        rows.append(unknown if row is None else row)
+    return ViewRows(
+        view=part.view.name,
+        columns=part.columns,
+        keys=query.keys,
+        rows=rows,
+        known=[row is not None for row in result.rows],
+        watermark=result.watermark,
+    )
+
+
+def missing(age: Age) -> Age:
+    """Return the age of a view's values for a key that it does not have."""
+    return replace(age, status="MISSING")
+
+
+def _row(results: Sequence[ViewRows], ages: Mapping[str, Age], position: int) -> FeatureRow:
+    """Put the values for one key together from its rows in all views."""
     values: dict[str, float | int | str | None] = {}
-    ages: dict[str, Age] = {}
-    for view_result in results:
-        row, age = view_result.result.rows[position], view_result.age
-        if row is None:
-            unknown = view_result.result.watermark is None or None in view_result.query.keys[position]
-            row = view_result.part.nulls if unknown else view_result.part.empty
-            age = view_result.missing_age
-        values.update(zip(view_result.part.columns, row, strict=True))
-        ages[view_result.query.view] = age
-    return FeatureRow(values=values, ages=ages)
+    row_ages: dict[str, Age] = {}
+    for rows in results:
+        values.update(zip(rows.columns, rows.rows[position], strict=True))
+        age = ages[rows.view]
+        row_ages[rows.view] = age if rows.known[position] else missing(age)
+    return FeatureRow(values=values, ages=row_ages)
 
 
 def _parts(published: Published, service: str) -> list[_ServiceView]:

@@ -9,6 +9,7 @@ A row that was pushed by itself has its own event time (us) in the column EVENT;
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sqlite3
 import threading
@@ -30,6 +31,7 @@ from headrace.store.online_file.tables import (
     RowQuery,
     RowResult,
     Watermark,
+    all_checksums_match,
     checksum_expression,
     create_table,
     error_text,
@@ -44,6 +46,7 @@ from headrace.store.online_file.tables import (
 )
 
 _log = logging.getLogger(__name__)
+_connection_numbers = itertools.count()
 
 #: Seconds a writer or reader waits for another process's transaction.
 LOCK_TIMEOUT_S = 60.0
@@ -156,19 +159,23 @@ class RowStore:
 
     def watermarks(self) -> dict[str, Watermark]:
         """Return the watermark of every view that has one."""
-        connection = self._reader()
-        if connection is None:
-            return {}
         try:
-            rows = connection.execute(SELECT_WATERMARKS).fetchall()
+            rows = connection.execute(SELECT_WATERMARKS).fetchall() if (connection := self._reader()) else []
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return {}
         return {row[0]: watermark_of(row) for row in rows}
 
+    def version(self) -> tuple[int, int] | None:
+        """Return what changes with every commit, comparable within a thread; None where the file cannot be read."""
+        try:
+            row = connection.execute("PRAGMA data_version").fetchone() if (connection := self._reader()) else None
+        except (sqlite3.DatabaseError, OSError):
+            return None
+        return None if row is None else (self._local.number, int(row[0]))
+
     def count(self, view: str) -> int:
         """Return the number of rows of a view; 0 where it has no table."""
-        connection = self._reader()
-        if connection is None:
+        if (connection := self._reader()) is None:
             return 0
         try:
             return int(connection.execute(f"SELECT count(*) FROM {quoted(view)}").fetchone()[0])
@@ -181,10 +188,7 @@ class RowStore:
         if connection is None or self.count(view) > _MAX_VERIFIED_ROWS:
             return True
         try:
-            if CHECKSUM not in table_columns(connection, view):
-                return True
-            differ = f"{quoted(CHECKSUM)} <> {checksum_expression(connection, view)}"
-            return connection.execute(f"SELECT 1 FROM {quoted(view)} WHERE {differ} LIMIT 1").fetchone() is None
+            return all_checksums_match(connection, view)
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
 
@@ -284,6 +288,7 @@ class RowStore:
             )  # fmt: skip
             self._local.connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
             self._local.identity, self._local.conditions = identity, {}
+            self._local.number = next(_connection_numbers)
         connection: sqlite3.Connection = self._local.connection
         return connection
 

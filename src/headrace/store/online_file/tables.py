@@ -131,6 +131,14 @@ def fill_checksums(connection: sqlite3.Connection, view: str) -> None:
     connection.execute(f"UPDATE {table} SET {own} = {checksum_expression(connection, view)} WHERE {own} IS NULL")
 
 
+def all_checksums_match(connection: sqlite3.Connection, view: str) -> bool:
+    """Whether the checksums of all rows of a view match; True for a table of an earlier version without them."""
+    if CHECKSUM not in table_columns(connection, view):
+        return True
+    differ = f"{quoted(CHECKSUM)} <> {checksum_expression(connection, view)}"
+    return connection.execute(f"SELECT 1 FROM {quoted(view)} WHERE {differ} LIMIT 1").fetchone() is None
+
+
 def create_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], columns: Sequence[str]) -> None:
     keys = ",".join(f"{key_column(name)} NOT NULL" for name in join_keys)
     features = "".join(f",{quoted(name)}" for name in columns)

@@ -1,0 +1,110 @@
+"""A logged prediction as a row of the log: columns, statements, JSON and checksum; for `lake.predictions`."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import lru_cache
+from typing import Any, Literal
+
+import orjson
+
+from headrace.core.clock import NEVER
+from headrace.lake.keys import KeyValue
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """One answer and everything needed to check it later.
+
+    id: the same for the same prediction made again. cutoff_us, made_us: on the production clock. request: columns that
+    came with the request. features: slug -> value that went into the model. ticks: feature view -> the tick its values
+    are of (us). statuses: feature view -> FRESH, STALE or MISSING. probability: None where the policy abstained.
+    row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`).
+    """
+
+    id: str
+    cutoff_us: int
+    made_us: int
+    model_version: str
+    join_keys: Mapping[str, KeyValue]
+    probability: float | None
+    source: Literal["score", "api"]
+    request: Mapping[str, Any] = field(default_factory=dict)
+    features: Mapping[str, float | str | None] = field(default_factory=dict)
+    ticks: Mapping[str, int] = field(default_factory=dict)
+    statuses: Mapping[str, str] = field(default_factory=dict)
+    row_key: Sequence[Any] = ()
+
+
+NAMES = tuple(item.name for item in fields(Prediction))
+_JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
+_TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL"}
+CREATE = (
+    "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
+    + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in NAMES if name != "id")
+    + ", row_sum INTEGER)"
+)
+#: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
+PROBE = Prediction(
+    id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
+)
+#: Every row carries a checksum of its values: null in rows of before.
+CHECKSUM = "row_sum"
+STORED = ", ".join((*NAMES, CHECKSUM))
+#: Rows of one statement: while it runs, other threads do.
+ROWS_AT_ONCE = 64
+
+
+def to_row(prediction: Prediction) -> tuple[Any, ...]:
+    named = ((name, getattr(prediction, name)) for name in NAMES)
+    values = [_text(value) if name in _JSON else value for name, value in named]
+    if prediction.probability is not None:
+        values[NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
+    return (*values, checksum(values))
+
+
+def checksum(values: Sequence[Any]) -> int:
+    return zlib.crc32(repr(tuple(values)).encode())
+
+
+@lru_cache(maxsize=ROWS_AT_ONCE)
+def insert_statement(rows: int) -> str:
+    """Return the statement that inserts so many rows."""
+    marks = f"({', '.join('?' * (len(NAMES) + 1))})"
+    return f"INSERT OR IGNORE INTO predictions ({STORED}) VALUES {', '.join([marks] * rows)}"
+
+
+#: Instants as `str` writes them; NumPy's numbers as numbers.
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SERIALIZE_NUMPY
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
+
+
+def _text(value: Any) -> str:
+    """Return a mapping or sequence as JSON; NaN becomes null."""
+    value_to_encode = dict(value) if isinstance(value, Mapping) else list(value)
+    try:
+        return orjson.dumps(value_to_encode, default=str, option=_OPTIONS).decode()
+    except TypeError:  # lone surrogates, integers of more than 64 bits, names that are no texts: rare
+        return _slow_text(value_to_encode)
+
+
+def _slow_text(value_to_encode: Any) -> str:
+    try:
+        return _encoder.encode(value_to_encode)
+    except ValueError:
+        if isinstance(value_to_encode, dict):
+            return _encoder.encode({name: _finite(item) for name, item in value_to_encode.items()})
+        return _encoder.encode([_finite(item) for item in value_to_encode])
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_row(row: tuple[Any, ...]) -> Prediction:
+    values = dict(zip(NAMES, row, strict=True))
+    return Prediction(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})

@@ -1,0 +1,207 @@
+"""Read the stored features of request rows as arrays; rows that were read stay in memory until the store changes.
+
+A row of a view is packed once: its numbers as one float64 array, its instants and texts beside it. Before each read
+the store's state is compared with that of the packed rows (`OnlineStore.state`), so a served value is never older than
+what the store holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.core.clock import NEVER
+from headrace.store.online import Age, OnlineStore, ViewRows, missing
+from headrace.store.online_file.tables import Watermark
+from headrace.synthesis.language.definitions import Kind
+
+#: Packed rows in memory; beyond it they are forgotten. A row of 20 numbers takes about 500 bytes.
+MAX_ROWS = 50_000
+#: Attempts to read rows of one state before they are used without being kept.
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredColumns:
+    """Slugs of the stored features by how they are represented, in the order of the columns of `StoredRows`."""
+
+    numbers: tuple[str, ...]
+    instants: tuple[str, ...]
+    texts: tuple[str, ...]
+
+    @classmethod
+    def from_kinds(cls, kinds: Mapping[str, Kind]) -> StoredColumns:
+        """Sort the slugs of stored features by their kinds."""
+        texts = tuple(slug for slug, kind in kinds.items() if kind in ("categorical", "text"))
+        instants = tuple(slug for slug, kind in kinds.items() if kind == "time")
+        numbers = tuple(slug for slug in kinds if slug not in (*texts, *instants))
+        return cls(numbers=numbers, instants=instants, texts=texts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRows:
+    """Stored features of several requests.
+
+    Attributes:
+        numbers: float64 [n, numbers], NaN is missing.
+        instants: int64 [n, instants], microseconds UTC, NEVER is missing.
+        texts: For each request its texts, None is missing.
+        ages: For each request: view -> age. Requests whose views are alike share one mapping.
+    """
+
+    numbers: NDArray[np.float64]
+    instants: NDArray[np.int64]
+    texts: list[list[Any]]
+    ages: list[Mapping[str, Age]]
+
+
+@dataclass(frozen=True)
+class _PackedRow:
+    """One row of one view. known: whether the view has its key."""
+
+    numbers: NDArray[np.float64]
+    instants: tuple[int, ...]
+    texts: tuple[str | None, ...]
+    known: bool
+
+
+@dataclass
+class _Packed:
+    """The packed rows of one state of the store.
+
+    Attributes:
+        state: The state, None where rows are not kept.
+        order: Positions that bring the views' numbers, instants and texts into the order of `StoredColumns`.
+        rows: For each view: key -> row.
+        watermarks: View -> its last refresh.
+        ages: The last `now_us`, and the ages at it by the views that have the key.
+    """
+
+    state: tuple[Any, ...] | None
+    order: tuple[list[int], list[int], list[int]]
+    rows: list[dict[tuple[Any, ...], _PackedRow]]
+    watermarks: dict[str, Watermark | None]
+    size: int = 0
+    ages: tuple[int, dict[tuple[bool, ...], Mapping[str, Age]]] = field(default_factory=lambda: (-1, {}))
+
+
+class EntityRows:
+    """Reads the stored features of one service. Thread-safe.
+
+    Args:
+        online: The store.
+        service: Name of the service.
+        columns: Its stored features.
+    """
+
+    def __init__(self, online: OnlineStore, service: str, columns: StoredColumns) -> None:
+        self._online = online
+        self._service = service
+        self._columns = columns
+        self._lock = threading.Lock()
+        self._packed: _Packed | None = None
+
+    def read(self, keys: Sequence[Mapping[str, Any]], now_us: int) -> StoredRows:
+        """Read the stored features of requests, all from one state of the store; raises as `OnlineStore.read`.
+
+        Args:
+            keys: Join keys of each request [n].
+            now_us: The present on the production clock.
+        """
+        with self._lock:
+            packed, view_keys = self._current(keys)
+            rows = [[own[key] for own, key in zip(packed.rows, row_keys, strict=True)] for row_keys in view_keys]
+            return StoredRows(
+                numbers=self._numbers(packed, rows),
+                instants=np.array([_ordered(row, "instants", packed.order[1]) for row in rows], dtype=np.int64).reshape(
+                    len(rows), -1
+                ),
+                texts=[_ordered(row, "texts", packed.order[2]) for row in rows],
+                ages=[self._ages(packed, tuple(part.known for part in row), now_us) for row in rows],
+            )
+
+    def _current(self, keys: Sequence[Mapping[str, Any]]) -> tuple[_Packed, list[tuple[tuple[Any, ...], ...]]]:
+        """Return packed rows of one state that hold every key, and for each request its key in each view."""
+        for attempt in range(_ATTEMPTS):
+            state = self._online.state()
+            view_keys = list(zip(*self._online.view_keys(self._service, keys), strict=True))
+            packed = self._packed
+            if packed is not None and state is not None and packed.state == state and packed.size <= MAX_ROWS:
+                absent = [at for at, own in enumerate(view_keys) if not self._holds(packed, own)]
+                if not absent:
+                    return packed, view_keys
+                read = self._online.view_rows(self._service, [keys[at] for at in absent])
+            else:
+                read = self._online.view_rows(self._service, keys)
+                packed = self._empty(state, read)
+            last = attempt == _ATTEMPTS - 1
+            if self._online.state() == state or last:
+                self._add(packed, read)
+                self._packed = packed if state is not None and not last else None
+                if all(self._holds(packed, own) for own in view_keys):
+                    return packed, view_keys
+        read = self._online.view_rows(self._service, keys)
+        self._packed, packed = None, self._empty(None, read)
+        self._add(packed, read)
+        return packed, view_keys
+
+    @staticmethod
+    def _holds(packed: _Packed, view_keys: tuple[tuple[Any, ...], ...]) -> bool:
+        return all(key in own for own, key in zip(packed.rows, view_keys, strict=True))
+
+    def _empty(self, state: tuple[Any, ...] | None, read: Sequence[ViewRows]) -> _Packed:
+        kinds = (self._columns.numbers, self._columns.instants, self._columns.texts)
+        orders = []
+        for names in kinds:
+            wanted = set(names)
+            stored = [slug for rows in read for slug in rows.columns if slug in wanted]
+            orders.append([stored.index(slug) for slug in names])
+        return _Packed(
+            state=state,
+            order=(orders[0], orders[1], orders[2]),
+            rows=[{} for _ in read],
+            watermarks={rows.view: rows.watermark for rows in read},
+        )
+
+    def _add(self, packed: _Packed, read: Sequence[ViewRows]) -> None:
+        for own, rows in zip(packed.rows, read, strict=True):
+            numbers, instants, texts = (
+                [at for at, slug in enumerate(rows.columns) if slug in names]
+                for names in (self._columns.numbers, self._columns.instants, self._columns.texts)
+            )
+            for key, row, known in zip(rows.keys, rows.rows, rows.known, strict=True):
+                packed.size += key not in own
+                own[key] = _PackedRow(
+                    np.array([row[at] for at in numbers], dtype=np.float64),
+                    tuple(NEVER if row[at] is None else int(row[at]) for at in instants),
+                    tuple(row[at] for at in texts),
+                    known,
+                )
+
+    def _numbers(self, packed: _Packed, rows: Sequence[Sequence[_PackedRow]]) -> NDArray[np.float64]:
+        numbers = np.empty((len(rows), len(self._columns.numbers)))
+        for at, row in enumerate(rows):
+            if row:
+                numbers[at] = np.concatenate([part.numbers for part in row])
+        return numbers[:, packed.order[0]]
+
+    def _ages(self, packed: _Packed, known: tuple[bool, ...], now_us: int) -> Mapping[str, Age]:
+        if packed.ages[0] != now_us:
+            packed.ages = (now_us, {})
+        by_known = packed.ages[1]
+        if known not in by_known:
+            ages = self._online.view_ages(packed.watermarks, now_us)
+            by_known[known] = {
+                view: age if has_key else missing(age) for (view, age), has_key in zip(ages.items(), known, strict=True)
+            }
+        return by_known[known]
+
+
+def _ordered(row: Sequence[_PackedRow], name: str, order: Sequence[int]) -> list[Any]:
+    values = [value for part in row for value in getattr(part, name)]
+    return [values[at] for at in order]

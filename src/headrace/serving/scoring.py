@@ -1,0 +1,94 @@
+"""Predict validated rows with one version: read their stored features, compute the model's inputs, predict.
+
+A version with a plan (`serving.inputs`) computes its inputs as NumPy arrays. Others (another online store, a model that
+takes Arrow tables only, features that are instants) compute them as an Arrow table, with the same values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.core.clock import floor_to_tick
+from headrace.schema import Problem
+from headrace.serving.answers import Online, Version
+from headrace.serving.entity_rows import EntityRows
+from headrace.serving.inputs import InputPlan
+from headrace.serving.request import RequestRow, row_columns_as_arrays
+from headrace.store.online import Age, FeatureRow
+from headrace.synthesis.primitives.finish import finish
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredRow:
+    """One predicted row.
+
+    Attributes:
+        request_row: The row.
+        ages: View -> age of its stored features.
+        features: Model inputs by slug.
+        value: The model's output.
+    """
+
+    request_row: RequestRow
+    ages: Mapping[str, Age]
+    features: Mapping[str, Any]
+    value: float
+
+
+def score_rows(
+    problem: Problem, online: Online, version: Version, rows: Sequence[RequestRow], now_us: int
+) -> list[ScoredRow]:
+    """Predict rows as of `now_us` on the production clock; raises as `Online.read`."""
+    if not rows:
+        return []
+    tick_us = floor_to_tick(now_us, problem.tick_us)
+    if version.plan is not None and version.rows is not None:
+        return _by_plan(version, version.plan, version.rows, rows, now_us, tick_us)
+    return _by_table(version, online, rows, now_us, tick_us)
+
+
+def _by_plan(
+    version: Version, plan: InputPlan, stored: EntityRows, rows: Sequence[RequestRow], now_us: int, tick_us: int
+) -> list[ScoredRow]:
+    read = stored.read([item.keys for item in rows], now_us)
+    inputs = plan.compute(read, [item.columns for item in rows], tick_us)
+    values = np.asarray(version.loaded.bundle.fitted.predict(inputs.design), dtype=np.float64).tolist()
+    return [
+        ScoredRow(request_row=item, ages=ages, features=features, value=value)
+        for item, ages, features, value in zip(rows, read.ages, inputs.features, values, strict=True)
+    ]
+
+
+def _by_table(
+    version: Version, online: Online, rows: Sequence[RequestRow], now_us: int, tick_us: int
+) -> list[ScoredRow]:
+    bundle = version.loaded.bundle
+    feature_rows = online.read(bundle.service, [item.keys for item in rows], now_us)
+    matrix = _matrix(version, rows, feature_rows, now_us, tick_us)
+    values = np.asarray(bundle.predict(matrix), dtype=np.float64)
+    features = zip(*(column.to_pylist() for column in matrix.columns), strict=True)
+    return [
+        ScoredRow(
+            request_row=item,
+            ages=row.ages,
+            features=dict(zip(matrix.column_names, row_features, strict=True)),
+            value=float(value),
+        )
+        for item, row, row_features, value in zip(rows, feature_rows, features, values, strict=True)
+    ]
+
+
+def _matrix(
+    version: Version, rows: Sequence[RequestRow], feature_rows: Sequence[FeatureRow], now_us: int, tick_us: int
+) -> pa.Table:
+    values = {
+        slug: pa.array([row.values[slug] for row in feature_rows], type=kind) for slug, kind in version.stored.items()
+    }
+    cutoffs, ticks = (np.full(len(rows), instant, dtype=np.int64) for instant in (now_us, tick_us))
+    own = row_columns_as_arrays(version.needs, rows)
+    return finish(version.loaded.bundle.definitions, values, own, ticks, cutoffs)
