@@ -10,7 +10,7 @@ from sklearn import metrics as sk
 
 from headrace.core.errors import DataError
 from headrace.evaluate import metrics as module
-from headrace.evaluate.metrics import METRICS
+from headrace.evaluate.metrics import METRICS, metrics_beside
 from headrace.schema import metrics as declared
 
 
@@ -33,9 +33,14 @@ def test_values_equal_scikit_learn(seed: int, ties: bool) -> None:
     assert METRICS["rmse"].value(y, p) == pytest.approx(sk.root_mean_squared_error(y, p), abs=1e-12)
     assert METRICS["mae"].value(y, p) == pytest.approx(sk.mean_absolute_error(y, p), abs=1e-12)
     assert METRICS["average_precision"].value(y, p) == pytest.approx(sk.average_precision_score(y, p), abs=1e-12)
+    assert METRICS["ndcg"].value(y, p) == pytest.approx(sk.ndcg_score([y], [p]), abs=1e-12)
+    assert METRICS["rmsle"].value(y, p) == pytest.approx(sk.root_mean_squared_log_error(y, p), abs=1e-12)
+    for level in (0.1, 0.5, 0.9):
+        expected = sk.mean_pinball_loss(y, p, alpha=level)
+        assert METRICS[f"quantile_{level}"].value(y, p) == pytest.approx(expected, abs=1e-12)
 
 
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", [*sorted(METRICS), "quantile_0.8"])
 def test_resampled_equals_repeating_the_rows(name: str) -> None:
     """The twin: build each resample's rows and measure them plainly."""
     metric = METRICS[name]
@@ -68,7 +73,7 @@ def test_hand_computed() -> None:
 
 def test_the_constant_is_the_best_prediction_without_features() -> None:
     y = np.array([0.0, 0, 0, 1, 9])
-    for metric in (METRICS["rmse"], METRICS["mae"]):
+    for metric in (METRICS[name] for name in ("rmse", "mae", "rmsle", "quantile_0.3", "quantile_0.75")):
         best = metric.value(y, np.full(5, metric.constant(y)))
         assert all(best <= metric.value(y, np.full(5, other)) for other in np.linspace(0, 9, 91))
 
@@ -87,6 +92,24 @@ def test_average_precision_in_slices_is_that_of_the_whole(monkeypatch: pytest.Mo
     whole = METRICS["average_precision"].resampled(y, p, groups, weights)
     monkeypatch.setattr(module, "_SLICE", 900)
     np.testing.assert_array_equal(METRICS["average_precision"].resampled(y, p, groups, weights), whole)
+
+
+def test_a_quantile_is_known_by_its_level() -> None:
+    assert "quantile_0.9" in METRICS
+    assert METRICS["quantile_0.9"].level == 0.9
+    for name in ("quantile_", "quantile_1", "quantile_high", "median"):
+        assert name not in METRICS
+        with pytest.raises(KeyError):
+            METRICS[name]
+
+
+def test_negative_labels_have_no_logarithm() -> None:
+    y, p = np.array([-1.0, 2.0]), np.array([0.0, -3.0])
+    with pytest.raises(DataError, match="a label is negative"):
+        METRICS["rmsle"].value(y, p)
+    assert set(metrics_beside("mae", y)) == {"mae", "rmse"}
+    assert set(metrics_beside("quantile_0.2", -y[:1])) == {"quantile_0.2", "mae", "rmse", "rmsle"}
+    assert METRICS["rmsle"].value(y[1:], p[1:]) == pytest.approx(np.log(3))  # a negative prediction counts as 0
 
 
 def test_a_declaration_knows_every_metric_and_which_labels_it_measures() -> None:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.errors import DataError
+from headrace.schema.metrics import QUANTILE, quantile_level
 
 Floats = NDArray[np.float64]
 Groups = NDArray[np.int64]
@@ -43,6 +44,8 @@ class Metric:
         resampled: (y [n], p [n], g [n], W [R, D]) -> values [R], NaN where a resample has one class only.
         constant: Labels [n] -> the constant prediction that optimises the metric.
         ranks: Whether only the order of predictions counts, so that both classes must be present.
+        level: Of the quantile that predictions are of; of `mae` 0.5, the median. None: no quantile.
+        log_scale: Whether errors are of log(1 + y), so that labels are at least 0.
     """
 
     name: str
@@ -51,6 +54,8 @@ class Metric:
     resampled: Callable[[Floats, Floats, Groups, Floats], Floats]
     constant: Callable[[Floats], Any] = np.mean
     ranks: bool = False
+    level: float | None = None
+    log_scale: bool = False
 
     def value(self, label: Floats, prediction: Floats) -> float:
         """Compute the metric of predictions [n] for labels [n].
@@ -81,6 +86,8 @@ class Metric:
         p = require_finite(prediction, "prediction")
         if y.shape != p.shape or y.ndim != 1 or not len(y):
             raise DataError(f"labels {y.shape} and predictions {p.shape} have different shapes", where=self.name)
+        if self.log_scale and y.min() < 0:
+            raise DataError("a label is negative", where=self.name, found=[float(y.min())], fix="use rmse or mae")
         if self.binary:
             classes = np.unique(y)
             if not set(classes.tolist()) <= {0.0, 1.0}:
@@ -146,6 +153,29 @@ def _average_precision(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floa
     return values
 
 
+def _ndcg(y: Floats, p: Floats, g: Groups, weights: Floats) -> Floats:
+    """Discounted cumulative gain of all rows in one ranking, divided by that of the ideal one (Järvelin, Kekäläinen).
+
+    Rows with equal predictions have their mean discount, as in scikit-learn. A row that a resample drew k times takes
+    k positions, so the discounts of positions a+1 .. b sum to D(b) - D(a), D being the cumulative discounts.
+    """
+    order = np.argsort(-p, kind="stable")
+    last_of_ties = np.flatnonzero(np.diff(p[order], append=np.nan) != 0)
+    gain, group = y[order], g[order]
+    values = np.full(len(weights), np.nan)
+    for number, draws in enumerate(weights):
+        row_weights = draws[group]
+        up_to, gained = np.cumsum(row_weights)[last_of_ties], np.cumsum(row_weights * gain)[last_of_ties]
+        total = np.concatenate([[0.0], np.cumsum(1 / np.log2(np.arange(2, round(up_to[-1]) + 2)))])
+        discounts = np.diff(total[np.rint(up_to).astype(np.int64)], prepend=0.0)
+        rows, gains = np.diff(up_to, prepend=0.0), np.diff(gained, prepend=0.0)
+        mean_gain = np.divide(gains, rows, out=np.zeros_like(gains), where=rows > 0)
+        ideal = total[round(gained[-1])]
+        if 0 < gained[-1] < up_to[-1]:
+            values[number] = (mean_gain * discounts).sum() / ideal
+    return values
+
+
 def _mean(row_loss: Callable[[Floats, Floats], Floats], *, root: bool = False) -> Callable[..., Floats]:
     """Build a metric that is the mean of a loss over rows (or its root), from sums per group."""
 
@@ -171,14 +201,75 @@ def _absolute_rows(y: Floats, p: Floats) -> Floats:
     return np.asarray(np.abs(y - p), dtype=np.float64)
 
 
-METRICS: dict[str, Metric] = {
-    metric.name: metric
+def _log_rows(y: Floats, p: Floats) -> Floats:
+    return np.asarray((np.log1p(y) - np.log1p(np.maximum(p, 0.0))) ** 2, dtype=np.float64)
+
+
+def _log_mean(y: Floats) -> float:
+    return float(np.expm1(np.mean(np.log1p(y))))
+
+
+def _quantile(level: float) -> Metric:
+    """Build the quantile loss of a level (Koenker and Bassett, 1978); `mae` is twice that of level 0.5."""
+
+    def rows(y: Floats, p: Floats) -> Floats:
+        return np.asarray(np.maximum(level * (y - p), (level - 1) * (y - p)), dtype=np.float64)
+
+    return Metric(
+        name=f"{QUANTILE}{level:g}",
+        greater_is_better=False,
+        binary=False,
+        resampled=_mean(rows),
+        constant=lambda y: float(np.quantile(y, level)),
+        level=level,
+    )
+
+
+class _Catalogue(dict[str, Metric]):
+    """Metrics by name. A quantile loss of any level is found by name, and is not listed."""
+
+    def __missing__(self, name: str) -> Metric:
+        level = quantile_level(name)
+        if level is None:
+            raise KeyError(name)
+        return _quantile(level)
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and quantile_level(name) is not None)
+
+
+def metrics_beside(name: str, label: Floats) -> dict[str, Metric]:
+    """Return the metric `name` and all others that labels [n] of the same kind can be measured by, by name."""
+    own = METRICS[name]
+    others = {one.name: one for one in METRICS.values() if one.binary == own.binary}
+    negative = bool(len(label)) and float(np.min(label)) < 0
+    return {name: own} | {key: one for key, one in others.items() if not (one.log_scale and negative)}
+
+
+METRICS: dict[str, Metric] = _Catalogue(
+    (metric.name, metric)
     for metric in (
         Metric(name="auc", greater_is_better=True, binary=True, resampled=_auc, ranks=True),
         Metric(name="average_precision", greater_is_better=True, binary=True, resampled=_average_precision, ranks=True),
         Metric(name="log_loss", greater_is_better=False, binary=True, resampled=_mean(_log_loss_rows)),
         Metric(name="brier", greater_is_better=False, binary=True, resampled=_mean(_squared_rows)),
+        Metric(name="ndcg", greater_is_better=True, binary=True, resampled=_ndcg, ranks=True),
         Metric(name="rmse", greater_is_better=False, binary=False, resampled=_mean(_squared_rows, root=True)),
-        Metric(name="mae", greater_is_better=False, binary=False, resampled=_mean(_absolute_rows), constant=np.median),
+        Metric(
+            name="mae",
+            greater_is_better=False,
+            binary=False,
+            resampled=_mean(_absolute_rows),
+            constant=np.median,
+            level=0.5,
+        ),
+        Metric(
+            name="rmsle",
+            greater_is_better=False,
+            binary=False,
+            resampled=_mean(_log_rows, root=True),
+            constant=_log_mean,
+            log_scale=True,
+        ),
     )
-}
+)

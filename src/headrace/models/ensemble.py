@@ -18,6 +18,7 @@ from headrace.core.files import read_json, write_json
 from headrace.models.design import Design, Predictions
 from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
+from headrace.models.log_scale import on_log_scale
 
 #: Family of a bundle that holds an ensemble. It is no family to search, so the catalogue does not have it.
 ENSEMBLE = "ensemble"
@@ -98,6 +99,10 @@ def families_of(family: str, fitted: Fitted) -> tuple[str, ...]:
     return tuple(dict.fromkeys(member.family for member in fitted.members))
 
 
+def _load_member(folder: Path, family: str) -> Fitted:
+    return on_log_scale(folder, get_family(family).load(folder))
+
+
 def load_fitted(family: str, folder: Path) -> Fitted:
     """Read a fitted model of any family, or an ensemble. The caller has checked the folder's manifest.
 
@@ -105,14 +110,14 @@ def load_fitted(family: str, folder: Path) -> Fitted:
         CorruptError: The files are not such a model.
     """
     if family != ENSEMBLE:
-        return get_family(family).load(folder)
+        return _load_member(folder, family)
     try:
         data = read_json(folder / _FILE)
         members = tuple(
             FittedMember(
                 family=str(item["family"]),
                 weight=float(item["weight"]),
-                fitted=get_family(item["family"]).load(folder / str(item["folder"])),
+                fitted=_load_member(folder / str(item["folder"]), str(item["family"])),
             )
             for item in data["members"]
         )

@@ -28,6 +28,7 @@ from headrace.models.callback import NoCallback, TrialCallback
 from headrace.models.design import Design
 from headrace.models.families import split_config
 from headrace.models.families.protocol import Family, Label, Learner, Rows
+from headrace.models.log_scale import fitting_label, fitting_metric
 from headrace.models.rounds import RoundsResult, boost, find_rounds
 from headrace.models.space import Config
 from headrace.problems.catalogue import restore
@@ -95,7 +96,9 @@ class TrialObjective:
         metric = METRICS[self.metric]
         family, family_config = split_config(config)
         folds = _load_folds(self)
-        trial = _ConfigTrial(family=family, metric=metric, seed=self.seed, threads=self.threads, callback=callback)
+        trial = _ConfigTrial(
+            family=family, metric=fitting_metric(metric), seed=self.seed, threads=self.threads, callback=callback
+        )
         for share in self.shares:
             trial.evaluate_subset(folds[-1], family_config, share)
         result = trial.learn(folds, family_config)
@@ -210,8 +213,8 @@ def _load_fold(objective: TrialObjective, design: Design, label: Label, number: 
     cache.mkdir(exist_ok=True)
     return LoadedFold(
         train=design.rows(train),
-        train_label=np.array(label[train]),
+        train_label=fitting_label(METRICS[objective.metric], np.array(label[train])),
         valid=design.rows(valid),
-        label=np.array(label[valid]),
+        label=fitting_label(METRICS[objective.metric], np.array(label[valid])),
         cache=FoldCache(cache),
     )

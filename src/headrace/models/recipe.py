@@ -16,6 +16,7 @@ from headrace.models.design import Design, Predictions
 from headrace.models.ensemble import FittedEnsemble, FittedMember
 from headrace.models.families import get_family, split_config
 from headrace.models.families.protocol import Fitted, Label, Learner, Rows
+from headrace.models.log_scale import FittedLogScale, fitting_label, fitting_metric
 from headrace.models.rounds import find_rounds
 from headrace.models.space import Config
 
@@ -89,14 +90,15 @@ def fit_rounds(
         threads: Threads of a fit.
     """
     family, family_config = split_config(config)
-    y = require_finite(label, "label")
+    objective = METRICS[metric]
+    y = fitting_label(objective, require_finite(label, "label"))
     valid_designs = [design.rows(rows) for _, rows in folds]
 
     def start(candidate: Config) -> list[Learner]:
         return [
             family.learner(
                 design.rows(train), y[train], (valid_design, y[valid]), candidate,
-                metric=METRICS[metric], seed=seed, threads=threads,
+                metric=fitting_metric(objective), seed=seed, threads=threads,
             )
             for (train, valid), valid_design in zip(folds, valid_designs, strict=True)
         ]  # fmt: skip
@@ -104,11 +106,12 @@ def fit_rounds(
     result = find_rounds(family, family_config, start)
     train_rows = sum(len(rows) for rows, _ in folds) / len(folds)
     fitted = [learner.fitted(result.rounds or 1) for learner in result.learners]
+    scaled = [FittedLogScale(model) if objective.log_scale else model for model in fitted]
     return RecipeResult(
         recipe=Recipe(family=family.name, config=result.config, rounds=result.rounds, rows=train_rows),
         loss=result.loss,
         predicted=tuple(
-            model.predict(rows, threads=threads) for model, rows in zip(fitted, valid_designs, strict=True)
+            model.predict(rows, threads=threads) for model, rows in zip(scaled, valid_designs, strict=True)
         ),
     )
 
@@ -147,12 +150,13 @@ def fit_recipe(
             for weight, member in recipe.members
         )
         return FittedEnsemble(members=members, binary=METRICS[metric].binary)
-    return get_family(recipe.family).fit(
+    fitted = get_family(recipe.family).fit(
         design,
-        y,
+        fitting_label(METRICS[metric], y),
         recipe.config,
-        metric=METRICS[metric],
+        metric=fitting_metric(METRICS[metric]),
         rounds=recipe.rounds,
         seed=seed,
         threads=threads,
     )
+    return FittedLogScale(fitted) if METRICS[metric].log_scale else fitted

@@ -69,7 +69,11 @@ def model_summary(context: Context, finished: Inputs) -> ModelSummary:
     evaluated, selected = finished[EVALUATE].output, finished[SELECT].output
     return ModelSummary(
         metric=context.problem.metric,
-        metrics={name: evaluated.metrics[f"gate_{name}"] for name in METRICS if f"gate_{name}" in evaluated.metrics},
+        metrics={
+            name: evaluated.metrics[f"gate_{name}"]
+            for name in dict.fromkeys((context.problem.metric, *METRICS))
+            if f"gate_{name}" in evaluated.metrics
+        },
         baseline=_baseline(context, finished),
         windows=evaluated.windows,
         candidates=selected.candidates,

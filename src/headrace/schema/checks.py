@@ -16,7 +16,7 @@ from headrace.schema.ensemble import Ensemble
 from headrace.schema.entity_set import EntitySet
 from headrace.schema.feed import Replay
 from headrace.schema.horizon import HorizonLabel
-from headrace.schema.metrics import BINARY_METRICS, METRICS
+from headrace.schema.metrics import BINARY_METRICS, METRICS, QUANTILE, is_metric
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
@@ -63,8 +63,9 @@ def check_types(problem: Declaration) -> None:
 
 def check_metric(problem: Declaration) -> None:
     """The metric exists and measures this kind of label."""
-    if problem.metric not in METRICS:
-        raise DeclarationError(f"no metric {problem.metric!r}", where=problem.name, found=METRICS)
+    if not is_metric(problem.metric):
+        found = [*METRICS, f"{QUANTILE}0.9"]
+        raise DeclarationError(f"no metric {problem.metric!r}", where=problem.name, found=found)
     if not problem.has_label:
         return
     binary = problem.label_expression.binary

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from headrace.core.clock import DAY, HOUR, MINUTE, from_us
 from headrace.evaluate.metric_words import METRIC_WORDS
 from headrace.evaluate.metrics import METRICS
+from headrace.schema.metrics import QUANTILE, quantile_level
 from headrace.store.online import Age
 
 #: Beginning of a metric's name -> where it was measured.
@@ -110,7 +111,9 @@ def age_words(age: Age) -> str:
 
 def _parts(full: str) -> tuple[str, str]:
     """Return (place, metric) of a name such as `gate_auc`; ("", "") for a count or an unknown name."""
-    for name in METRICS:
+    place, _, level = full.rpartition(f"_{QUANTILE}")
+    names = (*METRICS, f"{QUANTILE}{level}") if place and quantile_level(f"{QUANTILE}{level}") else tuple(METRICS)
+    for name in names:
         place = full.removesuffix(f"_{name}")
         if place != full and (place in PLACES or _PERIOD.match(place)):
             return place, name

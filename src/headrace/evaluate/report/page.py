@@ -145,7 +145,7 @@ def _metric_rows(report: ModelReport) -> list[tuple[str, str, str, str]]:
         value = report.metrics.get(f"{place}_{name}")
         return "–" if value is None else f"{value:.4g}"
 
-    names = [name for name in METRICS if f"gate_{name}" in report.metrics]
+    names = [name for name in dict.fromkeys((report.metric, *METRICS)) if f"gate_{name}" in report.metrics]
     names.sort(key=lambda name: name != report.metric)
     words = ((name, METRIC_WORDS[name]) for name in names)
     return [(one.title, one.meaning, shown("gate", name), shown("tune", name)) for name, one in words]

@@ -167,6 +167,8 @@ def _model(config: Mapping[str, Any], metric: Metric, seed: int) -> Any:
     import catboost
 
     number = "MAE" if metric.name == "mae" else "RMSE"
+    if metric.level is not None and metric.name != "mae":
+        number = f"Quantile:alpha={metric.level:g}"
     return catboost.CatBoost(
         {
             **config,

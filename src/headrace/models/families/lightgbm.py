@@ -174,7 +174,7 @@ class LightGBM(BoostingSteps):
     @staticmethod
     def _parameters(config: Mapping[str, Any], metric: Metric, rows: int, seed: int, threads: int) -> dict[str, Any]:
         constants = {
-            "objective": _objective(metric),
+            **_objective(metric),
             "metric": _NATIVE_METRICS.get(metric.name, "none"),
             "bagging_freq": 1,
             "deterministic": True,
@@ -190,11 +190,13 @@ class LightGBM(BoostingSteps):
         return {**config, **constants, "min_data_in_leaf": leaf}
 
 
-def _objective(metric: Metric) -> str:
+def _objective(metric: Metric) -> dict[str, Any]:
     """Return LightGBM's objective: log loss for every metric of a probability, else the metric itself."""
     if metric.binary:
-        return "binary"
-    return "regression_l1" if metric.name == "mae" else "regression"
+        return {"objective": "binary"}
+    if metric.level is not None and metric.name != "mae":
+        return {"objective": "quantile", "alpha": metric.level}
+    return {"objective": "regression_l1" if metric.name == "mae" else "regression"}
 
 
 @dataclass(frozen=True)

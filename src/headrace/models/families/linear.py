@@ -118,14 +118,14 @@ class Linear:
 
         model = _model(metric, float(config["strength"]), seed)
         pipeline = Pipeline([("prepare", _preparation(design, str(config["scale"]), seed)), ("model", model)])
-        scaler = _LabelScaler.fit(label) if metric.name == "mae" else _LabelScaler()
+        scaler = _LabelScaler.fit(label) if metric.level is not None else _LabelScaler()
         with threadpool_limits(threads), warnings.catch_warnings():
             # A model that has not fully converged is valid: its validation loss shows its quality.
             warnings.simplefilter("ignore", ConvergenceWarning)
             pipeline.fit(design.X, label.astype(np.int64) if metric.binary else scaler.transform(label))
-            if metric.name == "mae":
+            if metric.level is not None:
                 scaler.rescale_coefficients(model)
-                model.intercept_ += np.median(label - pipeline.predict(design.X))
+                model.intercept_ += np.quantile(label - pipeline.predict(design.X), metric.level)
         return FittedLinear(pipeline)
 
     def learner(
@@ -180,7 +180,7 @@ def _model(metric: Metric, strength: float, seed: int) -> Any:
 
     if metric.binary:
         return LogisticRegression(C=strength, max_iter=200, tol=1e-3, random_state=seed)
-    if metric.name == "mae":
+    if metric.level is not None:
         return HuberRegressor(epsilon=1.1, alpha=1.0 / strength, max_iter=200)
     return Ridge(alpha=1.0 / strength, random_state=seed)
 

@@ -169,8 +169,12 @@ def _matrix(design: Design, label: Label | None = None) -> Any:
 
 def _parameters(config: Mapping[str, Any], metric: Metric, seed: int, threads: int) -> dict[str, Any]:
     number = "reg:absoluteerror" if metric.name == "mae" else "reg:squarederror"
+    quantile = {}
+    if metric.level is not None and metric.name != "mae":
+        number, quantile = "reg:quantileerror", {"quantile_alpha": metric.level}
     return {
         **config,
+        **quantile,
         "objective": "binary:logistic" if metric.binary else number,
         "tree_method": "hist",
         "max_bin": 128,

@@ -15,6 +15,7 @@ import numpy as np
 
 from headrace.evaluate.gate import resample_groups
 from headrace.evaluate.metrics import METRICS, Floats, Groups
+from headrace.schema.metrics import quantile_level
 
 _RESAMPLES = 400
 #: Number of blocks where there are no cutoffs; fewest groups with which a drop is tested.
@@ -22,9 +23,14 @@ _BLOCKS, _MIN_GROUPS = 50, 4
 _MIN_LABELS = 30
 _BINS = 10
 #: Smallest drop that counts: absolute, or relative for the metrics of RELATIVE_MARGINS.
-MARGINS = {"auc": 0.02, "average_precision": 0.1, "log_loss": 0.02, "brier": 0.05, "rmse": 0.05, "mae": 0.05}
+MARGINS = {
+    "auc": 0.02, "average_precision": 0.1, "log_loss": 0.02, "brier": 0.05, "ndcg": 0.02, "rmse": 0.05, "mae": 0.05,
+    "rmsle": 0.05,
+}  # fmt: skip
+#: The same for quantile losses.
+_QUANTILE_MARGIN = 0.05
 #: Metrics in the label's unit, or whose scale depends on the share of positives: their margin is relative.
-RELATIVE_MARGINS = frozenset({"average_precision", "brier", "rmse", "mae"})
+RELATIVE_MARGINS = frozenset({"average_precision", "brier", "rmse", "mae", "rmsle"})
 CALIBRATION = "calibration_error"
 
 
@@ -198,7 +204,8 @@ def _metric_evidence(
     if reference is not None and reference_draws is not None:
         sides.append(_variance(reference_draws[np.isfinite(reference_draws)], reference))
     p_value = _p_value(drop, sides)
-    margin = margins[name] * (abs(reference_value) if name in RELATIVE_MARGINS else 1.0)
+    relative = name in RELATIVE_MARGINS or quantile_level(name) is not None
+    margin = margins.get(name, _QUANTILE_MARGIN) * (abs(reference_value) if relative else 1.0)
     dropped = p_value * max(1, tests - 1) <= alpha and drop >= margin
     return MetricEvidence(
         value=value, low=low, high=high, reference=reference_value, drop=drop, p_value=p_value, dropped=dropped

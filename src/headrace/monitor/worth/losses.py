@@ -31,9 +31,9 @@ def row_losses(metric: str, label: Floats, prediction: Floats, group: NDArray[np
         group: The group that each row is ranked in [n], such as the number of its week; for metrics that rank.
 
     Returns:
-        Losses [n], lower is better: absolute errors for `mae`, squared errors for `rmse` and `brier`, placements for
-        metrics that rank, log losses else. The mean placement of a group is 1 - AUC; in a group with one class only,
-        every placement is 0.
+        Losses [n], lower is better: absolute errors for `mae`, squared errors for `rmse` and `brier`, those of
+        log(1 + y) for `rmsle`, quantile losses, placements for metrics that rank, log losses else. The mean
+        placement of a group is 1 - AUC; in a group with one class only, every placement is 0.
     """
     if METRICS[metric].ranks:
         losses = np.zeros(len(label))
@@ -42,6 +42,11 @@ def row_losses(metric: str, label: Floats, prediction: Floats, group: NDArray[np
             losses[rows] = _placements(label[rows], prediction[rows])
         return losses
     y, p = METRICS[metric].checked(label, prediction)
+    own = METRICS[metric]
+    if own.level is not None and metric not in _LOSSES:
+        return np.asarray(np.maximum(own.level * (y - p), (own.level - 1) * (y - p)), dtype=np.float64)
+    if own.log_scale:
+        return _squared(np.log1p(y), np.log1p(np.maximum(p, 0.0)))
     return _LOSSES.get(metric, _log_loss)(y, p)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headrace.core.errors import DeclarationError
 from headrace.evaluate.metrics import Metric
 from headrace.models.design import Design
 from headrace.models.families.protocol import Label, Rows
@@ -102,6 +103,9 @@ class NetworkFamily:
         return FittedNetwork.load(folder)
 
     def _fitting(self, design: Design, label: Label, config: Mapping[str, Any], metric: Metric, seed: int) -> Fitting:
+        if metric.level not in (None, 0.5):
+            raise DeclarationError(f"{self.name} does not predict the quantile {metric.level:g}", where="families",
+                                   fix='name families=("lightgbm",)')  # fmt: skip
         kind: Kind = "binary" if metric.binary else "absolute" if metric.name == "mae" else "squared"
         train = Labelled(design=design, label=label)
         return Fitting(self.name, train, config, Objective.fit(kind, label), Options(seed=seed))

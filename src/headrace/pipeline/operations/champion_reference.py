@@ -72,7 +72,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
         table, held_out_rows = bundle.read_reference(), bundle.read_held_out()
     except (NotFoundError, CorruptError) as error:
         return ChampionReference(table=None, problems=(str(error),))
-    names = [f"gate_{name}" for name in METRICS]
+    names = [f"gate_{name}" for name in dict.fromkeys((context.problem.metric, *METRICS))]
     metrics = {name.removeprefix("gate_"): bundle.metrics[name] for name in names if name in bundle.metrics}
     return replace(
         described_reference(bundle.definitions, table, _held_out(bundle.gate_rows())),

@@ -25,7 +25,7 @@ from headrace.core import parquet
 from headrace.core.clock import NEVER, iso
 from headrace.core.errors import DeclarationError
 from headrace.evaluate.fixed_splits import TEST, window_of_rows
-from headrace.evaluate.metrics import METRICS, Metric
+from headrace.evaluate.metrics import METRICS, Metric, metrics_beside
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import Bundle
 from headrace.pipeline.catalogue import EVALUATION_STAGES
@@ -33,14 +33,15 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.production.offline_scoring import frozen_at, predict_spine
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
+from headrace.pipeline.stages.search import SEARCH
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
-from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.stages.used_rows import split_values
 from headrace.pipeline.walker import PipelineRun
 from headrace.schema import Problem
 from headrace.synthesis.spine.build import build_spine
 
-PROTOCOLS = ("fresh", "frozen")
+#: Least time of a search (s), and the share of a time limit that is spent when it ends: fits and predictions follow.
+_LEAST_SEARCH_S, _SEARCH_SHARE = 10.0, 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,13 +133,7 @@ def measure_holdout(context: Context, *, minutes: float | None = None) -> Holdou
             where=problem.name,
             fix='declare splits=Splits(tune="2024-03-01", test="2024-05-01"), or a column that names the windows',
         )
-    started = time.perf_counter()
-    if minutes is not None:
-        PipelineRun(context, _until_training(EVALUATION_STAGES)).walk()
-        left = max(10.0, 60 * minutes * 0.9 - (time.perf_counter() - started))
-        context = replace(context, problem=replace(problem, search_seconds=min(left, problem.search_seconds or left)))
-    run = PipelineRun(context, EVALUATION_STAGES)
-    seconds = {report.name: report.seconds for report in run.walk()}
+    run, seconds = _trained(context, minutes)
     bundle, until = Bundle.load(run.path(REFIT, BUNDLE)), run.output(INGEST).until_us
     begun = time.perf_counter()
     snapshot = Lake(context.root, problem.name).snapshot()
@@ -176,9 +171,22 @@ def holdout_spine(context: Context, snapshot: Snapshot, start_us: int) -> pa.Tab
     return spine.filter(pa.array(windows == TEST))
 
 
-def _until_training(stages: tuple[Any, ...]) -> tuple[Any, ...]:
-    names = [stage.name for stage in stages]
-    return stages[: names.index(TRAINING_SET.name) + 1]
+def _trained(context: Context, minutes: float | None) -> tuple[PipelineRun, dict[str, float]]:
+    """Run the stages up to the model; the search gets what the stages before it leave of the time."""
+    started = time.perf_counter()
+    run, seconds = PipelineRun(context, EVALUATION_STAGES), {}
+    context.progress.run_started(run.stage_names)
+    for name in run.stage_names:
+        if name == SEARCH.name and minutes is not None:
+            left = max(_LEAST_SEARCH_S, 60 * minutes * _SEARCH_SHARE - (time.perf_counter() - started))
+            seconds_of_search = min(left, context.problem.search_seconds or left)
+            limited = replace(context.problem, search_seconds=seconds_of_search)
+            run = PipelineRun(replace(context, problem=limited), EVALUATION_STAGES)
+        context.progress.stage_started(name)
+        report = run.run_stage(name)
+        context.progress.stage_finished(name, report.seconds, report.state)
+        seconds[name] = report.seconds
+    return run, seconds
 
 
 def _frozen(
@@ -193,10 +201,9 @@ def _result(
 ) -> ProtocolResult:
     labelled = np.isfinite(label)
     values = {}
-    for name, metric in METRICS.items():
-        if labelled.any() and metric.binary == problem.label_expression.binary:
-            value = _value(metric, label[labelled], predicted[labelled])
-            values.update({} if value is None else {name: value})
+    for name, metric in metrics_beside(problem.metric, label[labelled]).items():
+        value = _value(metric, label[labelled], predicted[labelled]) if labelled.any() else None
+        values.update({} if value is None else {name: value})
     return ProtocolResult(protocol=protocol, rows=len(label), labelled=int(labelled.sum()), metrics=values)
 
 

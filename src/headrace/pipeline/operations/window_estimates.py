@@ -184,11 +184,13 @@ def _performance(
         designs = [_design(bundle, side) for side in (gate, current.table.filter(pa.array(complete)))]
         if designs[0] is None or designs[1] is None:
             return (), "performance is not estimated: a feature cannot be read"
-        metrics = dict.fromkeys((problem.metric, "rmse", "mae"))
+        metrics = [problem.metric, *("rmse", "mae")] if problem.metric in ("rmse", "mae") else ["rmse", "mae"]
+        metrics = list(dict.fromkeys(metrics))
         return estimate_regression(
             held_out, designs[0], designs[1], rows, cutoffs, metrics=tuple(metrics), label=labels, seed=context.seed
         ), ""
-    names = dict.fromkeys((problem.metric, "auc", "log_loss", "brier", "accuracy", "f1"))
+    own = () if problem.metric == "ndcg" else (problem.metric,)  # its estimate is not known
+    names = dict.fromkeys((*own, "auc", "log_loss", "brier", "accuracy", "f1"))
     metrics_of_costs = (COST,) if problem.costs else ()
     estimates, _ = estimate_binary(
         held_out,

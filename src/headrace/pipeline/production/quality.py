@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headrace.evaluate.metrics import METRICS
+from headrace.evaluate.metrics import metrics_beside
 from headrace.lake.keys import row_keys
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
@@ -39,7 +39,6 @@ def live_metrics(context: Context, version: str, since_us: int, until_us: int, n
     if measured.any() and (not problem.label_expression.binary or len(np.unique(label[measured])) == 2):
         found |= {
             name: metric.value(label[measured], predicted[measured])
-            for name, metric in METRICS.items()
-            if metric.binary == problem.label_expression.binary
+            for name, metric in metrics_beside(problem.metric, label[measured]).items()
         }
     return found

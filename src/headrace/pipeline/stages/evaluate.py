@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from headrace.core import parquet
 from headrace.core.files import write_json
 from headrace.evaluate.choice import Choice, FoldPredictions, choose
-from headrace.evaluate.metrics import METRICS
+from headrace.evaluate.metrics import METRICS, metrics_beside
 from headrace.lake.keys import key_json, row_keys
 from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds
 from headrace.models.space import Config
@@ -114,9 +114,7 @@ def measure_recipe(
     }
     parquet.write(pa.table(gate), folder / GATE)
     metrics = {
-        f"gate_{name}": other.value(label, predicted)
-        for name, other in METRICS.items()
-        if other.binary == problem.label_expression.binary
+        f"gate_{name}": other.value(label, predicted) for name, other in metrics_beside(problem.metric, label).items()
     }
     return EvaluateOutput(
         metrics=metrics if tuned is None else {f"tune_{problem.metric}": tuned, **metrics},
