@@ -156,6 +156,9 @@ def automl(
     cost_tolerance: Annotated[
         float | None, typer.Option(help="cheapest ensemble within this share of the best, such as 0.01")
     ] = None,
+    families: Annotated[
+        str | None, typer.Option(help="model families, such as catboost,lightgbm,mlp (networks need headrace[neural])")
+    ] = None,
     memory_gb: Annotated[float | None, typer.Option(help="memory limit of the workers")] = None,
     jobs: Annotated[int | None, typer.Option(help="worker processes (default: one a core)")] = None,
     seed: Annotated[int, typer.Option(help="random seed")] = 0,
@@ -166,11 +169,12 @@ def automl(
     home: HomeOption = None,
 ) -> None:
     """Search a table for the best ensemble of models within a time limit; write report, model and predictions."""
-    from headrace.cli.automl import Request, levels, run_automl
+    from headrace.cli.automl import Request, levels, names, run_automl
 
     parameters = {
         "metric": metric, "validation": validation, "time": time, "groups": groups, "quantiles": levels(quantiles),
-        "cost_tolerance": cost_tolerance, "memory_gb": memory_gb, "n_jobs": jobs, "random_state": seed,
+        "cost_tolerance": cost_tolerance, "families": names(families), "memory_gb": memory_gb, "n_jobs": jobs,
+        "random_state": seed,
     }  # fmt: skip
     request = Request(
         train=train, target=target, out=out, test=test, task=task, minutes=minutes, explain=explain,

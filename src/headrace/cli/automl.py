@@ -75,6 +75,11 @@ def levels(text: str | None) -> tuple[float, ...] | None:
         ) from None
 
 
+def names(text: str | None) -> tuple[str, ...] | None:
+    """Return the names of a text such as catboost,mlp."""
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
 def run_automl(request: Request, *, as_json: bool = False) -> None:
     """Search, then print the leaderboard and write leaderboard, report, model and predictions into a new folder."""
     console = Console(stderr=as_json)
@@ -82,7 +87,9 @@ def run_automl(request: Request, *, as_json: bool = False) -> None:
         raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
     if request.register is not None:
         require_name(request.register, where="--register")
-    train, test = read_table(request.train), None if request.test is None else read_table(request.test)
+    train, test = read_table(request.train), None
+    if request.test is not None:  # its target, where it has one, is not read
+        test = read_table(request.test).drop(columns=request.target, errors="ignore")
     require_distinct_names(train)
     if request.target not in train.columns:
         raise NotFoundError(f"no column {request.target!r}", where=str(request.train), found=train.columns)
