@@ -130,6 +130,13 @@ def test_the_page_is_one_file_without_scripts_and_equal_bytes() -> None:
     assert "prefers-color-scheme: dark" in page
 
 
+def test_further_figures_have_title_and_caption() -> None:
+    page = render_report(report(figures=(("Vectors of <town>", "Two axes.", b"png"),)))
+    assert "<h3>Vectors of &lt;town&gt;</h3>" in page
+    assert page.count("Two axes.") == 2  # below the title, and for screen readers
+    assert "<h3>Vectors" not in render_report(report())
+
+
 def test_a_number_has_residuals_in_place_of_curves() -> None:
     y = np.arange(400.0)
     page = render_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 
 from headrace.api.app import build_app
 from headrace.core.clock import MINUTE, iso
-from headrace.models.explain import explain
+from headrace.models.explain import explain, model_figures
 from headrace.networks.families.fitted import FittedNetwork
 from headrace.pipeline.operations.release import promote_by_hand
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import feature_matrix
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
+from headrace.serving.reports import report_file
 from headrace.serving.service import open_service
 from tests.api.served import TestClient
 from tests.pipeline.shop import Shop
@@ -94,3 +96,6 @@ def test_a_network_takes_over_from_lightgbm_and_predicts_one_row(shop: Shop, tmp
     facts = json.loads((bundle.folder / "bundle.json").read_text())
     assert facts["family"] == "mlp"
     assert np.isfinite(facts["metrics"]["tune_auc"])
+    page = report_file(shop.home, "shop", "2").read_text()
+    figures = model_figures(bundle.fitted, bundle.encoder.encode(bundle.read_reference()), names, {})
+    assert all(html.escape(figure.title) in page for figure in figures)

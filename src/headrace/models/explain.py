@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headrace.models.design import Design
 from headrace.models.families.protocol import Fitted
-from headrace.models.figures import saved_axes
+from headrace.models.figures import ModelFigure, saved_axes
 
 _MAX_FEATURES = 20
 _NAME_LENGTH = 70
@@ -70,6 +70,22 @@ def explain(
     )
     _beeswarm(values, design, [row["feature"] for row in table], order, plot, seed, unit)
     return Explanation(plot=plot, table=table, rows=len(design))
+
+
+def model_figures(
+    fitted: Any, design: Design, names: Mapping[str, str], categories: Mapping[str, Sequence[str]]
+) -> list[ModelFigure]:
+    """Return the figures that a model draws of itself (its method `figures`), those of the members for an ensemble.
+
+    Args:
+        fitted: The model; most draw none.
+        design: A sample of rows [n, d].
+        names: Column of the design -> name to show.
+        categories: Category column -> its texts by code.
+    """
+    models = [member.fitted for member in getattr(fitted, "members", ())] or [fitted]
+    drawing = [model for model in models if hasattr(model, "figures")]
+    return [figure for model in drawing for figure in model.figures(design, names, categories)]
 
 
 def plot_features(table: Sequence[Mapping[str, Any]], plot: Path, *, unit: str) -> Path:

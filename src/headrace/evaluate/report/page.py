@@ -61,6 +61,7 @@ class ModelReport:
         tried: The best trials of the search, best first, and how many there were.
         trials: Number of trials by how they ended.
         picture: Beeswarm plot of SHAP values (PNG), None where there is none.
+        figures: Title, caption and PNG of each further picture of the model.
     """
 
     problem: str
@@ -83,6 +84,7 @@ class ModelReport:
     tried: tuple[Mapping[str, Any], ...] = ()
     trials: Mapping[str, int] = field(default_factory=dict)
     picture: bytes | None = None
+    figures: tuple[tuple[str, str, bytes], ...] = ()
 
 
 @cache
@@ -132,6 +134,7 @@ def render_report(report: ModelReport) -> str:
             ),
             importance_bars=_importance_bars(report),
             picture=picture,
+            figures=[(title, text, base64.b64encode(png).decode()) for title, text, png in report.figures],
             windows=_window_rows(report.windows),
             number=lambda value: f"{value:.4g}",
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.extensions import Catalogue
+from headrace.models.design import MAX_CATEGORIES
 from headrace.models.families.catboost import CatBoost
 from headrace.models.families.lightgbm import LightGBM
 from headrace.models.families.linear import Linear
@@ -30,6 +31,7 @@ __all__ = [
     "Family",
     "Fitted",
     "Learner",
+    "category_limit",
     "get_family",
     "require_package",
     "split_config",
@@ -52,6 +54,12 @@ def warm_start(families: Iterable[str] = DEFAULT_FAMILIES) -> tuple[Config, ...]
         {"family": name, **{f"{name}.{key}": value for key, value in config.items()}}
         for name, config in (*defaults, *extra_configs)
     )
+
+
+def category_limit(families: Iterable[str]) -> int:
+    """Return the longest category list that all these families can use (`max_categories`, of trees 250)."""
+    names = tuple(families) or DEFAULT_FAMILIES
+    return min(int(getattr(get_family(name), "max_categories", MAX_CATEGORIES)) for name in names)
 
 
 def get_family(name: str) -> Family:

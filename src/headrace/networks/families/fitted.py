@@ -6,6 +6,7 @@ Predictions are computed in float64 on the CPU, so that a row alone has the pred
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from headrace.core.errors import CorruptError, DataError
 from headrace.core.files import write_bytes
 from headrace.models.design import Design, Predictions
+from headrace.models.figures import ModelFigure
 from headrace.networks.families.attribution import shapley_values
 from headrace.networks.families.inputs import Arrays, Inputs
 from headrace.networks.training.losses import Objective
@@ -101,19 +103,43 @@ class FittedNetwork:
         Raises:
             DataError: The network is no TabNet.
         """
+        return self.attention(design)[0]
+
+    def attention(self, design: Design) -> tuple[Floats, Floats]:
+        """Return TabNet's masks [n, steps, d] and their aggregate [n, d].
+
+        The aggregate weights the steps of a row by what they add to its output (Arik & Pfister, 2021); a row sums to 1.
+
+        Raises:
+            DataError: The network is no TabNet.
+        """
         if self.spec["body"] != "tabnet":
             raise DataError("only TabNet has masks", where="masks", found=[self.spec["body"]])
         torch = require_torch()
         arrays = self.inputs.transform(design)
         with torch.inference_mode(), one_thread():
             x = self.network.embed(torch.from_numpy(arrays.numbers.astype(np.float64)), torch.from_numpy(arrays.codes))
-            _, masks = self.network.body.encoder.forward_masks(x)
+            explained, masks = self.network.body.encoder.forward_masks(x)
         owners = np.repeat(self.inputs.owners, self.network.input_sizes)
-        summed = np.zeros((len(design), len(masks), self.inputs.columns))
-        for step, mask in masks.items():
-            for column in np.unique(owners):
-                summed[:, step, column] = mask.numpy()[:, owners == column].sum(axis=1)
+        steps = np.stack([self._by_column(mask.numpy(), owners) for mask in masks.values()], axis=1)
+        aggregate = self._by_column(explained.numpy(), owners)
+        total = aggregate.sum(axis=1, keepdims=True)
+        return steps, aggregate / np.where(total > 0, total, 1.0)
+
+    def _by_column(self, mask: Floats, owners: NDArray[np.int64]) -> Floats:
+        """Sum a mask [n, inputs] over the inputs of each column of the design."""
+        summed = np.zeros((len(mask), self.inputs.columns))
+        for column in np.unique(owners):
+            summed[:, column] = mask[:, owners == column].sum(axis=1)
         return summed
+
+    def figures(
+        self, design: Design, names: Mapping[str, str], categories: Mapping[str, Sequence[str]]
+    ) -> list[ModelFigure]:
+        """Draw the vectors of categories and TabNet's attention; see `families.figures`."""
+        from headrace.networks.families.figures import network_figures
+
+        return network_figures(self, design, names, categories)
 
     def category_vectors(self) -> dict[int, Floats]:
         """Return category column -> its vectors [levels, size]; the first is that of missing and unseen levels."""

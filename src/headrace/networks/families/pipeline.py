@@ -43,6 +43,8 @@ class NetworkFamily:
     #: Packages that it needs, and the extra that has them.
     module = "torch"
     extra = "neural"
+    #: A level is a row of a matrix of vectors: 100,000 of 50 numbers take 20 MB.
+    max_categories = 100_000
 
     def __init__(self, name: Body) -> None:
         self.name = name

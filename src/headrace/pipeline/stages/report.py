@@ -18,7 +18,7 @@ from headrace.core.files import read_json, write_bytes
 from headrace.evaluate.metrics import METRICS
 from headrace.evaluate.report.page import FeatureUse, ModelReport, render_report, template_digest
 from headrace.models.bundle import LABEL, PREDICTION, Bundle
-from headrace.models.explain import explain
+from headrace.models.explain import explain, model_figures
 from headrace.models.importance import permutation_importance
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
@@ -87,7 +87,15 @@ def model_report(context: Context, inputs: Inputs, folder: Path, version: str) -
         tried=tuple(read_json(inputs[SEARCH].path(LEADERBOARD))) if _has(inputs, SEARCH) else (),
         trials=_trials(inputs),
         picture=picture.read_bytes(),
+        figures=_figures(bundle),
     )  # fmt: skip
+
+
+def _figures(bundle: Bundle) -> tuple[tuple[str, str, bytes], ...]:
+    """What the model draws of itself, on the rows of its reference profile."""
+    names, categories = {item.slug: item.name for item in bundle.definitions}, bundle.encoder.categories
+    found = model_figures(bundle.fitted, bundle.encoder.encode(bundle.read_reference()), names, categories)
+    return tuple((figure.title, figure.caption, figure.png) for figure in found)
 
 
 def _has(inputs: Inputs, stage: Stage[Any]) -> bool:

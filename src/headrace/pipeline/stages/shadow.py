@@ -62,7 +62,8 @@ def _features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
 
 
 def _evaluate(context: Context, inputs: Inputs, folder: Path) -> EvaluateOutput:
-    bundle, data = _champion(context), load_training_rows(context, inputs)
+    bundle = _champion(context)
+    data = load_training_rows(context, inputs, bundle.families)
     if "recipe" not in bundle.facts:
         raise DataError(
             f"version {context.recipe_of} does not name its recipe",

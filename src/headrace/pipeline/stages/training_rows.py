@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from headrace.core import parquet
 from headrace.evaluate.splits import Fold, Windows
 from headrace.models.design import Design, Encoder
+from headrace.models.families import category_limit
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
@@ -43,12 +45,17 @@ class TrainingRows:
     before_gate: NDArray[np.int64]
 
 
-def load_training_rows(context: Context, inputs: Inputs) -> TrainingRows:
-    """Read what the stage `training-set` has written, with the windows and folds of its rows."""
+def load_training_rows(context: Context, inputs: Inputs, families: Sequence[str] | None = None) -> TrainingRows:
+    """Read what the stage `training-set` has written, with the windows and folds of its rows.
+
+    Category lists are as long as all families can use: those of the problem, or the given ones.
+    """
     table = parquet.read(inputs[TRAINING_SET].path(TRAINING))
     spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
-    encoder = Encoder.fit(matrix)
+    encoder = Encoder.fit(
+        matrix, max_categories=category_limit(context.problem.families if families is None else families)
+    )
     label, windows = table["label"].to_numpy(), training_windows(context, inputs)
     folds, before_gate = training_folds(context, inputs, windows)
     return TrainingRows(
