@@ -38,6 +38,7 @@ from headrace.monitor.evidence.dependence import blocks_of, clusters_of
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.pipeline.operations.champion_reference import depends_on_time_alone, entities_of, longest_lookback_us
+from headrace.pipeline.operations.feature_sources import columns_read
 from headrace.problems.flights import problem
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Definition, from_json, to_json
@@ -80,6 +81,10 @@ class Flights:
     @property
     def entities(self) -> dict[str, tuple[str, ...]]:
         return {item.slug: entities_of(item, self.table.column_names) for item in self.definitions}
+
+    @property
+    def reads(self) -> dict[str, frozenset[str]]:
+        return columns_read(self.definitions, problem.carrier)
 
     def known_before(self, instant_us: int) -> Flights:
         """Return the rows whose label was known before an instant."""
@@ -163,6 +168,7 @@ def evidence(year: Flights, reference: pa.Table, held_out: pa.Table | None, curr
         length_us=0 if by_rows else length_us,
         lookback_us=year.lookback_us,
         entities=year.entities,
+        reads=year.reads,
         fdr=FDR,
         metric=problem.metric,
     )
@@ -236,8 +242,9 @@ def planted(year: Flights, reference: pa.Table, later: Flights, command: str) ->
         return compare_column(name, year.kinds[name], reference[name], values, blocks=blocks,
                               clusters=clusters.get(name, ()), lookback_us=year.lookback_us[name])  # fmt: skip
 
+    reads = year.reads
     columns = [compared(name, current[name]) for name in year.kinds if name not in year.excluded]
-    judged = judge_moments(columns)
+    judged = judge_moments(columns, reads)
     alpha = FDR * OF_FEATURES / sum(1 for column in judged if column.measures)
     numeric = [i for i, column in enumerate(columns) if column.kind == "numeric" and judged[i].measures]
     found: dict[tuple[int, str], list[bool]] = {}
@@ -245,7 +252,7 @@ def planted(year: Flights, reference: pa.Table, later: Flights, command: str) ->
         name = columns[i].name
         for label, values in _changed(reference[name], current[name]).items():
             changed = [*columns[:i], compared(name, values), *columns[i + 1 :]]
-            drifted = judge_moments(changed)[i].judged(alpha).drifted
+            drifted = judge_moments(changed, reads)[i].judged(alpha).drifted
             found.setdefault((_class(year.lookback_us[name]), label), []).append(drifted)
     return [_planted_row(key, hits, command) for key, hits in sorted(found.items())]
 

@@ -153,7 +153,9 @@ class Evidence:
                     CUTOFF: self.table.cutoffs_us[gate],
                 }
             )
-            self._references[champion] = described_reference(self.rows.definitions, profile, held_out)
+            self._references[champion] = described_reference(
+                self.rows.definitions, profile, held_out, self.problem.carrier
+            )
         return self._references[champion]
 
     def _new_rows(self, champion: int, now_us: int) -> float:

@@ -12,6 +12,7 @@ from headrace.monitor.drift_tests import DEFAULT_TESTS, MISSING, TESTS, DriftTes
 from headrace.monitor.drift_tests.moments import MEAN, SPREAD
 from headrace.monitor.drift_tests.samples import Kind, Pair
 from headrace.monitor.evidence.clusters import Clusters
+from headrace.monitor.evidence.conditional import conditional_results
 from headrace.monitor.evidence.limits import JoinedWindows, Limits, limit_measures, moment_differences
 from headrace.monitor.evidence.moment_tests import MomentResult, moment_results
 from headrace.monitor.evidence.moments import MomentDifference
@@ -20,6 +21,8 @@ from headrace.monitor.evidence.variance import MIN_BLOCKS, Blocks
 
 #: Prefix of the name of the test of the mean of several windows, before their number.
 JOINED = "mean of windows: "
+#: Name of the test of the mean, given those of the other features.
+CONDITIONAL = "mean given other features"
 #: Fewest rows of either side that are compared.
 MIN_ROWS = 30
 
@@ -100,11 +103,16 @@ class ColumnEvidence:
         facts = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return {**facts, "scores": dict(self.scores), "severity": self.severity}
 
-    def with_moments(self, results: Mapping[str, MomentResult]) -> ColumnEvidence:
-        """Return the evidence with the tests of its moments against windows and entities in place of those by rows."""
+    def with_moments(self, results: Mapping[str, MomentResult], sizes: Mapping[str, float]) -> ColumnEvidence:
+        """Return the evidence with the tests of its moments against windows and entities in place of those by rows.
+
+        Args:
+            results: Test of a moment -> its result.
+            sizes: Test of a moment -> size of the difference, standard deviations of the reference.
+        """
         measures, scores, note = dict(self.measures), dict(self.scores), self.note
         for moment, result in results.items():
-            size = abs(self.differences[moment].difference)
+            size = sizes[moment]
             scores[moment] = size
             if result.p_value is None:
                 measures.pop(moment, None)
@@ -205,18 +213,34 @@ def _measures(deciding: Sequence[DriftTest], pair: Pair, seed: int) -> dict[str,
     return measures
 
 
-def judge_moments(columns: Sequence[ColumnEvidence]) -> list[ColumnEvidence]:
+def judge_moments(
+    columns: Sequence[ColumnEvidence], reads: Mapping[str, Collection[str]] | None = None
+) -> list[ColumnEvidence]:
     """Test the moments of all columns of a window; variances of means are moderated over the columns.
 
     Those of spread are not: shocks that entities share make them skewed, and a moderated variance has too thin tails.
+
+    Args:
+        columns: From `compare_column`.
+        reads: Feature -> the columns that it is computed from, where known.
     """
     results: list[dict[str, MomentResult]] = [{} for _ in columns]
+    sizes = [{name: abs(found.difference) for name, found in column.differences.items()} for column in columns]
     for name in dict.fromkeys(name for column in columns for name in column.differences):
         having = [i for i, column in enumerate(columns) if name in column.differences]
-        tested = moment_results([columns[i].differences[name] for i in having], moderate=name != SPREAD.name)
+        differences = [columns[i].differences[name] for i in having]
+        tested = moment_results(differences, moderate=name != SPREAD.name)
         for i, result in zip(having, tested, strict=True):
             results[i][name] = result
-    return [column.with_moments(found) if found else column for column, found in zip(columns, results, strict=True)]
+        if name == MEAN.name:
+            sources = [(reads or {}).get(columns[i].name, ()) for i in having]
+            for i, given in zip(having, conditional_results(differences, tested, sources), strict=True):
+                if given is not None:
+                    sizes[i][CONDITIONAL], results[i][CONDITIONAL] = abs(given[0]), given[1]
+    return [
+        column.with_moments(found, size) if found else column
+        for column, found, size in zip(columns, results, sizes, strict=True)
+    ]
 
 
 def column_evidence(
@@ -241,18 +265,18 @@ def _combined_p_value(measures: Mapping[str, Measure]) -> float:
 def _factor(name: str, names: Collection[str]) -> int:
     """Return what a p-value is multiplied by (weighted Bonferroni): half of the level is the mean's, if it is tested.
 
-    The mean is what shifts most often, and the only one with power where windows are few. With joined windows, a half
-    of its half is theirs.
+    The mean is what shifts most often, and what has power where windows are few. Its half is divided equally among the
+    mean of the window, that of several windows, and the mean given other features, as far as they are tested.
     """
     joined = sum(one.startswith(JOINED) for one in names)
-    others = len(names) - joined - (MEAN.name in names)
+    about_mean = (MEAN.name in names) + (CONDITIONAL in names) + bool(joined)
+    others = len(names) - (MEAN.name in names) - (CONDITIONAL in names) - joined
     if MEAN.name not in names or not others + joined:
         return len(names)
+    share = 2 * about_mean if others else about_mean
     if name.startswith(JOINED):
-        return 4 * joined
-    if name == MEAN.name:
-        return 4 if joined else 2
-    return 2 * others
+        return share * joined
+    return share if name in (MEAN.name, CONDITIONAL) else 2 * others
 
 
 def _few_windows(windows: float) -> str:
@@ -285,6 +309,6 @@ def _new_categories(pair: Pair) -> str:
 
 
 def _test(name: str) -> DriftTest:
-    if name.startswith(JOINED):
+    if name.startswith(JOINED) or name == CONDITIONAL:
         return MEAN
     return MISSING if name == MISSING.name else TESTS[name]

@@ -120,6 +120,7 @@ def window_evidence(
     length_us: int = 0,
     lookback_us: Mapping[str, int] | None = None,
     entities: Mapping[str, Sequence[str]] | None = None,
+    reads: Mapping[str, Collection[str]] | None = None,
     history: pa.Table | None = None,
     start_us: int | None = None,
     metric: str = "auc",
@@ -147,6 +148,8 @@ def window_evidence(
         lookback_us: Feature -> its lookback.
         entities: Feature -> columns of `reference` and `current` with the keys of entities whose rows share it; used
             with `length_us`. A column that either lacks is ignored.
+        reads: Feature -> the columns that it is computed from, where known: features of the same columns tell most
+            about each other (`evidence.conditional`).
         history: Logged rows of the model before `start_us`, with `_cutoff` (us), for means of several windows.
         start_us: Start of the window.
         metric, censored, seed: The problem's metric, rows whose label will never come, and the seed of simulations.
@@ -169,7 +172,7 @@ def window_evidence(
         for name, kind in kinds.items()
         if name not in exclude
     ]  # fmt: skip
-    evidence = judge_moments(compared)
+    evidence = judge_moments(compared, reads)
     columns, drifted, share = _features(evidence, fdr * _FEATURES, floors)
     reference_predictions = _column(reference, PREDICTION)
     out_of_sample, scatter = (

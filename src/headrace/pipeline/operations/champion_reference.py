@@ -16,6 +16,7 @@ from headrace.models.entity_keys import ENTITY
 from headrace.monitor.evidence.columns import MIN_ROWS
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations.feature_sources import columns_read
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.registry.ledger_tables import Record
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform
@@ -41,6 +42,7 @@ class ChampionReference:
         importance: slug -> share of the model's mean |SHAP|.
         lookback_us: slug -> the longest lookback of a feature, 0 where it has none.
         entities: slug -> columns of `table` with the entities whose rows share the feature.
+        reads: slug -> columns (`planes.seats`) that a feature is computed from.
         spacing_us: from one window of the reference to the next. None: the length of the current window.
         trained_until_us: the instant that the champion's training data end at; None where unknown.
         trained_rows: how many rows it was trained on; None where unknown.
@@ -57,6 +59,7 @@ class ChampionReference:
     importance: Mapping[str, float] = field(default_factory=dict)
     lookback_us: Mapping[str, int] = field(default_factory=dict)
     entities: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reads: Mapping[str, frozenset[str]] = field(default_factory=dict)
     spacing_us: int | None = None
     trained_until_us: int | None = None
     trained_rows: int | None = None
@@ -75,7 +78,7 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
     names = [f"gate_{name}" for name in dict.fromkeys((context.problem.metric, *METRICS))]
     metrics = {name.removeprefix("gate_"): bundle.metrics[name] for name in names if name in bundle.metrics}
     return replace(
-        described_reference(bundle.definitions, table, _held_out(bundle.gate_rows())),
+        described_reference(bundle.definitions, table, _held_out(bundle.gate_rows()), context.problem.carrier),
         metrics=metrics or None,
         importance=_importance(bundle, table),
         trained_until_us=_whole(bundle.windows.get("trained_until_us")),
@@ -86,9 +89,16 @@ def champion_reference(context: Context, record: Record) -> ChampionReference:
 
 
 def described_reference(
-    definitions: Sequence[Definition], table: pa.Table, held_out: pa.Table | None
+    definitions: Sequence[Definition], table: pa.Table, held_out: pa.Table | None, carrier: str
 ) -> ChampionReference:
-    """Build a reference from a model's features, its reference profile and rows that it was not trained on."""
+    """Build a reference from a model's features, its reference profile and rows that it was not trained on.
+
+    Args:
+        definitions: the features.
+        table: the reference profile.
+        held_out: rows that the model was not trained on.
+        carrier: the table whose columns come with a request.
+    """
     return ChampionReference(
         table=table,
         kinds={item.slug: item.kind for item in definitions if item.kind != "time"},
@@ -96,6 +106,7 @@ def described_reference(
         held_out=held_out,
         lookback_us={item.slug: longest_lookback_us(item) for item in definitions},
         entities={item.slug: entities_of(item, table.column_names) for item in definitions},
+        reads=columns_read(definitions, carrier),
     )
 
 

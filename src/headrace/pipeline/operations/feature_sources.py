@@ -1,4 +1,4 @@
-"""The tables and columns that each feature is computed from, so that alerts can name the common origin of findings."""
+"""The tables and columns that each feature is computed from, for the common origin of findings and related features."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def feature_sources(definitions: Iterable[Definition], spine_table: str) -> dict
         spine_table: The table whose columns come with a request.
     """
     return {item.slug: frozenset(_sources(item, spine_table)) for item in definitions}
+
+
+def columns_read(definitions: Iterable[Definition], spine_table: str) -> dict[str, frozenset[str]]:
+    """Return slug -> columns (`planes.seats`) that each feature is computed from."""
+    sources = feature_sources(definitions, spine_table)
+    return {slug: frozenset(name for name in names if "." in name) for slug, names in sources.items()}
 
 
 def _sources(item: Definition, table: str) -> Iterator[str]:

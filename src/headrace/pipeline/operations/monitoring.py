@@ -117,6 +117,7 @@ def compare(problem: Problem, current: CurrentWindow, reference: ChampionReferen
         length_us=reference.spacing_us or current.length_us,
         lookback_us=reference.lookback_us,
         entities=reference.entities,
+        reads=reference.reads,
         history=None if reference.spacing_us else current.history,
         start_us=current.start_us,
         metric=problem.metric,
