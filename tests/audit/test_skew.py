@@ -18,6 +18,7 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.store.materialise import online_rows
+from headrace.store.online_file.tables import RowQuery
 from headrace.synthesis.language.definitions import RowColumn, stored
 from tests.audit.harbour import HOURS, Harbour, live, make_harbour
 from tests.store.world import START, features, stays
@@ -76,8 +77,8 @@ def test_one_bit_is_a_difference(tmp_path: Path) -> None:
     harbour = make_harbour(tmp_path)
     harbour.refresh(120)
     rows, view = online_rows(harbour.world.root), f"{harbour.world.problem.name}__boat"
-    with sqlite3.connect(rows.path) as connection:
-        (value,) = connection.execute(f"SELECT `{MEAN.slug}` FROM `{view}` WHERE `key boat` = 'bert'").fetchone()
+    query = RowQuery(view=view, join_keys=("boat",), columns=(MEAN.slug,), keys=[("bert",)])
+    value = rows.read([query])[0].rows[0][0]  # type: ignore[index]
     rows.upsert(view, ["boat"], [MEAN.slug], [("bert", float(np.nextafter(value, np.inf)))])
     harbour.serve(121)
     report = report_of(harbour, details=0)

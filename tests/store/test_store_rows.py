@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.core.errors import CorruptError
+from headrace.core.errors import CorruptError, DataError
+from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.rows import RowStore
-from headrace.store.online_file.tables import RowQuery, Watermark
+from headrace.store.online_file.tables import EVENT, RowQuery, Watermark
+from headrace.store.online_file.writing import PackedWriter
 
 
 def mark(view: str = "v", tick_us: int = 10, layout: str = "l") -> Watermark:
@@ -177,7 +179,8 @@ def test_a_value_that_changed_on_disk_is_never_served(tmp_path: Path) -> None:
     assert store.checksums_match("v")
     [found] = store.read([ask(("p",), ("q",), columns=("x0", "x249"))])
     assert found.rows == [(1.5, 1.5), (None, None)]
-    changed_on_disk(store, "UPDATE v SET x120 = 1.25 WHERE `key a` = 'p'")
+    damaged = "CAST(substr(`row packed`, 1, 99) || x'aa' || substr(`row packed`, 101) AS BLOB)"
+    changed_on_disk(store, f"UPDATE v SET `row packed` = {damaged} WHERE `key a` = 'p'")
     with pytest.raises(CorruptError, match="the online store is damaged"):
         store.read([ask(("p",), columns=("x0",))])
     [found] = store.read([ask(("q",), columns=("x0",))])
@@ -191,6 +194,7 @@ def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:
     store = RowStore(tmp_path / "online.db")
     store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
     store.upsert("v", ["a"], ["x"], [("p", 2.5), ("q", 3)])
+    assert store.checksums_match("v")
     store.ensure("v", ["a"], ["x", "y"], grow=True)
     [found] = store.read([ask(("p",), ("q",), columns=("x", "y"))])
     assert found.rows == [(2.5, None), (3, None)]
@@ -199,8 +203,88 @@ def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:
 
 def test_rows_of_before_have_no_checksum_and_are_read(tmp_path: Path) -> None:
     store = RowStore(tmp_path / "online.db")
-    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    store.ensure("v", ["a"], ["x"])
+    store.upsert("v", ["a"], ["x"], [("p", 1.5)])
     changed_on_disk(store, "ALTER TABLE v DROP COLUMN `row sum`")
     [found] = store.read([ask(("p",))])
     assert found.rows == [(1.5,)]
     assert store.checksums_match("v")
+
+
+def test_only_rows_that_changed_are_written(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    keys = [f"k{number:02d}" for number in range(50)]
+    store.replace(mark(tick_us=10), ["a"], ["x"], [table(a=keys, x=[1.0] * 50)])
+    changed: list[int] = []
+    finish = PackedWriter.finish
+
+    def counting(self: PackedWriter) -> int:
+        changed.append(self.changed)
+        return finish(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PackedWriter, "finish", counting)
+        store.replace(mark(tick_us=20), ["a"], ["x"], [table(a=keys, x=[1.0] * 48 + [2.0, None])])
+    assert changed == [2]
+    [found] = store.read([ask(("k00",), ("k48",), ("k49",))])
+    assert found.rows == [(1.0,), (2.0,), (None,)]
+    assert found.watermark is not None
+    assert found.watermark.tick_us == 20
+
+
+def test_keys_that_a_refresh_lacks_are_removed(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a", "b"], ["x"], [table(a=["p", "p", "q"], b=[1, 2, 1], x=[1.0, 2.0, 3.0])])
+    assert store.replace(mark(), ["a", "b"], ["x"], [table(a=["p"], b=[2], x=[2.0])]) == 1
+    asked = RowQuery(view="v", join_keys=("a", "b"), columns=("x",), keys=[("p", 2), ("p", 1), ("q", 1)])
+    assert store.read([asked])[0].rows == [(2.0,), None, None]
+    assert (store.count("v"), len(written_keys(store))) == (1, 1)
+
+
+def written_keys(store: RowStore) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(store.path)) as database:
+        return database.execute("SELECT `key a`, `key b` FROM v").fetchall()
+
+
+def test_a_refresh_replaces_a_pushed_row(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    rows = table(a=["p"], x=[1.0])
+    store.replace(mark(), ["a"], ["x"], [rows])
+    store.upsert("v", ["a"], ["x", EVENT], [("p", 1.0, 77)])
+    assert store.read([ask(("p",), columns=(EVENT, "x"))])[0].rows == [(77, 1.0)]
+    store.replace(mark(), ["a"], ["x"], [rows])
+    assert store.read([ask(("p",), columns=(EVENT, "x"))])[0].rows == [(None, 1.0)]
+
+
+def test_a_pushed_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.0])])
+    with pytest.raises(DataError, match="no column 'y' before the next refresh"):
+        store.upsert("v", ["a"], ["y"], [("p", 1.0)])
+
+
+def test_rows_of_a_release_without_packed_rows_are_read_and_replaced(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.ensure("v", ["a"], ["x"])
+    store.upsert("v", ["a"], ["x"], [("p", 1.0)])
+    assert store.read([ask(("p",))])[0].rows == [(1.0,)]
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[2.0])])
+    assert store.read([ask(("p",))])[0].rows == [(2.0,)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(NUMBERS, WHOLE, TEXTS, TEXTS), min_size=1, max_size=12))
+def test_one_row_is_packed_as_many_are(rows: list[tuple[object, ...]]) -> None:
+    names, types = ["x", "y", "z", "u"], (pa.float64(), pa.int64(), pa.string(), pa.string())
+    arrays = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), types, strict=True)]
+    layout = PackedLayout.of(pa.table(arrays, names).schema, names)
+    keys = [(number, "k") for number in range(len(rows))]
+    many = list(layout.encode(pa.table(arrays, names), keys))
+    one = [layout.encode_row(row, key, None) for row, key in zip(rows, keys, strict=True)]  # type: ignore[arg-type]
+    assert many == one
+    decode = layout.decoder(("u", "x"))
+    assert [tuple(map(bits, decode(packed, key, None))) for packed, key in zip(many, keys, strict=True)] == [
+        (bits(row[3]), bits(row[0])) for row in rows
+    ]
+    with pytest.raises(DamagedRowError):
+        decode(many[0], (1, "other"), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command(name="audit-skew")(audit_skew)
     app.command()(trace)
     app.command()(certify)
+    app.command()(backfill)
 
 
 def audit_skew(
@@ -59,3 +61,18 @@ def certify(
     from headrace.cli.certify import certify_version
 
     certify_version(problem, version, home, as_json=as_json)
+
+
+def backfill(
+    problem: ProblemArgument,
+    start: Annotated[str, typer.Option("--from", help="first instant, such as 2013-05-01")],
+    until: Annotated[str | None, typer.Option("--to", help="end, exclusive (default: the production clock)")] = None,
+    every: Annotated[str | None, typer.Option(help="time between two instants, such as 1d (default: one tick)")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder (default: backfill/PROBLEM in the state folder)")] = None,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Write the history of the published features as Parquet rows; continue an interrupted backfill."""
+    from headrace.cli.backfill import backfill_problem
+
+    backfill_problem(problem, home, start=start, until=until, every=every, out=out, as_json=as_json)

@@ -28,6 +28,7 @@ EXAMPLES = {
     "retrain": "headrace retrain shop.py --reselect",
     "explain-feature": "headrace explain-feature shop.py amount --row 17",
     "audit-skew": "headrace audit-skew shop.py --since 2024-03-01",
+    "backfill": "headrace backfill shop.py --from 2024-03-01 --every 1d",
     "certify": "headrace certify shop.py 2",
     "trace": "headrace trace shop.py 3f2a9c",
     "late": "headrace late shop.py --since 2024-03-01",

@@ -1,8 +1,9 @@
 """The online store's SQLite file: for each feature view, one row per entity key with its values at one tick.
 
-Feast's own SQLite store has a row per key and feature, each a protobuf. Here a view is one table with a column per
-feature, replaced in one transaction together with its watermark. So a reader sees the values and the tick of one
-refresh, and a killed writer leaves the previous refresh unchanged. The SQL is in `store.online_file.tables`.
+Feast's own SQLite store has a row per key and feature, each a protobuf. Here a view is one table with a row per key,
+whose features are packed into one value (`packed`); a refresh is one transaction together with its watermark. So a
+reader sees the values and the tick of one refresh, and a killed writer leaves the previous refresh unchanged. Views
+that Headrace did not synthesise have a column per feature (`tables`).
 
 A row that was pushed by itself has its own event time (us) in the column EVENT; null means the view's last refresh.
 """
@@ -22,9 +23,12 @@ import pyarrow as pa
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import SelfClosingConnection, require_sound, set_aside
+from headrace.store.online_file.packed import DamagedRowError, PackedLayout
+from headrace.store.online_file.reading import RowReader, packed_rows_match
 from headrace.store.online_file.tables import (
     CHECKSUM,
     CHECKSUM_FUNCTION,
+    CREATE_LAYOUTS,
     CREATE_WATERMARKS,
     EVENT,
     SELECT_WATERMARKS,
@@ -32,18 +36,19 @@ from headrace.store.online_file.tables import (
     RowResult,
     Watermark,
     all_checksums_match,
-    checksum_expression,
     create_table,
     error_text,
     fill_checksums,
     insert_statement,
     key_column,
+    packed_layout,
     quoted,
     read_transaction,
     row_checksum,
     table_columns,
     watermark_of,
 )
+from headrace.store.online_file.writing import PackedWriter, unpack_table, update_packed
 
 _log = logging.getLogger(__name__)
 _connection_numbers = itertools.count()
@@ -72,7 +77,7 @@ class RowStore:
         columns: Sequence[str],
         batches: Iterable[pa.Table],
     ) -> int:
-        """Replace all rows of a view in one transaction.
+        """Replace all rows of a view in one transaction; a row that has not changed is not written.
 
         Args:
             watermark: The new watermark; its `rows` is ignored.
@@ -83,21 +88,11 @@ class RowStore:
         Returns:
             The number of rows.
         """
-        table = quoted(watermark.view)
-        rows = 0
         with self._writing() as connection:
-            connection.execute(f"DROP TABLE IF EXISTS {table}")
-            create_table(connection, watermark.view, join_keys, columns)
-            insert = insert_statement(watermark.view, join_keys, columns)
+            writer = PackedWriter(connection, watermark, join_keys, columns)
             for batch in batches:
-                values = zip(*(batch[name].to_pylist() for name in (*join_keys, *columns)), strict=True)
-                connection.executemany(insert, values)
-                rows += batch.num_rows
-            fill_checksums(connection, watermark.view)
-            connection.execute(
-                "INSERT OR REPLACE INTO headrace_watermarks VALUES (?,?,?,?,?)",
-                (watermark.view, watermark.tick_us, rows, watermark.layout, watermark.history),
-            )
+                writer.write(batch)
+            rows = writer.finish()
         return rows
 
     def upsert(
@@ -112,6 +107,9 @@ class RowStore:
             rows: Values of join keys and columns.
         """
         with self._writing() as connection:
+            if packed_layout(connection, view) is not None:
+                update_packed(connection, view, join_keys, columns, rows)
+                return
             create_table(connection, view, join_keys, [name for name in columns if name != EVENT])
             keys = ",".join(map(key_column, join_keys))
             sets = ",".join(f"{quoted(name)}=excluded.{quoted(name)}" for name in (*columns, CHECKSUM))
@@ -129,6 +127,11 @@ class RowStore:
             grow: Add missing columns to an existing table, for views without refreshes.
         """
         with self._writing() as connection:
+            layout = packed_layout(connection, view)
+            if layout is not None:
+                if not grow or set(columns) <= set(PackedLayout.from_json(layout).names):
+                    return
+                unpack_table(connection, view, join_keys)
             create_table(connection, view, join_keys, columns)
             present = table_columns(connection, view)
             for name in columns if grow else ():
@@ -141,7 +144,8 @@ class RowStore:
         """Delete a view's table and watermark."""
         with self._writing() as connection:
             connection.execute(f"DROP TABLE IF EXISTS {quoted(view)}")
-            connection.execute("DELETE FROM headrace_watermarks WHERE view = ?", (view,))
+            for name in ("headrace_watermarks", "headrace_layouts"):
+                connection.execute(f"DELETE FROM {name} WHERE view = ?", (view,))
 
     def is_sound(self) -> bool:
         """Whether the file passes SQLite's integrity check, or does not exist."""
@@ -188,6 +192,9 @@ class RowStore:
         if connection is None or self.count(view) > _MAX_VERIFIED_ROWS:
             return True
         try:
+            layout = packed_layout(connection, view)
+            if layout is not None:
+                return packed_rows_match(connection, view, PackedLayout.from_json(layout))
             return all_checksums_match(connection, view)
         except (sqlite3.DatabaseError, UnicodeDecodeError):
             return False
@@ -204,42 +211,12 @@ class RowStore:
             if connection is None:
                 return [RowResult(watermark=None, rows=[None] * len(query.keys)) for query in queries]
             with read_transaction(connection):
-                return [self._read_view(connection, query) for query in queries]
+                return [self._local.reader.read(query) for query in queries]
+        except DamagedRowError:
+            raise self._corrupt() from None
         except (sqlite3.DatabaseError, OSError, UnicodeDecodeError) as error:
             self._forget_reader()
             raise self._unreadable(error) from error
-
-    def _read_view(self, connection: sqlite3.Connection, query: RowQuery) -> RowResult:
-        where = " AND ".join(f"{key_column(name)}=?" for name in query.join_keys)
-        try:
-            columns = ",".join((*map(quoted, query.columns), self._checksum_condition(connection, query.view)))
-            statement = f"SELECT {columns} FROM {quoted(query.view)} WHERE {where}"
-            mark = connection.execute(f"{SELECT_WATERMARKS} WHERE view = ?", (query.view,)).fetchone()
-            rows_by_key: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}
-            for key in query.keys:
-                if key not in rows_by_key:
-                    row = None if None in key else connection.execute(statement, key).fetchone()
-                    if row is not None and row[-1] == 0:
-                        raise self._corrupt()
-                    rows_by_key[key] = None if row is None else row[:-1] or (1,)
-        except sqlite3.OperationalError as error:
-            if "no such" not in str(error):
-                raise
-            return RowResult(watermark=None, rows=[None] * len(query.keys))
-        return RowResult(
-            watermark=None if mark is None else watermark_of(mark), rows=[rows_by_key[key] for key in query.keys]
-        )
-
-    def _checksum_condition(self, connection: sqlite3.Connection, view: str) -> str:
-        """Return the SQL condition that a row's checksum matches (null for rows without one), cached per schema."""
-        (version,) = connection.execute("PRAGMA schema_version").fetchone()
-        conditions: dict[tuple[int, str], str] = self._local.conditions
-        if (version, view) not in conditions:
-            has_sums = CHECKSUM in table_columns(connection, view)
-            conditions[version, view] = (
-                f"{quoted(CHECKSUM)} = {checksum_expression(connection, view)}" if has_sums else "NULL"
-            )
-        return conditions[version, view]
 
     def _corrupt(self) -> CorruptError:
         fix = "delete it (and its -wal and -shm): the next materialisation writes it anew"
@@ -261,6 +238,7 @@ class RowStore:
             connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
             connection.execute("BEGIN IMMEDIATE")
             connection.execute(CREATE_WATERMARKS)
+            connection.execute(CREATE_LAYOUTS)
             yield connection
             connection.execute("COMMIT")
         except BaseException as error:
@@ -287,7 +265,7 @@ class RowStore:
                 check_same_thread=False, factory=SelfClosingConnection,
             )  # fmt: skip
             self._local.connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
-            self._local.identity, self._local.conditions = identity, {}
+            self._local.identity, self._local.reader = identity, RowReader(self._local.connection)
             self._local.number = next(_connection_numbers)
         connection: sqlite3.Connection = self._local.connection
         return connection
@@ -297,4 +275,4 @@ class RowStore:
         connection = getattr(self._local, "connection", None)
         if connection is not None:
             connection.close()
-        self._local.identity = self._local.connection = None
+        self._local.identity = self._local.connection = self._local.reader = None

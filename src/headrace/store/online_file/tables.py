@@ -90,6 +90,12 @@ _MAX_ARGUMENTS = 100
 EVENT = "row event_us"
 
 
+#: The values of a row of a packed table (`packed`), which has no columns of features.
+PACKED = "row packed"
+
+CREATE_LAYOUTS = "CREATE TABLE IF NOT EXISTS headrace_layouts (view TEXT PRIMARY KEY, columns TEXT)"
+
+
 def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
@@ -150,6 +156,35 @@ def create_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[
     for name in (EVENT, CHECKSUM):
         if name not in present:  # a table of an earlier version
             connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
+
+
+def create_packed_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], layout: str) -> None:
+    """Create the table of a view of packed rows where it does not exist, and record its layout (JSON)."""
+    keys = ",".join(f"{key_column(name)} NOT NULL" for name in join_keys)
+    primary = ",".join(map(key_column, join_keys))
+    columns = f"{keys},{quoted(PACKED)} BLOB NOT NULL,{quoted(EVENT)}, PRIMARY KEY ({primary})"
+    connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(view)} ({columns}) WITHOUT ROWID")
+    connection.execute("INSERT OR REPLACE INTO headrace_layouts VALUES (?,?)", (view, layout))
+
+
+def packed_layout(connection: sqlite3.Connection, view: str) -> str | None:
+    """Return the layout (JSON) of a view of packed rows; None for a view with columns, or none at all."""
+    if PACKED not in table_columns(connection, view):
+        return None
+    row = connection.execute("SELECT columns FROM headrace_layouts WHERE view = ?", (view,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def upsert_packed(view: str, join_keys: Sequence[str]) -> str:
+    """Return the statement that writes one packed row (keys, packed, event) where it differs from the present one."""
+    names = ",".join([*map(key_column, join_keys), quoted(PACKED), quoted(EVENT)])
+    marks = ",".join("?" * (len(join_keys) + 2))
+    keys = ",".join(map(key_column, join_keys))
+    packed, event = quoted(PACKED), quoted(EVENT)
+    return (
+        f"INSERT INTO {quoted(view)} ({names}) VALUES ({marks}) ON CONFLICT ({keys}) DO UPDATE SET "
+        f"{packed}=excluded.{packed}, {event}=excluded.{event} WHERE {packed} IS NOT excluded.{packed}"
+    )
 
 
 def error_text(error: Exception) -> str:
