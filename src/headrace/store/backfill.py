@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -158,7 +159,7 @@ def backfill(
     return BackfillReport(folder=folder, rows=rows, computed=computed, written=written, kept=kept, until=iso(last))
 
 
-def _read_checkpoint(place: Path) -> dict[str, dict[str, object]]:
+def _read_checkpoint(place: Path) -> dict[str, dict[str, Any]]:
     """Return the checkpoint of a view; empty where there is none, or where it is damaged."""
     try:
         found = read_json(place / _CHECKPOINT)

@@ -35,6 +35,7 @@ from headrace.store.offline import HeadraceOfflineStoreConfig
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import EVENT, RowQuery
 from headrace.store.repo import PROJECT
+from headrace.store.row_interface import OnlineRows
 from headrace.store.source import SynthesisSource, home_of
 
 #: The one key column of a view that Headrace did not synthesise.
@@ -60,7 +61,7 @@ class HeadraceOnlineStore(OnlineStore):
     def async_supported(self) -> SupportedAsyncMethods:
         return SupportedAsyncMethods(read=True, write=True)
 
-    def rows(self, config: RepoConfig) -> RowStore:
+    def rows(self, config: RepoConfig) -> OnlineRows:
         """The file that a Feast configuration names."""
         path = Path(config.online_store.path)
         if not path.is_absolute() and config.repo_path is not None:
@@ -172,7 +173,7 @@ class HeadraceOnlineStore(OnlineStore):
         for view in tables:
             store.drop(_table(config, view))
 
-    def _writable(self, config: RepoConfig) -> RowStore:
+    def _writable(self, config: RepoConfig) -> OnlineRows:
         """The file, where the configuration does not name another home folder than the settings."""
         if isinstance(config.offline_store, HeadraceOfflineStoreConfig):
             require_home(home_of(config), config.repo_path)

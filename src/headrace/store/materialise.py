@@ -15,15 +15,21 @@ from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.files import write_json
 from headrace.lake.store import Lake
 from headrace.schema import Problem
+from headrace.store.backends import chosen_backends
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import Watermark
 from headrace.store.published import Published, View, layout, read_published
+from headrace.store.redis_rows import redis_rows
+from headrace.store.row_interface import OnlineRows
 
 _log = logging.getLogger(__name__)
 
 
-def online_rows(root: Path) -> RowStore:
-    """Return the online file of a home folder."""
+def online_rows(root: Path) -> OnlineRows:
+    """Return the online rows of a home folder: in Redis where its feature_store.yaml says so, else in its file."""
+    chosen = chosen_backends(root.absolute()).get("online_store", {})
+    if str(chosen.get("type", "")).endswith(".HeadraceRedisOnlineStore"):
+        return redis_rows(str(chosen.get("url", "")), str(chosen.get("prefix", "headrace")))
     return RowStore(root.absolute() / "store" / "online.db")
 
 
@@ -87,7 +93,6 @@ def materialise(root: Path, problem: Problem, tick_us: int) -> dict[str, int]:
 
 def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Materialise stale views through Feast, one process at a time."""
-    from headrace.store.backends import chosen_backends
     from headrace.store.feast_registry import register, register_missing
     from headrace.store.intervals import repair_intervals
     from headrace.store.repo import open_store, writing
@@ -142,7 +147,7 @@ def _stale(root: Path, problem: Problem, tick_us: int) -> tuple[int, list[View]]
     return target, [view for view in published.views if not current(view)]
 
 
-def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -> int:
+def _target(published: Published, rows: OnlineRows, tick_us: int, clock_us: int) -> int:
     """Return the tick to materialise, clamped to the clock; watermarks beyond the clock are ignored."""
     marks = rows.watermarks()
     reached = [marks[view.name].tick_us for view in published.views if view.name in marks]
@@ -150,6 +155,6 @@ def _target(published: Published, rows: RowStore, tick_us: int, clock_us: int) -
     return floor_to_tick(target, published.tick_us)
 
 
-def _is_complete(view: View, mark: Watermark | None, rows: RowStore) -> bool:
+def _is_complete(view: View, mark: Watermark | None, rows: OnlineRows) -> bool:
     same = mark is not None and mark.layout == layout(view) and mark.rows == rows.count(view.name)
     return same and rows.checksums_match(view.name)

@@ -77,7 +77,7 @@ class PackedWriter:
         """Remove rows of keys that the refresh does not have, and write the watermark; return the number of rows."""
         view, mark = self._watermark.view, self._watermark
         if self._layout is None:
-            self._prepare(PackedLayout(tuple(self._columns), ("d",) * len(self._columns)))
+            self._prepare(PackedLayout(tuple(self._columns), tuple("d" for _ in self._columns)))
         self._remove_others()
         self._connection.execute(
             "INSERT OR REPLACE INTO headrace_watermarks VALUES (?,?,?,?,?)",
