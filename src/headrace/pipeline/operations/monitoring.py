@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from headrace.core.clock import floor_to_tick
 from headrace.lake.store import Lake
+from headrace.monitor.evidence.season import explained_by_season
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
@@ -104,9 +105,9 @@ def _with_estimates(context: Context, window: Window, reference: ChampionReferen
 
 
 def compare(problem: Problem, current: CurrentWindow, reference: ChampionReference, *, seed: int = 0) -> WindowEvidence:
-    """All evidence of a window, by the problem's drift tests, floors and margin."""
+    """All evidence of a window, by the problem's drift tests, floors and margin; what seasons explain is no drift."""
     watched = problem.monitoring
-    return window_evidence(
+    found = window_evidence(
         reference.table,
         current.table,
         reference.kinds,
@@ -128,6 +129,10 @@ def compare(problem: Problem, current: CurrentWindow, reference: ChampionReferen
         censored=current.censored,
         seed=seed,
     )
+    if current.start_us is None:
+        return found
+    end_us = current.start_us + current.length_us
+    return explained_by_season(found, reference.table, current.table, current.start_us, end_us, watched.floors)
 
 
 def _decide(
