@@ -142,9 +142,12 @@ def check(batch: Batch) -> None:
     _read_verified(batch, lambda path: path)
 
 
-def load(batch: Batch) -> pa.Table:
-    """Read the rows; DamagedBatch where their checksum differs."""
-    return _read_verified(batch, parquet.read)
+def load(batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the rows, or those of the columns that the batch has; DamagedBatch where their checksum differs."""
+    if columns is not None:
+        present = schema(batch).names
+        columns = [name for name in columns if name in present]
+    return _read_verified(batch, lambda path: parquet.read(path, columns=columns))
 
 
 def schema(batch: Batch) -> pa.Schema:

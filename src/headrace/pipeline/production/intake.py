@@ -30,12 +30,27 @@ class QuarantinedBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class IngestedBatch:
-    """What became of one table's batch. batch: its id in the lake; empty where it was refused."""
+    """What became of one table's rows. batches: ids in the lake; none where they were refused."""
 
     table: str
     rows: int
-    batch: str = ""
+    batches: tuple[str, ...] = ()
     quarantined: QuarantinedBatch | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Rows that are refused, as far as they were converted, and the reasons."""
+
+    table: Table
+    rows: pa.Table
+    reasons: tuple[Mapping[str, Any], ...]
+
+    @classmethod
+    def of(cls, table: Table, rows: pa.Table, error: DataError) -> Refusal:
+        """Rows that do not conform to their declaration."""
+        reason = {"expectation": "conforms to its declaration", "reason": str(error)}
+        return cls(table=table, rows=rows, reasons=(reason,))
 
 
 def ingest(
@@ -83,26 +98,49 @@ def history_end(problem: Problem, tables: Mapping[str, pa.Table]) -> int:
 def _ingest_table(
     lake: Lake, problem: Problem, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool
 ) -> IngestedBatch:
+    checked = checked_batch(problem, lake.root, table, rows, lake.schema(table.name))
+    if isinstance(checked, Refusal):
+        return quarantine_batch(lake, checked, arrival_us)
+    return append_batch(lake, table, checked, arrival_us=arrival_us, bootstrap=bootstrap)
+
+
+def checked_batch(
+    problem: Problem, root: Path, table: Table, rows: pa.Table, expected: pa.Schema | None
+) -> pa.Table | Refusal:
+    """Convert and validate rows.
+
+    Args:
+        problem: the declaration.
+        root: the home folder, where the pages about the validation are written.
+        table: the table.
+        rows: of its source.
+        expected: the types of its columns before, which are kept; None at first.
+
+    Returns:
+        The converted rows, or why they are refused.
+    """
     ignored = ignored_columns(problem, table)
     try:
         check_column_names(problem, table, rows.column_names)
         required = required_columns(problem, table.name)
-        conformed = conform(table, rows, expected=lake.schema(table.name), required=required, ignored=ignored)
+        conformed = conform(table, rows, expected=expected, required=required, ignored=ignored)
     except DataError as error:
-        reasons = [{"expectation": "conforms to its declaration", "reason": str(error)}]
-        return _quarantine(lake, table, rows, reasons, arrival_us)
+        return Refusal.of(table, rows, error)
     validated = conformed.select([name for name in conformed.column_names if name not in ignored])
-    verdict = validate_batch(table, validated, lake.root / "quality" / problem.name)
-    if not verdict.success:
-        return _quarantine(lake, table, conformed, verdict.reasons, arrival_us)
-    batch = lake.append(table, conformed, arrival_us=arrival_us, bootstrap=bootstrap)
-    return IngestedBatch(table=table.name, rows=batch.rows, batch=batch.id)
+    verdict = validate_batch(table, validated, root / "quality" / problem.name)
+    return conformed if verdict.success else Refusal(table=table, rows=conformed, reasons=tuple(verdict.reasons))
 
 
-def _quarantine(
-    lake: Lake, table: Table, rows: pa.Table, reasons: list[dict[str, Any]], arrival_us: int
-) -> IngestedBatch:
-    path = lake.quarantine(table, rows, arrival_us=arrival_us, reasons=reasons)
-    texts = tuple(str(reason.get("reason", reason)) for reason in reasons)
-    quarantined = QuarantinedBatch(table=table.name, path=str(path), reasons=texts)
-    return IngestedBatch(table=table.name, rows=rows.num_rows, quarantined=quarantined)
+def append_batch(lake: Lake, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool) -> IngestedBatch:
+    """Append converted and validated rows."""
+    batch = lake.append(table, rows, arrival_us=arrival_us, bootstrap=bootstrap)
+    return IngestedBatch(table=table.name, rows=batch.rows, batches=(batch.id,))
+
+
+def quarantine_batch(lake: Lake, refusal: Refusal, arrival_us: int) -> IngestedBatch:
+    """Put refused rows into quarantine, with the reasons."""
+    name, rows = refusal.table.name, refusal.rows
+    path = lake.quarantine(refusal.table, rows, arrival_us=arrival_us, reasons=refusal.reasons)
+    texts = tuple(str(reason.get("reason", reason)) for reason in refusal.reasons)
+    quarantined = QuarantinedBatch(table=name, path=str(path), reasons=texts)
+    return IngestedBatch(table=name, rows=rows.num_rows, quarantined=quarantined)

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
-from headrace.core.errors import DataError
+from headrace.core.errors import DataError, DeclarationError, UnavailableError
 from headrace.lake import feed
 from headrace.lake.batch import DamagedBatch
 from headrace.lake.repair import DamagedBatchRecord, find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import Table
 
 
@@ -41,15 +42,17 @@ def _sources(context: Context, one: DamagedBatchRecord) -> Iterator[tuple[Table,
     problem, facts = context.problem, one.facts
     if facts is None:
         return
+    table = problem.entity_set.table(one.table)
     try:
-        if problem.feed is not None and not facts["bootstrap"]:
-            found = feed.step(problem, facts["arrival_us"] - problem.feed.step_us, facts["arrival_us"])
+        if problem.feed is None:
+            yield from ((table, chunk) for chunk in SourceReader.of(problem).chunks(table))
+        elif facts["bootstrap"]:
+            yield table, feed.bootstrap(problem)[one.table]
         else:
-            found = feed.bootstrap(problem)
-    except DataError:  # the source is gone, or another
+            found = feed.step(problem, facts["arrival_us"] - problem.feed.step_us, facts["arrival_us"])
+            yield from ((table, rows) for name, rows in found.items() if name == one.table)
+    except (DataError, UnavailableError, DeclarationError):  # the source is gone, or another
         return
-    if one.table in found:
-        yield problem.entity_set.table(one.table), found[one.table]
 
 
 def _beyond_repair(lake: Lake, one: DamagedBatchRecord) -> DamagedBatch:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,17 @@ from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.evaluate.fixed_splits import holdout_start
 from headrace.lake import feed
-from headrace.lake.conform import conform, ignored_columns, required_columns
+from headrace.lake.conform import required_columns
+from headrace.lake.cursor import newest
 from headrace.lake.store import Lake, Snapshot
 from headrace.lake.times import TIMESTAMP
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, history_end, ingest, refused
+from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake
+from headrace.pipeline.production.loading import Load, commit, loaded_end, prepared
 from headrace.pipeline.production.origin import claim_lake
 from headrace.pipeline.stage import Inputs, Stage
+from headrace.problems.sources.reading import SourceReader
 from headrace.schema import Problem, Table
 from headrace.synthesis.history.known_time import cutoff_instants
 
@@ -49,13 +53,13 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
     claim_lake(context)
     mend_lake(context)
     first = lake.clock() is None
-    outcomes = _load(context, lake, feed.bootstrap(problem), first=first)
+    outcomes = _load(context, lake, first=first)
     _require_history(problem, refused(outcomes))
     for one in refused(outcomes):
         _append_empty(lake, problem, problem.entity_set.table(one.table))
     until = context.history_end_us
     if until is None:
-        until = history_end(problem, {name: lake.snapshot().table(name) for name in problem.history_tables})
+        until = loaded_end(problem, lake)
     until = _before_test(problem, lake, until)
     fingerprint = lake.snapshot(until).fingerprint
     if first or problem.feed is None:
@@ -65,7 +69,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
         snapshot=fingerprint,
         until_us=until,
         tables={outcome.table: outcome.rows for outcome in outcomes},
-        batches=tuple(outcome.batch for outcome in outcomes if outcome.batch),
+        batches=tuple(name for outcome in outcomes for name in outcome.batches),
         quarantined=refused(outcomes),
     )
 
@@ -82,20 +86,37 @@ def _before_test(problem: Problem, lake: Lake, until_us: int) -> int:
     return until_us if start is None else min(until_us, start)
 
 
-def _load(context: Context, lake: Lake, batches: Mapping[str, pa.Table], *, first: bool) -> tuple[IngestedBatch, ...]:
-    """Append what the sources hold.
+def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, ...]:
+    """Append what the sources hold: with a feed, what was known before it starts.
 
     Without a feed the sources may have changed since the last run. Then what is new in them arrives now, at the end of
     the history that they hold, and a row that differs from before becomes a version.
     """
-    problem = context.problem
-    again = not first and problem.feed is None
-    seen = {name for name in batches if again and any(batch.rows for batch in lake.batches(name))}
-    history, later = _only(batches, batches.keys() - seen), _only(batches, seen)
-    outcomes = ingest(problem, context.root, history, arrival_us=BEFORE_ALL, bootstrap=True)
-    if later:
-        outcomes += ingest(problem, context.root, later, arrival_us=_sources_end(problem, batches))
-    return outcomes
+    problem, root = context.problem, context.root
+    if problem.feed is not None:
+        return ingest(problem, root, feed.bootstrap(problem), arrival_us=BEFORE_ALL, bootstrap=True)
+    reader, outcomes = SourceReader.of(problem), []
+    with ExitStack() as stack:
+        loads = []
+        for table in problem.entity_set.tables:
+            since = None if first else newest(lake, table)
+            loads.append(stack.enter_context(prepared(problem, root, table, reader.chunks(table, since), since)))
+        seen = set() if first else {name for name in lake.tables() if any(batch.rows for batch in lake.batches(name))}
+        arrival = _arrival_us(problem, lake, loads)
+        for load in loads:
+            again = load.table.name in seen
+            if load.rows or load.refused is not None or not again:
+                arrival_us = arrival if again else BEFORE_ALL
+                outcomes.append(commit(problem, root, load, arrival_us=arrival_us, bootstrap=not again))
+    return tuple(outcomes)
+
+
+def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
+    """The last instant in the sources: what is new in them arrived then, just before the clock's new time."""
+    ends = [load.end_us for load in loads if load.table.name in problem.history_tables]
+    if any(load.table.cursor is not None for load in loads):  # of these sources only the end was read
+        ends.append(lake.clock() or BEFORE_ALL)
+    return max([*ends, BEFORE_ALL + 1]) - 1
 
 
 def _require_history(problem: Problem, quarantined: tuple[QuarantinedBatch, ...]) -> None:
@@ -114,10 +135,6 @@ def _step_us(problem: Problem) -> int:
     return problem.feed.step_us if problem.feed is not None else 1
 
 
-def _only(batches: Mapping[str, pa.Table], names: Collection[str]) -> dict[str, pa.Table]:
-    return {name: rows for name, rows in batches.items() if name in names}
-
-
 def _append_empty(lake: Lake, problem: Problem, table: Table) -> None:
     """Append no rows, in place of a first load that was refused: the rest goes on without this table's values.
 
@@ -128,18 +145,6 @@ def _append_empty(lake: Lake, problem: Problem, table: Table) -> None:
         types = {name: TIMESTAMP if name in table.time_columns else pa.null() for name in names}
         rows = pa.table({name: pa.array([], type=kind) for name, kind in types.items()})
         lake.append(table, rows, arrival_us=BEFORE_ALL)
-
-
-def _sources_end(problem: Problem, batches: Mapping[str, pa.Table]) -> int:
-    """The last instant in the sources: what is new in them arrived then, just before the clock's new time."""
-    declared = {name: problem.entity_set.table(name) for name in problem.history_tables}
-    rows = {
-        name: conform(
-            table, batches[name], required=required_columns(problem, name), ignored=ignored_columns(problem, table)
-        )
-        for name, table in declared.items()
-    }
-    return history_end(problem, rows) - 1
 
 
 def _effects_exist(context: Context, output: IngestOutput) -> bool:

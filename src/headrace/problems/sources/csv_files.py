@@ -21,7 +21,7 @@ from headrace.core.errors import DataError
 #: label must not be one.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 #: Bytes of one block.
-BLOCK = 8 << 20
+BLOCK = 2 << 20
 
 _NO_CONVERSION = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:]+):")
 #: The next type of a column whose values do not fit one; text for all others.
@@ -44,10 +44,10 @@ class Dialect:
     decimal: str = "."
     null_values: tuple[str, ...] = MISSING
 
-    def options(self, types: Mapping[str, pa.DataType], block: int = BLOCK) -> dict[str, Any]:
+    def options(self, types: Mapping[str, pa.DataType], block: int | None = None) -> dict[str, Any]:
         """Return PyArrow's options. types: of columns that are known; the others are inferred."""
         return {
-            "read_options": pyarrow.csv.ReadOptions(encoding=self.encoding, block_size=block),
+            "read_options": pyarrow.csv.ReadOptions(encoding=self.encoding, block_size=block or BLOCK),
             "parse_options": pyarrow.csv.ParseOptions(delimiter=self.delimiter),
             "convert_options": pyarrow.csv.ConvertOptions(
                 column_types=dict(types),
@@ -64,7 +64,9 @@ def read_csv(filesystem: fs.FileSystem, path: str, types: Mapping[str, pa.DataTy
         return pyarrow.csv.read_csv(stream, **dialect.options(types))
 
 
-def csv_types(filesystem: fs.FileSystem, path: str, dialect: Dialect, block: int = BLOCK) -> dict[str, pa.DataType]:
+def csv_types(
+    filesystem: fs.FileSystem, path: str, dialect: Dialect, block: int | None = None
+) -> dict[str, pa.DataType]:
     """Read a file in blocks for the types of its columns: null, int64, float64 or what PyArrow infers; else text."""
     types: dict[str, pa.DataType] = {}
     while True:
@@ -87,7 +89,7 @@ def csv_types(filesystem: fs.FileSystem, path: str, dialect: Dialect, block: int
 
 
 def csv_batches(
-    filesystem: fs.FileSystem, path: str, types: Mapping[str, pa.DataType], dialect: Dialect, block: int = BLOCK
+    filesystem: fs.FileSystem, path: str, types: Mapping[str, pa.DataType], dialect: Dialect, block: int | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of a file, with these types of columns."""
     with filesystem.open_input_stream(path) as stream:

@@ -82,6 +82,7 @@ def locate(address: str | Path) -> Location:
             _refuse_other_formats(filesystem, path, text)
     files = tuple(FileStamp(path=item.path, size=item.size or 0, mtime_ns=item.mtime_ns or 0) for item in found)
     if not files:
+        _refuse_silence(filesystem, path, text)
         what = "no such file" if folder is None else "no CSV or Parquet file in it"
         what = what if wild is None else "no file fits the pattern"
         raise DataError(what, where=redact(text), found=_neighbours(text), fix="check the table's source")
@@ -122,6 +123,19 @@ def _filesystem(text: str) -> tuple[fs.FileSystem, str]:
 
     filesystem, path = fsspec.core.url_to_fs(text)
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def _refuse_silence(filesystem: fs.FileSystem, path: str, text: str) -> None:
+    """Raise UnavailableError where fsspec says "not found" of a server that does not answer."""
+    if not isinstance(filesystem, fs.PyFileSystem):
+        return
+    try:
+        filesystem.handler.fs.info(path)
+    except FileNotFoundError as error:
+        if error.__cause__ is not None and not isinstance(error.__cause__, FileNotFoundError):
+            raise UnavailableError(
+                f"does not answer: {error.__cause__}", where=redact(text), fix="check the address and the network"
+            ) from None
 
 
 def _s3(options: dict[str, str]) -> fs.FileSystem:

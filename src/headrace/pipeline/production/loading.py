@@ -1,0 +1,184 @@
+"""Load a table from its source into the lake, in chunks: read, convert and validate all of them, then append.
+
+A chunk is a batch of the lake. Chunks wait on disk until the whole source is read, so nothing of a source is appended
+that changed meanwhile, broke off, or has a chunk that is refused. A source that fits in one chunk waits in memory.
+
+    lake/<problem>/incoming/<table>/<number>.parquet    removed when the load ends, and before the next
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from headrace.core import parquet
+from headrace.core.clock import BEFORE_ALL
+from headrace.core.errors import DataError
+from headrace.lake.cursor import beyond, cursor_end, record
+from headrace.lake.keys import row_keys
+from headrace.lake.snapshot import unify
+from headrace.lake.store import Lake
+from headrace.pipeline.production.intake import (
+    IngestedBatch,
+    Refusal,
+    append_batch,
+    checked_batch,
+    history_end,
+    quarantine_batch,
+)
+from headrace.problems.sources.interface import Since
+from headrace.schema import Problem, Table
+
+
+@dataclass(kw_only=True)
+class Load:
+    """What was read of one table's source, converted and validated, and is not in the lake yet.
+
+    Attributes:
+        table: the declaration.
+        rows: how many rows there are.
+        end_us: the first instant at which everything in them was known; BEFORE_ALL where nothing tells.
+        cursor: the largest value of the table's cursor in them; None without one.
+        refused: the chunk that is wrong; nothing of the load is then appended.
+    """
+
+    table: Table
+    folder: Path
+    rows: int = 0
+    end_us: int = BEFORE_ALL
+    cursor: Any = None
+    refused: Refusal | None = None
+    _single: pa.Table | None = None
+    _files: int = 0
+    _keys: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+
+    def add(self, problem: Problem, rows: pa.Table) -> None:
+        """Keep a chunk: the first one in memory, on disk from the second on."""
+        if self._single is None and not self._files:
+            self._single = rows
+        else:
+            for chunk in [rows] if self._single is None else [self._single, rows]:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                parquet.write(chunk, self.folder / f"{self._files:06d}.parquet")
+                self._files += 1
+            self._single = None
+        self.rows += rows.num_rows
+        ends = [end for end in (self.cursor, cursor_end(self.table, rows)) if end is not None]
+        self.cursor = max(ends, default=None)
+        self.end_us = max(self.end_us, history_end(problem, {self.table.name: rows}))
+
+    def chunks(self) -> Iterator[pa.Table]:
+        """Yield the chunks in the order of the source."""
+        if self._single is not None:
+            yield self._single
+        for number in range(self._files):
+            yield parquet.read(self.folder / f"{number:06d}.parquet")
+
+    def require_new_keys(self, rows: pa.Table) -> None:
+        """Raise DataError where an earlier chunk has one of the keys. Digests of the keys are kept, 8 bytes a row."""
+        digests = _key_digests(rows, self.table)
+        for earlier in self._keys:
+            if np.isin(digests, earlier, assume_unique=True).any():
+                again = rows.filter(pa.array(np.isin(_row_digests(rows, self.table), earlier)))
+                raise DataError(
+                    f"{again.num_rows} duplicate keys ({', '.join(self.table.keys)})",
+                    where=self.table.name,
+                    found=[", ".join(map(str, key)) for key in row_keys(again.slice(0, 5), self.table.keys)],
+                    fix="a source may hold a key once; send a correction later, or add a column to the key",
+                )
+        self._keys.append(digests)
+
+
+@contextmanager
+def prepared(
+    problem: Problem, root: Path, table: Table, chunks: Iterable[pa.Table], since: Since | None = None
+) -> Iterator[Load]:
+    """Read, convert and validate the rows of a source; what waits on disk is removed at the end.
+
+    Args:
+        problem: the declaration.
+        root: the home folder.
+        table: the table.
+        chunks: the rows of its source.
+        since: the end of the table's cursor in the lake; earlier rows are left out.
+
+    Raises:
+        DataError: the source cannot be read, or changed while it was read.
+    """
+    lake = Lake(root, problem.name)
+    load = Load(table=table, folder=lake.folder / "incoming" / table.name)
+    shutil.rmtree(load.folder, ignore_errors=True)
+    expected, is_known = lake.schema(table.name), any(batch.rows for batch in lake.batches(table.name))
+    try:
+        for rows in chunks:
+            if is_known and not rows.num_rows:  # nothing new is no batch; an empty first load is a fault
+                continue
+            checked = checked_batch(problem, root, table, rows, expected)
+            if isinstance(checked, Refusal):
+                load.refused = checked
+                break
+            try:
+                fresh = checked if table.cursor is None else beyond(lake, table, checked, since)
+                load.require_new_keys(fresh)
+                expected = unify(table.name, [("the lake", expected or fresh.schema), ("this batch", fresh.schema)])
+            except DataError as error:
+                load.refused = Refusal.of(table, checked, error)
+                break
+            if fresh.num_rows or not is_known:
+                load.add(problem, fresh)
+        yield load
+    finally:
+        shutil.rmtree(load.folder, ignore_errors=True)
+
+
+def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstrap: bool) -> IngestedBatch:
+    """Append a load's chunks to the lake, or put the one that is wrong into quarantine."""
+    lake = Lake(root, problem.name)
+    if load.refused is not None:
+        return quarantine_batch(lake, load.refused, arrival_us)
+    batches = [
+        append_batch(lake, load.table, rows, arrival_us=arrival_us, bootstrap=bootstrap)
+        for rows in load.chunks()
+        if rows.num_rows or bootstrap
+    ]
+    record(lake, load.table, load.cursor)
+    names = tuple(name for one in batches for name in one.batches)
+    return IngestedBatch(table=load.table.name, rows=load.rows, batches=names)
+
+
+def loaded_end(problem: Problem, lake: Lake) -> int:
+    """The first instant (us) at which everything in the lake's history tables was known, batch by batch."""
+    from headrace.lake.batch import load as load_batch
+
+    found = [BEFORE_ALL + 1]
+    for name in problem.history_tables:
+        table = problem.entity_set.table(name)
+        columns = (*table.time_columns, *table.known_at)
+        for batch in lake.batches(name):
+            found.append(history_end(problem, {name: _with_columns(load_batch(batch, columns), batch.rows, columns)}))
+    return max(found)
+
+
+def _with_columns(rows: pa.Table, count: int, columns: Iterable[str]) -> pa.Table:
+    """Null in columns that an earlier batch lacks."""
+    present: Mapping[str, Any] = {name: rows.column(name) for name in rows.column_names}
+    return pa.table({name: present.get(name, pa.nulls(count)) for name in dict.fromkeys(columns)})
+
+
+def _key_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
+    return np.unique(_row_digests(rows, table))
+
+
+def _row_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
+    from pandas.util import hash_pandas_object
+
+    digests = hash_pandas_object(rows.select(list(table.keys)).to_pandas(), index=False)
+    return np.asarray(digests, dtype=np.uint64)

@@ -1,0 +1,294 @@
+"""Sources into the lake: in chunks, only what is new, all or nothing; times of parent rows; what cannot be read."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.errors import DataError, UnavailableError
+from headrace.lake.store import Lake
+from headrace.pipeline.production import loading
+from headrace.problems.catalogue import load_problem
+from headrace.problems.sources import reading
+from headrace.problems.sources.addresses import as_source
+from headrace.problems.sources.reading import SourceReader
+from tests.pipeline.shop import Shop
+
+DECLARATION = """
+from headrace.schema import EntitySet, Problem, Relationship, Table, each_row
+
+races = Table(name="races", key="race_id", time="date", resolution="1d", source="races.csv")
+results = Table(name="results", key="result_id", source={source}, {options})
+problem = Problem(
+    name="shop",
+    entity_set=EntitySet(tables=[races, results], relationships=[Relationship("races.race_id", "results.race_id")]),
+    spine=each_row("results", cutoff={cutoff}),
+    label="points > 3",
+)
+"""
+START = datetime(2024, 1, 1, tzinfo=UTC)
+
+
+def shop(
+    folder: Path, source: str = "'results.csv'", options: str = 'time="at", tz="UTC"', cutoff: str = "'at'"
+) -> Shop:
+    (folder / "races.csv").write_text("race_id,date\n" + "".join(f"{i},2024-01-{i + 1:02d}\n" for i in range(9)))
+    text = DECLARATION.format(source=source, options=options, cutoff=cutoff)
+    (folder / "problem.py").write_text(text)
+    return Shop(path=folder / "problem.py", home=folder / "home")
+
+
+def result(number: int) -> str:
+    at = START + timedelta(hours=number)
+    return f"{number},{number % 9},{at:%Y-%m-%d %H:%M:%S},{number % 7}"
+
+
+def write_csv(folder: Path, numbers: range) -> None:
+    lines = ["result_id,race_id,at,points", *map(result, numbers)]
+    (folder / "results.csv").write_text("\n".join(lines) + "\n")
+
+
+def write_database(folder: Path, numbers: range) -> None:
+    with sqlite3.connect(folder / "shop.db") as database:
+        database.execute(
+            "create table if not exists results (result_id integer, race_id integer, at datetime, points real)"
+        )
+        database.executemany(
+            "insert into results values (?, ?, ?, ?)", [result(number).split(",") for number in numbers]
+        )
+    database.close()
+
+
+def loaded(shop: Shop, table: str = "results") -> list[dict[str, object]]:
+    """The rows in the lake, without the columns of versions."""
+    rows = Lake(shop.home, "shop").snapshot().table(table)
+    return rows.drop_columns(["_arrival", "_order"]).sort_by("result_id").to_pylist()
+
+
+def sizes(shop: Shop) -> list[int]:
+    return [batch.rows for batch in Lake(shop.home, "shop").batches("results")]
+
+
+def ingest(shop: Shop) -> None:
+    shop.run().run_stage("ingest")
+
+
+def test_chunks_are_batches_with_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("whole", "chunks"):
+        (tmp_path / name).mkdir()
+        write_csv(tmp_path / name, range(150))
+    whole, chunked = shop(tmp_path / "whole"), shop(tmp_path / "chunks")
+    ingest(whole)
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    ingest(chunked)
+    assert len(sizes(whole)) == 1
+    assert len(sizes(chunked)) > 2
+    assert loaded(chunked) == loaded(whole)
+    assert not (chunked.home / "lake" / "shop" / "incoming" / "results").exists()
+
+
+@pytest.mark.parametrize("cursor", ["at", "result_id"])
+def test_only_rows_beyond_the_cursor_are_read_again(tmp_path: Path, cursor: str) -> None:
+    write_database(tmp_path, range(100))
+    mine = shop(tmp_path, '"sqlite:///shop.db#results"', f'time="at", tz="UTC", cursor="{cursor}"')
+    ingest(mine)
+    write_database(tmp_path, range(100, 130))
+    ingest(mine)
+    ingest(mine)
+    assert sizes(mine) == [100, 30]
+    assert [row["result_id"] for row in loaded(mine)] == list(range(130))
+    clock = Lake(mine.home, "shop").clock()
+    assert clock == int((START + timedelta(hours=129)).timestamp() * 1e6) + 1
+
+
+def test_rows_at_the_end_of_the_cursor_that_came_later_are_not_lost(tmp_path: Path) -> None:
+    mine = shop(tmp_path, options='time="at", tz="UTC", cursor="points"')
+    write_csv(tmp_path, range(6))  # points 0 to 5
+    ingest(mine)
+    lines = (tmp_path / "results.csv").read_text() + "90,1,2024-01-02 00:00:00,5\n91,1,2024-01-02 00:00:00,4\n"
+    (tmp_path / "results.csv").write_text(lines)
+    ingest(mine)
+    assert [row["result_id"] for row in loaded(mine)] == [0, 1, 2, 3, 4, 5, 90]
+    assert sizes(mine) == [6, 1]
+
+
+def test_a_load_that_was_killed_is_read_again_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(tmp_path, range(10))
+    mine = shop(tmp_path, options='time="at", tz="UTC", cursor="at"')
+    ingest(mine)
+    write_csv(tmp_path, range(40))
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "CHUNK_BYTES", 100)
+        patch.setattr("headrace.problems.sources.files.WHOLE", 0)
+        patch.setattr("headrace.problems.sources.csv_files.BLOCK", 400)
+        appended = loading.append_batch
+
+        def killed(lake: Lake, *arguments: object, **options: object) -> object:
+            if len(lake.batches("results")) > 1:
+                raise KeyboardInterrupt
+            return appended(lake, *arguments, **options)  # type: ignore[arg-type]
+
+        patch.setattr(loading, "append_batch", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(mine)
+    assert 10 < len(loaded(mine)) < 40
+    ingest(mine)
+    assert [row["result_id"] for row in loaded(mine)] == list(range(40))
+
+
+def test_a_key_in_two_chunks_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(tmp_path, range(100))
+    (tmp_path / "results.csv").write_text((tmp_path / "results.csv").read_text() + "3,1,2024-01-02 00:00:00,5\n")
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    mine = shop(tmp_path)
+    with pytest.raises(DataError, match=r"refused.*1 duplicate keys \(result_id\). found: 3"):
+        ingest(mine)
+    assert sum(sizes(mine)) == 0
+
+
+def test_a_source_that_changes_while_it_is_read_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(tmp_path, range(100))
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    mine = shop(tmp_path)
+    checked = loading.checked_batch
+
+    def written_meanwhile(*arguments: object) -> object:
+        write_csv(tmp_path, range(120))
+        return checked(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loading, "checked_batch", written_meanwhile)
+    with pytest.raises(
+        DataError, match=r"results.csv: the source changed while it was read.*rename it when it is whole"
+    ):
+        ingest(mine)
+    assert not (mine.home / "lake" / "shop" / "tables" / "results").exists()
+
+
+def test_the_time_of_a_parent_is_joined(tmp_path: Path) -> None:
+    write_csv(tmp_path, range(20))
+    mine = shop(
+        tmp_path,
+        options='time="races.date", known_at={"points": "races.date + 1d"}, roles={"at": "ignore"}',
+        cutoff="'races.date'",
+    )
+    problem = load_problem(mine.path)
+    table = problem.entity_set.table("results")
+    assert (table.time, table.resolution, problem.cutoff.column) == ("races_date", "1d", "races_date")
+    ingest(mine)
+    assert [row["races_date"] for row in loaded(mine)][:3] == [
+        START,
+        START + timedelta(days=1),
+        START + timedelta(days=2),
+    ]
+    (tmp_path / "results.csv").write_text("result_id,race_id,points\n1,77,3\n2,1,9\n")
+    with pytest.raises(DataError, match="races_date"):  # a race that is not there: no time, and so refused
+        shop(
+            tmp_path / "home", source="'../results.csv'", options='time="races.date"', cutoff="'races.date'"
+        ).run().run_stage("ingest")
+
+
+def test_a_foreign_key_of_another_type_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").write_text("result_id,race_id,points\n1,r1,3\n2,r2,9\n")
+    mine = shop(tmp_path, options='time="races.date"', cutoff="'races.date'")
+    with pytest.raises(DataError, match="race_id is string, and the key of races is int64. write both with one type"):
+        ingest(mine)
+
+
+@pytest.mark.parametrize("kind", ["csv", "sql"])
+def test_texts_without_a_value(tmp_path: Path, kind: str) -> None:
+    lines = [r"0,0,2024-01-01 10:00:00,\N", "1,NA,2024-01-01 11:00:00,5", "2,None,2024-01-01 12:00:00,2.5"]
+    if kind == "csv":
+        (tmp_path / "results.csv").write_text("\n".join(["result_id,team,at,points", *lines]) + "\n")
+    else:
+        with sqlite3.connect(tmp_path / "shop.db") as database:
+            database.execute("create table results (result_id integer, team text, at datetime, points text)")
+            database.executemany("insert into results values (?, ?, ?, ?)", [line.split(",") for line in lines])
+        database.close()
+    source = "'results.csv'" if kind == "csv" else "'sqlite:///shop.db#results'"
+    mine = shop(tmp_path, source, 'time="at", tz="UTC", null_values=("\\\\N", "NA")')
+    problem = load_problem(mine.path)
+    rows = SourceReader.of(problem).rows(problem.entity_set.table("results"))
+    assert rows["points"].to_pylist() == [None, 5.0, 2.5]
+    assert rows["team"].to_pylist() == ["0", None, "None"]
+
+
+def test_a_nested_column_is_refused_or_ignored(tmp_path: Path) -> None:
+    rows = pa.table(
+        {"result_id": [1], "race_id": [1], "at": [START], "points": [4.0], "driver": [{"name": "a", "born": 1990}]}
+    )
+    pq.write_table(rows, tmp_path / "results.parquet")
+    with pytest.raises(DataError, match=r"results.driver: the type struct<.*> cannot be kept.*role 'ignore'"):
+        ingest(shop(tmp_path, "'results.parquet'", 'time="at"'))
+    (tmp_path / "home2").mkdir()
+    mine = shop(tmp_path / "home2", "'../results.parquet'", 'time="at", roles={"driver": "ignore"}')
+    problem = load_problem(mine.path)
+    assert SourceReader.of(problem).rows(problem.entity_set.table("results")).num_rows == 1
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql+psycopg://me:secret@127.0.0.1:1/shop#orders",
+        "postgresql+adbc://me:secret@127.0.0.1:1/shop#orders",
+        "s3://shop/orders.parquet?endpoint_override=127.0.0.1:1&scheme=http&region=us-east-1",
+        "http://127.0.0.1:1/orders.csv",
+    ],
+)
+def test_a_service_that_is_gone_is_named_without_its_password(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with pytest.raises(UnavailableError, match="does not answer") as found:
+        as_source(address).read()
+    assert "127.0.0.1:1" in str(found.value)
+    assert "secret" not in str(found.value)
+
+
+VALUES = st.sampled_from(["", "1", "2", "3.5", "x", "true", "2024-01-01", "NA"])
+
+
+@settings(max_examples=40, deadline=None)
+@given(columns=st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=40))
+def test_a_csv_in_blocks_has_the_values_of_one_that_is_read_whole(
+    columns: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    import pyarrow.fs as fs
+
+    from headrace.problems.sources.csv_files import Dialect, csv_batches, csv_types, read_csv
+
+    path = tmp_path_factory.mktemp("csv") / "rows.csv"
+    path.write_text("n,a,b\n" + "".join(f"{i},{a},{b}\n" for i, (a, b) in enumerate(columns)))
+    local, dialect = fs.LocalFileSystem(), Dialect()
+    types = csv_types(local, str(path), dialect, block=24)
+    blocks = pa.Table.from_batches(list(csv_batches(local, str(path), types, dialect, block=24)))
+    whole = read_csv(local, str(path), {}, dialect)
+    for name in whole.column_names:
+        assert [_plain(value) for value in blocks[name].to_pylist()] == [
+            _plain(value) for value in whole[name].to_pylist()
+        ]
+
+
+def _plain(value: object) -> object:
+    """A date, time or condition as its text: how the lake reads both."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, int | float) or value is None else _number(str(value))
+
+
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text.removesuffix(" 00:00:00")
