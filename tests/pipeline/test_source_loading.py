@@ -203,7 +203,7 @@ def test_the_time_of_a_parent_is_joined(tmp_path: Path) -> None:
 def test_a_foreign_key_of_another_type_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "results.csv").write_text("result_id,race_id,points\n1,r1,3\n2,r2,9\n")
     mine = shop(tmp_path, options='time="races.date"', cutoff="'races.date'")
-    with pytest.raises(DataError, match="race_id is string, and the key of races is int64. write both with one type"):
+    with pytest.raises(DataError, match=r"race_id is string, and the key of races is int64. write both with one type"):
         ingest(mine)
 
 

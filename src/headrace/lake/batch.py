@@ -146,7 +146,7 @@ def load(batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the rows, or those of the columns that the batch has; DamagedBatch where their checksum differs."""
     if columns is not None:
         present = schema(batch).names
-        columns = [name for name in columns if name in present]
+        columns = [name for name in dict.fromkeys(columns) if name in present]
     return _read_verified(batch, lambda path: parquet.read(path, columns=columns))
 
 
