@@ -41,46 +41,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.excepthook = print_redacted
     try:
         options = _parse_arguments(arguments)
-        problem = load_problem(options.problem)
+        problems = [load_problem(name) for name in dict.fromkeys(options.problem or ["flights"])]
         require_free(options.host, options.port)
     except HeadraceError as error:
         print(f"headrace.api: {error}", file=sys.stderr)
         return 1
-    _serve(problem, options.host, options.port)
+    _serve(problems, options.host, options.port)
     return 0
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     configuration = settings()
     parser = argparse.ArgumentParser(prog="python -m headrace.api", description="Serve predictions over HTTP.")
-    parser.add_argument("--problem", default="flights", help="a built-in problem's name, or the path of a problem file")
+    parser.add_argument(
+        "--problem", action="append",
+        help="a built-in problem's name, or the path of a problem file (default: flights); several may be given",
+    )  # fmt: skip
     parser.add_argument("--host", default=configuration.host, help="HEADRACE_HOST")
     parser.add_argument("--port", type=int, default=configuration.api_port, help="HEADRACE_API_PORT")
     return parser.parse_args(arguments)
 
 
-def _serve(problem: Problem, host: str, port: int) -> None:
+def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     import uvicorn
 
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
     from headrace.api.page.links import Links
+    from headrace.api.problems import ProblemsApp
     from headrace.core.hosts import allowed_hosts
     from headrace.serving.answers import Policy
 
     configuration = settings()
     open_home(configuration.root)
-    app = create_app(
-        configuration.root,
-        problem,
-        configuration.mlflow_tracking_uri or configuration.mlflow_store,
-        production_clock(configuration.root, problem),
-        policy=cast(Policy, configuration.stale_policy),
-        hosts=(*allowed_hosts(host), *configuration.hosts),
-        links=Links.from_settings(configuration),
-    )
+    hosts = (*allowed_hosts(host), *configuration.hosts)
+    apps = {
+        problem.name: create_app(
+            configuration.root,
+            problem,
+            configuration.mlflow_tracking_uri or configuration.mlflow_store,
+            production_clock(configuration.root, problem),
+            policy=cast(Policy, configuration.stale_policy),
+            hosts=hosts,
+            links=Links.from_settings(configuration),
+            reserve_log=True,
+        )
+        for problem in problems
+    }
     uvicorn.run(
-        app,
+        ProblemsApp(apps, hosts=hosts),
         host=host,
         port=port,
         http=LimitedProtocol,

@@ -14,12 +14,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
 from headrace import __version__
+from headrace.api.arrow import arrow_router
 from headrace.api.bodies import BodyReader
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure
 from headrace.api.examples import example_row, placeholder_row
 from headrace.api.fast import FastPredictions
 from headrace.api.hosts import HostCheck
+from headrace.api.invocations import invocations_router
 from headrace.api.metrics import MeasuredRequests, Metrics
 from headrace.api.operations import operations_router, or_none
 from headrace.api.page.links import Links
@@ -55,6 +57,7 @@ def create_app(
     hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
     links: Links | None = None,
+    reserve_log: bool = False,
 ) -> FastAPI:
     """The API of a problem below a home folder, with its page.
 
@@ -67,8 +70,11 @@ def create_app(
         hosts: names that a request may address the server by.
         poll_s: seconds between looks at the ledger.
         links: addresses of the other services, for the page.
+        reserve_log: give the prediction log its space on disk now, so that commits need not wait for it.
     """
     service = open_service(root, problem, tracking_uri, now, policy=policy)
+    if reserve_log:
+        service.log.reserve()
     app = build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
     app.include_router(page_router(service, root, links or Links(), lambda: time.time_ns() // 1000))
     return app
@@ -112,7 +118,8 @@ def build_app(
     )
     metrics = Metrics(service)
     reader = BodyReader()
-    app.include_router(predictions_router(service, queue, metrics, reader))
+    for router in (predictions_router, arrow_router, invocations_router):
+        app.include_router(router(service, queue, metrics, reader))
     app.include_router(operations_router(service, metrics, lambda: _example(service, example)))
     app.add_middleware(FastPredictions, service=service, queue=queue, metrics=metrics, reader=reader)
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))

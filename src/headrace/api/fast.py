@@ -22,7 +22,7 @@ from headrace.api.errors import response_of
 from headrace.api.messages import MAX_ROWS, ViewAge
 from headrace.api.metrics import Metrics
 from headrace.core.clock import iso
-from headrace.serving.answers import Answer
+from headrace.serving.answers import Answer, Version
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 from headrace.store.online import Age
@@ -32,6 +32,8 @@ _STRICT = {b"": False, b"strict=false": False, b"strict=true": True}
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 #: Whole numbers from here on may have been read as floating-point numbers: the endpoints read their digits.
 _LARGE = 2.0**53
+#: Bytes of a body that is taken as it came: less than the limit of bodies (`headrace.api.bodies`).
+_SHORT = 512 * 1024
 #: Encoded ages in memory.
 _MAX_AGES = 1000
 
@@ -59,6 +61,7 @@ class FastPredictions:
         self._reader = reader
         self._value = "probability" if service.problem.label_expression.binary else "prediction"
         self._routes = {path: SimpleNamespace(path=path) for path in (_ONE, _SEVERAL)}
+        self._moment: tuple[int, Version] | None = None
         self._ages: dict[int, tuple[Mapping[str, Age], orjson.Fragment]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,28 +70,40 @@ class FastPredictions:
             await self._app(scope, receive, send)
             return
         try:
-            body = await self._reader.read(Request(scope, receive))
+            body, receive = _arrived(receive)
+            if body is None:
+                body = await self._reader.read(Request(scope, receive))
         except HTTPException as error:
             await (await response_of(Request(scope), error))(scope, receive, send)
             return
-        rows = _rows(body, several=scope["path"] == _SEVERAL)
+        rows = _rows(body, several=_path(scope) == _SEVERAL)
         answers = None if rows is None else await self._answers(rows, strict)
         if answers is None:
             await self._app(scope, _replayed(body, receive), send)
             return
         self._metrics.count_answers(answers)
-        scope["route"] = self._routes[scope["path"]]  # what the metrics count it under
+        scope["route"] = self._routes[_path(scope)]  # what the metrics count it under
         content = [self._content(answer) for answer in answers]
-        await _send(send, orjson.dumps(content[0] if scope["path"] == _ONE else {"predictions": content}))
+        await _send(send, orjson.dumps(content[0] if _path(scope) == _ONE else {"predictions": content}))
 
     async def _answers(self, rows: Sequence[Row], strict: bool) -> list[Answer] | None:
         """Return the answers of a call; None where it is refused or fails, which logs nothing."""
         try:
-            call = self._service.predictor.check(rows, now_us=self._service.now(), strict=strict)
+            now_us, version = self._moment or self._begin_moment()
+            call = self._service.predictor.check(rows, now_us=now_us, strict=strict, version=version)
             return await asyncio.wrap_future(self._queue.submit(call))
         except Exception:
             # The endpoints try again, and report what is wrong then.
             return None
+
+    def _begin_moment(self) -> tuple[int, Version]:
+        """Return the clock's time and the champion, for all requests of this turn of the event loop."""
+        self._moment = (self._service.now(), self._service.predictor.version())
+        asyncio.get_running_loop().call_soon(self._end_moment)
+        return self._moment
+
+    def _end_moment(self) -> None:
+        self._moment = None
 
     def _content(self, answer: Answer) -> dict[str, Any]:
         """Return an answer in the form of `messages.prediction_of`."""
@@ -113,9 +128,14 @@ class FastPredictions:
         return known[1]
 
 
+def _path(scope: Scope) -> str:
+    """Return the path inside the application, which may be mounted below another path."""
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
+
+
 def _is_prediction(scope: Scope) -> bool:
     """Whether a request is a POST of plain JSON to an endpoint of predictions."""
-    if scope["type"] != "http" or scope["method"] != "POST" or scope["path"] not in (_ONE, _SEVERAL):
+    if scope["type"] != "http" or scope["method"] != "POST" or _path(scope) not in (_ONE, _SEVERAL):
         return False
     names = [name for name, _ in scope["headers"]]
     if b"content-encoding" in names or names.count(b"content-type") != 1:
@@ -152,18 +172,37 @@ def _rows(body: bytes, *, several: bool) -> list[Row] | None:
     return rows if body.count(b'"') == 2 * texts else None
 
 
+def _arrived(receive: Receive) -> tuple[bytes | None, Receive]:
+    """Return a body that has arrived in one piece, and None for one that has to be waited for or comes in pieces.
+
+    Waiting within limits of time and size costs more than a prediction, and short bodies come with their head. So
+    `receive` is called, but not awaited: where it would wait, it is closed before it has taken anything.
+    """
+    waiting = receive()
+    try:
+        waiting.send(None)  # type: ignore[attr-defined]
+    except StopIteration as arrived:
+        message: Message = arrived.value
+        if message["type"] == "http.request" and not message.get("more_body") and len(message["body"]) <= _SHORT:
+            return message["body"], receive
+        return None, _given_back(message, receive)
+    waiting.close()  # type: ignore[attr-defined]
+    return None, receive
+
+
+def _given_back(message: Message, receive: Receive) -> Receive:
+    """Return a `receive` that gives a message again, and then what else comes."""
+    messages = [message]
+
+    async def give() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return give
+
+
 def _replayed(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that gives the body that was read, and then what else comes."""
-    sent = False
-
-    async def replay() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return replay
+    return _given_back({"type": "http.request", "body": body, "more_body": False}, receive)
 
 
 async def _send(send: Send, body: bytes) -> None:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from headrace.core.clock import SECOND, iso
 from headrace.registry.ledger_tables import Record
 from headrace.serving.answers import Answer
+from headrace.serving.explain import RowExplanation
 from headrace.serving.request import RequestSchema
 from headrace.store.online import Age
 
@@ -60,6 +61,28 @@ class ViewAge(BaseModel):
         )
 
 
+class Contribution(BaseModel):
+    """What one feature adds to a prediction."""
+
+    feature: str
+    words: str = Field(description="Its meaning.")
+    value: float | str | None
+    shap: float = Field(description="Its Shapley value, in the explanation's unit.")
+
+
+class Explanation(BaseModel):
+    """Why a prediction is what it is: baseline and all Shapley values add up to the raw prediction."""
+
+    unit: str = Field(description="log-odds of a probability, else the label's column.")
+    baseline: float = Field(description="Raw prediction of the average row.")
+    contributions: list[Contribution] = Field(description="Of all features, the largest first.")
+
+    @classmethod
+    def of(cls, explanation: RowExplanation) -> Explanation:
+        contributions = [Contribution(**vars(item)) for item in explanation.contributions]
+        return cls(unit=explanation.unit, baseline=explanation.baseline, contributions=contributions)
+
+
 class _Circumstances(BaseModel):
     """What is said about every answer; it is in the prediction log already."""
 
@@ -72,6 +95,7 @@ class _Circumstances(BaseModel):
         "`unknown_field:NAME` (ignored), `unseen_category:NAME` (a text that training never saw: missing to the model)."
     )
     reason: str = Field(description="Which features are not fresh; empty where all are.")
+    explanation: Explanation | None = Field(default=None, description="Only where `explain` asks for it.")
 
 
 class _ProbabilityValue(BaseModel):
@@ -106,8 +130,8 @@ class NumberPredictions(BaseModel):
 Prediction = ProbabilityPrediction | NumberPrediction
 
 
-def prediction_of(answer: Answer, *, binary: bool) -> Prediction:
-    """The form of an answer. binary: whether the label is a condition."""
+def prediction_of(answer: Answer, *, binary: bool, explanation: RowExplanation | None = None) -> Prediction:
+    """The form of an answer. binary: whether the label is a condition. Without explanation, it has no such field."""
     circumstances: dict[str, Any] = {
         "id": answer.id,
         "model_version": answer.model_version,
@@ -116,6 +140,8 @@ def prediction_of(answer: Answer, *, binary: bool) -> Prediction:
         "flags": list(answer.flags),
         "reason": answer.reason,
     }
+    if explanation is not None:
+        circumstances["explanation"] = Explanation.of(explanation)
     if binary:
         return ProbabilityPrediction(probability=answer.value, **circumstances)
     return NumberPrediction(prediction=answer.value, **circumstances)

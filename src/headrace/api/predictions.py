@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query
+from starlette.concurrency import run_in_threadpool
 
 from headrace.api.bodies import BodyReader, json_route
 from headrace.api.messages import (
@@ -21,12 +22,20 @@ from headrace.api.messages import (
     prediction_of,
 )
 from headrace.api.metrics import Metrics
+from headrace.core.errors import DataError
+from headrace.schema import Problem
+from headrace.serving.answers import Answer
+from headrace.serving.explain import MAX_EXPLAINED, RowExplanation, explain_rows
+from headrace.serving.follow import LoadedVersion
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 from headrace.store.online import AheadError
 
 _Strict = Annotated[
     bool, Query(description="Refuse rows with unknown fields or unseen categories instead of flagging them.")
+]
+_Explain = Annotated[
+    bool, Query(description=f"Add what each feature contributes to the prediction. At most {MAX_EXPLAINED} rows.")
 ]
 
 
@@ -45,30 +54,59 @@ def predictions_router(service: Service, queue: PredictionQueue, metrics: Metric
     binary = service.problem.label_expression.binary
     one, several = (ProbabilityPrediction, ProbabilityPredictions) if binary else (NumberPrediction, NumberPredictions)
 
-    async def answers(rows: Sequence[dict[str, Any]], strict: bool) -> list[Prediction]:
-        now_us = service.now()
-        try:
-            call = service.predictor.check(rows, now_us=now_us, strict=strict)
-            results = await asyncio.wrap_future(queue.submit(call))
-        except AheadError:
-            later_us = service.now()
-            if later_us <= now_us:
-                raise
-            # the clock and the online store moved on while the call waited
-            call = service.predictor.check(rows, now_us=later_us, strict=strict)
-            results = await asyncio.wrap_future(queue.submit(call))
+    async def answers(rows: Sequence[dict[str, Any]], strict: bool, explain: bool) -> list[Prediction]:
+        if explain and len(rows) > MAX_EXPLAINED:
+            fix = f"send at most {MAX_EXPLAINED} rows, or leave explain out"
+            raise DataError("too many rows to explain", where="request", found=[f"{len(rows):,}"], fix=fix)
+        version, results = await answer_rows(service, queue, rows, strict=strict)
         metrics.count_answers(results)
-        return [prediction_of(answer, binary=binary) for answer in results]
+        explanations = await run_in_threadpool(explained, service.problem, version, results) if explain else {}
+        return [prediction_of(item, binary=binary, explanation=explanations.get(item.id)) for item in results]
 
-    @router.post("/predict", summary="Predict one row", response_model=one)
-    async def predict(row: Annotated[Row, Body()], strict: _Strict = False) -> Prediction:
+    @router.post("/predict", summary="Predict one row", response_model=one, response_model_exclude_unset=True)
+    async def predict(row: Annotated[Row, Body()], strict: _Strict = False, explain: _Explain = False) -> Prediction:
         """Features are read for the row's entities as of now on the production clock."""
-        (answer,) = await answers([row], strict)
+        (answer,) = await answers([row], strict, explain)
         return answer
 
-    @router.post("/predict/batch", summary="Predict several rows", response_model=several)
-    async def predict_batch(batch: Batch, strict: _Strict = False) -> dict[str, list[Prediction]]:
+    @router.post(
+        "/predict/batch", summary="Predict several rows", response_model=several, response_model_exclude_unset=True
+    )
+    async def predict_batch(
+        batch: Batch, strict: _Strict = False, explain: _Explain = False
+    ) -> dict[str, list[Prediction]]:
         """All rows are answered by one model version and logged in one transaction; one wrong row refuses all."""
-        return {"predictions": await answers(batch.rows, strict)}
+        return {"predictions": await answers(batch.rows, strict, explain)}
 
     return router
+
+
+async def answer_rows(
+    service: Service, queue: PredictionQueue, rows: Sequence[Mapping[str, Any]], *, strict: bool
+) -> tuple[LoadedVersion, list[Answer]]:
+    """Predict rows and log them; return the version that answered, and its answers. Raises as `Predictor.predict`."""
+    now_us = service.now()
+    try:
+        call = service.predictor.check(rows, now_us=now_us, strict=strict)
+        return call.version.loaded, await asyncio.wrap_future(queue.submit(call))
+    except AheadError:
+        later_us = service.now()
+        if later_us <= now_us:
+            raise
+        # the clock and the online store moved on while the call waited
+        call = service.predictor.check(rows, now_us=later_us, strict=strict)
+        return call.version.loaded, await asyncio.wrap_future(queue.submit(call))
+
+
+def explained(problem: Problem, version: LoadedVersion, answers: Sequence[Answer]) -> dict[str, RowExplanation]:
+    """Return id -> explanation of the answers that have a value."""
+    known = [(item, item.value) for item in answers if item.value is not None]
+    label = problem.label_expression
+    explanations = explain_rows(
+        version.bundle,
+        [item.inputs for item, _ in known],
+        [value for _, value in known],
+        binary=label.binary,
+        unit=label.column,
+    )
+    return {item.id: explanation for (item, _), explanation in zip(known, explanations, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Literal
@@ -14,6 +14,7 @@ import orjson
 
 from headrace.core.clock import NEVER
 from headrace.lake.keys import KeyValue
+from headrace.lake.packed_features import EncodedMapping, FeatureNames, PackedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,9 +60,13 @@ STORED = ", ".join((*NAMES, CHECKSUM))
 ROWS_AT_ONCE = 64
 
 
+CREATE_NAMES = "CREATE TABLE IF NOT EXISTS feature_names (digest BLOB PRIMARY KEY, content TEXT NOT NULL)"
+INSERT_NAMES = "INSERT OR IGNORE INTO feature_names (digest, content) VALUES (?, ?)"
+
+
 def to_row(prediction: Prediction) -> tuple[Any, ...]:
-    named = ((name, getattr(prediction, name)) for name in NAMES)
-    values = [_text(value) if name in _JSON else value for name, value in named]
+    """Return the values of a prediction's row, in the order of `STORED`."""
+    values = [_encoded(getattr(prediction, name)) if name in _JSON else getattr(prediction, name) for name in NAMES]
     if prediction.probability is not None:
         values[NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
     return (*values, checksum(values))
@@ -81,6 +86,12 @@ def insert_statement(rows: int) -> str:
 #: Instants as `str` writes them; NumPy's numbers as numbers.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SERIALIZE_NUMPY
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
+
+
+def _encoded(value: Any) -> str | bytes:
+    if isinstance(value, EncodedMapping):
+        return value.text
+    return value.to_bytes() if isinstance(value, PackedFeatures) else _text(value)
 
 
 def _text(value: Any) -> str:
@@ -105,6 +116,11 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def from_row(row: tuple[Any, ...]) -> Prediction:
+def from_row(row: tuple[Any, ...], names_of: Callable[[bytes], FeatureNames]) -> Prediction:
+    """Return the prediction of a row. names_of: digest -> names of packed features."""
     values = dict(zip(NAMES, row, strict=True))
-    return Prediction(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})
+    return Prediction(**{name: _decoded(value, names_of) if name in _JSON else value for name, value in values.items()})
+
+
+def _decoded(value: str | bytes, names_of: Callable[[bytes], FeatureNames]) -> Any:
+    return PackedFeatures.from_bytes(value, names_of) if isinstance(value, bytes) else json.loads(value)

@@ -21,9 +21,12 @@ from typing import Any
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import SelfClosingConnection
+from headrace.lake.packed_features import FeatureNames, PackedFeatures, names_by_digest
 from headrace.lake.prediction_rows import (
     CHECKSUM,
     CREATE,
+    CREATE_NAMES,
+    INSERT_NAMES,
     NAMES,
     PROBE,
     ROWS_AT_ONCE,
@@ -58,6 +61,7 @@ class PredictionLog:
         self._lock = threading.Lock()
         self._open_connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._names: dict[bytes, FeatureNames] = {}
 
     def append(self, rows: Sequence[Prediction]) -> int:
         """Write predictions in one transaction, durable on return; returns the number of new ones."""
@@ -67,9 +71,11 @@ class PredictionLog:
         with self._connected() as connection:
             before = connection.total_changes
             with connection:
+                new_names = self._add_names(connection, rows)
                 for start in range(0, len(values), ROWS_AT_ONCE):
                     part = values[start : start + ROWS_AT_ONCE]
                     connection.execute(insert_statement(len(part)), [value for row in part for value in row])
+            self._names.update(new_names)
             return connection.total_changes - before
 
     def reserve(self, size: int = RESERVED_BYTES) -> None:
@@ -108,7 +114,7 @@ class PredictionLog:
                 f"SELECT {STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
             )
-            return [from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row), self._names_of) for row in rows]
 
     def pages(
         self, since_us: int = BEFORE_ALL, until_us: int = NEVER, *, size: int = 5_000
@@ -122,7 +128,7 @@ class PredictionLog:
                     "ORDER BY made_us, id LIMIT ?",
                     (*last, until_us, size),
                 )
-                page = [from_row(self._verified(row)) for row in rows]
+                page = [from_row(self._verified(row), self._names_of) for row in rows]
             if not page:
                 return
             yield page
@@ -136,7 +142,7 @@ class PredictionLog:
             if not rows and prefix:
                 statement = f"SELECT {STORED} FROM predictions WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 10"
                 rows = connection.execute(statement, (len(prefix), prefix)).fetchall()
-            return [from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row), self._names_of) for row in rows]
 
     def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
         """Return a version's predictions with a cutoff in [since_us, until_us), oldest first."""
@@ -146,7 +152,7 @@ class PredictionLog:
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
             )
-            return [from_row(self._verified(row)) for row in rows]
+            return [from_row(self._verified(row), self._names_of) for row in rows]
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Return row key -> probability of a version's scored rows with a cutoff in [since_us, until_us)."""
@@ -203,6 +209,8 @@ class PredictionLog:
             self._open_connection.execute("PRAGMA journal_mode = WAL")
             self._open_connection.execute("PRAGMA synchronous = FULL")
             self._open_connection.execute(CREATE)
+            self._open_connection.execute(CREATE_NAMES)
+            self._names = {}
             present = {column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")}
             if lacking := [name for name in NAMES if name not in present]:
                 raise CorruptError(
@@ -218,6 +226,21 @@ class PredictionLog:
             self._open_connection.commit()
             self._identity = _identity(self.path)
         return self._open_connection
+
+    def _add_names(self, connection: sqlite3.Connection, rows: Sequence[Prediction]) -> dict[bytes, FeatureNames]:
+        """Write names of packed features that this connection has not committed yet; return them."""
+        used = {row.features.names for row in rows if isinstance(row.features, PackedFeatures)}
+        new = {names.digest: names for names in used if names.digest not in self._names}
+        connection.executemany(INSERT_NAMES, [(digest, names.content) for digest, names in new.items()])
+        return new
+
+    def _names_of(self, digest: bytes) -> FeatureNames:
+        if digest not in self._names and self._open_connection is not None:
+            rows = self._open_connection.execute("SELECT digest, content FROM feature_names").fetchall()
+            self._names = names_by_digest(rows, str(self.path))
+        if digest not in self._names:
+            raise CorruptError("the prediction log lacks the names of features", where=str(self.path), fix=_DAMAGED)
+        return self._names[digest]
 
     def _verified(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a row's values after comparing them with its checksum."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.core.clock import NEVER
-from headrace.store.online import Age, OnlineStore, ViewRows, missing
+from headrace.store.online import Age, OnlineStore, ViewKeys, ViewRows
 from headrace.store.online_file.tables import Watermark
 from headrace.synthesis.language.definitions import Kind
 
@@ -76,6 +76,7 @@ class _Packed:
 
     Attributes:
         state: The state, None where rows are not kept.
+        view_keys: Gives the keys of requests in each view (`OnlineStore.view_keys`).
         order: Positions that bring the views' numbers, instants and texts into the order of `StoredColumns`.
         rows: For each view: key -> row.
         watermarks: View -> its last refresh.
@@ -83,7 +84,8 @@ class _Packed:
     """
 
     state: tuple[Any, ...] | None
-    order: tuple[list[int], list[int], list[int]]
+    view_keys: ViewKeys
+    order: tuple[NDArray[np.intp], list[int], list[int]]
     rows: list[dict[tuple[Any, ...], _PackedRow]]
     watermarks: dict[str, Watermark | None]
     size: int = 0
@@ -128,47 +130,47 @@ class EntityRows:
     def _current(self, keys: Sequence[Mapping[str, Any]]) -> tuple[_Packed, list[tuple[tuple[Any, ...], ...]]]:
         """Return packed rows of one state that hold every key, and for each request its key in each view."""
         for attempt in range(_ATTEMPTS):
-            state = self._online.state()
-            view_keys = list(zip(*self._online.view_keys(self._service, keys), strict=True))
-            packed = self._packed
-            if packed is not None and state is not None and packed.state == state and packed.size <= MAX_ROWS:
-                absent = [at for at, own in enumerate(view_keys) if not self._holds(packed, own)]
-                if not absent:
-                    return packed, view_keys
-                read = self._online.view_rows(self._service, [keys[at] for at in absent])
-            else:
-                read = self._online.view_rows(self._service, keys)
-                packed = self._empty(state, read)
-            last = attempt == _ATTEMPTS - 1
-            if self._online.state() == state or last:
-                self._add(packed, read)
-                self._packed = packed if state is not None and not last else None
-                if all(self._holds(packed, own) for own in view_keys):
-                    return packed, view_keys
-        read = self._online.view_rows(self._service, keys)
-        self._packed, packed = None, self._empty(None, read)
-        self._add(packed, read)
-        return packed, view_keys
+            state, packed = self._online.state(), self._packed
+            if packed is None or state is None or packed.state != state or packed.size > MAX_ROWS:
+                packed = self._empty(state)
+            view_keys = packed.view_keys(keys)
+            absent = [key for key, own in zip(keys, view_keys, strict=True) if not self._holds(packed, own)]
+            if not absent:
+                return packed, view_keys
+            # Where the store keeps changing, or its state is not known, the rows of one read are used and not kept.
+            once = state is None or attempt == _ATTEMPTS - 1
+            packed = self._empty(state) if once else packed
+            self._add(packed, self._online.view_rows(self._service, keys if once else absent))
+            if once:
+                self._packed = None
+                return packed, view_keys
+            if self._online.state() == state:
+                self._packed = packed
+                return packed, view_keys
+        raise AssertionError("the last attempt returns")
 
     @staticmethod
     def _holds(packed: _Packed, view_keys: tuple[tuple[Any, ...], ...]) -> bool:
         return all(key in own for own, key in zip(packed.rows, view_keys, strict=True))
 
-    def _empty(self, state: tuple[Any, ...] | None, read: Sequence[ViewRows]) -> _Packed:
+    def _empty(self, state: tuple[Any, ...] | None) -> _Packed:
+        views = self._online.view_columns(self._service)
         kinds = (self._columns.numbers, self._columns.instants, self._columns.texts)
         orders = []
         for names in kinds:
-            wanted = set(names)
-            stored = [slug for rows in read for slug in rows.columns if slug in wanted]
+            wanted = frozenset(names)
+            stored = [slug for columns in views.values() for slug in columns if slug in wanted]
             orders.append([stored.index(slug) for slug in names])
         return _Packed(
             state=state,
-            order=(orders[0], orders[1], orders[2]),
-            rows=[{} for _ in read],
-            watermarks={rows.view: rows.watermark for rows in read},
+            view_keys=self._online.view_keys(self._service),
+            order=(np.array(orders[0], dtype=np.intp), orders[1], orders[2]),
+            rows=[{} for _ in views],
+            watermarks=dict.fromkeys(views),
         )
 
     def _add(self, packed: _Packed, read: Sequence[ViewRows]) -> None:
+        packed.watermarks = {rows.view: rows.watermark for rows in read}
         for own, rows in zip(packed.rows, read, strict=True):
             numbers, instants, texts = (
                 [at for at, slug in enumerate(rows.columns) if slug in names]
@@ -188,7 +190,7 @@ class EntityRows:
         for at, row in enumerate(rows):
             if row:
                 numbers[at] = np.concatenate([part.numbers for part in row])
-        return numbers[:, packed.order[0]]
+        return numbers.take(packed.order[0], axis=1)
 
     def _ages(self, packed: _Packed, known: tuple[bool, ...], now_us: int) -> Mapping[str, Age]:
         if packed.ages[0] != now_us:
@@ -197,7 +199,8 @@ class EntityRows:
         if known not in by_known:
             ages = self._online.view_ages(packed.watermarks, now_us)
             by_known[known] = {
-                view: age if has_key else missing(age) for (view, age), has_key in zip(ages.items(), known, strict=True)
+                view: age if has_key else age.as_missing()
+                for (view, age), has_key in zip(ages.items(), known, strict=True)
             }
         return by_known[known]
 

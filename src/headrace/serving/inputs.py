@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.lake.packed_features import FeatureNames, PackedFeatures
 from headrace.models.design import Design, Encoder
 from headrace.serving.entity_rows import StoredColumns, StoredRows
 from headrace.serving.transform_steps import TEXT_KINDS, Columns, Layout, TransformStep, row_instants, transform_steps
@@ -32,7 +33,7 @@ class ModelInputs:
     """
 
     design: Design
-    features: list[dict[str, Any]]
+    features: list[PackedFeatures]
 
 
 class InputPlan:
@@ -56,17 +57,22 @@ class InputPlan:
         self._row_instants = [item.column for item in requested if item.kind == "time"]
         self._row_texts = [item.column for item in requested if item.kind in TEXT_KINDS]
         numeric = [item for item in definitions if item.kind not in TEXT_KINDS]
-        self._names = [item.slug for item in definitions]
-        self._number_names = [item.slug for item in numeric]
-        self._numbers = [self._layout.numbers[item] for item in numeric]
+        self._numbers = np.array([self._layout.numbers[item] for item in numeric], dtype=np.intp)
         self._texts = [(item.slug, self._layout.texts[item]) for item in definitions if item.kind in TEXT_KINDS]
+        self._names = FeatureNames(
+            names=tuple(item.slug for item in definitions), texts=tuple(slug for slug, _ in self._texts)
+        )
         from_ = {item.slug: self._layout.numbers[item] for item in numeric}
-        self._encoded_from = [from_[name] for name in encoder.names if name not in encoder.categories]
-        self._encoded_to = [at for at, name in enumerate(encoder.names) if name not in encoder.categories]
-        self._codes = {
-            name: {value: float(code) for code, value in enumerate(values)}
-            for name, values in encoder.categories.items()
-        }
+        encoded = [(at, name) for at, name in enumerate(encoder.names) if name not in encoder.categories]
+        self._encoded_from = np.array([from_[name] for _, name in encoded], dtype=np.intp)
+        self._encoded_to = np.array([at for at, _ in encoded], dtype=np.intp)
+        text_of = dict(self._texts)
+        self._codes = [
+            (at, text_of[name], {value: float(code) for code, value in enumerate(encoder.categories[name])})
+            for at, name in enumerate(encoder.names)
+            if name in encoder.categories
+        ]
+        self._categorical = encoder.categorical
 
     @classmethod
     def of(cls, definitions: Sequence[Definition], encoder: Encoder) -> InputPlan | None:
@@ -118,27 +124,17 @@ class InputPlan:
     def _encode(self, columns: Columns) -> Design:
         X = np.empty((len(columns.numbers), len(self._encoder.names)), dtype=np.float32)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, hence missing
-            X[:, self._encoded_to] = columns.numbers[:, self._encoded_from]
-        text_of = dict(self._texts)
-        for position in self._encoder.categorical:
-            name = self._encoder.names[position]
-            codes = self._codes[name]
-            X[:, position] = [codes.get(value, np.nan) for value in columns.texts[text_of[name]]]
+            X[:, self._encoded_to] = columns.numbers.take(self._encoded_from, axis=1)
+        for position, text, code_of in self._codes:
+            X[:, position] = [code_of.get(value, np.nan) for value in columns.texts[text]]
         X[~np.isfinite(X)] = np.nan
-        return Design(X=X, names=self._encoder.names, categorical=self._encoder.categorical)
+        return Design(X=X, names=self._encoder.names, categorical=self._categorical)
 
-    def _features(self, columns: Columns) -> list[dict[str, Any]]:
-        numbers = columns.numbers[:, self._numbers]
-        values = numbers.astype(object)
-        values[np.isnan(numbers)] = None
-        features = []
-        for at, row in enumerate(values.tolist()):
-            item: dict[str, Any] = dict.fromkeys(self._names)
-            item.update(zip(self._number_names, row, strict=True))
-            for slug, position in self._texts:
-                item[slug] = columns.texts[position][at]
-            features.append(item)
-        return features
+    def _features(self, columns: Columns) -> list[PackedFeatures]:
+        numbers = columns.numbers.take(self._numbers, axis=1).astype("<f8", copy=False)
+        texts = zip(*(columns.texts[position] for _, position in self._texts), strict=True)
+        each = list(texts) if self._texts else [()] * len(numbers)
+        return [PackedFeatures(self._names, row.tobytes(), own) for row, own in zip(numbers, each, strict=True)]
 
 
 def _empty(definition: Definition) -> float:

@@ -11,11 +11,12 @@ import itertools
 import math
 import sqlite3
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
+from headrace.lake.packed_features import EncodedMapping
 from headrace.lake.predictions import Prediction
 from headrace.schema import Problem
 from headrace.serving.answers import (
@@ -26,6 +27,7 @@ from headrace.serving.answers import (
     Policy,
     ValidatedCall,
     Version,
+    new_id,
     spine_row_key,
 )
 from headrace.serving.flags import all_flags, checked_row
@@ -34,6 +36,24 @@ from headrace.serving.request import RequestSchema
 from headrace.serving.scoring import ScoredRow, score_rows
 from headrace.store.online import Age
 from headrace.store.published import KeyType
+
+#: Ages of rows in memory, as they are logged.
+_MAX_AGES = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _LoggedAges:
+    """Ticks and statuses of the views of a row, and the mapping that they are of."""
+
+    ages: Mapping[str, Age]
+    ticks: EncodedMapping
+    statuses: EncodedMapping
+
+    @classmethod
+    def of(cls, ages: Mapping[str, Age]) -> _LoggedAges:
+        ticks = {view: age.tick_us for view, age in ages.items() if age.tick_us is not None}
+        statuses = {view: age.status for view, age in ages.items()}
+        return cls(ages=ages, ticks=EncodedMapping(ticks), statuses=EncodedMapping(statuses))
 
 
 class Predictor:
@@ -63,7 +83,7 @@ class Predictor:
         online: Online,
         log: Log,
         policy: Policy = "default",
-        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+        new_id: Callable[[], str] = new_id,
         key_types: Callable[[], Mapping[str, KeyType]] = dict,
         table_columns: Callable[[], frozenset[str] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -79,10 +99,11 @@ class Predictor:
         self._key_types = key_types
         self._table_columns = table_columns
         self._cached_version: Version | None = None
+        self._logged_ages: dict[int, _LoggedAges] = {}
 
     def needs(self) -> RequestSchema:
         """Return the columns that a request for the present champion must have."""
-        return self._version().needs
+        return self.version().needs
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, now_us: int) -> list[Answer]:
         """Predict rows as of `now_us` on the production clock; all are logged, or none.
@@ -100,9 +121,18 @@ class Predictor:
             raise result
         return result
 
-    def check(self, rows: Sequence[Mapping[str, Any]], *, now_us: int, strict: bool = False) -> ValidatedCall:
-        """Validate the rows of one call for the present champion; raises as `predict`. strict: see `checked_row`."""
-        version = self._version()
+    def check(
+        self, rows: Sequence[Mapping[str, Any]], *, now_us: int, strict: bool = False, version: Version | None = None
+    ) -> ValidatedCall:
+        """Validate the rows of one call; raises as `predict`.
+
+        Args:
+            rows: Request rows.
+            now_us: The present on the production clock.
+            strict: See `checked_row`.
+            version: What `version` returned a moment ago; None for the present champion.
+        """
+        version = self.version() if version is None else version
         located = ((_location(position, rows), row) for position, row in enumerate(rows))
         checked = tuple(checked_row(version.needs, row, where, strict=strict) for where, row in located)
         return ValidatedCall(version=version, rows=checked, now_us=now_us)
@@ -116,7 +146,7 @@ class Predictor:
         Raises:
             HeadraceError: As `predict` would.
         """
-        version = self._version()
+        version = self.version()
         service = version.loaded.bundle.service
         self._online.read(service, [dict.fromkeys(version.needs.join_keys)], now_us)
         if self._policy != "fail":
@@ -135,7 +165,8 @@ class Predictor:
             outcomes += self._answer_same_version(list(group))
         return outcomes
 
-    def _version(self) -> Version:
+    def version(self) -> Version:
+        """Return the present champion and what is derived from it; UnavailableError where there is none."""
         loaded, key_types, cached = self._champion(), self._key_types(), self._cached_version
         if cached is None or cached.loaded is not loaded or cached.key_types != key_types:
             columns = self._table_columns()
@@ -189,6 +220,7 @@ class Predictor:
             features=row.ages,
             flags=all_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
             reason=reason,
+            inputs=row.features,
         )
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
@@ -204,6 +236,7 @@ class Predictor:
         return "; ".join(not_fresh)
 
     def _log_row(self, row: ScoredRow, answer: Answer) -> Prediction:
+        ages = self._ages_to_log(answer.features)
         return Prediction(
             id=answer.id,
             cutoff_us=answer.made_us,
@@ -212,12 +245,21 @@ class Predictor:
             join_keys=row.request_row.keys,
             request=row.request_row.raw,
             features=row.features,
-            ticks={view: age.tick_us for view, age in answer.features.items() if age.tick_us is not None},
-            statuses={view: age.status for view, age in answer.features.items()},
+            ticks=ages.ticks,
+            statuses=ages.statuses,
             probability=answer.value,
             source="api",
             row_key=spine_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
         )
+
+    def _ages_to_log(self, ages: Mapping[str, Age]) -> _LoggedAges:
+        """Return the ages of a row as they are logged; rows of a moment whose views are alike share their mapping."""
+        known = self._logged_ages.get(id(ages))
+        if known is None:
+            if len(self._logged_ages) >= _MAX_AGES:
+                self._logged_ages.clear()
+            known = self._logged_ages[id(ages)] = _LoggedAges.of(ages)
+        return known
 
     def _append_to_log(self, logged: Iterable[Prediction]) -> None:
         """Log answers; UnavailableError with a reason that clients may see where that fails."""

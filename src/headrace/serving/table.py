@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.core.fingerprint import file_digest
 from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.serving.answers import new_id
 from headrace.serving.flags import MAX_LENGTH, MAX_UNKNOWN, UNKNOWN_FIELD
 from headrace.serving.values import check_value
 
@@ -139,7 +139,7 @@ class TablePredictor:
         return pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
 
     def _answer(self, p: Any, made_us: int, flags: tuple[str, ...]) -> TableAnswer:
-        task, identity = self.model.task, uuid.uuid4().hex
+        task, identity = self.model.task, new_id()
         if task.kind == "quantile":
             quantiles = {f"{level:g}": float(value) for level, value in zip(task.quantiles, p, strict=True)}
             return TableAnswer(

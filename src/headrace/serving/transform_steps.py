@@ -83,8 +83,8 @@ class TransformStep:
 
     primitive: TransformPrimitive
     kinds: tuple[Kind, ...]
-    inputs: tuple[tuple[int, ...], ...]
-    outputs: tuple[int, ...]
+    inputs: tuple[NDArray[np.intp], ...]
+    outputs: NDArray[np.intp]
 
     def apply(self, columns: Columns, tick_us: int) -> None:
         """Compute the step's results and write them into the columns."""
@@ -98,12 +98,12 @@ class TransformStep:
             columns.numbers[:, self.outputs] = np.asarray(result, dtype=np.float64).reshape(n, len(self.outputs))
 
 
-def _argument(columns: Columns, kind: Kind, positions: tuple[int, ...]) -> Any:
+def _argument(columns: Columns, kind: Kind, positions: NDArray[np.intp]) -> Any:
     """Return the values of one argument, row after row, as transforms take them."""
     if kind in TEXT_KINDS:
         return pa.array(columns.texts[positions[0]], pa.string())
     source = columns.instants if kind == "time" else columns.numbers
-    return source[:, positions].ravel()
+    return source.take(positions, axis=1).ravel()
 
 
 def transform_steps(definitions: Sequence[Definition], layout: Layout) -> tuple[TransformStep, ...]:
@@ -119,9 +119,10 @@ def transform_steps(definitions: Sequence[Definition], layout: Layout) -> tuple[
 
 def _step(items: Sequence[Transform], kinds: tuple[Kind, ...], layout: Layout) -> TransformStep:
     inputs = tuple(
-        tuple(_positions(layout, kind)[item.inputs[argument]] for item in items) for argument, kind in enumerate(kinds)
+        np.array([_positions(layout, kind)[item.inputs[argument]] for item in items], dtype=np.intp)
+        for argument, kind in enumerate(kinds)
     )
-    outputs = tuple(_positions(layout, items[0].kind)[item] for item in items)
+    outputs = np.array([_positions(layout, items[0].kind)[item] for item in items], dtype=np.intp)
     return TransformStep(transform(items[0].primitive), kinds, inputs, outputs)
 
 

@@ -6,7 +6,7 @@ without its import time (4.6 s), its registry cache (minutes old) and its latenc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,6 +42,10 @@ class Age:
     status: Status
     tick_us: int | None
     age_us: int | None
+
+    def as_missing(self) -> Age:
+        """Return the age of the view's values for a key that it does not have."""
+        return replace(self, status="MISSING")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +107,10 @@ class _State:
     services: dict[str, list[_ServiceView]]
 
 
+#: Join keys of requests [n] -> for each request its key in each view of a service.
+ViewKeys = Callable[[Sequence[Mapping[str, Any]]], list[tuple[tuple[Any, ...], ...]]]
+
+
 class AheadError(UnavailableError):
     """The online store holds values of a later instant than that of the request."""
 
@@ -146,18 +154,37 @@ class OnlineStore:
     def view_rows(self, service: str, keys: Sequence[Mapping[str, Any]]) -> list[ViewRows]:
         """Read the rows of each view of a service, all from one state of the file; raises as `read`."""
         _, parts = self._service(service)
-        view_keys = self.view_keys(service, keys)
+        view_keys = self.view_keys(service)(keys)
         queries = [
-            RowQuery(view=part.view.name, join_keys=part.view.join_keys, columns=part.columns, keys=own)
-            for part, own in zip(parts, view_keys, strict=True)
+            RowQuery(
+                view=part.view.name,
+                join_keys=part.view.join_keys,
+                columns=part.columns,
+                keys=[own[position] for own in view_keys],
+            )
+            for position, part in enumerate(parts)
         ]
         read = self._rows.read(queries)
         return [_view_rows(part, query, result) for part, query, result in zip(parts, queries, read, strict=True)]
 
-    def view_keys(self, service: str, keys: Sequence[Mapping[str, Any]]) -> list[list[tuple[Any, ...]]]:
-        """Return for each view of a service the keys [n] of requests; DataError for one of another type."""
+    def view_keys(self, service: str) -> ViewKeys:
+        """Return a function from the join keys of requests [n] to their key in each view, for each request.
+
+        It raises DataError for a key of another type, and is valid while `state` stays equal.
+        """
         published, parts = self._service(service)
-        return [[_key(published, part.view, key) for key in keys] for part in parts]
+        names = tuple(dict.fromkeys(name for part in parts for name in part.view.join_keys))
+        getters = [part.view.join_keys for part in parts]
+
+        def keys_of(requests: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[Any, ...], ...]]:
+            values = [{name: _key_value(published, name, key) for name in names} for key in requests]
+            return [tuple(tuple(map(own.__getitem__, keys)) for keys in getters) for own in values]
+
+        return keys_of
+
+    def view_columns(self, service: str) -> dict[str, tuple[str, ...]]:
+        """Return view -> slugs of the columns that a service reads; NotFoundError where it is not published."""
+        return {part.view.name: part.columns for part in self._service(service)[1]}
 
     def view_ages(self, watermarks: Mapping[str, Watermark | None], now_us: int) -> dict[str, Age]:
         """Return view -> age of its last refresh. Raises AheadError where one is later than `now_us`."""
@@ -228,23 +255,10 @@ class OnlineStore:
 
 def _view_rows(part: _ServiceView, query: RowQuery, result: RowResult) -> ViewRows:
     """Give unknown keys the empty values; without a key, or from a view that was never written, all are None."""
-    rows = []
-    for key, row in zip(query.keys, result.rows, strict=True):
-        unknown = part.nulls if result.watermark is None or None in key else part.empty
-        rows.append(unknown if row is None else row)
-    return ViewRows(
-        view=part.view.name,
-        columns=part.columns,
-        keys=query.keys,
-        rows=rows,
-        known=[row is not None for row in result.rows],
-        watermark=result.watermark,
-    )
-
-
-def missing(age: Age) -> Age:
-    """Return the age of a view's values for a key that it does not have."""
-    return replace(age, status="MISSING")
+    empty = [part.nulls if result.watermark is None or None in key else part.empty for key in query.keys]
+    rows = [unknown if row is None else row for row, unknown in zip(result.rows, empty, strict=True)]
+    known, mark = [row is not None for row in result.rows], result.watermark
+    return ViewRows(view=part.view.name, columns=part.columns, keys=query.keys, rows=rows, known=known, watermark=mark)
 
 
 def _row(results: Sequence[ViewRows], ages: Mapping[str, Age], position: int) -> FeatureRow:
@@ -254,7 +268,7 @@ def _row(results: Sequence[ViewRows], ages: Mapping[str, Age], position: int) ->
     for rows in results:
         values.update(zip(rows.columns, rows.rows[position], strict=True))
         age = ages[rows.view]
-        row_ages[rows.view] = age if rows.known[position] else missing(age)
+        row_ages[rows.view] = age if rows.known[position] else age.as_missing()
     return FeatureRow(values=values, ages=row_ages)
 
 
@@ -267,10 +281,6 @@ def _parts(published: Published, service: str) -> list[_ServiceView]:
         )
         parts.append(_ServiceView(view, columns, empty))
     return parts
-
-
-def _key(published: Published, view: View, request: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(_key_value(published, name, request) for name in view.join_keys)
 
 
 def _key_value(published: Published, name: str, request: Mapping[str, Any]) -> str | int | None:
