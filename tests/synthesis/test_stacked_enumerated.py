@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.schema import Problem
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
+from headrace.synthesis.candidates.through import is_through
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, from_json, stored, to_json
 from headrace.synthesis.language.inputs import depth, relative
@@ -86,7 +87,10 @@ def test_a_named_column_leads_to_an_entity_at_any_depth() -> None:
 
 def test_the_less_deep_come_first_and_the_cap_cuts_the_end() -> None:
     everything = offered(THIRD)
-    levels = [depth(item) if isinstance(item, Aggregate | Direct) and relative(item) else 0 for item in everything]
+    stacks = [
+        isinstance(item, Aggregate | Direct) and bool(relative(item)) and not is_through(item) for item in everything
+    ]
+    levels = [depth(item) if stacked else 0 for item, stacked in zip(everything, stacks, strict=True)]
     assert levels == sorted(levels)
     assert set(levels) == {0, 2, 3}
     assert len({item.slug for item in everything}) == len(everything)

@@ -58,7 +58,7 @@ def check_types(problem: Declaration) -> None:
     check_number("margin", problem.margin, where=where, low=float("-inf"))
     if isinstance(problem.depth, bool) or problem.depth not in (1, 2, 3):
         raise DeclarationError(f"depth={problem.depth!r} is not from 1 to 3", where=where)
-    problem.tick_us, problem.lookbacks_us  # noqa: B018  validates both
+    problem.tick_us, problem.lookbacks_us, problem.staleness_us  # noqa: B018  validates them
 
 
 def check_metric(problem: Declaration) -> None:

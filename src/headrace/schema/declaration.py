@@ -28,6 +28,8 @@ from headrace.schema.table import Table
 
 #: Values of `where` that are chosen from the data.
 AUTO: Literal["auto"] = "auto"
+#: The lookback that has no end.
+ALL_HISTORY = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +45,8 @@ class Declaration:
         spine: the rows to predict and their cutoffs.
         label: a condition on a column, a column, or a definition with a horizon. None: features alone are computed.
         metric: what the search, the gate and monitoring go by.
-        lookbacks: history lengths of aggregations.
+        lookbacks: history lengths of aggregations: durations, months and years ("7d", "3mo", "2y"), multiples of the
+            label's horizon ("2 horizons"), and "all" history.
         tick: period at which features are refreshed.
         entities: composite entities; one entity per relationship into the spine's table is implied, named after its
             column.
@@ -55,6 +58,8 @@ class Declaration:
         through: "table.column"s whose last value leads to a further entity with features of its own
             ("results.constructor"); "auto": from depth 2 the columns that relationships make keys.
         label_history: whether the labels of a schedule's earlier cutoffs are a table of features, once they are mature.
+        staleness: how old features of predictions become, as "180d": training rows get features of such ages too. None:
+            features are those of the last tick.
         primitives: primitives that are offered besides the usual ones.
         seed_features: transforms of a table's columns that are treated as columns, "orders.RATIO(paid, amount)".
         include: patterns of feature names (* and ?): only these.
@@ -100,6 +105,7 @@ class Declaration:
     groupby: tuple[str, ...] = ()
     through: tuple[str, ...] | Literal["auto"] = AUTO
     label_history: bool = True
+    staleness: str | None = None
     primitives: tuple[Any, ...] = ()
     seed_features: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
@@ -223,8 +229,31 @@ class Declaration:
         return parse_duration(self.tick)
 
     @property
+    def staleness_us(self) -> int | None:
+        return None if self.staleness is None else parse_lookback(self.staleness)
+
+    @property
     def lookbacks_us(self) -> tuple[int, ...]:
-        return tuple(parse_lookback(text) for text in self.lookbacks)
+        """Lookbacks with an end, in us; a multiple of the label's horizon is written "2 horizons"."""
+        return tuple(self._lookback_us(text) for text in self.lookbacks if text != ALL_HISTORY)
+
+    @property
+    def has_all_history(self) -> bool:
+        """Whether all history is a lookback too."""
+        return ALL_HISTORY in self.lookbacks
+
+    def _lookback_us(self, text: str) -> int:
+        count, _, word = text.strip().partition(" ")
+        if word not in ("horizon", "horizons"):
+            return parse_lookback(text)
+        label = self.label_expression
+        if not isinstance(label, HorizonLabel) or not label.horizon_us or not count.isdecimal() or count == "0":
+            raise DeclarationError(
+                f"{text!r} is not a lookback",
+                where=self.name,
+                fix='write "2 horizons" where the label has a horizon; else a duration, as in "7d"',
+            )
+        return int(count) * label.horizon_us
 
     @cached_property
     def all_entities(self) -> tuple[Entity, ...]:

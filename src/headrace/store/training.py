@@ -24,10 +24,10 @@ def training_features(root: Path, problem: Problem, service: str, spine: pa.Tabl
         root: Home folder.
         problem: The problem.
         service: Name of the service.
-        spine: Join keys and `cutoff` (int64 us) of each row [n].
+        spine: Join keys and `tick` (int64 us) of each row [n]; or `cutoff`, whose last tick it then is.
 
     Returns:
-        One column per stored definition [n]: the values at the last tick at or before the cutoff, null where the row
+        One column per stored definition [n]: the values at the row's tick, null where the row
         has no key or nothing was known.
 
     Raises:
@@ -49,10 +49,11 @@ def training_features(root: Path, problem: Problem, service: str, spine: pa.Tabl
 
 
 def _entity_frame(problem: Problem, spine: pa.Table) -> pd.DataFrame:
-    """Build the entity frame: join keys (nullable integers stay integers), the cutoff, and a row number."""
+    """Build the entity frame: join keys (nullable integers stay integers), the tick, and a row number."""
     keys = {name: spine[name] for name in problem.join_keys}
-    cutoffs = spine["cutoff"].cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
-    frame = pa.table({**keys, TIMESTAMP: cutoffs, _ROW: pa.array(range(spine.num_rows), pa.int64())})
+    at = spine["tick"] if "tick" in spine.column_names else spine["cutoff"]
+    ticks = at.cast(pa.int64()).cast(pa.timestamp("us", tz="UTC"))
+    frame = pa.table({**keys, TIMESTAMP: ticks, _ROW: pa.array(range(spine.num_rows), pa.int64())})
     nullable = {pa.int64(): pd.Int64Dtype(), pa.int32(): pd.Int32Dtype(), pa.int16(): pd.Int16Dtype()}
     pandas: pd.DataFrame = frame.to_pandas(types_mapper=nullable.get)
     return pandas

@@ -30,13 +30,14 @@ from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.stages.windows import window_shares
 from headrace.synthesis.history.labels import require_two_values
 from headrace.synthesis.spine.build import build_spine
+from headrace.synthesis.spine.staleness import with_stale_ticks
 
 
 def _spine(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
     """Write the spine of training rows; the champion's features alone are computed, when the training set is read."""
     problem, until = context.problem, inputs[INGEST].output.until_us
     spine = build_spine(problem, training_snapshot(context, inputs), end_us=until, now_us=until, engine=context.engine)
-    training = spine.filter(spine["mature"])
+    training = with_stale_ticks(problem, spine.filter(spine["mature"]))
     require_two_values(problem, training["label"].to_numpy())
     parquet.write(training, folder / SPINE)
     return SynthesiseOutput(

@@ -27,6 +27,7 @@ from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.incremental import carry_over
 from headrace.synthesis.matrix.written import fits, write_matrix
 from headrace.synthesis.spine.build import build_spine
+from headrace.synthesis.spine.staleness import with_stale_ticks
 
 #: The training rows: key, cutoff, tick, label and when it was known.
 SPINE = "spine.parquet"
@@ -56,7 +57,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SynthesiseOutput:
     until = inputs[INGEST].output.until_us
     unmatched = [join.message for join in check_joins(problem, snapshot) if join.message]
     spine = build_spine(problem, snapshot, end_us=until, now_us=until, engine=context.engine)
-    training = used_rows(problem, spine.filter(spine["mature"]))
+    training = with_stale_ticks(problem, used_rows(problem, spine.filter(spine["mature"])))
     require_two_values(problem, training["label"].to_numpy())
     offered = enumerate_candidates(problem, table_schemas(problem, snapshot), snapshot)
     censored = int(pc.sum(spine["censored"]).as_py() or 0)

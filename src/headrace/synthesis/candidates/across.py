@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from headrace.core.clock import NEVER
 from headrace.schema import Entity, Every, Problem, Table
+from headrace.synthesis.candidates.spans import every_span
 from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.language.columns import Kinds, aggregated_columns, aggregated_tables, known_at_cutoff
@@ -114,11 +115,12 @@ def _estimated_pairs(
     )
     many = int(max(row_codes.max(initial=-1), query_codes.max(initial=-1))) + 1
     pairs = float(np.dot(_counts(row_codes, many), _counts(query_codes, many)))
-    if table.row_known is None or not problem.lookbacks_us:
+    spans = sorted(every_span(problem, table), key=lambda item: (item is not None, -(item or 0)))
+    if table.row_known is None:
         return [(None, pairs)]
     span = _span_us(table, rows)
     pairs *= max(1.0, span / problem.spine.step_us) if isinstance(problem.spine, Every) else 1.0
-    return [(item, pairs * min(1.0, item / span)) for item in sorted(problem.lookbacks_us, reverse=True)]
+    return [(item, pairs if item is None else pairs * min(1.0, item / span)) for item in spans]
 
 
 def _counts(codes: Ints, many: int) -> npt.NDArray[np.float64]:

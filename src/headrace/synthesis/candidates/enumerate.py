@@ -27,8 +27,9 @@ from headrace.synthesis.candidates.filters import check_names, matching, unmatch
 from headrace.synthesis.candidates.interesting import with_interesting_values
 from headrace.synthesis.candidates.past_labels import past_label_definitions
 from headrace.synthesis.candidates.requested import requested_definitions
+from headrace.synthesis.candidates.spans import every_span, longest_span, middle_and_longest_span
 from headrace.synthesis.candidates.stacked import stacked_definitions
-from headrace.synthesis.candidates.through import through_definitions
+from headrace.synthesis.candidates.through import is_through, through_definitions
 from headrace.synthesis.candidates.transforms import row_transforms, stored_transforms
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
@@ -132,6 +133,7 @@ def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tabl
         problem = with_interesting_values(problem, kinds, tables)
     rows = tuple(_row_columns(problem, kinds))
     direct = tuple(_direct(problem, kinds))
+    times = _direct_times(problem, kinds)
     aggregates = tuple(
         item
         for entity in problem.all_entities
@@ -142,7 +144,7 @@ def _candidates(problem: Problem, schemas: Mapping[str, pa.Schema], tables: Tabl
         *(item for item in rows if item.kind != "time"),
         *direct,
         *row_transforms(rows),
-        *stored_transforms(problem, direct, aggregates),
+        *stored_transforms(problem, (*direct, *times), (*aggregates, *_last_times(problem, kinds))),
         *(item for item in aggregates if item.kind != "time"),
         *past_label_definitions(problem, kinds),
         *requested_definitions(problem, kinds),
@@ -158,7 +160,12 @@ def _across(problem: Problem, kinds: Kinds, tables: Tables | None) -> tuple[Acro
 
 
 def _rank(definition: Definition) -> tuple[int, int]:
-    """Flat definitions before stacked ones, the less deep first; then what usually helps."""
+    """Flat definitions before stacked ones, the less deep first; then what usually helps.
+
+    What an entity's last row leads to ranks among the flat ones, after their means and spreads.
+    """
+    if is_through(definition):
+        return (0, 1)
     stacked = isinstance(definition, Direct | Aggregate) and bool(relative(definition))
     primitive = definition.primitive if isinstance(definition, Aggregate | Transform) else ""
     return (depth(definition) if stacked else 0, _RANKS.get(primitive, 0))
@@ -187,6 +194,34 @@ def _direct(problem: Problem, kinds: Kinds) -> Iterator[Direct]:
                 yield Direct(entity=entity.name, table=table, column=column, kind=FEATURE_KINDS[kind])
 
 
+def _direct_times(problem: Problem, kinds: Kinds) -> Iterator[Direct]:
+    """Instants in an entity's own row, as the anchors of the time since them."""
+    for entity in problem.all_entities:
+        if entity.parent is not None:
+            for (table, column), kind in kinds.items():
+                if table == entity.parent[0] and kind == "time":
+                    yield Direct(entity=entity.name, table=table, column=column, kind="time")
+
+
+def _last_times(problem: Problem, kinds: Kinds) -> Iterator[Aggregate]:
+    """The last instant in each column that tells neither when a row happened nor when it is known."""
+    for entity in problem.all_entities:
+        for table, keys in aggregated_tables(problem, entity):
+            if table in (problem.spine_table, *(item.table for item in problem.entity_set.derived)):
+                continue
+            for column in [name for (where, name), kind in kinds.items() if where == table.name and kind == "time"]:
+                if column not in table.time_columns:
+                    yield Aggregate(
+                        entity=entity.name,
+                        table=table.name,
+                        keys=keys,
+                        column=column,
+                        primitive="last",
+                        lookback_us=None,
+                        kind="time",
+                    )
+
+
 def _over_table(
     problem: Problem, entity: Entity, table: Table, keys: tuple[str, ...], kinds: Kinds
 ) -> Iterator[Aggregate]:
@@ -203,7 +238,7 @@ def _over_table(
             kind=kind,
         )
 
-    lookbacks = problem.lookbacks_us if table.row_known is not None else ()
+    has_time = table.row_known is not None and bool(problem.lookbacks)
     clocks: set[tuple[str, ...]] = set()
     columns: list[tuple[str, str]] = [("", "row"), *aggregated_columns(problem, table, keys, kinds)]
     for column, kind in columns:
@@ -212,20 +247,20 @@ def _over_table(
         primitives = list((_GIVEN if given else _BY_KIND)[kind])
         if clock not in clocks:
             clocks.add(clock)
-            primitives += ["count"] if given or not lookbacks else ["count", "last_time"]
+            primitives += ["count"] if given or not has_time else ["count", "last_time"]
         for primitive in primitives:
             result: Kind = FEATURE_KINDS[kind] if primitive in ("mode", "last") else "numeric"
-            for lookback_us in _spans(primitive, given, lookbacks):
+            for lookback_us in _spans(problem, table, primitive, given):
                 yield aggregate(column, primitive, lookback_us, "time" if primitive == "last_time" else result)
 
 
-def _spans(primitive: str, given: bool, lookbacks: tuple[int, ...]) -> tuple[int | None, ...]:
+def _spans(problem: Problem, table: Table, primitive: str, given: bool) -> tuple[int | None, ...]:
     """The lookbacks over which a primitive is a candidate; None is all history."""
-    if not lookbacks or primitive in ("last", "last_time"):
+    if primitive in ("last", "last_time"):
         return (None,)
     if given or primitive == "sum":
-        return (max(lookbacks),)
+        return (longest_span(problem, table),)
     if primitive not in _EVERY_LOOKBACK:
-        ordered = sorted(lookbacks)
-        return tuple(dict.fromkeys((ordered[len(ordered) // 2], ordered[-1])))
-    return (*lookbacks, None) if primitive == "percent_true" else lookbacks
+        return middle_and_longest_span(problem, table)
+    spans = every_span(problem, table)
+    return tuple(dict.fromkeys((*spans, None))) if primitive == "percent_true" else spans

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from headrace.schema import Entity, Problem
 from headrace.schema.label_history import LABEL_HISTORY, PAST_LABEL
+from headrace.synthesis.candidates.spans import every_span
 from headrace.synthesis.language.columns import Kinds, aggregated_tables
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Kind, Transform
 from headrace.synthesis.primitives import aggregation
@@ -57,7 +58,7 @@ def _of_groups(problem: Problem, entity: Entity, keys: tuple[str, ...], kinds: K
     primitive = "percent_true" if kind == "boolean" else "mean"
     for column in [name for (where, name), of in kinds.items() if where == table and of == "categorical"]:
         path = f"{keys[0]}.{table}.{column}"
-        for lookback_us in problem.lookbacks_us:
+        for lookback_us in every_span(problem, problem.entity_set.table(LABEL_HISTORY)):
             value = _past_label(column, (path,), primitive, kind, lookback_us)
             yield Direct(entity=entity.name, table=table, column="", kind="numeric", value=value)
 

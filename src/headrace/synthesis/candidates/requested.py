@@ -18,6 +18,7 @@ from itertools import combinations, product
 
 from headrace.core.errors import DeclarationError
 from headrace.schema import Entity, Problem, Table
+from headrace.synthesis.candidates.spans import middle_and_longest_span
 from headrace.synthesis.candidates.transforms import places
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
@@ -203,9 +204,7 @@ def _aggregates(
             value=item.value,
         )
 
-    ordered = sorted(problem.lookbacks_us) if table.row_known is not None else []
-    spans: tuple[int | None, ...] = (ordered[len(ordered) // 2], ordered[-1]) if ordered else (None,)
-    for lookback_us in dict.fromkeys(spans):
+    for lookback_us in middle_and_longest_span(problem, table):
         for part in range(primitive.outputs) if primitive.outputs > 1 else (None,):
             output = aggregate(primitive.name, lookback_us, part)
             if primitive.finish is not None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from headrace.schema import Entity, Problem, Relationship, Table
 from headrace.synthesis.candidates.requested import requested_running
+from headrace.synthesis.candidates.spans import longest_span, middle_and_longest_span
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
     Kinds,
@@ -62,7 +63,7 @@ def _of_rows(problem: Problem, kinds: Kinds, entity: Entity, depth: int) -> Iter
     for table, keys in aggregated_tables(problem, entity):
         # The relationship that led here: its other end is the entity itself.
         via = next((r for r in problem.entity_set.parents(table.name) if keys == (r.child_column,)), None)
-        lookback = max(problem.lookbacks_us) if table.row_known is not None and problem.lookbacks_us else None
+        lookback = longest_span(problem, table)
         for value in row_values(problem, kinds, table.name, depth - 1, via):
             if not (isinstance(value, Direct) and set(join_columns(value.entity)) <= set(keys)):  # one value per key
                 yield from _aggregates(entity.name, table.name, keys, value, _OUTER, lookback)
@@ -122,8 +123,7 @@ def _running(problem: Problem, kinds: Kinds, table: str) -> Iterator[Grouped]:
 def _under_conditions(
     problem: Problem, kinds: Kinds, entity: Entity, table: Table, keys: tuple[str, ...]
 ) -> Iterator[Aggregate]:
-    ordered = sorted(problem.lookbacks_us) if table.row_known is not None else []
-    lookbacks = tuple(dict.fromkeys((ordered[len(ordered) // 2], ordered[-1]))) if ordered else (None,)
+    lookbacks = middle_and_longest_span(problem, table)
     for condition in conditions(problem, kinds, table.name):
         on = condition.on
         if isinstance(on, RowColumn) and on.column in keys:

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from headrace.schema import Entity, Problem, Table
 from headrace.schema.problem import AUTO
+from headrace.synthesis.candidates.spans import every_span, longest_span
 from headrace.synthesis.language.columns import (
     FEATURE_KINDS,
     Kinds,
@@ -31,6 +32,8 @@ from headrace.synthesis.primitives import aggregation
 _EVERY_LOOKBACK: dict[Kind, tuple[str, ...]] = {"numeric": ("mean",), "boolean": ("percent_true",)}
 _LONGEST: dict[Kind, tuple[str, ...]] = {"numeric": ("std", "max"), "categorical": ("mode",)}
 
+_USUAL = frozenset(("count", *(name for names in _EVERY_LOOKBACK.values() for name in names)))
+
 
 def through_definitions(problem: Problem, kinds: Kinds) -> Iterator[Aggregate]:
     """Features of the entities that an entity's last rows lead to."""
@@ -39,6 +42,14 @@ def through_definitions(problem: Problem, kinds: Kinds) -> Iterator[Aggregate]:
             for column in leading_columns(problem, table):
                 if column not in keys:
                     yield from _through(problem, kinds, entity, table, keys, column)
+
+
+def is_through(definition: Definition) -> bool:
+    """Whether a definition is a column or a mean of what an entity's last row leads to."""
+    if not isinstance(definition, Aggregate) or definition.primitive != "last":
+        return False
+    value = definition.value
+    return isinstance(value, Direct) or (isinstance(value, Aggregate) and value.primitive in _USUAL)
 
 
 def leading_columns(problem: Problem, table: Table) -> tuple[str, ...]:
@@ -86,15 +97,13 @@ def _of_parent(kinds: Kinds, entity: str, table: str, key: str) -> Iterator[Dire
 
 def _of_rows(problem: Problem, kinds: Kinds, entity: str, table: Table, by: str) -> Iterator[Aggregate]:
     """Aggregations of the rows of the entity that is reached, of columns that are not known at a cutoff anyway."""
-    lookbacks: tuple[int | None, ...] = problem.lookbacks_us if table.row_known is not None else ()
-    longest = max(problem.lookbacks_us) if lookbacks else None
     count = Aggregate(
         entity=entity,
         table=table.name,
         keys=(by,),
         column="",
         primitive="count",
-        lookback_us=longest,
+        lookback_us=longest_span(problem, table),
         kind="numeric",
     )
     yield count
@@ -102,7 +111,7 @@ def _of_rows(problem: Problem, kinds: Kinds, entity: str, table: Table, by: str)
         if table == problem.spine_table and known_at_cutoff(problem, column):
             continue
         for primitive in _EVERY_LOOKBACK.get(kind, ()):
-            for lookback_us in lookbacks or (None,):
+            for lookback_us in every_span(problem, table):
                 yield replace(count, column=column, primitive=primitive, lookback_us=lookback_us)
         for primitive in _LONGEST.get(kind, ()):
             result = aggregation(primitive).result or kind

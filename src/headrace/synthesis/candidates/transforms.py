@@ -36,9 +36,10 @@ def stored_transforms(
     problem: Problem, direct: Sequence[Direct], aggregates: Sequence[Aggregate]
 ) -> Iterator[Transform]:
     """Times since anchors, trends, distances and differences between two entities' parents, log and root."""
-    for item in aggregates:
-        if item.kind == "time":
-            yield Transform(primitive="time_since", inputs=(item,), kind="numeric")
+    anchors: list[Definition] = [*direct, *aggregates]
+    for anchor in anchors:
+        if anchor.kind == "time":
+            yield Transform(primitive="time_since", inputs=(anchor,), kind="numeric")
     yield from _trends(aggregates)
     yield from _between_entities(problem, direct)
     yield from _curves([item for item in direct if item.kind == "numeric"])

@@ -59,8 +59,8 @@ class Selection:
     Attributes:
         kept: the selected definitions, best first.
         ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share, cost_s (estimated
-            seconds to compute it for the rows given, on one core), contribution (share of gain), agreement (the share of
-        models in which it gains more than noise; None where it was dropped before).
+            seconds to compute it for the rows given, on one core), contribution (share of gain), agreement (the share
+            of models in which it gains more than noise; None where it was dropped before).
     """
 
     kept: tuple[Definition, ...]
