@@ -106,10 +106,8 @@ def test_a_stale_row_is_computed_as_of_its_refresh() -> None:
     stale = with_stale_ticks(replace(problem, staleness="6h"), spine)
     definitions = [item for item in stored(enumerate_definitions(problem, SCHEMAS)) if item.entity == "customer"]
     ours = feature_matrix(problem, definitions, stale, world, LocalEngine())
-    queries = spine.select(["customer"]).append_column("tick", stale["tick"])
-    assert_close(
-        ours, feature_matrix(problem, definitions, queries.append_column("cutoff", spine["cutoff"]), world, Oracle())
-    )
+    queries = pa.table({"customer": spine["customer"], "tick": stale["tick"], "cutoff": spine["cutoff"]})
+    assert_close(ours, feature_matrix(problem, definitions, queries, world, Oracle()))
 
 
 @pytest.mark.parametrize("staleness", ["fast", "0d", "-1d"])

@@ -87,10 +87,7 @@ def test_a_named_column_leads_to_an_entity_at_any_depth() -> None:
 
 def test_the_less_deep_come_first_and_the_cap_cuts_the_end() -> None:
     everything = offered(THIRD)
-    stacks = [
-        isinstance(item, Aggregate | Direct) and bool(relative(item)) and not is_through(item) for item in everything
-    ]
-    levels = [depth(item) if stacked else 0 for item, stacked in zip(everything, stacks, strict=True)]
+    levels = [depth(item) if item in deep(everything) and not is_through(item) else 0 for item in everything]
     assert levels == sorted(levels)
     assert set(levels) == {0, 2, 3}
     assert len({item.slug for item in everything}) == len(everything)
