@@ -62,7 +62,7 @@ def test_every_entity_gets_aggregates_and_parents_get_direct_features() -> None:
         ("customer", "visits", ("visitor",)),
         ("place", "orders", ("city", "channel")),
     }
-    assert {item.column for item in stored(DEFINITIONS) if isinstance(item, Direct)} == {"tier", "age"}
+    assert {item.column for item in stored(DEFINITIONS) if isinstance(item, Direct)} == {"tier", "age", "since"}
     assert any(item.column == "label" and item.primitive == "percent_true" for item in aggregates)
 
 

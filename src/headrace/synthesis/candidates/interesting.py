@@ -38,8 +38,8 @@ def with_interesting_values(problem: Problem, kinds: Kinds, tables: Tables) -> P
 
 def _columns(problem: Problem, kinds: Kinds) -> Iterator[str]:
     tables = [table for entity in problem.all_entities for table, _ in aggregated_tables(problem, entity)]
-    derived = {item.table for item in problem.entity_set.derived}
-    for table in dict.fromkeys(item.name for item in tables if item not in derived):
+    derived = {item.table.name for item in problem.entity_set.derived}
+    for table in dict.fromkeys(item.name for item in tables if item.name not in derived):
         for (where, column), kind in kinds.items():
             own = column in problem.entity_set.table(table).keys
             if where == table and kind in ("categorical", "boolean") and not own:
