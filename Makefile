@@ -190,7 +190,7 @@ bench-memory: $(STAMP) ## Measure time and peak memory of synthesis with and wit
 bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
-bench-serving: $(STAMP) ## Measure the prediction API under load, with a lower bound (QUICK=1: minutes)
+bench-serving: $(STAMP) .venv-litserve/.installed ## Measure the prediction API under load beside MLflow's server and LitServe (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
 bench-selection: $(STAMP) ## Compare feature selection with all candidates and with other methods (QUICK=1: minutes)
@@ -220,7 +220,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
-	@for peer in featuretools getml fastdfs nannyml autogluon flaml; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
+	@for peer in featuretools getml fastdfs nannyml autogluon flaml litserve; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(UV) pip compile --quiet --python-version 3.9 --generate-hashes --no-emit-index-url --no-header \
 		-b requirements/build-autosklearn.txt requirements/peers-autosklearn.in -o requirements/peers-autosklearn.lock
 	@$(BIN)/python -m headrace.flows.deployments > prefect.yaml

@@ -47,8 +47,7 @@ def http_request(path: str, body: bytes, port: int) -> bytes:
 
 def measure(port: int, pid: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
     """Send the requests in turn, over and over, for so many seconds. RuntimeError for an answer that is not 200."""
-    server = psutil.Process(pid)
-    before = sum(server.cpu_times()[:2])
+    before = _cpu_s(pid)
     started = time.perf_counter()
     latencies = asyncio.run(_all(port, requests, connections, started + seconds))
     ended = time.perf_counter()
@@ -56,8 +55,22 @@ def measure(port: int, pid: int, requests: Sequence[bytes], *, connections: int,
         connections=connections,
         seconds=ended - started,
         latencies_s=tuple(sorted(latencies)),
-        server_cpu_s=sum(server.cpu_times()[:2]) - before,
+        server_cpu_s=_cpu_s(pid) - before,
     )
+
+
+def memory_mb(pid: int) -> float:
+    """Resident memory of a process and its children, MB."""
+    return sum(process.memory_info().rss for process in _family(pid)) / 2**20
+
+
+def _cpu_s(pid: int) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in _family(pid))
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    server = psutil.Process(pid)
+    return [server, *server.children(recursive=True)]
 
 
 async def _all(port: int, requests: Sequence[bytes], connections: int, until: float) -> list[float]:
@@ -87,12 +100,12 @@ async def _read_answer(reader: asyncio.StreamReader) -> None:
         raise RuntimeError(f"the server answered {head.partition(chr(13))[0]}: {body[:500]!r}")
 
 
-def wait_until_ready(port: int, timeout_s: float = 120.0) -> None:
-    """Return once /readyz answers 200. Raises TimeoutError."""
+def wait_until_ready(port: int, timeout_s: float = 120.0, path: str = "/readyz") -> None:
+    """Return once a path answers 200. Raises TimeoutError."""
     until = time.monotonic() + timeout_s
     while time.monotonic() < until:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=10):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10):
                 return
         except OSError:
             time.sleep(0.2)

@@ -32,7 +32,7 @@ from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
 from headrace.schema import Problem
-from headrace.serving.answers import Policy
+from headrace.serving.answers import Answer, Policy, ValidatedCall
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service, open_service
 
@@ -107,7 +107,7 @@ def build_app(
             service.log.close()
 
     problem = service.problem
-    queue = PredictionQueue(lambda calls: service.predictor.answer(calls))
+    queue: PredictionQueue[ValidatedCall, Answer] = PredictionQueue(lambda calls: service.predictor.answer(calls))
     app = FastAPI(
         title=f"Headrace: {problem.name}",
         version=__version__,

@@ -19,7 +19,7 @@ from headrace.api.metrics import Metrics
 from headrace.api.predictions import answer_rows
 from headrace.core.clock import iso
 from headrace.core.errors import DataError
-from headrace.serving.answers import Answer
+from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 
@@ -28,7 +28,9 @@ MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 MAX_ARROW_ROWS = 10_000
 
 
-def arrow_router(service: Service, queue: PredictionQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
+def arrow_router(
+    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
+) -> APIRouter:
     """Build the endpoint.
 
     Args:

@@ -22,7 +22,7 @@ from headrace.api.errors import response_of
 from headrace.api.messages import MAX_ROWS, ViewAge
 from headrace.api.metrics import Metrics
 from headrace.core.clock import iso
-from headrace.serving.answers import Answer, Version
+from headrace.serving.answers import Answer, ValidatedCall, Version
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 from headrace.store.online import Age
@@ -52,7 +52,13 @@ class FastPredictions:
     """
 
     def __init__(
-        self, app: ASGIApp, *, service: Service, queue: PredictionQueue, metrics: Metrics, reader: BodyReader
+        self,
+        app: ASGIApp,
+        *,
+        service: Service,
+        queue: PredictionQueue[ValidatedCall, Answer],
+        metrics: Metrics,
+        reader: BodyReader,
     ) -> None:
         self._app = app
         self._service = service

@@ -17,6 +17,7 @@ from headrace.api.messages import MAX_ROWS, failures
 from headrace.api.metrics import Metrics
 from headrace.api.predictions import answer_rows
 from headrace.core.errors import DataError
+from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 
@@ -29,7 +30,9 @@ class Invocation(BaseModel):
     predictions: list[float | None] = Field(description="Probabilities of a true label, or numbers.")
 
 
-def invocations_router(service: Service, queue: PredictionQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
+def invocations_router(
+    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
+) -> APIRouter:
     """Build the endpoints.
 
     Args:

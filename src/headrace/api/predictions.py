@@ -24,7 +24,7 @@ from headrace.api.messages import (
 from headrace.api.metrics import Metrics
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.serving.answers import Answer
+from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.explain import MAX_EXPLAINED, RowExplanation, explain_rows
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.queue import PredictionQueue
@@ -39,7 +39,9 @@ _Explain = Annotated[
 ]
 
 
-def predictions_router(service: Service, queue: PredictionQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
+def predictions_router(
+    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
+) -> APIRouter:
     """Build the endpoints.
 
     Args:
@@ -82,7 +84,7 @@ def predictions_router(service: Service, queue: PredictionQueue, metrics: Metric
 
 
 async def answer_rows(
-    service: Service, queue: PredictionQueue, rows: Sequence[Mapping[str, Any]], *, strict: bool
+    service: Service, queue: PredictionQueue[ValidatedCall, Answer], rows: Sequence[Mapping[str, Any]], *, strict: bool
 ) -> tuple[LoadedVersion, list[Answer]]:
     """Predict rows and log them; return the version that answered, and its answers. Raises as `Predictor.predict`."""
     now_us = service.now()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, FastAPI, Query, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from headrace import __version__
 from headrace.api.bodies import BodyReader, json_route
@@ -23,7 +23,8 @@ from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
 from headrace.lake.predictions import PredictionLog
-from headrace.serving.table import TableAnswer, TablePredictor
+from headrace.serving.queue import PredictionQueue
+from headrace.serving.table import TableAnswer, TableCall, TablePredictor
 
 _Strict = Annotated[bool, Query(description="Refuse rows with unknown fields instead of flagging them.")]
 _DESCRIPTION = """\
@@ -86,10 +87,12 @@ def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBAC
 
     log = PredictionLog(root, f"automl-{file_digest(folder / 'manifest.json')[:12]}")
     predictor = TablePredictor(folder, log)
+    queue: PredictionQueue[TableCall, TableAnswer] = PredictionQueue(predictor.answer)
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> Any:
         yield
+        queue.stop()
         log.close()
 
     app = FastAPI(
@@ -97,7 +100,7 @@ def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBAC
         description=_DESCRIPTION.format(target=predictor.target),
     )  # fmt: skip
     app.state.predictor = predictor
-    app.include_router(_predictions(predictor))
+    app.include_router(_predictions(predictor, queue))
     app.include_router(_operations(predictor))
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
     app.add_middleware(HostCheck, hosts=hosts)
@@ -105,13 +108,13 @@ def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBAC
     return app
 
 
-def _predictions(predictor: TablePredictor) -> APIRouter:
+def _predictions(predictor: TablePredictor, queue: PredictionQueue[TableCall, TableAnswer]) -> APIRouter:
     router = APIRouter(
         tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
     )
 
     async def answers(rows: Sequence[Mapping[str, Any]], strict: bool) -> list[TablePrediction]:
-        found = await run_in_threadpool(predictor.predict, rows, strict=strict)
+        found = await asyncio.wrap_future(queue.submit(predictor.check(rows, strict=strict)))
         return [_prediction_of(answer, predictor.version) for answer in found]
 
     @router.post("/predict", summary="Predict one row", response_model_exclude_none=True)

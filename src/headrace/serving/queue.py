@@ -13,25 +13,37 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 from headrace.core.errors import HeadraceError, UnavailableError
-from headrace.serving.answers import Answer, ValidatedCall
 
 #: Rows of a batch, and rows that may wait; a call with more rows is a batch of its own.
 BATCH_ROWS = 256
 MAX_QUEUED_ROWS = 20_000
 
-Outcome = list[Answer] | HeadraceError
+
+class Call(Protocol):
+    """A validated call."""
+
+    @property
+    def rows(self) -> Sequence[Any]: ...
+
+
+C = TypeVar("C", bound=Call)
+#: One answer.
+A = TypeVar("A")
 
 
 @dataclass(frozen=True)
-class _QueuedCall:
-    call: ValidatedCall
-    future: Future[list[Answer]] = field(default_factory=Future)
+class _QueuedCall(Generic[C, A]):
+    call: C
+    future: Future[list[A]] = field(default_factory=Future)
 
 
-class PredictionQueue:
-    """A queue of calls, answered in order by one thread that starts with the first call.
+class PredictionQueue(Generic[C, A]):
+    """A queue of calls of type C with answers of type A, answered in order by one thread.
+
+    The thread starts with the first call.
 
     Args:
         answer: Answers calls together, such as `Predictor.answer`; called from one thread only.
@@ -41,7 +53,7 @@ class PredictionQueue:
 
     def __init__(
         self,
-        answer: Callable[[Sequence[ValidatedCall]], list[Outcome]],
+        answer: Callable[[Sequence[C]], list[list[A] | HeadraceError]],
         *,
         batch_rows: int = BATCH_ROWS,
         max_queued_rows: int = MAX_QUEUED_ROWS,
@@ -49,13 +61,13 @@ class PredictionQueue:
         self._answer = answer
         self._batch_rows = batch_rows
         self._max_queued_rows = max_queued_rows
-        self._queued: deque[_QueuedCall] = deque()
+        self._queued: deque[_QueuedCall[C, A]] = deque()
         self._rows = 0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
 
-    def submit(self, call: ValidatedCall) -> Future[list[Answer]]:
+    def submit(self, call: C) -> Future[list[A]]:
         """Queue a call.
 
         Returns:
@@ -71,7 +83,7 @@ class PredictionQueue:
                 raise UnavailableError(
                     "too many rows wait for their predictions", found=[self._rows], fix="send it again later"
                 )
-            queued = _QueuedCall(call)
+            queued: _QueuedCall[C, A] = _QueuedCall(call)
             self._queued.append(queued)
             self._rows += len(call.rows)
             if self._thread is None:
@@ -96,9 +108,9 @@ class PredictionQueue:
                 else:
                     item.future.set_result(outcome)
 
-    def _next_batch(self) -> list[_QueuedCall]:
+    def _next_batch(self) -> list[_QueuedCall[C, A]]:
         """Return the next calls to answer together; none once the queue is stopped and empty."""
-        batch: list[_QueuedCall] = []
+        batch: list[_QueuedCall[C, A]] = []
         rows = 0
         with self._changed:
             while not batch:
@@ -113,7 +125,7 @@ class PredictionQueue:
                         rows += len(item.call.rows)
         return batch
 
-    def _outcomes(self, calls: Sequence[ValidatedCall]) -> Sequence[list[Answer] | BaseException]:
+    def _outcomes(self, calls: Sequence[C]) -> Sequence[list[A] | BaseException]:
         """Return the outcome of each call; after an unexpected error, calls are answered one by one."""
         try:
             return self._answer(calls)

@@ -6,6 +6,7 @@ numbers, texts, true, false, null; dates are ISO texts.
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 import threading
 import time
@@ -51,6 +52,21 @@ class TableAnswer:
     probabilities: Mapping[str, float]
     quantiles: Mapping[str, float]
     flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableCall:
+    """The validated rows of one call.
+
+    Attributes:
+        rows: The rows as received.
+        values: Their values in the order of the columns.
+        flags: Flags of each row.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    values: tuple[tuple[Any, ...], ...]
+    flags: tuple[tuple[str, ...], ...]
 
 
 class TablePredictor:
@@ -100,14 +116,36 @@ class TablePredictor:
             DataError: A row lacks a column, or has a wrong value.
             UnavailableError: The log cannot be written.
         """
-        flags = [self._flags(row, _location(position, rows), strict) for position, row in enumerate(rows)]
-        frame = self._frame(rows)
+        (outcome,) = self.answer([self.check(rows, strict=strict)])
+        if isinstance(outcome, HeadraceError):
+            raise outcome
+        return outcome
+
+    def check(self, rows: Sequence[Mapping[str, Any]], *, strict: bool = False) -> TableCall:
+        """Validate the rows of one call; raises as `predict`."""
+        flags = tuple(self._flags(row, _location(position, rows), strict) for position, row in enumerate(rows))
+        values = tuple(self._values(row, _location(position, rows)) for position, row in enumerate(rows))
+        return TableCall(rows=tuple(rows), values=values, flags=flags)
+
+    def answer(self, calls: Sequence[TableCall]) -> list[list[TableAnswer] | HeadraceError]:
+        """Predict several calls as one table, which costs little more than one row, and log them in one transaction.
+
+        Returns:
+            For each call its answers, or the error that it would raise alone.
+        """
+        rows = [row for call in calls for row in call.rows]
+        flags = [flag for call in calls for flag in call.flags]
+        frame = self._frame([values for call in calls for values in call.values])
         with self._predicting:
             predicted = self.model.predict(frame)
         made_us = self._now()
         answers = [self._answer(p, made_us, flag) for p, flag in zip(predicted, flags, strict=True)]
-        self._append(rows, answers)
-        return answers
+        try:
+            self._append(rows, answers)
+        except HeadraceError as error:
+            return [error] * len(calls)
+        each = iter(answers)
+        return [list(itertools.islice(each, len(call.rows))) for call in calls]
 
     def _flags(self, row: Mapping[str, Any], where: str, strict: bool) -> tuple[str, ...]:
         unknown = [name for name in row if name not in self.columns and name not in self._ignored]
@@ -120,23 +158,23 @@ class TablePredictor:
             )
         return tuple(f"{UNKNOWN_FIELD}:{name[:MAX_LENGTH]}" for name in unknown[:MAX_UNKNOWN])
 
-    def _frame(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    def _values(self, row: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+        """Return the checked values of a row in the order of the columns."""
+        missing = [name for name in self.columns if name not in row]
+        if missing:
+            raise DataError(
+                f"{len(missing)} columns are missing",
+                where=where,
+                found=missing,
+                fix="send null for it",
+            )
+        return tuple(_value(row[name], kind, f"{where}, {name}") for name, kind in self.columns.items())
+
+    def _frame(self, values: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
         import pandas as pd
 
-        values: dict[str, list[Any]] = {name: [] for name in self.columns}
-        for position, row in enumerate(rows):
-            where = _location(position, rows)
-            missing = [name for name in self.columns if name not in row]
-            if missing:
-                raise DataError(
-                    f"{len(missing)} columns are missing",
-                    where=where,
-                    found=missing,
-                    fix="send null for it",
-                )
-            for name, kind in self.columns.items():
-                values[name].append(_value(row[name], kind, f"{where}, {name}"))
-        return pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
+        columns = zip(self.columns, zip(*values, strict=True), strict=True)
+        return pd.DataFrame({name: pd.Series(list(column), dtype=object) for name, column in columns})
 
     def _answer(self, p: Any, made_us: int, flags: tuple[str, ...]) -> TableAnswer:
         task, identity = self.model.task, new_id()

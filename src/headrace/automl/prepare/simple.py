@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,10 @@ def _fitted_text(texts: pd.Series, seed: int) -> tuple[Any, Any] | None:
     return tfidf, TruncatedSVD(components, random_state=seed).fit(terms)
 
 
+#: Up to so many rows, codes are looked up one by one.
+_FEW_ROWS = 100
+
+
 class CategoryCodes:
     """Categories as codes, the most frequent level first; rare and unknown levels share the code after the last one.
 
@@ -144,6 +148,9 @@ class CategoryCodes:
     def transform(self, frame: pd.DataFrame) -> Matrix:
         X = np.empty((len(frame), len(self.names)), dtype=np.float32)
         for position, column in enumerate(self.columns):
+            if len(frame) <= _FEW_ROWS:
+                X[:, position] = _few_codes(frame[column], self._codes[column])
+                continue
             codes = frame[column].map(self._codes[column]).to_numpy(dtype=np.float32, na_value=np.nan)
             unknown = np.isnan(codes) & frame[column].notna().to_numpy()
             X[:, position] = np.where(unknown, len(self._codes[column]), codes)
@@ -151,6 +158,12 @@ class CategoryCodes:
             counts = frame[column].map(self._counts[column]).to_numpy(dtype=np.float32, na_value=0.0)
             X[:, position] = np.log1p(counts)
         return X
+
+
+def _few_codes(values: pd.Series, codes: Mapping[str, int]) -> list[float]:
+    """Return the codes of a few values; pandas would convert the codes to a Series for every call."""
+    other = len(codes)
+    return [codes[value] if value in codes else np.nan if pd.isna(value) else other for value in values.tolist()]
 
 
 def _level_counts(values: pd.Series) -> dict[str, int]:
