@@ -126,6 +126,7 @@ EXAMPLES: dict[str, tuple[tuple[Any, ...], Any]] = {
     "num_characters": ((TEXT,), 31),
     "num_words": ((TEXT,), 8),
     "num_unique_words": ((TEXT,), 7),
+    **{f"hashed_words_{bucket}": (("Late late gate",), {5: 2 / 3, 4: 1 / 3}.get(bucket, 0)) for bucket in range(16)},
     "mean_characters_per_word": (("ab abcd",), 3),
     "num_digits": ((TEXT,), 1),
     "num_uppercase": (("ÄaB",), 2),

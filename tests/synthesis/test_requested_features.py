@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import DeclarationError
-from headrace.schema import Problem, Table
+from headrace.schema import EntitySet, Problem, Table
 from headrace.synthesis.candidates import across
 from headrace.synthesis.candidates.across import across_definitions
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
@@ -19,7 +21,7 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.columns import column_kinds
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform, from_json, stored, to_json
 from headrace.synthesis.oracle.oracle import Oracle
-from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS
+from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, transform
 from headrace.testing.engines import assert_close
 from headrace.testing.random_world import Draw, random_queries, random_world
 from headrace.testing.shop_world import World, at, problem
@@ -190,3 +192,21 @@ def test_seeds_of_a_table_without_time_have_no_lookback() -> None:
     assert seeded
     assert {item.lookback_us for item in seeded} == {None}
     assert not any(isinstance(item, Direct) and item.table == "visits" for item in offered(changed))
+
+
+def test_hashed_words_stand_for_every_bucket() -> None:
+    table = problem.entity_set.table("orders")
+    texts = replace(table, roles={"city": "text"})
+    tables = tuple(texts if item is table else item for item in problem.entity_set.tables)
+    entity_set = EntitySet(tables=tables, relationships=problem.entity_set.relationships)
+    declared = replace(problem, entity_set=entity_set, entities=(), primitives=("hashed_words",))
+    names = {item.name for item in enumerate_definitions(declared, SCHEMAS)}
+    assert {f"HASHED_WORDS_{bucket}(city)" for bucket in range(16)} <= names
+
+
+def test_the_buckets_of_a_text_by_hand() -> None:
+    """Of "late" it is bucket 5, of "gate" bucket 4."""
+    texts, ticks = pa.array(["Late late gate", "  ", None]), np.zeros(3, dtype=np.int64)
+    shares = {bucket: transform(f"hashed_words_{bucket}").compute([texts], ticks) for bucket in range(16)}
+    assert (shares[5][0], shares[4][0]) == (2 / 3, 1 / 3)
+    assert all(np.isnan(shares[bucket][1:]).all() for bucket in range(16))

@@ -32,6 +32,7 @@ from headrace.synthesis.language.definitions import Aggregate, Definition, Direc
 from headrace.synthesis.primitives import AGGREGATIONS, TRANSFORMS, Aggregation, TransformPrimitive, transform
 from headrace.synthesis.primitives.catalogue import CATALOGUE
 from headrace.synthesis.primitives.running import RUNNING
+from headrace.synthesis.transforms.hashed_words import expanded
 
 #: Kinds that a transform can read, of a row.
 _READABLE: dict[str, Kind] = {**FEATURE_KINDS, "time": "time", "text": "text"}
@@ -55,7 +56,7 @@ class _Aggregated:
 
 def check_primitives(problem: Problem) -> None:
     """Raise DeclarationError where the problem requests an unknown primitive."""
-    for name in problem.primitives:
+    for name in expanded(problem.primitives):
         known = CATALOGUE.resolve(name) or name in AGGREGATIONS or name in TRANSFORMS or name in RUNNING
         if not known:
             raise DeclarationError(
@@ -219,7 +220,7 @@ def _aggregates(
 
 def _transforms(problem: Problem, kinds: Kinds) -> Iterator[Transform]:
     """The requested transforms, over the columns of the row and of each parent's row."""
-    requested = tuple(TRANSFORMS[name] for name in problem.primitives if name in TRANSFORMS)
+    requested = tuple(TRANSFORMS[name] for name in expanded(problem.primitives) if name in TRANSFORMS)
     if not requested:
         return
     sides: list[Sequence[Definition]] = [

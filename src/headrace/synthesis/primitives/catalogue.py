@@ -46,6 +46,7 @@ from headrace.synthesis.transforms.arithmetic import ARITHMETIC
 from headrace.synthesis.transforms.calendar import CALENDAR
 from headrace.synthesis.transforms.compare import COMPARE
 from headrace.synthesis.transforms.elapsed import ELAPSED
+from headrace.synthesis.transforms.hashed_words import HASHED_WORDS
 from headrace.synthesis.transforms.numeric import NUMERIC
 from headrace.synthesis.transforms.place import PLACE
 from headrace.synthesis.transforms.text import TEXTS
@@ -78,6 +79,7 @@ TRANSFORM_FAMILIES: tuple[tuple[TransformPrimitive, ...], ...] = (
     COMPARE,
     PLACE,
     TEXTS,
+    HASHED_WORDS,
 )
 
 

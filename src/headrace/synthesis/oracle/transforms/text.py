@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable
 from typing import Any
 from unicodedata import category
+from zlib import crc32
 
 from headrace.synthesis.oracle.transforms.rows import Twin, of_known
 
@@ -80,7 +81,16 @@ def _coordinate(index: int) -> Callable[[str], float | None]:
     return read
 
 
+def _share_of_bucket(bucket: int) -> Callable[[str], float | None]:
+    def read(text: str) -> float | None:
+        words = text.lower().split()
+        return sum(crc32(word.encode()) % 16 == bucket for word in words) / len(words) if words else None
+
+    return read
+
+
 _FUNCTIONS: dict[str, Callable[[str], Any]] = {
+    **{f"hashed_words_{bucket}": _share_of_bucket(bucket) for bucket in range(16)},
     "num_characters": len,
     "num_words": lambda text: len(_words(text)),
     "num_unique_words": lambda text: len(set(text.lower().split())),
