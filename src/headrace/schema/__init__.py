@@ -10,6 +10,7 @@ from headrace.schema.horizon import HorizonLabel
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy, Worth
 from headrace.schema.problem import Problem
+from headrace.schema.question import question_problem
 from headrace.schema.racing import Racing
 from headrace.schema.spine import DUE, EachRow, Every, GivenRows, each_row, every
 from headrace.schema.splits import Splits
@@ -39,4 +40,5 @@ __all__ = [
     "Worth",
     "each_row",
     "every",
+    "question_problem",
 ]
