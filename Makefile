@@ -193,6 +193,9 @@ bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental agai
 bench-serving: $(STAMP) .venv-litserve/.installed ## Measure the prediction API under load beside MLflow's server and LitServe (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
+bench-relational: $(BENCH_STAMP) .venv-featuretools/.installed .venv-getml/.installed ## Compare features of relational tables: ours, featuretools', getML's (QUICK=1: minutes; ONLY=...; resumes)
+	@$(BENCH) -m benchmarks.bench_relational
+
 bench-selection: $(STAMP) ## Compare feature selection with all candidates and with other methods (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_selection
 
@@ -284,6 +287,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas bench-neural

@@ -3,8 +3,8 @@
     PREDICT COUNT(orders.*, 0, 30, days) > 0 FOR EACH customers.customer_id WHERE COUNT(orders.*, -90, 0, days) > 0
 
 becomes the label `count("orders", horizon="30d") > 0`, asked every 30 days of each customer with an order in the
-90 days before. A column of the entity's own table (`PREDICT orders.refunded FOR EACH orders.order_id`) is asked at the row's
-time.
+90 days before. A column of the entity's own table (`PREDICT orders.refunded FOR EACH orders.order_id`) is asked at the
+row's time.
 
 Kumo's interval begins after the cutoff and includes its end; Headrace's begins at the cutoff and excludes its end
 (docs/evaluating.md). Intervals that begin later, lists of values, several conditions and ASSUMING are refused.
