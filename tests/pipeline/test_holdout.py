@@ -16,6 +16,7 @@ from headrace.core.errors import DeclarationError
 from headrace.lake.store import Lake
 from headrace.pipeline.catalogue import EVALUATION_STAGES
 from headrace.pipeline.context import Context
+from headrace.pipeline.operations import holdout as module
 from headrace.pipeline.operations.holdout import Holdout, measure_holdout
 from headrace.pipeline.production.offline_scoring import frozen_at
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
@@ -95,6 +96,15 @@ def test_frozen_features_are_those_of_a_lake_without_later_rows(context: Context
 def test_a_time_limit_ends_the_search_and_not_the_result(context: Context, holdout: Holdout) -> None:
     limited = measure_holdout(context, minutes=0.01)
     assert limited.report.protocols[0].rows == holdout.report.protocols[0].rows
+
+
+def test_a_search_that_finishes_no_trial_leaves_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time ends within the first trial: a hundredth of a second is a search of several trials here."""
+    monkeypatch.setattr(module, "_LEAST_SEARCH_S", 0.001)
+    monkeypatch.setattr(module, "_SEARCH_SHARE", 1e6)
+    path = declare(tmp_path / "problem", SPLITS + "search_seconds=0.01,")
+    found = measure_holdout(context_of(str(path), tmp_path / "home", workers=1), minutes=1.0)
+    assert found.report.protocols[0].metrics["auc"] > 0.6
 
 
 def test_without_a_test_window_there_is_nothing_to_measure(tmp_path: Path) -> None:

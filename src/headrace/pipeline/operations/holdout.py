@@ -38,10 +38,12 @@ from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.used_rows import split_values
 from headrace.pipeline.walker import PipelineRun
 from headrace.schema import Problem
+from headrace.search.study.study import StudyOutOfTime
 from headrace.synthesis.spine.build import build_spine
 
-#: Least time of a search (s), and the share of a time limit that is spent when it ends: fits and predictions follow.
-_LEAST_SEARCH_S, _SEARCH_SHARE = 10.0, 0.75
+#: Least time of a search of several trials (s), and the share of a time limit that is spent when it ends: fits and
+#: predictions follow.
+_LEAST_SEARCH_S, _SEARCH_SHARE = 15.0, 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,8 @@ def measure_holdout(context: Context, *, minutes: float | None = None) -> Holdou
 
     Args:
         context: Of the run.
-        minutes: Time for everything; the search gets what synthesis leaves of it, and at least ten seconds.
+        minutes: Time for everything; the search gets what synthesis leaves of it, and has one trial where that is
+            nothing.
 
     Raises:
         DeclarationError: The problem declares no test window.
@@ -172,21 +175,34 @@ def holdout_spine(context: Context, snapshot: Snapshot, start_us: int) -> pa.Tab
 
 
 def _trained(context: Context, minutes: float | None) -> tuple[PipelineRun, dict[str, float]]:
-    """Run the stages up to the model; the search gets what the stages before it leave of the time."""
+    """Run the stages up to the model; the search gets what the stages before it leave of the time.
+
+    Where that is too little for a single trial, the first default configuration is the model's.
+    """
     started = time.perf_counter()
     run, seconds = PipelineRun(context, EVALUATION_STAGES), {}
     context.progress.run_started(run.stage_names)
     for name in run.stage_names:
         if name == SEARCH.name and minutes is not None:
-            left = max(_LEAST_SEARCH_S, 60 * minutes * _SEARCH_SHARE - (time.perf_counter() - started))
-            seconds_of_search = min(left, context.problem.search_seconds or left)
-            limited = replace(context.problem, search_seconds=seconds_of_search)
-            run = PipelineRun(replace(context, problem=limited), EVALUATION_STAGES)
+            left = 60 * minutes * _SEARCH_SHARE - (time.perf_counter() - started)
+            run = PipelineRun(_with_search(context, left), EVALUATION_STAGES)
         context.progress.stage_started(name)
-        report = run.run_stage(name)
+        try:
+            report = run.run_stage(name)
+        except StudyOutOfTime:
+            run = PipelineRun(_with_search(context, 0.0), EVALUATION_STAGES)
+            report = run.run_stage(name)
         context.progress.stage_finished(name, report.seconds, report.state)
         seconds[name] = report.seconds
     return run, seconds
+
+
+def _with_search(context: Context, seconds: float) -> Context:
+    """The context with a search of this length (s); of one trial, without a limit, where that is too short."""
+    problem = context.problem
+    if seconds < _LEAST_SEARCH_S:
+        return replace(context, trials=1, problem=replace(problem, search_seconds=None))
+    return replace(context, problem=replace(problem, search_seconds=min(seconds, problem.search_seconds or seconds)))
 
 
 def _frozen(

@@ -57,6 +57,10 @@ class StudyResult:
     cut: tuple[Trial, ...] = ()
 
 
+class StudyOutOfTime(HeadraceError):
+    """The time of a study ended before its first trial finished."""
+
+
 class StudyInterrupted(HeadraceError):
     """Ctrl-C ended a study before its first trial finished."""
 
@@ -263,7 +267,7 @@ def _best_trial(trials: Sequence[Trial], cut: Sequence[Trial], ended: Ended) -> 
     if ended == "interrupted":
         raise StudyInterrupted("interrupted before the first trial finished", where="study")
     if not trials:
-        raise HeadraceError("no trial finished within the time budget", where="study", fix="raise its seconds")
+        raise StudyOutOfTime("no trial finished within the time budget", where="study", fix="raise its seconds")
     first_error = next((trial.error for trial in trials if trial.error), "")
     raise HeadraceError(
         f"all {len(trials)} trials failed",
