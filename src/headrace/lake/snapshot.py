@@ -144,20 +144,26 @@ def _cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
     """Drop rows, in version order, that equal the previous version of their key in all columns but the arrival."""
+    kept = kept_versions(rows, keys)
+    return rows if kept.all() else rows.filter(pa.array(kept))
+
+
+def kept_versions(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
+    """Return whether each row [n], in version order, differs from the previous version of its key."""
+    keep = np.ones(rows.num_rows, dtype=bool)
     groups = _group_ids(rows, keys)
     order = np.argsort(groups, kind="stable")
     same_key = groups[order][1:] == groups[order][:-1]
     earlier_rows, later_rows = order[:-1][same_key], order[1:][same_key]
     if len(later_rows) == 0:
-        return rows
+        return keep
     earlier, later = rows.take(pa.array(earlier_rows)), rows.take(pa.array(later_rows))
     equal = np.ones(len(later_rows), dtype=bool)
     for name in rows.column_names:
         if name != ARRIVAL:
             equal &= _equal(earlier.column(name), later.column(name))
-    keep = np.ones(rows.num_rows, dtype=bool)
     keep[later_rows[equal]] = False
-    return rows.filter(pa.array(keep))
+    return keep
 
 
 def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:

@@ -23,7 +23,7 @@ def table_faults(problem: Problem, table: Table, rows: pa.Table) -> tuple[list[s
         converted = conform(table, rows, ignored=ignored_columns(problem, table), allow_empty=False)
     except HeadraceError as error:
         return list(dict.fromkeys([*faults, *(_column_faults(problem, table, rows) or [str(error)])])), None
-    faults += _rule_faults(table, converted)
+    faults += rule_faults(table, converted)
     return faults, converted
 
 
@@ -82,7 +82,7 @@ def _numbered(column: pa.Table) -> pa.Table:
     return column.append_column(_ROW, pa.array(range(column.num_rows), pa.int64()))
 
 
-def _rule_faults(table: Table, rows: pa.Table) -> list[str]:
+def rule_faults(table: Table, rows: pa.Table) -> list[str]:
     """Return what the rules of a batch would refuse: null keys and times, values out of bounds, odd booleans."""
     row_known = table.row_known
     times = [name for name in (table.time, row_known.column if row_known else None) if name is not None]

@@ -1,0 +1,56 @@
+"""`POST /events`: rows of a table, appended to the lake as they arrive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from headrace.api.messages import failures
+from headrace.core.clock import iso
+from headrace.streaming.gateway import EventGateway, Receipt
+from headrace.streaming.rows import MOST_ROWS
+
+
+class Events(BaseModel):
+    """Rows of one table. Columns that are left out are null."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table: str = Field(description="a table of the problem")
+    rows: list[dict[str, Any]] = Field(min_length=1, max_length=MOST_ROWS, description="column -> value")
+
+
+class Appended(BaseModel):
+    """What became of the rows: when they arrived, and the tick from which served features see them."""
+
+    table: str
+    rows: int
+    arrival: str
+    visible_from: str
+    batch: str
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Appended:
+        """The receipt with instants as texts."""
+        return cls(
+            table=receipt.table,
+            rows=receipt.rows,
+            arrival=iso(receipt.arrival_us),
+            visible_from=iso(receipt.visible_us),
+            batch=receipt.batch,
+        )
+
+
+def events_router(gateway: EventGateway) -> APIRouter:
+    """Build the endpoint."""
+    router = APIRouter(tags=["events"])
+
+    @router.post("/events", summary="Append rows of a table", responses=failures(409, 422, 503))
+    async def events(body: Events) -> Appended:
+        """Append rows to the lake with their arrival; the answer is sent when they are on disk."""
+        return Appended.of(await asyncio.wrap_future(gateway.submit(body.table, body.rows)))
+
+    return router

@@ -1,0 +1,212 @@
+"""Append events to the lake with their arrival, and refresh the served features at the next tick.
+
+Events that wait at the same time become one batch per table. One thread appends and refreshes: an event that arrives at
+a is visible to features at the first tick after a, which is when the production clock reaches that tick.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from headrace.core.clock import floor_to_tick
+from headrace.core.errors import ConflictError, DataError, HeadraceError, NotFoundError, UnavailableError
+from headrace.lake.store import Lake
+from headrace.schema import Problem, Table
+from headrace.streaming.live import LiveTables
+from headrace.streaming.refresh import refresh
+from headrace.streaming.rows import event_rows, with_arrival
+
+_log = logging.getLogger(__name__)
+
+#: Requests that may wait; more are refused.
+WAITING = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of the events of one request.
+
+    Attributes:
+        table: their table.
+        rows: how many there are.
+        arrival_us: when they arrived; nothing in them is known before.
+        visible_us: the tick from which served features see them.
+        batch: the batch of the lake that holds them.
+    """
+
+    table: str
+    rows: int
+    arrival_us: int
+    visible_us: int
+    batch: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    table: str
+    rows: Sequence[Mapping[str, Any]]
+    answer: Future[Receipt] = field(default_factory=Future)
+
+
+def wall_clock() -> int:
+    """The present, microseconds UTC."""
+    return time.time_ns() // 1000
+
+
+class EventGateway:
+    """Takes events of one problem. Start it before the first event, and stop it to write what waits.
+
+    Args:
+        root: home folder.
+        problem: the problem.
+        now: the present, microseconds UTC; the arrival of events.
+        wait: waits for a number of seconds, or until it is woken; of tests.
+
+    Raises:
+        ConflictError: the problem replays a feed, whose clock is not the present.
+    """
+
+    def __init__(self, root: Path, problem: Problem, *, now: Callable[[], int] = wall_clock) -> None:
+        if problem.feed is not None:
+            raise ConflictError(
+                "the problem replays a feed, so events cannot arrive now", where=problem.name, fix="declare no feed"
+            )
+        self._root, self._problem, self._now = root, problem, now
+        self._lake = Lake(root, problem.name)
+        self._tables: LiveTables | None = None
+        self._waiting: queue.Queue[_Request | None] = queue.Queue(WAITING)
+        self._thread: threading.Thread | None = None
+        self._last_us = 0
+        self._due_us: int | None = None
+
+    def start(self) -> None:
+        """Start the thread that appends and refreshes."""
+        self._thread = threading.Thread(target=self._run, name="headrace-events", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Append what waits, and end the thread. The next `materialise` refreshes what is not visible yet."""
+        if self._thread is not None:
+            self._waiting.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def submit(self, table: str, rows: Sequence[Mapping[str, Any]]) -> Future[Receipt]:
+        """Hand over events of a table; the future has the receipt once they are on disk.
+
+        Raises:
+            UnavailableError: too many requests wait.
+        """
+        request = _Request(table=table, rows=rows)
+        try:
+            self._waiting.put_nowait(request)
+        except queue.Full:
+            raise UnavailableError("too many events wait", where=self._problem.name, fix="send them again") from None
+        return request.answer
+
+    def _run(self) -> None:
+        while True:
+            requests, stopped = self._take()
+            for name in dict.fromkeys(one.table for one in requests):
+                self._append([one for one in requests if one.table == name])
+            if self._due_us is not None and self._now() >= self._due_us:
+                self._refresh(self._due_us)
+            if stopped:
+                return
+
+    def _take(self) -> tuple[list[_Request], bool]:
+        """What waits: at least one request, or nothing where the next refresh is due before."""
+        timeout = None if self._due_us is None else max((self._due_us - self._now()) / 1e6, 0.0)
+        try:
+            taken = [self._waiting.get(timeout=timeout)]
+        except queue.Empty:
+            return [], False
+        while len(taken) < WAITING:
+            try:
+                taken.append(self._waiting.get_nowait())
+            except queue.Empty:
+                break
+        return [one for one in taken if one is not None], None in taken
+
+    def _append(self, requests: Sequence[_Request]) -> None:
+        """Append the requests of one table as one batch; one that is wrong does not hold up the others."""
+        try:
+            table, tables = self._declared(requests[0].table), self._live()
+            expected = self._lake.schema(table.name)
+            if expected is None:
+                fix = "run `headrace run` first"
+                raise NotFoundError("nothing of the table was loaded yet", where=table.name, fix=fix)
+        except HeadraceError as error:
+            for one in requests:
+                one.answer.set_exception(error)
+            return
+        accepted: list[tuple[_Request, pa.Table, int]] = []
+        for one in requests:
+            try:
+                arrival = self._arrival()
+                rows = event_rows(self._problem, table, one.rows, expected, tables)
+                accepted.append((one, with_arrival(rows, arrival), arrival))
+            except HeadraceError as error:
+                one.answer.set_exception(error)
+        if accepted:
+            self._commit(table, tables, accepted)
+
+    def _commit(self, table: Table, tables: LiveTables, accepted: Sequence[tuple[_Request, pa.Table, int]]) -> None:
+        rows, last = pa.concat_tables([rows for _, rows, _ in accepted]), accepted[-1][2]
+        try:
+            batch = self._lake.append(table, rows, arrival_us=last, source="events")
+            tables.extend(table, rows)
+            self._lake.advance_clock(last + 1)
+        except (HeadraceError, OSError) as error:
+            for one, _, _ in accepted:
+                one.answer.set_exception(error)
+            return
+        tick = self._problem.tick_us
+        self._due_us = floor_to_tick(last, tick) + tick
+        for one, own, arrival in accepted:
+            receipt = Receipt(
+                table=table.name,
+                rows=own.num_rows,
+                arrival_us=arrival,
+                visible_us=floor_to_tick(arrival, tick) + tick,
+                batch=batch.id,
+            )
+            one.answer.set_result(receipt)
+
+    def _refresh(self, tick_us: int) -> None:
+        """Advance the clock to the tick and write the features at it; a failure is logged and left to `materialise`."""
+        self._due_us = None
+        try:
+            self._lake.advance_clock(tick_us)
+            tables = self._live()
+            refresh(self._root, self._problem, tables, tick_us)
+        except (HeadraceError, OSError):
+            _log.exception("features of %s were not refreshed after events", self._problem.name)
+
+    def _live(self) -> LiveTables:
+        if self._tables is None:
+            self._tables = LiveTables(self._lake, self._problem)
+        else:
+            self._tables.synchronise()
+        return self._tables
+
+    def _declared(self, name: str) -> Table:
+        known = {table.name: table for table in self._problem.entity_set.tables}
+        if name not in known:
+            raise DataError(f"no table {name!r}", where=self._problem.name, found=known, fix="name one of these")
+        return known[name]
+
+    def _arrival(self) -> int:
+        """The present; later than every arrival before, so that two versions of a key have an order."""
+        self._last_us = max(self._now(), self._last_us + 1, self._lake.clock() or 0)
+        return self._last_us
