@@ -190,6 +190,9 @@ bench-memory: $(STAMP) ## Measure time and peak memory of synthesis with and wit
 bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
+bench-events: $(STAMP) ## Measure the time from an event to the served feature
+	@$(BIN)/python -m benchmarks.bench_events
+
 bench-serving: $(STAMP) .venv-litserve/.installed ## Measure the prediction API under load beside MLflow's server and LitServe (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
@@ -287,6 +290,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas bench-neural

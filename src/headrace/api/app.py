@@ -18,6 +18,7 @@ from headrace.api.arrow import arrow_router
 from headrace.api.bodies import BodyReader
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure
+from headrace.api.events import events_router
 from headrace.api.examples import example_row, placeholder_row
 from headrace.api.fast import FastPredictions
 from headrace.api.hosts import HostCheck
@@ -35,6 +36,7 @@ from headrace.schema import Problem
 from headrace.serving.answers import Answer, Policy, ValidatedCall
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service, open_service
+from headrace.streaming.gateway import EventGateway
 
 POLL_S = 0.5
 
@@ -76,6 +78,8 @@ def create_app(
     if reserve_log:
         service.log.reserve()
     app = build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
+    if problem.feed is None:
+        app.include_router(events_router(EventGateway(root, problem)))
     app.include_router(page_router(service, root, links or Links(), lambda: time.time_ns() // 1000))
     return app
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import APIRouter
@@ -45,10 +47,19 @@ class Appended(BaseModel):
 
 
 def events_router(gateway: EventGateway) -> APIRouter:
-    """Build the endpoint."""
-    router = APIRouter(tags=["events"])
+    """Build the endpoint, which starts and stops the gateway with the app."""
 
-    @router.post("/events", summary="Append rows of a table", responses=failures(409, 422, 503))
+    @asynccontextmanager
+    async def lifetime(_: Any) -> AsyncIterator[None]:
+        gateway.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(gateway.stop)
+
+    router = APIRouter(tags=["events"], lifespan=lifetime)
+
+    @router.post("/events", summary="Append rows of a table", responses=failures(422, 503))
     async def events(body: Events) -> Appended:
         """Append rows to the lake with their arrival; the answer is sent when they are on disk."""
         return Appended.of(await asyncio.wrap_future(gateway.submit(body.table, body.rows)))

@@ -70,7 +70,6 @@ class EventGateway:
         root: home folder.
         problem: the problem.
         now: the present, microseconds UTC; the arrival of events.
-        wait: waits for a number of seconds, or until it is woken; of tests.
 
     Raises:
         ConflictError: the problem replays a feed, whose clock is not the present.
@@ -88,6 +87,8 @@ class EventGateway:
         self._thread: threading.Thread | None = None
         self._last_us = 0
         self._due_us: int | None = None
+        self._refreshed_us = 0
+        self._refreshed = threading.Condition()
 
     def start(self) -> None:
         """Start the thread that appends and refreshes."""
@@ -113,6 +114,11 @@ class EventGateway:
         except queue.Full:
             raise UnavailableError("too many events wait", where=self._problem.name, fix="send them again") from None
         return request.answer
+
+    def wait_visible(self, receipt: Receipt, timeout_s: float) -> bool:
+        """Wait until served features see the events; whether they do within the time."""
+        with self._refreshed:
+            return self._refreshed.wait_for(lambda: self._refreshed_us >= receipt.visible_us, timeout_s)
 
     def _run(self) -> None:
         while True:
@@ -190,6 +196,9 @@ class EventGateway:
             self._lake.advance_clock(tick_us)
             tables = self._live()
             refresh(self._root, self._problem, tables, tick_us)
+            with self._refreshed:
+                self._refreshed_us = tick_us
+                self._refreshed.notify_all()
         except (HeadraceError, OSError):
             _log.exception("features of %s were not refreshed after events", self._problem.name)
 

@@ -35,7 +35,7 @@ class LiveTables(Snapshot):
         return self._declared.entity_set
 
     @property
-    def fingerprint(self) -> str:  # type: ignore[override]
+    def fingerprint(self) -> str:
         """Digest of the rows and their arrivals over all tables, as that of the lake's snapshot."""
         return fingerprint({name: self.table_fingerprint(name) for name in sorted(self._batches)})
 

@@ -41,9 +41,7 @@ def event_rows(
         raise DataError(f"{len(rows)} rows", where=table.name, fix=fix)
     names = [name for name in expected.names if name != ARRIVAL]
     joined = {one.column for one in table.joined}
-    unknown = sorted(
-        {name for row in rows for name in row} - {*names} | {name for row in rows for name in row if name in joined}
-    )
+    unknown = sorted({name for row in rows for name in row} - ({*names} - joined))
     if unknown:
         found = [name for name in names if name not in joined]
         raise DataError(f"no column {unknown[0]!r}", where=table.name, found=found, fix="leave it out")

@@ -1,0 +1,232 @@
+"""Events become rows of the lake and served features, equal in all bits to those that are computed anew."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from headrace.api.errors import add_error_handlers
+from headrace.api.events import events_router
+from headrace.core.clock import HOUR, iso
+from headrace.core.errors import ConflictError, DataError
+from headrace.lake.store import Lake
+from headrace.problems.catalogue import load_problem
+from headrace.store.history import entity_rows
+from headrace.store.materialise import online_is_current, online_rows
+from headrace.store.online import OnlineStore
+from headrace.store.online_file.tables import RowQuery
+from headrace.store.published import read_published
+from headrace.streaming.consumer import MemoryLog, Record, consume
+from headrace.streaming.gateway import EventGateway
+from headrace.streaming.live import LiveTables
+from headrace.streaming.rows import event_rows, with_arrival
+from tests.store import world as harbour
+from tests.store.world import START, World, features, make_world
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+WAIT_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The harbour with ticks of 100 ms, its features published. Read only."""
+    from headrace.store.publish import publish
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(harbour, "DECLARATION", harbour.DECLARATION.replace('tick="1h"', 'tick="100ms"'))
+        made = make_world(tmp_path_factory.mktemp("events"))
+    publish(made.root, made.problem, features(), "all")
+    return made
+
+
+@pytest.fixture
+def world(served: World, tmp_path: Path) -> World:
+    """A copy of that harbour, to change."""
+    shutil.copytree(served.root, tmp_path / "home")
+    return World(root=tmp_path / "home", problem=served.problem, path=served.path)
+
+
+@pytest.fixture
+def gateway(world: World) -> Iterator[EventGateway]:
+    gateway = EventGateway(world.root, world.problem)
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+def stay(number: int, **values: Any) -> dict[str, Any]:
+    moored = datetime.now(UTC).isoformat()
+    return {"stay": number, "boat": "anna", "berth": 2**40, "moored": moored, "weather": "sun", **values}
+
+
+def online(world: World) -> dict[str, list[tuple[Any, ...]]]:
+    """The rows of every view in the online file."""
+    found = {}
+    for view in read_published(world.root, world.problem.name).views:
+        keys = [tuple(row.values())[: len(view.join_keys)] for row in rebuilt(world)[view.name]]
+        query = RowQuery(view=view.name, join_keys=view.join_keys, columns=view.slugs, keys=keys)
+        found[view.name] = [tuple(row) for row in online_rows(world.root).read([query])[0].rows.values()]
+    return found
+
+
+def rebuilt(world: World) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every view at the clock's tick, computed from the lake's files."""
+    published, lake = read_published(world.root, world.problem.name), Lake(world.root, world.problem.name)
+    clock = lake.clock()
+    assert clock is not None
+    tick = clock - clock % world.problem.tick_us
+    return {
+        view.name: [
+            row
+            for chunk in entity_rows(published, world.problem, view, view.slugs, lake.snapshot(), tick)
+            for row in chunk.to_pylist()
+        ]
+        for view in published.views
+    }
+
+
+def test_an_event_is_served_and_equals_a_rebuild(world: World, gateway: EventGateway) -> None:
+    first = gateway.submit("stays", [stay(1000)]).result(WAIT_S)
+    second = gateway.submit("stays", [stay(1001, boat="never_moored"), stay(1002)]).result(WAIT_S)
+    assert gateway.wait_visible(second, WAIT_S)
+    assert first.visible_us <= second.visible_us
+    assert 0 < second.visible_us - second.arrival_us <= world.problem.tick_us
+    store, clock = OnlineStore(world.root, world.problem), Lake(world.root, world.problem.name).clock()
+    assert clock is not None
+    (row,) = store.read("all", [{"boat": "anna", "berth": 2**40}], clock)
+    counts = {name: value for name, value in row.values.items() if name.startswith("boat_count")}
+    assert list(counts.values()) == [2.0], row.values  # in the last seven days; the harbour's own stays are older
+    assert {age.status for age in row.ages.values()} == {"FRESH"}
+    expected = {name: [tuple(row.values()) for row in rows] for name, rows in rebuilt(world).items()}
+    for view in read_published(world.root, world.problem.name).views:
+        width = len(view.join_keys)
+        assert online(world)[view.name] == [row[width:] for row in expected[view.name]]
+    assert online_is_current(world.root, world.problem, clock)
+
+
+def test_a_correction_is_a_version_and_a_repeat_is_none(world: World, gateway: EventGateway) -> None:
+    row = stay(2000)
+    for event in (row, row, {**row, "weather": "rain"}):
+        receipt = gateway.submit("stays", [event]).result(WAIT_S)
+    assert gateway.wait_visible(receipt, WAIT_S)
+    versions = world.snapshot.table("stays").filter(pa.compute.equal(world.snapshot.table("stays")["stay"], 2000))
+    assert versions["weather"].to_pylist() == ["sun", "rain"]
+
+
+@pytest.mark.parametrize(
+    ("table", "rows", "message"),
+    [
+        ("ships", [{"stay": 1}], "no table 'ships'. found: boats, stays"),
+        ("stays", [], "0 rows"),
+        ("stays", [stay(1, colour="red")], "no column 'colour'"),
+        ("stays", [stay(1, _arrival="2020-01-01T00:00:00Z")], "no column '_arrival'"),
+        ("stays", [stay(1, stay="x1")], "stays.stay"),
+        ("stays", [stay(1, stay=None)], "rows have no key"),
+        ("stays", [stay(1), stay(1, weather="rain")], "1 duplicate key"),
+        ("stays", [stay(1, fee="dear")], "text in a numeric column: 'dear'"),
+        ("stays", [stay(1, fee={"eur": 1})], "cannot be kept"),
+        ("stays", [stay(1, weather=3)], "int64, but string in the lake"),
+        ("stays", [stay(1, moored="yesterday")], "not a time"),
+        ("stays", [stay(1, weather="sun"), stay(2, weather=["sun"])], "values of several types"),
+    ],
+)
+def test_a_wrong_event_is_refused_and_the_others_are_not(
+    gateway: EventGateway, world: World, table: str, rows: list[dict[str, Any]], message: str
+) -> None:
+    wrong, right = gateway.submit(table, rows), gateway.submit("stays", [stay(3000)])
+    with pytest.raises(DataError, match=message):
+        wrong.result(WAIT_S)
+    assert right.result(WAIT_S).rows == 1
+
+
+def test_events_over_http(world: World) -> None:
+    app = FastAPI()
+    add_error_handlers(app)
+    app.include_router(events_router(EventGateway(world.root, world.problem)))
+    with TestClient(app) as client:
+        answer = client.post("/events", json={"table": "stays", "rows": [stay(4000), stay(4001)]})
+        assert answer.status_code == 200, answer.text
+        assert (answer.json()["table"], answer.json()["rows"]) == ("stays", 2)
+        wrong = client.post("/events", json={"table": "stays", "rows": [stay(4000, fee="dear")]})
+        assert wrong.status_code == 422
+        assert wrong.json()["error"]["what"] == "text in a numeric column: 'dear'"
+        assert client.post("/events", json={"table": "stays", "rows": []}).status_code == 422
+    assert world.snapshot.table("stays")["stay"].to_pylist()[-2:] == [4000, 4001]
+
+
+def test_a_consumer_that_is_killed_continues_and_nothing_comes_twice(world: World, gateway: EventGateway) -> None:
+    log, refused = MemoryLog(), list[tuple[Record, DataError]]()
+    events = [stay(5000 + number) for number in range(6)]
+    for event in events[:3]:
+        log.send("moorings", event)
+    log.send("weather", {"x": 1})  # a topic that no table takes
+    log.send("moorings", {"stay": "wrong"})
+    first = log.poll(0)
+    gateway.submit("stays", [first[0].value]).result(WAIT_S)  # appended, then killed before its commit
+    log.restart()
+    stopped = threading.Event()
+    done = threading.Thread(
+        target=consume, args=(log, gateway, {"moorings": "stays"}, stopped), kwargs={"refused": refused}
+    )
+    done.start()
+    for event in events[3:]:
+        log.send("moorings", event)
+    while log.committed.get("moorings", 0) < 7:
+        threading.Event().wait(0.01)
+    stopped.set()
+    done.join(WAIT_S)
+    rows = world.snapshot.table("stays")["stay"].to_pylist()
+    assert [number for number in rows if number >= 5000] == [5000 + number for number in range(6)]
+    assert [record.offset for record, _ in refused] == [3]
+
+
+def test_a_replayed_problem_takes_no_events(world: World) -> None:
+    with pytest.raises(ConflictError, match="replays a feed"):
+        EventGateway(world.root, load_problem("flights"))
+
+
+EVENTS = st.lists(
+    st.lists(
+        st.tuples(st.integers(0, 4), st.sampled_from(["sun", "rain", None]), st.sampled_from([1.0, 2.5, None])),
+        min_size=1, max_size=4, unique_by=lambda event: event[0],
+    ),
+    min_size=1, max_size=6,
+)  # fmt: skip
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(batches=EVENTS)
+def test_tables_in_memory_equal_a_snapshot(
+    served: World, tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, str | None, float | None]]]
+) -> None:
+    lake, problem = Lake(tmp_path_factory.mktemp("lake"), served.problem.name), served.problem
+    table = problem.entity_set.table("stays")
+    lake.append(problem.entity_set.table("boats"), served.problem.entity_set.table("boats").source.read(), arrival_us=0)
+    lake.append(table, harbour.stays(20), arrival_us=START, bootstrap=True)
+    live, expected = LiveTables(lake, problem), lake.schema("stays")
+    assert expected is not None
+    live.table("stays")
+    for number, batch in enumerate(batches):
+        rows = [
+            {"stay": key, "moored": iso(START + key * HOUR), "weather": weather, "fee": fee, "boat": "anna"}
+            for key, weather, fee in batch
+        ]
+        arrived = with_arrival(event_rows(problem, table, rows, expected, live), START + number)
+        lake.append(table, arrived, arrival_us=START + number, source="events")
+        live.extend(table, arrived)
+        assert live.table("stays").equals(lake.snapshot().table("stays").select(live.table("stays").column_names))
+        assert live.fingerprint == lake.snapshot().fingerprint
