@@ -79,7 +79,7 @@ def online(world: World) -> dict[str, list[tuple[Any, ...]]]:
     for view in read_published(world.root, world.problem.name).views:
         keys = [tuple(row.values())[: len(view.join_keys)] for row in rebuilt(world)[view.name]]
         query = RowQuery(view=view.name, join_keys=view.join_keys, columns=view.slugs, keys=keys)
-        found[view.name] = [tuple(row) for row in online_rows(world.root).read([query])[0].rows.values()]
+        found[view.name] = [tuple(row or ()) for row in online_rows(world.root).read([query])[0].rows]
     return found
 
 
