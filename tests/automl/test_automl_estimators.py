@@ -187,6 +187,12 @@ def test_a_small_budget_for_many_rows() -> None:
     assert times.search + times.refit + 2.0 < 60.0
 
 
+def test_configurations_above_the_memory_limit_fail_and_say_so() -> None:
+    X, y = table(400)
+    with pytest.raises(HeadraceError, match=r"out of memory: the trial used \d+ MB, more than 1 MB"):
+        HeadraceRegressor(**LINEAR, memory_gb=0.001).fit(X, y)
+
+
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     X, y = table(40)
     model = clone(HeadraceRegressor(**LINEAR)).fit(X, y)
