@@ -14,8 +14,10 @@ import pytest
 from headrace.synthesis.language.engine import Engine
 from headrace.synthesis.oracle.oracle import Oracle
 from headrace.testing.random_world import Draw, corrected, order, random_queries, random_world
-from headrace.testing.shop_definitions import EVERYTHING, one
+from headrace.testing.shop_definitions import EVERYTHING, PAST_LABELS, THROUGH, one, scheduled
 from headrace.testing.shop_world import World, at, problem, queries, us
+
+_ALL = [*EVERYTHING, *THROUGH]
 
 
 def assert_close(ours: pa.Table, truth: pa.Table) -> None:
@@ -54,8 +56,21 @@ class EngineConformance:
     @pytest.mark.parametrize("seed", range(40))
     def test_engine_agrees_with_oracle(self, engine: Engine, seed: int) -> None:
         snapshot, keys = random_world(seed), random_queries(seed + 1_000)
-        ours = engine.compute(problem, EVERYTHING, keys, snapshot)
-        assert_close(ours, Oracle().compute(problem, EVERYTHING, keys, snapshot))
+        ours = engine.compute(problem, _ALL, keys, snapshot)
+        assert_close(ours, Oracle().compute(problem, _ALL, keys, snapshot))
+
+    @pytest.mark.parametrize("seed", range(10))
+    def test_past_labels_are_those_of_the_oracle_and_of_nothing_later(self, engine: Engine, seed: int) -> None:
+        """A schedule's label history, before and after rows that arrive at the tick or after it."""
+        before = random_world(seed)
+        keys = random_queries(seed + 1_000, most=4).select(["customer", "tick"])
+        tick = keys["tick"][0].as_py()
+        keys = keys.set_column(1, "tick", pa.array([tick] * keys.num_rows))
+        late = [{**row, "page": "late", "_arrival": tick} for row in before.rows["visits"]]
+        after = World({**before.rows, "visits": [*before.rows["visits"], *late]})
+        was, now = (engine.compute(scheduled, PAST_LABELS, keys, snapshot) for snapshot in (before, after))
+        assert_close(was, Oracle().compute(scheduled, PAST_LABELS, keys, before))
+        assert now.equals(was)
 
     @pytest.mark.parametrize("seed", range(40))
     def test_what_is_known_later_changes_no_bit(self, engine: Engine, seed: int) -> None:
@@ -69,16 +84,16 @@ class EngineConformance:
         added += [corrected(draw, draw.one(before.rows["orders"])) for _ in range(8) if before.rows["orders"]]
         late = [{**row, "_arrival": tick + int(draw.rng.integers(0, 3))} for row in added]
         after = World({**before.rows, "orders": [*before.rows["orders"], *late]})
-        was, now = (engine.compute(problem, EVERYTHING, keys, snapshot) for snapshot in (before, after))
+        was, now = (engine.compute(problem, _ALL, keys, snapshot) for snapshot in (before, after))
         assert now.equals(was)
 
     @pytest.mark.parametrize("seed", range(20))
     def test_a_value_depends_on_its_own_query_alone(self, engine: Engine, seed: int) -> None:
         """All at once, or one by one (as a materialisation asks): the same bits, in the order of the keys."""
         snapshot, keys = random_world(seed), random_queries(seed + 1_000)
-        together = engine.compute(problem, EVERYTHING, keys, snapshot)
+        together = engine.compute(problem, _ALL, keys, snapshot)
         for index in range(keys.num_rows):
-            assert engine.compute(problem, EVERYTHING, keys.slice(index, 1), snapshot).equals(together.slice(index, 1))
+            assert engine.compute(problem, _ALL, keys.slice(index, 1), snapshot).equals(together.slice(index, 1))
 
     def test_an_event_exactly_at_the_tick_is_not_seen_and_one_exactly_a_lookback_ago_is(self, engine: Engine) -> None:
         world = World({"orders": [paid(1, 10, 5.0)]})

@@ -5,8 +5,11 @@ All primitives are held against their plain twins without the engine around them
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from headrace.schema import every
+from headrace.schema.label_history import LABEL_HISTORY, PAST_LABEL
 from headrace.synthesis.language.definitions import Aggregate, Direct, Stored
 from headrace.synthesis.primitives import AGGREGATIONS
 from headrace.testing.shop_world import problem
@@ -73,3 +76,27 @@ EVERYTHING: list[Stored] = [
     Direct(entity="customer", table="customers", column="tier", kind="categorical"),
     Direct(entity="customer", table="customers", column="age", kind="numeric"),
 ]
+
+#: What the city of a customer's last order, and the channel of it, did.
+THROUGH: list[Stored] = [
+    replace(
+        one("customer", "orders", ("customer",), "", "last", span),
+        value=one(column, "orders", (column,), "amount", name, inner),
+        kind="numeric",
+    )
+    for column, span in (("city", None), ("city", LOOKBACKS[2]), ("channel", None))
+    for name, inner in (("mean", LOOKBACKS[2]), ("count", None), ("last", None))
+]
+
+#: Customers who visited are predicted every three hours, so they have past labels.
+scheduled = replace(
+    problem,
+    spine=every("3h", "customers", active="visits", within="5h"),
+    label='count("visits", horizon="4h") > 0',
+    entities=(),
+)
+PAST_LABELS: list[Stored] = [
+    *(one("customer", LABEL_HISTORY, ("customer",), PAST_LABEL, name, span, "boolean")
+      for name in ("last", "last_2", "percent_true", "count") for span in (None, LOOKBACKS[2])),
+    one("customer", LABEL_HISTORY, ("customer",), PAST_LABEL, "last_time", None),
+]  # fmt: skip
