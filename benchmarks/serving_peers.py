@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,11 +87,11 @@ def started(command: Sequence[str], port: int, home: Path, ready: str = "/readyz
         wait_until_ready(port, path=ready)
         yield process.pid
     finally:
-        process.terminate()
-        try:
-            process.wait(_TERMINATION_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        for end in (signal.SIGTERM, signal.SIGKILL):  # of its whole group: some servers leave children behind
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, end)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_TERMINATION_S)
 
 
 @contextmanager

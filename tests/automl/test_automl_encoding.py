@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 from headrace.automl.prepare.block import Target
 from headrace.automl.prepare.constructions import Constructions
 from headrace.automl.prepare.encoding import TargetEncoded
+from headrace.automl.prepare.simple import CategoryCodes
 from headrace.automl.task.task import Task
 
 NUMBER = Task(kind="regression", metric="rmse")
@@ -88,3 +89,15 @@ def test_several_classes_have_a_column_each() -> None:
     block = TargetEncoded(["c"])
     encoded = block.fit_transform(frame, Target(label=np.arange(90) % 3.0, task=task, seed=0))
     assert encoded.shape == (90, 3) == (90, len(block.names))
+
+
+def test_codes_of_few_rows_are_those_of_many() -> None:
+    levels = ["a", "b", "b", "c", None, "b", "a"]
+    fitted = CategoryCodes(["level"], max_levels=2)
+    fitted.fit_transform(pd.DataFrame({"level": levels}), None)  # type: ignore[arg-type]
+    asked = pd.DataFrame({"level": ["a", "b", "c", "d", None, np.nan] * 20})
+    many = fitted.transform(asked)
+    few = np.concatenate([fitted.transform(asked.iloc[[at]]) for at in range(len(asked))])
+    np.testing.assert_array_equal(few, many)
+    assert many[:6, 0].tolist()[:4] == [1.0, 0.0, 2.0, 2.0]
+    assert np.isnan(many[4:6, 0]).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -140,3 +141,33 @@ def test_answers_made_together_are_those_made_alone_in_one_transaction(tmp_path:
     assert appended == [4]
     logged = PredictionLog(tmp_path, "together").read()
     assert logged == PredictionLog(tmp_path, "alone").read()
+
+
+def call_of(now_us: int) -> ValidatedCall:
+    """A call without rows."""
+    return ValidatedCall(version=None, rows=(), now_us=now_us)  # type: ignore[arg-type]
+
+
+def answer_of(call: ValidatedCall) -> Answer:
+    return Answer(id="", value=None, model_version="", made_us=call.now_us)
+
+
+def test_calls_of_an_event_loop_are_answered_or_refused_each() -> None:
+    refused = UnavailableError("not this one")
+
+    def answer(calls: Sequence[ValidatedCall]) -> list[Any]:
+        return [refused if call.now_us == 1 else [answer_of(call)] for call in calls]
+
+    async def ask() -> list[Any]:
+        queue: PredictionQueue[ValidatedCall, Answer] = PredictionQueue(answer)
+        cancelled = asyncio.ensure_future(queue.answer(call_of(2)))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        found = await asyncio.gather(*(queue.answer(call_of(at)) for at in range(3)), return_exceptions=True)
+        await asyncio.to_thread(queue.stop)
+        with pytest.raises(UnavailableError, match="being stopped"):
+            await queue.answer(call_of(0))
+        return found
+
+    first, second, third = asyncio.run(ask())
+    assert ([item.made_us for item in first], second, [item.made_us for item in third]) == ([0], refused, [2])

@@ -19,6 +19,6 @@ scheduled = dataclasses.replace(
 
 def test_an_entity_alone_is_a_request_and_now_is_its_cutoff() -> None:
     assert RequestSchema.from_definitions(scheduled, ()).names == ("customer",)
-    assert spine_row_key(scheduled, {"customer": "a"}, 7) == ["a", 7]
-    assert spine_row_key(problem, {"order_id": 3, "customer": "a"}, 7) == [3]
-    assert spine_row_key(problem, {"customer": "a"}, 7) == []
+    assert spine_row_key(scheduled.spine_table.keys, {"customer": "a"}, 7) == ["a", 7]
+    assert spine_row_key(problem.spine_table.keys, {"order_id": 3, "customer": "a"}, None) == [3]
+    assert spine_row_key(problem.spine_table.keys, {"customer": "a"}, None) == []

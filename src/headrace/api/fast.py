@@ -97,7 +97,7 @@ class FastPredictions:
         try:
             now_us, version = self._moment or self._begin_moment()
             call = self._service.predictor.check(rows, now_us=now_us, strict=strict, version=version)
-            return await asyncio.wrap_future(self._queue.submit(call))
+            return await self._queue.answer(call)
         except Exception:
             # The endpoints try again, and report what is wrong then.
             return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -90,14 +89,14 @@ async def answer_rows(
     now_us = service.now()
     try:
         call = service.predictor.check(rows, now_us=now_us, strict=strict)
-        return call.version.loaded, await asyncio.wrap_future(queue.submit(call))
+        return call.version.loaded, await queue.answer(call)
     except AheadError:
         later_us = service.now()
         if later_us <= now_us:
             raise
         # the clock and the online store moved on while the call waited
         call = service.predictor.check(rows, now_us=later_us, strict=strict)
-        return call.version.loaded, await asyncio.wrap_future(queue.submit(call))
+        return call.version.loaded, await queue.answer(call)
 
 
 def explained(problem: Problem, version: LoadedVersion, answers: Sequence[Answer]) -> dict[str, RowExplanation]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -114,7 +113,7 @@ def _predictions(predictor: TablePredictor, queue: PredictionQueue[TableCall, Ta
     )
 
     async def answers(rows: Sequence[Mapping[str, Any]], strict: bool) -> list[TablePrediction]:
-        found = await asyncio.wrap_future(queue.submit(predictor.check(rows, strict=strict)))
+        found = await queue.answer(predictor.check(rows, strict=strict))
         return [_prediction_of(answer, predictor.version) for answer in found]
 
     @router.post("/predict", summary="Predict one row", response_model_exclude_none=True)

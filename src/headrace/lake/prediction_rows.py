@@ -96,7 +96,8 @@ def _encoded(value: Any) -> str | bytes:
 
 def _text(value: Any) -> str:
     """Return a mapping or sequence as JSON; NaN becomes null."""
-    value_to_encode = dict(value) if isinstance(value, Mapping) else list(value)
+    plain = type(value) in (dict, list)
+    value_to_encode = value if plain else dict(value) if isinstance(value, Mapping) else list(value)
     try:
         return orjson.dumps(value_to_encode, default=str, option=_OPTIONS).decode()
     except TypeError:  # lone surrogates, integers of more than 64 bits, names that are no texts: rare

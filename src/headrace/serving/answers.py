@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
-from headrace.schema import DUE, Every, Problem
+from headrace.schema import DUE, Problem
 from headrace.serving.entity_rows import EntityRows
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.inputs import InputPlan
@@ -160,10 +160,16 @@ def new_id() -> str:
     return f"{value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62:032x}"
 
 
-def spine_row_key(problem: Problem, row_key_values: Mapping[str, KeyValue], made_us: int) -> list[KeyValue]:
-    """Return the spine row's key where the request has all its parts; a scheduled row is due at the request."""
-    values = {**row_key_values, DUE: made_us} if isinstance(problem.spine, Every) else row_key_values
-    key = [values.get(name) for name in problem.spine_table.keys]
+def spine_row_key(names: Sequence[str], row_key_values: Mapping[str, KeyValue], due_us: int | None) -> list[KeyValue]:
+    """Return the spine row's key where the request has all its parts.
+
+    Args:
+        names: Columns of the key.
+        row_key_values: Parts that the request has.
+        due_us: Instant at which a scheduled row is due; None for rows of a table.
+    """
+    values = row_key_values if due_us is None else {**row_key_values, DUE: due_us}
+    key = [values.get(name) for name in names]
     return [] if None in key else key
 
 

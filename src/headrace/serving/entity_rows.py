@@ -186,11 +186,9 @@ class EntityRows:
                 )
 
     def _numbers(self, packed: _Packed, rows: Sequence[Sequence[_PackedRow]]) -> NDArray[np.float64]:
-        numbers = np.empty((len(rows), len(self._columns.numbers)))
-        for at, row in enumerate(rows):
-            if row:
-                numbers[at] = np.concatenate([part.numbers for part in row])
-        return numbers.take(packed.order[0], axis=1)
+        parts = [part.numbers for row in rows for part in row]
+        numbers = np.concatenate(parts) if parts else np.empty(0)
+        return numbers.reshape(len(rows), len(self._columns.numbers)).take(packed.order[0], axis=1)
 
     def _ages(self, packed: _Packed, known: tuple[bool, ...], now_us: int) -> Mapping[str, Age]:
         if packed.ages[0] != now_us:

@@ -18,7 +18,7 @@ from typing import Any
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.packed_features import EncodedMapping
 from headrace.lake.predictions import Prediction
-from headrace.schema import Problem
+from headrace.schema import Every, Problem
 from headrace.serving.answers import (
     Answer,
     Failure,
@@ -43,9 +43,10 @@ _MAX_AGES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class _LoggedAges:
-    """Ticks and statuses of the views of a row, and the mapping that they are of."""
+    """Ticks and statuses of the views of a row, the mapping that they are of, and which are not fresh, in words."""
 
     ages: Mapping[str, Age]
+    not_fresh: tuple[str, ...]
     ticks: EncodedMapping
     statuses: EncodedMapping
 
@@ -53,7 +54,8 @@ class _LoggedAges:
     def of(cls, ages: Mapping[str, Age]) -> _LoggedAges:
         ticks = {view: age.tick_us for view, age in ages.items() if age.tick_us is not None}
         statuses = {view: age.status for view, age in ages.items()}
-        return cls(ages=ages, ticks=EncodedMapping(ticks), statuses=EncodedMapping(statuses))
+        not_fresh = tuple(f"{view} is {status}" for view, status in statuses.items() if status != "FRESH")
+        return cls(ages=ages, not_fresh=not_fresh, ticks=EncodedMapping(ticks), statuses=EncodedMapping(statuses))
 
 
 class Predictor:
@@ -91,6 +93,8 @@ class Predictor:
         self.last_failure: Failure | None = None
         self._clock = clock
         self._problem = problem
+        self._row_key = problem.spine_table.keys
+        self._scheduled = isinstance(problem.spine, Every)
         self._champion = champion
         self._online = online
         self._log = log
@@ -225,7 +229,7 @@ class Predictor:
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
         """Return why the features of a row are not all fresh; empty where they are."""
-        not_fresh = [f"{view} is {age.status}" for view, age in ages.items() if age.status != "FRESH"]
+        not_fresh = self._ages_to_log(ages).not_fresh
         if not_fresh and self._policy == "fail":
             raise UnavailableError(
                 "features are not fresh",
@@ -249,7 +253,9 @@ class Predictor:
             statuses=ages.statuses,
             probability=answer.value,
             source="api",
-            row_key=spine_row_key(self._problem, row.request_row.row_key_values, answer.made_us),
+            row_key=spine_row_key(
+                self._row_key, row.request_row.row_key_values, answer.made_us if self._scheduled else None
+            ),
         )
 
     def _ages_to_log(self, ages: Mapping[str, Age]) -> _LoggedAges:

@@ -8,10 +8,12 @@ contains its rows (group commit).
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -38,6 +40,8 @@ A = TypeVar("A")
 class _QueuedCall(Generic[C, A]):
     call: C
     future: Future[list[A]] = field(default_factory=Future)
+    loop: asyncio.AbstractEventLoop | None = None
+    waiting: asyncio.Future[list[A]] | None = None
 
 
 class PredictionQueue(Generic[C, A]):
@@ -76,6 +80,17 @@ class PredictionQueue(Generic[C, A]):
         Raises:
             UnavailableError: Too many rows wait, or the queue was stopped.
         """
+        return self._enqueue(_QueuedCall(call)).future
+
+    async def answer(self, call: C) -> list[A]:
+        """Answer a call of an event loop: as `submit`, with one message to the loop for all calls of a batch."""
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[list[A]] = loop.create_future()
+        self._enqueue(_QueuedCall(call, loop=loop, waiting=waiting))
+        return await waiting
+
+    def _enqueue(self, queued: _QueuedCall[C, A]) -> _QueuedCall[C, A]:
+        call = queued.call
         with self._changed:
             if self._stopping:
                 raise UnavailableError("the server is being stopped", fix="send it again later")
@@ -83,14 +98,13 @@ class PredictionQueue(Generic[C, A]):
                 raise UnavailableError(
                     "too many rows wait for their predictions", found=[self._rows], fix="send it again later"
                 )
-            queued: _QueuedCall[C, A] = _QueuedCall(call)
             self._queued.append(queued)
             self._rows += len(call.rows)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        return queued.future
+        return queued
 
     def stop(self) -> None:
         """Answer the waiting calls, end the thread, and refuse later calls."""
@@ -102,11 +116,18 @@ class PredictionQueue(Generic[C, A]):
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            for item, outcome in zip(batch, self._outcomes([item.call for item in batch]), strict=True):
-                if isinstance(outcome, BaseException):
+            outcomes = self._outcomes([item.call for item in batch])
+            by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[list[A]], Any]]] = {}
+            for item, outcome in zip(batch, outcomes, strict=True):
+                if item.loop is not None and item.waiting is not None:
+                    by_loop.setdefault(item.loop, []).append((item.waiting, outcome))
+                elif isinstance(outcome, BaseException):
                     item.future.set_exception(outcome)
                 else:
                     item.future.set_result(outcome)
+            for loop, results in by_loop.items():
+                with suppress(RuntimeError):  # a loop that was closed: nobody waits any more
+                    loop.call_soon_threadsafe(_deliver, results)
 
     def _next_batch(self) -> list[_QueuedCall[C, A]]:
         """Return the next calls to answer together; none once the queue is stopped and empty."""
@@ -131,3 +152,14 @@ class PredictionQueue(Generic[C, A]):
             return self._answer(calls)
         except Exception as error:
             return [error] if len(calls) == 1 else [self._outcomes([call])[0] for call in calls]
+
+
+def _deliver(results: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+    """Give outcomes to the calls that wait on this event loop; some may have been cancelled."""
+    for waiting, outcome in results:
+        if waiting.done():
+            continue
+        if isinstance(outcome, BaseException):
+            waiting.set_exception(outcome)
+        else:
+            waiting.set_result(outcome)
