@@ -98,6 +98,16 @@ def test_a_time_limit_ends_the_search_and_not_the_result(context: Context, holdo
     assert limited.report.protocols[0].rows == holdout.report.protocols[0].rows
 
 
+def test_a_second_model_is_trained_on_features_as_old_as_frozen_ones(context: Context, holdout: Holdout) -> None:
+    both = measure_holdout(context, frozen_model=True)
+    np.testing.assert_array_equal(both.predictions["fresh"], holdout.predictions["fresh"])
+    assert (both.predictions["frozen"].to_numpy() != holdout.predictions["frozen"].to_numpy()).any()
+    assert any("second model" in note for note in both.report.notes)
+    folders = (context.root / "stages" / "shop" / "synthesise").glob(f"*/{SPINE}")
+    ages = [(one["cutoff"].to_numpy() - one["tick"].to_numpy()).max() for one in map(pq.read_table, folders)]
+    assert max(ages) > 10 * 86_400_000_000 > 900_000_000 >= min(ages)
+
+
 def test_a_search_that_finishes_no_trial_leaves_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The time ends within the first trial: a hundredth of a second is a search of several trials here."""
     monkeypatch.setattr(module, "_LEAST_SEARCH_S", 0.001)

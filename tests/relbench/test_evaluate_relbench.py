@@ -22,7 +22,9 @@ def evaluated(formula_one: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     home = tmp_path_factory.mktemp("evaluate")
     out = home / "out"
     task = f"{formula_one}#driver-position"
-    outcome = headrace("evaluate", task, "--trials", "1", "--out", str(out), "--json", home=home / "home")
+    outcome = headrace(
+        "evaluate", task, "--trials", "1", "--one-model", "--out", str(out), "--json", home=home / "home"
+    )
     assert outcome.code == 0, outcome.err
     return out, outcome
 
@@ -86,7 +88,9 @@ def test_labels_of_the_test_window_change_no_frozen_prediction(
     results.loc[results["date"] > pd.Timestamp("2010-01-01"), ["grid", "points", "positionOrder"]] = 7
     results.to_parquet(folder / "db" / "results.parquet", index=False)
     task = f"{folder}#driver-position"
-    outcome = headrace("evaluate", task, "--trials", "1", "--out", str(tmp_path / "out"), home=tmp_path / "home")
+    outcome = headrace(
+        "evaluate", task, "--trials", "1", "--one-model", "--out", str(tmp_path / "out"), home=tmp_path / "home"
+    )
     assert outcome.code == 0, outcome.err
     before, after = (
         pq.read_table(place / "predictions.parquet").to_pandas() for place in (evaluated[0], tmp_path / "out")

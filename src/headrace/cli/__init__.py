@@ -75,6 +75,10 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
     max_rows: Annotated[int | None, typer.Option(min=100, help="number of training rows, drawn at random")] = None,
     max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
+    frozen_model: Annotated[
+        bool,
+        typer.Option("--frozen-model/--one-model", help="train a second model, on features as old as frozen ones"),
+    ] = True,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
@@ -83,6 +87,7 @@ def evaluate(
 
     evaluate_problem(
         problem, home, out=out, minutes=minutes, trials=trials, seed=seed, max_rows=max_rows, max_memory=max_memory,
+        frozen_model=frozen_model,
         as_json=as_json,
     )  # fmt: skip
 

@@ -30,6 +30,7 @@ def evaluate_problem(
     seed: int | None,
     max_rows: int | None,
     max_memory: str | None,
+    frozen_model: bool,
     as_json: bool = False,
 ) -> None:
     """Train with the fixed splits, score the test window, print and write the result."""
@@ -37,7 +38,7 @@ def evaluate_problem(
     print_log()
     with RunDisplay() as progress:
         context = context_of(problem, home, trials=trials, seed=seed, max_memory=limit, progress=progress)
-        holdout = measure_holdout(_with_rows(context, max_rows), minutes=minutes)
+        holdout = measure_holdout(_with_rows(context, max_rows), minutes=minutes, frozen_model=frozen_model)
     folder = out or context.root / "evaluations" / context.problem.name
     files = write_holdout(context, holdout, folder)
     if as_json:

@@ -11,6 +11,7 @@ known before a later test row's cutoff are history for that row, as in productio
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +23,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
-from headrace.core.clock import NEVER, iso
+from headrace.core.clock import DAY, NEVER, iso
 from headrace.core.errors import DeclarationError
 from headrace.evaluate.fixed_splits import TEST, window_of_rows
 from headrace.evaluate.metrics import METRICS, Metric, metrics_beside
@@ -41,6 +42,7 @@ from headrace.schema import Problem
 from headrace.search.study.study import StudyOutOfTime
 from headrace.synthesis.spine.build import build_spine
 
+_SECOND = "frozen: by a second model, trained on features as old as those of the test rows"
 #: Least time of a search of several trials (s), and the share of a time limit that is spent when it ends: fits and
 #: predictions follow.
 _LEAST_SEARCH_S, _SEARCH_SHARE = 15.0, 0.75
@@ -117,13 +119,15 @@ class Holdout:
     predictions: pa.Table
 
 
-def measure_holdout(context: Context, *, minutes: float | None = None) -> Holdout:
+def measure_holdout(context: Context, *, minutes: float | None = None, frozen_model: bool = False) -> Holdout:
     """Train on the windows before the test window, and measure on it under both protocols.
 
     Args:
         context: Of the run.
         minutes: Time for everything; the search gets what synthesis leaves of it, and has one trial where that is
             nothing.
+        frozen_model: Whether a second model answers under `frozen`, trained on features as old as frozen ones are;
+            where all test rows have one cutoff, there is only one model.
 
     Raises:
         DeclarationError: The problem declares no test window.
@@ -136,14 +140,18 @@ def measure_holdout(context: Context, *, minutes: float | None = None) -> Holdou
             where=problem.name,
             fix='declare splits=Splits(tune="2024-03-01", test="2024-05-01"), or a column that names the windows',
         )
-    run, seconds = _trained(context, minutes)
+    half = minutes / 2 if minutes is not None and frozen_model else minutes
+    run, seconds = _trained(context, half)
     bundle, until = Bundle.load(run.path(REFIT, BUNDLE)), run.output(INGEST).until_us
     begun = time.perf_counter()
     snapshot = Lake(context.root, problem.name).snapshot()
     spine = holdout_spine(context, snapshot, until)
+    oldest_us = int(spine["cutoff"].to_numpy().max(initial=until)) - until
+    second = frozen_model and oldest_us > 0
+    bundle_of_frozen = _frozen_bundle(context, oldest_us, half) if second else bundle
     predicted = {
         "fresh": predict_spine(problem, bundle, spine, snapshot, context.engine, threads=context.workers),
-        "frozen": _frozen(context, bundle, spine, snapshot, until),
+        "frozen": _frozen(context, bundle_of_frozen, spine, snapshot, until),
     }
     training = parquet.read(run.path(SYNTHESISE, SPINE), columns=["label"])["label"].to_numpy()
     label = spine["label"].to_numpy(zero_copy_only=False).astype(np.float64)
@@ -160,7 +168,7 @@ def measure_holdout(context: Context, *, minutes: float | None = None) -> Holdou
         family=bundle.family,
         metrics=bundle.metrics,
         seconds={**seconds, "test": time.perf_counter() - begun},
-        notes=run.output(SYNTHESISE).warnings,
+        notes=(*run.output(SYNTHESISE).warnings, *((_SECOND,) if second else ())),
     )
     return Holdout(report=report, predictions=_prediction_table(problem, spine, predicted))
 
@@ -203,6 +211,13 @@ def _with_search(context: Context, seconds: float) -> Context:
     if seconds < _LEAST_SEARCH_S:
         return replace(context, trials=1, problem=replace(problem, search_seconds=None))
     return replace(context, problem=replace(problem, search_seconds=min(seconds, problem.search_seconds or seconds)))
+
+
+def _frozen_bundle(context: Context, oldest_us: int, minutes: float | None) -> Bundle:
+    """Train on features as old as those of test rows under `frozen` (`Problem.staleness`), at most `oldest_us`."""
+    staleness = f"{math.ceil(oldest_us / DAY)}d"
+    run, _ = _trained(replace(context, problem=replace(context.problem, staleness=staleness)), minutes)
+    return Bundle.load(run.path(REFIT, BUNDLE))
 
 
 def _frozen(
