@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -254,6 +255,25 @@ def test_a_service_that_is_gone_is_named_without_its_password(address: str, monk
         as_source(address).read()
     assert "127.0.0.1:1" in str(found.value)
     assert "secret" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "package", "extra"),
+    [
+        ("duckdb:///shop.duckdb#orders", "duckdb", "duckdb"),
+        ("delta:///orders", "deltalake", "delta"),
+        ("iceberg://shop/sales.orders", "pyiceberg", "iceberg"),
+        ("postgresql+adbc://host/shop#orders", "adbc_driver_postgresql", "postgres"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_with_its_extra(
+    address: str, package: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=rf"{package} is not installed\. pip install 'headrace\[{extra}\]'"):
+        as_source(address).read()
 
 
 VALUES = st.sampled_from(["", "1", "2", "3.5", "x", "true", "2024-01-01", "NA"])

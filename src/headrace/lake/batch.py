@@ -151,8 +151,22 @@ def load(batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def schema(batch: Batch) -> pa.Schema:
-    """Read the schema of a batch; DamagedBatch where its checksum differs."""
-    return _read_verified(batch, parquet.read_schema)
+    """Read the schema of a batch; DamagedBatch where its checksum differs. An unchanged file is not read again."""
+    path = batch.path / ROWS
+    try:
+        stamp = stable_stamp(path)
+    except OSError:
+        stamp = None
+    if stamp is None or _SCHEMAS.get(path, (None, None))[0] != stamp:
+        found = _read_verified(batch, parquet.read_schema)
+        if stamp is None:
+            return found
+        _SCHEMAS[path] = (stamp, found)
+    return _SCHEMAS[path][1]
+
+
+#: Rows file -> its stamp when its schema was last read, and the schema.
+_SCHEMAS: dict[Path, tuple[Stamp, pa.Schema]] = {}
 
 
 def _read_verified(batch: Batch, reader: Callable[[Path], Any]) -> Any:
