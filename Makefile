@@ -214,6 +214,9 @@ study-drift: $(STAMP) ## Measure the drift tests on the flights: weeks after tra
 study-nas: $(NEURAL_STAMP) ## Compare architecture searches with random search, DARTS, compound scaling (QUICK=1: minutes; resumes)
 	@$(NEURAL) -m benchmarks.study_nas
 
+study-embeddings: $(NEURAL_STAMP) ## Compare learned vectors of categories with one-hot and target encoding (QUICK=1: minutes)
+	@$(NEURAL) -m benchmarks.study_embeddings
+
 bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn's MLP on ten tables (QUICK=1; resumes)
 	@$(NEURAL) -m benchmarks.bench_neural
 
@@ -292,4 +295,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-neural study-nas bench-neural
+.PHONY: test-neural study-nas study-embeddings bench-neural

@@ -41,7 +41,7 @@ def test_the_limit_on_skips_replaces_the_weakest() -> None:
     weights[1, TABULAR_OPERATIONS.index("glu")] = 0.5
     weights[2, TABULAR_OPERATIONS.index("linear")] = 0.5
     assert discretise(weights, TABULAR_OPERATIONS) == ("skip", "skip", "skip")
-    assert discretise(weights, TABULAR_OPERATIONS, max_skips=1) == ("skip", "glu", "linear")
+    assert discretise(weights, TABULAR_OPERATIONS, max_parameter_free=1) == ("skip", "glu", "linear")
 
 
 def test_no_weights_collapse_with_the_limit() -> None:
@@ -49,14 +49,32 @@ def test_no_weights_collapse_with_the_limit() -> None:
     for _ in range(300):
         weights = rng.normal(size=(3, len(TABULAR_OPERATIONS)))
         weights[:, TABULAR_OPERATIONS.index("skip")] += 5
-        names = discretise(weights, TABULAR_OPERATIONS, max_skips=1)
+        assert collapsed(SPACE, cell(*discretise(weights, TABULAR_OPERATIONS)))
+        names = discretise(weights, TABULAR_OPERATIONS, max_parameter_free=1)
         assert not collapsed(SPACE, cell(*names))
+
+
+def test_a_max_pool_counts_as_an_operation_without_weights() -> None:
+    """The cell of three max pools is what DARTS finds on the digits without the guard (benchmarks.study_nas)."""
+    operations = ("skip", "conv_3x3", "max_pool_3x3")
+    weights = np.array([[0.1, 0.2, 0.9], [0.1, 0.3, 0.7], [0.1, 0.0, 0.8]])
+    assert discretise(weights, operations) == ("max_pool_3x3",) * 3
+    assert discretise(weights, operations, max_parameter_free=1) == ("max_pool_3x3", "conv_3x3", "conv_3x3")
 
 
 def test_growing_curvature_stops_a_search() -> None:
     stop = CurvatureStop(window=3)
     assert not any(stop.add(value) for value in [1, 1.1, 0.9, 1, 1.1, 1, 1.2, 1.1])
     assert [stop.add(value) for value in [1.5, 2.5, -4]] == [False, True, True]
+
+
+def test_the_growth_at_the_start_of_a_search_does_not_stop_it() -> None:
+    """It would without the warm-up: the curvature of an untrained network grows, then stays."""
+    values = [0.01, 0.02, 0.05, 0.1, 0.2, 0.2, 0.21, 0.2, 0.19, 0.2, 0.2, 0.2]
+    assert any(map(CurvatureStop(window=2).add, values))
+    stop = CurvatureStop(window=2, warm_up=4)
+    assert not any(map(stop.add, values))
+    assert [stop.add(value) for value in [0.3, 0.4]] == [False, True]
 
 
 def test_the_grid_keeps_the_cost() -> None:

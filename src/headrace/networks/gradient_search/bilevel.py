@@ -44,7 +44,7 @@ def architecture_gradient(train_loss: Loss, valid_loss: Loss, w: Mapping[str, An
     return gradient
 
 
-def dominant_eigenvalue(loss: Callable[[Any], Any], a: Any, *, steps: int = 8, seed: int = 0) -> float:
+def dominant_eigenvalue(loss: Callable[[Any], Any], a: Any, *, steps: int = 20, seed: int = 0) -> float:
     """Return the eigenvalue of largest modulus of the Hessian of a loss by the architecture weights.
 
     It grows before DARTS collapses (Zela et al., 2020). Power iteration on Hessian-vector products.

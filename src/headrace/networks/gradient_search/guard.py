@@ -1,8 +1,9 @@
-"""Guards against the collapse of DARTS: an early stop by curvature, and a limit on skip connections; in NumPy.
+"""Guards against the collapse of DARTS: early stop by curvature, limit on operations without weights; in NumPy.
 
-DARTS prefers skip connections late in a search, because they ease the training of the mixed network, until the cell
-that it derives has nothing else. Zela et al. (2020) stop when the dominant eigenvalue of the validation loss by the
-architecture weights grows; Liang et al. (2019) limit the skips of a cell.
+DARTS prefers operations without weights, because they ease the training of the mixed network, until the cell that it
+derives has nothing else. Zela et al. (2020) stop when the dominant eigenvalue of the validation loss by the
+architecture weights grows; Liang et al. (2019) limit the skip connections of a cell. On images a max pool collapses a
+cell as a skip connection does, so the limit here counts every operation without weights.
 """
 
 from __future__ import annotations
@@ -19,41 +20,47 @@ from headrace.networks.architectures.tabular import EDGES, PARAMETER_FREE, edge_
 class CurvatureStop:
     """Stop when the dominant eigenvalue has grown: mean(last `window`) > ratio * mean(the `window` before them).
 
+    Both means are of values after the warm-up. The curvature grows at the start of every search, because the weights of
+    the network are still far from a minimum; there the criterion would end a search that has learned nothing.
+
     Args:
-        window: Values of a mean.
+        window: Values of a mean; Zela et al. take one value an epoch, and five of them.
         ratio: Growth that ends a search; Zela et al. stop at 1 / 0.75.
+        warm_up: Values that are recorded and not judged.
     """
 
-    def __init__(self, *, window: int = 3, ratio: float = 1 / 0.75) -> None:
-        self.window, self.ratio = window, ratio
+    def __init__(self, *, window: int = 5, ratio: float = 1 / 0.75, warm_up: int = 0) -> None:
+        self.window, self.ratio, self.warm_up = window, ratio, warm_up
         self.values: list[float] = []
 
     def add(self, eigenvalue: float) -> bool:
         """Add a value; return whether the search must end, at the architecture weights of `window` values ago."""
         self.values.append(abs(eigenvalue))
-        if len(self.values) < 2 * self.window:
+        judged = self.values[self.warm_up :]
+        if len(judged) < 2 * self.window:
             return False
-        before = float(np.mean(self.values[-2 * self.window : -self.window]))
-        return float(np.mean(self.values[-self.window :])) > self.ratio * before
+        before = float(np.mean(judged[-2 * self.window : -self.window]))
+        return float(np.mean(judged[-self.window :])) > self.ratio * before
 
 
 def discretise(
-    weights: NDArray[np.float64], operations: Sequence[str], *, max_skips: int | None = None
+    weights: NDArray[np.float64], operations: Sequence[str], *, max_parameter_free: int | None = None
 ) -> tuple[str, ...]:
     """Return the operation of each edge: the one of largest weight, `none` excepted.
 
     Args:
         weights: Architecture weights [edges, operations].
         operations: Their names.
-        max_skips: Most edges that may have a skip; the weakest of them take their next operation. None for no limit.
+        max_parameter_free: Most edges whose operation may be without weights; the weakest of them take their best
+            operation with weights. None for no limit.
     """
     allowed = [at for at, name in enumerate(operations) if name != "none"]
     chosen = [max(allowed, key=lambda at: weights[edge, at]) for edge in range(len(weights))]
-    skips = [edge for edge, at in enumerate(chosen) if operations[at] == "skip"]
-    if max_skips is not None and len(skips) > max_skips:
-        by_weight = sorted(skips, key=lambda edge: -weights[edge, chosen[edge]])
+    free = [edge for edge, at in enumerate(chosen) if operations[at] in PARAMETER_FREE]
+    if max_parameter_free is not None and len(free) > max_parameter_free:
+        by_weight = sorted(free, key=lambda edge: -weights[edge, chosen[edge]])
         others = [at for at in allowed if operations[at] not in PARAMETER_FREE]
-        for edge in by_weight[max_skips:]:
+        for edge in by_weight[max_parameter_free:]:
             chosen[edge] = max(others, key=lambda at: weights[edge, at])
     return tuple(operations[at] for at in chosen)
 

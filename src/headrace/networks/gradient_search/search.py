@@ -33,9 +33,10 @@ class GradientOptions:
         batch: Rows of a minibatch.
         rate: Learning rate of the weights.
         architecture_rate: Learning rate of the architecture weights.
-        guard: Whether the early stop by curvature and the limit on skips are on.
-        max_skips: That limit.
+        guard: Whether the early stop by curvature and the limit on operations without weights are on.
+        max_parameter_free: That limit: edges of the cell.
         check_every: Steps between two eigenvalues.
+        warm_up: Share of the steps in which the early stop does not judge.
     """
 
     order: Literal[1, 2] = 1
@@ -44,8 +45,9 @@ class GradientOptions:
     rate: float = 0.01
     architecture_rate: float = 0.03
     guard: bool = True
-    max_skips: int = 1
+    max_parameter_free: int = 1
     check_every: int = 10
+    warm_up: float = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +90,8 @@ def gradient_search(
     with one_thread(), random.use():
         run = _Run(space, data, fixed, options)
         stopped_at = run.search()
-    skips = options.max_skips if options.guard else None
-    names = discretise(run.kept, run.operations, max_skips=skips)
+    limit = options.max_parameter_free if options.guard else None
+    names = discretise(run.kept, run.operations, max_parameter_free=limit)
     edges = {edge_name(edge): name for edge, name in zip(EDGES, names, strict=True)}
     return GradientResult(
         genotype=space.genotype({**fixed, **edges}),
@@ -132,7 +134,8 @@ class _Run:
         torch = require_torch()
         optimiser = torch.optim.SGD(self.network.parameters(), lr=self.options.rate, momentum=0.9, weight_decay=3e-4)
         outer = torch.optim.Adam([self.a], lr=self.options.architecture_rate, betas=(0.5, 0.999), weight_decay=1e-3)
-        stop, snapshots = CurvatureStop(), [self._snapshot()]
+        checks = self.options.steps // self.options.check_every
+        stop, snapshots = CurvatureStop(warm_up=round(self.options.warm_up * checks)), [self._snapshot()]
         for step in range(1, self.options.steps + 1):
             self._step(optimiser, outer)
             if step % self.options.check_every == 0 and self.options.guard:
