@@ -52,7 +52,13 @@ from headrace.synthesis.selection.select import select
 from headrace.synthesis.spine.build import build_spine
 
 ROOT = Path(__file__).parents[1]
-COMMAND = "make bench-relational"
+#: As it was called, with its options.
+COMMAND = " ".join(
+    [
+        "make bench-relational",
+        *(f"{name}={os.environ[name]}" for name in ("QUICK", "ONLY", "LIMIT") if os.environ.get(name)),
+    ]
+)
 STORE = ROOT / ".bench-relational"
 PEERS = {"featuretools": ROOT / ".venv-featuretools", "getml": ROOT / ".venv-getml"}
 Floats = NDArray[np.float64]
@@ -274,11 +280,8 @@ def rows_of(results: Sequence[Result], folder: Path, differences_of: dict[str, t
                     peer_value=float(plain.value or 0.0), command=COMMAND,
                 )
             )  # fmt: skip
-    for one in results:
-        if one.value is None:
-            print(f"{one.task}: {one.contender}: {one.why}")
     for name, places in ranks.items():
-        goal = Goal(op="<=", value=1.5) if name == "ours" else None
+        goal = Goal(op="<=", value=1.5) if name == "ours" and all(one.why == "" for one in results) else None
         rows.append(Row(metric=f"mean rank over {len(places)} tasks: {name}", value=float(np.mean(places)), unit="",
                         goal=goal, command=COMMAND))  # fmt: skip
     return rows
@@ -308,6 +311,8 @@ def main() -> None:
         print(name, [(one.contender, one.value, round(one.seconds)) for one in found], file=sys.stderr, flush=True)
     stored = {key: tuple(value) for key, value in read_json(folder / "intervals.json").items()}
     note = (__doc__ or "").split("\n\n", 2)[2] + (" Quick: few rows of three tasks." if quick else "")
+    missing = "; ".join(f"{one.task}: {one.contender} ({one.why})" for one in results if one.value is None)
+    note += f"\nNo result, and so no rank: {missing}." if missing else ""
     publish("relational", "Features of relational tables", rows_of(results, folder, stored), note)
 
 
