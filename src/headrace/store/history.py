@@ -142,8 +142,6 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
     """
     key_tables = []
     for name, columns in _key_columns(problem, view):
-        if problem.entity_set.sources(name) != (name,):  # derived: its keys are those of the tables that it comes from
-            continue
         table, rows = problem.entity_set.table(name), snapshot.table(name)
         known_us = effective_known(table, clock_of(problem, table, columns), rows)
         renamed = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known_us < tick_us))
@@ -160,7 +158,7 @@ def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...
     parent = problem.entity(view.entity).parent
     for item in view.definitions:
         if isinstance(item, Aggregate):
-            columns[item.table, item.keys] = None
+            columns.update(dict.fromkeys(problem.sources_by_key(item.table, item.keys).items()))
         elif parent is not None:
             columns[parent[0], (parent[1],)] = None
     return list(columns)
