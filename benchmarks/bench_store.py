@@ -44,7 +44,7 @@ NOTE = (
     f"features at every midnight, computed by DuckDB from daily parts; the joins read it from Parquet. "
     f"Headrace computes the frame from the events, or joins the same stored rows (`headrace.store.asof`). "
     f"Each contestant runs in a process of its own; imports are not measured. Seconds are those of the "
-    f"processor over all threads, so that other work on the machine counts little. All frames are equal "
+    f"processor over all threads, so that other work on the machine counts little. Peak memory is at least that of the process that starts the contestants (about 265 MB). All frames are equal "
     f"(relative difference below 1e-9), or the run fails. Stock materialisation is Feast's "
     f"`online_write_batch` of its own store, with the conversion of the rows to protobufs; ours is "
     f"`replace`, with packing. Growth is a daily refresh with lookbacks of 7 and 30 days, after 1 to 12 "
