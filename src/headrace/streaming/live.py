@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.fingerprint import fingerprint
+from headrace.lake.batch import schema
 from headrace.lake.conform import ARRIVAL
-from headrace.lake.snapshot import ORDER, Snapshot, kept_versions
+from headrace.lake.snapshot import ORDER, Snapshot, kept_versions, unify
 from headrace.lake.store import Lake
 from headrace.schema import EntitySet, Problem, Table
 
@@ -39,6 +40,11 @@ class LiveTables(Snapshot):
         """Digest of the rows and their arrivals over all tables, as that of the lake's snapshot."""
         return fingerprint({name: self.table_fingerprint(name) for name in sorted(self._batches)})
 
+    def schema(self, name: str) -> pa.Schema | None:
+        """The types of a table's columns in the lake; None before its first batch."""
+        present = self._batches.get(name, ())
+        return unify(name, [(batch.id, schema(batch)) for batch in present]) if present else None
+
     def rows(self, table: Table) -> pa.Table:
         """All versions of a table's rows, the newest first."""
         versions = self.table(table.name)
@@ -46,7 +52,8 @@ class LiveTables(Snapshot):
 
     def synchronise(self) -> None:
         """Take the lake's batches, and forget the rows of tables to which another process has appended."""
-        batches = {name: self._lake.batches(name) for name in self._lake.tables()}
+        found = {table.name: self._lake.batches(table.name) for table in self._declared.entity_set.tables}
+        batches = {name: present for name, present in found.items() if present}
         changed = [name for name in self._tables if batches.get(name) != self._batches.get(name)]
         self._batches = batches
         for name in changed:
