@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.bench_relational import asked, export
+from benchmarks.bench_relational import asked
+from benchmarks.relational_export import export
 from benchmarks.relational_tasks import TASKS
 from headrace.evaluate.fixed_splits import TEST, TRAIN, TUNE
 
