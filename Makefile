@@ -131,6 +131,9 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
 	@$(NEURAL) -m pytest tests/networks
 
+test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreSQL without containers, and kill them
+	@$(BIN)/python -m pytest -m production tests/production
+
 test-wheel: $(STAMP) ## Install the wheel into an empty environment and run every command in an empty folder
 	@$(BIN)/python -m pytest -m wheel tests/infra
 
@@ -224,6 +227,7 @@ bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
+	@$(COMPILE) pyproject.toml --extra postgres --extra redis -c requirements/constraints.txt -o requirements/production.lock
 	@$(COMPILE) pyproject.toml --extra dev --extra automl $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
 	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
@@ -295,6 +299,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas study-embeddings bench-neural

@@ -1,0 +1,113 @@
+"""The files of infra/: what Compose, Docker and systemd are told exists, is pinned, and runs without root."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from headrace.core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "docker" / "compose.yaml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "infra" / "docker" / "Dockerfile").read_text()
+UNITS = sorted((ROOT / "infra" / "systemd").glob("*.service"))
+_ENVIRONMENT = (ROOT / "infra" / "systemd" / "environment").read_text()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_has_no_root_no_capability_and_nothing_to_write_but_its_volumes(name: str) -> None:
+    service = SERVICES[name]
+    assert service["user"] not in ("root", "0")
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_has_a_version_and_ports_are_of_this_machine_alone(name: str) -> None:
+    image = SERVICES[name]["image"]
+    assert re.search(r":(\$\{[A-Z_]+:-)?\d", image), image
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
+
+
+def test_what_a_service_waits_for_says_when_it_is_ready() -> None:
+    for service in SERVICES.values():
+        for other, how in service.get("depends_on", {}).items():
+            assert how["condition"] == "service_completed_successfully" or "healthcheck" in SERVICES[other]
+
+
+def test_volumes_and_secrets_are_declared() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
+        names = {volume.split(":")[0] for volume in service.get("volumes", ())}
+        assert all(name in COMPOSE["volumes"] or name.startswith((".", "$")) for name in names)
+
+
+def test_no_password_is_in_a_file() -> None:
+    for text in (DOCKERFILE, _ENVIRONMENT, (ROOT / "infra" / "docker" / "compose.yaml").read_text()):
+        assert not re.search(r"://[^/\s@:]+:[^/\s@]+@", text)
+
+
+@pytest.mark.parametrize("names", [
+    {name for service in SERVICES.values() for name in service.get("environment", {})},
+    {line.split("=")[0] for line in _ENVIRONMENT.splitlines() if line and not line.startswith("#")},
+])  # fmt: skip
+def test_variables_of_headrace_are_settings(names: set[str]) -> None:
+    known = {f"HEADRACE_{field.upper()}" for field in Settings.model_fields} | {"HEADRACE_PROBLEM"}
+    assert {name for name in names if name.startswith("HEADRACE_")} <= known
+
+
+def _modules() -> list[tuple[str, ...]]:
+    """The module of each command, with its subcommand, of Compose and of systemd."""
+    commands = [tuple(service["command"]) for service in SERVICES.values() if "command" in service]
+    texts = [" ".join(command) for command in commands] + [unit.read_text() for unit in UNITS]
+    run = [match.split() for text in texts for match in re.findall(r"python -P -m ([^&\n]+)", text)]
+    plain = [command for command in commands if not command[0].startswith("python")]
+    return sorted({tuple(command[:2]) if command[0] in ("mlflow", "prefect") else (command[0],)
+                   for command in (*run, *plain)})  # fmt: skip
+
+
+@pytest.mark.parametrize("module", _modules())
+def test_a_command_is_a_module_that_can_be_run(module: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", *module, "--help"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_image_copies_what_is_there_and_checks_hashes() -> None:
+    lines = [line.split() for line in DOCKERFILE.splitlines() if line.startswith("COPY ") and "--from" not in line]
+    copied = {path for line in lines for path in line[1:-1]}
+    sent = (ROOT / "infra" / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    assert all((ROOT / path).exists() for path in copied)
+    assert copied <= {line[1:] for line in sent if line.startswith("!")}
+    assert "--require-hashes" in DOCKERFILE
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
+
+
+def test_the_lock_of_the_image_has_what_the_databases_need() -> None:
+    lock = (ROOT / "requirements" / "production.lock").read_text()
+    assert all(re.search(rf"^{name}==", lock, re.MULTILINE) for name in ("psycopg", "asyncpg", "redis", "mlflow"))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_is_accepted_by_systemd(unit: Path, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not on PATH")
+    for one in UNITS:  # the interpreter of the unit is not on this machine
+        text = re.sub(r"/opt/headrace/bin/python", sys.executable, one.read_text())
+        (tmp_path / one.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(tmp_path / unit.name)],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert unit.name not in done.stderr, done.stderr
