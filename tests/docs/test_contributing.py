@@ -193,7 +193,7 @@ ADDITIONS = {
         lines={
             "evaluate/metrics.py": (
                 (
-                    "constant=np.median),\n",
+                    "binary=True, resampled=_mean(_squared_rows)),\n",
                     '        Metric(name="mse", greater_is_better=False, binary=False, '
                     "resampled=_mean(_squared_rows)),\n",
                 ),
@@ -222,7 +222,7 @@ ADDITIONS = {
                     "from headrace.pipeline.stage import Stage\n",
                     "from headrace.pipeline.stages.added import ADDED\n",
                 ),
-                ("STAGES: tuple[Stage[Any], ...] = (\n    INGEST,\n    SYNTHESISE,\n    SELECT,\n", "    ADDED,\n"),
+                ("\nSTAGES: tuple[Stage[Any], ...] = (\n    INGEST,\n    SYNTHESISE,\n    SELECT,\n", "    ADDED,\n"),
             )
         },
         check="from headrace.pipeline.catalogue import STAGES; assert 'added' in [stage.name for stage in STAGES]",

@@ -89,6 +89,7 @@ ENTRY_POINTS = {
     "headrace.drift_tests": ("mean_shift = mean_shift:MeanShift",),
     "headrace.alert_channels": ("logbook = logbook:Logbook",),
     "headrace.engines": ("split = split:SplitEngine",),
+    "headrace.sources": ("ledger = ledger:Ledger",),
     "headrace.primitives": ("mean_square = mean_square:MEAN_SQUARE", "half = mean_square:HALF"),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -69,8 +70,21 @@ def test_the_code_is_named_for_what_it_holds(tmp_path: Path) -> None:
     running = [line for line in text.split("\n") if line.strip().startswith(("import headrace", "from headrace"))]
     assert running
     assert {line.split()[1].split(".")[0] for line in running if code.name in line} == {code.name}
-    # what is left is for type checkers only
-    assert all("FoldCache" in line for line in running if code.name not in line), running
+    for path in package.rglob("*.py"):
+        assert _imported_outside_type_checking(path) == set(), path.name
+
+
+def _imported_outside_type_checking(path: Path) -> set[str]:
+    """Modules of Headrace itself that a file imports when it runs."""
+    module = ast.parse(path.read_text())
+    checked = {
+        id(child)
+        for node in ast.walk(module)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    imports = [node for node in ast.walk(module) if isinstance(node, ast.ImportFrom) and id(node) not in checked]
+    return {node.module for node in imports if node.module and node.module.split(".")[0] == "headrace"}
 
 
 @pytest.mark.chaos

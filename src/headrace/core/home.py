@@ -18,8 +18,9 @@ _log = logging.getLogger(__name__)
 
 #: The folders of a home that Headrace writes.
 FOLDERS = (
-    *("evidently", "lake", "ledger", "mlflow", "outbox", "predictions", "prefect", "quality", "registry", "reports"),
-    *("replays", "run", "runs", "shadows", "stages", "store"),
+    *("architectures", "audits", "backfill", "certificates", "evaluations", "evidently", "lake", "ledger", "mlflow"),
+    *("outbox", "predictions", "prefect", "quality", "registry", "replays", "reports", "run", "runs", "shadows"),
+    *("stages", "store"),
 )
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -243,7 +243,7 @@ class Declaration:
         return ALL_HISTORY in self.lookbacks
 
     def _lookback_us(self, text: str) -> int:
-        count, _, word = text.strip().partition(" ")
+        count, _, word = str(text).strip().partition(" ")
         if word not in ("horizon", "horizons"):
             return parse_lookback(text)
         label = self.label_expression

@@ -12,7 +12,7 @@ import pyarrow as pa
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError
 from headrace.lake import known_times
-from headrace.lake.conform import conform, ignored_columns, required_columns
+from headrace.lake.conform import check_label, conform, ignored_columns, required_columns
 from headrace.lake.names import check_column_names
 from headrace.lake.store import Lake
 from headrace.quality.check import validate_batch
@@ -122,6 +122,8 @@ def checked_batch(
     ignored = ignored_columns(problem, table)
     try:
         check_column_names(problem, table, rows.column_names)
+        if table.name == problem.spine.table:
+            check_label(problem, rows)
         required = required_columns(problem, table.name)
         conformed = conform(table, rows, expected=expected, required=required, ignored=ignored)
     except DataError as error:

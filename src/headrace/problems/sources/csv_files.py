@@ -24,8 +24,8 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 BLOCK = 2 << 20
 
 _NO_CONVERSION = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:]+):")
-#: The next type of a column whose values do not fit one; text for all others.
-_WIDER = {"null": pa.int64(), "int64": pa.float64()}
+#: The next type of a column whose values do not fit one, in the order in which PyArrow infers; text for all others.
+_WIDER = {"null": pa.int64(), "int64": pa.bool_(), "bool": pa.float64()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def read_csv(filesystem: fs.FileSystem, path: str, types: Mapping[str, pa.DataTy
 def csv_types(
     filesystem: fs.FileSystem, path: str, dialect: Dialect, block: int | None = None
 ) -> dict[str, pa.DataType]:
-    """Read a file in blocks for the types of its columns: null, int64, float64 or what PyArrow infers; else text."""
+    """Read a file in blocks for the types of its columns: those that PyArrow infers of the whole file, else text."""
     types: dict[str, pa.DataType] = {}
     while True:
         try:

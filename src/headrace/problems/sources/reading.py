@@ -83,13 +83,14 @@ def _whole(source: Source, table: Table) -> pa.Table:
 
 
 def _unchanged(source: Source, table: Table, since: Since | None) -> Iterator[pa.RecordBatch]:
-    """Record batches of a source; an object that is read whole must have the same fingerprint afterwards."""
+    """Record batches of a source; an object that is read whole must have the same fingerprint afterwards, if any."""
     if isinstance(source, BatchSource):
         yield from in_batches(source, since)
         return
-    before = source.fingerprint()
+    fingerprint = getattr(source, "fingerprint", lambda: None)
+    before = fingerprint()
     batches = _whole(source, table).to_batches()
-    if source.fingerprint() != before:
+    if fingerprint() != before:
         raise DataError("the source changed while it was read", where=table.name, fix="run again when nobody writes it")
     yield from batches
 
