@@ -27,7 +27,7 @@ def init(*arguments: str, home: Path) -> Outcome:
 
 
 def test_a_database_with_five_tables(folder: Path) -> None:
-    write_library(folder / "library.db", loans=400)
+    write_library(folder / "library.db", loans=900)
     outcome = init("sqlite:///library.db", "--target", "loan.returned_damaged", "--yes", home=folder)
     assert outcome.code == 0, outcome
     problem = load_problem("./library.py")
