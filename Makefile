@@ -129,7 +129,10 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 	@echo "report: security-report/report.html"
 
 test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
-	@$(NEURAL) -m pytest tests/networks
+	@$(NEURAL) -m pytest -m "not chaos" tests/networks
+
+test-slow: $(STAMP) ## Run the tests that `make test` leaves out for their length: retrains, servers, kills of searches
+	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreSQL without containers, and kill them
 	@$(BIN)/python -m pytest -m production tests/production
@@ -299,6 +302,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: test-slow test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas study-embeddings bench-neural

@@ -15,6 +15,8 @@ from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
 from tests.automl.test_automl_estimators import QUICK, table
 from tests.docs.blocks import blocks
 
+pytestmark = pytest.mark.slow
+
 #: The module; the function of the command has its name in `headrace.cli`.
 command = importlib.import_module("headrace.cli.automl")
 

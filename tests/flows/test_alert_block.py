@@ -23,7 +23,7 @@ from headrace.pipeline.context import Context
 from headrace.synthesis.engines import LocalEngine
 from tests.flows.test_deployments import problem
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(180), pytest.mark.slow]
 
 
 @pytest.fixture

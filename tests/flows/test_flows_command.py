@@ -14,6 +14,8 @@ from headrace.core.prefect_server import csrf_headers
 from headrace.core.settings import Settings
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

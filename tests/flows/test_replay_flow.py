@@ -12,7 +12,7 @@ from headrace.core.settings import Settings
 from headrace.flows.replay import replay
 from tests.tiny_problem import write_tiny_problem
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(180), pytest.mark.slow]
 
 
 def test_the_flow_publishes_the_policies(

@@ -15,7 +15,7 @@ from headrace.flows.register import register
 from headrace.services.lifecycle import read_record, running_services
 from headrace.services.processes import is_alive, wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(180), pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 TICK = Deployment(

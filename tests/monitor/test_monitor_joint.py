@@ -15,6 +15,8 @@ from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from tests.monitor.dependent_world import WORLDS, Sample, draw
 
+pytestmark = pytest.mark.slow
+
 NAMES = [f"x{i}" for i in range(6)]
 
 

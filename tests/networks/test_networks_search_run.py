@@ -12,6 +12,8 @@ from headrace.networks.benchmark.table import Record
 from headrace.pipeline.operations.architecture_search import ArchitectureRequest, search_architectures
 from headrace.registry.client import connect
 
+pytestmark = pytest.mark.slow
+
 
 class _KilledError(Exception):
     pass

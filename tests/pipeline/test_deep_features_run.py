@@ -25,6 +25,8 @@ from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 ASKED = """    lookbacks=("1d", "7d"),
     depth=2,
     where={"orders.channel": "auto"},

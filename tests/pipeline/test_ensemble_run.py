@@ -33,6 +33,8 @@ from tests.pipeline.test_retrain_search import selected
 from tests.pipeline.turned import context_of, live, look
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = ("lightgbm", "xgboost", "catboost")
 
 

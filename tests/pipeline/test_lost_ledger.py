@@ -12,6 +12,8 @@ from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from tests.pipeline.shop import Shop, worked
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_refused_version_stays_refused_and_a_barred_one_barred(
     copy: Shop, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,8 @@ from tests.infra.test_lifecycle import web
 from tests.pipeline.shop import Shop, worked
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 ROW = {"order_id": "new", "customer_id": "c03", "placed": "2024-03-02T21:40:00Z", "amount": 42.5, "channel": "web"}
 
 

@@ -30,6 +30,8 @@ from headrace.pipeline.walker import PipelineRun
 from tests.pipeline.recorded import Recorded
 from tests.pipeline.shop import Shop, worked
 
+pytestmark = pytest.mark.slow
+
 Damage = Callable[[Path], None]
 
 

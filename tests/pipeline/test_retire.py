@@ -19,6 +19,8 @@ from headrace.store.materialise import online_is_current
 from headrace.store.published import read_published
 from tests.pipeline.shop import Shop
 
+pytestmark = pytest.mark.slow
+
 
 def services(context: Context) -> set[str]:
     return set(read_published(context.root, context.problem.name).services)

@@ -33,6 +33,8 @@ from headrace.store.materialise import online_is_empty
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us
 
+pytestmark = pytest.mark.slow
+
 
 def done(shop: Shop, decision: str, holder: str = "a test") -> RetrainReport:
     return retrain(context_of(shop), decision, holder=holder, now_us=wall_us)

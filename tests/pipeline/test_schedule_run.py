@@ -22,6 +22,8 @@ from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 #: Customer -> hours after midnight at which a request for them comes.
 _ASKED = {"c01": 7, "c02": 5, "c03": 9, "c04": 11}
 

@@ -36,6 +36,8 @@ from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_channels
 
+pytestmark = pytest.mark.slow
+
 _WEEKS = 6
 
 

@@ -25,6 +25,8 @@ from tests.pipeline.shop import Shop
 from tests.pipeline.turned import look
 from tests.tiny_problem import DAYS, START, write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 #: Where history ends and production begins, and how many days of it are lived through.
 FEED, REPLAYED = datetime(2024, 2, 10, tzinfo=UTC), 6
 MEAN = "customer_id.MEAN(orders.amount, 7d by customer_id)"

@@ -17,6 +17,8 @@ from headrace.replay.history import LabelledPredictions, ProductionHistory, prod
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, live, look, wall_us, write_turned
 
+pytestmark = pytest.mark.slow
+
 SINCE = to_us("2024-02-10")
 
 

@@ -23,6 +23,8 @@ from headrace.search.study.workers import ProcessPool
 from tests.search.objectives import Bowl, Climb, Misbehaving, NeverArrives
 from tests.search.synthetic import SPACE, study
 
+pytestmark = pytest.mark.slow
+
 
 def _at(*xs: float) -> list[Config]:
     return [{"x": x, "kind": "plain"} for x in xs]

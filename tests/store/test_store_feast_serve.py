@@ -6,6 +6,7 @@ import asyncio
 import warnings
 
 import httpx
+import pytest
 
 from headrace.core.clock import DAY
 from headrace.store.materialise import materialise
@@ -13,6 +14,8 @@ from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.repo import open_store
 from tests.store.world import START, World, features
+
+pytestmark = pytest.mark.slow
 
 
 def test_feast_serve_gives_what_serving_reads(world: World) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from headrace.synthesis.engines import LocalEngine
 from headrace.testing.random_world import random_queries, random_world
 from headrace.testing.shop_definitions import EVERYTHING
 from headrace.testing.shop_world import problem
+
+pytestmark = pytest.mark.slow
 
 
 def test_nothing_waits_for_the_collector() -> None:
