@@ -171,12 +171,12 @@ def bilirubin() -> Problem:
     """The logarithm of bilirubin at a patient's next visit (pbcseq), known on that day."""
     rows = _rdata("survival", "pbcseq").sort_values(["id", "day"]).reset_index(drop=True)
     start = pd.Timestamp("1990-01-01", tz="UTC")
-    following = rows.groupby("id")
+    following = rows.assign(at=start + pd.to_timedelta(rows["day"], unit="D")).groupby("id")
     frame = rows.drop(columns=["rownames", "futime", "status", "day"]).rename(columns={"alk.phos": "alk_phos"})
     frame = frame.assign(
         row=np.arange(len(rows)),
         at=start + pd.to_timedelta(rows["day"], unit="D"),
-        next_at=start + pd.to_timedelta(following["day"].shift(-1), unit="D"),
+        next_at=following["at"].shift(-1),
         next_bili=np.log(following["bili"].shift(-1)),
     )
     patients = Table(name="patients", key="id", source=frame[["id"]].drop_duplicates().reset_index(drop=True))

