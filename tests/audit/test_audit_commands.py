@@ -26,6 +26,8 @@ from tests.cli.command import Outcome, headrace
 from tests.pipeline.shop import Shop
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:

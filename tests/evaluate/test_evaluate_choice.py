@@ -9,6 +9,8 @@ from headrace.core.clock import DAY
 from headrace.evaluate.choice import FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS
 
+pytestmark = pytest.mark.slow
+
 RMSE = METRICS["rmse"]
 
 

@@ -23,6 +23,8 @@ from headrace.library.champion import ChampionClassifier
 from headrace.schema import Costs, Problem
 from tests.docs.notebooks import execute
 
+pytestmark = pytest.mark.slow
+
 
 def shop(names: Mapping[str, Any], **options: Any) -> Problem:
     """The notebook's problem, declared again from its frames."""

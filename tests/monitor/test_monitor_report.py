@@ -26,6 +26,8 @@ from headrace.services.lifecycle import start_services, stop_services
 from headrace.services.local import local_services
 from headrace.services.processes import wait_until
 
+pytestmark = pytest.mark.slow
+
 KINDS = {
     "MEAN(flights.dep_delay, 7d)": "numeric",
     "distance": "numeric",

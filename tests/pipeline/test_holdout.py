@@ -27,6 +27,8 @@ from headrace.synthesis.matrix.matrix import feature_matrix
 from headrace.synthesis.spine.build import build_spine
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 SPLITS = 'splits=Splits(tune="2024-01-31", test="2024-02-15"),'
 TEST = to_us("2024-02-15")
 

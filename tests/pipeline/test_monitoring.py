@@ -30,6 +30,8 @@ from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look, wall_us
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_world_that_turned_is_found_and_a_retrain_is_owed(turned: Shop) -> None:
     report = look(context_of(turned))

@@ -22,6 +22,8 @@ from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.schema.table import Source
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 SPLIT, END = to_us("2024-02-20"), to_us("2024-03-05")
 
 

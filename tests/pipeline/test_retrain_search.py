@@ -30,6 +30,8 @@ from headrace.search.transfer.searcher import TransferSearcher
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of
 
+pytestmark = pytest.mark.slow
+
 DEFAULT, EXTRA = warm_start(("lightgbm",))
 
 

@@ -13,6 +13,8 @@ from headrace.registry import packaged_code
 from headrace.registry.packaged_code import model_code
 from tests.registry.elsewhere import Saved, predict_elsewhere, save
 
+pytestmark = pytest.mark.slow
+
 _MODEL_PYTHON = Path(".venv-model/bin/python")
 
 

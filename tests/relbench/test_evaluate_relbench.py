@@ -15,6 +15,8 @@ from sklearn.metrics import mean_absolute_error
 
 from tests.cli.command import Outcome, headrace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def evaluated(formula_one: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:

@@ -18,6 +18,8 @@ from headrace.replay.plan import ReplayPlan
 from headrace.replay.rows import ReplayRows, shuffled
 from tests.replay.small_rows import PROBLEM
 
+pytestmark = pytest.mark.slow
+
 PLAN = ReplayPlan(start_us=35 * DAY, end_us=203 * DAY, known_us=210 * DAY, every_us=7 * DAY, warm_up=2)
 _RECIPE = Recipe(family="linear", config=get_family("linear").default(), rounds=None, rows=0.0)
 

@@ -16,6 +16,8 @@ from headrace.replay.run import plan_of
 from tests.cli.command import headrace
 from tests.tiny_problem import write_tiny_problem
 
+pytestmark = pytest.mark.slow
+
 FEED_START = "2024-02-10"
 
 

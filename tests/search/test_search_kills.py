@@ -19,6 +19,8 @@ from headrace.search.study.study import StudyResult
 from tests.search.objectives import Climb
 from tests.search.synthetic import study
 
+pytestmark = pytest.mark.slow
+
 _TRIALS = 60
 #: Computed in each round, so that kills find a trial under way.
 _PAUSE = 3000

@@ -20,6 +20,8 @@ from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import stored
 from tests.store.world import BOATS, DAYS, START, World
 
+pytestmark = pytest.mark.slow
+
 ROW = st.tuples(
     st.one_of(st.none(), st.sampled_from(BOATS), st.just("unheard of")),
     st.one_of(st.none(), st.integers(1, 4).map(lambda n: n * 2**40)),
