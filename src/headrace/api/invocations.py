@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Response
+from fastapi import APIRouter, Body
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
@@ -52,11 +53,13 @@ def invocations_router(
         metrics.count_answers(answers)
         return Invocation(predictions=[item.value for item in answers])
 
-    async def ping() -> Response:
-        """As MLflow's scoring server answers."""
-        return Response("\n", media_type="application/json")
+    async def ping() -> PlainTextResponse:
+        """An empty line, as MLflow's scoring server answers; as text, for it is not JSON."""
+        return PlainTextResponse("\n")
 
-    router.add_api_route("/ping", ping, summary="Is the process alive?", route_class_override=APIRoute)
+    router.add_api_route(
+        "/ping", ping, summary="Is the process alive?", response_class=PlainTextResponse, route_class_override=APIRoute
+    )
     return router
 
 
