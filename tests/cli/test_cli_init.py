@@ -12,6 +12,8 @@ from headrace.problems.catalogue import load_problem
 from tests.cli.command import Outcome, headrace
 from tests.cli.first_hour_data import write_library, write_sales
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

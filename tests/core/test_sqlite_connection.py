@@ -10,6 +10,8 @@ import pytest
 
 from headrace.core.sqlite_files import SelfClosingConnection
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_dropped_connection_closes_without_a_warning(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "some.db", factory=SelfClosingConnection)

@@ -24,6 +24,8 @@ from headrace.schema import Monitoring, Policy, Problem, Table
 from tests.cli.command import headrace
 from tests.docs.blocks import ROOT, Reader, blocks
 
+pytestmark = pytest.mark.slow
+
 with warnings.catch_warnings():
     # Starlette's client asks for another package by the name of httpx2; httpx is what we have locked.
     warnings.simplefilter("ignore")

@@ -8,6 +8,8 @@ import pytest
 
 from tests.docs.notebooks import FOLDER, execute, stored
 
+pytestmark = pytest.mark.slow
+
 #: Executed by tests/library/test_run_frames.py, which looks at what it leaves behind.
 ELSEWHERE = {"serving"}
 

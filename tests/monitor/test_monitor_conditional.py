@@ -14,6 +14,8 @@ from headrace.monitor.evidence.moderation import fit_prior, mean_squared_correla
 from headrace.monitor.evidence.moment_tests import MomentResult, moment_results
 from headrace.monitor.evidence.moments import MomentDifference
 
+pytestmark = pytest.mark.slow
+
 _BLOCKS, _ROWS = 17, 1_000
 
 

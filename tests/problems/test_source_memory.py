@@ -12,6 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.slow
+
 #: Times that a block of rows is repeated in the file: about 190 MB of rows in Arrow's memory.
 TIMES = 12
 ROWS = 200_000

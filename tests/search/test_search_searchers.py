@@ -12,6 +12,8 @@ from headrace.search.searchers.history import HistoryEncoder
 from headrace.testing.search_data import CONDITIONAL, ONE, foreign
 from headrace.testing.searchers import SearcherConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestBuiltInSearchers(SearcherConformance):
     repeats = frozenset({"hyperopt"})

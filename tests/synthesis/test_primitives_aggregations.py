@@ -13,6 +13,8 @@ from headrace.synthesis.primitives.entries import Entries
 from headrace.testing.primitive_cases import START, Case, assert_same, ints, results
 from headrace.testing.primitives import AggregationConformance
 
+pytestmark = pytest.mark.slow
+
 
 class TestBuiltInAggregations(AggregationConformance):
     @pytest.fixture(params=AGGREGATION_FAMILIES, ids=lambda family: family.name)
