@@ -131,7 +131,7 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
 	@$(NEURAL) -m pytest -m "not chaos" tests/networks
 
-test-slow: $(STAMP) ## Run the tests that `make test` leaves out for their length: retrains, servers, kills of searches
+test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out because they take long
 	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile
 
 test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreSQL without containers, and kill them

@@ -5,24 +5,21 @@ ADBC transfers columns, without a Python object per value.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from headrace.core.errors import DataError, UnavailableError
-from headrace.core.fingerprint import fingerprint
 from headrace.core.redact import redact
+from headrace.problems.sources.database_table import DatabaseTable, database_file, require_database
 from headrace.problems.sources.interface import BATCH_ROWS, Since, missing_package
-from headrace.problems.sources.sql import database_file, file_fingerprint, require_database
 from headrace.problems.sources.sql_text import count_and_end, select_rows
-from headrace.schema import Table
 
 _FIX = 'write it as "postgresql+adbc://host/shop#orders"'
 _DRIVERS = {"postgresql": "adbc_driver_postgresql", "sqlite": "adbc_driver_sqlite"}
@@ -31,47 +28,8 @@ _TYPE_NAME = b"ADBC:postgresql:typname"
 
 
 @dataclass(frozen=True)
-class AdbcSource:
-    """A table or view that an ADBC driver reads. The declaration connects to nothing; `read` and `batches` do.
-
-    Args:
-        address: `postgresql+adbc://...` or `sqlite+adbc:///...`; `${NAME}` is an environment variable.
-        table: the table, with its schema where it has one (`sales.orders`).
-        folder: where the path of an SQLite file starts; None: the current folder.
-        cursor: column whose values grow; its largest value and the number of rows then identify the rows.
-        order: columns that the rows are sorted by, so that every reading gives the same record batches.
-    """
-
-    address: str
-    table: str
-    folder: Path | None = None
-    cursor: str | None = None
-    order: tuple[str, ...] = ()
-
-    def for_table(self, table: Table) -> AdbcSource:
-        """Return the source with the cursor that the table declares, sorted by it and the key."""
-        order = dict.fromkeys(name for name in (table.cursor, *table.keys) if name is not None)
-        return replace(self, cursor=table.cursor, order=tuple(order))
-
-    @property
-    def place(self) -> str:
-        """The address, without its password, and the table."""
-        file = database_file(self.address, self.folder)
-        return f"{redact(self.address) if file is None else file.absolute()}#{self.table}"
-
-    def fingerprint(self) -> str:
-        """sha256 of an SQLite file; of other databases, of the cursor's end, or of all rows, which are read for it."""
-        file = database_file(self.address, self.folder)
-        if file is not None:
-            return file_fingerprint(file, self.table)
-        if self.cursor is not None:
-            with self._cursor() as cursor:
-                cursor.execute(count_and_end(self.table, self.cursor, self._dialect))
-                return fingerprint([self.place, [str(value) for value in cursor.fetchone()]])
-        digest = hashlib.sha256()
-        for batch in self.batches():
-            digest.update(batch.serialize())
-        return digest.hexdigest()
+class AdbcSource(DatabaseTable):
+    """A table or view that an ADBC driver reads. address: `postgresql+adbc://...` or `sqlite+adbc:///...`."""
 
     def read(self) -> pa.Table:
         """Read all rows.
@@ -93,6 +51,12 @@ class AdbcSource:
         """
         with self._cursor() as cursor:
             yield from self._rows(cursor, self._schema(cursor), since)
+
+    def _extent(self) -> list[str]:
+        assert self.cursor is not None
+        with self._cursor() as cursor:
+            cursor.execute(count_and_end(self.table, self.cursor, self._dialect))
+            return [str(value) for value in cursor.fetchone()]
 
     @property
     def _dialect(self) -> str:

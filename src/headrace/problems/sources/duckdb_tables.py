@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.errors import DataError
+from headrace.problems.sources.database_table import database_file, file_fingerprint, require_database
 from headrace.problems.sources.interface import BATCH_ROWS, Since, missing_package
-from headrace.problems.sources.sql import database_file, file_fingerprint, require_database
 from headrace.problems.sources.sql_text import select_rows
 from headrace.schema import Table
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from headrace.core.errors import DataError, UnavailableError
-from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.core.redact import redact
+from headrace.problems.sources.database_table import DatabaseTable, database_file, require_database
 from headrace.problems.sources.interface import BATCH_ROWS, Since
 from headrace.problems.sources.sql_columns import arrow_schema, record_batch
-from headrace.schema import Table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -27,45 +24,8 @@ _FIX = 'write it as "sqlite:///shop.db#orders" or "postgresql+psycopg://host/sho
 
 
 @dataclass(frozen=True)
-class SqlSource:
-    """A table or view of a database. The declaration connects to nothing; `read` and `batches` do.
-
-    Args:
-        address: SQLAlchemy's address of the database; `${NAME}` is replaced by the environment variable NAME.
-        table: the table, with its schema where it has one (`sales.orders`).
-        folder: where the path of an SQLite file starts; None: the current folder.
-        cursor: column whose values grow; its largest value and the number of rows then identify the rows.
-        order: columns that the rows are sorted by, so that every reading gives the same record batches.
-    """
-
-    address: str
-    table: str
-    folder: Path | None = None
-    cursor: str | None = None
-    order: tuple[str, ...] = ()
-
-    def for_table(self, table: Table) -> SqlSource:
-        """Return the source with the cursor that the table declares, sorted by it and the key."""
-        order = dict.fromkeys(name for name in (table.cursor, *table.keys) if name is not None)
-        return replace(self, cursor=table.cursor, order=tuple(order))
-
-    @property
-    def place(self) -> str:
-        """The address, without its password, and the table."""
-        file = database_file(self.address, self.folder)
-        return f"{redact(self.address) if file is None else file.absolute()}#{self.table}"
-
-    def fingerprint(self) -> str:
-        """sha256 of an SQLite file; of other databases, of the cursor's end, or of all rows, which are read for it."""
-        file = database_file(self.address, self.folder)
-        if file is not None:
-            return file_fingerprint(file, self.table)
-        if self.cursor is not None:
-            return fingerprint([self.place, self._extent()])
-        digest = hashlib.sha256()
-        for batch in self.batches():
-            digest.update(batch.serialize())
-        return digest.hexdigest()
+class SqlSource(DatabaseTable):
+    """A table or view that SQLAlchemy reads. address: of the database, as SQLAlchemy writes it."""
 
     def read(self) -> pa.Table:
         """Read all rows.
@@ -150,28 +110,6 @@ def table_names(engine: Engine) -> list[str]:
     return sorted([*found.get_table_names(), *found.get_view_names()])
 
 
-def database_file(address: str, folder: Path | None) -> Path | None:
-    """The file of an SQLite or DuckDB database; None for other databases."""
-    scheme, _, path = os.path.expandvars(address).partition("://")
-    if not scheme.startswith(("sqlite", "duckdb")) or not path.removeprefix("/"):
-        return None
-    return (folder or Path()) / path.removeprefix("/").partition("?")[0]
-
-
-def file_fingerprint(file: Path, table: str) -> str:
-    """A digest of a database's file, and of what is not merged into it yet."""
-    require_database(file)
-    parts = [file, *(file.with_name(f"{file.name}{end}") for end in ("-wal", ".wal"))]
-    digests = [_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in parts if path.is_file()]
-    return fingerprint([table, *digests])
-
-
-def require_database(file: Path) -> None:
-    """Raise DataError where the file of a database is not there."""
-    if not file.is_file():
-        raise DataError("no such database file", where=str(file), fix="check the table's source")
-
-
 @contextmanager
 def connected(address: str, folder: Path | None) -> Iterator[Engine]:
     """An engine on a database, disposed of at the end; its errors become DataError with one line."""
@@ -211,8 +149,3 @@ def _open(engine: Engine, address: str) -> Iterator[Connection]:
 
 def _first_line(error: Exception) -> str:
     return (str(getattr(error, "orig", None) or error) or type(error).__name__).splitlines()[0]
-
-
-@lru_cache(maxsize=64)
-def _digest(path: Path, mtime_ns: int, size: int) -> str:
-    return file_digest(path)
