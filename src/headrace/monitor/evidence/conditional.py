@@ -1,4 +1,4 @@
-"""The mean of a feature in a window, given the means of the other features: has it left what usually goes with it?
+"""The mean of a feature in a window, given the means of the other features: finds a feature that has moved alone.
 
 Weekly means of features go up and down together, with weather, season and volume. What the other features do not
 explain varies far less than the mean itself, so that a shift of one feature shows that its own mean would hide.

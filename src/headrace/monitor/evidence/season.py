@@ -1,4 +1,4 @@
-"""Drift that the same weeks of earlier years show too: a December is held to Decembers, where the reference has one.
+"""Drift that the same weeks of earlier years show too: a December is compared with earlier Decembers, if there are any.
 
 A reference of more than a year holds, for each window, rows of the same season: those within three weeks of the window
 moved back by 52 weeks, or a multiple. A feature that differs from the whole reference, but from its season by less than
