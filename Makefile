@@ -29,6 +29,8 @@ BENCH := $(BENCH_VENV)/bin/python
 # What attacks and audits is no part of Headrace.
 SECURITY_STAMP := .venv-security/.installed
 DOCS_STAMP := .venv-docs/.installed
+# Helm, schemas and linters that read infra/.
+INFRA_STAMP := .venv-infra/.installed
 # Neural networks, with PyTorch.
 NEURAL := .venv-neural/bin/python
 NEURAL_STAMP := .venv-neural/.installed
@@ -137,6 +139,10 @@ test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out becaus
 test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreSQL without containers, and kill them
 	@$(BIN)/python -m pytest -m production tests/production
 
+test-infra: $(STAMP) $(INFRA_STAMP) ## Render and check infra/ with Helm, Kubernetes' schemas, hadolint, Terraform, promtool
+	@$(SHELL) infra/promtool.sh .venv-infra/bin
+	@PATH="$(CURDIR)/.venv-infra/bin:$$PATH" .venv-infra/bin/python -m pytest -m infra tests/infra
+
 test-wheel: $(STAMP) ## Install the wheel into an empty environment and run every command in an empty folder
 	@$(BIN)/python -m pytest -m wheel tests/infra
 
@@ -236,6 +242,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
+	@$(COMPILE) requirements/infra.in -o requirements/infra.lock
 	@$(COMPILE) requirements/docs.in -c requirements/constraints.txt -o requirements/docs.lock
 	@$(COMPILE) requirements/model-env.in -c requirements/constraints.txt -o requirements/model-env.lock
 	@for peer in store featuretools getml fastdfs nannyml autogluon flaml litserve; do $(COMPILE) requirements/peers-$$peer.in -o requirements/peers-$$peer.lock; done
@@ -286,6 +293,11 @@ $(SECURITY_STAMP): $(STAMP) requirements/security.lock
 	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
 	@touch $@
 
+$(INFRA_STAMP): $(STAMP) requirements/infra.lock
+	@[ -x .venv-infra/bin/python ] || $(BIN)/python -m venv --without-pip .venv-infra
+	@$(UV) pip sync --quiet --require-hashes --python .venv-infra/bin/python requirements/infra.lock
+	@touch $@
+
 $(DOCS_STAMP): $(STAMP) requirements/docs.lock
 	@[ -x .venv-docs/bin/python ] || $(BIN)/python -m venv --without-pip .venv-docs
 	@$(UV) pip sync --quiet --require-hashes --python .venv-docs/bin/python requirements/docs.lock
@@ -302,6 +314,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: test-slow test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: test-slow test-infra test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-neural study-nas study-embeddings bench-neural
