@@ -37,8 +37,8 @@ from headrace.monitor.evidence.columns import ColumnEvidence, compare_column, ju
 from headrace.monitor.evidence.dependence import blocks_of, clusters_of
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.monitor.evidence.window import WindowEvidence, window_evidence
-from headrace.pipeline.operations.champion_reference import depends_on_time_alone, entities_of, longest_lookback_us
-from headrace.pipeline.operations.feature_sources import columns_read
+from headrace.pipeline.monitoring.champion_reference import depends_on_time_alone, entities_of, longest_lookback_us
+from headrace.pipeline.monitoring.feature_sources import columns_read
 from headrace.problems.flights import problem
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Definition, from_json, to_json

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import yaml
 
-from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, resource_of
+from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import CATALOGUE, load_problem
 from headrace.schema import Problem
 from headrace.services.local import WORK_POOL

@@ -23,8 +23,8 @@ from headrace.flows.deployments import retrain_name
 from headrace.flows.names import run_name
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.monitor_report import MonitorReport
-from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, draw, link, monitor_window, resource_of
+from headrace.pipeline.monitoring.monitor_report import MonitorReport
+from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, draw, link, monitor_window, resource_of
 from headrace.pipeline.operations.skew import audit_artifact, audit_window, require_clean
 
 log = logging.getLogger("headrace.flows")

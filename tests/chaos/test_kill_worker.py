@@ -12,7 +12,7 @@ import pytest
 os.environ.setdefault("PREFECT_HOME", tempfile.mkdtemp(prefix="headrace-tests-"))
 
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, resource_of
+from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.services.processes import wait_until
 from tests.chaos.killing import begun
 from tests.chaos.loop import PATIENCE_S, installed

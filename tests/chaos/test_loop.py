@@ -18,7 +18,7 @@ from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCol
 from headrace.flows.automations import ensure_automations
 from headrace.flows.deployments import triggers_for
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, resource_of
+from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import load_problem
 from headrace.registry.client import connect
 from headrace.registry.links import REPORT

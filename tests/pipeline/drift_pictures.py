@@ -24,7 +24,7 @@ from typing import ClassVar
 
 from headrace.monitor.alerts.delivery import deliver
 from headrace.monitor.outbox.outbox import Outbox
-from headrace.pipeline.operations.monitoring import draw, monitor_window
+from headrace.pipeline.monitoring.monitor_window import draw, monitor_window
 from headrace.pipeline.operations.retraining import retrain
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import TURNS, context_of, live, look, wall_us

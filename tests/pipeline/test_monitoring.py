@@ -18,9 +18,9 @@ from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.report.paths import page_file, page_path
-from headrace.pipeline.operations.feature_sources import feature_sources
-from headrace.pipeline.operations.monitor_report import WindowComparison
-from headrace.pipeline.operations.monitoring import link, monitor_window
+from headrace.pipeline.monitoring.feature_sources import feature_sources
+from headrace.pipeline.monitoring.monitor_report import WindowComparison
+from headrace.pipeline.monitoring.monitor_window import link, monitor_window
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT
@@ -170,7 +170,7 @@ def test_an_empty_window_is_looked_at_again_when_predictions_come(turned: Shop) 
 
 
 def test_without_labels_the_quality_is_not_judged(turned: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    from headrace.pipeline.operations import current_window
+    from headrace.pipeline.monitoring import current_window
 
     def unlabelled(*args: object, **options: object) -> object:
         return build_spine(*args, **options).slice(0, 0)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from headrace.core.clock import DAY, HOUR, SECOND
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.current_window import current_window
+from headrace.pipeline.monitoring.current_window import current_window
 from headrace.pipeline.production.quality import live_metrics
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service

@@ -19,12 +19,12 @@ from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.announce import announce
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.current_window import current_window
-from headrace.pipeline.operations.monitor_report import MonitorReport
+from headrace.pipeline.monitoring.current_window import current_window
+from headrace.pipeline.monitoring.monitor_report import MonitorReport
+from headrace.pipeline.monitoring.shadow_comparison import shadow_predictions, worth_of_refresh
 from headrace.pipeline.operations.release import promote_by_hand
 from headrace.pipeline.operations.retraining import RetrainReport, retrain
 from headrace.pipeline.operations.shadow import ShadowReport, refit_shadow
-from headrace.pipeline.operations.shadow_comparison import shadow_predictions, worth_of_refresh
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.shadows import all_shadows, read_shadows, readable
 from headrace.pipeline.stage import StageReport

@@ -15,7 +15,7 @@ from headrace.core.clock import DAY, to_us
 from headrace.core.errors import DataError
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
-from headrace.pipeline.operations.current_window import current_window
+from headrace.pipeline.monitoring.current_window import current_window
 from headrace.pipeline.production.quality import live_metrics
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.registry.ledger import Ledger

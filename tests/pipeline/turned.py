@@ -9,9 +9,9 @@ from pathlib import Path
 
 from headrace.core.clock import SECOND, to_us
 from headrace.pipeline.context import Context
+from headrace.pipeline.monitoring.monitor_report import MonitorReport
+from headrace.pipeline.monitoring.monitor_window import monitor_window
 from headrace.pipeline.operations.advance import advance
-from headrace.pipeline.operations.monitor_report import MonitorReport
-from headrace.pipeline.operations.monitoring import monitor_window
 from headrace.pipeline.production.feed import feed_step
 from tests.pipeline.shop import Shop
 from tests.tiny_problem import write_tiny_problem

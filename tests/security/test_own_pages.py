@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from headrace.pipeline.operations.monitoring import RETRAIN_EVENT, resource_of
+from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.services.processes import wait_until
 from tests.security.talking import deployment, prefect
 from tests.security.target import Target

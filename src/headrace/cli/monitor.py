@@ -19,8 +19,8 @@ from headrace.core.clock import iso
 from headrace.core.errors import DeclarationError
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.monitor_report import MonitorReport
-from headrace.pipeline.operations.monitoring import draw, monitor_window
+from headrace.pipeline.monitoring.monitor_report import MonitorReport
+from headrace.pipeline.monitoring.monitor_window import draw, monitor_window
 from headrace.pipeline.operations.retraining import RetrainReport, request_retrain, retrain
 from headrace.pipeline.operations.shadow import refit_shadow
 

@@ -12,13 +12,13 @@ from headrace.models.bundle import CUTOFF, LABEL, PREDICTION, reference_profile
 from headrace.monitor.policy.decision import Window
 from headrace.monitor.worth.days import day_losses
 from headrace.monitor.worth.worth import WorthEvidence, worth
-from headrace.pipeline.operations.champion_reference import (
+from headrace.pipeline.monitoring.champion_reference import (
     ChampionReference,
     described_reference,
     restrict_to_weekdays,
 )
-from headrace.pipeline.operations.current_window import CurrentWindow
-from headrace.pipeline.operations.monitoring import compare
+from headrace.pipeline.monitoring.current_window import CurrentWindow
+from headrace.pipeline.monitoring.monitor_window import compare
 from headrace.replay.fits import Candidates
 from headrace.replay.gate import gate_predictions
 from headrace.replay.plan import ReplayPlan

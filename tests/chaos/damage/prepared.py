@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
-from headrace.pipeline.operations.monitoring import draw, link
+from headrace.pipeline.monitoring.monitor_window import draw, link
 from headrace.pipeline.operations.retraining import retrain
 from headrace.pipeline.production.intake import ingest
 from headrace.problems.catalogue import load_problem

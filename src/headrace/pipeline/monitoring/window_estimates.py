@@ -26,10 +26,10 @@ from headrace.monitor.evidence.variance import Blocks
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.finding import Finding
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.champion_reference import ChampionReference
-from headrace.pipeline.operations.current_window import CurrentWindow, current_window
-from headrace.pipeline.operations.shadow_comparison import ShadowPredictions
-from headrace.pipeline.operations.window_slices import SlicedWindow, column_floats, loss_name
+from headrace.pipeline.monitoring.champion_reference import ChampionReference
+from headrace.pipeline.monitoring.current_window import CurrentWindow, current_window
+from headrace.pipeline.monitoring.shadow_comparison import ShadowPredictions
+from headrace.pipeline.monitoring.window_slices import SlicedWindow, column_floats, loss_name
 from headrace.registry.ledger_tables import Record
 from headrace.synthesis.spine.build import build_spine
 

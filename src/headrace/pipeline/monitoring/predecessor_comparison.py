@@ -10,8 +10,8 @@ from __future__ import annotations
 from headrace.core.errors import CorruptError, DataError, NotFoundError
 from headrace.monitor.worth.worth import WorthEvidence
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.current_window import current_window
-from headrace.pipeline.operations.shadow_comparison import compare_losses
+from headrace.pipeline.monitoring.current_window import current_window
+from headrace.pipeline.monitoring.shadow_comparison import compare_losses
 from headrace.pipeline.production.champion import version_bundle
 from headrace.pipeline.production.shadows import Shadow
 from headrace.registry.ledger import Ledger

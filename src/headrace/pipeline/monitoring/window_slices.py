@@ -26,8 +26,8 @@ from headrace.monitor.estimates.slices import (
 )
 from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.evidence.window import WindowEvidence
-from headrace.pipeline.operations.champion_reference import ChampionReference
-from headrace.pipeline.operations.current_window import CurrentWindow
+from headrace.pipeline.monitoring.champion_reference import ChampionReference
+from headrace.pipeline.monitoring.current_window import CurrentWindow
 
 Floats = NDArray[np.float64]
 

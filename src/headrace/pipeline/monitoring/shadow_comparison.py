@@ -19,7 +19,7 @@ from headrace.monitor.worth.days import day_losses
 from headrace.monitor.worth.losses import row_losses
 from headrace.monitor.worth.worth import WorthEvidence, worth
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.current_window import CurrentWindow, current_window
+from headrace.pipeline.monitoring.current_window import CurrentWindow, current_window
 from headrace.pipeline.production.shadows import Shadow, needed_shadows, read_shadows, readable
 from headrace.schema import Worth
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 
 from headrace.monitor.evidence.joint import JointResult, joint_evidence
-from headrace.pipeline.operations.champion_reference import ChampionReference
-from headrace.pipeline.operations.current_window import CurrentWindow
+from headrace.pipeline.monitoring.champion_reference import ChampionReference
+from headrace.pipeline.monitoring.current_window import CurrentWindow
 from headrace.schema import Problem
 
 #: Share of the false-discovery rate that this test may spend.

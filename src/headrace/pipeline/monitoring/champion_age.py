@@ -6,7 +6,7 @@ from typing import Any
 
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.champion_reference import ChampionReference
+from headrace.pipeline.monitoring.champion_reference import ChampionReference
 from headrace.synthesis.spine.build import build_spine
 
 

@@ -16,7 +16,7 @@ from headrace.models.entity_keys import ENTITY
 from headrace.monitor.evidence.columns import MIN_ROWS
 from headrace.monitor.evidence.weekdays import same_weekdays, spacing_us
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.feature_sources import columns_read
+from headrace.pipeline.monitoring.feature_sources import columns_read
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.registry.ledger_tables import Record
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Transform

@@ -22,15 +22,15 @@ from headrace.monitor.policy.causes import with_origins
 from headrace.monitor.policy.decision import Decision, Window
 from headrace.monitor.policy.policy import decide
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.champion_age import champion_age
-from headrace.pipeline.operations.champion_reference import ChampionReference, champion_reference, restrict_to_weekdays
-from headrace.pipeline.operations.current_window import CurrentWindow, current_window
-from headrace.pipeline.operations.feature_sources import feature_sources
-from headrace.pipeline.operations.joint_drift import joint_drift
-from headrace.pipeline.operations.monitor_report import MonitorReport, WindowComparison
-from headrace.pipeline.operations.predecessor_comparison import loss_against_predecessor
-from headrace.pipeline.operations.shadow_comparison import predictions_of_shadows, worth_of_refresh
-from headrace.pipeline.operations.window_estimates import estimated_drops, window_estimates
+from headrace.pipeline.monitoring.champion_age import champion_age
+from headrace.pipeline.monitoring.champion_reference import ChampionReference, champion_reference, restrict_to_weekdays
+from headrace.pipeline.monitoring.current_window import CurrentWindow, current_window
+from headrace.pipeline.monitoring.feature_sources import feature_sources
+from headrace.pipeline.monitoring.joint_drift import joint_drift
+from headrace.pipeline.monitoring.monitor_report import MonitorReport, WindowComparison
+from headrace.pipeline.monitoring.predecessor_comparison import loss_against_predecessor
+from headrace.pipeline.monitoring.shadow_comparison import predictions_of_shadows, worth_of_refresh
+from headrace.pipeline.monitoring.window_estimates import estimated_drops, window_estimates
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
 

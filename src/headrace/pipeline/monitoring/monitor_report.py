@@ -10,8 +10,8 @@ from headrace.core.clock import iso
 from headrace.monitor.evidence.window import WindowEvidence
 from headrace.monitor.policy.decision import Decision
 from headrace.monitor.worth.wording import describe
-from headrace.pipeline.operations.champion_reference import ChampionReference
-from headrace.pipeline.operations.current_window import CurrentWindow
+from headrace.pipeline.monitoring.champion_reference import ChampionReference
+from headrace.pipeline.monitoring.current_window import CurrentWindow
 from headrace.pipeline.report import Artifact, artifact_key
 
 
