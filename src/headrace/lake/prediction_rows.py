@@ -24,7 +24,8 @@ class Prediction:
     id: the same for the same prediction made again. cutoff_us, made_us: on the production clock. request: columns that
     came with the request. features: slug -> value that went into the model. ticks: feature view -> the tick its values
     are of (us). statuses: feature view -> FRESH, STALE or MISSING. probability: None where the policy abstained.
-    row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`).
+    row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`). source: score
+    (a due row), api (an answered request), shadow (of a version that answered nothing; id: `shadow_id` of the answer).
     """
 
     id: str
@@ -33,12 +34,17 @@ class Prediction:
     model_version: str
     join_keys: Mapping[str, KeyValue]
     probability: float | None
-    source: Literal["score", "api"]
+    source: Literal["score", "api", "shadow"]
     request: Mapping[str, Any] = field(default_factory=dict)
     features: Mapping[str, float | str | None] = field(default_factory=dict)
     ticks: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     row_key: Sequence[Any] = ()
+
+
+def shadow_id(answer: str) -> str:
+    """Return the id of the shadow prediction that belongs to an answer."""
+    return f"shadow-{answer}"
 
 
 NAMES = tuple(item.name for item in fields(Prediction))

@@ -145,10 +145,17 @@ class PredictionLog:
             return [from_row(self._verified(row), self._names_of) for row in rows]
 
     def read_by_cutoff(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
-        """Return a version's predictions with a cutoff in [since_us, until_us), oldest first."""
+        """Return a version's answers with a cutoff in [since_us, until_us), oldest first."""
+        return self._by_cutoff(since_us, until_us, version, "source <> 'shadow'")
+
+    def shadows(self, since_us: int, until_us: int, *, version: str) -> list[Prediction]:
+        """Return a version's shadow predictions with a cutoff in [since_us, until_us), oldest first."""
+        return self._by_cutoff(since_us, until_us, version, "source = 'shadow'")
+
+    def _by_cutoff(self, since_us: int, until_us: int, version: str, condition: str) -> list[Prediction]:
         with self._connected() as connection:
             rows = connection.execute(
-                f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
+                f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? AND {condition} "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
                 (since_us, until_us, version),
             )

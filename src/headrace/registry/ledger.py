@@ -7,12 +7,15 @@ database per problem (`core.database`).
   version   metrics of a version, and whether a rollback barred it.
   alias     what was last written to MLflow per alias, and what is being written: see `registry.aliases`.
   identity  random id that identifies the ledger's copy in MLflow: see `registry.recovery`.
+  rollout   append-only: every step of gradual replacements of the champion, see `registry.rollouts`.
 """
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from headrace.core.database import Database
@@ -29,6 +32,7 @@ from headrace.registry.ledger_tables import (
     record_change,
     rollback_target,
 )
+from headrace.registry.rollout_tables import close_rollouts, last_steps
 
 
 class Ledger:
@@ -48,6 +52,14 @@ class Ledger:
     def path(self) -> Path:
         """The file."""
         return self._database.path
+
+    def read(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Yield a connection for reading; for `registry.rollouts`."""
+        return self._database.read()
+
+    def write(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Yield a connection with an open transaction; for `registry.rollouts`."""
+        return self._database.write()
 
     # -- reading
 
@@ -80,11 +92,12 @@ class Ledger:
     def eligible(self) -> frozenset[str]:
         """The versions that may be champion without a manual promotion.
 
-        The champion, those that rollbacks restore one after the other, and the challenger.
+        The champion, those that rollbacks restore one after the other, the challenger, and those of open rollouts.
         """
         with self._database.read() as database:
             challenger = database.execute("SELECT version FROM challenger").fetchone()
-            found = {*champion_stack(database), *(challenger or ())}
+            rollouts = (step.version for step in last_steps(database) if step.open or step.phase == "waiting")
+            found = {*champion_stack(database), *(challenger or ()), *rollouts}
             barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
         return frozenset(version for version in found if version is not None and version not in barred)
 
@@ -162,6 +175,7 @@ class Ledger:
             merge_metrics(database, version, metrics)
             database.execute("UPDATE version SET barred = NULL WHERE version = ?", (version,))
             database.execute("DELETE FROM challenger WHERE version = ?", (version,))
+            close_rollouts(database, version, reason, at_us)
             return record_change(database, "promote", version, champion, reason, at_us)
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
@@ -181,6 +195,7 @@ class Ledger:
                     fix="promote another version instead",
                 )
             database.execute("UPDATE version SET barred = ? WHERE version = ?", (reason, current.version))
+            close_rollouts(database, target, reason, at_us)
             return record_change(database, "rollback", target, current.version, reason, at_us)
 
     def set_challenger(self, version: str | int | None) -> None:

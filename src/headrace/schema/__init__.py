@@ -12,6 +12,7 @@ from headrace.schema.policy import Policy, Worth
 from headrace.schema.problem import Problem
 from headrace.schema.question import question_problem
 from headrace.schema.racing import Racing
+from headrace.schema.rollout import Rollout
 from headrace.schema.spine import DUE, EachRow, Every, GivenRows, each_row, every
 from headrace.schema.splits import Splits
 from headrace.schema.table import Source, Table
@@ -33,6 +34,7 @@ __all__ = [
     "Racing",
     "Relationship",
     "Replay",
+    "Rollout",
     "Source",
     "Splits",
     "Table",

@@ -20,6 +20,7 @@ from headrace.schema.metrics import BINARY_METRICS, METRICS, QUANTILE, is_metric
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
+from headrace.schema.rollout import Rollout
 from headrace.schema.spine import DUE, EachRow, Every, GivenRows
 from headrace.schema.splits import Splits
 from headrace.schema.values import check_number, check_whole
@@ -34,6 +35,7 @@ _TYPES: Mapping[str, tuple[type | UnionType, str]] = {
     "ensemble": (Ensemble | NoneType, "Ensemble(), or None for one model"),
     "splits": (Splits | NoneType, 'Splits(tune="2024-03-01", test="2024-05-01")'),
     "racing": (Racing | NoneType, "Racing(), or None for no racing"),
+    "rollout": (Rollout | NoneType, "Rollout(), or None to promote at once"),
     "monitoring": (Monitoring, 'Monitoring(window="7d")'),
     "policy": (Policy, "Policy(k=2, n=3)"),
     "costs": (Costs | NoneType, "Costs(false_positive=5, false_negative=40)"),

@@ -22,6 +22,7 @@ from headrace.schema.horizon import NO_LABEL, HorizonLabel, parse_label
 from headrace.schema.monitoring import Monitoring
 from headrace.schema.policy import Policy
 from headrace.schema.racing import Racing
+from headrace.schema.rollout import Rollout
 from headrace.schema.spine import DUE, EachRow, Every
 from headrace.schema.splits import Splits
 from headrace.schema.table import Table
@@ -78,6 +79,8 @@ class Declaration:
         trial_seconds: wall clock of each trial, s.
         trial_memory_mb: memory of each trial, MB.
         margin: how much worse than the champion a refresh may be, in the metric.
+        rollout: how a challenger that passes the gate replaces the champion: step by step, compared in production.
+            None: at once.
         certificate: whether the gate promotes only versions whose certificate passes (`headrace certify`).
         tune_share: share of the rows with a label, those before the gate's, that chooses a configuration.
         gate_share: share of the rows with a label, the newest, that judges what is promoted.
@@ -124,6 +127,7 @@ class Declaration:
     trial_seconds: float | None = None
     trial_memory_mb: float | None = None
     margin: float = 0.002
+    rollout: Rollout | None = None
     certificate: bool = False
     tune_share: float = 0.15
     gate_share: float = 0.10
