@@ -236,10 +236,10 @@ bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
-	@$(COMPILE) pyproject.toml --extra postgres --extra redis -c requirements/constraints.txt -o requirements/production.lock
-	@$(COMPILE) pyproject.toml --extra dev --extra automl $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
+	@$(COMPILE) pyproject.toml --extra postgres --extra redis --extra signing --extra auth -c requirements/constraints.txt -o requirements/production.lock
+	@$(COMPILE) pyproject.toml --extra dev --extra automl --extra signing --extra auth $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
-	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
+	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra signing --extra auth --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/infra.in -o requirements/infra.lock
