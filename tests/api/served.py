@@ -13,6 +13,7 @@ import pytest
 
 from headrace.api.app import build_app
 from headrace.core.errors import CorruptError
+from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.serving.answers import Policy
@@ -46,9 +47,16 @@ def _load(version: str) -> TinyModel:
     return TinyModel(offset=float(version) / 10)
 
 
-def serving(root: Path, *, policy: Policy = "default", now_us: int = NOW) -> Service:
+def serving(
+    root: Path,
+    *,
+    policy: Policy = "default",
+    now_us: int = NOW,
+    log: PredictionLog | PredictionJournal | None = None,
+) -> Service:
     """Serving of the tiny problem below a folder, with ids p0, p1, ..."""
-    ledger, online, log, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), PredictionLog(root, "shop"), ids()
+    ledger, online, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), ids()
+    log = log or PredictionLog(root, "shop")
     follower = ChampionFollower(ledger, _load)  # type: ignore[arg-type]
     predictor = Predictor(
         PROBLEM,
@@ -70,10 +78,10 @@ def serving(root: Path, *, policy: Policy = "default", now_us: int = NOW) -> Ser
 
 
 @contextmanager
-def serve(root: Path) -> Iterator[Served]:
-    """The app with a first champion, asked as localhost."""
+def serve(root: Path, sync: Sync | None = None) -> Iterator[Served]:
+    """The app with a first champion, asked as localhost. sync: of its prediction journal, None for none."""
     write_store(root)
-    service = serving(root)
+    service = serving(root, log=None if sync is None else PredictionJournal(root, "shop", sync=sync))
     service.ledger.promote("1", None, "beats the baseline", {"auc": 0.78}, NOW)
     service.follower.refresh()
     app = build_app(service, example=lambda: dict(ROW))

@@ -10,6 +10,7 @@ import pytest
 
 from headrace.api import fast
 from headrace.api.fast import FastPredictions
+from headrace.lake.journal import Sync
 from tests.api.served import ROW, Served, serve, served
 
 __all__ = ["served"]
@@ -79,7 +80,7 @@ def answer(served: Served, path: str, body: bytes, declared: str) -> tuple[int, 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    with serve(tmp_path_factory.mktemp("fast")) as running:
+    with serve(tmp_path_factory.mktemp("fast"), "interval") as running:
         yield running
 
 
@@ -95,8 +96,9 @@ def test_several_rows_are_answered_as_by_the_endpoint(app: Served, name: str) ->
     assert answer(app, "/predict/batch", SEVERAL[name], ORDINARY) == answer(app, "/predict/batch", SEVERAL[name], OTHER)
 
 
-def test_what_is_logged_is_the_same(tmp_path: Path) -> None:
-    with serve(tmp_path) as served:
+@pytest.mark.parametrize("sync", [None, "always", "interval"])
+def test_what_is_logged_is_the_same(tmp_path: Path, sync: Sync | None) -> None:
+    with serve(tmp_path, sync) as served:
         for name, body in ONE.items():
             logged = []
             for declared in (ORDINARY, OTHER):

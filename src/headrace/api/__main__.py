@@ -70,6 +70,8 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     from headrace.api.page.links import Links
     from headrace.api.problems import ProblemsApp
     from headrace.core.hosts import allowed_hosts
+    from headrace.lake.journal import Sync
+    from headrace.lake.journal_drain import draining
     from headrace.serving.answers import Policy
 
     configuration = settings()
@@ -84,20 +86,21 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
             policy=cast(Policy, configuration.stale_policy),
             hosts=hosts,
             links=Links.from_settings(configuration),
-            reserve_log=True,
+            log_sync=cast(Sync, configuration.log_sync),
         )
         for problem in problems
     }
-    uvicorn.run(
-        ProblemsApp(apps, hosts=hosts),
-        host=host,
-        port=port,
-        http=LimitedProtocol,
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-    )
+    with draining(configuration.root, [problem.name for problem in problems]):
+        uvicorn.run(
+            ProblemsApp(apps, hosts=hosts),
+            host=host,
+            port=port,
+            http=LimitedProtocol,
+            ws="none",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+        )
 
 
 def require_free(host: str, port: int) -> None:

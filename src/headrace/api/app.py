@@ -32,10 +32,12 @@ from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
+from headrace.lake.journal import PredictionJournal, Sync
 from headrace.schema import Problem
-from headrace.serving.answers import Answer, Policy, ValidatedCall
+from headrace.serving.answers import AnswerQueue, Policy
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service, open_service
+from headrace.serving.turn_queue import TurnQueue
 from headrace.streaming.gateway import EventGateway
 
 POLL_S = 0.5
@@ -59,7 +61,7 @@ def create_app(
     hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
     links: Links | None = None,
-    reserve_log: bool = False,
+    log_sync: Sync | None = None,
 ) -> FastAPI:
     """The API of a problem below a home folder, with its page.
 
@@ -72,11 +74,9 @@ def create_app(
         hosts: names that a request may address the server by.
         poll_s: seconds between looks at the ledger.
         links: addresses of the other services, for the page.
-        reserve_log: give the prediction log its space on disk now, so that commits need not wait for it.
+        log_sync: when answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
     """
-    service = open_service(root, problem, tracking_uri, now, policy=policy)
-    if reserve_log:
-        service.log.reserve()
+    service = open_service(root, problem, tracking_uri, now, policy=policy, log_sync=log_sync)
     app = build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
     if problem.feed is None:
         app.include_router(events_router(EventGateway(root, problem)))
@@ -111,7 +111,7 @@ def build_app(
             service.log.close()
 
     problem = service.problem
-    queue: PredictionQueue[ValidatedCall, Answer] = PredictionQueue(lambda calls: service.predictor.answer(calls))
+    queue = _queue(service)
     app = FastAPI(
         title=f"Headrace: {problem.name}",
         version=__version__,
@@ -132,6 +132,14 @@ def build_app(
     add_error_handlers(app)
     _add_docs(app, service, example)
     return app
+
+
+def _queue(service: Service) -> AnswerQueue:
+    """Return what answers calls together: in the event loop where the log does not wait for a database."""
+    predictor = service.predictor  # its methods are looked up for each batch
+    if isinstance(service.log, PredictionJournal):
+        return TurnQueue(lambda calls: predictor.write(calls), lambda calls: predictor.answer(calls), service.log)
+    return PredictionQueue(lambda calls: predictor.answer(calls))
 
 
 def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, Any] | None]) -> None:

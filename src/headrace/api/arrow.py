@@ -19,8 +19,7 @@ from headrace.api.metrics import Metrics
 from headrace.api.predictions import answer_rows
 from headrace.core.clock import iso
 from headrace.core.errors import DataError
-from headrace.serving.answers import Answer, ValidatedCall
-from headrace.serving.queue import PredictionQueue
+from headrace.serving.answers import Answer, AnswerQueue
 from headrace.serving.service import Service
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
@@ -28,9 +27,7 @@ MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 MAX_ARROW_ROWS = 10_000
 
 
-def arrow_router(
-    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
-) -> APIRouter:
+def arrow_router(service: Service, queue: AnswerQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
     """Build the endpoint.
 
     Args:

@@ -22,8 +22,7 @@ from headrace.api.errors import response_of
 from headrace.api.messages import MAX_ROWS, ViewAge
 from headrace.api.metrics import Metrics
 from headrace.core.clock import iso
-from headrace.serving.answers import Answer, ValidatedCall, Version
-from headrace.serving.queue import PredictionQueue
+from headrace.serving.answers import Answer, AnswerQueue, Version
 from headrace.serving.service import Service
 from headrace.store.online import Age
 
@@ -56,7 +55,7 @@ class FastPredictions:
         app: ASGIApp,
         *,
         service: Service,
-        queue: PredictionQueue[ValidatedCall, Answer],
+        queue: AnswerQueue,
         metrics: Metrics,
         reader: BodyReader,
     ) -> None:

@@ -18,8 +18,7 @@ from headrace.api.messages import MAX_ROWS, failures
 from headrace.api.metrics import Metrics
 from headrace.api.predictions import answer_rows
 from headrace.core.errors import DataError
-from headrace.serving.answers import Answer, ValidatedCall
-from headrace.serving.queue import PredictionQueue
+from headrace.serving.answers import AnswerQueue
 from headrace.serving.service import Service
 
 _FORMS = ("dataframe_split", "dataframe_records", "inputs", "instances")
@@ -31,9 +30,7 @@ class Invocation(BaseModel):
     predictions: list[float | None] = Field(description="Probabilities of a true label, or numbers.")
 
 
-def invocations_router(
-    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
-) -> APIRouter:
+def invocations_router(service: Service, queue: AnswerQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
     """Build the endpoints.
 
     Args:

@@ -23,10 +23,9 @@ from headrace.api.messages import (
 from headrace.api.metrics import Metrics
 from headrace.core.errors import DataError
 from headrace.schema import Problem
-from headrace.serving.answers import Answer, ValidatedCall
+from headrace.serving.answers import Answer, AnswerQueue
 from headrace.serving.explain import MAX_EXPLAINED, RowExplanation, explain_rows
 from headrace.serving.follow import LoadedVersion
-from headrace.serving.queue import PredictionQueue
 from headrace.serving.service import Service
 from headrace.store.online import AheadError
 
@@ -38,9 +37,7 @@ _Explain = Annotated[
 ]
 
 
-def predictions_router(
-    service: Service, queue: PredictionQueue[ValidatedCall, Answer], metrics: Metrics, reader: BodyReader
-) -> APIRouter:
+def predictions_router(service: Service, queue: AnswerQueue, metrics: Metrics, reader: BodyReader) -> APIRouter:
     """Build the endpoints.
 
     Args:
@@ -83,7 +80,7 @@ def predictions_router(
 
 
 async def answer_rows(
-    service: Service, queue: PredictionQueue[ValidatedCall, Answer], rows: Sequence[Mapping[str, Any]], *, strict: bool
+    service: Service, queue: AnswerQueue, rows: Sequence[Mapping[str, Any]], *, strict: bool
 ) -> tuple[LoadedVersion, list[Answer]]:
     """Predict rows and log them; return the version that answered, and its answers. Raises as `Predictor.predict`."""
     now_us = service.now()

@@ -21,6 +21,7 @@ _ORDER = (
     "evidently",
     "quality",
     "outbox",  # decisions about versions and windows
+    "predictions/journal",  # its rows move to the prediction log
     "predictions",  # made by versions, up to the clock
     "ledger",  # versions in MLflow; changes that it lacks then are taken from MLflow's copy
     "store",  # what is published and up to which tick, then the databases that hold it; all at ticks before the clock

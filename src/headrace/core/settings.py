@@ -63,6 +63,11 @@ class Settings(BaseSettings):
         description="the Prefect block, type/name, that flows read the addresses from where alert_url is not set",
     )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
+    log_sync: str = Field(
+        default="always",
+        pattern="^(always|interval)$",
+        description="when predictions are on disk: before their answer, or within a tenth of a second",
+    )
 
     @property
     def root(self) -> Path:

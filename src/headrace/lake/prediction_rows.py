@@ -49,6 +49,8 @@ def shadow_id(answer: str) -> str:
 
 NAMES = tuple(item.name for item in fields(Prediction))
 _JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
+_JSON_POSITIONS = tuple(at for at, name in enumerate(NAMES) if name in _JSON)
+_PROBABILITY = NAMES.index("probability")
 _TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL"}
 CREATE = (
     "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
@@ -72,10 +74,18 @@ INSERT_NAMES = "INSERT OR IGNORE INTO feature_names (digest, content) VALUES (?,
 
 def to_row(prediction: Prediction) -> tuple[Any, ...]:
     """Return the values of a prediction's row, in the order of `STORED`."""
-    values = [_encoded(getattr(prediction, name)) if name in _JSON else getattr(prediction, name) for name in NAMES]
-    if prediction.probability is not None:
-        values[NAMES.index("probability")] = float(prediction.probability)  # as SQLite gives it back
+    values = encoded_values(prediction)
     return (*values, checksum(values))
+
+
+def encoded_values(prediction: Prediction) -> list[Any]:
+    """Return the values of a prediction's row without its checksum, in the order of `NAMES`."""
+    values = [getattr(prediction, name) for name in NAMES]
+    for at in _JSON_POSITIONS:
+        values[at] = _encoded(values[at])
+    if prediction.probability is not None:
+        values[_PROBABILITY] = float(prediction.probability)  # as SQLite gives it back
+    return values
 
 
 def checksum(values: Sequence[Any]) -> int:

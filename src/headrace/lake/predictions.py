@@ -1,7 +1,7 @@
 """The prediction log of one problem: an answer leaves only once its row is on disk.
 
 SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut. Rows are only ever added; the
-same id again is the same prediction and changes nothing.
+same id again is the same prediction and changes nothing. Servers write to a journal (`lake.journal`) in front of it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import Any
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import SelfClosingConnection
+from headrace.lake.journal_segments import Segment, journal_folder, reading_alone, segments
 from headrace.lake.packed_features import FeatureNames, PackedFeatures, names_by_digest
 from headrace.lake.prediction_rows import (
     CHECKSUM,
@@ -43,6 +44,8 @@ __all__ = ["Prediction", "PredictionLog"]
 
 #: Size of the write-ahead file of a server: it is written back to the database when it is full.
 RESERVED_BYTES = 16 * 1024 * 1024
+#: Records of the journal that are moved in one transaction.
+RECORDS_AT_ONCE = 500
 
 _DAMAGED = (
     "bring it back from a backup, or move it and its -wal and -shm away: a new one is begun, without what is in it"
@@ -58,6 +61,7 @@ class PredictionLog:
 
     def __init__(self, root: Path, problem: str) -> None:
         self.path = Path(root) / "predictions" / f"{problem}.db"
+        self._journal = journal_folder(root, problem)
         self._lock = threading.Lock()
         self._open_connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
@@ -67,15 +71,44 @@ class PredictionLog:
         """Write predictions in one transaction, durable on return; returns the number of new ones."""
         if not rows:
             return 0
-        values = [to_row(row) for row in rows]
+        names = {row.features.names for row in rows if isinstance(row.features, PackedFeatures)}
+        return self._insert([to_row(row) for row in rows], names)
+
+    def take_in(self) -> int:
+        """Move what servers have written to the prediction journal (`lake.journal`) here; return the number of rows.
+
+        Every method that reads does so first, so that no reader has to know the journal. Nothing is lost where it is
+        interrupted: rows are here before the journal forgets them, and the same row again changes nothing.
+        """
+        if not segments(self._journal):
+            return 0
+        try:
+            with reading_alone(self._journal):
+                return sum(self._take_in(segment) for segment in segments(self._journal))
+        except OSError as error:
+            raise _failure(error, self._journal) from error
+
+    def _take_in(self, segment: Segment) -> int:
+        is_finished, moved, records = not segment.is_written, 0, segment.unread()
+        for start in range(0, len(records), RECORDS_AT_ONCE):
+            part = records[start : start + RECORDS_AT_ONCE]
+            names = {item for record in part for item in record.names}
+            moved += self._insert([row for record in part for row in record.rows], names)
+            segment.record_position(part[-1].end)
+        if is_finished:
+            segment.remove()
+        return moved
+
+    def _insert(self, values: Sequence[tuple[Any, ...]], names: Collection[FeatureNames]) -> int:
         with self._connected() as connection:
             before = connection.total_changes
             with connection:
-                new_names = self._add_names(connection, rows)
+                new = {item.digest: item for item in names if item.digest not in self._names}
+                connection.executemany(INSERT_NAMES, [(digest, item.content) for digest, item in new.items()])
                 for start in range(0, len(values), ROWS_AT_ONCE):
                     part = values[start : start + ROWS_AT_ONCE]
                     connection.execute(insert_statement(len(part)), [value for row in part for value in row])
-            self._names.update(new_names)
+            self._names.update(new)
             return connection.total_changes - before
 
     def reserve(self, size: int = RESERVED_BYTES) -> None:
@@ -109,7 +142,7 @@ class PredictionLog:
 
     def read(self, since_us: int = BEFORE_ALL, until_us: int = NEVER) -> list[Prediction]:
         """Return the predictions made in [since_us, until_us), oldest first."""
-        with self._connected() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT {STORED} FROM predictions WHERE made_us >= ? AND made_us < ? ORDER BY made_us, id",
                 (since_us, until_us),
@@ -122,7 +155,7 @@ class PredictionLog:
         """Yield the predictions made in [since_us, until_us), oldest first, at most `size` at a time."""
         last = (since_us, "")
         while True:
-            with self._connected() as connection:
+            with self._reading() as connection:
                 rows = connection.execute(
                     f"SELECT {STORED} FROM predictions WHERE (made_us, id) > (?, ?) AND made_us < ? "
                     "ORDER BY made_us, id LIMIT ?",
@@ -136,7 +169,7 @@ class PredictionLog:
 
     def find(self, prefix: str) -> list[Prediction]:
         """Return the prediction with this id; where there is none, up to ten whose id begins so."""
-        with self._connected() as connection:
+        with self._reading() as connection:
             statement = f"SELECT {STORED} FROM predictions WHERE id = ?"
             rows = connection.execute(statement, (prefix,)).fetchall()
             if not rows and prefix:
@@ -153,7 +186,7 @@ class PredictionLog:
         return self._by_cutoff(since_us, until_us, version, "source = 'shadow'")
 
     def _by_cutoff(self, since_us: int, until_us: int, version: str, condition: str) -> list[Prediction]:
-        with self._connected() as connection:
+        with self._reading() as connection:
             rows = connection.execute(
                 f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? AND {condition} "
                 "AND model_version = ? AND probability IS NOT NULL ORDER BY made_us, id",
@@ -163,7 +196,7 @@ class PredictionLog:
 
     def probabilities(self, since_us: int, until_us: int, *, version: str) -> dict[tuple[Any, ...], float]:
         """Return row key -> probability of a version's scored rows with a cutoff in [since_us, until_us)."""
-        with self._connected() as connection:
+        with self._reading() as connection:
             cursor = connection.execute(
                 f"SELECT {STORED} FROM predictions WHERE cutoff_us >= ? AND cutoff_us < ? "
                 "AND model_version = ? AND source = 'score' AND probability IS NOT NULL",
@@ -174,12 +207,12 @@ class PredictionLog:
 
     def scored(self) -> int:
         """Return the number of scored rows."""
-        with self._connected() as connection:
+        with self._reading() as connection:
             rows = connection.execute("SELECT COUNT(*) FROM predictions WHERE source = 'score'")
             return int(rows.fetchone()[0])
 
     def __len__(self) -> int:
-        with self._connected() as connection:
+        with self._reading() as connection:
             return int(connection.execute("SELECT COUNT(*) FROM predictions").fetchone()[0])
 
     def close(self) -> None:
@@ -194,6 +227,11 @@ class PredictionLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _reading(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Return `_connected`, once what servers have written is here."""
+        self.take_in()
+        return self._connected()
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -233,13 +271,6 @@ class PredictionLog:
             self._open_connection.commit()
             self._identity = _identity(self.path)
         return self._open_connection
-
-    def _add_names(self, connection: sqlite3.Connection, rows: Sequence[Prediction]) -> dict[bytes, FeatureNames]:
-        """Write names of packed features that this connection has not committed yet; return them."""
-        used = {row.features.names for row in rows if isinstance(row.features, PackedFeatures)}
-        new = {names.digest: names for names in used if names.digest not in self._names}
-        connection.executemany(INSERT_NAMES, [(digest, names.content) for digest, names in new.items()])
-        return new
 
     def _names_of(self, digest: bytes) -> FeatureNames:
         if digest not in self._names and self._open_connection is not None:

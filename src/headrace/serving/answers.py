@@ -151,6 +151,14 @@ class Failure:
     at_s: float
 
 
+class AnswerQueue(Protocol):
+    """Answers calls that wait at the same time together: `serving.queue.PredictionQueue` or `serving.turn_queue`."""
+
+    async def answer(self, call: ValidatedCall) -> list[Answer]: ...
+
+    def stop(self) -> None: ...
+
+
 def new_id() -> str:
     """Return a new id of 32 hexadecimal digits: UUID version 7 (RFC 9562), which begins with the time.
 

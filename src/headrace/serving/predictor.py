@@ -11,11 +11,12 @@ import itertools
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
+from headrace.lake.journal import PredictionJournal
 from headrace.lake.packed_features import EncodedMapping
 from headrace.lake.predictions import Prediction
 from headrace.schema import Every, Problem
@@ -37,6 +38,8 @@ from headrace.serving.scoring import ScoredRow, score_rows
 from headrace.store.online import Age
 from headrace.store.published import KeyType
 
+#: Writes answers to the log.
+_Write = Callable[[Sequence[Prediction]], object]
 #: Ages of rows in memory, as they are logged.
 _MAX_AGES = 1000
 
@@ -164,9 +167,16 @@ class Predictor:
         Returns:
             For each call its answers, or the error that it would raise alone.
         """
+        return self._answer(calls, self._log.append)
+
+    def write(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
+        """Answer calls as `answer` does, without waiting until a journal is on disk."""
+        return self._answer(calls, self._log.write if isinstance(self._log, PredictionJournal) else self._log.append)
+
+    def _answer(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         outcomes: list[list[Answer] | HeadraceError] = []
         for _, group in itertools.groupby(calls, key=lambda call: (id(call.version), call.now_us)):
-            outcomes += self._answer_same_version(list(group))
+            outcomes += self._answer_same_version(list(group), write)
         return outcomes
 
     def version(self) -> Version:
@@ -177,31 +187,32 @@ class Predictor:
             cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types, columns, self._online)
         return cached
 
-    def _answer_same_version(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
+    def _answer_same_version(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         """Answer calls of the same version and instant."""
         try:
-            outcomes = self._answer_together(calls)
+            outcomes = self._answer_together(calls, write)
         except DataError as error:
             # A key of some call has another type than in the store: answer each call alone to find it.
-            return [error] if len(calls) == 1 else [self._answer_same_version([call])[0] for call in calls]
+            return [error] if len(calls) == 1 else [self._answer_same_version([call], write)[0] for call in calls]
         except HeadraceError as error:  # a failure of the server: no call can be answered
             self.last_failure = Failure(reason=_public_reason(error), at_s=self._clock())
             return [error] * len(calls)
         self.last_failure = None
         return outcomes
 
-    def _answer_together(self, calls: Sequence[ValidatedCall]) -> list[list[Answer] | HeadraceError]:
+    def _answer_together(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         version, now_us = calls[0].version, calls[0].now_us
         request_rows = [row for call in calls for row in call.rows]
         predicted = iter(score_rows(self._problem, self._online, version, request_rows, now_us))
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
         outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
-        self._append_to_log(
+        logged = [
             self._log_row(item, answer)
             for rows_of_call, answers in zip(rows, outcomes, strict=True)
             if not isinstance(answers, HeadraceError)
             for item, answer in zip(rows_of_call, answers, strict=True)
-        )
+        ]
+        self._append_to_log(logged, write)
         return outcomes
 
     def _apply_policy(self, version: Version, rows: Sequence[ScoredRow], now_us: int) -> list[Answer] | HeadraceError:
@@ -267,10 +278,10 @@ class Predictor:
             known = self._logged_ages[id(ages)] = _LoggedAges.of(ages)
         return known
 
-    def _append_to_log(self, logged: Iterable[Prediction]) -> None:
+    def _append_to_log(self, logged: Sequence[Prediction], write: _Write) -> None:
         """Log answers; UnavailableError with a reason that clients may see where that fails."""
         try:
-            self._log.append(list(logged))
+            write(logged)
         except (HeadraceError, sqlite3.Error, OSError) as error:
             reason = error.what if isinstance(error, HeadraceError) else str(error)
             raise UnavailableError(

@@ -127,7 +127,7 @@ class PredictionQueue(Generic[C, A]):
                     item.future.set_result(outcome)
             for loop, results in by_loop.items():
                 with suppress(RuntimeError):  # a loop that was closed: nobody waits any more
-                    loop.call_soon_threadsafe(_deliver, results)
+                    loop.call_soon_threadsafe(deliver, results)
 
     def _next_batch(self) -> list[_QueuedCall[C, A]]:
         """Return the next calls to answer together; none once the queue is stopped and empty."""
@@ -154,7 +154,7 @@ class PredictionQueue(Generic[C, A]):
             return [error] if len(calls) == 1 else [self._outcomes([call])[0] for call in calls]
 
 
-def _deliver(results: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
+def deliver(results: Sequence[tuple[asyncio.Future[Any], Any]]) -> None:
     """Give outcomes to the calls that wait on this event loop; some may have been cancelled."""
     for waiting, outcome in results:
         if waiting.done():

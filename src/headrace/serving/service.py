@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from headrace.core.errors import CorruptError
+from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.registry.ledger import Ledger
@@ -39,12 +40,18 @@ class Service:
     follower: ChampionFollower
     predictor: Predictor
     online: OnlineStore
-    log: PredictionLog
+    log: PredictionLog | PredictionJournal
     now: Callable[[], int]
 
 
 def open_service(
-    root: Path, problem: Problem, tracking_uri: str, now: Callable[[], int], *, policy: Policy = "default"
+    root: Path,
+    problem: Problem,
+    tracking_uri: str,
+    now: Callable[[], int],
+    *,
+    policy: Policy = "default",
+    log_sync: Sync | None = None,
 ) -> Service:
     """Assemble the service of a problem. No model is loaded yet: `follower.refresh()` or `start()` does that.
 
@@ -54,10 +61,13 @@ def open_service(
         tracking_uri: Address of MLflow.
         now: Returns the production clock, microseconds UTC.
         policy: What to do with features that are not fresh.
+        log_sync: When answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
     """
     ledger = Ledger(root, problem.name)
     online = OnlineStore(root, problem)
-    log = PredictionLog(root, problem.name)
+    log = (
+        PredictionLog(root, problem.name) if log_sync is None else PredictionJournal(root, problem.name, sync=log_sync)
+    )
 
     def load(version: str) -> Bundle:
         return load_version(root, problem, version, tracking_uri, online, now())

@@ -1,0 +1,70 @@
+"""`python -m headrace.lake.journal_drain ROOT PROBLEM...`: move what a server has answered to the prediction log.
+
+A server starts it as a process of its own at a low priority, so that neither Python's lock nor the database delays an
+answer. It ends when its standard input does, that is with the server. Without it nothing is lost: whoever reads the
+prediction log moves the rows then.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from headrace.core.errors import HeadraceError
+from headrace.lake.predictions import PredictionLog
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks at the journal.
+PAUSE_S = 1.0
+_LOWEST_PRIORITY = 19
+_END_S = 5.0
+
+
+@contextmanager
+def draining(root: Path, problems: Sequence[str]) -> Iterator[None]:
+    """Run the process while the block runs."""
+    command = [sys.executable, "-m", __name__, str(root), *problems]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        if process.stdin is not None:
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):  # it ends by itself after what it moves now
+            process.wait(_END_S)
+
+
+def drain(logs: Sequence[PredictionLog], pause_s: float = PAUSE_S) -> None:
+    """Move rows of journals to their logs until standard input ends."""
+    reported, is_ending = "", False
+    while True:
+        for log in logs:
+            try:
+                log.take_in()
+                reported = ""
+            except HeadraceError as error:  # the rows stay in the journal, for the next attempt
+                if str(error) != reported:
+                    reported = str(error)
+                    _log.error("%s", error)
+        if is_ending:
+            return
+        readable, _, _ = select.select([sys.stdin], [], [], pause_s)
+        is_ending = bool(readable) and not os.read(sys.stdin.fileno(), 1)  # once more, for what came last
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Drain the journals of problems below a home folder."""
+    root, *problems = arguments
+    os.nice(_LOWEST_PRIORITY)
+    drain([PredictionLog(Path(root), problem) for problem in problems])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
