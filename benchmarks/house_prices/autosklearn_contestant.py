@@ -20,26 +20,26 @@ def main():
     )  # fmt: skip
     model.fit(given.X, np.log1p(given.y))
     fit_s = time.time() - started
-    ids = {run_id: weight for weight, run_id in _weighted(model)}
-    tried = []
+    weights = _weights(model)
+    tried, kinds = [], {}
     for key, value in model.automl_.runhistory_.data.items():
         config = model.automl_.runhistory_.ids_config[key.config_id]
         if value.status.name == "SUCCESS":
             finished = value.starttime + value.time - started
-            weight = ids.get(key.config_id, 0.0)
-            tried.append([finished, config["regressor:__choice__"], float(value.cost), weight])
-    board = model.leaderboard()
-    kinds = board.groupby("type")["ensemble_weight"].sum().sort_values(ascending=False)
+            weight = weights.get((value.additional_info or {}).get("num_run"), 0.0)
+            kind = config["regressor:__choice__"]
+            tried.append([finished, kind, float(value.cost), weight])
+            kinds[kind] = kinds.get(kind, 0.0) + weight
+    members = sorted(((weight, kind) for kind, weight in kinds.items() if weight), reverse=True)
     failed = sum(value.status.name != "SUCCESS" for value in model.automl_.runhistory_.data.values())
     finish(given, lambda rows: np.expm1(model.predict(rows)), tried, autosklearn.__version__,
-           f"ensemble of {len(board)}: " + ", ".join(f"{kind} {weight:.2f}" for kind, weight in kinds.items()), fit_s,
+           f"ensemble of {len(weights)}: " + ", ".join(f"{kind} {weight:.2f}" for weight, kind in members), fit_s,
            note=f"{failed} of {failed + len(tried)} runs failed or were cut; models of a hold-out")  # fmt: skip
 
 
-def _weighted(model):
-    """Return (weight, config id) of the members; auto-sklearn numbers its runs one higher than SMAC its configs."""
-    board = model.leaderboard(detailed=True)
-    return [(float(row["ensemble_weight"]), int(row["config_id"])) for _, row in board.reset_index().iterrows()]
+def _weights(model):
+    """Return weight of each member by the number of its run; `leaderboard` fails where one is not in the history."""
+    return {run: float(weight) for (_, run, _), weight in model.automl_.ensemble_.get_identifiers_with_weights()}
 
 
 if __name__ == "__main__":

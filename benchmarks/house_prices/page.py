@@ -161,7 +161,8 @@ def course(result: Result) -> bytes:
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
-    tried: Any = result.configurations
+    numbers = dict.fromkeys(("finished_s", "loss", "weight"), float)  # a contestant may have finished none
+    tried: Any = result.configurations.astype(numbers)
     kinds = tried["family"].str.replace(r"(_BAG_L\d+|_r\d+|_FULL).*", "", regex=True)
     for number, (family, part) in enumerate(tried.groupby(kinds, sort=True)):
         axes.scatter(part["finished_s"], part["loss"], s=22, color=f"C{number % 10}", label=str(family),

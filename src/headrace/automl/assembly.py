@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from headrace.automl.choosing import Candidate, choose
 from headrace.automl.ensemble.calibration import Calibration, fit_calibration
 from headrace.automl.ensemble.model import Member, TableModel
-from headrace.automl.ensemble.selection import Selection, cheapest, select
+from headrace.automl.ensemble.stacking import StackedConfig
 from headrace.automl.families.protocol import Fit
 from headrace.automl.options import Options
 from headrace.automl.prepare.block import Target
@@ -22,14 +23,8 @@ from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData, encodable_label, fold_rows
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
-from headrace.core.errors import HeadraceError
 from headrace.core.fingerprint import fingerprint
 from headrace.search.trial import Trial
-
-#: Models that an ensemble is selected from, and rows that it is selected on.
-_LIBRARY, _ROWS = 40, 20_000
-#: Numbers that selection compares, so that it stays within seconds.
-_NUMBERS = 30_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +37,11 @@ class Assembly:
         calibration: Adjustment of probabilities.
         loss: Out-of-fold loss of the ensemble.
         label: Labels of the validated rows [n].
+        weight: Their sample weights [n], None where there are none.
         predictions: Out-of-fold predictions of the ensemble [n, k], adjusted.
         trace: Out-of-fold loss after each step of the selection.
         notes: Lines for the user.
+        stacked: Configurations of the second level by the number of their member; empty where it did not pay.
     """
 
     members: tuple[Member, ...]
@@ -52,9 +49,15 @@ class Assembly:
     calibration: Calibration
     loss: float
     label: Floats
+    weight: Floats | None
     predictions: Floats
     trace: tuple[float, ...]
     notes: tuple[str, ...]
+    stacked: Mapping[int, StackedConfig] = field(default_factory=dict)
+
+    def second_level_loss(self, number: int, task: Task) -> float:
+        """Return the out-of-fold loss of a configuration of the second level."""
+        return metric_of(task).loss(self.label, self.stacked[number].predictions, self.weight, task)
 
     def model(self, task: Task, cleaner: Cleaner, facts: Mapping[str, Any]) -> TableModel:
         """Return the model that predicts rows of a table."""
@@ -75,6 +78,7 @@ def assemble(
     options: Options,
     *,
     refit_s: float | None,
+    stack_until: float | None = None,
     deadline: float,
 ) -> Assembly:
     """Assemble the ensemble of the finished trials.
@@ -85,85 +89,63 @@ def assemble(
         trials: All trials.
         options: Of the search.
         refit_s: Time in which members are fitted on all rows; None where the models of the folds are the members.
+        stack_until: Instant of `time.monotonic` at which the second level ends; None for no second level.
         deadline: Instant of `time.monotonic` at which everything must be finished.
 
     Raises:
         HeadraceError: No trial finished.
     """
-    complete = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
-    if not complete:
-        raise HeadraceError("no configuration was evaluated in full", where="automl", fix="give it more time")
-    ranked = sorted(complete, key=lambda trial: (trial.loss, trial.number))[:_LIBRARY]
-    stored = {trial.number: np.load(folder / f"{trial.info['file']}.npy") for trial in ranked}
-    selection = _select(data, ranked, stored, options, deadline)
-    chosen = [(trial, float(weight)) for trial, weight in zip(ranked, selection.weights, strict=True) if weight > 0]
-    notes: list[str] = []
-    members, preparations = _load_bags(folder, data, chosen)
+    choice = choose(folder, data, trials, options, stack_until=stack_until, deadline=deadline)
+    members, preparations = _load_bags(folder, choice.members)
+    notes = list(choice.notes)
     if refit_s is not None:
-        members, preparations, notes = _refitted(data, members, preparations, chosen, options, refit_s, deadline)
+        members, preparations, late = _refitted(data, members, preparations, choice.members, options, refit_s, deadline)
+        notes += late
     rows, metric = data.valid_rows, metric_of(data.task)
-    pooled = sum(weight * stored[trial.number].astype(np.float64) for trial, weight in chosen)
+    pooled = sum(candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members)
     label, weights = data.label[rows], data.weights(rows)
     calibration = fit_calibration(label, pooled, weights, data.task, metric, temper=options.calibrate)
     predictions = calibration.apply(np.asarray(pooled), data.task)
     decided = (predictions >= calibration.threshold).astype(np.float64) if calibration.threshold != 0.5 else predictions
     return Assembly(
         members=members, preparations=preparations, calibration=calibration, predictions=predictions,
-        loss=metric.loss(label, decided, weights, data.task), label=label, trace=selection.trace, notes=tuple(notes),
+        loss=metric.loss(label, decided, weights, data.task), label=label, weight=weights, trace=choice.trace,
+        notes=tuple(notes),
+        stacked={candidate.number: candidate.stacked for candidate in choice.members if candidate.stacked},
     )  # fmt: skip
 
 
-def _select(
-    data: SearchData, ranked: Sequence[Trial], stored: Mapping[int, Any], options: Options, deadline: float
-) -> Selection:
-    rows, metric = data.valid_rows, metric_of(data.task)
-    if not options.ensemble:
-        first = np.zeros(len(ranked))
-        first[0] = 1.0
-        loss = ranked[0].loss
-        assert loss is not None
-        return Selection(weights=first, loss=loss, trace=(loss,))
-    limit = min(_ROWS, max(1_000, _NUMBERS // (len(ranked) * data.task.n_outputs)))
-    sample = np.arange(len(rows))
-    if len(rows) > limit:
-        sample = np.sort(np.random.default_rng(options.seed).choice(len(rows), limit, replace=False))
-    predictions = np.stack([stored[trial.number][sample] for trial in ranked]).astype(np.float64)
-    label, weights = data.label[rows[sample]], data.weights(rows[sample])
-
-    def loss_of(p: Floats) -> float:
-        return metric.loss(label, p, weights, data.task)
-
-    until = min(deadline, time.monotonic() + max(0.5, 0.4 * (deadline - time.monotonic())))
-    if options.cost_tolerance is None:
-        return select(predictions, loss_of, deadline=until)
-    costs = [float(trial.info["predict_us"]) for trial in ranked]
-    return cheapest(predictions, costs, loss_of, tolerance=options.cost_tolerance, deadline=until)
-
-
-def _load_bags(
-    folder: Path, data: SearchData, chosen: Sequence[tuple[Trial, float]]
-) -> tuple[tuple[Member, ...], dict[str, Preparation]]:
-    """Load the models of the folds of the chosen trials."""
+def _load_bags(folder: Path, chosen: Sequence[Candidate]) -> tuple[tuple[Member, ...], dict[str, Preparation]]:
+    """Load the models of the folds of the chosen configurations."""
     import joblib  # type: ignore[import-untyped]
 
     members, preparations = [], {}
-    for trial, weight in chosen:
-        fitted: list[FittedConfig] = joblib.load(folder / f"{trial.info['file']}.joblib")
-        spec = fingerprint(split_table_config(trial.config)[2])[:12]
-        keys = [f"{number}-{spec}" for number in range(len(fitted))]
-        for key in keys:
+    for candidate in chosen:
+        inputs = candidate.stacked.inputs if candidate.stacked else ()
+        parts = candidate.stacked.parts if candidate.stacked else _stored_parts(folder, candidate)
+        for key, _ in parts:
             if key not in preparations:
                 preparations[key] = joblib.load(folder / f"prepared-{key}.joblib")
-        parts = tuple(zip(keys, fitted, strict=True))
-        members.append(Member(trial=trial.number, config=trial.config, weight=weight, parts=parts))
+        members.append(
+            Member(trial=candidate.number, config=candidate.config, weight=candidate.weight, parts=parts, inputs=inputs)
+        )
     return tuple(members), preparations
+
+
+def _stored_parts(folder: Path, candidate: Candidate) -> tuple[tuple[str, FittedConfig], ...]:
+    """Return (key of a preparation, fitted model) of each fold."""
+    import joblib
+
+    fitted: list[FittedConfig] = joblib.load(folder / f"{candidate.file}.joblib")
+    spec = fingerprint(split_table_config(candidate.config)[2])[:12]
+    return tuple((f"{number}-{spec}", each) for number, each in enumerate(fitted))
 
 
 def _refitted(
     data: SearchData,
     members: tuple[Member, ...],
     preparations: dict[str, Preparation],
-    chosen: Sequence[tuple[Trial, float]],
+    chosen: Sequence[Candidate],
     options: Options,
     refit_s: float,
     deadline: float,
@@ -173,7 +155,7 @@ def _refitted(
     The number of boosting rounds is that of the last fold.
     """
     until = min(deadline, time.monotonic() + refit_s)
-    seconds = {trial.number: trial.seconds / len(data.folds) for trial, _ in chosen}
+    seconds = {candidate.number: candidate.seconds / len(data.folds) for candidate in chosen}
     refitted: list[Member] = []
     kept: dict[str, Preparation] = {}
     late = 0

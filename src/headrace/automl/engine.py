@@ -102,14 +102,17 @@ def search_table(
     families, left_out = usable_families(options.families, table.task, len(data.label), data.frame.shape[1])
     load_packages(families)
     refit = decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1
-    times = divide(options.seconds, time.monotonic() - started, refit=refit)
+    stack = options.stack and not refit
+    times = divide(options.seconds, time.monotonic() - started, refit=refit, stack=stack)
     deadline = math.inf if options.seconds is None else started + 0.99 * options.seconds
     clock = _Clock(started, on_trial)
     with tempfile.TemporaryDirectory(prefix="headrace-automl-") as name:
         folder = Path(name)
         trials, search_notes = search_data(folder, data, families, options, times, on_trial=clock.record)
-        refit_s = times.refit if refit else None
-        assembly = assemble(folder, data, trials, options, refit_s=refit_s, deadline=deadline)
+        assembly = assemble(
+            folder, data, trials, options, refit_s=times.refit if refit else None,
+            stack_until=time.monotonic() + times.stack if stack else None, deadline=deadline,
+        )  # fmt: skip
     seconds = time.monotonic() - started
     every_note = (f"validation: {decision.mode} ({decision.reason})", *notes, *left_out, *search_notes, *assembly.notes)
     return Outcome(

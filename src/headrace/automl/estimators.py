@@ -42,6 +42,7 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst
             model and the best ensemble.
+        stack: Whether a second level of models, which learns from the predictions of the first, is tried.
         calibrate: Whether probabilities are calibrated.
         memory_gb: Memory of all worker processes.
         n_jobs: Number of worker processes, None for one a core.
@@ -95,6 +96,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest within this share of the gap between the worst
             model and the best ensemble.
+        stack: Whether a second level of models, which learns from the predictions of the first, is tried.
         calibrate: Without effect; for the classifier.
         memory_gb: Memory of all worker processes.
         n_jobs: Number of worker processes, None for one a core.
@@ -122,6 +124,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         searcher: str = "auto",
         ensemble: bool = True,
         cost_tolerance: float | None = None,
+        stack: bool = True,
         calibrate: bool = True,
         memory_gb: float | None = None,
         n_jobs: int | None = None,
@@ -130,7 +133,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         super().__init__(
             seconds=seconds, trials=trials, metric=metric, validation=validation, time=time, groups=groups,
             folds=folds, families=families, portfolio=portfolio, searcher=searcher, ensemble=ensemble,
-            cost_tolerance=cost_tolerance, calibrate=calibrate, memory_gb=memory_gb, n_jobs=n_jobs,
+            cost_tolerance=cost_tolerance, stack=stack, calibrate=calibrate, memory_gb=memory_gb, n_jobs=n_jobs,
             random_state=random_state,
         )  # fmt: skip
         self.quantiles = quantiles

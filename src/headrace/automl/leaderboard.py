@@ -42,6 +42,21 @@ def leaderboard(outcome: Outcome) -> pd.DataFrame:
         }
         for trial in outcome.trials
     ]
+    rows += [
+        {
+            "trial": number,
+            "family": f"{stacked.config['family']}, second level",
+            "value": sign * outcome.assembly.second_level_loss(number, outcome.model.task),
+            "weight": weights[number],
+            "status": "ok",
+            "seconds": round(stacked.seconds, 2),
+            "predict_us": None,
+            "finished_s": round(outcome.seconds, 1),
+            "config": json.dumps(_own(stacked.config)),
+            "_order": (False, outcome.assembly.second_level_loss(number, outcome.model.task), number),
+        }
+        for number, stacked in outcome.assembly.stacked.items()
+    ]
     rows.sort(key=lambda row: row["_order"])  # type: ignore[arg-type,return-value]
     costs = [row["predict_us"] for row in rows if row["weight"] and row["predict_us"] is not None]
     ensemble = {

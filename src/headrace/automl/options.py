@@ -32,6 +32,7 @@ class Options:
             model and the best ensemble, with one model a member instead of one a fold.
         constructions: Whether constructed columns are a choice.
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
+        stack: Whether a second level of models is tried (not with cost_tolerance, nor where rows are ordered in time).
         calibrate: Whether probabilities are calibrated.
         workers: Parallel configurations, 0 for one a core.
         memory_gb: Memory of all workers, None for no limit.
@@ -54,6 +55,7 @@ class Options:
     cost_tolerance: float | None = None
     constructions: bool = True
     ensemble: bool = True
+    stack: bool = True
     calibrate: bool = True
     workers: int = 0
     memory_gb: float | None = None

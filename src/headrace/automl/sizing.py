@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 #: Rows that a second of budget can use, and rows that are always used.
 _ROWS_PER_SECOND, _LEAST_ROWS = 3_000, 20_000
-#: Cells (rows x columns) per second of budget above which there are fewer folds.
-_THREE_FOLDS, _ONE_FOLD = 20_000, 80_000
+#: Cells (rows x columns) per second of budget below which there are more folds than five, and above which fewer.
+_EIGHT_FOLDS, _THREE_FOLDS, _ONE_FOLD = 250, 20_000, 80_000
+#: Fewest rows for eight folds.
+_EIGHT_FOLDS_ROWS = 400
 #: Share of the budget after which the boosting of one trial ends, and after which any trial is killed.
 _TRIAL_SHARE, _KILL_SHARE = 0.3, 0.6
-_FINAL_SHARE, _REFIT_SHARE = 0.04, 0.15
+_FINAL_SHARE, _REFIT_SHARE, _STACK_SHARE = 0.04, 0.15, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,14 @@ class Times:
         trial: Of the boosting of one trial.
         kill: After which a trial is killed.
         refit: Of fits on all rows at the end.
+        stack: Of the second level.
     """
 
     search: float
     trial: float
     kill: float
     refit: float
+    stack: float
 
 
 def row_limit(seconds: float | None) -> int | None:
@@ -47,24 +51,31 @@ def sampled_rows(n_rows: int, limit: int | None, seed: int) -> NDArray[np.int64]
 
 
 def fold_count(n_rows: int, n_columns: int, seconds: float | None) -> int:
-    """Return the number of folds: five, or fewer for a large table in a small budget."""
+    """Return the number of folds: five; eight for a small table in a large budget, fewer where it is the reverse.
+
+    With more folds each model of a bag learns from more of the rows, which matters where rows are few.
+    """
     if seconds is None:
         return 5
     cells_per_second = n_rows * n_columns / seconds
+    if cells_per_second < _EIGHT_FOLDS and n_rows >= _EIGHT_FOLDS_ROWS:
+        return 8
     return 1 if cells_per_second > _ONE_FOLD else 3 if cells_per_second > _THREE_FOLDS else 5
 
 
-def divide(seconds: float | None, elapsed: float, *, refit: bool) -> Times:
+def divide(seconds: float | None, elapsed: float, *, refit: bool, stack: bool = False) -> Times:
     """Divide a time budget.
 
     Args:
         seconds: The budget, None for no limit.
         elapsed: Time that has passed.
         refit: Whether members are fitted on all rows at the end.
+        stack: Whether a second level is fitted.
     """
     if seconds is None:
-        return Times(search=math.inf, trial=math.inf, kill=math.inf, refit=math.inf)
+        return Times(search=math.inf, trial=math.inf, kill=math.inf, refit=math.inf, stack=math.inf)
     final = max(0.5, _FINAL_SHARE * seconds)
     refit_s = _REFIT_SHARE * seconds if refit else 0.0
-    search = max(0.5, seconds - elapsed - final - refit_s)
-    return Times(search=search, trial=_TRIAL_SHARE * seconds, kill=_KILL_SHARE * seconds, refit=refit_s)
+    stack_s = _STACK_SHARE * seconds if stack else 0.0
+    search = max(0.5, seconds - elapsed - final - refit_s - stack_s)
+    return Times(search=search, trial=_TRIAL_SHARE * seconds, kill=_KILL_SHARE * seconds, refit=refit_s, stack=stack_s)

@@ -37,6 +37,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         searcher: str = "auto",
         ensemble: bool = True,
         cost_tolerance: float | None = None,
+        stack: bool = True,
         calibrate: bool = True,
         memory_gb: float | None = None,
         n_jobs: int | None = None,
@@ -54,6 +55,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         self.searcher = searcher
         self.ensemble = ensemble
         self.cost_tolerance = cost_tolerance
+        self.stack = stack
         self.calibrate = calibrate
         self.memory_gb = memory_gb
         self.n_jobs = n_jobs
@@ -122,8 +124,8 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         return Options(
             seconds=self.seconds, trials=self.trials, folds=self.folds, validation=mode, time=self.time,
             groups=self.groups, families=self.families, portfolio=self.portfolio, searcher=self.searcher,
-            ensemble=self.ensemble, cost_tolerance=self.cost_tolerance, calibrate=self.calibrate, workers=jobs,
-            memory_gb=self.memory_gb, seed=self.random_state or 0,
+            ensemble=self.ensemble, cost_tolerance=self.cost_tolerance, stack=self.stack,
+            calibrate=self.calibrate, workers=jobs, memory_gb=self.memory_gb, seed=self.random_state or 0,
         )  # fmt: skip
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from headrace.automl.ensemble.calibration import Calibration
+from headrace.automl.ensemble.columns import with_predictions
 from headrace.automl.prepare.preparation import Preparation
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
@@ -30,12 +31,15 @@ class Member:
         config: The configuration.
         weight: Its weight.
         parts: (key of a preparation, fitted model) of each fold, or one for all rows; their mean is its prediction.
+        inputs: Trials of the members whose predictions are further columns of a member of the second level
+            (`ensemble.stacking`); they stand before it, some with weight 0.
     """
 
     trial: int
     config: Config
     weight: float
     parts: tuple[tuple[str, FittedConfig], ...]
+    inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,22 +77,28 @@ class TableModel:
         return np.concatenate(parts)
 
     def only(self, member: Member) -> TableModel:
-        """Return the model of one member alone."""
-        keys = {key for key, _ in member.parts}
+        """Return the model of one member alone, with the members that it needs."""
+        needed = [replace(other, weight=0.0) for other in self.members if other.trial in member.inputs]
+        members = (*needed, replace(member, weight=1.0))
+        keys = {key for each in members for key, _ in each.parts}
         return TableModel(
-            task=self.task,
-            cleaner=self.cleaner,
-            preparations={key: self.preparations[key] for key in keys},
-            members=(Member(trial=member.trial, config=member.config, weight=1.0, parts=member.parts),),
-            facts=self.facts,
-        )
+            task=self.task, cleaner=self.cleaner, preparations={key: self.preparations[key] for key in keys},
+            members=members, facts=self.facts,
+        )  # fmt: skip
 
     def _predict(self, cleaned: pd.DataFrame) -> Floats:
         if not len(cleaned):
             return np.empty((0, self.task.n_outputs))
         designs: dict[str, Design] = {key: each.transform(cleaned) for key, each in self.preparations.items()}
-        total = np.zeros((len(cleaned), self.task.n_outputs))
+        total, predicted = np.zeros((len(cleaned), self.task.n_outputs)), dict[int, Floats]()
         for member in self.members:
-            predictions = [fitted.predict(designs[key]) for key, fitted in member.parts]
-            total += member.weight * np.mean(predictions, axis=0)
+            predicted[member.trial] = self._predict_member(member, designs, [predicted[n] for n in member.inputs])
+            total += member.weight * predicted[member.trial]
         return self.calibration.apply(total, self.task)
+
+    def _predict_member(self, member: Member, designs: Mapping[str, Design], inputs: Sequence[Floats]) -> Floats:
+        predictions = []
+        for key, fitted in member.parts:
+            design = with_predictions(designs[key], inputs, self.task) if inputs else designs[key]
+            predictions.append(fitted.predict(design))
+        return np.asarray(np.mean(predictions, axis=0), dtype=np.float64)

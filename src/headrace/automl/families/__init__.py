@@ -31,11 +31,8 @@ TABLE_FAMILIES: dict[str, TableFamily] = {
         TableNetworks("tabnet"),
     )
 }
-#: Families of a search that names none. Networks cost many times what trees cost, and the elastic net is not in the
-#: matrix of the portfolio, so a search has to name them.
-_DEFAULT = tuple(
-    name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks | ElasticNetFamily)
-)
+#: Families of a search that names none. Networks cost many times what trees cost, so a search has to name them.
+_DEFAULT = tuple(name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks))
 #: Module -> extra that has it.
 _EXTRAS = {"torch": "neural"}
 

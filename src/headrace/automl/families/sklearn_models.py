@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from headrace.automl.families.protocol import Fit, Rows, as_columns, positive_column
+from headrace.automl.prepare.scaling import SCALES
 from headrace.automl.task.task import Floats, Task
 from headrace.models.design import Design
 from headrace.models.space import Categorical, Config, Float, Integer, Space
@@ -19,6 +20,9 @@ from headrace.models.space import Categorical, Config, Float, Integer, Space
 _MAX_SVM_ROWS, _MAX_NEIGHBOUR_ROWS = 5_000, 50_000
 #: Trees of a forest, and trees that are added at a time.
 _TREES, _BATCH = 300, 25
+#: Choices of preparation that every scaled family has beside its scale.
+_PREPARATIONS = {"categories": Categorical(("codes", "both")), "constructions": Categorical((False, True))}
+_DEFAULT_PREPARATION = {"categories": "both", "constructions": True}
 _NO_QUANTILES = "does not predict quantiles"
 #: A quantile regression is a linear program of one variable a row.
 _MAX_QUANTILE_ROWS = 5_000
@@ -107,10 +111,10 @@ class TableLinear:
         return ""
 
     def space(self, task: Task) -> Space:
-        return Space({"strength": Float(1e-3, 100.0, log=True), "scale": Categorical(("standard", "quantile"))})
+        return Space({"strength": Float(1e-3, 100.0, log=True), "scale": Categorical(SCALES), **_PREPARATIONS})
 
     def default(self) -> Config:
-        return {"strength": 0.5, "scale": "quantile"}
+        return {"strength": 0.5, "scale": "quantile", **_DEFAULT_PREPARATION}
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
         from sklearn.linear_model import LogisticRegression, Ridge
@@ -158,10 +162,10 @@ class ElasticNetFamily:
 
     def space(self, task: Task) -> Space:
         return Space({"penalty": Float(1e-4, 0.1, log=True), "l1_ratio": Float(0.05, 1.0),
-                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+                      "scale": Categorical(SCALES), **_PREPARATIONS})  # fmt: skip
 
     def default(self) -> Config:
-        return {"penalty": 5e-3, "l1_ratio": 0.5, "scale": "standard"}
+        return {"penalty": 1e-2, "l1_ratio": 0.3, "scale": "quantile", **_DEFAULT_PREPARATION}
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
         from sklearn.linear_model import ElasticNet
@@ -185,10 +189,10 @@ class Neighbours:
 
     def space(self, task: Task) -> Space:
         return Space({"neighbours": Integer(3, 60, log=True), "p": Categorical((1, 2)),
-                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+                      "scale": Categorical(SCALES), **_PREPARATIONS})  # fmt: skip
 
     def default(self) -> Config:
-        return {"neighbours": 15, "p": 1, "scale": "quantile"}
+        return {"neighbours": 15, "p": 1, "scale": "quantile", **_DEFAULT_PREPARATION}
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
         from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
@@ -211,10 +215,10 @@ class SupportVectors:
 
     def space(self, task: Task) -> Space:
         return Space({"strength": Float(0.1, 100.0, log=True), "gamma": Float(0.1, 10.0, log=True),
-                      "scale": Categorical(("standard", "quantile"))})  # fmt: skip
+                      "scale": Categorical(SCALES), **_PREPARATIONS})  # fmt: skip
 
     def default(self) -> Config:
-        return {"strength": 1.0, "gamma": 1.0, "scale": "quantile"}
+        return {"strength": 1.0, "gamma": 0.5, "scale": "power", **_DEFAULT_PREPARATION}
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
         from sklearn.svm import SVR

@@ -77,12 +77,12 @@ class Constructions:
         return np.sort(order[gains[order] > 0])
 
     def _arithmetic(self, frame: pd.DataFrame) -> Matrix:
-        """Return difference, product and ratio of each pair of the chosen numbers."""
+        """Return sum, difference, product and ratio of each pair of the chosen numbers."""
         columns = []
         for first, second in combinations(self._top_numbers, 2):
             a, b = frame[first].to_numpy(dtype=np.float64), frame[second].to_numpy(dtype=np.float64)
             with np.errstate(all="ignore"):
-                columns += [a - b, a * b, np.where(b == 0, np.nan, a / b)]
+                columns += [a + b, a - b, a * b, np.where(b == 0, np.nan, a / b)]
         return _matrix(columns, len(frame))
 
     def _fit_groups(self, frame: pd.DataFrame) -> None:
@@ -106,7 +106,7 @@ class Constructions:
 
     def _labels(self) -> list[str]:
         numbers = combinations(self._top_numbers, 2)
-        labels = [f"{first} {sign} {second}" for first, second in numbers for sign in ("-", "x", "/")]
+        labels = [f"{first} {sign} {second}" for first, second in numbers for sign in ("+", "-", "x", "/")]
         for category, number, _ in self._means:
             labels += [f"mean of {number} by {category}", f"{number} - its mean by {category}"]
         return [*labels, *(name.replace(_JOINED, " and ") for name in getattr(self._encoder, "names", ()))]

@@ -32,7 +32,7 @@ class PreparationSpec:
     Attributes:
         categories: "codes": one column of codes. "target": encoded by the target. "both".
         constructions: Whether constructed columns are added.
-        scale: "": for trees, with missing values. "standard" or "quantile": imputed, scaled, one-hot.
+        scale: "": for trees, with missing values; else one of `SCALES`: imputed, scaled, one-hot.
     """
 
     categories: str = "codes"
@@ -57,14 +57,7 @@ class Preparation:
     def __init__(self, spec: PreparationSpec, cleaner: Cleaner, without_trend: tuple[str, ...] = ()) -> None:
         self.spec = spec
         numbers, categories = cleaner.names("number"), cleaner.names("category")
-        few = [name for name in categories if _levels(cleaner, name) <= _MAX_ONE_HOT]
-        coded = few if spec.scale else categories if spec.categories in ("codes", "both") else []
-        encoded = (
-            [name for name in categories if name not in few]
-            if spec.scale
-            else [name for name in categories if spec.categories != "codes" and _levels(cleaner, name) > 2]
-        )
-        encoded += [name for name in categories if not spec.scale and name not in (*coded, *encoded)]
+        coded, encoded = _coded_and_encoded(spec, cleaner)
         self.blocks: list[Block] = [
             *([Numbers(numbers)] if numbers else []),
             *([Dates(cleaner.names("date"), without_trend)] if cleaner.names("date") else []),
@@ -102,6 +95,17 @@ class Preparation:
             names += self.codes.names
         X = np.concatenate(parts, axis=1) if parts else np.empty((n_rows, 0), dtype=np.float32)
         return Design(X=np.ascontiguousarray(X, dtype=np.float32), names=names, categorical=categorical)
+
+
+def _coded_and_encoded(spec: PreparationSpec, cleaner: Cleaner) -> tuple[list[str], list[str]]:
+    """Return the categories that become codes, and those that are encoded by the target; one may be in both."""
+    levels = {name: _levels(cleaner, name) for name in cleaner.names("category")}
+    if spec.scale:
+        coded = [name for name, count in levels.items() if count <= _MAX_ONE_HOT]
+    else:
+        coded = [] if spec.categories == "target" else list(levels)
+    both = spec.categories == "both"
+    return coded, [name for name, count in levels.items() if name not in coded or (both and count > 2)]
 
 
 def _levels(cleaner: Cleaner, name: str) -> int:

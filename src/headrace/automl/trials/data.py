@@ -65,6 +65,11 @@ def write_data(folder: Path, data: SearchData) -> str:
     return file_digest(folder / _FILE)
 
 
+def data_digest(folder: Path) -> str:
+    """Return the digest of the data of a search."""
+    return file_digest(folder / _FILE)
+
+
 @lru_cache(maxsize=1)
 def read_data(folder: Path, digest: str) -> SearchData:
     """Read the data that `write_data` wrote; once per process."""

@@ -81,14 +81,18 @@ def written_starts(families: Sequence[str]) -> tuple[Config, ...]:
 def adapted(config: Config, task: Task, label: Floats) -> Config:
     """Return a config of another data set with the parameters of the target that this data set has.
 
+    A parameter that the family has gained since gets its default.
+
     Args:
         config: A config; its parameters of the target are kept where this data set has them.
         task: The task.
         label: Labels [n].
     """
+    family = str(config["family"])
+    defaults = {f"{family}.{key}": value for key, value in TABLE_FAMILIES[family].default().items()}
     own = _start_values(task, label)
     kept = {name: value for name, value in config.items() if name not in _OF_TARGET or name in own}
-    return {**{name: values[0] for name, values in own.items()}, **kept}
+    return {**{name: values[0] for name, values in own.items()}, **defaults, **kept}
 
 
 def _start_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:

@@ -1,0 +1,168 @@
+"""Choose the members of an ensemble from the finished trials, and from a second level where that pays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from headrace.automl.ensemble.selection import Selection, cheapest, select
+from headrace.automl.ensemble.stacking import StackedConfig, better_in_most_folds, stack
+from headrace.automl.options import Options
+from headrace.automl.task.metrics import metric_of
+from headrace.automl.task.task import Floats
+from headrace.automl.trials.data import SearchData, data_digest
+from headrace.core.errors import HeadraceError
+from headrace.models.space import Config
+from headrace.search.trial import Trial
+
+#: Trials that an ensemble is selected from, and rows that it is selected on.
+_LIBRARY, _ROWS = 40, 20_000
+#: Numbers that selection compares, so that it stays within seconds.
+_NUMBERS = 30_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A configuration that may become a member.
+
+    Attributes:
+        number: Number of its trial; for the second level a number after those of all trials.
+        config: The configuration.
+        predictions: Out-of-fold predictions [n, k], in the order of `SearchData.valid_rows`.
+        seconds: Time of its fits, s.
+        predict_us: Time of a prediction, microseconds a row.
+        file: Name of its stored models; "" for the second level.
+        weight: Its weight in the ensemble.
+        stacked: Its fitted models, of the second level only.
+    """
+
+    number: int
+    config: Config
+    predictions: Floats
+    seconds: float
+    predict_us: float
+    file: str = ""
+    weight: float = 0.0
+    stacked: StackedConfig | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The chosen members.
+
+    Attributes:
+        members: First level before second; those that only the second level needs have weight 0.
+        trace: Out-of-fold loss after each step of the selection.
+        notes: Lines for the user.
+    """
+
+    members: tuple[Candidate, ...]
+    trace: tuple[float, ...]
+    notes: tuple[str, ...] = ()
+
+
+def choose(
+    folder: Path, data: SearchData, trials: Sequence[Trial], options: Options, *, stack_until: float | None,
+    deadline: float,
+) -> Choice:  # fmt: skip
+    """Choose members.
+
+    Args:
+        folder: Folder of the data and the results.
+        data: The data of the search.
+        trials: All trials.
+        options: Of the search.
+        stack_until: Instant of `time.monotonic` at which the second level ends; None for no second level.
+        deadline: Instant of `time.monotonic` at which everything must be finished.
+
+    Raises:
+        HeadraceError: No trial finished.
+    """
+    complete = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
+    if not complete:
+        raise HeadraceError("no configuration was evaluated in full", where="automl", fix="give it more time")
+    ranked = sorted(complete, key=lambda trial: (trial.loss, trial.number))[:_LIBRARY]
+    first = [_of_trial(folder, trial) for trial in ranked]
+    alone = _select(data, first, options, deadline)
+    if stack_until is None or not options.ensemble:
+        return _choice(first, alone)
+    after = 1 + max(trial.number for trial in trials)
+    second = _second_level(folder, data, ranked, first, options, stack_until, after)
+    if not second:
+        return _choice(first, alone)
+    both = [*first, *second]
+    stacked = _select(data, both, options, deadline)
+    if not better_in_most_folds(data, _pooled(first, alone), _pooled(both, stacked)):
+        return replace(_choice(first, alone), notes=("the second level is not better in most folds: left out",))
+    return _choice(both, stacked)
+
+
+def _of_trial(folder: Path, trial: Trial) -> Candidate:
+    return Candidate(
+        number=trial.number, config=trial.config, predictions=np.load(folder / f"{trial.info['file']}.npy"),
+        seconds=trial.seconds, predict_us=float(trial.info["predict_us"]), file=str(trial.info["file"]),
+    )  # fmt: skip
+
+
+def _second_level(
+    folder: Path, data: SearchData, ranked: Sequence[Trial], first: Sequence[Candidate], options: Options, until: float,
+    after: int,
+) -> list[Candidate]:  # fmt: skip
+    """Return the second level, numbered from `after`."""
+    stored = {candidate.number: candidate.predictions for candidate in first}
+    fitted = stack(
+        folder, data_digest(folder), data, ranked, stored, seed=options.seed, threads=options.n_workers, deadline=until
+    )
+    return [
+        Candidate(number=after + position, config=each.config, predictions=each.predictions, seconds=each.seconds,
+                  predict_us=0.0, stacked=each)
+        for position, each in enumerate(fitted)
+    ]  # fmt: skip
+
+
+def _pooled(candidates: Sequence[Candidate], selection: Selection) -> Floats:
+    pooled = np.zeros(candidates[0].predictions.shape)
+    for candidate, weight in zip(candidates, selection.weights, strict=True):
+        if weight > 0:
+            pooled += float(weight) * candidate.predictions
+    return pooled
+
+
+def _choice(candidates: Sequence[Candidate], selection: Selection) -> Choice:
+    weighted = [
+        replace(candidate, weight=float(weight))
+        for candidate, weight in zip(candidates, selection.weights, strict=True)
+    ]
+    needed = {n for candidate in weighted if candidate.stacked and candidate.weight for n in candidate.stacked.inputs}
+    members = [candidate for candidate in weighted if candidate.weight > 0 or candidate.number in needed]
+    return Choice(members=tuple(members), trace=selection.trace)
+
+
+def _select(data: SearchData, candidates: Sequence[Candidate], options: Options, deadline: float) -> Selection:
+    rows, metric = data.valid_rows, metric_of(data.task)
+    if not options.ensemble:
+        first = np.zeros(len(candidates))
+        first[0] = 1.0
+        loss = metric.loss(
+            data.label[rows], candidates[0].predictions.astype(np.float64), data.weights(rows), data.task
+        )
+        return Selection(weights=first, loss=loss, trace=(loss,))
+    limit = min(_ROWS, max(1_000, _NUMBERS // (len(candidates) * data.task.n_outputs)))
+    sample = np.arange(len(rows))
+    if len(rows) > limit:
+        sample = np.sort(np.random.default_rng(options.seed).choice(len(rows), limit, replace=False))
+    predictions = np.stack([candidate.predictions[sample] for candidate in candidates]).astype(np.float64)
+    label, weights = data.label[rows[sample]], data.weights(rows[sample])
+
+    def loss_of(p: Floats) -> float:
+        return metric.loss(label, p, weights, data.task)
+
+    until = min(deadline, time.monotonic() + max(0.5, 0.4 * (deadline - time.monotonic())))
+    if options.cost_tolerance is None:
+        return select(predictions, loss_of, deadline=until)
+    costs = [candidate.predict_us for candidate in candidates]
+    return cheapest(predictions, costs, loss_of, tolerance=options.cost_tolerance, deadline=until)
