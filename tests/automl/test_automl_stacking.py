@@ -46,7 +46,8 @@ def test_predictions_become_columns_that_linear_models_can_use(models: int, outp
     task = Task(kind=kind, metric="rmse" if kind == "regression" else "log_loss")
     wide = with_predictions(design, predictions, task)
     expected = [p if kind == "regression" else np.log(p / (1 - p)) for p in predictions]
-    assert wide.categorical == (1,) and len(wide.names) == 2 + models * outputs
+    assert wide.categorical == (1,)
+    assert len(wide.names) == 2 + models * outputs
     np.testing.assert_allclose(wide.X[:, 2:], np.concatenate(expected, axis=1), rtol=1e-4, atol=1e-5)
 
 
@@ -92,7 +93,8 @@ def test_the_second_level_is_chosen_where_it_is_better_and_predicts_as_its_parts
     model = HeadraceRegressor(**TWO, portfolio=STARTS).fit(X, y)
     alone = HeadraceRegressor(**TWO, portfolio=STARTS, stack=False).fit(X, y)
     stacked = [member for member in model.model_.members if member.inputs]
-    assert stacked and model.outcome_.assembly.loss < alone.outcome_.assembly.loss
+    assert stacked
+    assert model.outcome_.assembly.loss < alone.outcome_.assembly.loss
     assert any("second level" in family for family in leaderboard(model.outcome_).family)
     fresh, truth = table(400, seed=1)
     assert rmse(model.predict(fresh), truth) < rmse(alone.predict(fresh), truth)

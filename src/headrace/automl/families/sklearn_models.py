@@ -218,7 +218,7 @@ class SupportVectors:
                       "scale": Categorical(SCALES), **_PREPARATIONS})  # fmt: skip
 
     def default(self) -> Config:
-        return {"strength": 1.0, "gamma": 0.5, "scale": "power", **_DEFAULT_PREPARATION}
+        return {"strength": 2.0, "gamma": 1.0, "scale": "power", **_DEFAULT_PREPARATION}
 
     def fit(self, train: Rows, valid: Rows | None, config: Mapping[str, Any], fit: Fit) -> FittedEstimator:
         from sklearn.svm import SVR

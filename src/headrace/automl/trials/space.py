@@ -24,6 +24,7 @@ _VARIANTS: tuple[tuple[str, Config], ...] = (
     ("catboost", {"depth": 8, "learning_rate": 0.05, "rsm": 0.5, "l2_leaf_reg": 6.0}),
     ("extra_trees", {"max_features": 0.8, "min_samples_leaf": 1, "constructions": True}),
     ("linear", {"strength": 0.02, "scale": "standard"}),
+    ("svm", {"strength": 4.0, "scale": "standard"}),
 )
 
 
