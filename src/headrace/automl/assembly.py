@@ -102,10 +102,11 @@ def assemble(
         members, preparations, late = _refitted(data, members, preparations, choice.members, options, refit_s, deadline)
         notes += late
     rows, metric = data.valid_rows, metric_of(data.task)
-    pooled = sum(candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members)
+    parts = [candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members]
+    pooled: Floats = np.sum(parts, axis=0)
     label, weights = data.label[rows], data.weights(rows)
     calibration = fit_calibration(label, pooled, weights, data.task, metric, temper=options.calibrate)
-    predictions = calibration.apply(np.asarray(pooled), data.task)
+    predictions = calibration.apply(pooled, data.task)
     decided = (predictions >= calibration.threshold).astype(np.float64) if calibration.threshold != 0.5 else predictions
     return Assembly(
         members=members, preparations=preparations, calibration=calibration, predictions=predictions,

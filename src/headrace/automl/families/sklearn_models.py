@@ -22,7 +22,7 @@ _MAX_SVM_ROWS, _MAX_NEIGHBOUR_ROWS = 5_000, 50_000
 _TREES, _BATCH = 300, 25
 #: Choices of preparation that every scaled family has beside its scale.
 _PREPARATIONS = {"categories": Categorical(("codes", "both")), "constructions": Categorical((False, True))}
-_DEFAULT_PREPARATION = {"categories": "both", "constructions": True}
+_DEFAULT_PREPARATION: Config = {"categories": "both", "constructions": True}
 _NO_QUANTILES = "does not predict quantiles"
 #: A quantile regression is a linear program of one variable a row.
 _MAX_QUANTILE_ROWS = 5_000
