@@ -65,6 +65,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     import uvicorn
 
+    from headrace.api.access.control import access_control
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
     from headrace.api.page.links import Links
@@ -77,6 +78,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     configuration = settings()
     open_home(configuration.root)
     hosts = (*allowed_hosts(host), *configuration.hosts)
+    access = access_control(configuration, host)
     apps = {
         problem.name: create_app(
             configuration.root,
@@ -87,12 +89,13 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
             hosts=hosts,
             links=Links.from_settings(configuration),
             log_sync=cast(Sync, configuration.log_sync),
+            access=access,
         )
         for problem in problems
     }
     with draining(configuration.root, [problem.name for problem in problems]):
         uvicorn.run(
-            ProblemsApp(apps, hosts=hosts),
+            ProblemsApp(apps, hosts=hosts, access=access),
             host=host,
             port=port,
             http=LimitedProtocol,

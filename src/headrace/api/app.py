@@ -14,6 +14,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
 from headrace import __version__
+from headrace.api.access.check import AccessCheck
+from headrace.api.access.control import AccessControl
 from headrace.api.arrow import arrow_router
 from headrace.api.bodies import BodyReader
 from headrace.api.docs_page import PAGE
@@ -62,6 +64,7 @@ def create_app(
     poll_s: float = POLL_S,
     links: Links | None = None,
     log_sync: Sync | None = None,
+    access: AccessControl | None = None,
 ) -> FastAPI:
     """The API of a problem below a home folder, with its page.
 
@@ -75,9 +78,12 @@ def create_app(
         poll_s: seconds between looks at the ledger.
         links: addresses of the other services, for the page.
         log_sync: when answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
+        access: demands API keys; None for an open server.
     """
     service = open_service(root, problem, tracking_uri, now, policy=policy, log_sync=log_sync)
-    app = build_app(service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s)
+    app = build_app(
+        service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s, access=access
+    )
     if problem.feed is None:
         app.include_router(events_router(EventGateway(root, problem)))
     app.include_router(page_router(service, root, links or Links(), lambda: time.time_ns() // 1000))
@@ -90,6 +96,7 @@ def build_app(
     example: Callable[[], dict[str, Any] | None] = lambda: None,
     hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
+    access: AccessControl | None = None,
 ) -> FastAPI:
     """The API around a service that is put together already.
 
@@ -98,6 +105,7 @@ def build_app(
         example: gives a row to show in the reference.
         hosts: names that a request may address the server by.
         poll_s: seconds between looks at the ledger.
+        access: demands API keys; None for an open server.
     """
 
     @asynccontextmanager
@@ -127,6 +135,8 @@ def build_app(
     app.include_router(operations_router(service, metrics, lambda: _example(service, example)))
     app.add_middleware(FastPredictions, service=service, queue=queue, metrics=metrics, reader=reader)
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
+    if access is not None:
+        app.add_middleware(AccessCheck, control=access, problem=service.problem.name)
     app.add_middleware(HostCheck, hosts=hosts)
     app.add_middleware(MeasuredRequests, metrics=metrics)
     add_error_handlers(app)

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
 
 from headrace.api.messages import Health, Model, Readiness, Refusal, Row, ViewAge, failures
 from headrace.api.metrics import CONTENT_TYPE, Metrics
@@ -50,13 +51,19 @@ def operations_router(service: Service, metrics: Metrics, example: Callable[[], 
         """Answers whenever the process does, with or without a model."""
         return Health()
 
-    @router.get("/readyz", summary="Can it predict?", responses={503: {"model": Readiness, "description": "It cannot"}})
-    def readyz(response: Response) -> Readiness:
+    @router.get(
+        "/readyz", summary="Can it predict?", response_model=Readiness,
+        responses={503: {"model": Readiness, "description": "It cannot"}},
+    )  # fmt: skip
+    def readyz(request: Request, response: Response) -> Any:
         """200 where predictions would be given, else 503 with what stands in the way (no model, a prediction log that
-        cannot be written, a damaged store); a champion that was refused is named with the reason."""
+        cannot be written, a damaged store); a champion that was refused is named with the reason. Where keys are
+        demanded, a request without one gets the status and `ready` alone."""
         state = readiness(service, check.obstacles())
         if not state.ready:
             response.status_code = 503
+        if request.scope.get("headrace.key", "open") is None:
+            return JSONResponse({"ready": state.ready}, 200 if state.ready else 503)
         return state
 
     @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)

@@ -13,6 +13,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from headrace.api.access.check import AccessCheck
+from headrace.api.access.control import AccessControl
 from headrace.api.hosts import HostCheck
 from headrace.core.hosts import LOOPBACK
 
@@ -27,15 +29,19 @@ class ProblemsApp:
     Args:
         apps: Problem -> its application, the one at the root first.
         hosts: Names that a request may address the server by.
+        access: Demands API keys for the list; the applications have it too.
     """
 
-    def __init__(self, apps: Mapping[str, FastAPI], *, hosts: Iterable[str] = LOOPBACK) -> None:
+    def __init__(
+        self, apps: Mapping[str, FastAPI], *, hosts: Iterable[str] = LOOPBACK, access: AccessControl | None = None
+    ) -> None:
         self._apps: dict[str, ASGIApp] = dict(apps)
         self._root: ASGIApp = next(iter(apps.values()))
         listed = [{"name": name, "path": f"{_PREFIX}{name}"} for name in apps]
 
         async def problems(request: Request) -> JSONResponse:
-            return JSONResponse({"problems": listed})
+            key = request.scope.get("headrace.key")
+            return JSONResponse({"problems": [one for one in listed if key is None or key.allows(one["name"])]})
 
         @asynccontextmanager
         async def lifetime(app: Starlette) -> AsyncIterator[None]:
@@ -44,9 +50,10 @@ class ProblemsApp:
                     await stack.enter_async_context(own.router.lifespan_context(own))
                 yield
 
-        self._own = Starlette(
-            routes=[Route("/problems", problems)], middleware=[Middleware(HostCheck, hosts=hosts)], lifespan=lifetime
-        )
+        middleware = [Middleware(HostCheck, hosts=hosts)]
+        if access is not None:
+            middleware.append(Middleware(AccessCheck, control=access, problem=None))
+        self._own = Starlette(routes=[Route("/problems", problems)], middleware=middleware, lifespan=lifetime)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] == "/problems":

@@ -12,6 +12,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from pydantic import BaseModel, Field
 
 from headrace import __version__
+from headrace.api.access.check import AccessCheck
+from headrace.api.access.control import AccessControl
 from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure
@@ -70,13 +72,16 @@ class TableReadiness(BaseModel):
     obstacles: list[str]
 
 
-def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create_table_app(
+    folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBACK, access: AccessControl | None = None
+) -> FastAPI:
     """Build the API of a model folder.
 
     Args:
         folder: Model folder.
         root: Home folder: the prediction log lies in `predictions/`.
         hosts: Names that a request may address the server by.
+        access: Demands API keys, of those that are for all problems; None for an open server.
 
     Raises:
         CorruptError: A file of the folder was changed.
@@ -102,6 +107,8 @@ def create_table_app(folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBAC
     app.include_router(_predictions(predictor, queue))
     app.include_router(_operations(predictor))
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
+    if access is not None:
+        app.add_middleware(AccessCheck, control=access, problem=predictor.target)
     app.add_middleware(HostCheck, hosts=hosts)
     add_error_handlers(app)
     return app

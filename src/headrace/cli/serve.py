@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from headrace.cli.parameters import HomeOption
+
+if TYPE_CHECKING:
+    from headrace.core.settings import Settings
 
 
 def serve(
@@ -28,18 +31,21 @@ def serve(
         folder = fetch(model, tracking_uri(configuration), configuration.root)
     elif (folder / "model" / "manifest.json").exists():  # the folder that the command wrote
         folder = folder / "model"
-    _serve(folder, configuration.root, configuration.host, configuration.api_port if port is None else port)
+    _serve(folder, configuration, configuration.api_port if port is None else port)
 
 
-def _serve(folder: Path, root: Path, host: str, port: int) -> None:
+def _serve(folder: Path, configuration: Settings, port: int) -> None:
     import uvicorn
 
     from headrace.api.__main__ import SHUTDOWN_S, require_free
+    from headrace.api.access.control import access_control
     from headrace.api.connections import LimitedProtocol
     from headrace.api.table_app import create_table_app
     from headrace.core.hosts import allowed_hosts
 
+    host = configuration.host
     require_free(host, port)
-    app = create_table_app(folder, root, hosts=allowed_hosts(host))
+    hosts, access = allowed_hosts(host), access_control(configuration, host)
+    app = create_table_app(folder, configuration.root, hosts=hosts, access=access)
     uvicorn.run(app, host=host, port=port, http=LimitedProtocol, ws="none", server_header=False,
                 timeout_graceful_shutdown=SHUTDOWN_S)  # fmt: skip

@@ -18,7 +18,18 @@ _log = logging.getLogger(__name__)
 
 #: The folders of a home that Headrace writes.
 FOLDERS = (
-    *("architectures", "audits", "backfill", "certificates", "evaluations", "evidently", "lake", "ledger", "mlflow"),
+    *(
+        "access",
+        "architectures",
+        "audits",
+        "backfill",
+        "certificates",
+        "evaluations",
+        "evidently",
+        "lake",
+        "ledger",
+        "mlflow",
+    ),
     *("outbox", "predictions", "prefect", "quality", "registry", "replays", "reports", "run", "runs", "shadows"),
     *("stages", "store"),
 )

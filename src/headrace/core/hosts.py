@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 from collections.abc import Iterable
 
@@ -23,6 +24,14 @@ def allowed_hosts(host: str, extra: Iterable[str] = ()) -> tuple[str, ...]:
 def reachable(host: str) -> str:
     """Return the host of the URL of a service that listens on a host."""
     return "127.0.0.1" if host in WILDCARD else literal(host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine reach a service that listens on a host."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def literal(host: str) -> str:

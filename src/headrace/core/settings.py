@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, ByteSize, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import DeclarationError
-from headrace.core.hosts import allowed_hosts
+from headrace.core.hosts import allowed_hosts, is_loopback
 from headrace.core.redact import redact
+from headrace.core.secret_files import read_secret_files
 
 #: Set before any dependency is imported: nothing that Headrace starts reports home, and it shares the machine.
 QUIET = {
@@ -28,7 +30,7 @@ QUIET = {
 }
 
 #: Settings whose value is never shown, not even when it is wrong.
-_SECRET = ("alert_url", "alert_block")
+_SECRET = ("alert_url", "alert_block", "audit_key", "key_pepper", "signing_password", "PREFECT_API_AUTH_STRING")
 
 
 class Settings(BaseSettings):
@@ -62,6 +64,22 @@ class Settings(BaseSettings):
         pattern="^[a-z0-9-]+/[a-z0-9-]+$",
         description="the Prefect block, type/name, that flows read the addresses from where alert_url is not set",
     )
+    alert_networks: str | None = Field(
+        default=None, description="private networks that alerts may be sent to, as 127.0.0.0/8; a comma between two"
+    )
+    profile: Literal["local", "production"] = "local"
+    auth: Literal["open", "keys"] | None = Field(
+        default=None, description="whether the prediction API demands keys; keys in production and beyond this machine"
+    )
+    keys_path: Path | None = Field(default=None, description="the file of API keys, if it is not that of the home")
+    key_pepper: SecretStr | None = Field(default=None, description="keys the hashes of API keys")
+    key_rate: str | None = Field(default=None, description="requests of one API key, as 100/s")
+    address_rate: str | None = Field(default=None, description="requests of one address, as 600/min")
+    audit_key: SecretStr | None = Field(default=None, description="keys the hashes of the audit log")
+    signing_key: Path | None = Field(default=None, description="file of the private key that signs bundles")
+    signing_password: SecretStr | None = Field(default=None, description="of the private key")
+    verification_key: Path | None = Field(default=None, description="file of the public key that checks bundles")
+    prefect_api_auth: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
     log_sync: str = Field(
         default="always",
@@ -85,6 +103,17 @@ class Settings(BaseSettings):
         return tuple(self.alert_url.get_secret_value().split()) if self.alert_url else ()
 
     @property
+    def keys_file(self) -> Path:
+        """The file of API keys."""
+        return (self.keys_path or self.root / "access" / "keys.json").absolute()
+
+    def demands_keys(self, host: str) -> bool:
+        """Whether the prediction API demands keys when it listens on a host."""
+        if self.auth is not None:
+            return self.auth == "keys"
+        return self.profile == "production" or not is_loopback(host)
+
+    @property
     def mlflow_store(self) -> str:
         """The embedded tracking store, used when no server is named or running."""
         return f"sqlite:///{self.root / 'mlflow' / 'mlflow.db'}"
@@ -105,10 +134,12 @@ def byte_size(text: str, *, where: str) -> int:
 def settings() -> Settings:
     """The settings of this process, read once; dependencies are made quiet on the way.
 
-    Raises DeclarationError naming the first variable that cannot be read.
+    Secrets in files (`core.secret_files`) are read first. Raises DeclarationError naming the first variable that cannot
+    be read.
     """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+    read_secret_files(os.environ)
     try:
         return Settings()
     except ValidationError as error:

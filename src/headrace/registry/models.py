@@ -39,6 +39,7 @@ from headrace.registry.client import (
 )
 from headrace.registry.logged_models import logged_model
 from headrace.registry.packaged_code import model_code
+from headrace.registry.signatures import SIGNATURE, require_signature, sign_version
 from headrace.registry.tracking import log_artifacts
 from headrace.synthesis.language.definitions import Definition
 
@@ -117,6 +118,7 @@ def register(
             while not _is_available(root, problem, version, key, known_versions):
                 client.delete_model_version(problem, version)  # MLflow never gives its number again
                 version = create_version(client, problem, model, run_id, marks)
+        sign_version(client, problem, version, folder, _signature_file(root, problem, key))
         _store_copy(root, problem, version, key, folder)
     log_artifacts(client, run_id, [path for path in artifacts if path.exists()])
     return version
@@ -136,16 +138,18 @@ def same_bundle(root: Path, problem: str, version: str, other: str) -> bool:
 
 
 def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
-    """Return the local bundle folder of a version, checked against its manifest and key.
+    """Return the local bundle folder of a version, checked against its manifest, key and signature.
 
     An intact local copy is used; otherwise the bundle is downloaded from MLflow.
 
     Raises:
         NotFoundError: The version does not exist.
-        CorruptError: MLflow has other files than were registered.
+        CorruptError: MLflow has other files than were registered, or it is not signed as the settings demand.
     """
+    where = f"{problem} version {version}"
     copy = _local_copy(root, problem, version)
     if copy is not None:
+        require_signature(copy, _signature_file(root, problem, copy.name), where=where)
         return copy
     client = connect(tracking_uri)
     key = _version_key(client, problem, version)
@@ -154,7 +158,9 @@ def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
     with tempfile.TemporaryDirectory() as temporary:
         fetched = _fetch(client, problem, version, tracking_uri, Path(temporary))
         if bundle_key(fetched) != key:
-            raise CorruptError("is not the bundle that was registered", where=f"MLflow, {problem} version {version}")
+            raise CorruptError("is not the bundle that was registered", where=f"MLflow, {where}")
+        tag = str(client.get_model_version(problem, version).tags.get(SIGNATURE, ""))
+        require_signature(fetched, _signature_file(root, problem, key), where=where, tag=tag)
         return _store_copy(root, problem, version, key, fetched)
 
 
@@ -244,6 +250,10 @@ def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, 
 
 def _registry_folder(root: Path, problem: str) -> Path:
     return root / "registry" / problem
+
+
+def _signature_file(root: Path, problem: str, key: str) -> Path:
+    return _registry_folder(root, problem) / "signatures" / f"{key}.json"
 
 
 def _store_copy(root: Path, problem: str, version: str, key: str, folder: Path) -> Path:

@@ -17,6 +17,7 @@ from headrace.core.manifest import check_manifest
 from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated, without_credentials
 from headrace.registry.logged_models import logged_model
 from headrace.registry.models import create_version
+from headrace.registry.signatures import SIGNATURE, require_signature, sign_version
 from headrace.registry.tracking import log_study
 from headrace.search.trial import Trial
 
@@ -74,9 +75,12 @@ def log_table_run(
     require_name(register, where="register")
     known = client.search_model_versions(f"name = {quoted(register)} and tags.`{KEY}` = {quoted(key)}")
     if known:
+        sign_version(client, register, str(known[0].version), model, None)
         return run_id, str(known[0].version)
     tags = {KEY: key, **{f"metric.{metric}": f"{value:.6g}" for metric, value in metrics.items()}}
-    return run_id, create_version(client, register, logged, run_id, tags)
+    number = create_version(client, register, logged, run_id, tags)
+    sign_version(client, register, number, model, None)
+    return run_id, number
 
 
 def fetch(address: str, tracking_uri: str, root: Path) -> Path:
@@ -101,10 +105,11 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
         if absent(error):
             raise NotFoundError(f"no version {number}", where=f"MLflow, model {name}") from None
         raise translated(error, f"MLflow, {name} version {number}") from error
-    key = str(found.tags.get(KEY, ""))
+    key, tag = str(found.tags.get(KEY, "")), str(found.tags.get(SIGNATURE, ""))
     copy = root / "registry" / "automl" / key
     if key and copy.is_dir():
         check_manifest(copy)
+        require_signature(copy, None, where=address, tag=tag)
         return copy
     where = without_credentials(tracking_uri)
     with tempfile.TemporaryDirectory() as temporary:
@@ -115,6 +120,7 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
         if folder is None or file_digest(folder / "manifest.json") != key:
             raise CorruptError("is no model of `headrace automl` as it was registered", where=address)
         check_manifest(folder)
+        require_signature(folder, None, where=address, tag=tag)
         with staged_folder(copy) as staged:
             for path in folder.iterdir():
                 (staged / path.name).write_bytes(path.read_bytes())
