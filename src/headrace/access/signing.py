@@ -20,11 +20,11 @@ from headrace.core.manifest import MANIFEST
 if TYPE_CHECKING:
     from model_signing.hashing import Config
 
-#: What model-signing says about files that differ.
+#: What model-signing says about files that differ: a list as Python prints it, with or without escaped quotes.
 _MISMATCH = re.compile(
-    r"Hash mismatch for '([^']*)'"
-    r"|Extra files found in model '[^']*': ([^'\"]*)"
-    r"|Missing files in model '[^']*': ([^'\"]*)"
+    r"Hash mismatch for \\?'([^'\\]*)"
+    r"|Extra files found in model \\?'[^']*': ([^'\"]*)"
+    r"|Missing files in model \\?'[^']*': ([^'\"]*)"
 )
 
 
