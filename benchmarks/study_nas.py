@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.nas_scaling import scaling_rows
 from benchmarks.nas_tables import KEPT, ROUNDS, sizes_of, small_space, table_of
 from benchmarks.results import Goal, Row, publish
-from headrace.networks.architectures import Sizes, cost_of
-from headrace.networks.architectures.cost import choices_cost
+from headrace.networks.architectures import cost_of
 from headrace.networks.benchmark import ArchitectureTable
 from headrace.networks.pictures import draw_curves, draw_genotypes
 from headrace.networks.strategies import STRATEGIES, Budget, SearchResult, search_architecture
@@ -34,9 +34,6 @@ SEEDS, EVALUATIONS = 30, 30
 REPEATS = 2 if QUICK else 30
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 LIVE = KEPT / "nas-live.jsonl"
-#: Depth, width and resolution of the network that is scaled.
-PHIS = (1, 2, 3, 4)
-SCALED_ROUNDS = 6 if QUICK else 25
 
 
 def replay(table: ArchitectureTable, name: str, seed: int, limit: float | None) -> SearchResult:
@@ -151,62 +148,6 @@ def darts_rows(name: str) -> list[Row]:
     return rows
 
 
-SCALED_EDGES = {"edge 0-1": "conv_3x3", "edge 0-2": "skip", "edge 1-2": "conv_3x3"}
-
-
-def scaled_accuracy(depth: int, width: int, resolution: int, seed: int) -> float:
-    """Train the scaled base network on the digits; return its test accuracy."""
-    from headrace.networks.cells.data import load_search_data
-    from headrace.networks.cells.training import CellTraining
-
-    data = load_search_data("digits", seed=seed, side=resolution)
-    training = CellTraining({**SCALED_EDGES, "width": width, "depth": depth}, data, seed=seed)
-    training.train(rounds=SCALED_ROUNDS)
-    return training.accuracy("test")
-
-
-def scaling_rows() -> list[Row]:
-    """Return the accuracy of compound scaling beside single axes, with parameters and FLOPs."""
-    from headrace.networks.scaling import Factors, Sizes3, scale, single_axis
-
-    base, rows, wins = Sizes3(depth=1, width=4, resolution=8), [], []
-    ways = {"compound": Factors(alpha=1.2, beta=1.1, gamma=1.15)}
-    ways |= {axis: single_axis(axis) for axis in ("depth", "width", "resolution")}
-    for phi in (0, *PHIS):
-        means: dict[str, float] = {}
-        for way, factors in ways.items():
-            if phi == 0 and way != "compound":
-                continue
-            size = scale(base, factors, phi)
-            values = [
-                kept(
-                    f"scale {size} {seed} {QUICK}",
-                    partial(scaled_accuracy, size.depth, size.width, size.resolution, seed),
-                )
-                for seed in range(min(REPEATS, 5))
-            ]
-            means[way] = float(np.mean(values))
-            choices = {**SCALED_EDGES, "width": size.width, "depth": size.depth}
-            cost = choices_cost(choices, Sizes(inputs=1, outputs=10, side=size.resolution))
-            rows.append(
-                Row(
-                    metric=f"digits, phi = {phi}, {way} (depth {size.depth}, width {size.width}, side "
-                    f"{size.resolution}; {cost.parameters:,} parameters, {cost.flops / 1e6:.2f} MFLOPs): accuracy",
-                    value=means[way],
-                    unit="share",
-                    command=COMMAND,
-                )
-            )
-        wins += [means["compound"] > value for way, value in means.items() if way != "compound"]
-    rows.append(
-        Row(
-            metric=f"digits: compound scaling is more accurate than a single axis, of {len(wins)} comparisons",
-            value=float(np.mean(wins)), unit="of comparisons", goal=Goal(op=">=", value=0.7), command=COMMAND,
-        )
-    )  # fmt: skip
-    return rows
-
-
 def digits_accuracy(seed: int) -> float:
     """Train the wide network of the best operations of the digits' table; return its test accuracy."""
     from headrace.networks.cells.data import load_search_data
@@ -240,7 +181,7 @@ def main() -> None:
         draw_genotypes(table.space, drawn, IMAGES / f"nas-{name}.svg")
     for name in ("digits", "wine"):
         rows += darts_rows(name)
-    rows += scaling_rows()
+    rows += scaling_rows(kept, COMMAND, seeds=min(REPEATS, 5))
     accuracies = [kept(f"digits {seed} {QUICK}", partial(digits_accuracy, seed)) for seed in range(REPEATS)]
     rows.append(
         Row(
@@ -265,9 +206,9 @@ seeds and 30 evaluations, paired with random search; a difference below 0 favour
 %. With half of the parameters, genotypes over the median of parameters are infeasible. Searches see the validation
 loss. The goal of REINFORCE is not to be worse than random search: a mean difference of at most half an interval.
 DARTS searches on the training rows alone; its genotype is then trained like those of the table. Compound scaling
-multiplies the FLOPs of the base network by about 2 with each step of phi, as each single axis does.
-With QUICK=1 the scaled networks train for 6 rounds, about 100 minibatches, far from convergence, and all live parts
-run twice: those rows show that the parts work, and decide nothing.
+grows the network of the best genotype to 2^phi times its FLOPs by factors that were chosen on the validation rows
+after one step; a single axis grows it to the same FLOPs. Losses are means of five trainings. With QUICK=1 all live
+parts run twice: those rows show that the parts work, and decide nothing.
 """
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from headrace.core.errors import DeclarationError
 from headrace.networks.architectures import TABULAR_OPERATIONS, tabular_space
 from headrace.networks.gradient_search.guard import CurvatureStop, collapsed, discretise
-from headrace.networks.scaling import Factors, Sizes3, grid, scale, single_axis
+from headrace.networks.scaling import Factors, Sizes3, grid, grown, scale, single_axis
 
 SPACE = tabular_space()
 
@@ -93,3 +93,18 @@ def test_scaling_and_its_single_axes_cost_the_same() -> None:
         assert single_axis(axis).cost == pytest.approx(2)
     with pytest.raises(DeclarationError, match="no axis"):
         single_axis("height")
+
+
+def test_a_network_grows_to_the_flops_that_are_asked_for() -> None:
+    base = Sizes3(depth=2, width=32, resolution=16)
+
+    def flops_of(size: Sizes3) -> float:
+        return float(size.depth * size.width**2 * size.resolution**2)
+
+    for factors in (Factors(alpha=1.2, beta=1.1, gamma=1.15), single_axis("width"), single_axis("resolution")):
+        for phi in (0, 1, 2, 3):
+            grew = grown(base, factors, flops_of(base) * 2**phi, flops_of)
+            assert flops_of(grew) == pytest.approx(flops_of(base) * 2**phi, rel=0.12)
+            assert grew.depth >= base.depth
+    deep = grown(base, single_axis("depth"), flops_of(base) * 4, flops_of)
+    assert deep == Sizes3(depth=8, width=32, resolution=16)

@@ -10,12 +10,15 @@ FLOPs grow like depth * width^2 * resolution^2, so alpha * beta^2 * gamma^2 = 2 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from headrace.core.errors import DeclarationError
+
+#: Values of phi that `grown` tries.
+_LARGEST_PHI, _PHI_STEP = 16.0, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,21 @@ def scale(base: Sizes3, factors: Factors, phi: float) -> Sizes3:
         width=max(1, round(base.width * factors.beta**phi)),
         resolution=max(1, round(base.resolution * factors.gamma**phi)),
     )
+
+
+def grown(base: Sizes3, factors: Factors, flops: float, flops_of: Callable[[Sizes3], float]) -> Sizes3:
+    """Return the sizes on the path of some factors whose FLOPs are closest to a number of FLOPs.
+
+    The law above holds for images; the FLOPs of other networks grow otherwise, so phi is searched.
+
+    Args:
+        base: Sizes at phi = 0.
+        factors: Direction in which they grow.
+        flops: FLOPs to reach.
+        flops_of: Sizes -> FLOPs.
+    """
+    path = dict.fromkeys(scale(base, factors, phi) for phi in np.arange(0, _LARGEST_PHI, _PHI_STEP))
+    return min(path, key=lambda sizes: abs(np.log(flops_of(sizes) / flops)))
 
 
 def single_axis(axis: str, *, cost: float = 2.0) -> Factors:
