@@ -20,6 +20,7 @@ from headrace.automl.trials.data import SearchData, write_data
 from headrace.automl.trials.objective import TableObjective
 from headrace.automl.trials.space import joint_space, start_list
 from headrace.core.errors import HeadraceError
+from headrace.core.fingerprint import fingerprint
 from headrace.models.space import Config
 from headrace.search.searchers import get_searcher
 from headrace.search.study.budget import Limits
@@ -31,6 +32,8 @@ from headrace.search.trial import Trial
 _LARGE = 20_000_000
 #: Time in which killed workers exit.
 _GRACE_S = 1.0
+#: Share of the search within which the first config of a family is evaluated in full.
+_FULL_SHARE = 0.02
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
@@ -95,12 +98,15 @@ def _study(
     space = joint_space(families, data.task, data.label, constructions=options.constructions)
     memory_mb = None if options.memory_gb is None else 1000 * options.memory_gb / workers
     limits = Limits(seconds=None if search_s is None else times.kill, memory_mb=memory_mb)
+    first = _first(data, families, options)
+    full_s = math.inf if search_s is None else _FULL_SHARE * search_s
+    objective = replace(objective, full=first_of_families(first), full_s=full_s)
     with _without_main_module():
         return run_study(
             space, objective, get_searcher(options.searcher)(space), seed=options.seed,
             journal_path=objective.folder / "journal.jsonl", trials=options.trials, seconds=search_s, workers=workers,
             limits=limits, racing=options.racing, on_trial=on_trial,
-            warm_start=_first(data, families, options),
+            warm_start=first,
         ).trials  # fmt: skip
 
 
@@ -111,6 +117,14 @@ def _first(data: SearchData, families: Sequence[str], options: Options) -> tuple
         properties = table_properties(data.frame, data.cleaner, data.task, data.label)
         portfolio = first_configs(shipped_matrix(), families, properties)
     return start_list(families, data.task, data.label, portfolio, constructions=options.constructions)
+
+
+def first_of_families(configs: Sequence[Config]) -> frozenset[str]:
+    """Return the fingerprints of the first config of each family."""
+    first: dict[str, Config] = {}
+    for config in configs:
+        first.setdefault(str(config["family"]), config)
+    return frozenset(fingerprint(config) for config in first.values())
 
 
 def _quick(

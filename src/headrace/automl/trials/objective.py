@@ -36,6 +36,9 @@ class TableObjective:
         threads: Threads of a fit.
         deadline: Instant of `time.monotonic` at which the search ends.
         trial_s: Time of one trial after which its boosting ends.
+        full: Fingerprints of configs that racing does not stop, as long as all folds take less than `full_s`: the
+            first of each family, because an ensemble gains from a family that is worse alone.
+        full_s: Seconds.
     """
 
     folder: Path
@@ -44,6 +47,8 @@ class TableObjective:
     threads: int = 1
     deadline: float = math.inf
     trial_s: float = math.inf
+    full: frozenset[str] = frozenset()
+    full_s: float = math.inf
 
     def fingerprint(self) -> dict[str, Any]:
         """Return what losses depend on where time is unlimited."""
@@ -61,13 +66,16 @@ class TableObjective:
         """
         data = read_data(self.folder, self.digest)
         metric, losses, predictions, fitted, predict_s = metric_of(data.task), [], [], [], 0.0
+        in_full, started = fingerprint(config) in self.full, time.monotonic()
         for number, fold in enumerate(data.folds):
             part, predicted, seconds = self._fold(config, data, number)
             losses.append(metric.loss(data.label[fold.valid], predicted, data.weights(fold.valid), data.task))
             predictions.append(predicted)
             fitted.append(part)
             predict_s += seconds
-            if number + 1 < len(data.folds):
+            if in_full and number == 0:
+                in_full = (time.monotonic() - started) * len(data.folds) <= self.full_s
+            if number + 1 < len(data.folds) and not in_full:
                 callback.on_rung(f"fold {number + 1}", float(np.mean(losses)))
         callback.on_round(float(np.mean(losses)))
         rows = data.valid_rows
