@@ -30,11 +30,15 @@ class Scaled:
     def fit_transform(self, design: Design) -> Design:
         """Fit on training rows and return them scaled; no column is categorical."""
         self._pipeline = self._new_pipeline(design)
+        self._range = _range(design)
         return self._result(self._pipeline.fit_transform(design.X))
 
     def transform(self, design: Design) -> Design:
         """Return other rows scaled."""
-        return self._result(self._pipeline.transform(design.X))
+        # The power of a number far beyond the training rows would overflow.
+        X = np.clip(design.X, *self._range) if self.scale == "power" else design.X
+        with np.errstate(over="ignore"):  # infinite quotients are clipped below
+            return self._result(self._pipeline.transform(X))
 
     def _result(self, X: Any) -> Design:
         clipped = np.clip(np.asarray(X, dtype=np.float32), -_CLIP, _CLIP)
@@ -62,3 +66,12 @@ class Scaled:
         return ColumnTransformer(
             [("numbers", make_pipeline(impute, scaler), numeric), ("codes", codes, list(design.categorical))]
         )
+
+
+def _range(design: Design) -> tuple[Any, Any]:
+    """Return the least and the largest known number of each column [d]; codes are not limited."""
+    known = np.isfinite(design.X)
+    low, high = np.where(known, design.X, np.inf).min(axis=0), np.where(known, design.X, -np.inf).max(axis=0)
+    free = ~known.any(axis=0)
+    free[list(design.categorical)] = True
+    return np.where(free, -np.inf, low), np.where(free, np.inf, high)
