@@ -72,6 +72,6 @@ def _range(design: Design) -> tuple[Any, Any]:
     """Return the least and the largest known number of each column [d]; codes are not limited."""
     known = np.isfinite(design.X)
     low, high = np.where(known, design.X, np.inf).min(axis=0), np.where(known, design.X, -np.inf).max(axis=0)
-    free = ~known.any(axis=0)
+    free = np.logical_not(known.any(axis=0))
     free[list(design.categorical)] = True
     return np.where(free, -np.inf, low), np.where(free, np.inf, high)
