@@ -21,6 +21,7 @@ from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring.monitor_report import MonitorReport
@@ -31,6 +32,7 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="monitor", flow_run_name=run_name("monitor"), persist_result=False)
+@observed("monitor")
 def monitor(problem: str = "flights") -> str:
     """Evaluate the last window of production and decide. The decision is recorded before its event is sent.
 
@@ -74,6 +76,7 @@ def audit(context: Context, report: MonitorReport) -> None:
 
 
 @flow(name="reconcile", flow_run_name=run_name("reconcile"), persist_result=False)
+@observed("reconcile")
 def reconcile(problem: str = "flights") -> list[str]:
     """Start the pending retrains that no process works on, and send the pending alerts.
 

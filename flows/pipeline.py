@@ -17,12 +17,14 @@ from headrace.app.progress import RunDisplay
 from headrace.core.settings import settings
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.stage import StageReport
 from headrace.pipeline.walker import PipelineRun
 
 
 @flow(name="pipeline", flow_run_name=run_name("pipeline"), persist_result=False)
+@observed("pipeline")
 def pipeline(problem: str = "flights", trials: int | None = None, seed: int | None = None) -> RunReport:
     """Run every stage in order, from raw tables to a served model, and publish the report as artifacts.
 

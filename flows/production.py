@@ -10,6 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from headrace.app.context import context_of
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.pipeline.operations.advance import advance as advance_once
 from headrace.pipeline.production.scoring import score_due
 from headrace.pipeline.report import Artifact, artifact_key
@@ -20,6 +21,7 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="advance", flow_run_name=run_name("advance"), persist_result=False)
+@observed("advance")
 def advance(problem: str = "flights") -> int:
     """Advance a replayed problem's production clock by one step: ingest, score due rows, refresh the online store.
 
@@ -39,6 +41,7 @@ def advance(problem: str = "flights") -> int:
 
 
 @flow(name="score", flow_run_name=run_name("score"), persist_result=False)
+@observed("score")
 def score(problem: str = "flights") -> int:
     """Predict the rows whose cutoff time has come since the last run.
 
@@ -55,6 +58,7 @@ def score(problem: str = "flights") -> int:
 
 
 @flow(name="materialise", flow_run_name=run_name("materialise"), persist_result=False)
+@observed("materialise")
 def materialise(problem: str = "flights") -> None:
     """Bring the online store up to the production clock's last tick; an empty store is filled anew."""
     run = PipelineRun(context_of(problem))

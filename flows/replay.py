@@ -8,6 +8,7 @@ from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.replay.plan import ReplayOptions
 from headrace.replay.report.publish import artifacts, log_run, write_files
 from headrace.replay.result import ReplayResult
@@ -16,6 +17,7 @@ from headrace.replay.run import replay as replay_months
 
 
 @flow(name="replay", flow_run_name=run_name("replay"), persist_result=False)
+@observed("replay")
 def replay(
     problem: str = "flights",
     start: str | None = None,

@@ -12,6 +12,7 @@ from headrace.app.progress import RunDisplay
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.flows.pipeline import as_task
 from headrace.pipeline.operations import retraining
 
@@ -19,6 +20,7 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="retrain", flow_run_name=run_name("retrain", "decision"), persist_result=False)
+@observed("retrain")
 def retrain(problem: str = "flights", decision: str = "", reselect: bool = False) -> str:
     """Carry out the retrain of a recorded decision; of several runs for one decision, one does the work.
 

@@ -10,6 +10,7 @@ from headrace.app.context import context_of
 from headrace.app.progress import RunDisplay
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.flows.pipeline import as_task
 from headrace.pipeline.operations.shadow import refit_shadow
 
@@ -17,6 +18,7 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="shadow", flow_run_name=run_name("shadow"), persist_result=False)
+@observed("shadow")
 def shadow(problem: str = "flights") -> bool:
     """Fit the champion's recipe on what is known, unless that was done since the last instant at which it was due.
 

@@ -104,7 +104,9 @@ def test_what_is_logged_is_the_same(tmp_path: Path, sync: Sync | None) -> None:
             for declared in (ORDINARY, OTHER):
                 before = {row.id for row in served.log.read()}
                 answer(served, "/predict", body, declared)
-                logged.append([vars(row) | {"id": ""} for row in served.log.read() if row.id not in before])
+                logged.append(
+                    [vars(row) | {"id": "", "request_id": ""} for row in served.log.read() if row.id not in before]
+                )
             assert repr(logged[0]) == repr(logged[1]), name
 
 
@@ -121,7 +123,7 @@ def test_requests_are_counted_alike(served: Served) -> None:
     for declared in (ORDINARY, OTHER):
         answer(served, "/predict", ONE["unseen category"], declared)
     exposed = served.client.get("/metrics").text
-    assert 'headrace_requests_total{path="/predict",status="200"} 2.0' in exposed
+    assert 'headrace_requests_total{path="/predict",problem="shop",status="200"} 2.0' in exposed
     assert 'headrace_flags_total{column="channel",flag="unseen_category"} 2.0' in exposed
     assert 'headrace_predictions_total{version="1"} 2.0' in exposed
 

@@ -217,7 +217,7 @@ def test_several_problems_are_served_side_by_side(tmp_path: Path) -> None:
         assert list(versions.values()) == ["first", "first", "second"]
         batch = client.post("/problems/second/predict/batch", json={"rows": [dict(ROW)]}).json()
         assert batch["predictions"][0]["probability"] == pytest.approx(0.23)
-        assert 'path="/predict",status="200"} 1.0' in client.get("/problems/second/metrics").text
+        assert 'path="/predict",problem="shop",status="200"} 1.0' in client.get("/problems/second/metrics").text
         for path in ("/problems/third/predict", "/problems/second", "/problems/second/nothing"):
             assert client.post(path, json=dict(ROW)).status_code == 404
         assert client.get("/problems", headers={"host": "evil.example"}).status_code == 400

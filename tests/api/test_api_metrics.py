@@ -11,13 +11,13 @@ __all__ = ["served"]
 
 
 def samples(served: Served) -> dict[tuple[str, ...], float]:
-    """(name, label values ...) -> value."""
+    """(name, values of the labels but `problem` ...) -> value."""
     answer = served.client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
     families = text_string_to_metric_families(answer.text)
     return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        (sample.name, *(value for name, value in sorted(sample.labels.items()) if name != "problem")): sample.value
         for family in families
         for sample in family.samples
     }
@@ -40,14 +40,14 @@ def test_requests_errors_and_flags_are_counted(served: Served) -> None:
 
 def test_champion_and_freshness_are_those_of_now(served: Served) -> None:
     found = samples(served)
-    assert found["headrace_champion", "shop", "1"] == 1
+    assert found["headrace_champion", "1"] == 1
     assert found["headrace_feature_age_seconds", VIEW] == 0
     assert found["headrace_feature_fresh", VIEW] == 1
     assert found[("headrace_production_clock_seconds",)] == NOW / 1e6
     served.ledger.promote("2", "1", "better", {}, NOW)
     served.service.follower.refresh()
-    assert ("headrace_champion", "shop", "1") not in samples(served)
-    assert samples(served)["headrace_champion", "shop", "2"] == 1
+    assert ("headrace_champion", "1") not in samples(served)
+    assert samples(served)["headrace_champion", "2"] == 1
 
 
 def test_without_a_model_the_metrics_say_so(served: Served) -> None:
@@ -56,3 +56,11 @@ def test_without_a_model_the_metrics_say_so(served: Served) -> None:
     found = samples(served)
     assert found[("headrace_ready",)] == 0
     assert ("headrace_feature_fresh", VIEW) not in found
+
+
+def test_a_batch_is_measured_by_step(served: Served) -> None:
+    served.client.post("/predict/batch", json={"rows": [dict(ROW)] * 3})
+    found = samples(served)
+    assert found[("headrace_batch_rows_sum",)] == 3
+    assert {found["headrace_batch_seconds_count", step] for step in ("read", "score", "log")} == {1}
+    assert found[("headrace_queue_rows",)] == 0

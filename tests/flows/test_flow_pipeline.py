@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from headrace.core.errors import DataError
 from headrace.core.settings import Settings
+from headrace.flows import observed
 from headrace.flows import pipeline as module
 from headrace.pipeline.report import Artifact, RunReport
 from headrace.pipeline.stage import StageReport
@@ -65,6 +66,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, prefect_server: Settings) -> FakeRun:
     monkeypatch.setattr(module, "context_of", lambda *_, **__: None)
     monkeypatch.setattr(module, "PipelineRun", lambda _: run)
     monkeypatch.setattr(module, "settings", lambda: prefect_server)
+    monkeypatch.setattr(observed, "settings", lambda: prefect_server)
     return run
 
 

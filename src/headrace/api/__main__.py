@@ -17,6 +17,7 @@ from headrace.core.settings import settings
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
+from headrace.telemetry.process import observe_process
 
 #: Seconds in which requests may finish when the server stops.
 SHUTDOWN_S = 10
@@ -68,6 +69,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     from headrace.api.access.control import access_control
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
+    from headrace.api.metrics import Meters
     from headrace.api.page.links import Links
     from headrace.api.problems import ProblemsApp
     from headrace.core.hosts import allowed_hosts
@@ -77,6 +79,8 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
 
     configuration = settings()
     open_home(configuration.root)
+    observe_process("headrace-api", configuration)
+    meters = Meters(configuration.metrics_folder)
     hosts = (*allowed_hosts(host), *configuration.hosts)
     access = access_control(configuration, host)
     apps = {
@@ -90,6 +94,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
             links=Links.from_settings(configuration),
             log_sync=cast(Sync, configuration.log_sync),
             access=access,
+            meters=meters,
         )
         for problem in problems
     }
@@ -101,6 +106,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
             http=LimitedProtocol,
             ws="none",
             access_log=False,
+            log_config=None,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_S,
         )

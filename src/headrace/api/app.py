@@ -25,11 +25,13 @@ from headrace.api.examples import example_row, placeholder_row
 from headrace.api.fast import FastPredictions
 from headrace.api.hosts import HostCheck
 from headrace.api.invocations import invocations_router
-from headrace.api.metrics import MeasuredRequests, Metrics
+from headrace.api.metrics import Meters, Metrics
 from headrace.api.operations import operations_router, or_none
 from headrace.api.page.links import Links
 from headrace.api.page.routes import page_router
 from headrace.api.predictions import predictions_router
+from headrace.api.requests import NO_FASTAPI_TELEMETRY, ObservedRequests, batch_observer
+from headrace.api.state_metrics import ProblemState
 from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
@@ -65,6 +67,7 @@ def create_app(
     links: Links | None = None,
     log_sync: Sync | None = None,
     access: AccessControl | None = None,
+    meters: Meters | None = None,
 ) -> FastAPI:
     """The API of a problem below a home folder, with its page.
 
@@ -79,14 +82,21 @@ def create_app(
         links: addresses of the other services, for the page.
         log_sync: when answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
         access: demands API keys; None for an open server.
+        meters: counters of the server, where it has several problems.
     """
     service = open_service(root, problem, tracking_uri, now, policy=policy, log_sync=log_sync)
     app = build_app(
-        service, example=lambda: example_row(root, problem, now()), hosts=hosts, poll_s=poll_s, access=access
+        service,
+        example=lambda: example_row(root, problem, now()),
+        hosts=hosts,
+        poll_s=poll_s,
+        access=access,
+        root=root,
+        meters=meters,
     )
     if problem.feed is None:
         app.include_router(events_router(EventGateway(root, problem)))
-    app.include_router(page_router(service, root, links or Links(), lambda: time.time_ns() // 1000))
+    app.include_router(page_router(service, root, links or Links(), _wall_us))
     return app
 
 
@@ -97,6 +107,8 @@ def build_app(
     hosts: Sequence[str] = LOOPBACK,
     poll_s: float = POLL_S,
     access: AccessControl | None = None,
+    root: Path | None = None,
+    meters: Meters | None = None,
 ) -> FastAPI:
     """The API around a service that is put together already.
 
@@ -106,6 +118,8 @@ def build_app(
         hosts: names that a request may address the server by.
         poll_s: seconds between looks at the ledger.
         access: demands API keys; None for an open server.
+        root: home folder, for metrics of its outbox and runs.
+        meters: counters of the server, where it has several problems.
     """
 
     @asynccontextmanager
@@ -127,8 +141,12 @@ def build_app(
         lifespan=lifetime,
         docs_url=None,  # FastAPI's page loads its scripts from the internet; ours is one file
         redoc_url=None,
+        telemetry=NO_FASTAPI_TELEMETRY,
     )
-    metrics = Metrics(service)
+    meters = meters or Meters()
+    metrics = Metrics(problem.name, meters)
+    meters.add_state(ProblemState(service=service, queued_rows=lambda: queue.rows, root=root, wall_us=_wall_us))
+    service.predictor.observer = batch_observer(problem.name, metrics)
     reader = BodyReader()
     for router in (predictions_router, arrow_router, invocations_router):
         app.include_router(router(service, queue, metrics, reader))
@@ -138,7 +156,7 @@ def build_app(
     if access is not None:
         app.add_middleware(AccessCheck, control=access, problem=service.problem.name)
     app.add_middleware(HostCheck, hosts=hosts)
-    app.add_middleware(MeasuredRequests, metrics=metrics)
+    app.add_middleware(ObservedRequests, problem=problem.name, metrics=metrics)
     add_error_handlers(app)
     _add_docs(app, service, example)
     return app
@@ -150,6 +168,10 @@ def _queue(service: Service) -> AnswerQueue:
     if isinstance(service.log, PredictionJournal):
         return TurnQueue(lambda calls: predictor.write(calls), lambda calls: predictor.answer(calls), service.log)
     return PredictionQueue(lambda calls: predictor.answer(calls))
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _add_docs(app: FastAPI, service: Service, example: Callable[[], dict[str, Any] | None]) -> None:

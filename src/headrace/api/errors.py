@@ -49,11 +49,10 @@ class RequestRefused(HTTPException):
 
 
 def add_error_handlers(app: FastAPI) -> None:
-    """Answer every error of an app in the form of `messages.Failure`."""
+    """Answer the errors of an app in the form of `messages.Failure`; `unexpected` answers those nobody foresaw."""
     app.add_exception_handler(HeadraceError, _headrace_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 async def response_of(request: Request, error: HTTPException) -> JSONResponse:
@@ -97,7 +96,7 @@ async def _headrace_error(request: Request, error: Exception) -> JSONResponse:
             if "/" in error.where:  # a file of ours
                 return failure(status, code, error.what, fix=_incident(request, error))
             return failure(status, code, error.what, where=error.where, found=error.found, fix=error.fix)
-    return await _unexpected(request, error)
+    return await unexpected(request, error)
 
 
 def _damaged(request: Request, error: CorruptError) -> JSONResponse:
@@ -129,7 +128,8 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     return failure(error.status_code, code, str(error.detail), fix=fix, headers=error.headers)
 
 
-async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+async def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Return the response to a request that failed for a reason that nobody foresaw; the log has the full error."""
     return failure(500, "internal", "something went wrong here", fix=_incident(request, error))
 
 

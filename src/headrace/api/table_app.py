@@ -16,9 +16,10 @@ from headrace.api.access.check import AccessCheck
 from headrace.api.access.control import AccessControl
 from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
-from headrace.api.errors import add_error_handlers, failure
+from headrace.api.errors import add_error_handlers, failure, unexpected
 from headrace.api.hosts import HostCheck
 from headrace.api.messages import Batch, Health, Row, failures
+from headrace.api.requests import NO_FASTAPI_TELEMETRY
 from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
@@ -101,7 +102,7 @@ def create_table_app(
 
     app = FastAPI(
         title=f"Headrace: {predictor.target}", version=__version__, lifespan=lifetime, docs_url=None, redoc_url=None,
-        description=_DESCRIPTION.format(target=predictor.target),
+        telemetry=NO_FASTAPI_TELEMETRY, description=_DESCRIPTION.format(target=predictor.target),
     )  # fmt: skip
     app.state.predictor = predictor
     app.include_router(_predictions(predictor, queue))
@@ -111,6 +112,7 @@ def create_table_app(
         app.add_middleware(AccessCheck, control=access, problem=predictor.target)
     app.add_middleware(HostCheck, hosts=hosts)
     add_error_handlers(app)
+    app.add_exception_handler(Exception, unexpected)
     return app
 
 

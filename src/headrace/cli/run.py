@@ -8,6 +8,7 @@ from typing import Any
 
 from headrace.app.addresses import addresses as service_addresses
 from headrace.app.context import context_of, settings_of
+from headrace.app.observed import observed_run
 from headrace.app.output import print_json
 from headrace.app.progress import RunDisplay, print_log
 from headrace.app.report import show_report
@@ -31,7 +32,8 @@ def run_problem(
     print_log()
     with RunDisplay() as progress:
         context = context_of(problem, home, trials=trials, seed=seed, max_memory=limit, progress=progress)
-        report = PipelineRun(context).complete(addresses=service_addresses(settings_of(home)))
+        with observed_run("pipeline", context.problem.name, settings_of(home)):
+            report = PipelineRun(context).complete(addresses=service_addresses(settings_of(home)))
     if as_json:
         print_json(report.as_json())
     else:

@@ -80,6 +80,20 @@ class Settings(BaseSettings):
     signing_password: SecretStr | None = Field(default=None, description="of the private key")
     verification_key: Path | None = Field(default=None, description="file of the public key that checks bundles")
     prefect_api_auth: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
+    log_format: str = Field(default="text", pattern="^(text|json)$", description="of log lines of services and flows")
+    log_level: str = Field(
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level of our lines"
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT", "HEADRACE_OTLP_ENDPOINT"),
+        description="a collector of OpenTelemetry that traces are sent to; none are recorded without",
+    )
+    metrics_folder: Path | None = Field(
+        default=None,
+        validation_alias=AliasChoices("PROMETHEUS_MULTIPROC_DIR", "HEADRACE_METRICS_FOLDER"),
+        description="where several API processes on one port share their counters",
+    )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
     log_sync: str = Field(
         default="always",

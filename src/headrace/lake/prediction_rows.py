@@ -26,6 +26,7 @@ class Prediction:
     are of (us). statuses: feature view -> FRESH, STALE or MISSING. probability: None where the policy abstained.
     row_key: key of the spine's row, empty where the request names none. Keys are canonical (`lake.keys`). source: score
     (a due row), api (an answered request), shadow (of a version that answered nothing; id: `shadow_id` of the answer).
+    request_id: id of the HTTP request, None for rows that no request asked for.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Prediction:
     ticks: Mapping[str, int] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
     row_key: Sequence[Any] = ()
+    request_id: str | None = None
 
 
 def shadow_id(answer: str) -> str:
@@ -51,7 +53,7 @@ NAMES = tuple(item.name for item in fields(Prediction))
 _JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
 _JSON_POSITIONS = tuple(at for at, name in enumerate(NAMES) if name in _JSON)
 _PROBABILITY = NAMES.index("probability")
-_TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL"}
+_TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL", "request_id": "TEXT"}
 CREATE = (
     "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
     + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in NAMES if name != "id")
@@ -63,6 +65,8 @@ PROBE = Prediction(
 )
 #: Every row carries a checksum of its values: null in rows of before.
 CHECKSUM = "row_sum"
+#: Columns that logs of earlier versions lack, with their types.
+ADDED = {"request_id": "TEXT", CHECKSUM: "INTEGER"}
 STORED = ", ".join((*NAMES, CHECKSUM))
 #: Rows of one statement: while it runs, other threads do.
 ROWS_AT_ONCE = 64
@@ -89,7 +93,8 @@ def encoded_values(prediction: Prediction) -> list[Any]:
 
 
 def checksum(values: Sequence[Any]) -> int:
-    return zlib.crc32(repr(tuple(values)).encode())
+    """Return the checksum of a row's values; an absent request id is left out, as in rows that were written before."""
+    return zlib.crc32(repr(tuple(values if values[-1] is not None else values[:-1])).encode())
 
 
 @lru_cache(maxsize=ROWS_AT_ONCE)

@@ -24,7 +24,7 @@ from headrace.core.sqlite_files import SelfClosingConnection
 from headrace.lake.journal_segments import Segment, journal_folder, reading_alone, segments
 from headrace.lake.packed_features import FeatureNames, PackedFeatures, names_by_digest
 from headrace.lake.prediction_rows import (
-    CHECKSUM,
+    ADDED,
     CREATE,
     CREATE_NAMES,
     INSERT_NAMES,
@@ -257,16 +257,14 @@ class PredictionLog:
             self._open_connection.execute(CREATE_NAMES)
             self._names = {}
             present = {column[1] for column in self._open_connection.execute("PRAGMA table_info(predictions)")}
-            if lacking := [name for name in NAMES if name not in present]:
+            if lacking := [name for name in NAMES if name not in present | set(ADDED)]:
                 raise CorruptError(
                     f"the prediction log has an older format: it lacks the column {lacking[0]!r}",
                     where=str(self.path),
                     fix="read it with the version that wrote it, and move it away: a new one is begun",
                 )
-            if CHECKSUM not in present:
-                self._open_connection.execute(
-                    f"ALTER TABLE predictions ADD COLUMN {CHECKSUM} INTEGER"
-                )  # a log of before
+            for name in (name for name in ADDED if name not in present):  # a log of before
+                self._open_connection.execute(f"ALTER TABLE predictions ADD COLUMN {name} {ADDED[name]}")
             self._open_connection.execute("CREATE INDEX IF NOT EXISTS predictions_made ON predictions (made_us)")
             self._open_connection.commit()
             self._identity = _identity(self.path)

@@ -18,6 +18,7 @@ from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import RunReport, summarise
 from headrace.pipeline.stage import DamagedStage, FinishedStage, Inputs, Output, Stage, StageReport, run
+from headrace.pipeline.stage_spans import describe_stage, stage_span
 
 _Result = TypeVar("_Result")
 
@@ -82,7 +83,10 @@ class PipelineRun:
         if name not in self._stages:
             raise DeclarationError(f"no stage {name!r}", found=self.stage_names)
         if name not in self._reports:
-            self._finished[name], self._reports[name] = self._repaired(lambda: self._run(name))
+            with stage_span(self.context.problem.name, name) as current:
+                self._finished[name], self._reports[name] = self._repaired(lambda: self._run(name))
+                if current is not None:
+                    describe_stage(current, self._finished[name], self._reports[name])
         return self._reports[name]
 
     def output(self, stage: Stage[Output]) -> Output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from headrace.lake.keys import KeyValue
 from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Problem
+from headrace.serving.batch_times import BatchTimes
 from headrace.serving.entity_rows import EntityRows
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.inputs import InputPlan
@@ -23,6 +24,8 @@ from headrace.synthesis.language.definitions import RowColumn, stored
 from headrace.synthesis.language.values import arrow_type
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
     from headrace.models.bundle import Bundle
 
 Policy = Literal["default", "abstain", "fail"]
@@ -131,11 +134,19 @@ class ValidatedCall:
         version: The version that answers all of them.
         rows: The rows.
         now_us: Instant of the call on the production clock.
+        request_id: Id of the HTTP request, None outside of one.
+        trace: Context of the request's span, None where no spans are recorded.
     """
 
     version: Version
     rows: tuple[RequestRow, ...]
     now_us: int
+    request_id: str | None = None
+    trace: Context | None = None
+
+
+#: Is told the calls and the times of each batch that was answered, in the thread that answers.
+BatchObserver = Callable[[Sequence[ValidatedCall], BatchTimes], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +164,9 @@ class Failure:
 
 class AnswerQueue(Protocol):
     """Answers calls that wait at the same time together: `serving.queue.PredictionQueue` or `serving.turn_queue`."""
+
+    @property
+    def rows(self) -> int: ...
 
     async def answer(self, call: ValidatedCall) -> list[Answer]: ...
 

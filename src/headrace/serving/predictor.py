@@ -12,16 +12,15 @@ import math
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.journal import PredictionJournal
-from headrace.lake.packed_features import EncodedMapping
 from headrace.lake.predictions import Prediction
 from headrace.schema import Every, Problem
 from headrace.serving.answers import (
     Answer,
+    BatchObserver,
     Failure,
     Log,
     Online,
@@ -31,34 +30,19 @@ from headrace.serving.answers import (
     new_id,
     spine_row_key,
 )
+from headrace.serving.batch_times import BatchClock
 from headrace.serving.flags import all_flags, checked_row
 from headrace.serving.follow import LoadedVersion
+from headrace.serving.logged_ages import LoggedAgesCache
 from headrace.serving.request import RequestSchema
 from headrace.serving.scoring import ScoredRow, score_rows
 from headrace.store.online import Age
 from headrace.store.published import KeyType
+from headrace.telemetry.fields import REQUEST_ID
+from headrace.telemetry.tracing import present_context
 
 #: Writes answers to the log.
 _Write = Callable[[Sequence[Prediction]], object]
-#: Ages of rows in memory, as they are logged.
-_MAX_AGES = 1000
-
-
-@dataclass(frozen=True, kw_only=True)
-class _LoggedAges:
-    """Ticks and statuses of the views of a row, the mapping that they are of, and which are not fresh, in words."""
-
-    ages: Mapping[str, Age]
-    not_fresh: tuple[str, ...]
-    ticks: EncodedMapping
-    statuses: EncodedMapping
-
-    @classmethod
-    def of(cls, ages: Mapping[str, Age]) -> _LoggedAges:
-        ticks = {view: age.tick_us for view, age in ages.items() if age.tick_us is not None}
-        statuses = {view: age.status for view, age in ages.items()}
-        not_fresh = tuple(f"{view} is {status}" for view, status in statuses.items() if status != "FRESH")
-        return cls(ages=ages, not_fresh=not_fresh, ticks=EncodedMapping(ticks), statuses=EncodedMapping(statuses))
 
 
 class Predictor:
@@ -78,6 +62,7 @@ class Predictor:
 
     Attributes:
         last_failure: The last call that failed on the server's side; None after a call was answered.
+        observer: Is told the times of each batch that was answered.
     """
 
     def __init__(
@@ -94,6 +79,7 @@ class Predictor:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.last_failure: Failure | None = None
+        self.observer: BatchObserver | None = None
         self._clock = clock
         self._problem = problem
         self._row_key = problem.spine_table.keys
@@ -106,7 +92,7 @@ class Predictor:
         self._key_types = key_types
         self._table_columns = table_columns
         self._cached_version: Version | None = None
-        self._logged_ages: dict[int, _LoggedAges] = {}
+        self._logged_ages = LoggedAgesCache()
 
     def needs(self) -> RequestSchema:
         """Return the columns that a request for the present champion must have."""
@@ -142,7 +128,13 @@ class Predictor:
         version = self.version() if version is None else version
         located = ((_location(position, rows), row) for position, row in enumerate(rows))
         checked = tuple(checked_row(version.needs, row, where, strict=strict) for where, row in located)
-        return ValidatedCall(version=version, rows=checked, now_us=now_us)
+        return ValidatedCall(
+            version=version,
+            rows=checked,
+            now_us=now_us,
+            request_id=REQUEST_ID.get() or None,
+            trace=present_context(),
+        )
 
     def dry_run(self, now_us: int) -> str:
         """Run the steps of a prediction that need no row, for readiness checks.
@@ -203,16 +195,20 @@ class Predictor:
     def _answer_together(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         version, now_us = calls[0].version, calls[0].now_us
         request_rows = [row for call in calls for row in call.rows]
-        predicted = iter(score_rows(self._problem, self._online, version, request_rows, now_us))
+        clock = BatchClock()
+        predicted = iter(score_rows(self._problem, self._online, version, request_rows, now_us, clock.step_ended))
+        clock.step_ended()
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
         outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
         logged = [
-            self._log_row(item, answer)
-            for rows_of_call, answers in zip(rows, outcomes, strict=True)
+            self._log_row(item, answer, call.request_id)
+            for call, rows_of_call, answers in zip(calls, rows, outcomes, strict=True)
             if not isinstance(answers, HeadraceError)
             for item, answer in zip(rows_of_call, answers, strict=True)
         ]
         self._append_to_log(logged, write)
+        if self.observer is not None and request_rows:
+            self.observer(calls, clock.times())
         return outcomes
 
     def _apply_policy(self, version: Version, rows: Sequence[ScoredRow], now_us: int) -> list[Answer] | HeadraceError:
@@ -240,7 +236,7 @@ class Predictor:
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
         """Return why the features of a row are not all fresh; empty where they are."""
-        not_fresh = self._ages_to_log(ages).not_fresh
+        not_fresh = self._logged_ages.of(ages).not_fresh
         if not_fresh and self._policy == "fail":
             raise UnavailableError(
                 "features are not fresh",
@@ -250,8 +246,8 @@ class Predictor:
             )
         return "; ".join(not_fresh)
 
-    def _log_row(self, row: ScoredRow, answer: Answer) -> Prediction:
-        ages = self._ages_to_log(answer.features)
+    def _log_row(self, row: ScoredRow, answer: Answer, request_id: str | None) -> Prediction:
+        ages = self._logged_ages.of(answer.features)
         return Prediction(
             id=answer.id,
             cutoff_us=answer.made_us,
@@ -264,19 +260,11 @@ class Predictor:
             statuses=ages.statuses,
             probability=answer.value,
             source="api",
+            request_id=request_id,
             row_key=spine_row_key(
                 self._row_key, row.request_row.row_key_values, answer.made_us if self._scheduled else None
             ),
         )
-
-    def _ages_to_log(self, ages: Mapping[str, Age]) -> _LoggedAges:
-        """Return the ages of a row as they are logged; rows of a moment whose views are alike share their mapping."""
-        known = self._logged_ages.get(id(ages))
-        if known is None:
-            if len(self._logged_ages) >= _MAX_AGES:
-                self._logged_ages.clear()
-            known = self._logged_ages[id(ages)] = _LoggedAges.of(ages)
-        return known
 
     def _append_to_log(self, logged: Sequence[Prediction], write: _Write) -> None:
         """Log answers; UnavailableError with a reason that clients may see where that fails."""

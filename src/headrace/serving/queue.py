@@ -71,6 +71,11 @@ class PredictionQueue(Generic[C, A]):
         self._thread: threading.Thread | None = None
         self._stopping = False
 
+    @property
+    def rows(self) -> int:
+        """Number of rows that wait now."""
+        return self._rows
+
     def submit(self, call: C) -> Future[list[A]]:
         """Queue a call.
 

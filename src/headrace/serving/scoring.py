@@ -6,7 +6,7 @@ takes Arrow tables only, features that are instants) compute them as an Arrow ta
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 from headrace.core.clock import floor_to_tick
 from headrace.schema import Problem
 from headrace.serving.answers import Online, Version
-from headrace.serving.entity_rows import EntityRows
+from headrace.serving.entity_rows import StoredRows
 from headrace.serving.inputs import InputPlan
 from headrace.serving.request import RequestRow, row_columns_as_arrays
 from headrace.store.online import Age, FeatureRow
@@ -41,21 +41,38 @@ class ScoredRow:
 
 
 def score_rows(
-    problem: Problem, online: Online, version: Version, rows: Sequence[RequestRow], now_us: int
+    problem: Problem,
+    online: Online,
+    version: Version,
+    rows: Sequence[RequestRow],
+    now_us: int,
+    after_read: Callable[[], None] = lambda: None,
 ) -> list[ScoredRow]:
-    """Predict rows as of `now_us` on the production clock; raises as `Online.read`."""
+    """Predict rows as of `now_us` on the production clock; raises as `Online.read`.
+
+    Args:
+        problem: The problem.
+        online: Stored features.
+        version: The version that predicts.
+        rows: The rows.
+        now_us: The present on the production clock.
+        after_read: Called when the stored features were read.
+    """
     if not rows:
         return []
     tick_us = floor_to_tick(now_us, problem.tick_us)
     if version.plan is not None and version.rows is not None:
-        return _by_plan(version, version.plan, version.rows, rows, now_us, tick_us)
-    return _by_table(version, online, rows, now_us, tick_us)
+        read = version.rows.read([item.keys for item in rows], now_us)
+        after_read()
+        return _by_plan(version, version.plan, read, rows, tick_us)
+    feature_rows = online.read(version.loaded.bundle.service, [item.keys for item in rows], now_us)
+    after_read()
+    return _by_table(version, feature_rows, rows, now_us, tick_us)
 
 
 def _by_plan(
-    version: Version, plan: InputPlan, stored: EntityRows, rows: Sequence[RequestRow], now_us: int, tick_us: int
+    version: Version, plan: InputPlan, read: StoredRows, rows: Sequence[RequestRow], tick_us: int
 ) -> list[ScoredRow]:
-    read = stored.read([item.keys for item in rows], now_us)
     inputs = plan.compute(read, [item.columns for item in rows], tick_us)
     values = np.asarray(version.loaded.bundle.fitted.predict(inputs.design), dtype=np.float64).tolist()
     return [
@@ -65,10 +82,9 @@ def _by_plan(
 
 
 def _by_table(
-    version: Version, online: Online, rows: Sequence[RequestRow], now_us: int, tick_us: int
+    version: Version, feature_rows: Sequence[FeatureRow], rows: Sequence[RequestRow], now_us: int, tick_us: int
 ) -> list[ScoredRow]:
     bundle = version.loaded.bundle
-    feature_rows = online.read(bundle.service, [item.keys for item in rows], now_us)
     matrix = _matrix(version, rows, feature_rows, now_us, tick_us)
     values = np.asarray(bundle.predict(matrix), dtype=np.float64)
     features = zip(*(column.to_pylist() for column in matrix.columns), strict=True)

@@ -46,6 +46,11 @@ class TurnQueue:
         self._waiting: list[tuple[ValidatedCall, asyncio.Future[list[Answer]]]] = []
         self._stopping = False
 
+    @property
+    def rows(self) -> int:
+        """Number of rows that wait now."""
+        return sum(len(call.rows) for call, _ in self._waiting) + self._large.rows
+
     async def answer(self, call: ValidatedCall) -> list[Answer]:
         """Return the answers of a call once they are in the journal, or raise the error that it would raise alone."""
         if len(call.rows) > self._batch_rows:

@@ -32,7 +32,8 @@ from headrace.search.trial import Trial
 
 #: The best trials, for people.
 LEADERBOARD = "leaderboard.json"
-_TRIALS = "trials.json"
+#: All trials.
+TRIALS = "trials.json"
 #: How long the search took, in wall-clock seconds; no part of the output, which is the same however long it took.
 DURATION = "duration.json"
 _ROWS_SHOWN = 10
@@ -110,7 +111,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
     value = -metric.sign * float(result.best.loss or 0.0)
     _require_finished(result, trials, f"{metric.name} {value:.4f}")
     shutil.rmtree(folder / "data")
-    write_json(folder / _TRIALS, [trial.to_json() for trial in result.trials])
+    write_json(folder / TRIALS, [trial.to_json() for trial in result.trials])
     write_json(folder / DURATION, {"seconds": search_seconds(result.trials, context.workers, elapsed)})
     write_json(folder / LEADERBOARD, leaderboard(result.trials, metric.name, plan))
     write_json(folder / STUDY, [trial.to_json() for trial in carry_on(plan.known, result.trials)])
@@ -180,7 +181,7 @@ def _short(value: Any) -> Any:
 
 def read_trials(searched: FinishedStage[SearchOutput]) -> tuple[Trial, ...]:
     """The trials of a finished search, by number."""
-    return tuple(Trial.from_json(item) for item in read_json(searched.path(_TRIALS)))
+    return tuple(Trial.from_json(item) for item in read_json(searched.path(TRIALS)))
 
 
 SEARCH = Stage(
