@@ -124,8 +124,8 @@ def test_requests_are_counted_alike(served: Served) -> None:
         answer(served, "/predict", ONE["unseen category"], declared)
     exposed = served.client.get("/metrics").text
     assert 'headrace_requests_total{path="/predict",problem="shop",status="200"} 2.0' in exposed
-    assert 'headrace_flags_total{column="channel",flag="unseen_category"} 2.0' in exposed
-    assert 'headrace_predictions_total{version="1"} 2.0' in exposed
+    assert 'headrace_flags_total{column="channel",flag="unseen_category",problem="shop"} 2.0' in exposed
+    assert 'headrace_predictions_total{problem="shop",version="1"} 2.0' in exposed
 
 
 def test_a_failure_behind_the_fast_answer_is_that_of_the_endpoint(
