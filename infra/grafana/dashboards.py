@@ -47,8 +47,8 @@ SERVING: dict[str, list[Panel]] = {
         }, "Answered requests by endpoint."),
         Panel("Errors", "percentunit", {
             "{{problem}} {{status}}":
-                f"sum by (problem, status) (rate(headrace_errors_total{P}[$__rate_interval])) / on (problem) group_left "
-                f"sum by (problem) (rate(headrace_requests_total{P}[$__rate_interval]))",
+                f"sum by (problem, status) (rate(headrace_errors_total{P}[$__rate_interval])) "
+                f"/ on (problem) group_left sum by (problem) (rate(headrace_requests_total{P}[$__rate_interval]))",
         }, "Part of the requests that were answered by an error. 4xx: clients; 5xx: look at /readyz and the log."),
         Panel("Time of a prediction", "s", {
             "p50 {{problem}}": _quantile(0.5, "headrace_request_seconds", "path"),
@@ -127,13 +127,17 @@ OPERATIONS: dict[str, list[Panel]] = {
     ],
 }  # fmt: skip
 
-DASHBOARDS = {"headrace-serving": ("Headrace: serving", SERVING), "headrace-operations": ("Headrace: operations", OPERATIONS)}
+DASHBOARDS = {
+    "headrace-serving": ("Headrace: serving", SERVING),
+    "headrace-operations": ("Headrace: operations", OPERATIONS),
+}
 
 
 def build(uid: str, title: str, rows: dict[str, list[Panel]]) -> str:
     """Return the JSON of a dashboard."""
     board = (
-        dashboard.Dashboard(title).uid(uid).tags(["headrace"]).refresh("30s").time("now-6h", "now").timezone(TimeZoneUtc)
+        dashboard.Dashboard(title).uid(uid).tags(["headrace"]).refresh("30s").time("now-6h", "now")
+        .timezone(TimeZoneUtc)
         .with_variable(dashboard.DatasourceVariable("source").label("Data source").type("prometheus"))
         .with_variable(
             dashboard.QueryVariable("problem").label("Problem").datasource(_SOURCE)
