@@ -8,9 +8,7 @@ Headrace did not synthesise have no layout and are JSON.
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -22,9 +20,8 @@ from headrace.core.errors import CorruptError, DataError, UnavailableError
 from headrace.core.redact import redact
 from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.tables import EVENT, RowQuery, RowResult, Watermark
+from headrace.store.redis_encoding import decoded_row, json_row, key_field, pushed_row, row_result, watermark_of
 
-_EVENT = struct.Struct("<q")
-_NO_EVENT = -(2**63)
 _TIMEOUT_S = 5.0
 
 
@@ -58,7 +55,8 @@ class RedisRows:
                 if layout is None:
                     layout, is_new = own, self._layout(client, view) != own
                 keys = list(zip(*(batch[name].to_pylist() for name in join_keys), strict=True))
-                rows = dict(zip(map(_field, keys), map(_unpushed, own.encode(batch, keys)), strict=True))
+                encoded = zip(keys, own.encode(batch, keys), strict=True)
+                rows = {key_field(key): pushed_row(row, None) for key, row in encoded}
                 seen.update(rows)
                 if is_new:
                     if rows:
@@ -97,16 +95,16 @@ class RedisRows:
                 raise DataError(f"no column {unknown[0]!r} before the next refresh", where=view, found=layout.names)
             for row in rows:
                 key, given = tuple(row[: len(join_keys)]), dict(zip(columns, row[len(join_keys) :], strict=True))
-                present = client.hget(self._rows(view), _field(key))
-                values, event = self._decoded(layout, present, key) if present else ({}, None)
+                present = client.hget(self._rows(view), key_field(key))
+                values, event = decoded_row(layout, present, key) if present else ({}, None)
                 event = given.pop(EVENT, event)
                 values.update(given)
                 packed = (
                     layout.encode_row([values.get(name) for name in layout.names], key, event)
                     if layout
-                    else _json(values)
+                    else json_row(values)
                 )
-                client.hset(self._rows(view), _field(key), _EVENT.pack(_NO_EVENT if event is None else event) + packed)
+                client.hset(self._rows(view), key_field(key), pushed_row(packed, event))
             client.incr(self._version)
 
     def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str], *, grow: bool = False) -> None:
@@ -132,7 +130,7 @@ class RedisRows:
         """Return the watermark of every view that has one."""
         with self._talking() as client:
             found = client.hgetall(self._marks)
-        return {view.decode(): _watermark(view.decode(), mark) for view, mark in found.items()}
+        return {view.decode(): watermark_of(view.decode(), mark) for view, mark in found.items()}
 
     def version(self) -> tuple[int, int] | None:
         """Return what changes with every write; None where Redis cannot be reached."""
@@ -155,7 +153,7 @@ class RedisRows:
                 return True
             try:
                 for field, row in client.hscan_iter(self._rows(view), count=1_000):
-                    self._decoded(layout, row, tuple(json.loads(field)))
+                    decoded_row(layout, row, tuple(json.loads(field)))
             except DamagedRowError:
                 return False
         return True
@@ -172,22 +170,16 @@ class RedisRows:
             for query, own in zip(queries, keys, strict=True):
                 send.hget(self._marks, query.view)
                 send.hget(self._layouts, query.view)
-                send.hmget(self._rows(query.view), [_field(key) for key in own] or [b""])
+                send.hmget(self._rows(query.view), [key_field(key) for key in own] or [b""])
             found = send.execute()
         try:
             return [
-                _result(query, own, *found[3 * at : 3 * at + 3])
+                row_result(query, own, *found[3 * at : 3 * at + 3])
                 for at, (query, own) in enumerate(zip(queries, keys, strict=True))
             ]
         except DamagedRowError:
             fix = "materialise again: the rows are written anew"
             raise CorruptError("the online store is damaged", where=redact(self.url), fix=fix) from None
-
-    def _decoded(self, layout: PackedLayout | None, row: bytes, key: tuple[Any, ...]) -> tuple[dict[str, Any], Any]:
-        event = _event(row)
-        if layout is None:
-            return _from_json(row[_EVENT.size :]), event
-        return dict(zip(layout.names, layout.decoder(layout.names)(row[_EVENT.size :], key, event), strict=True)), event
 
     def _layout(self, client: Any, view: str) -> PackedLayout | None:
         text = client.hget(self._layouts, view)
@@ -235,77 +227,3 @@ class RedisRows:
 def redis_rows(url: str, prefix: str = "headrace") -> RedisRows:
     """Return the rows behind an address, with one pool of connections a process."""
     return RedisRows(url, prefix)
-
-
-@lru_cache(maxsize=256)
-def _decoder(layout: str, columns: tuple[str, ...]) -> Any:
-    return PackedLayout.from_json(layout).decoder(columns)
-
-
-def _result(
-    query: RowQuery, keys: list[tuple[Any, ...]], mark: bytes | None, layout: bytes | None, rows: list[bytes | None]
-) -> RowResult:
-    """Decode what Redis returned for a query. Without a watermark, or a column, every row is None."""
-    names = tuple(name for name in query.columns if name != EVENT)
-    decode = None
-    if layout is not None:
-        try:
-            decode = _decoder(layout.decode(), names)
-        except KeyError:
-            return RowResult(watermark=None, rows=[None] * len(query.keys))
-    values: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}
-    for key, row in zip(keys, rows, strict=False):
-        values[key] = None if row is None else _values(query, names, decode, row, key)
-    return RowResult(
-        watermark=None if mark is None else _watermark(query.view, mark),
-        rows=[values.get(key) for key in query.keys],
-    )
-
-
-def _values(query: RowQuery, names: tuple[str, ...], decode: Any, row: bytes, key: tuple[Any, ...]) -> tuple[Any, ...]:
-    event, body = _event(row), row[_EVENT.size :]
-    if decode is not None:
-        found = decode(body, key, event)
-    else:
-        stored = _from_json(body)
-        found = tuple(stored.get(name) for name in names)
-    if EVENT in query.columns:
-        place = query.columns.index(EVENT)
-        found = (*found[:place], event, *found[place:])
-    return found or (1,)
-
-
-def _watermark(view: str, text: bytes) -> Watermark:
-    tick_us, rows, layout, history = json.loads(text)
-    return Watermark(view=view, tick_us=tick_us, rows=rows, layout=layout, history=history)
-
-
-def _field(key: Sequence[Any]) -> bytes:
-    """Return the field of an entity key; bytes (Feast's serialised keys) as base64."""
-    return json.dumps([_plain(part) for part in key], separators=(",", ":")).encode()
-
-
-def _plain(value: Any) -> Any:
-    return {"base64": base64.b64encode(value).decode()} if isinstance(value, bytes) else value
-
-
-def _unpushed(packed: bytes) -> bytes:
-    return _EVENT.pack(_NO_EVENT) + packed
-
-
-def _event(row: bytes) -> int | None:
-    if len(row) < _EVENT.size:
-        raise DamagedRowError
-    (event,) = _EVENT.unpack_from(row)
-    return None if event == _NO_EVENT else int(event)
-
-
-def _json(values: dict[str, Any]) -> bytes:
-    return json.dumps({name: _plain(value) for name, value in values.items()}).encode()
-
-
-def _from_json(text: bytes) -> dict[str, Any]:
-    return {
-        name: base64.b64decode(value["base64"]) if isinstance(value, dict) else value
-        for name, value in json.loads(text).items()
-    }
