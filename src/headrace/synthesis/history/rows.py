@@ -15,7 +15,7 @@ from headrace.schema import Problem
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import KeyCodes, KeyColumn, are_distinct, encode_rows, plain
 from headrace.synthesis.history.known_time import effective_known
-from headrace.synthesis.history.label_history import label_history_rows
+from headrace.synthesis.history.label_history_cache import cached_label_history
 from headrace.synthesis.history.labels import label_values
 from headrace.synthesis.history.versions import effective_versions
 from headrace.synthesis.language.columns import ORDER, clock_of, is_text, label_column
@@ -251,4 +251,4 @@ class Sources:
 
     def _table(self, name: str) -> pa.Table:
         derived = any(item.table.name == name for item in self.problem.entity_set.derived)
-        return label_history_rows(self.problem, self._snapshot) if derived else self._snapshot.table(name)
+        return cached_label_history(self.problem, self._snapshot) if derived else self._snapshot.table(name)
