@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from headrace.schema import Problem
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.history import label_history_cache as cache
 from headrace.synthesis.history.label_history import label_history_rows
+from headrace.synthesis.language.engine import Tables
 from headrace.testing.random_world import random_queries, random_world
 from headrace.testing.shop_world import World, at
 from tests.synthesis.test_label_history import PROBLEMS, definitions
@@ -46,7 +48,7 @@ def test_only_entities_that_new_rows_name_are_derived_again(monkeypatch: pytest.
     before, whole = World({"visits": visits[:-1]}), World({"visits": visits})
     derived: list[int] = []
 
-    def counted(problem: Problem, snapshot: World) -> object:
+    def counted(problem: Problem, snapshot: Tables) -> pa.Table:
         rows = label_history_rows(problem, snapshot)
         derived.append(rows.num_rows)
         return rows

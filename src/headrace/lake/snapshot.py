@@ -11,13 +11,14 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError, NotFoundError
 from headrace.core.fingerprint import fingerprint
+from headrace.lake.assembled import extended, leave_assembled, read_assembled
 from headrace.lake.batch import Batch, load
 from headrace.lake.conform import ARRIVAL
+from headrace.lake.versions import drop_repeats
 
 ORDER = "_order"
 
@@ -30,6 +31,12 @@ class Snapshot:
         self.as_of_us = as_of_us
         self._batches = dict(batches)
         self._tables: dict[str, pa.Table] = {}
+        self._earlier: Snapshot | None = None
+
+    def reuse(self, earlier: Snapshot) -> None:
+        """Use the tables of an earlier snapshot of the same lake where this one only has later batches."""
+        self._earlier = earlier
+        earlier._earlier = None  # a chain would hold every snapshot
 
     @cached_property
     def fingerprint(self) -> str:
@@ -68,8 +75,34 @@ class Snapshot:
                 fix="ingest it first; a refused batch lies in the quarantine folder with its reasons",
             )
         if name not in self._tables:
-            self._tables[name] = _assemble(name, self._batches[name])
+            self._tables[name] = _numbered(self._rows(name))
+            if self._tables.keys() == self._batches.keys():
+                self._earlier = None
         return self._tables[name]
+
+    def _rows(self, name: str) -> pa.Table:
+        """All versions of a table's rows in version order, read from as few files as possible."""
+        batches = sorted(self._batches[name], key=_precedence)
+        first = self._in_memory(name, batches) or read_assembled(batches)
+        if first is not None:
+            covered, rows = first
+            parts = [_with_arrival(load(batch), batch) for batch in batches[covered:]]
+            whole = extended(rows, parts, batches[0].keys) if parts else rows
+            if whole is not None:
+                leave_assembled(batches, whole, covered)
+                return whole
+        rows = _assemble(name, batches)
+        leave_assembled(batches, rows, 0)
+        return rows
+
+    def _in_memory(self, name: str, batches: Sequence[Batch]) -> tuple[int, pa.Table] | None:
+        """The rows that the earlier snapshot holds of the first batches, and how many batches these are."""
+        if self._earlier is None or name not in self._earlier._tables:
+            return None
+        before = sorted(self._earlier._batches[name], key=_precedence)
+        if [item.path for item in before] != [item.path for item in batches[: len(before)]]:
+            return None
+        return len(before), self._earlier._tables[name].drop_columns([ORDER])
 
 
 def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
@@ -107,15 +140,18 @@ def _common_type(table: str, field: pa.Field, kind: pa.DataType, batch: str, ori
     )
 
 
-def _assemble(name: str, batches: Sequence[Batch]) -> pa.Table:
-    ordered = sorted(batches, key=_precedence)
+def _assemble(name: str, ordered: Sequence[Batch]) -> pa.Table:
+    """The rows of batches in version order, without repeats."""
     parts = [_with_arrival(load(batch), batch) for batch in ordered]
     schema = unify(name, [(batch.id, part.schema) for batch, part in zip(ordered, parts, strict=True)])
     rows = pa.concat_tables([_cast_to_schema(part, schema) for part in parts]).combine_chunks()
     arrival = rows.column(ARRIVAL).to_numpy()
     if np.any(arrival[1:] < arrival[:-1]):
         rows = rows.take(pa.array(np.argsort(arrival, kind="stable")))
-    rows = drop_repeats(rows, ordered[0].keys)
+    return drop_repeats(rows, ordered[0].keys)
+
+
+def _numbered(rows: pa.Table) -> pa.Table:
     return rows.append_column(ORDER, pa.array(np.arange(rows.num_rows, dtype=np.int64)))
 
 
@@ -140,46 +176,3 @@ def _cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         else:
             columns[field.name] = pa.nulls(rows.num_rows, kind)
     return pa.table(columns)
-
-
-def drop_repeats(rows: pa.Table, keys: Sequence[str]) -> pa.Table:
-    """Drop rows, in version order, that equal the previous version of their key in all columns but the arrival."""
-    kept = kept_versions(rows, keys)
-    return rows if kept.all() else rows.filter(pa.array(kept))
-
-
-def kept_versions(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
-    """Return whether each row [n], in version order, differs from the previous version of its key."""
-    keep = np.ones(rows.num_rows, dtype=bool)
-    groups = _group_ids(rows, keys)
-    order = np.argsort(groups, kind="stable")
-    same_key = groups[order][1:] == groups[order][:-1]
-    earlier_rows, later_rows = order[:-1][same_key], order[1:][same_key]
-    if len(later_rows) == 0:
-        return keep
-    earlier, later = rows.take(pa.array(earlier_rows)), rows.take(pa.array(later_rows))
-    equal = np.ones(len(later_rows), dtype=bool)
-    for name in rows.column_names:
-        if name != ARRIVAL:
-            equal &= _equal(earlier.column(name), later.column(name))
-    keep[later_rows[equal]] = False
-    return keep
-
-
-def _equal(left: pa.ChunkedArray, right: pa.ChunkedArray) -> np.ndarray:
-    """Compare two columns elementwise [n]; null equals null."""
-    equal = pc.fill_null(pc.equal(left, right), False)
-    both_null = pc.and_(pc.is_null(left), pc.is_null(right))
-    return np.asarray(pc.or_(equal, both_null).to_numpy())
-
-
-def _group_ids(rows: pa.Table, keys: Sequence[str]) -> np.ndarray:
-    """Return an integer id per distinct key [n]; null is a value like any other."""
-    ids = np.zeros(rows.num_rows, dtype=np.int64)
-    for name in keys:
-        encoded = rows.column(name).combine_chunks().dictionary_encode(null_encoding="encode")
-        if isinstance(encoded, pa.ChunkedArray):
-            encoded = encoded.unify_dictionaries().combine_chunks()
-        codes = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-        ids = np.unique(ids * (len(encoded.dictionary) + 1) + codes, return_inverse=True)[1]
-    return ids

@@ -146,9 +146,11 @@ class Lake:
 
     def snapshot(self, as_of_us: int | None = None) -> Snapshot:
         """Return a snapshot of what had arrived by an instant (None: everything), and of all bootstrap loads."""
+        home = self.folder / "tables"
+        names = sorted(item.name for item in home.iterdir()) if home.is_dir() else ()
         selected = {
             name: tuple(b for b in self.batches(name) if as_of_us is None or b.bootstrap or b.arrival_us <= as_of_us)
-            for name in self.tables()
+            for name in names
         }
         return Snapshot(
             problem=self.problem,

@@ -44,6 +44,8 @@ def current_snapshot(root: Path, problem: str) -> Snapshot:
     snapshot = Lake(root, problem).snapshot()
     cached = _snapshots.get((root, problem))
     if cached is None or cached.fingerprint != snapshot.fingerprint:
+        if cached is not None:
+            snapshot.reuse(cached)
         _snapshots[root, problem] = cached = snapshot
     return cached
 

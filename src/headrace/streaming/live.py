@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from headrace.core.fingerprint import fingerprint
 from headrace.lake.batch import schema
 from headrace.lake.conform import ARRIVAL
-from headrace.lake.snapshot import ORDER, Snapshot, kept_versions, unify
+from headrace.lake.snapshot import ORDER, Snapshot, unify
 from headrace.lake.store import Lake
+from headrace.lake.versions import kept_versions
 from headrace.schema import EntitySet, Problem, Table
 
 
