@@ -165,6 +165,7 @@ def test_a_log_of_before_is_read_and_written(tmp_path: Path) -> None:
         path = log.path
     with closing(sqlite3.connect(path)) as database, database:
         database.execute("ALTER TABLE predictions DROP COLUMN row_sum")
+        database.execute("DROP TABLE predictions_schema_version")
     with PredictionLog(tmp_path, "p") as log:
         assert log.read() == [ONE]
         log.append([replace(ONE, id="two", probability=1)])

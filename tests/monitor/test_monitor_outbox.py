@@ -31,8 +31,8 @@ def retrain(day: int = 7, champion: str = "1") -> Decision:
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
-    return Outbox(tmp_path, "flights")
+def outbox(tmp_path: Path, database_url: str) -> Outbox:
+    return Outbox(tmp_path, "flights", database_url=database_url)
 
 
 def claimed(outbox: Outbox, decision: Decision, holder: str = "a", now_us: int = 0) -> Claim:
@@ -177,7 +177,7 @@ _EVENT = """
 import json, sys
 from pathlib import Path
 from headrace.monitor.outbox.outbox import Outbox
-outbox = Outbox(Path(sys.argv[1]), "flights")
+outbox = Outbox(Path(sys.argv[1]), "flights", database_url=sys.argv[4])
 print("ready", flush=True)
 sys.stdin.readline()
 claim = outbox.claim(sys.argv[2], sys.argv[3], now_us=10)
@@ -187,12 +187,12 @@ print(json.dumps(claim is not None), flush=True)
 """
 
 
-def test_ten_events_in_ten_processes_make_one_retrain(tmp_path: Path) -> None:
+def test_ten_events_in_ten_processes_make_one_retrain(outbox: Outbox, tmp_path: Path, database_url: str) -> None:
     decision = retrain()
-    Outbox(tmp_path, "flights").add(decision, now_us=0)
+    outbox.add(decision, now_us=0)
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", _EVENT, str(tmp_path), decision.id, f"run-{number}"],
+            [sys.executable, "-c", _EVENT, str(tmp_path), decision.id, f"run-{number}", database_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -204,7 +204,7 @@ def test_ten_events_in_ten_processes_make_one_retrain(tmp_path: Path) -> None:
         assert process.stdout.readline() == "ready\n"
     effective = [json.loads(process.communicate("go\n", timeout=60)[0]) for process in started]
     assert effective.count(True) == 1
-    entry = Outbox(tmp_path, "flights").get(decision.id)
+    entry = outbox.get(decision.id)
     assert (entry.attempts, entry.outcome_reason) == (1, f"done by run-{effective.index(True)}")
 
 
@@ -241,8 +241,8 @@ def test_a_lease_of_before_the_wall_clock_was_set_back_holds_nobody_up(outbox: O
     outbox.finish(claim, "promoted", "done", now_us=1)
 
 
-def test_beats_end_quietly_where_the_outbox_is_lost(outbox: Outbox) -> None:
-    decision = retrain()
+def test_beats_end_quietly_where_the_outbox_is_lost(tmp_path: Path) -> None:
+    outbox, decision = Outbox(tmp_path, "flights", database_url=""), retrain()
     outbox.add(decision, now_us=0)
     claim = outbox.claim(decision.id, "a", now_us=0, lease_us=SECOND // 50)
     assert claim is not None

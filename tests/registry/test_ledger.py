@@ -1,8 +1,8 @@
-"""The ledger: compare-and-set, rollback, barring, and races between threads and processes."""
+"""The ledger: compare-and-set, rollback, barring, and races between threads and processes, on both databases."""
 
 from __future__ import annotations
 
-import sqlite3
+import itertools
 import subprocess
 import sys
 import threading
@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.registry.ledger import Ledger
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path, "flights")
+def ledger(tmp_path: Path, database_url: str) -> Ledger:
+    return Ledger(tmp_path, "flights", database_url=database_url)
 
 
 def test_nothing_is_champion_at_first_and_reading_makes_no_file(ledger: Ledger) -> None:
@@ -121,7 +122,7 @@ import sys
 from pathlib import Path
 from headrace.core.errors import ConflictError
 from headrace.registry.ledger import Ledger
-ledger = Ledger(Path(sys.argv[1]), "flights")
+ledger = Ledger(Path(sys.argv[1]), "flights", database_url=sys.argv[3])
 print("ready", flush=True)
 sys.stdin.readline()
 try:
@@ -131,10 +132,10 @@ except ConflictError:
 """
 
 
-def test_racing_processes_on_a_ledger_that_does_not_exist_yet(tmp_path: Path) -> None:
+def test_racing_processes_on_a_ledger_that_does_not_exist_yet(tmp_path: Path, database_url: str) -> None:
     started = [
         subprocess.Popen(
-            [sys.executable, "-c", _PROMOTER, str(tmp_path), version],
+            [sys.executable, "-c", _PROMOTER, str(tmp_path), version, database_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -146,30 +147,29 @@ def test_racing_processes_on_a_ledger_that_does_not_exist_yet(tmp_path: Path) ->
         assert process.stdout.readline() == "ready\n"
     outcomes = [process.communicate("go\n", timeout=60)[0].strip() for process in started]
     assert sorted(outcomes)[1] == "conflict"
-    champion = Ledger(tmp_path, "flights").champion()
+    champion = Ledger(tmp_path, "flights", database_url=database_url).champion()
     assert champion is not None
     assert champion.version == sorted(outcomes)[0]
 
 
 def test_a_change_that_fails_inside_its_transaction_leaves_nothing(ledger: Ledger) -> None:
     ledger.promote("1", None, "first", {}, 1)
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(IntegrityError):
         ledger.promote("2", "1", None, {"auc": 1.0}, 2)  # type: ignore[arg-type]
     champion = ledger.champion()
     assert champion is not None
     assert champion.version == "1"
-    with sqlite3.connect(ledger.path) as database:
-        assert database.execute("SELECT count(*) FROM version WHERE version = '2'").fetchone() == (0,)
-    database.close()
+    assert set(ledger.versions()) == {"1"}
+
+
+_examples = itertools.count()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.one_of(st.integers(1, 5), st.just("rollback")), max_size=12))
-def test_any_history_agrees_with_a_plain_stack(
-    tmp_path_factory: pytest.TempPathFactory, moves: list[int | str]
-) -> None:
+def test_any_history_agrees_with_a_plain_stack(tmp_path: Path, database_url: str, moves: list[int | str]) -> None:
     """The obvious twin: a list of versions and a set of barred ones."""
-    ledger = Ledger(tmp_path_factory.mktemp("ledger"), "p")
+    ledger = Ledger(tmp_path, f"p{next(_examples)}", database_url=database_url)
     stack: list[str] = []
     barred: set[str] = set()
     for at, move in enumerate(moves):

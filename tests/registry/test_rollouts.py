@@ -12,8 +12,8 @@ from headrace.registry.rollouts import Rollouts
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    ledger = Ledger(tmp_path, "shop")
+def ledger(tmp_path: Path, database_url: str) -> Ledger:
+    ledger = Ledger(tmp_path, "shop", database_url=database_url)
     ledger.promote("1", None, "first", {}, 1)
     return ledger
 

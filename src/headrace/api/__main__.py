@@ -92,7 +92,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
             policy=cast(Policy, configuration.stale_policy),
             hosts=hosts,
             links=Links.from_settings(configuration),
-            log_sync=cast(Sync, configuration.log_sync),
+            log_sync=None if configuration.log_sync == "database" else cast(Sync, configuration.log_sync),
             access=access,
             meters=meters,
         )

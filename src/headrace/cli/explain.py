@@ -183,7 +183,7 @@ def _logged(
 ) -> list[dict[str, Any]]:
     """Return the feature's values in the prediction log for this row."""
     log = PredictionLog(root, problem.name)
-    if key is None or not log.path.exists():
+    if key is None or not log.exists():
         return []
     types = spine_key_types(problem, snapshot)
     with log:

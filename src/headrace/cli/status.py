@@ -59,7 +59,7 @@ def _report(root: Path, name: str, version: str) -> str | None:
 
 
 def _no_champion_reason(root: Path, name: str) -> str:
-    if any((root / "registry" / name / "versions").glob("*.json")) and not Ledger(root, name).path.exists():
+    if any((root / "registry" / name / "versions").glob("*.json")) and not Ledger(root, name).exists():
         return "the ledger is gone: run again, and it is made anew from MLflow"
     return "none yet: run `headrace run`"
 

@@ -30,7 +30,10 @@ QUIET = {
 }
 
 #: Settings whose value is never shown, not even when it is wrong.
-_SECRET = ("alert_url", "alert_block", "audit_key", "key_pepper", "signing_password", "PREFECT_API_AUTH_STRING")
+_SECRET = (
+    *("alert_url", "alert_block", "audit_key", "database_url", "key_pepper", "signing_password"),
+    "PREFECT_API_AUTH_STRING",
+)
 
 
 class Settings(BaseSettings):
@@ -94,11 +97,15 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("PROMETHEUS_MULTIPROC_DIR", "HEADRACE_METRICS_FOLDER"),
         description="where several API processes on one port share their counters",
     )
+    database_url: SecretStr | None = Field(
+        default=None, description="postgresql://user:password@host:port/database of ledger, outbox and prediction log"
+    )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
     log_sync: str = Field(
         default="always",
-        pattern="^(always|interval)$",
-        description="when predictions are on disk: before their answer, or within a tenth of a second",
+        pattern="^(always|interval|database)$",
+        description="when predictions are on disk: before their answer, within a tenth of a second, or in the database"
+        " before their answer",
     )
 
     @property
@@ -126,6 +133,11 @@ class Settings(BaseSettings):
         if self.auth is not None:
             return self.auth == "keys"
         return self.profile == "production" or not is_loopback(host)
+
+    @property
+    def database_address(self) -> str:
+        """Where the ledger, the outbox and the prediction log are; empty: in the home. A secret: it has a password."""
+        return self.database_url.get_secret_value() if self.database_url else ""
 
     @property
     def mlflow_store(self) -> str:

@@ -53,26 +53,19 @@ NAMES = tuple(item.name for item in fields(Prediction))
 _JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
 _JSON_POSITIONS = tuple(at for at, name in enumerate(NAMES) if name in _JSON)
 _PROBABILITY = NAMES.index("probability")
-_TYPES = {"cutoff_us": "INTEGER NOT NULL", "made_us": "INTEGER NOT NULL", "probability": "REAL", "request_id": "TEXT"}
-CREATE = (
-    "CREATE TABLE IF NOT EXISTS predictions (id TEXT PRIMARY KEY, "
-    + ", ".join(f"{name} {_TYPES.get(name, 'TEXT NOT NULL')}" for name in NAMES if name != "id")
-    + ", row_sum INTEGER)"
-)
 #: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
 PROBE = Prediction(
     id="", cutoff_us=NEVER, made_us=NEVER, model_version="", join_keys={}, probability=None, source="api"
 )
 #: Every row carries a checksum of its values: null in rows of before.
 CHECKSUM = "row_sum"
-#: Columns that logs of earlier versions lack, with their types.
-ADDED = {"request_id": "TEXT", CHECKSUM: "INTEGER"}
+#: Columns that logs of earlier versions lack.
+ADDED = ("request_id", CHECKSUM)
 STORED = ", ".join((*NAMES, CHECKSUM))
 #: Rows of one statement: while it runs, other threads do.
 ROWS_AT_ONCE = 64
 
 
-CREATE_NAMES = "CREATE TABLE IF NOT EXISTS feature_names (digest BLOB PRIMARY KEY, content TEXT NOT NULL)"
 INSERT_NAMES = "INSERT OR IGNORE INTO feature_names (digest, content) VALUES (?, ?)"
 
 

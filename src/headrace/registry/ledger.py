@@ -1,7 +1,7 @@
 """The promotion ledger: which version is champion, since when and why, and which versions are barred.
 
-MLflow's aliases are last-write-wins; the ledger is authoritative and they mirror it (`registry.aliases`). One SQLite
-database per problem (`core.database`).
+MLflow's aliases are last-write-wins; the ledger is authoritative and they mirror it (`registry.aliases`). Its tables
+are in an SQLite file of the home, or in a PostgreSQL database that machines share (`headrace.database`).
 
   change    append-only: every promotion and rollback, in order. The champion is the version of the last one.
   version   metrics of a version, and whether a rollback barred it.
@@ -13,112 +13,127 @@ database per problem (`core.database`).
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from headrace.core.database import Database
+from sqlalchemy import Connection, select
+
 from headrace.core.errors import ConflictError, NotFoundError
+from headrace.database.open_tables import file_of, open_tables
+from headrace.database.upsert import insert_or_update
+from headrace.registry import ledger_schema as schema
+from headrace.registry.ledger_schema import LEDGER
 from headrace.registry.ledger_tables import (
-    IDENTITY,
-    SCHEMA,
     AliasState,
     Record,
+    barred_versions,
     champion_record,
     champion_stack,
     change_history,
+    last_sequence,
     merge_metrics,
     record_change,
     rollback_target,
+    set_barred,
 )
 from headrace.registry.rollout_tables import close_rollouts, last_steps
 
+_CHANGE = tuple(column.name for column in schema.change.columns)
+
 
 class Ledger:
-    """The ledger of one problem, at `<root>/ledger/<problem>.db`. Safe for many threads and processes."""
+    """The ledger of one problem. Safe for many threads and processes.
 
-    def __init__(self, root: Path, problem: str) -> None:
+    Args:
+        root: Home folder; the file is `<root>/ledger/<problem>.db`.
+        problem: Name of the problem.
+        database_url: Address of PostgreSQL; None for the setting, empty for the file.
+    """
+
+    def __init__(self, root: Path, problem: str, *, database_url: str | None = None) -> None:
         self.problem = problem
-        self._database = Database(
-            path=root / "ledger" / f"{problem}.db",
-            schema=SCHEMA,
-            last="alias",
+        self.path = file_of(root, problem, LEDGER)
+        self._tables = open_tables(
+            root,
+            problem,
+            LEDGER,
+            database_url=database_url,
             fix="remove it: the next run makes it again from its copy in MLflow",
             recreate=True,
         )
 
     @property
-    def path(self) -> Path:
-        """The file."""
-        return self._database.path
+    def place(self) -> str:
+        """The file, or the database and schema, for messages."""
+        return self._tables.place
 
-    def read(self) -> AbstractContextManager[sqlite3.Connection]:
+    def exists(self) -> bool:
+        """Whether the ledger's file exists; a database has always one."""
+        return self._tables.exists()
+
+    def read(self) -> AbstractContextManager[Connection]:
         """Yield a connection for reading; for `registry.rollouts`."""
-        return self._database.read()
+        return self._tables.read()
 
-    def write(self) -> AbstractContextManager[sqlite3.Connection]:
+    def write(self) -> AbstractContextManager[Connection]:
         """Yield a connection with an open transaction; for `registry.rollouts`."""
-        return self._database.write()
+        return self._tables.write()
 
     # -- reading
 
     def champion(self) -> Record | None:
         """Return the change that made the present champion; None before the first promotion."""
-        with self._database.read() as database:
-            return champion_record(database)
+        with self._tables.read() as connection:
+            return champion_record(connection)
 
     def history(self) -> tuple[Record, ...]:
         """Return all changes, oldest first."""
-        with self._database.read() as database:
-            return change_history(database)
+        with self._tables.read() as connection:
+            return change_history(connection)
 
     def sequence(self) -> int:
         """Return the number of the last change, for servers that poll it (well under a millisecond)."""
-        with self._database.read() as database:
-            return int(database.execute("SELECT coalesce(max(sequence), 0) FROM change").fetchone()[0])
+        with self._tables.read() as connection:
+            return last_sequence(connection)
 
     def previous(self) -> str | None:
         """Return the version that a rollback would restore, None where there is none."""
-        with self._database.read() as database:
-            return rollback_target(database)
+        with self._tables.read() as connection:
+            return rollback_target(connection)
 
     def challenger(self) -> str | None:
         """Return the challenger, None where there is none."""
-        with self._database.read() as database:
-            row = database.execute("SELECT version FROM challenger").fetchone()
-            return row[0] if row else None
+        with self._tables.read() as connection:
+            return connection.execute(select(schema.challenger.c.version)).scalar()
 
     def eligible(self) -> frozenset[str]:
         """The versions that may be champion without a manual promotion.
 
         The champion, those that rollbacks restore one after the other, the challenger, and those of open rollouts.
         """
-        with self._database.read() as database:
-            challenger = database.execute("SELECT version FROM challenger").fetchone()
-            rollouts = (step.version for step in last_steps(database) if step.open or step.phase == "waiting")
-            found = {*champion_stack(database), *(challenger or ()), *rollouts}
-            barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
+        with self._tables.read() as connection:
+            challenger = connection.execute(select(schema.challenger.c.version)).scalar()
+            rollouts = (step.version for step in last_steps(connection) if step.open or step.phase == "waiting")
+            found = {*champion_stack(connection), challenger, *rollouts}
+            barred = barred_versions(connection)
         return frozenset(version for version in found if version is not None and version not in barred)
 
     def versions(self) -> dict[str, dict[str, float]]:
         """Return version -> metrics for all versions in the ledger."""
-        with self._database.read() as database:
-            rows = database.execute("SELECT version, metrics FROM version")
+        with self._tables.read() as connection:
+            rows = connection.execute(select(schema.version.c.version, schema.version.c.metrics))
             return {version: json.loads(metrics) for version, metrics in rows}
 
     def barred(self) -> dict[str, str]:
         """Return rolled-back version -> reason; the gate does not promote these versions again."""
-        with self._database.read() as database:
-            return dict(database.execute("SELECT version, barred FROM version WHERE barred IS NOT NULL"))
+        with self._tables.read() as connection:
+            return barred_versions(connection)
 
     def identity(self) -> str | None:
         """Return the ledger's random id; None before its first change (in older ledgers, before the next one)."""
-        with self._database.read() as database:
-            if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'identity'").fetchone():
-                return None
-            row = database.execute("SELECT id FROM identity").fetchone()
-            return row[0] if row else None
+        with self._tables.read() as connection:
+            return connection.execute(select(schema.identity.c.id)).scalar()
 
     # -- changing
 
@@ -152,8 +167,8 @@ class Ledger:
             ConflictError: The champion is another version, or the version was rolled back.
         """
         version, expected = str(version), _optional_text(expected_version)
-        with self._database.write() as database:
-            current = champion_record(database)
+        with self._tables.write() as connection:
+            current = champion_record(connection)
             if current is not None and current.version == version:
                 return current
             champion = current.version if current else None
@@ -164,19 +179,19 @@ class Ledger:
                     fix="another version was promoted meanwhile: compare with the present champion and decide again",
                     champion=champion,
                 )
-            barred = database.execute("SELECT barred FROM version WHERE version = ?", (version,)).fetchone()
-            if barred and barred[0] is not None and not force:
+            barred = barred_versions(connection).get(version)
+            if barred is not None and not force:
                 raise ConflictError(
                     f"version {version} was rolled back and does not come back by itself",
                     where=f"ledger {self.problem}",
-                    found=[barred[0]],
+                    found=[barred],
                     fix="promote it by hand (force) if that was a mistake",
                 )
-            merge_metrics(database, version, metrics)
-            database.execute("UPDATE version SET barred = NULL WHERE version = ?", (version,))
-            database.execute("DELETE FROM challenger WHERE version = ?", (version,))
-            close_rollouts(database, version, reason, at_us)
-            return record_change(database, "promote", version, champion, reason, at_us)
+            merge_metrics(connection, version, metrics)
+            set_barred(connection, version, None)
+            connection.execute(schema.challenger.delete().where(schema.challenger.c.version == version))
+            close_rollouts(connection, version, reason, at_us)
+            return record_change(connection, "promote", version, champion, reason, at_us)
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
         """Restore the previous champion and bar the present one.
@@ -184,9 +199,9 @@ class Ledger:
         Raises:
             NotFoundError: There is no previous champion.
         """
-        with self._database.write() as database:
-            current = champion_record(database)
-            target = rollback_target(database)
+        with self._tables.write() as connection:
+            current = champion_record(connection)
+            target = rollback_target(connection)
             if current is None or target is None:
                 raise NotFoundError(
                     "there is no version to roll back to",
@@ -194,19 +209,19 @@ class Ledger:
                     found=[f"champion {current.version}"] if current else ["no champion yet"],
                     fix="promote another version instead",
                 )
-            database.execute("UPDATE version SET barred = ? WHERE version = ?", (reason, current.version))
-            close_rollouts(database, target, reason, at_us)
-            return record_change(database, "rollback", target, current.version, reason, at_us)
+            set_barred(connection, current.version, reason)
+            close_rollouts(connection, target, reason, at_us)
+            return record_change(connection, "rollback", target, current.version, reason, at_us)
 
     def set_challenger(self, version: str | int | None) -> None:
         """Set the challenger, None for none."""
-        with self._database.write() as database:
-            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (_optional_text(version),))
+        with self._tables.write() as connection:
+            insert_or_update(connection, schema.challenger, {"only_one": 1, "version": _optional_text(version)})
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
         """Add metrics of a version (`2013-05_auc` is known only after May)."""
-        with self._database.write() as database:
-            merge_metrics(database, str(version), metrics)
+        with self._tables.write() as connection:
+            merge_metrics(connection, str(version), metrics)
 
     # -- what registry.recovery needs
 
@@ -229,24 +244,21 @@ class Ledger:
         Returns:
             The champion afterwards.
         """
-        with self._database.write() as database:
-            database.execute(IDENTITY)
-            database.execute("INSERT OR REPLACE INTO identity VALUES (1, ?)", (identity,))
+        with self._tables.write() as connection:
+            insert_or_update(connection, schema.identity, {"only_one": 1, "id": identity})
             for version, known in metrics.items():
-                merge_metrics(database, version, known)
+                merge_metrics(connection, version, known)
             for record in changes:
-                merge_metrics(database, record.version, {})
+                merge_metrics(connection, record.version, {})
                 barred = record.previous if record.action == "rollback" else None
-                database.execute("UPDATE version SET barred = NULL WHERE version = ?", (record.version,))
+                set_barred(connection, record.version, None)
                 if barred is not None:
-                    merge_metrics(database, barred, {})
-                    database.execute("UPDATE version SET barred = ? WHERE version = ?", (record.reason, barred))
-                database.execute(
-                    "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?)",
-                    (record.sequence, record.action, record.version, record.previous, record.reason, record.at_us),
-                )
-            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (challenger,))
-            champion = champion_record(database)
+                    merge_metrics(connection, barred, {})
+                    set_barred(connection, barred, record.reason)
+                row = {name: getattr(record, name) for name in _CHANGE}
+                connection.execute(schema.change.insert().values(row))
+            insert_or_update(connection, schema.challenger, {"only_one": 1, "version": challenger})
+            champion = champion_record(connection)
         assert champion is not None
         return champion
 
@@ -254,22 +266,19 @@ class Ledger:
 
     def alias_state(self, name: str) -> AliasState:
         """Return what was last written to an alias of MLflow, and what is being written."""
-        with self._database.read() as database:
-            row = database.execute("SELECT written, writing FROM alias WHERE name = ?", (name,)).fetchone()
-            return AliasState(written=row[0], writing=row[1]) if row else AliasState()
+        with self._tables.read() as connection:
+            row = connection.execute(select(schema.alias).where(schema.alias.c.name == name)).first()
+            return AliasState(written=row.written, writing=row.writing) if row else AliasState()
 
     def begin_alias_write(self, name: str, version: str | None) -> None:
         """Record that an alias is about to be written, to distinguish a crash from a change by a person."""
-        with self._database.write() as database:
-            database.execute(
-                "INSERT INTO alias VALUES (?, NULL, ?) ON CONFLICT (name) DO UPDATE SET writing = excluded.writing",
-                (name, version),
-            )
+        with self._tables.write() as connection:
+            insert_or_update(connection, schema.alias, {"name": name, "writing": version})
 
     def finish_alias_write(self, name: str, version: str | None) -> None:
         """Record that MLflow has this version under the alias."""
-        with self._database.write() as database:
-            database.execute("INSERT OR REPLACE INTO alias VALUES (?, ?, ?)", (name, version, version))
+        with self._tables.write() as connection:
+            insert_or_update(connection, schema.alias, {"name": name, "written": version, "writing": version})
 
 
 def _optional_text(version: str | int | None) -> str | None:

@@ -1,27 +1,18 @@
-"""Tables and records of the promotion ledger (`registry.ledger`): SQL inside an open transaction."""
+"""Records of the promotion ledger (`registry.ledger`), and what is read and written inside an open transaction."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS change (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, action TEXT NOT NULL, version TEXT NOT NULL, previous TEXT,
-    reason TEXT NOT NULL, at_us INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS version (
-    version TEXT PRIMARY KEY, metrics TEXT NOT NULL DEFAULT '{}', barred TEXT);
-CREATE TABLE IF NOT EXISTS challenger (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), version TEXT);
-CREATE TABLE IF NOT EXISTS alias (name TEXT PRIMARY KEY, written TEXT, writing TEXT);
-"""
+from sqlalchemy import Connection, func, select
 
-
-#: Not part of SCHEMA, because ledgers of earlier versions lack it.
-IDENTITY = "CREATE TABLE IF NOT EXISTS identity (only_one INTEGER PRIMARY KEY CHECK (only_one = 1), id TEXT NOT NULL)"
+from headrace.database.upsert import insert_new, insert_or_update
+from headrace.registry.ledger_schema import change, identity
+from headrace.registry.ledger_schema import version as versions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,64 +46,81 @@ class AliasState:
     writing: str | None = None
 
 
-def change_history(database: sqlite3.Connection) -> tuple[Record, ...]:
-    metrics = {version: json.loads(text) for version, text in database.execute("SELECT version, metrics FROM version")}
-    rows = database.execute("SELECT sequence, action, version, previous, reason, at_us FROM change ORDER BY sequence")
-    return tuple(_row_record(row, metrics.get(row[2], {})) for row in rows)
+def change_history(connection: Connection) -> tuple[Record, ...]:
+    known = connection.execute(select(versions.c.version, versions.c.metrics))
+    metrics = {version: json.loads(text) for version, text in known}
+    rows = connection.execute(select(change).order_by(change.c.sequence))
+    return tuple(_record(row, metrics.get(row.version, {})) for row in rows)
 
 
-def champion_record(database: sqlite3.Connection) -> Record | None:
-    row = database.execute(
-        "SELECT sequence, action, change.version, previous, reason, at_us, metrics FROM change"
-        " LEFT JOIN version USING (version) ORDER BY sequence DESC LIMIT 1"
-    ).fetchone()
-    return _row_record(row[:6], json.loads(row[6] or "{}")) if row else None
+def champion_record(connection: Connection) -> Record | None:
+    statement = (
+        select(change, versions.c.metrics)
+        .outerjoin(versions, change.c.version == versions.c.version)
+        .order_by(change.c.sequence.desc())
+        .limit(1)
+    )
+    row = connection.execute(statement).first()
+    return _record(row, json.loads(row.metrics or "{}")) if row else None
 
 
-def _row_record(row: tuple[Any, ...], metrics: Mapping[str, float]) -> Record:
-    sequence, action, version, previous, reason, at_us = row
+def _record(row: Any, metrics: Mapping[str, float]) -> Record:
     return Record(
-        sequence=sequence,
-        action=action,
-        version=version,
-        previous=previous,
-        reason=reason,
-        at_us=at_us,
+        sequence=row.sequence,
+        action=row.action,
+        version=row.version,
+        previous=row.previous,
+        reason=row.reason,
+        at_us=row.at_us,
         metrics=metrics,
     )
 
 
+def last_sequence(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(change.c.sequence), 0))).scalar_one())
+
+
 def record_change(
-    database: sqlite3.Connection,
+    connection: Connection,
     action: Literal["promote", "rollback"],
     version: str,
     previous: str | None,
     reason: str,
     at_us: int,
 ) -> Record:
-    database.execute(IDENTITY)
-    database.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (uuid.uuid4().hex,))
-    database.execute(
-        "INSERT INTO change (action, version, previous, reason, at_us) VALUES (?, ?, ?, ?, ?)",
-        (action, version, previous, reason, at_us),
+    insert_new(connection, identity, {"only_one": 1, "id": uuid.uuid4().hex})
+    # Writers follow each other, so the next number is free.
+    sequence = last_sequence(connection) + 1
+    connection.execute(
+        change.insert().values(
+            sequence=sequence, action=action, version=version, previous=previous, reason=reason, at_us=at_us
+        )
     )
-    champion = champion_record(database)
+    champion = champion_record(connection)
     assert champion is not None
     return champion
 
 
-def rollback_target(database: sqlite3.Connection) -> str | None:
+def barred_versions(connection: Connection) -> dict[str, str]:
+    rows = connection.execute(select(versions.c.version, versions.c.barred).where(versions.c.barred.is_not(None)))
+    return {row.version: row.barred for row in rows}
+
+
+def set_barred(connection: Connection, version: str, reason: str | None) -> None:
+    connection.execute(versions.update().where(versions.c.version == version).values(barred=reason))
+
+
+def rollback_target(connection: Connection) -> str | None:
     """The nearest version below the champion that is not barred."""
-    stack = champion_stack(database)
-    barred = {row[0] for row in database.execute("SELECT version FROM version WHERE barred IS NOT NULL")}
+    stack, barred = champion_stack(connection), barred_versions(connection)
     candidates = [version for version in stack[:-1] if version not in barred and version != stack[-1]]
     return candidates[-1] if candidates else None
 
 
-def champion_stack(database: sqlite3.Connection) -> list[str]:
+def champion_stack(connection: Connection) -> list[str]:
     """The champions that led to the present one, which is the last: promotions push, rollbacks pop."""
     stack: list[str] = []
-    for record in change_history(database):
+    for record in change_history(connection):
         if record.action == "rollback":
             while stack and stack[-1] != record.version:
                 stack.pop()
@@ -121,11 +129,7 @@ def champion_stack(database: sqlite3.Connection) -> list[str]:
     return stack
 
 
-def merge_metrics(database: sqlite3.Connection, version: str, metrics: Mapping[str, float]) -> None:
-    row = database.execute("SELECT metrics FROM version WHERE version = ?", (version,)).fetchone()
-    merged = {**(json.loads(row[0]) if row else {}), **metrics}
-    database.execute(
-        "INSERT INTO version (version, metrics) VALUES (?, ?)"
-        " ON CONFLICT (version) DO UPDATE SET metrics = excluded.metrics",
-        (version, json.dumps(merged, sort_keys=True)),
-    )
+def merge_metrics(connection: Connection, version: str, metrics: Mapping[str, float]) -> None:
+    known = connection.execute(select(versions.c.metrics).where(versions.c.version == version)).scalar()
+    merged = {**(json.loads(known) if known else {}), **metrics}
+    insert_or_update(connection, versions, {"version": version, "metrics": json.dumps(merged, sort_keys=True)})

@@ -148,7 +148,7 @@ def _require_same_history(ledger: Ledger, local: Mapping[int, Record], copy: Led
                 f"champion here: {local[max(local)].version}",
                 f"in MLflow: {copy.changes[max(copy.changes)].version}",
             ],
-            fix=f"another installation uses this MLflow and name: use others; or remove {ledger.path} to follow MLflow",
+            fix=f"another installation uses this MLflow and name: use others; remove {ledger.place} to follow MLflow",
         )
 
 

@@ -1,26 +1,21 @@
-"""Steps of rollouts as rows of the promotion ledger: SQL inside an open transaction, for `registry.rollouts`."""
+"""Steps of rollouts as rows of the promotion ledger, inside an open transaction; for `registry.rollouts`."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from headrace.registry.ledger_schema import rollout
 
 Phase = Literal[
     "waiting", "shadow", "canary", "promoted", "rolled back", "refused", "undecided", "superseded", "cancelled"
 ]
 #: Phases in which requests are scored by the challenger.
 OPEN = ("shadow", "canary")
-
-#: Not part of the ledger's schema, because ledgers of earlier versions lack it.
-ROLLOUT = (
-    "CREATE TABLE IF NOT EXISTS rollout (sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
-    " version TEXT NOT NULL, champion TEXT NOT NULL, phase TEXT NOT NULL, share REAL NOT NULL, reason TEXT NOT NULL,"
-    " facts TEXT NOT NULL, at_us INTEGER NOT NULL)"
-)
-_COLUMNS = "sequence, id, version, champion, phase, share, reason, facts, at_us"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,41 +51,42 @@ class RolloutStep:
         return self.phase in OPEN
 
 
-def rollout_steps(
-    database: sqlite3.Connection, condition: str = "1", values: tuple[Any, ...] = ()
-) -> list[RolloutStep]:
-    """Return the steps that meet a condition, oldest first; none in a ledger without rollouts."""
-    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'rollout'").fetchone():
-        return []
-    rows = database.execute(f"SELECT {_COLUMNS} FROM rollout WHERE {condition} ORDER BY sequence", values)
+def rollout_steps(connection: Connection, *conditions: ColumnElement[bool]) -> list[RolloutStep]:
+    """Return the steps that meet the conditions, oldest first."""
+    rows = connection.execute(select(rollout).where(*conditions).order_by(rollout.c.sequence))
     return [_row_step(row) for row in rows]
 
 
-def last_steps(database: sqlite3.Connection) -> list[RolloutStep]:
+def steps_of(connection: Connection, identity: str) -> list[RolloutStep]:
+    """Return the steps of one rollout, oldest first."""
+    return rollout_steps(connection, rollout.c.id == identity)
+
+
+def last_steps(connection: Connection) -> list[RolloutStep]:
     """Return the last step of each rollout, oldest first."""
-    return rollout_steps(database, "sequence IN (SELECT max(sequence) FROM rollout GROUP BY id)")
-
-
-def record_step(database: sqlite3.Connection, step: RolloutStep) -> RolloutStep:
-    """Append a step; its `sequence` is ignored. Returns it with its number."""
-    database.execute(ROLLOUT)
-    facts = json.dumps(dict(step.facts), sort_keys=True)
-    database.execute(
-        "INSERT INTO rollout (id, version, champion, phase, share, reason, facts, at_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (step.id, step.version, step.champion, step.phase, step.share, step.reason, facts, step.at_us),
+    return rollout_steps(
+        connection, rollout.c.sequence.in_(select(func.max(rollout.c.sequence)).group_by(rollout.c.id))
     )
-    return rollout_steps(database, "sequence = last_insert_rowid()")[0]
 
 
-def close_rollouts(database: sqlite3.Connection, version: str, reason: str, at_us: int) -> None:
+def record_step(connection: Connection, step: RolloutStep) -> RolloutStep:
+    """Append a step; its `sequence` is ignored. Returns it with its number."""
+    # Writers follow each other, so the next number is free.
+    sequence = int(connection.execute(select(func.coalesce(func.max(rollout.c.sequence), 0))).scalar_one()) + 1
+    row = {name: getattr(step, name) for name in ("id", "version", "champion", "phase", "share", "reason", "at_us")}
+    facts = json.dumps(dict(step.facts), sort_keys=True)
+    connection.execute(rollout.insert().values(sequence=sequence, facts=facts, **row))
+    return rollout_steps(connection, rollout.c.sequence == sequence)[0]
+
+
+def close_rollouts(connection: Connection, version: str, reason: str, at_us: int) -> None:
     """End the rollouts that a change of champion decides: that of the new champion, and the one under way."""
-    for step in last_steps(database):
+    for step in last_steps(connection):
         own = step.version == version
         if step.open or (own and step.phase == "waiting"):
             ended: Phase = "promoted" if own else "superseded"
             why = reason if own else f"version {version} became champion: {reason}"
-            record_step(database, _next(step, ended, why, at_us))
+            record_step(connection, _next(step, ended, why, at_us))
 
 
 def _next(step: RolloutStep, phase: Phase, reason: str, at_us: int) -> RolloutStep:
@@ -100,9 +96,8 @@ def _next(step: RolloutStep, phase: Phase, reason: str, at_us: int) -> RolloutSt
     )  # fmt: skip
 
 
-def _row_step(row: tuple[Any, ...]) -> RolloutStep:
-    sequence, identity, version, champion, phase, share, reason, facts, at_us = row
+def _row_step(row: Any) -> RolloutStep:
     return RolloutStep(
-        sequence=sequence, id=identity, version=version, champion=champion, phase=phase, share=share, reason=reason,
-        facts=json.loads(facts), at_us=at_us,
+        sequence=row.sequence, id=row.id, version=row.version, champion=row.champion, phase=row.phase, share=row.share,
+        reason=row.reason, facts=json.loads(row.facts), at_us=row.at_us,
     )  # fmt: skip

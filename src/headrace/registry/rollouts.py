@@ -22,9 +22,11 @@ from typing import Any
 
 from headrace.core.clock import iso
 from headrace.core.errors import ConflictError, NotFoundError
+from headrace.database.upsert import insert_or_update
 from headrace.registry.ledger import Ledger
-from headrace.registry.ledger_tables import champion_record, merge_metrics
-from headrace.registry.rollout_tables import Phase, RolloutStep, last_steps, record_step, rollout_steps
+from headrace.registry.ledger_schema import challenger
+from headrace.registry.ledger_tables import barred_versions, champion_record, merge_metrics, set_barred
+from headrace.registry.rollout_tables import Phase, RolloutStep, last_steps, record_step, rollout_steps, steps_of
 
 #: Ends after which a version is not tried again within the cooldown.
 _FAILED = ("rolled back", "refused", "undecided")
@@ -49,23 +51,23 @@ class Rollouts:
 
     def current(self) -> RolloutStep | None:
         """Return the last step of the rollout under way; None where there is none."""
-        with self._ledger.read() as database:
-            return next((step for step in last_steps(database) if step.open), None)
+        with self._ledger.read() as connection:
+            return next((step for step in last_steps(connection) if step.open), None)
 
     def waiting(self) -> RolloutStep | None:
         """Return the newest rollout that waits for its turn; None where there is none."""
-        with self._ledger.read() as database:
-            return next((step for step in reversed(last_steps(database)) if step.phase == "waiting"), None)
+        with self._ledger.read() as connection:
+            return next((step for step in reversed(last_steps(connection)) if step.phase == "waiting"), None)
 
     def history(self) -> tuple[RolloutStep, ...]:
         """Return all steps of all rollouts, oldest first."""
-        with self._ledger.read() as database:
-            return tuple(rollout_steps(database))
+        with self._ledger.read() as connection:
+            return tuple(rollout_steps(connection))
 
     def steps(self, rollout: str) -> tuple[RolloutStep, ...]:
         """Return the steps of one rollout, oldest first."""
-        with self._ledger.read() as database:
-            return tuple(rollout_steps(database, "id = ?", (rollout,)))
+        with self._ledger.read() as connection:
+            return tuple(steps_of(connection, rollout))
 
     # -- changing
 
@@ -96,13 +98,13 @@ class Rollouts:
         Raises:
             ConflictError: The champion is another version, the version was rolled back, or it is in its cooldown.
         """
-        with self._ledger.write() as database:
-            steps = last_steps(database)
+        with self._ledger.write() as connection:
+            steps = last_steps(connection)
             if own := next(
                 (one for one in steps if one.version == version and (one.open or one.phase == "waiting")), None
             ):
                 return own
-            current = champion_record(database)
+            current = champion_record(connection)
             if current is None or current.version != champion or current.version == version:
                 found = current.version if current else "none"
                 raise ConflictError(
@@ -110,20 +112,20 @@ class Rollouts:
                     where=f"ledger {self.problem}",
                     fix="compare with the present champion and decide again",
                 )
-            barred = database.execute("SELECT barred FROM version WHERE version = ?", (version,)).fetchone()
             if not force:
-                self._require_fresh(version, steps, barred[0] if barred else None, at_us, cooldown_us)
-            merge_metrics(database, version, dict(metrics or {}))
-            database.execute("UPDATE version SET barred = NULL WHERE version = ?", (version,))
-            database.execute("INSERT OR REPLACE INTO challenger VALUES (1, ?)", (version,))
+                barred = barred_versions(connection).get(version)
+                self._require_fresh(version, steps, barred, at_us, cooldown_us)
+            merge_metrics(connection, version, dict(metrics or {}))
+            set_barred(connection, version, None)
+            insert_or_update(connection, challenger, {"only_one": 1, "version": version})
             phase: Phase = "waiting" if any(one.open for one in steps) else "shadow"
-            return record_step(database, _step(version, champion, phase, reason, at_us))
+            return record_step(connection, _step(version, champion, phase, reason, at_us))
 
     def refuse(self, version: str, *, champion: str, reason: str, at_us: int) -> RolloutStep:
         """Record that a version was refused before its rollout began."""
-        with self._ledger.write() as database:
-            merge_metrics(database, version, {})
-            return record_step(database, _step(version, champion, "refused", reason, at_us))
+        with self._ledger.write() as connection:
+            merge_metrics(connection, version, {})
+            return record_step(connection, _step(version, champion, "refused", reason, at_us))
 
     def advance(
         self,
@@ -151,9 +153,9 @@ class Rollouts:
             ConflictError: Another process took a step since `step` was read, or the champion changed.
         """
         assert phase != "promoted", "Ledger.promote ends a rollout by promotion"
-        with self._ledger.write() as database:
-            last = rollout_steps(database, "id = ?", (step.id,))[-1]
-            champion = champion_record(database)
+        with self._ledger.write() as connection:
+            last = steps_of(connection, step.id)[-1]
+            champion = champion_record(connection)
             begins = step.phase == "waiting" and phase == "shadow"
             if last.sequence != step.sequence or champion is None or (champion.version != step.champion and not begins):
                 raise ConflictError(
@@ -166,10 +168,10 @@ class Rollouts:
                     fix="read its state and decide again",
                 )
             if bar:
-                merge_metrics(database, step.version, {})
-                database.execute("UPDATE version SET barred = ? WHERE version = ?", (reason, step.version))
+                merge_metrics(connection, step.version, {})
+                set_barred(connection, step.version, reason)
             return record_step(
-                database,
+                connection,
                 replace(
                     step, phase=phase, share=share, reason=reason, at_us=at_us, facts=facts or {},
                     champion=champion.version,

@@ -45,14 +45,14 @@ class DeliveryRound:
 
 def enqueue(outbox: Outbox, alert: Alert, *, now_us: int) -> None:
     """Queue an alert for delivery. Idempotent by its id."""
-    with outbox.write() as database:
-        deliveries.add(database, alert, now_us)
+    with outbox.write() as connection:
+        deliveries.add(connection, alert, now_us)
 
 
 def queued_alerts(outbox: Outbox) -> tuple[Queued, ...]:
     """Return all alerts with their delivery state, oldest first."""
-    with outbox.read() as database:
-        return deliveries.messages(database)
+    with outbox.read() as connection:
+        return deliveries.messages(connection)
 
 
 def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> DeliveryRound:
@@ -82,8 +82,8 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
                 waiting += 1
                 continue
             error = _send(outbox, message.alert, receivers, now_us)
-            with outbox.write() as database:
-                deliveries.record_attempt(database, message.alert.id, error, now_us)
+            with outbox.write() as connection:
+                deliveries.record_attempt(connection, message.alert.id, error, now_us)
             if error is None:
                 sent.append(message.alert.id)
             else:
@@ -106,13 +106,13 @@ def _send(outbox: Outbox, alert: Alert, receivers: dict[str, Any], now_us: int) 
     """What went wrong, None where every receiver has the message now."""
     errors = []
     for receiver, channel in receivers.items():
-        with outbox.read() as database:
-            if deliveries.was_received(database, alert.id, receiver):
+        with outbox.read() as connection:
+            if deliveries.was_received(connection, alert.id, receiver):
                 continue
         error = _notify(channel, alert)
         if error is None:
-            with outbox.write() as database:
-                deliveries.mark_received(database, alert.id, receiver, now_us)
+            with outbox.write() as connection:
+                deliveries.mark_received(connection, alert.id, receiver, now_us)
         else:
             errors.append(error)
     return "; ".join(errors) or None

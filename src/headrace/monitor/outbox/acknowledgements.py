@@ -1,49 +1,40 @@
-"""Journal of acknowledgements in the outbox's database: who has seen the alert of a decision, when, and a note.
+"""Journal of acknowledgements in the outbox's tables: who has seen the alert of a decision, when, and a note.
 
-Rows are only added. The first acknowledgement of a decision counts for the policy; all are kept. The table is created
-by the first one, so that an outbox of an earlier version can be read and written.
+Rows are only added. The first acknowledgement of a decision counts for the policy; all are kept.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from sqlalchemy import Connection, func, select
 
 from headrace.core.errors import ConflictError, NotFoundError
+from headrace.database.upsert import insert_new
+from headrace.monitor.outbox import tables
 from headrace.monitor.policy.decision import Acknowledgement
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS acknowledgement (
-    decision_id TEXT NOT NULL, who TEXT NOT NULL, note TEXT NOT NULL, at_us INTEGER NOT NULL,
-    PRIMARY KEY (decision_id, at_us, who))
-"""
 
-
-def add(database: sqlite3.Connection, decision_id: str, acknowledgement: Acknowledgement) -> None:
+def add(connection: Connection, decision_id: str, acknowledgement: Acknowledgement) -> None:
     """Write an acknowledgement. Idempotent by decision, person and time."""
-    database.execute(_TABLE)
-    database.execute(
-        "INSERT OR IGNORE INTO acknowledgement VALUES (?, ?, ?, ?)",
-        (decision_id, acknowledgement.who, acknowledgement.note, acknowledgement.at_us),
-    )
+    row = {"who": acknowledgement.who, "note": acknowledgement.note, "at_us": acknowledgement.at_us}
+    insert_new(connection, tables.acknowledgement, {"decision_id": decision_id, **row})
 
 
-def first_by_decision(database: sqlite3.Connection) -> dict[str, Acknowledgement]:
+def first_by_decision(connection: Connection) -> dict[str, Acknowledgement]:
     """Return decision id -> its first acknowledgement."""
-    if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'acknowledgement'").fetchone() is None:
-        return {}
-    rows = database.execute("SELECT decision_id, who, note, at_us FROM acknowledgement ORDER BY at_us DESC, who DESC")
-    return {decision: Acknowledgement(who=who, note=note, at_us=at_us) for decision, who, note, at_us in rows}
+    table = tables.acknowledgement
+    rows = connection.execute(select(table).order_by(table.c.at_us.desc(), table.c.who.desc()))
+    return {row.decision_id: Acknowledgement(who=row.who, note=row.note, at_us=row.at_us) for row in rows}
 
 
-def full_id(database: sqlite3.Connection, prefix: str) -> str:
+def full_id(connection: Connection, prefix: str) -> str:
     """Return the id of the decision that begins with a text.
 
     Raises:
         NotFoundError: No decision begins so.
         ConflictError: Several do.
     """
-    rows = database.execute("SELECT id FROM decision WHERE substr(id, 1, ?) = ?", (len(prefix), prefix)).fetchall()
-    ids = [str(row[0]) for row in rows if prefix]
+    begins = select(tables.decision.c.id).where(func.substr(tables.decision.c.id, 1, len(prefix)) == prefix)
+    ids = [str(found) for found in connection.scalars(begins)] if prefix else []
     if not ids:
         raise NotFoundError(f"no decision {prefix!r}", where="outbox", fix="`headrace alerts` lists them")
     if len(ids) > 1 and prefix not in ids:

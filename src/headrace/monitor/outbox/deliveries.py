@@ -1,4 +1,4 @@
-"""Delivery state of alerts in the outbox's database: attempts, next attempt, and the receivers that have each alert.
+"""Delivery state of alerts in the outbox's tables: attempts, next attempt, and the receivers that have each alert.
 
 Delivery is at least once: a receiver is recorded after it accepted the alert, so a crash in between sends it again and
 none loses it. Receivers are identified by a digest, because their addresses contain secrets.
@@ -7,21 +7,15 @@ none loses it. Receivers are identified by a digest, because their addresses con
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 
+from sqlalchemy import Connection, func, select
+
 from headrace.core.clock import HOUR, MINUTE
+from headrace.database.upsert import insert_new
+from headrace.monitor.outbox import tables
 from headrace.monitor.outbox.message import Alert
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS alert (
-    id TEXT PRIMARY KEY, decision_id TEXT NOT NULL, title TEXT NOT NULL, body TEXT NOT NULL, level TEXT NOT NULL,
-    at_us INTEGER NOT NULL, links TEXT NOT NULL, put_us INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-    next_us INTEGER NOT NULL, last_error TEXT, delivered_us INTEGER);
-CREATE TABLE IF NOT EXISTS delivery (
-    alert_id TEXT NOT NULL, receiver TEXT NOT NULL, at_us INTEGER NOT NULL, PRIMARY KEY (alert_id, receiver));
-"""
-_FIELDS = "id, decision_id, title, body, level, at_us, links, put_us, attempts, next_us, last_error, delivered_us"
 _FIRST_PAUSE_US, _LONGEST_PAUSE_US = MINUTE, 6 * HOUR
 
 
@@ -56,58 +50,57 @@ class Queued:
         return "failed, will be tried again" if self.attempts else "waiting"
 
 
-def add(database: sqlite3.Connection, alert: Alert, now_us: int) -> None:
+def add(connection: Connection, alert: Alert, now_us: int) -> None:
     """Queue an alert. Idempotent by its id."""
-    database.execute(
-        "INSERT OR IGNORE INTO alert (id, decision_id, title, body, level, at_us, links, put_us, next_us)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            *(alert.id, alert.decision_id, alert.title, alert.body, alert.level, alert.at_us),
-            *(json.dumps(dict(alert.links)), now_us, now_us),
-        ),
-    )
+    last = connection.execute(select(func.coalesce(func.max(tables.alert.c.number), 0))).scalar_one()
+    row = {name: getattr(alert, name) for name in ("id", "decision_id", "title", "body", "level", "at_us")}
+    row |= {"links": json.dumps(dict(alert.links)), "put_us": now_us, "next_us": now_us, "number": last + 1}
+    insert_new(connection, tables.alert, row)
 
 
-def messages(database: sqlite3.Connection) -> tuple[Queued, ...]:
+def messages(connection: Connection) -> tuple[Queued, ...]:
     """Return all alerts with their delivery state, oldest first."""
-    rows = database.execute(f"SELECT {_FIELDS} FROM alert ORDER BY put_us, rowid").fetchall()
+    rows = connection.execute(select(tables.alert).order_by(tables.alert.c.put_us, tables.alert.c.number))
     return tuple(
         Queued(
             alert=Alert(
-                id=id_, decision_id=decision, title=title, body=body, level=level, at_us=at_us, links=json.loads(links)
+                id=row.id,
+                decision_id=row.decision_id,
+                title=row.title,
+                body=row.body,
+                level=row.level,
+                at_us=row.at_us,
+                links=json.loads(row.links),
             ),
-            put_us=put_us,
-            attempts=attempts,
-            next_us=next_us,
-            last_error=error,
-            delivered_us=delivered_us,
+            put_us=row.put_us,
+            attempts=row.attempts,
+            next_us=row.next_us,
+            last_error=row.last_error,
+            delivered_us=row.delivered_us,
         )
-        for id_, decision, title, body, level, at_us, links, put_us, attempts, next_us, error, delivered_us in rows
+        for row in rows
     )
 
 
-def was_received(database: sqlite3.Connection, alert_id: str, receiver: str) -> bool:
+def was_received(connection: Connection, alert_id: str, receiver: str) -> bool:
     """Whether a receiver has an alert already."""
-    rows = database.execute("SELECT 1 FROM delivery WHERE alert_id = ? AND receiver = ?", (alert_id, receiver))
-    return rows.fetchone() is not None
+    table = tables.delivery
+    found = select(table.c.at_us).where(table.c.alert_id == alert_id, table.c.receiver == receiver)
+    return connection.execute(found).first() is not None
 
 
-def mark_received(database: sqlite3.Connection, alert_id: str, receiver: str, now_us: int) -> None:
+def mark_received(connection: Connection, alert_id: str, receiver: str, now_us: int) -> None:
     """Record that a receiver accepted an alert."""
-    database.execute("INSERT OR IGNORE INTO delivery VALUES (?, ?, ?)", (alert_id, receiver, now_us))
+    insert_new(connection, tables.delivery, {"alert_id": alert_id, "receiver": receiver, "at_us": now_us})
 
 
-def record_attempt(database: sqlite3.Connection, alert_id: str, error: str | None, now_us: int) -> None:
+def record_attempt(connection: Connection, alert_id: str, error: str | None, now_us: int) -> None:
     """Record an attempt: all receivers have the alert (error None), or the next one follows after a longer pause."""
+    table = tables.alert
+    attempt = table.update().where(table.c.id == alert_id).values(attempts=table.c.attempts + 1, last_error=error)
     if error is None:
-        database.execute(
-            "UPDATE alert SET attempts = attempts + 1, last_error = NULL, delivered_us = ? WHERE id = ?",
-            (now_us, alert_id),
-        )
+        connection.execute(attempt.values(delivered_us=now_us))
         return
-    attempts = database.execute("SELECT attempts FROM alert WHERE id = ?", (alert_id,)).fetchone()[0]
+    attempts = int(connection.execute(select(table.c.attempts).where(table.c.id == alert_id)).scalar_one())
     pause_us = min(_FIRST_PAUSE_US * 2 ** min(attempts, 20), _LONGEST_PAUSE_US)
-    database.execute(
-        "UPDATE alert SET attempts = attempts + 1, last_error = ?, next_us = ? WHERE id = ?",
-        (error, now_us + pause_us, alert_id),
-    )
+    connection.execute(attempt.values(next_us=now_us + pause_us))

@@ -2,7 +2,8 @@
 
 An event is only a hint. The truth is here: a decision is put once, however often its window is looked at; a retrain is
 claimed by one at a time, under a lease that a killed holder loses; it is finished once. So an event that is lost still
-leaves a retrain that is owed, and ten of them make one. One SQLite database per problem (`core.database`).
+leaves a retrain that is owed, and ten of them make one. The tables are in an SQLite file of the home, or in a
+PostgreSQL database that machines share (`headrace.database`).
 
 Two clocks: a decision lives on the production clock (`Decision.end_us`); leases, attempts and deliveries on the wall
 clock, because a replayed feed may stand still for as long as it likes. Both come in as arguments.
@@ -16,26 +17,22 @@ clock, because a replayed feed may stand still for as long as it likes. Both com
 from __future__ import annotations
 
 import json
-import sqlite3
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, Connection, select
+
 from headrace.core.clock import MINUTE, from_us
-from headrace.core.database import Database
 from headrace.core.errors import ConflictError, NotFoundError
+from headrace.database.open_tables import file_of, open_tables
+from headrace.database.upsert import insert_new
 from headrace.monitor.outbox import acknowledgements, deliveries
 from headrace.monitor.outbox.message import Alert
+from headrace.monitor.outbox.tables import OUTBOX
+from headrace.monitor.outbox.tables import decision as decisions
 from headrace.monitor.policy.decision import Acknowledgement, Decision, Outcome, PastDecision
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS decision (
-    id TEXT PRIMARY KEY, kind TEXT NOT NULL, end_us INTEGER NOT NULL, body TEXT NOT NULL, put_us INTEGER NOT NULL,
-    holder TEXT, token INTEGER NOT NULL DEFAULT 0, until_us INTEGER, last_error TEXT,
-    outcome TEXT, outcome_reason TEXT NOT NULL DEFAULT '', version TEXT, finished_us INTEGER);
-"""
-_COLUMNS = "body, put_us, holder, token, until_us, last_error, outcome, outcome_reason, version, finished_us"
 
 LEASE_US = 2 * MINUTE
 #: By so much the wall clock may be set back and a lease still counts.
@@ -87,47 +84,42 @@ class Claim:
 
 
 class Outbox:
-    """The outbox of one problem, at `<root>/outbox/<problem>.db`. Safe from many threads and processes."""
+    """The outbox of one problem. Safe for many threads and processes.
 
-    def __init__(self, root: Path, problem: str) -> None:
+    Args:
+        root: Home folder; the file is `<root>/outbox/<problem>.db`.
+        problem: Name of the problem.
+        database_url: Address of PostgreSQL; None for the setting, empty for the file.
+    """
+
+    def __init__(self, root: Path, problem: str, *, database_url: str | None = None) -> None:
         self.problem = problem
-        self._database = Database(
-            path=root / "outbox" / f"{problem}.db", schema=_SCHEMA + deliveries.SCHEMA, last="delivery"
-        )
-
-    @property
-    def path(self) -> Path:
-        """Path of the database."""
-        return self._database.path
+        self.path = file_of(root, problem, OUTBOX)
+        self._tables = open_tables(root, problem, OUTBOX, database_url=database_url)
 
     # -- decisions
 
     def add(self, decision: Decision, *, now_us: int, alert: Alert | None = None) -> Entry:
         """Write a decision and its alert in one transaction. Idempotent by the decision's id."""
-        with self.write() as database:
-            body = json.dumps(decision.to_json(), sort_keys=True)
-            inserted = database.execute(
-                "INSERT OR IGNORE INTO decision (id, kind, end_us, body, put_us) VALUES (?, ?, ?, ?, ?)",
-                (decision.id, decision.kind, decision.end_us, body, now_us),
-            ).rowcount
-            if inserted and alert is not None:
-                deliveries.add(database, alert, now_us)
-            return _entry(database, decision.id)
+        with self.write() as connection:
+            if _insert(connection, decision, now_us) and alert is not None:
+                deliveries.add(connection, alert, now_us)
+            return _entry(connection, decision.id)
 
     def get(self, decision_id: str) -> Entry:
         """Return one decision; NotFoundError for an unknown id."""
-        with self.read() as database:
-            return _entry(database, decision_id)
+        with self.read() as connection:
+            return _entry(connection, decision_id)
 
     def history(self) -> tuple[Entry, ...]:
         """Return all decisions by the end of their window."""
-        with self.read() as database:
-            return _entries(database, "")
+        with self.read() as connection:
+            return _entries(connection)
 
     def open_retrains(self, now_us: int) -> tuple[Entry, ...]:
         """Return the retrains that are neither finished nor claimed, oldest first, for the reconcile flow."""
-        with self.read() as database:
-            entries = _entries(database, "WHERE kind = 'retrain' AND outcome IS NULL")
+        with self.read() as connection:
+            entries = _entries(connection, decisions.c.kind == "retrain", decisions.c.outcome.is_(None))
             return tuple(entry for entry in entries if not entry.claimed(now_us))
 
     def acknowledge(self, decision_id: str, acknowledgement: Acknowledgement) -> Entry:
@@ -137,10 +129,10 @@ class Outbox:
             NotFoundError: No decision has this id.
             ConflictError: The first letters fit several decisions.
         """
-        with self.write() as database:
-            known = acknowledgements.full_id(database, decision_id)
-            acknowledgements.add(database, known, acknowledgement)
-            return _entry(database, known)
+        with self.write() as connection:
+            known = acknowledgements.full_id(connection, decision_id)
+            acknowledgements.add(connection, known, acknowledgement)
+            return _entry(connection, known)
 
     # -- doing
 
@@ -159,38 +151,34 @@ class Outbox:
         Returns:
             The claim; None where another holder has one, or it is finished or no retrain.
         """
-        with self.write() as database:
-            entry = _entry(database, decision_id)
+        with self.write() as connection:
+            entry = _entry(connection, decision_id)
             if entry.decision.kind != "retrain" or entry.outcome is not None:
                 return None
             if entry.claimed(now_us) and entry.holder != holder:
                 return None
             if entry.attempts >= MAX_ATTEMPTS:
                 reason = f"begun {entry.attempts} times, never finished (last error: {entry.last_error or 'unknown'})"
-                _finish(database, decision_id, "failed", reason, None, now_us)
+                _finish(connection, decision_id, "failed", reason, None, now_us)
                 return None
             token, until_us = entry.attempts + 1, now_us + lease_us
-            database.execute(
-                "UPDATE decision SET holder = ?, token = ?, until_us = ? WHERE id = ?",
-                (holder, token, until_us, decision_id),
-            )
+            _update(connection, decision_id, holder=holder, token=token, until_us=until_us)
             return Claim(decision=entry.decision, holder=holder, token=token, until_us=until_us)
 
     def renew(self, claim: Claim, *, now_us: int, lease_us: int = LEASE_US) -> Claim:
         """Renew a claim; ConflictError where another holder has it or the retrain is finished."""
-        with self.write() as database:
-            _require_valid(_entry(database, claim.decision.id), claim)
+        with self.write() as connection:
+            _require_valid(_entry(connection, claim.decision.id), claim)
             until_us = now_us + lease_us
-            database.execute("UPDATE decision SET until_us = ? WHERE id = ?", (until_us, claim.decision.id))
+            _update(connection, claim.decision.id, until_us=until_us)
             return Claim(decision=claim.decision, holder=claim.holder, token=claim.token, until_us=until_us)
 
     def release(self, claim: Claim, error: str, *, now_us: int) -> None:
         """Release a claim without an outcome, with the error; the retrain is open again at once."""
-        with self.write() as database:
-            database.execute(
-                "UPDATE decision SET until_us = ?, last_error = ? WHERE id = ? AND token = ? AND outcome IS NULL",
-                (now_us, error, claim.decision.id, claim.token),
-            )
+        with self.write() as connection:
+            entry = _entry(connection, claim.decision.id)
+            if entry.attempts == claim.token and entry.outcome is None:
+                _update(connection, claim.decision.id, until_us=now_us, last_error=error)
 
     def finish(
         self,
@@ -210,71 +198,71 @@ class Outbox:
         Raises:
             ConflictError: Another holder has the claim.
         """
-        with self.write() as database:
-            entry = _entry(database, claim.decision.id)
+        with self.write() as connection:
+            entry = _entry(connection, claim.decision.id)
             if entry.outcome is not None:
                 return entry
             _require_valid(entry, claim)
-            _finish(database, claim.decision.id, outcome, reason, version, now_us)
+            _finish(connection, claim.decision.id, outcome, reason, version, now_us)
             for alert in alerts:
-                deliveries.add(database, alert, now_us)
+                deliveries.add(connection, alert, now_us)
             if follow_up is not None:
-                body = json.dumps(follow_up.to_json(), sort_keys=True)
-                database.execute(
-                    "INSERT OR IGNORE INTO decision (id, kind, end_us, body, put_us) VALUES (?, ?, ?, ?, ?)",
-                    (follow_up.id, follow_up.kind, follow_up.end_us, body, now_us),
-                )
-            return _entry(database, claim.decision.id)
+                _insert(connection, follow_up, now_us)
+            return _entry(connection, claim.decision.id)
 
     # -- the database, shared with delivery
 
-    def read(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Yield a connection for reading; see `Database.read`."""
-        return self._database.read()
+    def read(self) -> AbstractContextManager[Connection]:
+        """Yield a connection for reading."""
+        return self._tables.read()
 
-    def write(self) -> AbstractContextManager[sqlite3.Connection]:
-        """One transaction; see `Database.write`."""
-        return self._database.write()
+    def write(self) -> AbstractContextManager[Connection]:
+        """Yield a connection with an open transaction; transactions of writers follow each other."""
+        return self._tables.write()
 
 
-def _entry(database: sqlite3.Connection, decision_id: str) -> Entry:
-    entries = _entries(database, "WHERE id = ?", decision_id)
+def _entry(connection: Connection, decision_id: str) -> Entry:
+    entries = _entries(connection, decisions.c.id == decision_id)
     if not entries:
         raise NotFoundError(f"no decision {decision_id!r}", where="outbox", fix="`headrace alerts` lists them")
     return entries[0]
 
 
-def _entries(database: sqlite3.Connection, where: str, *values: Any) -> tuple[Entry, ...]:
-    rows = database.execute(f"SELECT {_COLUMNS} FROM decision {where} ORDER BY end_us, id", values).fetchall()
-    seen = acknowledgements.first_by_decision(database)
-    decisions = [Decision.from_json(json.loads(row[0])) for row in rows]
+def _entries(connection: Connection, *conditions: ColumnElement[bool]) -> tuple[Entry, ...]:
+    rows = connection.execute(select(decisions).where(*conditions).order_by(decisions.c.end_us, decisions.c.id)).all()
+    seen = acknowledgements.first_by_decision(connection)
     return tuple(
         Entry(
-            decision=decision,
-            put_us=put_us,
-            holder=holder,
-            attempts=token,
-            until_us=until_us,
-            last_error=last_error,
-            outcome=outcome,
-            outcome_reason=reason,
-            version=version,
-            finished_us=finished_us,
-            acknowledged=seen.get(decision.id),
+            decision=Decision.from_json(json.loads(row.body)),
+            put_us=row.put_us,
+            holder=row.holder,
+            attempts=row.token,
+            until_us=row.until_us,
+            last_error=row.last_error,
+            outcome=row.outcome,
+            outcome_reason=row.outcome_reason,
+            version=row.version,
+            finished_us=row.finished_us,
+            acknowledged=seen.get(row.id),
         )
-        for decision, (_, put_us, holder, token, until_us, last_error, outcome, reason, version, finished_us) in zip(
-            decisions, rows, strict=True
-        )
+        for row in rows
     )
+
+
+def _insert(connection: Connection, decision: Decision, now_us: int) -> bool:
+    """Write a decision; False where one with its id exists."""
+    row = {"id": decision.id, "kind": decision.kind, "end_us": decision.end_us, "put_us": now_us}
+    return insert_new(connection, decisions, {**row, "body": json.dumps(decision.to_json(), sort_keys=True)}) > 0
+
+
+def _update(connection: Connection, decision_id: str, **values: Any) -> None:
+    connection.execute(decisions.update().where(decisions.c.id == decision_id).values(values))
 
 
 def _finish(
-    database: sqlite3.Connection, decision_id: str, outcome: str, reason: str, version: str | None, now_us: int
+    connection: Connection, decision_id: str, outcome: str, reason: str, version: str | None, now_us: int
 ) -> None:
-    database.execute(
-        "UPDATE decision SET outcome = ?, outcome_reason = ?, version = ?, finished_us = ? WHERE id = ?",
-        (outcome, reason, version, now_us, decision_id),
-    )
+    _update(connection, decision_id, outcome=outcome, outcome_reason=reason, version=version, finished_us=now_us)
 
 
 def _require_valid(entry: Entry, claim: Claim) -> None:

@@ -79,7 +79,7 @@ def _scored_until(context: Context, record: Record) -> int:
         _log.warning(
             "%s holds %d of %d scored predictions: it was lost, or an older one is in its place. What fell due since "
             "%s is predicted again; answers of the API that are not in it are lost",
-            *(log.path, found, expected, iso(record.at_us)),
+            *(log.place, found, expected, iso(record.at_us)),
         )
         return record.at_us
     return int(last["until_us"])

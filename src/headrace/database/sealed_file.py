@@ -1,6 +1,7 @@
-"""Small SQLite databases that many threads and processes write: atomic, durable, with checksums.
+"""Small SQLite files that many threads and processes write: atomic, durable, with checksums.
 
-Transactions are short: BEGIN IMMEDIATE, WAL, synchronous=FULL.
+Transactions are short: BEGIN IMMEDIATE, WAL, synchronous=FULL. A file is created with the tables of this release, and
+one of an earlier release is migrated when it is opened.
 
 Every transaction increments the file's serial number (SQLite's user_version) and stores a sha256 of all rows in the
 table `seal`. A process verifies it once for each serial number, after SQLite's own check, so a flipped bit is detected
@@ -21,12 +22,15 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
+from sqlalchemy import Connection
 
 from headrace.core.errors import CorruptError
 from headrace.core.files import write_bytes
 from headrace.core.fingerprint import fingerprint
 from headrace.core.sqlite_files import BUSY_S, failure, translated
+from headrace.database.sqlite_connection import over, without_wrapper
+from headrace.database.sqlite_tables import prepare
+from headrace.database.table_group import TableGroup
 
 _log = logging.getLogger(__name__)
 
@@ -51,81 +55,78 @@ class _Serial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Database:
-    """One database file.
+class SealedFile:
+    """One SQLite file with the tables of a group.
 
     Attributes:
         path: The file.
-        schema: CREATE TABLE IF NOT EXISTS statements.
-        last: Name of the table of the last statement; a file with it has the whole schema.
+        group: Its tables.
         fix: What to do about a damaged file, for errors.
         recreate: Whether a missing file is created again, because its reader recovers it; otherwise it is an error.
     """
 
     path: Path
-    schema: str
-    last: str
+    group: TableGroup
     fix: str = "bring it back from a backup"
     recreate: bool = False
 
+    @property
+    def place(self) -> str:
+        """The file, for messages."""
+        return str(self.path)
+
+    def exists(self) -> bool:
+        """Whether the file exists."""
+        return self.path.exists()
+
     @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def read(self) -> Iterator[Connection]:
         """Yield a connection for reading. Reading creates no file: a missing one has empty tables.
 
         Raises:
             CorruptError: The file is damaged.
             UnavailableError: The file cannot be read.
+            ConflictError: A newer release wrote it.
         """
-        with translated(self.path, self.fix):
+        with translated(self.path, self.fix), without_wrapper():
             self._require_present()
-            with closing(self._open(_readable(self.path) if self.path.exists() else ":memory:")) as connection:
+            path = _readable(self.path) if self.path.exists() else ":memory:"
+            with closing(self._open(path)) as raw, over(raw) as connection:
                 yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def write(self) -> Iterator[Connection]:
         """Yield a connection with an open transaction, committed at the end of the block. Raises as `read` does."""
-        with translated(self.path, self.fix):
+        with translated(self.path, self.fix), without_wrapper():
             self._require_present()
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._open(str(self.path))) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    self._verify(connection)
-                    yield connection
-                    written = self._seal(connection)
-                except BaseException:
-                    if connection.in_transaction:  # a full disk ends it by itself
-                        connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
-            self._record_serial(written)
+            with closing(self._open(str(self.path))) as raw, over(raw) as connection, self._transaction(raw):
+                yield connection
+
+    @contextmanager
+    def _transaction(self, raw: sqlite3.Connection) -> Iterator[None]:
+        raw.execute("BEGIN IMMEDIATE")
+        try:
+            self._verify(raw)
+            yield
+            written = self._seal(raw)
+        except BaseException:
+            if raw.in_transaction:  # a full disk ends it by itself
+                raw.execute("ROLLBACK")
+            raise
+        raw.execute("COMMIT")
+        self._record_serial(written)
 
     def _open(self, path: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, uri=path.startswith("file:"))
+        raw = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, uri=path.startswith("file:"))
         try:
-            connection.execute("PRAGMA synchronous = FULL")
-            if not self._has_table(connection, self.last):
-                self._create(connection, path)
-            self._verify_in_transaction(connection)
+            raw.execute("PRAGMA synchronous = FULL")
+            prepare(raw, self.group, None if path == ":memory:" else self.path, self._transaction)
+            self._verify_in_transaction(raw)
         except BaseException:
-            connection.close()
+            raw.close()
             raise
-        return connection
-
-    def _create(self, connection: sqlite3.Connection, path: str) -> None:
-        """Create the tables, one process or thread at a time: SQLite does not wait for a change of the journal mode."""
-        lock_path = self.path.with_name(f".{self.path.name}.lock")
-        with contextlib.nullcontext() if path == ":memory:" else FileLock(lock_path):
-            if self._has_table(connection, self.last):
-                return
-            if self._has_table(connection, "seal"):
-                raise self._corrupt("is of something else")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(self.schema)
-
-    @staticmethod
-    def _has_table(connection: sqlite3.Connection, name: str) -> bool:
-        return connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone() is not None
+        return raw
 
     def _verify_in_transaction(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN")
@@ -172,7 +173,7 @@ class Database:
 
     def _digest(self, connection: sqlite3.Connection, serial: int, line: str) -> str:
         names = connection.execute(_TABLES)
-        digest = hashlib.sha256(f"{self.path.name} {self.last} {serial} {line}".encode())
+        digest = hashlib.sha256(f"{self.path.name} {self.group.seal} {serial} {line}".encode())
         for name, declared in names.fetchall():
             digest.update(declared.encode())
             for row in connection.execute(f'SELECT * FROM "{name}" ORDER BY rowid'):

@@ -1,0 +1,1 @@
+"""Alembic migrations, one folder for each group of tables; `headrace.database.migrate` runs them."""

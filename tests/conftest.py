@@ -1,0 +1,57 @@
+"""Databases for the suites that run over SQLite and over PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.problems.postgres import postgres
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[str]:
+    """host:port of a PostgreSQL server of this test session; skips where none is installed."""
+    with postgres() as address:
+        yield address
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: str) -> Iterator[str]:
+    """Address of an empty database."""
+    yield from _database(postgresql_server)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each database in turn: empty for SQLite files of the home, or the address of an empty PostgreSQL database."""
+    if request.param == "sqlite":
+        yield ""
+    else:
+        yield from _database(request.getfixturevalue("postgresql_server"))
+
+
+@pytest.fixture(scope="session")
+def new_database(postgresql_server: str) -> Callable[[], str]:
+    """Makes an empty database of PostgreSQL and returns its address, for examples of one property test."""
+    return lambda: _create(postgresql_server)
+
+
+def _database(server: str) -> Iterator[str]:
+    from headrace.database.postgresql import engine
+
+    address = _create(server)
+    yield address
+    engine(address).dispose()
+
+
+def _create(server: str) -> str:
+    import psycopg
+
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(f"postgresql://headrace@{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"postgresql://headrace@{server}/{name}"

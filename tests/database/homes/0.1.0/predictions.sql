@@ -1,0 +1,10 @@
+BEGIN TRANSACTION;
+CREATE TABLE feature_names (digest BLOB PRIMARY KEY, content TEXT NOT NULL);
+INSERT INTO "feature_names" VALUES(X'E850D3C1A369FA83','[["mean", "city", "gone"], ["city"]]');
+CREATE TABLE predictions (id TEXT PRIMARY KEY, cutoff_us INTEGER NOT NULL, made_us INTEGER NOT NULL, model_version TEXT NOT NULL, join_keys TEXT NOT NULL, probability REAL, source TEXT NOT NULL, request TEXT NOT NULL, features TEXT NOT NULL, ticks TEXT NOT NULL, statuses TEXT NOT NULL, row_key TEXT NOT NULL, row_sum INTEGER);
+INSERT INTO "predictions" VALUES('p0',0,1,'1','{"customer":0}',0.0,'score','{"amount":12.5}',X'E850D3C1A369FA83000000000000F83F000000000000F87F5B224265726E225D','{"shop__customer":86400000000}','{"shop__customer":"FRESH"}','["0"]',866327248);
+INSERT INTO "predictions" VALUES('p1',86400000000,86400000001,'1','{"customer":1}',0.25,'api','{"amount":12.5}','{"mean":2.5,"city":"Bern","gone":null}','{"shop__customer":86400000000}','{"shop__customer":"FRESH"}','["1"]',4022351641);
+INSERT INTO "predictions" VALUES('p2',172800000000,172800000001,'1','{"customer":2}',0.5,'api','{"amount":12.5}',X'E850D3C1A369FA830000000000000C40000000000000F87F5B224265726E225D','{"shop__customer":86400000000}','{"shop__customer":"FRESH"}','["2"]',882605358);
+CREATE INDEX predictions_made ON predictions (made_us);
+COMMIT;
+PRAGMA user_version = 0;
