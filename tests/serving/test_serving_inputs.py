@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from headrace.core.clock import DAY, HOUR, NEVER
 from headrace.models.design import Encoder
 from headrace.serving.entity_rows import EntityRows, StoredRows
 from headrace.serving.inputs import InputPlan
+from headrace.serving.kept_rows import KeptRows
 from headrace.serving.request import ARROW_TYPES
 from headrace.store.online import OnlineStore
 from headrace.synthesis.language.definitions import (
@@ -192,3 +194,54 @@ def test_a_store_that_changes_while_it_is_read_gives_rows_of_one_state(tmp_path:
     first, second = means(reader, "c1", "c2")
     assert first == second
     assert means(reader, "c1", "c2") == [33.0, 33.0]
+
+
+def kept_of(root: Path) -> KeptRows:
+    plan, online = InputPlan(DEFINITIONS, Encoder(names=(MEAN,))), OnlineStore(root, PROBLEM)
+    return KeptRows(online, EntityRows(online, SERVICE, plan.columns), plan, max_rows=4)
+
+
+@given(st.lists(st.one_of(st.lists(st.sampled_from(["c1", "c2", "c3", None]), min_size=1, max_size=4), st.booleans())))
+@settings(max_examples=25, deadline=None)
+def test_kept_rows_are_those_of_the_store_whatever_was_read_before(asked: list[list[str | None] | bool]) -> None:
+    """A truth value is a refresh of the store, or a later tick."""
+    with TemporaryDirectory() as folder:
+        root, now_us = Path(folder), NOW
+        write_store(root)
+        kept, plan = kept_of(root), InputPlan(DEFINITIONS, Encoder(names=(MEAN,)))
+        for at, step in enumerate(asked):
+            if isinstance(step, bool):
+                if step:
+                    write_store(root, means={"c1": float(at), "c3": float(-at)})
+                else:
+                    now_us += TICK
+                continue
+            keys = [{"customer_id": name} for name in step]
+            read, ages = kept.read(keys, now_us, now_us)
+            stored_rows = EntityRows(OnlineStore(root, PROBLEM), SERVICE, plan.columns).read(keys, now_us)
+            fresh = plan.prepare(stored_rows, now_us)
+            for name in ("numbers", "instants", "features", "design"):
+                np.testing.assert_array_equal(getattr(read, name), getattr(fresh, name))
+            assert (read.texts, ages) == (fresh.texts, stored_rows.ages)
+            read.features[:] = read.design[:] = -1.0  # a caller's arrays are its own
+
+
+def test_a_store_that_changes_while_kept_rows_are_read_gives_rows_of_one_state(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    write_store(tmp_path)
+    kept = kept_of(tmp_path)
+    read, writes = OnlineStore.view_rows, iter([31.0, 32.0, 33.0, 34.0])
+
+    def read_then_write(self: OnlineStore, service: str, keys: Any) -> Any:
+        found = read(self, service, keys)
+        if (mean := next(writes, None)) is not None:
+            write_store(tmp_path, means={"c1": mean, "c2": mean})
+        return found
+
+    keys = [{"customer_id": name} for name in ("c1", "c2")]
+    kept.read(keys[:1], NOW, NOW)
+    monkeypatch.setattr(OnlineStore, "view_rows", read_then_write)
+    first, second = kept.read(keys, NOW, NOW)[0].numbers[:, 0].tolist()
+    assert first == second
+    assert kept.read(keys, NOW, NOW)[0].numbers[:, 0].tolist() == [34.0, 34.0]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,6 +38,8 @@ _SHORT = 512 * 1024
 _MAX_AGES = 1000
 
 Row = dict[str, Any]
+#: All answers of a moment have one time.
+_iso = lru_cache(maxsize=16)(iso)
 
 
 class FastPredictions:
@@ -116,7 +119,7 @@ class FastPredictions:
             self._value: answer.value,
             "id": answer.id,
             "model_version": answer.model_version,
-            "made_at": iso(answer.made_us),
+            "made_at": _iso(answer.made_us),
             "features": self._encoded_ages(answer.features),
             "flags": answer.flags,
             "reason": answer.reason,

@@ -96,6 +96,7 @@ def _record_at(data: bytes, start: int) -> Record | None:
     contents, values = orjson.loads(payload[_LENGTH.size : at])
     rows = []
     for own in values:
+        own += [None] * (len(NAMES) - len(own))  # written before there were further columns
         if isinstance(own[_FEATURES], int):
             end = at + own[_FEATURES]
             own[_FEATURES], at = bytes(payload[at:end]), end

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
@@ -52,6 +53,7 @@ def shadow_id(answer: str) -> str:
 NAMES = tuple(item.name for item in fields(Prediction))
 _JSON = frozenset({"join_keys", "request", "features", "ticks", "statuses", "row_key"})
 _JSON_POSITIONS = tuple(at for at, name in enumerate(NAMES) if name in _JSON)
+_values_of = attrgetter(*NAMES)
 _PROBABILITY = NAMES.index("probability")
 #: A row that is inserted and taken back: made after all others, so that it goes where the next ones will.
 PROBE = Prediction(
@@ -77,7 +79,7 @@ def to_row(prediction: Prediction) -> tuple[Any, ...]:
 
 def encoded_values(prediction: Prediction) -> list[Any]:
     """Return the values of a prediction's row without its checksum, in the order of `NAMES`."""
-    values = [getattr(prediction, name) for name in NAMES]
+    values = list(_values_of(prediction))
     for at in _JSON_POSITIONS:
         values[at] = _encoded(values[at])
     if prediction.probability is not None:

@@ -17,6 +17,8 @@ from headrace.serving.batch_times import BatchTimes
 from headrace.serving.entity_rows import EntityRows
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.inputs import InputPlan
+from headrace.serving.kept_rows import KeptRows
+from headrace.serving.plain_rows import PlainRows
 from headrace.serving.request import RequestRow, RequestSchema
 from headrace.store.online import Age, FeatureRow, OnlineStore
 from headrace.store.published import KeyType
@@ -77,18 +79,22 @@ class Version:
     Attributes:
         loaded: The version.
         needs: Columns of its requests.
+        plain: Validates its requests.
         key_types: Join key -> type.
         stored: Slug -> Arrow type of each stored feature.
+        tick_us: Length of the problem's tick, microseconds.
         plan: Computes the model's inputs; None where they are computed as an Arrow table.
-        rows: Reads the stored features for the plan.
+        rows: Reads the stored features for the plan, prepared.
     """
 
     loaded: LoadedVersion
     needs: RequestSchema
+    plain: PlainRows
     key_types: Mapping[str, KeyType]
     stored: Mapping[str, pa.DataType]
+    tick_us: int
     plan: InputPlan | None = None
-    rows: EntityRows | None = None
+    rows: KeptRows | None = None
 
     @classmethod
     def for_problem(
@@ -119,11 +125,20 @@ class Version:
         has_arrays = isinstance(online, OnlineStore) and hasattr(loaded.bundle, "fitted")
         plan = InputPlan.of(definitions, loaded.bundle.encoder) if has_arrays else None
         rows = (
-            EntityRows(online, loaded.bundle.service, plan.columns)
+            KeptRows(online, EntityRows(online, loaded.bundle.service, plan.columns), plan)
             if plan and isinstance(online, OnlineStore)
             else None
         )
-        return cls(loaded=loaded, needs=needs, key_types=key_types, stored=types, plan=plan, rows=rows)
+        return cls(
+            loaded=loaded,
+            needs=needs,
+            plain=PlainRows(needs),
+            key_types=key_types,
+            stored=types,
+            tick_us=problem.tick_us,
+            plan=plan,
+            rows=rows,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,12 +188,25 @@ class AnswerQueue(Protocol):
     def stop(self) -> None: ...
 
 
+#: Random bytes of the next ids; one call of the system gives those of many.
+_random: list[bytes] = []
+_IDS_AT_ONCE, _RANDOM_BYTES = 64, 10
+os.register_at_fork(after_in_child=_random.clear)
+
+
 def new_id() -> str:
     """Return a new id of 32 hexadecimal digits: UUID version 7 (RFC 9562), which begins with the time.
 
     Ids of one second are neighbours in the log's index, so that a commit writes few pages of it.
     """
-    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    try:
+        random = _random.pop()
+    except IndexError:
+        drawn = os.urandom(_IDS_AT_ONCE * _RANDOM_BYTES)
+        parts = [drawn[at : at + _RANDOM_BYTES] for at in range(0, len(drawn), _RANDOM_BYTES)]
+        random = parts.pop()
+        _random.extend(parts)
+    value = time.time_ns() // 1_000_000 << 80 | int.from_bytes(random)
     return f"{value & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62:032x}"
 
 

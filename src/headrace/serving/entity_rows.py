@@ -52,12 +52,44 @@ class StoredRows:
         instants: int64 [n, instants], microseconds UTC, NEVER is missing.
         texts: For each request its texts, None is missing.
         ages: For each request: view -> age. Requests whose views are alike share one mapping.
+        known: For each request which views have its key.
+        watermarks: View -> its last refresh.
     """
 
     numbers: NDArray[np.float64]
     instants: NDArray[np.int64]
     texts: list[list[Any]]
     ages: list[Mapping[str, Age]]
+    known: list[tuple[bool, ...]] = field(default_factory=list)
+    watermarks: Mapping[str, Watermark | None] = field(default_factory=dict)
+
+
+class AgesAt:
+    """Ages of the views of a service at one state of the store.
+
+    Args:
+        online: The store.
+        watermarks: View -> its last refresh.
+    """
+
+    def __init__(self, online: OnlineStore, watermarks: Mapping[str, Watermark | None]) -> None:
+        self._online = online
+        self._watermarks = watermarks
+        self._now_us = -1
+        self._ages: dict[tuple[bool, ...], Mapping[str, Age]] = {}
+
+    def of(self, known: tuple[bool, ...], now_us: int) -> Mapping[str, Age]:
+        """Return view -> age for a request. known: which views have its key. Raises AheadError."""
+        if now_us != self._now_us:
+            self._now_us, self._ages = now_us, {}
+        found = self._ages.get(known)
+        if found is None:
+            ages = self._online.view_ages(self._watermarks, now_us)
+            found = self._ages[known] = {
+                view: age if has_key else age.as_missing()
+                for (view, age), has_key in zip(ages.items(), known, strict=True)
+            }
+        return found
 
 
 @dataclass(frozen=True)
@@ -80,7 +112,7 @@ class _Packed:
         order: Positions that bring the views' numbers, instants and texts into the order of `StoredColumns`.
         rows: For each view: key -> row.
         watermarks: View -> its last refresh.
-        ages: The last `now_us`, and the ages at it by the views that have the key.
+        ages: Ages of the views.
     """
 
     state: tuple[Any, ...] | None
@@ -88,12 +120,12 @@ class _Packed:
     order: tuple[NDArray[np.intp], list[int], list[int]]
     rows: list[dict[tuple[Any, ...], _PackedRow]]
     watermarks: dict[str, Watermark | None]
+    ages: AgesAt
     size: int = 0
-    ages: tuple[int, dict[tuple[bool, ...], Mapping[str, Age]]] = field(default_factory=lambda: (-1, {}))
 
 
 class EntityRows:
-    """Reads the stored features of one service. Thread-safe.
+    """Reads the stored features of one service. Thread-safe: each thread has its own rows.
 
     Args:
         online: The store.
@@ -105,8 +137,7 @@ class EntityRows:
         self._online = online
         self._service = service
         self._columns = columns
-        self._lock = threading.Lock()
-        self._packed: _Packed | None = None
+        self._local = threading.local()
 
     def read(self, keys: Sequence[Mapping[str, Any]], now_us: int) -> StoredRows:
         """Read the stored features of requests, all from one state of the store; raises as `OnlineStore.read`.
@@ -115,22 +146,24 @@ class EntityRows:
             keys: Join keys of each request [n].
             now_us: The present on the production clock.
         """
-        with self._lock:
-            packed, view_keys = self._current(keys)
-            rows = [[own[key] for own, key in zip(packed.rows, row_keys, strict=True)] for row_keys in view_keys]
-            return StoredRows(
-                numbers=self._numbers(packed, rows),
-                instants=np.array([_ordered(row, "instants", packed.order[1]) for row in rows], dtype=np.int64).reshape(
-                    len(rows), -1
-                ),
-                texts=[_ordered(row, "texts", packed.order[2]) for row in rows],
-                ages=[self._ages(packed, tuple(part.known for part in row), now_us) for row in rows],
-            )
+        packed, view_keys = self._current(keys)
+        rows = [[own[key] for own, key in zip(packed.rows, row_keys, strict=True)] for row_keys in view_keys]
+        known = [tuple(part.known for part in row) for row in rows]
+        return StoredRows(
+            numbers=self._numbers(packed, rows),
+            instants=np.array([_ordered(row, "instants", packed.order[1]) for row in rows], dtype=np.int64).reshape(
+                len(rows), -1
+            ),
+            texts=[_ordered(row, "texts", packed.order[2]) for row in rows],
+            ages=[packed.ages.of(own, now_us) for own in known],
+            known=known,
+            watermarks=packed.watermarks,
+        )
 
     def _current(self, keys: Sequence[Mapping[str, Any]]) -> tuple[_Packed, list[tuple[tuple[Any, ...], ...]]]:
         """Return packed rows of one state that hold every key, and for each request its key in each view."""
         for attempt in range(_ATTEMPTS):
-            state, packed = self._online.state(), self._packed
+            state, packed = self._online.state(), getattr(self._local, "packed", None)
             if packed is None or state is None or packed.state != state or packed.size > MAX_ROWS:
                 packed = self._empty(state)
             view_keys = packed.view_keys(keys)
@@ -142,10 +175,10 @@ class EntityRows:
             packed = self._empty(state) if once else packed
             self._add(packed, self._online.view_rows(self._service, keys if once else absent))
             if once:
-                self._packed = None
+                self._local.packed = None
                 return packed, view_keys
             if self._online.state() == state:
-                self._packed = packed
+                self._local.packed = packed
                 return packed, view_keys
         raise AssertionError("the last attempt returns")
 
@@ -167,10 +200,12 @@ class EntityRows:
             order=(np.array(orders[0], dtype=np.intp), orders[1], orders[2]),
             rows=[{} for _ in views],
             watermarks=dict.fromkeys(views),
+            ages=AgesAt(self._online, dict.fromkeys(views)),
         )
 
     def _add(self, packed: _Packed, read: Sequence[ViewRows]) -> None:
         packed.watermarks = {rows.view: rows.watermark for rows in read}
+        packed.ages = AgesAt(self._online, packed.watermarks)
         for own, rows in zip(packed.rows, read, strict=True):
             numbers, instants, texts = (
                 [at for at, slug in enumerate(rows.columns) if slug in names]
@@ -189,18 +224,6 @@ class EntityRows:
         parts = [part.numbers for row in rows for part in row]
         numbers = np.concatenate(parts) if parts else np.empty(0)
         return numbers.reshape(len(rows), len(self._columns.numbers)).take(packed.order[0], axis=1)
-
-    def _ages(self, packed: _Packed, known: tuple[bool, ...], now_us: int) -> Mapping[str, Age]:
-        if packed.ages[0] != now_us:
-            packed.ages = (now_us, {})
-        by_known = packed.ages[1]
-        if known not in by_known:
-            ages = self._online.view_ages(packed.watermarks, now_us)
-            by_known[known] = {
-                view: age if has_key else age.as_missing()
-                for (view, age), has_key in zip(ages.items(), known, strict=True)
-            }
-        return by_known[known]
 
 
 def _ordered(row: Sequence[_PackedRow], name: str, order: Sequence[int]) -> list[Any]:

@@ -31,7 +31,7 @@ from headrace.serving.answers import (
     spine_row_key,
 )
 from headrace.serving.batch_times import BatchClock
-from headrace.serving.flags import all_flags, checked_row
+from headrace.serving.flags import all_flags
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.logged_ages import LoggedAgesCache
 from headrace.serving.request import RequestSchema
@@ -83,6 +83,7 @@ class Predictor:
         self._clock = clock
         self._problem = problem
         self._row_key = problem.spine_table.keys
+        self._tick_us = problem.tick_us
         self._scheduled = isinstance(problem.spine, Every)
         self._champion = champion
         self._online = online
@@ -126,8 +127,8 @@ class Predictor:
             version: What `version` returned a moment ago; None for the present champion.
         """
         version = self.version() if version is None else version
-        located = ((_location(position, rows), row) for position, row in enumerate(rows))
-        checked = tuple(checked_row(version.needs, row, where, strict=strict) for where, row in located)
+        check = version.plain.check
+        checked = tuple(check(row, _location(position, rows), strict=strict) for position, row in enumerate(rows))
         return ValidatedCall(
             version=version,
             rows=checked,
@@ -196,7 +197,7 @@ class Predictor:
         version, now_us = calls[0].version, calls[0].now_us
         request_rows = [row for call in calls for row in call.rows]
         clock = BatchClock()
-        predicted = iter(score_rows(self._problem, self._online, version, request_rows, now_us, clock.step_ended))
+        predicted = iter(score_rows(self._online, version, request_rows, now_us, clock.step_ended))
         clock.step_ended()
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
         outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
@@ -229,7 +230,7 @@ class Predictor:
             model_version=loaded.version,
             made_us=now_us,
             features=row.ages,
-            flags=all_flags(loaded.bundle, row.request_row, now_us, self._problem.tick_us),
+            flags=all_flags(loaded.bundle, row.request_row, now_us, self._tick_us),
             reason=reason,
             inputs=row.features,
         )

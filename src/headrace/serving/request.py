@@ -154,7 +154,7 @@ def row_columns_as_arrays(schema: RequestSchema, rows: Sequence[RequestRow]) -> 
     }
 
 
-def _is_plain_key(kind: KeyType | None, value: Any) -> bool:
+def is_plain_key(kind: KeyType | None, value: Any) -> bool:
     """Whether a value is in its canonical form as it stands: most are, and the full check takes ten times as long."""
     if type(value) is str:
         return kind in (None, "string") and len(value) <= LONGEST_NAME and value.isascii()
@@ -164,7 +164,7 @@ def _is_plain_key(kind: KeyType | None, value: Any) -> bool:
 def _key(schema: RequestSchema, value: Any, name: str, where: str) -> KeyValue:
     """Return a join key in its canonical form."""
     kind = schema.key_types.get(name)
-    if _is_plain_key(kind, value):
+    if is_plain_key(kind, value):
         return value  # type: ignore[no-any-return]
     location = f"{where}, {name}"
     require_storable(value, location)

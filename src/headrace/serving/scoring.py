@@ -14,10 +14,8 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import floor_to_tick
-from headrace.schema import Problem
 from headrace.serving.answers import Online, Version
-from headrace.serving.entity_rows import StoredRows
-from headrace.serving.inputs import InputPlan
+from headrace.serving.inputs import InputPlan, PreparedRows
 from headrace.serving.request import RequestRow, row_columns_as_arrays
 from headrace.store.online import Age, FeatureRow
 from headrace.synthesis.primitives.finish import finish
@@ -41,7 +39,6 @@ class ScoredRow:
 
 
 def score_rows(
-    problem: Problem,
     online: Online,
     version: Version,
     rows: Sequence[RequestRow],
@@ -51,7 +48,6 @@ def score_rows(
     """Predict rows as of `now_us` on the production clock; raises as `Online.read`.
 
     Args:
-        problem: The problem.
         online: Stored features.
         version: The version that predicts.
         rows: The rows.
@@ -60,24 +56,29 @@ def score_rows(
     """
     if not rows:
         return []
-    tick_us = floor_to_tick(now_us, problem.tick_us)
+    tick_us = floor_to_tick(now_us, version.tick_us)
     if version.plan is not None and version.rows is not None:
-        read = version.rows.read([item.keys for item in rows], now_us)
+        prepared, ages = version.rows.read([item.keys for item in rows], now_us, tick_us)
         after_read()
-        return _by_plan(version, version.plan, read, rows, tick_us)
+        return _by_plan(version, version.plan, prepared, ages, rows, tick_us)
     feature_rows = online.read(version.loaded.bundle.service, [item.keys for item in rows], now_us)
     after_read()
     return _by_table(version, feature_rows, rows, now_us, tick_us)
 
 
 def _by_plan(
-    version: Version, plan: InputPlan, read: StoredRows, rows: Sequence[RequestRow], tick_us: int
+    version: Version,
+    plan: InputPlan,
+    prepared: PreparedRows,
+    ages_of_rows: Sequence[Mapping[str, Age]],
+    rows: Sequence[RequestRow],
+    tick_us: int,
 ) -> list[ScoredRow]:
-    inputs = plan.compute(read, [item.columns for item in rows], tick_us)
+    inputs = plan.complete(prepared, [item.columns for item in rows], tick_us)
     values = np.asarray(version.loaded.bundle.fitted.predict(inputs.design), dtype=np.float64).tolist()
     return [
         ScoredRow(request_row=item, ages=ages, features=features, value=value)
-        for item, ages, features, value in zip(rows, read.ages, inputs.features, values, strict=True)
+        for item, ages, features, value in zip(rows, ages_of_rows, inputs.features, values, strict=True)
     ]
 
 

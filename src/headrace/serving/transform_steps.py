@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core.clock import NEVER
-from headrace.synthesis.language.definitions import Definition, Kind, Transform, row_columns, stored
+from headrace.synthesis.language.definitions import Definition, Kind, RowColumn, Transform, row_columns, stored
 from headrace.synthesis.primitives.catalogue import transform
 from headrace.synthesis.transforms.transform import TransformPrimitive
+
+#: What a feature depends on, besides the tick.
+Source = Literal["stored", "times", "any"]
 
 #: Kinds that are texts.
 TEXT_KINDS: tuple[Kind, ...] = ("categorical", "text")
@@ -79,12 +82,14 @@ class TransformStep:
         kinds: Kind of each argument.
         inputs: For each argument the positions of the inputs [k].
         outputs: Positions of the results [k].
+        source: What the results depend on, besides the tick.
     """
 
     primitive: TransformPrimitive
     kinds: tuple[Kind, ...]
     inputs: tuple[NDArray[np.intp], ...]
     outputs: NDArray[np.intp]
+    source: Source
 
     def apply(self, columns: Columns, tick_us: int) -> None:
         """Compute the step's results and write them into the columns."""
@@ -112,18 +117,33 @@ def transform_steps(definitions: Sequence[Definition], layout: Layout) -> tuple[
     for item in _transforms(definitions):
         kinds = tuple(source.kind for source in item.inputs)
         alone = item if any(kind in TEXT_KINDS for kind in (*kinds, item.kind)) else None
-        groups.setdefault((_level(item), item.primitive, kinds, alone), []).append(item)
+        groups.setdefault((_level(item), item.primitive, kinds, alone, source_of(item)), []).append(item)
     ordered = sorted(groups.items(), key=lambda group: group[0][0])
-    return tuple(_step(items, kinds, layout) for (_, _, kinds, _), items in ordered)
+    return tuple(_step(items, kinds, layout, source) for (_, _, kinds, _, source), items in ordered)
 
 
-def _step(items: Sequence[Transform], kinds: tuple[Kind, ...], layout: Layout) -> TransformStep:
+def source_of(item: Definition) -> Source:
+    """Return what a feature depends on, besides the tick: stored values, times of the request, or anything else.
+
+    Texts are anything else: their values are not arrays of numbers.
+    """
+    if item.kind in TEXT_KINDS:
+        return "any"
+    if isinstance(item, RowColumn):
+        return "times" if item.kind == "time" else "any"
+    if not isinstance(item, Transform):
+        return "stored"
+    sources = {source_of(own) for own in item.inputs}
+    return sources.pop() if len(sources) == 1 else "any"
+
+
+def _step(items: Sequence[Transform], kinds: tuple[Kind, ...], layout: Layout, source: Source) -> TransformStep:
     inputs = tuple(
         np.array([_positions(layout, kind)[item.inputs[argument]] for item in items], dtype=np.intp)
         for argument, kind in enumerate(kinds)
     )
     outputs = np.array([_positions(layout, items[0].kind)[item] for item in items], dtype=np.intp)
-    return TransformStep(transform(items[0].primitive), kinds, inputs, outputs)
+    return TransformStep(transform(items[0].primitive), kinds, inputs, outputs, source)
 
 
 def _positions(layout: Layout, kind: Kind) -> Mapping[Definition, int]:

@@ -128,6 +128,7 @@ class OnlineStore:
         self._root = root.absolute()
         self._problem = problem.name
         self._stale_after_us = stale_after_ticks * problem.tick_us
+        self._published = published_path(self._root, self._problem)
         self._rows = online_rows(self._root)
         self._state: _State | None = None
 
@@ -243,7 +244,7 @@ class OnlineStore:
     def _current_state(self) -> _State:
         """Return what is published now; the file is read again after it was replaced."""
         try:
-            stat = published_path(self._root, self._problem).stat()
+            stat = self._published.stat()
             version = (stat.st_ino, stat.st_mtime_ns)
         except FileNotFoundError:
             version = (0, 0)
