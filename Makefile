@@ -34,6 +34,9 @@ INFRA_STAMP := .venv-infra/.installed
 # Neural networks, with PyTorch.
 NEURAL := .venv-neural/bin/python
 NEURAL_STAMP := .venv-neural/.installed
+# PySpark and Sail; PySpark takes 450 MB.
+SPARK := .venv-spark/bin/python
+SPARK_STAMP := .venv-spark/.installed
 # A registered model is loaded where MLflow is, and Headrace is not.
 MODEL_STAMP := .venv-model/.installed
 PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.installed
@@ -132,6 +135,9 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 
 test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
 	@$(NEURAL) -m pytest -m "not chaos" tests/networks
+
+test-spark: $(SPARK_STAMP) ## Run the engine on Spark in local mode (needs Java 17) and on Sail, in an environment with both
+	@$(SPARK) -m pytest -m 'not chaos' tests/spark
 
 test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out because they take long
 	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile
@@ -240,6 +246,7 @@ lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml --extra dev --extra automl --extra signing --extra auth $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
 	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra signing --extra auth --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock
+	@$(COMPILE) pyproject.toml --extra dev --extra duckdb --extra spark --extra sail -c requirements/constraints.txt -o requirements/spark.lock
 	@$(COMPILE) requirements/uv.in -o requirements/uv.lock
 	@$(COMPILE) requirements/security.in -o requirements/security.lock
 	@$(COMPILE) requirements/infra.in -o requirements/infra.lock
@@ -288,6 +295,12 @@ $(NEURAL_STAMP): $(STAMP) requirements/neural.lock requirements/torch.lock
 	@$(SHELL) infra/install-torch.sh $(NEURAL) $(BIN)/pip $(UV)
 	@touch $@
 
+$(SPARK_STAMP): $(STAMP) requirements/spark.lock
+	@[ -x $(SPARK) ] || $(BIN)/python -m venv --without-pip .venv-spark
+	@$(UV) pip sync --quiet --require-hashes --python $(SPARK) requirements/spark.lock
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(SPARK) --editable .
+	@touch $@
+
 $(SECURITY_STAMP): $(STAMP) requirements/security.lock
 	@[ -x .venv-security/bin/python ] || $(BIN)/python -m venv --without-pip .venv-security
 	@$(UV) pip sync --quiet --require-hashes --python .venv-security/bin/python requirements/security.lock
@@ -316,4 +329,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: test-slow test-infra test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-neural study-nas study-embeddings bench-neural
+.PHONY: test-spark test-neural study-nas study-embeddings bench-neural

@@ -68,6 +68,7 @@ def context_of(
         trials=trials,
         seed=seed or 0,
         workers=chosen.workers if workers is None else workers,
+        search_folder=chosen.search_folder,
         engine=engine_of(
             problem,
             max_memory=chosen.max_memory if max_memory is None else max_memory,

@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
     for command in (deploy, up, down, backup, restore):
         app.command()(command)
+    app.command(name="search-worker")(search_worker)
 
 
 def deploy(
@@ -76,3 +77,18 @@ def restore(
     from headrace.cli.backup import restore_home
 
     restore_home(file, home, as_json=as_json)
+
+
+def search_worker(
+    folder: Annotated[Path, typer.Argument(help="folder of the study: HEADRACE_SEARCH_FOLDER and the problem's name")],
+    slots: Annotated[int, typer.Option(min=1, help="trials at a time")] = 1,
+    trial_seconds: Annotated[float | None, typer.Option(help="time limit of a trial")] = None,
+    trial_memory_mb: Annotated[float | None, typer.Option(help="memory limit of a trial, in MB")] = None,
+    idle_seconds: Annotated[
+        float | None, typer.Option(help="end after so long without a trial (default: never)")
+    ] = None,
+) -> None:
+    """Evaluate trials of a search that runs on another machine; workers may come and go while it runs."""
+    from headrace.cli.search_worker import work
+
+    work(folder, slots=slots, seconds=trial_seconds, memory_mb=trial_memory_mb, idle_s=idle_seconds)

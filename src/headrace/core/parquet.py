@@ -67,6 +67,20 @@ class ParquetFile:
     def schema(self) -> pa.Schema:
         return self._file.schema_arrow
 
+    @property
+    def num_row_groups(self) -> int:
+        return int(self._file.metadata.num_row_groups)
+
+    @property
+    def uncompressed_bytes(self) -> int:
+        metadata = self._file.metadata
+        return sum(int(metadata.row_group(at).total_byte_size) for at in range(metadata.num_row_groups))
+
+    def read_row_group(self, number: int, columns: Sequence[str]) -> pa.Table:
+        """Read columns of one row group."""
+        with _named(self._path):
+            return self._file.read_row_group(number, columns=list(columns))
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Read columns of all rows."""
         with _named(self._path):

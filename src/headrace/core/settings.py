@@ -52,8 +52,18 @@ class Settings(BaseSettings):
     evidently_port: int = 8000
     feast_port: int = 8888
     workers: int = Field(default=2, ge=1, description="processes for the search")
+    search_folder: Path | None = Field(
+        default=None, description="a folder that workers of other machines share, which then evaluate the trials"
+    )
     max_memory: ByteSize | None = Field(
         default=None, gt=0, description="what the process may hold while features are synthesised, such as 2GB"
+    )
+    spark_master: str = Field(default="local[2]", description='of the engine "spark", such as spark://host:7077')
+    spark_remote: str | None = Field(
+        default=None, description="a server of Spark Connect, such as sc://host:15002, in place of the master"
+    )
+    spark_folder: Path | None = Field(
+        default=None, description="a folder that this machine and all workers of Spark read and write"
     )
     mlflow_tracking_uri: str | None = Field(
         default=None, validation_alias=AliasChoices("MLFLOW_TRACKING_URI", "HEADRACE_MLFLOW_TRACKING_URI")

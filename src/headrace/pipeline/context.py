@@ -25,6 +25,7 @@ class Context:
         trials: the budget of the search.
         seed: of the selection and the search.
         workers: processes of the search, threads of a fit.
+        search_folder: shared with workers of other machines, which then evaluate the trials; None: `workers` do.
         recipe_of: the version whose features and family a retrain keeps. None: features are selected, and all
             families are tried.
         progress: receives what happens while the stages run. Changes no value.
@@ -39,6 +40,7 @@ class Context:
     trials: int = 16
     seed: int = 0
     workers: int = 2
+    search_folder: Path | None = field(default=None, compare=False)
     recipe_of: str | None = None
     progress: Progress = field(default_factory=Progress, compare=False)
 

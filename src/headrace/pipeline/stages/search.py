@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from headrace.pipeline.stages.windows import window_shares
 from headrace.search.searchers import SEARCHERS
 from headrace.search.study.budget import Limits
 from headrace.search.study.progress import Progress
+from headrace.search.study.shared_pool import SharedPool
 from headrace.search.study.study import StudyInterrupted, StudyResult, incumbent, run_study
 from headrace.search.transfer.known import STUDY, carry_on
 from headrace.search.trial import Trial
@@ -106,6 +108,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         limits=Limits(seconds=problem.trial_seconds, memory_mb=problem.trial_memory_mb),
         isolated=True,
         racing=racing,
+        pool=_shared_pool(context, objective),
     )
     elapsed, metric = time.perf_counter() - started, METRICS[problem.metric]
     value = -metric.sign * float(result.best.loss or 0.0)
@@ -128,6 +131,14 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
         known=len(plan.known),
         note=plan.note,
     )
+
+
+def _shared_pool(context: Context, objective: TrialObjective) -> Callable[[], SharedPool] | None:
+    """What evaluates trials on other machines, where a folder is shared with their workers."""
+    if context.search_folder is None:
+        return None
+    folder = context.search_folder.absolute() / context.problem.name
+    return lambda: SharedPool(objective, folder, on_worker=partial(context.progress.message, SEARCH.name))
 
 
 def _require_finished(result: StudyResult, trials: int, best: str) -> None:

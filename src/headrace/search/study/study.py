@@ -117,6 +117,7 @@ def run_study(
     warm_start: Sequence[Config] = (),
     on_trial: Callable[[Trial], None] | None = None,
     on_damage: Callable[[str], None] | None = None,
+    pool: Callable[[], Pool] | None = None,
 ) -> StudyResult:
     """Run a study, or resume it from its journal.
 
@@ -136,6 +137,8 @@ def run_study(
         warm_start: Configs of the first trials.
         on_trial: Called in this process once for every trial, those of the journal included.
         on_damage: Called with one line where the journal had damaged lines.
+        pool: Makes what evaluates the trials, in place of processes of this machine (`shared_pool`). Trials may then
+            finish in any order; `limits` are the workers' own.
 
     Returns:
         All trials and the incumbent.
@@ -155,14 +158,14 @@ def run_study(
     with (
         Journal(journal_path, key) as journal,
         Interrupts() as interrupts,
-        closing(make_pool(objective, workers, limits or Limits(), isolated=isolated)) as pool,
+        closing(pool() if pool else make_pool(objective, workers, limits or Limits(), isolated=isolated)) as evaluating,
     ):
         if journal.damaged and on_damage is not None:
             on_damage(f"{journal_path}: damaged lines: {journal.damaged}; the study repeats their trials")
         loop = _Loop(
-            space=space, searcher=searcher, seed=seed, warm_start=warm_start, racing=racing, pool=pool, journal=journal,
-            on_trial=on_trial or (lambda trial: None), last=budget.trials, deadline=deadline, interrupts=interrupts,
-            sequential=workers == 1,
+            space=space, searcher=searcher, seed=seed, warm_start=warm_start, racing=racing, pool=evaluating,
+            journal=journal, on_trial=on_trial or (lambda trial: None), last=budget.trials, deadline=deadline,
+            interrupts=interrupts, sequential=workers == 1 and pool is None,
         )  # fmt: skip
         ended = loop.run()
     ordered = tuple(loop.done[number] for number in sorted(loop.done))

@@ -9,15 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from headrace.core.extensions import Catalogue
+from headrace.core.settings import settings
 from headrace.schema import Problem
 from headrace.synthesis.engines.local import LocalEngine
 from headrace.synthesis.engines.memory.limited import MemoryLimitedEngine
+from headrace.synthesis.engines.shuffle.engine import PartitionedLocalEngine
+from headrace.synthesis.engines.shuffle.spark import SparkEngine
 from headrace.synthesis.language.engine import Engine
 
-__all__ = ["ENGINES", "LocalEngine", "MemoryLimitedEngine", "default_engine", "engine_of"]
+__all__ = [
+    "ENGINES",
+    "LocalEngine",
+    "MemoryLimitedEngine",
+    "PartitionedLocalEngine",
+    "SparkEngine",
+    "default_engine",
+    "engine_of",
+]
 
 #: Engines by name.
-ENGINES: Catalogue[Engine] = Catalogue("engine", {"local": LocalEngine()})
+ENGINES: Catalogue[Engine] = Catalogue(
+    "engine", {"local": LocalEngine(), "partitioned": PartitionedLocalEngine(), "spark": SparkEngine()}
+)
 
 
 def default_engine(
@@ -45,11 +58,19 @@ def engine_of(
 
     Args:
         problem: names the engine.
-        threads, max_memory, progress: of the built-in engine (see `default_engine`); another one is used as it is.
+        threads, max_memory, progress: of the built-in engines (see `default_engine`); another one is used as it is.
 
     Raises:
         DeclarationError: for an unknown name.
     """
     if problem.engine == "local":
         return default_engine(threads=threads, max_memory=max_memory, progress=progress)
+    if problem.engine == "partitioned":
+        return PartitionedLocalEngine(threads=threads, max_memory=max_memory, progress=progress)
+    if problem.engine == "spark":
+        chosen = settings()
+        return SparkEngine(
+            threads=threads, max_memory=max_memory, progress=progress,
+            master=chosen.spark_master, remote=chosen.spark_remote, folder=chosen.spark_folder,
+        )  # fmt: skip
     return ENGINES.named(problem.engine, where=f"{problem.name}: engine")

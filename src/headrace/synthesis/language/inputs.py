@@ -99,3 +99,19 @@ def _inside(definition: Definition) -> tuple[Definition, ...]:
     if isinstance(definition, Grouped):
         return (definition.value,)
     return relative(definition) if isinstance(definition, Aggregate | Direct) else ()
+
+
+def tables_read(definition: Definition) -> Iterator[str]:
+    """Every table that a definition reads, however deep; some more than once."""
+    if isinstance(definition, Grouped | Direct | Aggregate):
+        yield definition.table
+    if isinstance(definition, Aggregate):
+        yield from hopped_tables(definition.keys)
+    for item in _inside(definition):
+        yield from tables_read(item)
+
+
+def hopped_tables(keys: Sequence[str]) -> Iterator[str]:
+    """The tables that the paths of some keys lead through."""
+    for key in keys:
+        yield from (table for table, _ in hops(key)[1])

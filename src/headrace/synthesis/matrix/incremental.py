@@ -7,7 +7,7 @@ an older version of that same row did). Stacked definitions read rows of rows: f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,17 +21,8 @@ from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.history.rows import Sources
 from headrace.synthesis.language.columns import ARRIVAL
-from headrace.synthesis.language.definitions import (
-    Aggregate,
-    Definition,
-    Direct,
-    Grouped,
-    Transform,
-    row_columns,
-    stored,
-)
+from headrace.synthesis.language.definitions import Definition, row_columns, stored
 from headrace.synthesis.language.engine import Engine, Tables
-from headrace.synthesis.language.inputs import hops, relative
 from headrace.synthesis.language.values import Flags, Ints, as_array
 from headrace.synthesis.matrix.aligned import differs, places
 from headrace.synthesis.matrix.matrix import feature_matrix
@@ -170,36 +161,12 @@ def touched(
 
 def _since(problem: Problem, group: Group, news: Mapping[str, pa.Table]) -> int:
     """The first arrival of a new version in the tables that a group reads, in us."""
-    inside = [item for column_plan in group.columns for item in column_plan.relative]
-    tables = {group.table, *_hopped(group.keys), *(name for item in inside for name in _tables(item))}
-    declared = {source for name in tables for source in problem.entity_set.sources(name)}
+    declared = {source for name in group.tables for source in problem.entity_set.sources(name)}
     return _first_arrival(news[name] for name in declared if name in news)
 
 
 def _first_arrival(tables: Iterable[pa.Table]) -> int:
     return min((pc.min(rows[ARRIVAL]).as_py() for rows in tables if rows.num_rows), default=NEVER)
-
-
-def _hopped(keys: Sequence[str]) -> Iterator[str]:
-    for key in keys:
-        yield from (table for table, _ in hops(key)[1])
-
-
-def _tables(definition: Definition) -> Iterator[str]:
-    """Every table that a definition reads, however deep."""
-    below: Sequence[Definition] = ()
-    if isinstance(definition, Transform):
-        below = definition.inputs
-    elif isinstance(definition, Grouped):
-        yield definition.table
-        below = (definition.value,)
-    elif isinstance(definition, Direct | Aggregate):
-        yield definition.table
-        below = relative(definition)
-        if isinstance(definition, Aggregate):
-            yield from _hopped(definition.keys)
-    for item in below:
-        yield from _tables(item)
 
 
 def _since_by_key(sources: Sources, group: Group, spine: pa.Table, news: Mapping[str, pa.Table]) -> Ints:

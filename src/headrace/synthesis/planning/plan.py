@@ -14,7 +14,14 @@ from typing import Any, Literal
 from headrace.schema import Problem
 from headrace.synthesis.language.columns import clock_of
 from headrace.synthesis.language.definitions import Aggregate, Condition, Definition, Direct, Kind, Stored, Transform
-from headrace.synthesis.language.inputs import join_columns, relative, time_varying, used_columns
+from headrace.synthesis.language.inputs import (
+    hopped_tables,
+    join_columns,
+    relative,
+    tables_read,
+    time_varying,
+    used_columns,
+)
 from headrace.synthesis.primitives import transform
 
 
@@ -81,6 +88,13 @@ class Group:
     join_keys: tuple[str, ...]
     clock: tuple[str, ...]
     columns: tuple[ColumnPlan, ...]
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """Every table that the group reads, however deep."""
+        inside = (item for column_plan in self.columns for item in column_plan.relative)
+        below = (name for item in inside for name in tables_read(item))
+        return frozenset((self.table, *hopped_tables(self.keys), *below))
 
     def is_constant(self, column_plan: ColumnPlan) -> bool:
         """Whether the values of a column never change after they become known."""

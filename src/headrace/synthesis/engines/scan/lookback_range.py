@@ -34,7 +34,7 @@ def longest_lookback(column_plans: Sequence[ColumnPlan]) -> int | None:
     """The longest lookback of the outputs that read only rows inside it; None where there are none."""
     outputs = (output for column_plan in column_plans for output in column_plan.outputs)
     return max(
-        (output.lookback_us for output in outputs if output.lookback_us is not None and _reads_only_lookback(output)),
+        (output.lookback_us for output in outputs if output.lookback_us is not None and reads_only_lookback(output)),
         default=None,
     )
 
@@ -42,7 +42,7 @@ def longest_lookback(column_plans: Sequence[ColumnPlan]) -> int | None:
 def inside_lookback(column_plans: Sequence[ColumnPlan], longest_us: int) -> Iterator[ColumnPlan]:
     """The outputs that recent rows can give: those with a lookback, and latest values inside the longest of them."""
     for column_plan in subset_outputs(
-        column_plans, lambda output: _reads_only_lookback(output) or is_latest_value(output)
+        column_plans, lambda output: reads_only_lookback(output) or is_latest_value(output)
     ):
         outputs = tuple(
             replace(item, lookback_us=longest_us) if is_latest_value(item) else item for item in column_plan.outputs
@@ -54,7 +54,7 @@ def beyond_lookback(column_plans: Sequence[ColumnPlan], needs_all_rows: Containe
     """The outputs that need all rows: all others, and those (slugs) that recent rows could not give."""
     yield from subset_outputs(
         column_plans,
-        lambda output: output.slug in needs_all_rows or not (_reads_only_lookback(output) or is_latest_value(output)),
+        lambda output: output.slug in needs_all_rows or not (reads_only_lookback(output) or is_latest_value(output)),
     )
 
 
@@ -71,6 +71,7 @@ def is_latest_value(output: Output) -> bool:
     return output.on == "known" and output.lookback_us is None and output.primitive in _LATEST
 
 
-def _reads_only_lookback(output: Output) -> bool:
+def reads_only_lookback(output: Output) -> bool:
+    """Whether the bits of an output depend only on the rows inside its lookback."""
     known = output.on == "known" and output.lookback_us is not None
     return known and CATALOGUE.families[output.primitive].reads_only_lookback
