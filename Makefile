@@ -137,7 +137,8 @@ test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environm
 	@$(NEURAL) -m pytest -m "not chaos" tests/networks
 
 test-spark: $(SPARK_STAMP) ## Run the engine on Spark in local mode (needs Java 17) and on Sail, in an environment with both
-	@$(SPARK) -m pytest -m 'not chaos' tests/spark
+	@HEADRACE_TEST_ENGINE=sail $(SPARK) -m pytest -m 'not chaos' tests/spark
+	@HEADRACE_TEST_ENGINE=spark $(SPARK) -m pytest -m 'not chaos' tests/spark
 
 test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out because they take long
 	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile

@@ -1,4 +1,8 @@
-"""One Spark session, and one Sail server, for all tests of this folder. Without PySpark they are skipped."""
+"""The engine on Spark's local mode, or on a server of Sail: one session for all tests. Without PySpark they are skipped.
+
+A process has either a session of its own Spark or one of Spark Connect, so `make test-spark` runs the tests twice, with
+HEADRACE_TEST_ENGINE=spark and =sail.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from headrace.synthesis.engines.shuffle.spark import SparkEngine, session
+from headrace.synthesis.engines import SparkEngine
 
 pytest.importorskip("pyspark")
 
 
 @pytest.fixture(scope="session")
-def spark_engine() -> Iterator[SparkEngine]:
-    """The engine in Spark's local mode, for tables of any size."""
+def engine() -> Iterator[SparkEngine]:
+    """An engine that divides even the smallest tables."""
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    yield from _on_sail() if os.environ.get("HEADRACE_TEST_ENGINE") == "sail" else _on_spark()
+
+
+def _on_spark() -> Iterator[SparkEngine]:
+    from headrace.synthesis.engines.shuffle.spark import session
+
     if shutil.which("java") is None:
         pytest.skip("there is no Java")
     engine = SparkEngine(min_rows=0, partition_bytes=5_000, master="local[2]")
@@ -25,11 +36,8 @@ def spark_engine() -> Iterator[SparkEngine]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
-def sail_engine() -> Iterator[SparkEngine]:
-    """The engine on a server of Sail in this process, on a free port."""
+def _on_sail() -> Iterator[SparkEngine]:
     sail = pytest.importorskip("pysail.spark")
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     server = sail.SparkConnectServer(ip="127.0.0.1", port=0)
     server.start(background=True)
     host, port = server.listening_address[:2]

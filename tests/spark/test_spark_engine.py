@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import DeclarationError
-from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.engines.shuffle.spark import SparkEngine
+from headrace.synthesis.engines import LocalEngine, SparkEngine
 from headrace.synthesis.engines.shuffle.streaming import _SCATTERED, _sorted_partitions
 from headrace.synthesis.language.parquet_tables import store_tables
 from headrace.synthesis.matrix.matrix import feature_matrix
@@ -30,15 +29,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FLAT = [*EVERYTHING[::3], *THROUGH[::2]]
 #: A job of Spark takes seconds: few examples, none of them shrunk.
 few = settings(
-    max_examples=4, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 seeds = st.integers(0, 2**32)
-
-
-@pytest.fixture(params=["spark", "sail"])
-def engine(request: pytest.FixtureRequest) -> SparkEngine:
-    found: SparkEngine = request.getfixturevalue(f"{request.param}_engine")
-    return found
 
 
 @few
@@ -84,7 +77,7 @@ def test_the_matrix_is_written_in_slabs(engine: SparkEngine, tmp_path: Path) -> 
     assert pq.read_table(tmp_path / "matrix.parquet").equals(expected)
 
 
-def test_tables_that_workers_cannot_read_are_refused(spark_engine: SparkEngine) -> None:
+def test_tables_that_workers_cannot_read_are_refused(engine: SparkEngine) -> None:
     class Elsewhere:
         def __init__(self) -> None:
             self.world = random_world(1)
@@ -102,7 +95,7 @@ def test_tables_that_workers_cannot_read_are_refused(spark_engine: SparkEngine) 
             return []
 
     with pytest.raises(DeclarationError, match="workers cannot read tables of type Elsewhere"):
-        spark_engine.compute(problem, FLAT, random_queries(1), Elsewhere())
+        engine.compute(problem, FLAT, random_queries(1), Elsewhere())
 
 
 def test_batches_out_of_order_are_refused() -> None:

@@ -1,8 +1,8 @@
 """A pool of a study whose trials are evaluated by workers on other machines, through a shared folder.
 
 The study is the only writer of its journal, so each trial is recorded once, whichever worker evaluated it. As many
-trials run at a time as the living workers have slots; workers may come and go. Where a worker is lost, its trials are offered
-again. A trial that has cost several workers their life is a failed trial, as a crash is in `ProcessPool`.
+trials run at a time as the living workers have slots; workers may come and go. Where a worker is lost, its trials are
+offered again. A trial that has cost several workers their life is a failed trial, as a crash is in `ProcessPool`.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ Both take and give Arrow batches (`mapInArrow`). What is shuffled is a blob: row
   scatter   fragment                          -> partition, source, blob
   compute   partition, source, blob           -> partition, path of its results
 
-A task gets its blobs batch by batch, and holds one partition in memory. Where batches are sorted by partition, the state
-that is carried from batch to batch is the present partition's blobs; it is computed when the next one begins. Where the
-order is not known (Sail drops the sort before `mapInArrow`), blobs go to files first.
+A task gets its blobs batch by batch, and holds one partition in memory. Where batches are sorted by partition, it
+carries the present partition's blobs from batch to batch, and computes it when the next one begins. Where the order is
+not known (Sail drops the sort before `mapInArrow`), blobs go to files first.
 """
 
 from __future__ import annotations
