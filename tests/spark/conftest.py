@@ -1,4 +1,4 @@
-"""The engine on Spark's local mode, or on a server of Sail: one session for all tests. Without PySpark they are skipped.
+"""The engine on Spark or on Sail, with one session for all tests. Without PySpark they are skipped.
 
 A process has either a session of its own Spark or one of Spark Connect, so `make test-spark` runs the tests twice, with
 HEADRACE_TEST_ENGINE=spark and =sail.
