@@ -1,3 +1,4 @@
--- One database for each of the two servers that need one. PostgreSQL's image runs this when its volume is new.
+-- Databases of Prefect, of MLflow, and of MLflow's users. PostgreSQL's image runs this when its volume is new.
 CREATE DATABASE prefect;
 CREATE DATABASE mlflow;
+CREATE DATABASE mlflow_auth;

@@ -210,7 +210,8 @@ def test_every_field_of_a_declaration_is_explained(declared: type[Any], head: st
 def test_the_settings_are_those_of_the_code() -> None:
     expected = {}
     for name, info in Settings.model_fields.items():
-        variable = getattr(info.validation_alias, "choices", [f"HEADRACE_{name.upper()}"])[0]
+        alias = info.validation_alias
+        variable = alias if isinstance(alias, str) else getattr(alias, "choices", [f"HEADRACE_{name.upper()}"])[0]
         expected[f"`{variable}`"] = "none" if info.default is None else f"`{info.default}`"
     assert {cells[0]: cells[1] for cells in rows_of(OPERATING, "variable")} == expected
 

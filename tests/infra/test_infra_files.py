@@ -51,6 +51,21 @@ def test_volumes_and_secrets_are_declared() -> None:
         assert all(name in COMPOSE["volumes"] or name.startswith((".", "$")) for name in names)
 
 
+def test_every_service_is_of_the_production_profile_and_has_its_secrets() -> None:
+    for name, service in SERVICES.items():
+        if name != "postgres":
+            variables = COMPOSE["x-headrace"]["environment"] | service.get("environment", {})
+            assert variables["HEADRACE_PROFILE"] == "production"
+            files = {value.removeprefix("/run/secrets/") for key, value in variables.items() if key.endswith("_FILE")}
+            assert files <= set(service.get("secrets", COMPOSE["x-headrace"]["secrets"])), name
+    assert "HEADRACE_PROFILE=production" in _ENVIRONMENT
+    for unit in UNITS:
+        text = unit.read_text()
+        used = set(re.findall(r"_FILE=%d/(\w+)", text))
+        assert used == set(re.findall(r"LoadCredential=(\w+):/etc/headrace/secrets/", text))
+        assert "headrace.access.launch" in text or "headrace.api" in text
+
+
 def test_no_password_is_in_a_file() -> None:
     for text in (DOCKERFILE, _ENVIRONMENT, (ROOT / "infra" / "docker" / "compose.yaml").read_text()):
         assert not re.search(r"://[^/\s@:]+:[^/\s@]+@", text)
@@ -71,8 +86,9 @@ def _modules() -> list[tuple[str, ...]]:
     texts = [" ".join(command) for command in commands] + [unit.read_text() for unit in UNITS]
     run = [match.split() for text in texts for match in re.findall(r"python -P -m ([^&\n]+)", text)]
     plain = [command for command in commands if not command[0].startswith("python")]
+    launched = [command[command[0] == "headrace.access.launch" :] for command in (*run, *plain)]
     return sorted({tuple(command[:2]) if command[0] in ("mlflow", "prefect") else (command[0],)
-                   for command in (*run, *plain)})  # fmt: skip
+                   for command in launched})  # fmt: skip
 
 
 @pytest.mark.parametrize("module", _modules())

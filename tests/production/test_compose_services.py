@@ -31,6 +31,13 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "docker" / "compose.yaml").read_text())
 DATABASES = (ROOT / "infra" / "docker" / "databases.sql").read_text()
 _PROBES = {"prefect": "/api/health", "mlflow": "/health", "api": "/healthz"}
+INI = (ROOT / "infra" / "docker" / "mlflow-auth.ini").read_text()
+#: Secret -> its content, which no log and no file but its own may hold.
+SECRETS = {
+    "mlflow_password": "planted-mlflow-password",
+    "mlflow_secret_key": "planted-mlflow-secret-key",
+    "prefect_auth": "headrace:planted-prefect-password",
+}
 _CONTAINER_PORTS = {"prefect": 4200, "mlflow": 5000, "api": 8080}
 
 
@@ -55,7 +62,7 @@ class Production:
         text = text.replace("postgres:5432", self.database).replace("0.0.0.0", "127.0.0.1")
         for name, port in _CONTAINER_PORTS.items():
             text = text.replace(f"{name}:{port}", f"127.0.0.1:{self.ports[name]}")
-        for path in ("/state", "/artifacts", "/problem"):
+        for path in ("/state", "/artifacts", "/problem", "/run/secrets", "/etc/headrace"):
             if text.startswith(path):
                 text = f"{self.folder}{text}"
         return text.replace("=/artifacts", f"={self.folder}/artifacts")
@@ -103,6 +110,11 @@ class Production:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
+    def ask(self, name: str, path: str, method: str = "GET", **options: Any) -> int:
+        """Return the status of a request to a service."""
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            return client.request(method, f"http://127.0.0.1:{self.ports[name]}{path}", **options).status_code
+
     def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
         import psycopg
 
@@ -121,8 +133,11 @@ def _started(folder: Path) -> Iterator[Production]:
                 connection.execute(statement.encode())
         production = Production(folder=folder, database=database, ports=dict(zip(_PROBES, _free_ports(3), strict=True)))
         stack.callback(lambda: [production.kill(name, signal.SIGTERM) for name in list(production.processes)])
-        for name in ("state", "artifacts"):
-            (folder / name).mkdir()
+        for name in ("state", "artifacts", "run/secrets", "etc/headrace"):
+            (folder / name).mkdir(parents=True)
+        for name, content in SECRETS.items():
+            (folder / "run" / "secrets" / name).write_text(f"{content}\n")
+        (folder / "etc" / "headrace" / "mlflow-auth.ini").write_text(production.here(INI))
         for name in ("prefect", "mlflow"):
             production.start(name)
         yield production
@@ -180,3 +195,41 @@ def test_the_loop_on_postgresql_survives_kills_of_its_servers(tmp_path: Path) ->
         code, told = _finish(production.headrace("headrace.cli", "status", f"{tmp_path}/problem/problem.py"))
         assert code == 0, told
         assert "version 1" in told
+        _without_credentials_nothing_is_answered(production)
+        _no_secret_is_written(production)
+
+
+def _without_credentials_nothing_is_answered(production: Production) -> None:
+    user, password = SECRETS["prefect_auth"].split(":")
+    mlflow = ("headrace", SECRETS["mlflow_password"])
+    search = {"path": "/api/2.0/mlflow/experiments/search", "params": {"max_results": 1}}
+    for wrong in (None, (user, "wrong"), ("admin", "password1234"), (user, "")):
+        assert production.ask("prefect", "/api/flows/filter", "POST", json={}, auth=wrong) == 401
+        assert production.ask("prefect", "/api/csrf-token?client=a", auth=wrong) == 401
+        assert production.ask("mlflow", **search, auth=wrong) == 401
+        assert production.ask("mlflow", "/api/2.0/mlflow-artifacts/artifacts?path=", auth=wrong) == 401
+        assert production.ask("api", "/predict", "POST", json={}, auth=wrong) == 401
+        assert production.ask("api", "/model", auth=wrong) == 401
+    assert production.ask("prefect", "/api/csrf-token?client=a", auth=(user, password)) == 200
+    assert production.ask("mlflow", **search, auth=mlflow) == 200
+    made, told = _finish(production.headrace("headrace.cli", "keys", "create", "test", "--scopes", "read,predict"))
+    assert made == 0, told
+    key = {"authorization": f"Bearer {told.split()[0]}"}
+    assert wait_until(lambda: production.ask("api", "/model", headers=key) == 200, timeout_s=10)
+    assert production.ask("api", "/metrics", headers=key) == 403
+    made, told = _finish(production.headrace("headrace.cli", "keys", "revoke", "test"))
+    assert made == 0, told
+    assert wait_until(lambda: production.ask("api", "/model", headers=key) == 401, timeout_s=2)
+    made, told = _finish(production.headrace("headrace.cli", "audit-log", "verify"))
+    assert made == 0, told
+
+
+def _no_secret_is_written(production: Production) -> None:
+    """Logs, reports, state and artifacts: no file holds a secret but its own."""
+    own = production.folder / "run" / "secrets"
+    read = 0
+    for path in production.folder.rglob("*"):
+        if path.is_file() and own not in path.parents:
+            content, read = path.read_bytes(), read + 1
+            assert b"planted-" not in content, path
+    assert read > 50

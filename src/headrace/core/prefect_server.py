@@ -7,6 +7,8 @@ from datetime import datetime
 
 import httpx
 
+from headrace.core.server_auth import prefect_auth
+
 
 def csrf_headers(client: httpx.Client, api: str) -> dict[str, str]:
     """Get the headers that a request which changes something must carry; Prefect's own clients do so by themselves.
@@ -34,7 +36,7 @@ def worker_is_online(api: str, *, pool: str, worker: str, since: datetime) -> bo
         since: The earliest heartbeat that counts.
     """
     try:
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
+        with httpx.Client(trust_env=False, timeout=2.0, auth=prefect_auth()) as client:
             response = client.post(
                 f"{api}/work_pools/{pool}/workers/filter", json={}, headers=csrf_headers(client, api)
             )

@@ -32,7 +32,7 @@ QUIET = {
 #: Settings whose value is never shown, not even when it is wrong.
 _SECRET = (
     *("alert_url", "alert_block", "audit_key", "database_url", "key_pepper", "signing_password"),
-    "PREFECT_API_AUTH_STRING",
+    *("MLFLOW_TRACKING_PASSWORD", "PREFECT_API_AUTH_STRING"),
 )
 
 
@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     signing_key: Path | None = Field(default=None, description="file of the private key that signs bundles")
     signing_password: SecretStr | None = Field(default=None, description="of the private key")
     verification_key: Path | None = Field(default=None, description="file of the public key that checks bundles")
+    mlflow_username: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_USERNAME")
+    mlflow_password: SecretStr | None = Field(default=None, validation_alias="MLFLOW_TRACKING_PASSWORD")
     prefect_api_auth: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
     log_format: str = Field(default="text", pattern="^(text|json)$", description="of log lines of services and flows")
     log_level: str = Field(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from headrace.core.errors import UnavailableError
+from headrace.core.server_auth import mlflow_auth
 
 _API = "/api/2.0/mlflow"
 _TIMEOUT_S = 10.0
@@ -46,7 +47,7 @@ def registered_model(tracking_uri: str, problem: str) -> tuple[dict[str, str], d
 
 def _get(tracking_uri: str, path: str, **parameters: str) -> Mapping[str, Any] | None:
     try:
-        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S) as client:
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT_S, auth=mlflow_auth()) as client:
             response = client.get(f"{tracking_uri.rstrip('/')}{_API}{path}", params=parameters)
     except httpx.HTTPError as error:
         raise UnavailableError(

@@ -11,6 +11,7 @@ import httpx
 
 from headrace.core.hosts import LOOPBACK, reachable
 from headrace.core.redact import redact
+from headrace.core.server_auth import mlflow_auth
 from headrace.core.settings import Settings
 
 _TIMEOUT_S = 0.5
@@ -83,7 +84,7 @@ def mlflow_versions(mlflow: str, problem: str) -> str:
 
 def _experiment_id(mlflow: str, problem: str) -> str | None:
     try:
-        with httpx.Client(trust_env=False, timeout=2.0) as client:
+        with httpx.Client(trust_env=False, timeout=2.0, auth=mlflow_auth()) as client:
             found = client.get(f"{mlflow}/api/2.0/mlflow/experiments/get-by-name", params={"experiment_name": problem})
             body: dict[str, Any] = found.json() if found.status_code == httpx.codes.OK else {}
     except (httpx.HTTPError, ValueError):

@@ -12,6 +12,7 @@ import httpx
 from headrace.core.errors import NotFoundError, UnavailableError
 from headrace.core.prefect_server import csrf_headers
 from headrace.core.redact import redact
+from headrace.core.server_auth import prefect_auth
 
 _TIMEOUT_S = 3.0
 _MAX_RUNS = 60
@@ -118,7 +119,7 @@ class _Api:
 
     def __init__(self, address: str) -> None:
         self._api = f"{address}/api"
-        self._client = httpx.Client(trust_env=False, timeout=_TIMEOUT_S)
+        self._client = httpx.Client(trust_env=False, timeout=_TIMEOUT_S, auth=prefect_auth())
 
     def __enter__(self) -> _Api:
         try:
