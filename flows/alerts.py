@@ -7,6 +7,7 @@ import logging
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from headrace.access.opened import alert_networks
 from headrace.app.context import wall_us
 from headrace.core.settings import Settings, settings
 from headrace.flows.blocks import addresses_in
@@ -27,7 +28,8 @@ def send_alerts(context: Context) -> None:
 
     @task(name="alerts", cache_policy=NO_CACHE, persist_result=False)
     def send() -> DeliveryRound:
-        return deliver(Outbox(context.root, context.problem.name), receivers(settings()), now_us=wall_us())
+        chosen, outbox = settings(), Outbox(context.root, context.problem.name)
+        return deliver(outbox, receivers(chosen), now_us=wall_us(), networks=alert_networks(chosen))
 
     done = send()
     log.info("alerts: %d sent, %d failed, %d waiting", len(done.sent), len(done.failed), done.waiting)

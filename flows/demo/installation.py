@@ -56,7 +56,7 @@ class Installation:
 
     def services(self, receiver: Receiver) -> list[Service]:
         """The services of `headrace up` without schedules and Feast's pages; the receiver is their alert address."""
-        environment = {"HEADRACE_ALERT_URL": receiver.url, "PREFECT_WORKER_QUERY_SECONDS": "1"}
+        environment = {**_alerts_to(receiver), "PREFECT_WORKER_QUERY_SECONDS": "1"}
         deploy = (*PYTHON_MODULE, "headrace.flows", "deploy", "--without-schedules", self.reference)
         return [
             replace(one, env={**one.env, **environment}, prepare=deploy if one.prepare else ())
@@ -69,7 +69,7 @@ class Installation:
         names = {
             "HEADRACE_HOME": str(self.home),
             "HEADRACE_HOST": _HOST,
-            "HEADRACE_ALERT_URL": receiver.url,
+            **_alerts_to(receiver),
             "PREFECT_API_URL": f"{self.url('prefect')}/api",
             "MLFLOW_TRACKING_URI": self.url("mlflow"),
             "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -120,3 +120,8 @@ def _free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind((_HOST, 0))
         return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _alerts_to(receiver: Receiver) -> dict[str, str]:
+    """The variables that send alerts to the demo's receiver on this machine."""
+    return {"HEADRACE_ALERT_URL": receiver.url, "HEADRACE_ALERT_NETWORKS": "127.0.0.0/8"}

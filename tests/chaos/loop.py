@@ -122,7 +122,8 @@ def installed(root: Path, problems: list[Path], *, every_s: float | None = None)
         )
         for name in ("mlflow/artifacts", "prefect", "evidently"):
             (root / name).mkdir(parents=True, exist_ok=True)
-        extra = {"PREFECT_WORKER_QUERY_SECONDS": "1", "HEADRACE_ALERT_URL": receiver.url}
+        alerts = {"HEADRACE_ALERT_URL": receiver.url, "HEADRACE_ALERT_NETWORKS": "127.0.0.0/8"}
+        extra = {"PREFECT_WORKER_QUERY_SECONDS": "1", **alerts}
         deploy = (sys.executable, "-m", "headrace.flows", "deploy", "--without-schedules", str(problems[0]))
         services = tuple(
             replace(one, env={**one.env, **extra}, prepare=deploy if one.prepare else ())

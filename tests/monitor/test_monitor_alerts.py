@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
+from headrace.access.outbound import parse_networks
 from headrace.core.clock import DAY, HOUR, MINUTE
 from headrace.core.errors import DeclarationError
-from headrace.monitor.alerts.delivery import DeliveryRound, check_addresses, deliver, queued_alerts
+from headrace.monitor.alerts import delivery
+from headrace.monitor.alerts.delivery import DeliveryRound, check_addresses, queued_alerts
 from headrace.monitor.outbox.announce import announce, conclude
 from headrace.monitor.outbox.message import decision_alert, outcome_alert
 from headrace.monitor.outbox.outbox import Outbox
@@ -23,6 +26,8 @@ from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
 from headrace.schema import Policy
 
+#: The receivers of these tests are on this machine.
+deliver = partial(delivery.deliver, networks=parse_networks("127.0.0.0/8", where="tests"))
 FINDINGS = (
     Finding(name="auc", about="quality", test="bootstrap", effect=0.061),
     *(Finding(name=f"f{n}", test="ks", effect=0.2, floor=0.1, p_value=1e-9) for n in range(10)),

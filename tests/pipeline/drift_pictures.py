@@ -22,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import ClassVar
 
+from headrace.access.outbound import parse_networks
 from headrace.monitor.alerts.delivery import deliver
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.monitoring.monitor_window import draw, monitor_window
@@ -93,13 +94,14 @@ def main() -> None:
     context, outbox = context_of(shop), Outbox(shop.home, "shop")
     webhook = HTTPServer(("127.0.0.1", 0), _Webhook)
     threading.Thread(target=webhook.serve_forever, daemon=True).start()
+    local = parse_networks("127.0.0.0/8", where="drawing")
     port, urls = _free_port(), [f"json://127.0.0.1:{webhook.server_port}/"]
     pages = f"http://127.0.0.1:{port}"
     report = monitor_window(context, now_us=wall_us(), links={"Evidently": pages})
-    deliver(outbox, urls, now_us=wall_us())
+    deliver(outbox, urls, now_us=wall_us(), networks=local)
     draw(context, report)
     retrain(context, report.decision.id, holder="pictures", now_us=wall_us)
-    deliver(outbox, urls, now_us=wall_us(), at_once=True)
+    deliver(outbox, urls, now_us=wall_us(), networks=local, at_once=True)
     (folder / "alerts.html").write_text(_alerts_page(_Webhook.received))
     _screenshot((folder / "alerts.html").as_uri(), IMAGES / "drift-alert.png", 1000, 1230)
     environment = {**os.environ, "HEADRACE_HOME": str(shop.home)}

@@ -1,4 +1,4 @@
-"""The file of keys and the audit log of an installation, as its settings say."""
+"""The file of keys, the audit log and the allowed networks of an installation, as its settings say."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pydantic import SecretStr
 
 from headrace.access.audit_log import AuditLog
 from headrace.access.key_file import KeyFile
+from headrace.access.outbound import Network, parse_networks
 from headrace.core.settings import Settings
 
 
@@ -17,6 +18,15 @@ def key_file(settings: Settings) -> KeyFile:
 def audit_log(settings: Settings) -> AuditLog:
     """Return the audit log."""
     return AuditLog(settings.root, _text(settings.audit_key))
+
+
+def alert_networks(settings: Settings) -> tuple[Network, ...]:
+    """Return the networks that alerts may be sent to beside public addresses.
+
+    Raises:
+        DeclarationError: The setting cannot be read.
+    """
+    return parse_networks(settings.alert_networks or "", where="HEADRACE_ALERT_NETWORKS")
 
 
 def _text(secret: SecretStr | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from headrace.access.opened import alert_networks
 from headrace.app.context import settings_of, wall_us
 from headrace.app.output import print_json
 from headrace.core.clock import iso
@@ -37,7 +38,8 @@ def show_alerts(reference: str, home: Path | None, *, retry: bool, as_json: bool
                 "no address to send alerts to", where="HEADRACE_ALERT_URL", fix="set it as .env.example shows"
             )
         check_addresses(settings.alert_urls)
-        failed = deliver(outbox, settings.alert_urls, now_us=wall_us(), at_once=True).failed
+        networks = alert_networks(settings)
+        failed = deliver(outbox, settings.alert_urls, now_us=wall_us(), networks=networks, at_once=True).failed
     facts = gather(outbox)
     if as_json:
         print_json(facts)

@@ -1,8 +1,9 @@
 """Deliver alerts from the outbox through Apprise: Slack, e-mail, webhooks, and about a hundred other services.
 
 Addresses are set by the operator (HEADRACE_ALERT_URL, or a Prefect block), never by a problem file, a client or an
-alert, because this machine sends requests to them, private networks included. Redirects are not followed, and the
-record of an attempt contains no address.
+alert. Connections go to public addresses, and to networks that the operator allows (HEADRACE_ALERT_NETWORKS); they are
+checked as they are made (`access.outbound`). Redirects are not followed, and the record of an attempt contains no
+address.
 
 A failed delivery stays in the outbox and is repeated after pauses that double from one minute to six hours.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from headrace.access.outbound import Network, guarded_connections
 from headrace.core.errors import DeclarationError
 from headrace.monitor.alerts.channel import CHANNELS, add_to_apprise
 from headrace.monitor.outbox import deliveries
@@ -55,7 +57,9 @@ def queued_alerts(outbox: Outbox) -> tuple[Queued, ...]:
         return deliveries.messages(connection)
 
 
-def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool = False) -> DeliveryRound:
+def deliver(
+    outbox: Outbox, urls: Sequence[str], *, now_us: int, networks: Sequence[Network] = (), at_once: bool = False
+) -> DeliveryRound:
     """Send the alerts that are due to every address that has not received them. A failing receiver does not raise.
 
     One process delivers at a time; a second one returns without sending.
@@ -64,6 +68,7 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
         outbox: The outbox of a problem.
         urls: Addresses of the receivers; without any, all alerts wait.
         now_us: Wall clock, microseconds UTC.
+        networks: Networks that alerts may be sent to beside public addresses.
         at_once: Whether to send alerts before their next attempt is due.
 
     Raises:
@@ -81,7 +86,10 @@ def deliver(outbox: Outbox, urls: Sequence[str], *, now_us: int, at_once: bool =
             if not message.due(now_us) and not at_once:
                 waiting += 1
                 continue
-            error = _send(outbox, message.alert, receivers, now_us)
+            with guarded_connections(networks) as guard:
+                error = _send(outbox, message.alert, receivers, now_us)
+            if error is not None and guard.refused:
+                error = f"{error}; an address is not public: HEADRACE_ALERT_NETWORKS allows further networks"
             with outbox.write() as connection:
                 deliveries.record_attempt(connection, message.alert.id, error, now_us)
             if error is None:
