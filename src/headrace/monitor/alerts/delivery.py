@@ -86,10 +86,7 @@ def deliver(
             if not message.due(now_us) and not at_once:
                 waiting += 1
                 continue
-            with guarded_connections(networks) as guard:
-                error = _send(outbox, message.alert, receivers, now_us)
-            if error is not None and guard.refused:
-                error = f"{error}; an address is not public: HEADRACE_ALERT_NETWORKS allows further networks"
+            error = _send(outbox, message.alert, receivers, networks, now_us)
             with outbox.write() as connection:
                 deliveries.record_attempt(connection, message.alert.id, error, now_us)
             if error is None:
@@ -110,14 +107,19 @@ def check_addresses(urls: Sequence[str]) -> tuple[str, ...]:
     return tuple(_receiver(url)[0].url(privacy=True) for url in urls)
 
 
-def _send(outbox: Outbox, alert: Alert, receivers: dict[str, Any], now_us: int) -> str | None:
+def _send(
+    outbox: Outbox, alert: Alert, receivers: dict[str, Any], networks: Sequence[Network], now_us: int
+) -> str | None:
     """What went wrong, None where every receiver has the message now."""
     errors = []
     for receiver, channel in receivers.items():
         with outbox.read() as connection:
             if deliveries.was_received(connection, alert.id, receiver):
                 continue
-        error = _notify(channel, alert)
+        with guarded_connections(networks) as guard:
+            error = _notify(channel, alert)
+        if error is not None and guard.refused:
+            error = f"{error}; an address is not public: HEADRACE_ALERT_NETWORKS allows further networks"
         if error is None:
             with outbox.write() as connection:
                 deliveries.mark_received(connection, alert.id, receiver, now_us)
