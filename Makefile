@@ -108,6 +108,9 @@ docs: $(STAMP) $(DOCS_STAMP) ## Build the documentation in site/ and check its l
 	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
 	@echo "site: site/index.html"
 
+dashboards: $(STAMP) $(INFRA_STAMP) ## Write Grafana's dashboards of infra/grafana
+	@.venv-infra/bin/python infra/grafana/dashboards.py
+
 drawing: $(STAMP) ## Draw the rooms and the imports between them: docs/images/rooms.svg
 	@$(BIN)/python infra/drawing.py docs/images/rooms.svg
 
@@ -148,7 +151,7 @@ test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreS
 
 test-infra: $(STAMP) $(INFRA_STAMP) ## Render and check infra/ with Helm, Kubernetes' schemas, hadolint, Terraform, promtool
 	@$(SHELL) infra/promtool.sh .venv-infra/bin
-	@PATH="$(CURDIR)/.venv-infra/bin:$$PATH" .venv-infra/bin/python -m pytest -m infra tests/infra
+	@PATH="$(CURDIR)/.venv-infra/bin:$$PATH" .venv-infra/bin/python -m pytest -m infra tests/infra/tools
 
 test-wheel: $(STAMP) ## Install the wheel into an empty environment and run every command in an empty folder
 	@$(BIN)/python -m pytest -m wheel tests/infra
@@ -328,6 +331,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: test-slow test-infra test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: test-slow test-infra dashboards test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-spark test-neural study-nas study-embeddings bench-neural

@@ -34,7 +34,8 @@ def test_a_service_has_no_root_no_capability_and_nothing_to_write_but_its_volume
 @pytest.mark.parametrize("name", SERVICES)
 def test_an_image_has_a_version_and_ports_are_of_this_machine_alone(name: str) -> None:
     image = SERVICES[name]["image"]
-    assert re.search(r":(\$\{[A-Z_]+:-)?\d", image), image
+    assert re.search(r":(\$\{[A-Z_]+:-)?v?\d", image), image
+    assert image.startswith("headrace:") or re.search(r"@sha256:[0-9a-f]{64}$", image), image
     assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", ()))
 
 
@@ -71,8 +72,12 @@ def test_no_password_is_in_a_file() -> None:
         assert not re.search(r"://[^/\s@:]+:[^/\s@]+@", text)
 
 
+CHART = sorted((ROOT / "infra" / "helm" / "headrace" / "templates").iterdir())
+
+
 @pytest.mark.parametrize("names", [
     {name for service in SERVICES.values() for name in service.get("environment", {})},
+    {name for path in CHART for name in re.findall(r"name: (HEADRACE_\w+)", path.read_text())},
     {line.split("=")[0] for line in _ENVIRONMENT.splitlines() if line and not line.startswith("#")},
 ])  # fmt: skip
 def test_variables_of_headrace_are_settings(names: set[str]) -> None:
@@ -82,7 +87,8 @@ def test_variables_of_headrace_are_settings(names: set[str]) -> None:
 
 def _modules() -> list[tuple[str, ...]]:
     """The module of each command, with its subcommand, of Compose and of systemd."""
-    commands = [tuple(service["command"]) for service in SERVICES.values() if "command" in service]
+    own = [service for service in SERVICES.values() if service["image"].startswith("headrace:")]
+    commands = [tuple(service["command"]) for service in own if "command" in service]
     texts = [" ".join(command) for command in commands] + [unit.read_text() for unit in UNITS]
     run = [match.split() for text in texts for match in re.findall(r"python -P -m ([^&\n]+)", text)]
     plain = [command for command in commands if not command[0].startswith("python")]
@@ -106,6 +112,7 @@ def test_the_image_copies_what_is_there_and_checks_hashes() -> None:
     assert all((ROOT / path).exists() for path in copied)
     assert copied <= {line[1:] for line in sent if line.startswith("!")}
     assert "--require-hashes" in DOCKERFILE
+    assert re.search(r"^ARG PYTHON_IMAGE=\S+@sha256:[0-9a-f]{64}$", DOCKERFILE, re.MULTILINE)
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE)[-1] == "10001:10001"
 
 

@@ -71,7 +71,8 @@ class Production:
         """Return the variables of a service, beside what the system needs."""
         kept = {key: value for key, value in os.environ.items()
                 if not key.startswith(("PREFECT", "MLFLOW", "HEADRACE", "PG"))}  # fmt: skip
-        declared = {key: self.here(value) for key, value in COMPOSE["services"][name]["environment"].items()}
+        environment = COMPOSE["services"][name]["environment"]
+        declared = {key: self.here(value) for key, value in environment.items() if value is not None}
         declared.pop("PGPASSFILE", None)
         return {**kept, **QUIET, **declared, "HEADRACE_API_PORT": str(self.ports["api"])}
 
