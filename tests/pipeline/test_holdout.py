@@ -16,8 +16,8 @@ from headrace.core.errors import DeclarationError
 from headrace.lake.store import Lake
 from headrace.pipeline.catalogue import EVALUATION_STAGES
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations import holdout as module
-from headrace.pipeline.operations.holdout import Holdout, measure_holdout
+from headrace.pipeline.holdout import protocols as module
+from headrace.pipeline.holdout.protocols import Holdout, measure_holdout
 from headrace.pipeline.production.offline_scoring import frozen_at
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.walker import PipelineRun

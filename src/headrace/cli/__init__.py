@@ -69,6 +69,7 @@ def status(
 @app.command()
 def evaluate(
     problem: ProblemArgument,
+    task: Annotated[str | None, typer.Option(help="task of a RelBench folder")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for predictions and report (default: in the home)")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="time for everything, search included")] = None,
     trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
@@ -86,9 +87,10 @@ def evaluate(
     from headrace.cli.evaluate import evaluate_problem
 
     evaluate_problem(
-        problem, home, out=out, minutes=minutes, trials=trials, seed=seed, max_rows=max_rows, max_memory=max_memory,
-        frozen_model=frozen_model,
-        as_json=as_json,
+        problem if task is None else f"{problem}#{task}",
+        home,
+        out=out, minutes=minutes, trials=trials, seed=seed, max_rows=max_rows, max_memory=max_memory,
+        frozen_model=frozen_model, as_json=as_json,
     )  # fmt: skip
 
 

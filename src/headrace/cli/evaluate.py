@@ -11,13 +11,17 @@ from rich.table import Table
 from headrace.app.context import context_of
 from headrace.app.output import print_json
 from headrace.app.progress import RunDisplay, print_log
+from headrace.cli.evaluate_classes import evaluate_classes
+from headrace.cli.evaluate_links import evaluate_links
 from headrace.core.errors import DeclarationError
 from headrace.core.files import write_bytes, write_json
 from headrace.core.settings import byte_size
 from headrace.evaluate.report.holdout import HoldoutPage, render_holdout
 from headrace.pipeline.context import Context
-from headrace.pipeline.operations.holdout import Holdout, HoldoutReport, measure_holdout, write_predictions
+from headrace.pipeline.holdout.protocols import Holdout, HoldoutReport, measure_holdout, write_predictions
+from headrace.problems.catalogue import declare
 from headrace.problems.relbench.predictions import write_submission
+from headrace.problems.relbench.task_problem import class_problem, link_task_folder
 
 
 def evaluate_problem(
@@ -34,10 +38,23 @@ def evaluate_problem(
     as_json: bool = False,
 ) -> None:
     """Train with the fixed splits, score the test window, print and write the result."""
+    links = link_task_folder(problem)
+    if links is not None:
+        evaluate_links(links, home, out=out, minutes=minutes, seed=seed, as_json=as_json)
+        return
     limit = None if max_memory is None else byte_size(max_memory, where="--max-memory")
     print_log()
+    of_classes = class_problem(problem)
+    reference = problem if of_classes is None else declare(of_classes)
     with RunDisplay() as progress:
-        context = context_of(problem, home, trials=trials, seed=seed, max_memory=limit, progress=progress)
+        context = context_of(reference, home, trials=trials, seed=seed, max_memory=limit, progress=progress)
+        if of_classes is not None:
+            folder = out or context.root / "evaluations" / context.problem.name
+            report = evaluate_classes(_with_rows(context, max_rows), folder, as_json=as_json)
+            if not as_json:
+                show_holdout(report)
+                print(f"wrote {folder}")
+            return
         holdout = measure_holdout(_with_rows(context, max_rows), minutes=minutes, frozen_model=frozen_model)
     folder = out or context.root / "evaluations" / context.problem.name
     files = write_holdout(context, holdout, folder)

@@ -7,7 +7,7 @@ from pathlib import Path
 from headrace.app.context import context_of
 from headrace.app.output import print_json
 from headrace.core.errors import NotFoundError
-from headrace.pipeline.operations.holdout import write_predictions
+from headrace.pipeline.holdout.protocols import write_predictions
 from headrace.pipeline.operations.predict_rows import predict_rows
 from headrace.problems.sources.addresses import as_source
 

@@ -23,17 +23,23 @@ def timedelta_us(task: TaskManifest) -> int:
     """The period of a task's label; a second for a column of the entity's own row, a day where the task names none."""
     if task.kind == "autocomplete":
         return SECOND
-    if task.timedelta is None:
-        return DAY
+    return DAY if task.timedelta is None else period_us(task.timedelta, str(task.folder))
+
+
+def period_us(timedelta: str, where: str) -> int:
+    """A period as pandas writes it ("60 days"), in us.
+
+    Raises:
+        DataError: It is none, or not between a microsecond and a thousand years.
+    """
     import pandas as pd
 
     try:
-        period = int(pd.Timedelta(task.timedelta).value) // 1_000
+        period = int(pd.Timedelta(timedelta).value) // 1_000
     except ValueError:
-        raise DataError(f"timedelta {task.timedelta!r} is no period", where=str(task.folder)) from None
+        raise DataError(f"timedelta {timedelta!r} is no period", where=where) from None
     if not 0 < period <= LONGEST:
-        raise DataError(f"timedelta {task.timedelta!r} is not between a microsecond and a thousand years",
-                        where=str(task.folder))  # fmt: skip
+        raise DataError(f"timedelta {timedelta!r} is not between a microsecond and a thousand years", where=where)
     return period
 
 

@@ -13,8 +13,12 @@ from headrace.core.errors import DataError, NotFoundError
 
 MANIFEST = "manifest.yaml"
 SPLITS = ("train", "val", "test")
+#: Column of label tables that holds the position of a row whose table has no primary key, in autocomplete tasks.
+POSITION = "primary_key"
 #: Task types that become a problem.
 BINARY, REGRESSION = "binary_classification", "regression"
+MULTICLASS, MULTILABEL = "multiclass_classification", "multilabel_classification"
+RECOMMENDATION = "recommendation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +49,7 @@ class TaskManifest:
         folder: Folder of the task, with its label tables.
         name: Its name.
         kind: forecast, autocomplete or external.
-        task_type: binary_classification or regression.
+        task_type: binary, multiclass or multilabel classification, or regression.
         entity_table: The table whose rows are predicted.
         entity_col: Column of the label tables that names the entity.
         time_col: Column of the label tables that holds the cutoff.
@@ -64,6 +68,37 @@ class TaskManifest:
     target_col: str
     timedelta: str | None = None
     remove_columns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkManifest:
+    """A recommendation task: which rows of one table the rows of another are linked to in a period.
+
+    Attributes:
+        folder: Folder of the task, with its label tables.
+        name: Its name.
+        user_table, user_col: Table of the rows that are asked about, and their column in the label tables.
+        item_table, item_col: Table of the rows that are recommended, and the column of lists of them.
+        time_col: Column of the label tables that holds the cutoff.
+        k: Length of a list.
+        timedelta: Period of a label, as pandas writes it.
+        remove_columns: (table, column) pairs that must not be read.
+    """
+
+    folder: Path
+    name: str
+    user_table: str
+    user_col: str
+    item_table: str
+    item_col: str
+    time_col: str
+    k: int
+    timedelta: str | None = None
+    remove_columns: tuple[tuple[str, str], ...] = ()
+
+
+#: Length of a list where a task names none.
+_LIST = 10
 
 
 def is_dataset(folder: Path) -> bool:
@@ -114,18 +149,19 @@ def read_task(folder: Path, dataset: DatasetManifest) -> TaskManifest:
     """
     facts = _read(folder / MANIFEST)
     name, task_type = _text(facts, "name", folder), _text(facts, "task_type", folder)
-    if task_type not in (BINARY, REGRESSION):
+    if task_type not in (BINARY, REGRESSION, MULTICLASS, MULTILABEL):
         raise DataError(
             f"tasks of type {task_type} are not predicted",
             where=f"{dataset.name}, task {name}",
-            found=[BINARY, REGRESSION],
-            fix="choose a task of one of these types; RelBench scores no multiclass or multilabel task itself",
+            found=[BINARY, REGRESSION, MULTICLASS, MULTILABEL],
+            fix=f"`headrace evaluate {dataset.folder} --task {name}` recommends" if task_type == RECOMMENDATION else "",
         )
     table = _text(facts, "entity_table", folder)
     if table not in dataset.tables:
         raise DataError(f"no table {table!r}", where=f"{dataset.name}, task {name}", found=list(dataset.tables))
     spec = dataset.tables[table]
-    entity_col, time_col = facts.get("entity_col") or spec.pkey, facts.get("time_col") or spec.time_col
+    position = POSITION if facts.get("kind") == "autocomplete" else None
+    entity_col, time_col = facts.get("entity_col") or spec.pkey or position, facts.get("time_col") or spec.time_col
     if entity_col is None or time_col is None:
         raise DataError(
             "a task without entity or time column", where=f"{dataset.name}, task {name}", found=[entity_col, time_col]
@@ -140,8 +176,45 @@ def read_task(folder: Path, dataset: DatasetManifest) -> TaskManifest:
         time_col=time_col,
         target_col=_text(facts, "target_col", folder),
         timedelta=facts.get("timedelta"),
-        remove_columns=tuple((str(table), str(column)) for table, column in facts.get("remove_columns") or ()),
+        remove_columns=_pairs(facts),
     )
+
+
+def task_type(folder: Path) -> str:
+    """The type of a task, as its manifest names it."""
+    return _text(_read(folder / MANIFEST), "task_type", folder)
+
+
+def read_links(folder: Path, dataset: DatasetManifest) -> LinkManifest:
+    """Read the manifest of a recommendation task.
+
+    Raises:
+        DataError: It cannot be read, or names a table that is not there.
+        NotFoundError: There is none.
+    """
+    facts = _read(folder / MANIFEST)
+    tables = {side: _text(facts, f"{side}_entity_table", folder) for side in ("src", "dst")}
+    for table in tables.values():
+        if table not in dataset.tables:
+            raise DataError(
+                f"no table {table!r}", where=f"{dataset.name}, task {folder.name}", found=list(dataset.tables)
+            )
+    return LinkManifest(
+        folder=folder,
+        name=_text(facts, "name", folder),
+        user_table=tables["src"],
+        user_col=_text(facts, "src_entity_col", folder),
+        item_table=tables["dst"],
+        item_col=_text(facts, "dst_entity_col", folder),
+        time_col=str(facts.get("time_col") or "timestamp"),
+        k=int(facts.get("eval_k") or _LIST),
+        timedelta=facts.get("timedelta"),
+        remove_columns=_pairs(facts),
+    )
+
+
+def _pairs(facts: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(table), str(column)) for table, column in facts.get("remove_columns") or ())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def write_submission(problem: Problem, predictions: pa.Table, folder: Path) -> l
         DataError: A row of test.parquet has no prediction.
     """
     source = problem.spine_table.source
-    if not isinstance(source, TaskRows):
+    if not isinstance(source, TaskRows) or source.labels != "number":
         return []
     keys = source.test_rows()
     order = np.argsort(predictions[ROW].to_numpy(), kind="stable")
@@ -46,6 +46,7 @@ def write_submission(problem: Problem, predictions: pa.Table, folder: Path) -> l
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         # By pandas, as relbench writes its own: it compares times as the texts that pandas makes of them.
-        keys.append_column(source.target[0], pa.array(values)).to_pandas().to_csv(path, index=False)
+        table = keys.append_column(source.target[0], pa.array(values)).replace_schema_metadata(None)
+        table.to_pandas().to_csv(path, index=False)
         written.append(path)
     return written

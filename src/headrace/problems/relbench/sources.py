@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
@@ -75,6 +78,9 @@ class TaskRows:
         entity_time: Its time column.
         links: Foreign keys of the entity's table that each row gets: (column, alias, number of rows of the parent).
             They are null where the entity's own row is later than the cutoff.
+        labels: What the target holds. "number": the label. "class": one of several classes; the label is its position
+            among them, and the class itself is a further column. "set": a 0 or 1 for each of several labels; the label
+            is how many are true.
     """
 
     folder: Path
@@ -85,6 +91,60 @@ class TaskRows:
     entity_key: str | None = None
     entity_time: str | None = None
     links: tuple[tuple[str, str, int], ...] = ()
+    labels: Literal["number", "class", "set"] = "number"
+
+    @property
+    def class_column(self) -> str:
+        """Name of the column that holds the class as a text, where the target is one of several classes."""
+        return f"{self.target[1]}_class"
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes of the label tables as texts, sorted; of a set of labels their positions."""
+        if self.labels == "set":
+            sizes = [pc.max(pc.list_value_length(self._target(path))).as_py() for path in self.files.values()]
+            return tuple(str(number) for number in range(max(size or 0 for size in sizes)))
+        found = {value for path in self.files.values() for value in pc.unique(_texts(self._target(path))).to_pylist()}
+        return tuple(sorted(found - {None}))
+
+    def truth(self) -> NDArray[np.float64]:
+        """Compute which class or labels are true [rows, classes], 0 or 1; NaN in rows without a label."""
+        parts = [self._truth_of(self._target(path)) for path in self.files.values()]
+        return np.concatenate(parts)
+
+    def _truth_of(self, column: pa.ChunkedArray) -> NDArray[np.float64]:
+        found = np.full((len(column), len(self.classes)), np.nan)
+        known = np.flatnonzero(column.is_valid().to_numpy())
+        if self.labels == "set":
+            for row in known:
+                values = column[int(row)].as_py()
+                found[row, : len(values)] = values
+            return found
+        codes = self._codes(column).to_numpy()
+        found[known] = 0.0
+        found[known, codes[known].astype(np.int64)] = 1.0
+        return found
+
+    def _codes(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        codes = pc.index_in(_texts(column), value_set=pa.array(self.classes, pa.string()))
+        return codes.cast(pa.float64())
+
+    def _target(self, path: Path) -> pa.ChunkedArray:
+        name = self.target[0]
+        if name not in pq.read_schema(path).names:
+            rows = row_count(path)
+            kind = pa.list_(pa.int64()) if self.labels == "set" else pa.string()
+            return pa.chunked_array([pa.nulls(rows, kind)])
+        return pq.read_table(path, columns=[name])[name]
+
+    def _label(self, path: Path) -> dict[str, pa.ChunkedArray]:
+        """The label of each row, and its class as a text where it is one."""
+        target, column = self._target(path), self.target[1]
+        if self.labels == "number":
+            return {column: _number(target) if not pa.types.is_string(target.type) else target.cast(pa.float64())}
+        if self.labels == "class":
+            return {column: self._codes(target), self.class_column: _texts(target)}
+        return {column: pa.chunked_array([pa.array(self._truth_of(target).sum(axis=1), from_pandas=True)])}
 
     @property
     def files(self) -> dict[str, Path]:
@@ -97,7 +157,7 @@ class TaskRows:
         files = [[name, _digest(path)] for name, path in self.files.items()]
         names = [*self.entity, *self.time, *self.target, str(self.entity_key), str(self.entity_time)]
         links = [list(link) for link in self.links]
-        return fingerprint([files, names, links, _digest(self.entity_path) if self.links else ""])
+        return fingerprint([files, names, links, _digest(self.entity_path) if self.links else "", self.labels])
 
     def read(self) -> pa.Table:
         """All rows: `label_row`, `split`, the entity, its links, the cutoff and the label."""
@@ -124,14 +184,12 @@ class TaskRows:
         missing = [column for column in (self.entity[0], self.time[0]) if column not in rows.column_names]
         if missing:
             raise DataError(f"no column {missing[0]!r}", where=str(path), found=rows.column_names)
-        labelled = self.target[0] in rows.column_names
-        label = _number(rows[self.target[0]]) if labelled else pa.nulls(rows.num_rows, pa.float64())
         return pa.table(
             {
                 SPLIT: pa.array([name] * rows.num_rows, pa.string()),
                 self.entity[1]: as_key(rows[self.entity[0]], str(path)),
                 self.time[1]: plain(rows[self.time[0]]),
-                self.target[1]: label,
+                **self._label(path),
             }
         )
 
@@ -155,6 +213,16 @@ class TaskRows:
             values = _within(as_key(entities[name], str(self.entity_path)), size).combine_chunks().take(place)
             found[alias] = pa.chunked_array([pc.if_else(known, values, pa.scalar(None, values.type))])
         return found
+
+
+def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read columns of a file of the folder; None: all."""
+    return pq.read_table(path, columns=columns)
+
+
+def row_count(path: Path) -> int:
+    """The number of rows of a file of the folder."""
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _digest(path: Path) -> str:
@@ -202,6 +270,15 @@ def _number(column: pa.ChunkedArray) -> pa.ChunkedArray:
         column = column.cast(pa.int8())
     values = column.cast(pa.float64())
     return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+
+
+def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values as texts; whole numbers without a decimal point."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type) and pc.all(pc.equal(pc.floor(column), column)).as_py():
+        column = column.cast(pa.int64())
+    return column.cast(pa.string())
 
 
 def _within(keys: pa.ChunkedArray, rows: int) -> pa.ChunkedArray:

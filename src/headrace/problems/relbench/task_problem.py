@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import pyarrow.parquet as pq
 
@@ -27,6 +28,9 @@ from headrace.problems.relbench.columns import TableColumns, alias_of, table_col
 from headrace.problems.relbench.lookbacks import history_days, lookbacks_of, timedelta_us
 from headrace.problems.relbench.manifest import (
     BINARY,
+    MULTICLASS,
+    MULTILABEL,
+    RECOMMENDATION,
     DatasetManifest,
     TaskManifest,
     is_dataset,
@@ -34,6 +38,7 @@ from headrace.problems.relbench.manifest import (
     read_dataset,
     read_task,
     task_names,
+    task_type,
 )
 from headrace.problems.relbench.sources import ROW, SPLIT, DatabaseTable, TaskRows
 from headrace.schema import EntitySet, Problem, Relationship, Splits, Table, each_row
@@ -44,22 +49,36 @@ _AFTER = "1us"
 _SMALL = 20_000
 
 
-def relbench_problem(folder: str | Path, task: str | None = None) -> Problem:
+#: Task type -> what the target holds (`TaskRows`), of tasks whose label is neither a number nor a condition.
+LABELS: dict[str, Literal["class", "set"]] = {MULTICLASS: "class", MULTILABEL: "set"}
+
+
+def relbench_problem(folder: str | Path, task: str | None = None, *, classes: bool = False) -> Problem:
     """Declare a task of a RelBench folder.
 
     Args:
         folder: Folder of the data set, which holds manifest.yaml, db/ and tasks/; or folder of one of its tasks.
         task: Name of the task; may be left out where there is only one.
+        classes: Whether the label may be one of several classes, or a set of labels. It is then a number for synthesis
+            alone: the position of the class, or how many labels are true.
 
     Raises:
         DataError: A manifest is wrong, or the task is of a type that is not predicted.
+        DeclarationError: The label is one of several classes or a set of labels, and `classes` is false.
         NotFoundError: There is no such folder or task.
     """
     where = Path(folder).expanduser().absolute()
     if task is None and is_task(where):
         where, task = where.parent.parent, where.name
     dataset = read_dataset(where)
-    return _declare(dataset, read_task(where / "tasks" / _only(where, task), dataset))
+    manifest = read_task(where / "tasks" / _only(where, task), dataset)
+    if manifest.task_type in LABELS and not classes:
+        raise DeclarationError(
+            f"{manifest.task_type}: a problem predicts a number or a condition",
+            where=f"{dataset.name}, task {manifest.name}",
+            fix=f"`headrace evaluate {where} --task {manifest.name}` predicts classes",
+        )
+    return _declare(dataset, manifest)
 
 
 def is_relbench(reference: str) -> bool:
@@ -72,6 +91,30 @@ def load_relbench(reference: str) -> Problem:
     """Declare the task that a reference names (`is_relbench`)."""
     folder, _, task = reference.partition("#")
     return relbench_problem(folder, task or None)
+
+
+def link_task_folder(reference: str) -> Path | None:
+    """The folder of the recommendation task that a reference names; None where it names anything else."""
+    folder = _task_folder(reference)
+    return folder if folder is not None and task_type(folder) == RECOMMENDATION else None
+
+
+def class_problem(reference: str) -> Problem | None:
+    """The problem of a task on classes or sets of labels that a reference names; None where it names anything else."""
+    folder = _task_folder(reference)
+    if folder is None or task_type(folder) not in LABELS:
+        return None
+    return relbench_problem(folder.parent.parent, folder.name, classes=True)
+
+
+def _task_folder(reference: str) -> Path | None:
+    if not is_relbench(reference):
+        return None
+    text, _, task = reference.partition("#")
+    where = Path(text).expanduser().absolute()
+    if not task and is_task(where):
+        return where
+    return where / "tasks" / _only(where, task or None)
 
 
 def _only(folder: Path, task: str | None) -> str:
@@ -195,7 +238,9 @@ def _spine_table(
         entity_key=spec.pkey,
         entity_time=spec.time_col,
         links=tuple(lifted),
+        labels=LABELS.get(task.task_type, "number"),
     )
+    targets = (target, source.class_column) if source.labels == "class" else (target,)
     name = _table(task.name)
     name = f"{name}_task" if name in map(_table, dataset.tables) else name
     period = timedelta_us(task)
@@ -204,7 +249,7 @@ def _spine_table(
         key=ROW,
         time=time,
         tz="UTC",
-        known_at={target: f"{time} + {format_duration(period)}"},
+        known_at=dict.fromkeys(targets, f"{time} + {format_duration(period)}"),
         source=source,
         roles={SPLIT: "id", **{column: "id" for column, _, _ in spine_links}},
     )

@@ -31,6 +31,7 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import Bundle
 from headrace.pipeline.catalogue import EVALUATION_STAGES
 from headrace.pipeline.context import Context
+from headrace.pipeline.holdout.budget import within_budget
 from headrace.pipeline.production.offline_scoring import frozen_at, predict_spine
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
@@ -191,8 +192,14 @@ def _trained(context: Context, minutes: float | None) -> tuple[PipelineRun, dict
     run, seconds = PipelineRun(context, EVALUATION_STAGES), {}
     context.progress.run_started(run.stage_names)
     for name in run.stage_names:
+        spent = time.perf_counter() - started
+        if name == SYNTHESISE.name and minutes is not None:
+            until = run.output(INGEST).until_us
+            snapshot = Lake(context.root, context.problem.name).snapshot(until)
+            context = within_budget(context, snapshot, until, 60 * minutes - spent)
+            run = PipelineRun(context, EVALUATION_STAGES)
         if name == SEARCH.name and minutes is not None:
-            left = 60 * minutes * _SEARCH_SHARE - (time.perf_counter() - started)
+            left = 60 * minutes * _SEARCH_SHARE - spent - _test_share(context) * seconds[SYNTHESISE.name]
             run = PipelineRun(_with_search(context, left), EVALUATION_STAGES)
         context.progress.stage_started(name)
         try:
@@ -203,6 +210,11 @@ def _trained(context: Context, minutes: float | None) -> tuple[PipelineRun, dict
         context.progress.stage_finished(name, report.seconds, report.state)
         seconds[name] = report.seconds
     return run, seconds
+
+
+def _test_share(context: Context) -> float:
+    """Time of the test rows' features under both protocols, as a share of the synthesis of all candidates."""
+    return 2 * min(context.problem.max_features / max(context.problem.max_candidates, 1), 1.0)
 
 
 def _with_search(context: Context, seconds: float) -> Context:

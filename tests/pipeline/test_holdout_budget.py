@@ -1,0 +1,38 @@
+"""How many rows and candidates fit into a time limit."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from headrace.pipeline.holdout.budget import Pace, pace_of, plan
+
+
+def test_a_pace_is_read_off_two_measurements() -> None:
+    pace = pace_of([(1_000, 7.0), (10_000, 16.0)], 10)
+    assert pace == Pace(fixed_s=pytest.approx(0.6), row_s=pytest.approx(1e-4))
+
+
+def test_everything_fits_into_enough_time() -> None:
+    assert plan(Pace(fixed_s=0.01, row_s=1e-7), 1e6, 600, [150_000, 30_000]) == (600, 150_000)
+
+
+def test_candidates_are_limited_before_rows() -> None:
+    candidates, rows = plan(Pace(fixed_s=1.0, row_s=1e-6), 300.0, 600, [1_000_000, 100_000])
+    assert candidates == 150
+    assert rows == int((150 / 150e-6 - 100_000) / 1)
+
+
+@given(
+    fixed_s=st.floats(0, 2), row_s=st.floats(0, 1e-4), seconds=st.floats(0, 2_000), candidates=st.integers(1, 800),
+    windows=st.lists(st.integers(5_000, 3_000_000), min_size=2, max_size=2),
+)  # fmt: skip
+def test_what_is_planned_takes_no_longer_unless_it_is_the_least(
+    fixed_s: float, row_s: float, seconds: float, candidates: int, windows: list[int]
+) -> None:
+    chosen, rows = plan(Pace(fixed_s=fixed_s, row_s=row_s), seconds, candidates, windows)
+    used = sum(min(rows, one) for one in windows)
+    assert 1 <= chosen <= candidates
+    if chosen > 60 and rows > 4_000:
+        assert chosen * (fixed_s + row_s * used) <= seconds * 1.001 + chosen * row_s * 2
