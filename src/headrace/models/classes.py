@@ -89,7 +89,8 @@ def _fit(
 ) -> ClassModel:  # fmt: skip
     constant = truth[train].mean(axis=0)
     targets = [truth.argmax(axis=1)] if exclusive else list(truth.T)
-    boosters, used = [], []
+    boosters: list[Any] = []
+    used: list[int] = []
     for number, target in enumerate(targets):
         if not exclusive and len(np.unique(target[train])) < 2:
             boosters.append(None)
@@ -116,7 +117,7 @@ def _boost(
     }  # fmt: skip
     if n_classes is not None:
         parameters |= {"objective": "multiclass", "num_class": n_classes}
-    options = {"categorical_feature": list(design.categorical), "free_raw_data": True}
+    options: dict[str, Any] = {"categorical_feature": list(design.categorical), "free_raw_data": True}
     data = lgb.Dataset(design.X[train], target[train], **options)
     if tune is None:
         return lgb.train(parameters, data, num_boost_round=rounds)

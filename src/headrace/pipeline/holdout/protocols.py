@@ -189,7 +189,8 @@ def _trained(context: Context, minutes: float | None) -> tuple[PipelineRun, dict
     Where that is too little for a single trial, the first default configuration is the model's.
     """
     started = time.perf_counter()
-    run, seconds = PipelineRun(context, EVALUATION_STAGES), {}
+    run = PipelineRun(context, EVALUATION_STAGES)
+    seconds: dict[str, float] = {}
     context.progress.run_started(run.stage_names)
     for name in run.stage_names:
         spent = time.perf_counter() - started
