@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, log_loss
 
 from headrace.evaluate.class_metrics import class_metrics, label_metrics
 
 
+@settings(deadline=None)
 @given(rows=st.integers(1, 30), classes=st.integers(2, 6), seed=st.integers(0, 1_000))
 def test_metrics_of_one_class_are_those_of_scikit_learn(rows: int, classes: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.pipeline.holdout.budget import Pace, pace_of, plan
@@ -24,6 +24,7 @@ def test_candidates_are_limited_before_rows() -> None:
     assert rows == int((150 / 150e-6 - 100_000) / 1)
 
 
+@settings(deadline=None)
 @given(
     fixed_s=st.floats(0, 2), row_s=st.floats(0, 1e-4), seconds=st.floats(0, 2_000), candidates=st.integers(1, 800),
     windows=st.lists(st.integers(5_000, 3_000_000), min_size=2, max_size=2),

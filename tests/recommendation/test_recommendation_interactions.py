@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from relbench import metrics
 
@@ -31,6 +31,7 @@ def valid(rows: list[tuple[int, int, int]], instant: int) -> list[tuple[int, int
     return [(u, i, at) for u, i, at in rows if 0 <= u < USERS and 0 <= i < ITEMS and at <= instant]
 
 
+@settings(deadline=None)
 @given(rows=ROWS, instant=st.integers(0, 60), asked=st.permutations(range(USERS)), n=st.integers(1, USERS))
 def test_pairs_are_counted_up_to_the_instant(
     rows: list[tuple[int, int, int]], instant: int, asked: list[int], n: int
@@ -47,6 +48,7 @@ def test_pairs_are_counted_up_to_the_instant(
     assert list(zip(found.count, found.last_us, strict=True)) == [expected[pair] for pair in sorted(expected)]
 
 
+@settings(deadline=None)
 @given(rows=ROWS, instant=st.integers(0, 60))
 def test_items_and_users_are_counted_over_periods(rows: list[tuple[int, int, int]], instant: int) -> None:
     past = past_of(made(rows), instant, PERIOD)
@@ -60,6 +62,7 @@ def test_items_and_users_are_counted_over_periods(rows: list[tuple[int, int, int
         np.testing.assert_equal(past.item_age[item], expected)
 
 
+@settings(deadline=None)
 @given(
     scored=st.dictionaries(st.integers(0, 3 * ITEMS - 1), st.floats(-2, 2, allow_nan=False), max_size=15),
     most=st.integers(1, 4),
@@ -72,6 +75,7 @@ def test_the_best_pairs_of_each_row(scored: dict[int, float], most: int) -> None
         assert {one for _, one in of_row[:most]} == {one for one in best if one // ITEMS == row}
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.permutations(range(8)), st.sets(st.integers(0, 12), max_size=6)), min_size=1, max_size=8

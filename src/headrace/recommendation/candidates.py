@@ -19,6 +19,7 @@ from headrace.recommendation.interactions import (
     PairCounts,
     Past,
     best_per_row,
+    distinct,
     pair_counts,
 )
 
@@ -58,10 +59,10 @@ def neighbours_of(interactions: Interactions) -> Neighbours:
     """Compute the similarity of items, from the newest interactions."""
     new = interactions.newest(_FOR_NEIGHBOURS)
     codes = new.user * new.items + new.item
-    distinct, newest = np.unique(codes[::-1], return_index=True)
+    different, newest = np.unique(codes[::-1], return_index=True)
     when = len(codes) - 1 - newest
-    kept = best_per_row(distinct, when.astype(np.float64), new.items, _ITEMS_OF_USER)
-    user, item = distinct[kept] // new.items, distinct[kept] % new.items
+    kept = best_per_row(different, when.astype(np.float64), new.items, _ITEMS_OF_USER)
+    user, item = different[kept] // new.items, different[kept] % new.items
     counts = np.maximum(np.bincount(item, minlength=new.items), 1)
     weights = 1 / np.sqrt(counts[item])
     matrix = sp.csr_matrix((weights, (user, item)), shape=(new.users, new.items))
@@ -102,7 +103,7 @@ def find_candidates(
         found[name] = _popular(kinds[0].item_counts[length], len(users))
     if alike is not None:
         found["alike"] = _best_of(alike[users].tocoo(), items)
-    pair = np.unique(np.concatenate([pairs for pairs, _ in found.values()]))
+    pair = distinct(np.concatenate([pairs for pairs, _ in found.values()]))
     scores = {}
     for name, (pairs, values) in found.items():
         scores[name] = np.zeros(len(pair))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.recommendation.interactions import Ints
+from headrace.recommendation.interactions import Ints, distinct
 
 #: Candidates of a row without interaction that the model learns from.
 _NEGATIVES = 60
@@ -46,8 +46,7 @@ def thinned(row: Ints, relevant: NDArray[np.bool_], rng: np.random.Generator) ->
         relevant: Whether the user takes the item [m].
         rng: Draws the others.
     """
-    with_relevant = np.unique(row[relevant])
-    usable = np.isin(row, with_relevant)
+    usable = np.isin(row, distinct(row[relevant]))
     order = np.lexsort((rng.random(len(row)), row))
     starts = np.flatnonzero(np.diff(row[order], prepend=-1))
     rank = np.empty(len(row), dtype=np.int64)

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from headrace.recommendation.candidates import Candidates, Neighbours, find_candidates, neighbours_of
-from headrace.recommendation.interactions import Floats, Interactions, Ints, Past, past_of
+from headrace.recommendation.interactions import Floats, Interactions, Ints, Past, distinct, past_of
 from headrace.recommendation.pair_features import Attributes, pair_features
 from headrace.recommendation.precision import list_metrics
 from headrace.recommendation.ranker import Examples, Ranker, fit_ranker, thinned
@@ -184,7 +184,7 @@ def _learnt_from(
 
 def _hits(candidates: Candidates, request: Ints, requests: Requests) -> NDArray[np.bool_]:
     """Whether each candidate is an item of its row [m]."""
-    rows = np.unique(request)
+    rows = distinct(request)
     owner = np.repeat(rows, [len(requests.items[int(row)]) for row in rows])
     true = [np.asarray(requests.items[int(row)], dtype=np.int64) for row in rows]
     codes = owner * candidates.items + (np.concatenate(true) if true else np.empty(0, dtype=np.int64))

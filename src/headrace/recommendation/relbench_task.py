@@ -20,7 +20,7 @@ from headrace.problems.relbench.columns import table_columns
 from headrace.problems.relbench.lookbacks import period_us
 from headrace.problems.relbench.manifest import SPLITS, DatasetManifest, LinkManifest, read_dataset, read_links
 from headrace.problems.relbench.sources import as_key, plain, read_columns
-from headrace.recommendation.interactions import Floats, Interactions, Ints, interactions_of
+from headrace.recommendation.interactions import Floats, Interactions, Ints, distinct, interactions_of
 from headrace.recommendation.pair_features import Attributes
 from headrace.recommendation.recommender import Requests, World
 from headrace.recommendation.relations import Keys, relations
@@ -141,6 +141,6 @@ def _attributes(task: LinkManifest, dataset: DatasetManifest, table: str, keys: 
 
 def _alike(task: LinkManifest, dataset: DatasetManifest, requests: dict[str, Requests]) -> sp.csr_matrix | None:
     """Similar rows by their texts, of the rows that are asked about."""
-    users = np.unique(np.concatenate([one.user for one in requests.values()]))
+    users = distinct(np.concatenate([one.user for one in requests.values()]))
     hidden = {column for owner, column in task.remove_columns if owner == task.user_table}
     return alike_rows(dataset, task.user_table, users, hidden)

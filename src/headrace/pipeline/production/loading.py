@@ -86,7 +86,7 @@ class Load:
         """Raise DataError where an earlier chunk has one of the keys. Digests of the keys are kept, 8 bytes a row."""
         digests = _key_digests(rows, self.table)
         for earlier in self._keys:
-            if np.isin(digests, earlier, assume_unique=True).any():
+            if _have_common(digests, earlier):
                 again = rows.filter(pa.array(np.isin(_row_digests(rows, self.table), earlier)))
                 raise DataError(
                     f"{again.num_rows} duplicate keys ({', '.join(self.table.keys)})",
@@ -174,7 +174,18 @@ def _with_columns(rows: pa.Table, count: int, columns: Iterable[str]) -> pa.Tabl
 
 
 def _key_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
-    return np.unique(_row_digests(rows, table))
+    """The distinct digests of the rows' keys, sorted; `np.unique` hashes them, and takes five times as long."""
+    digests = np.sort(_row_digests(rows, table))
+    distinct = np.ones(len(digests), dtype=np.bool_)
+    distinct[1:] = digests[1:] != digests[:-1]
+    return digests[distinct]
+
+
+def _have_common(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> bool:
+    """Whether two sorted arrays of distinct values have one in common."""
+    both = np.concatenate([one, other])
+    both.sort(kind="stable")  # merges two sorted runs in linear time
+    return bool((both[1:] == both[:-1]).any())
 
 
 def _row_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
