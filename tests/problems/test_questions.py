@@ -50,6 +50,13 @@ def declared(spine: Any, label: str, metric: str = "auc", **options: Any) -> Pro
             ),
         ),
         (
+            "PREDICT COUNT(orders.* WHERE orders.state = 'AND', 0, 3) > 0 FOR EACH customers.customer_id",
+            declared(
+                every("3d", "customers", active="orders", within="100y"),
+                'count("orders", horizon="3d", where="state == \'AND\'") > 0',
+            ),
+        ),
+        (
             "PREDICT COUNT_DISTINCT(orders.channel, 0, 2, weeks) FOR EACH customers.customer_id",
             declared(
                 every("2w", "customers", active="orders", within="100y"),
@@ -88,7 +95,13 @@ def test_step_metric_and_other_fields_may_be_given() -> None:
         ("PREDICT COUNT(orders.*, 10, 30) FOR EACH customers.customer_id", "an interval from 10 to 30"),
         ("PREDICT COUNT(orders.*, 0, 3, months) FOR EACH customers.customer_id", "'months' has no fixed length"),
         ("PREDICT LIST_DISTINCT(orders.sku, 0, 30) FOR EACH customers.customer_id", "aggregation LIST_DISTINCT"),
-        ("PREDICT COUNT(orders.*, 0, 3) > 0 AND SUM(orders.x, 0, 3) > 1 FOR EACH customers.customer_id", "neither"),
+        ("PREDICT COUNT(orders.*, 0, 3) > 0 AND SUM(orders.x, 0, 3) > 1 FOR EACH customers.customer_id", "^AND is"),
+        ("PREDICT LIST_DISTINCT(orders.sku, 0, 30) RANK TOP 5 FOR EACH customers.customer_id", "evaluate FOLDER"),
+        ("PREDICT LIST_DISTINCT(orders.sku, 0, 30) CLASSIFY FOR EACH customers.customer_id", "one value"),
+        ("PREDICT SUM(orders.x, 0, 7) FORECAST 4 TIMEFRAMES FOR EACH customers.customer_id", "one period"),
+        ("PREDICT orders.state LIKE 'lo%' FOR EACH orders.order_id", "^LIKE is"),
+        ("PREDICT orders.state IN ('a', 'b') FOR EACH orders.order_id", "compare with one value"),
+        ("PREDICT orders.state IS NOT NULL FOR EACH orders.order_id", "^NOT is"),
         ("PREDICT COUNT(orders.*, 0, 30) FOR EACH customers.customer_id ASSUMING x = 1", "ASSUMING"),
         ("PREDICT COUNT(orders.*, 0, 30) FOR EACH customers.customer_id WHERE customers.city = 'Bern'", "neither"),
         (

@@ -47,6 +47,25 @@ _QUESTION = re.compile(
 )
 
 
+#: Words of PQL that are refused by name, outside quotes -> what to do.
+_REFUSED = {
+    "ASSUMING": "there are no hypothetical conditions; change the rows, and predict them",
+    "RANK TOP": "lists are recommended for RelBench tasks only: `headrace evaluate FOLDER --task NAME`",
+    "CLASSIFY": "ask COUNT(table.* WHERE table.column = 'value', 0, 30, days) > 0 for one value",
+    "FORECAST": "ask for one period, with step= as the time between two cutoffs",
+    "AND": "write one condition, or declare a table or column with the others",
+    "OR": "write one condition, or declare a column that holds it",
+    "NOT": "turn the comparison round",
+    "IN": "compare with one value",
+    "IS": "compare with a value",
+    "BETWEEN": "write one comparison",
+    "LIKE": "declare a column that holds the condition",
+    "CONTAINS": "declare a column that holds the condition",
+    "STARTS WITH": "declare a column that holds the condition",
+    "ENDS WITH": "declare a column that holds the condition",
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Aggregation:
     """An aggregation over an interval of time, relative to the cutoff.
@@ -86,6 +105,7 @@ def question_problem(
     Raises:
         DeclarationError: The question is no PQL, or asks for what is not supported; or the tables do not fit it.
     """
+    _refuse_words(question)
     match = _QUESTION.match(question)
     if match is None:
         raise _refused(question, "no PREDICT ... FOR EACH table.key")
@@ -193,6 +213,14 @@ def _condition_of(text: str, table: str, question: str) -> str:
         raise _refused(question, f"a condition on {owner} for rows of {table}", fix=f"name a column of {table}")
     column, comparison = re.match(r"^(\w+)\s*(.*)$", rest).groups()  # type: ignore[union-attr]
     return f"{column} {_ours(comparison)}"
+
+
+def _refuse_words(question: str) -> None:
+    """Raise DeclarationError for a word of PQL that is not supported, with what to do instead."""
+    words = " ".join(re.sub(r"'[^']*'|\"[^\"]*\"", "''", question).split())
+    for word, fix in _REFUSED.items():
+        if re.search(rf"(?<![\w.]){word}(?![\w.])", words, re.IGNORECASE):
+            raise _refused(question, word, fix=fix)
 
 
 def _ours(comparison: str) -> str:

@@ -41,12 +41,15 @@ from headrace.problems.relbench.manifest import (
     task_type,
 )
 from headrace.problems.relbench.sources import ROW, SPLIT, DatabaseTable, TaskRows
-from headrace.schema import EntitySet, Problem, Relationship, Splits, Table, each_row
+from headrace.schema import Ensemble, EntitySet, Problem, Relationship, Splits, Table, each_row
 
 #: Rows of the train window, and of the tune window, that a model is fitted on at most.
 MAX_TRAIN_ROWS = 200_000
 _AFTER = "1us"
+#: Training rows up to which linear models are searched too, and an ensemble is selected.
 _SMALL = 20_000
+#: Nothing is served: how long a row takes does not matter.
+_ANY_SLOWDOWN = 1e6
 
 
 #: Task type -> what the target holds (`TaskRows`), of tasks whose label is neither a number nor a condition.
@@ -164,6 +167,7 @@ def _declare(dataset: DatasetManifest, task: TaskManifest) -> Problem:
         depth=2,
         max_candidates=600,
         families=() if small else ("lightgbm",),
+        ensemble=Ensemble(slowdown=_ANY_SLOWDOWN) if small else None,
         splits=Splits(column=SPLIT, tune="val", test="test", max_train_rows=MAX_TRAIN_ROWS),
         path=task.folder,
     )
