@@ -50,7 +50,7 @@ def evaluate_problem(
         context = context_of(reference, home, trials=trials, seed=seed, max_memory=limit, progress=progress)
         if of_classes is not None:
             folder = out or context.root / "evaluations" / context.problem.name
-            report = evaluate_classes(_with_rows(context, max_rows), folder, as_json=as_json)
+            report = evaluate_classes(_with_rows(context, max_rows), folder, minutes=minutes, as_json=as_json)
             if not as_json:
                 show_holdout(report)
                 print(f"wrote {folder}")

@@ -11,9 +11,9 @@ from headrace.pipeline.holdout.classes import measure_classes
 from headrace.pipeline.holdout.protocols import HoldoutReport, write_predictions
 
 
-def evaluate_classes(context: Context, folder: Path, *, as_json: bool) -> HoldoutReport:
+def evaluate_classes(context: Context, folder: Path, *, minutes: float | None, as_json: bool) -> HoldoutReport:
     """Train, score the test window, and write predictions.parquet and evaluation.json; print JSON where asked."""
-    holdout = measure_classes(context)
+    holdout = measure_classes(context, minutes=minutes)
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(holdout.predictions, folder / "predictions.parquet")
     write_json(folder / "evaluation.json", {**holdout.report.to_json(), "classes": list(holdout.classes)})

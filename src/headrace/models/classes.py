@@ -17,7 +17,11 @@ from headrace.models.design import Design
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_MOST_ROUNDS, _PATIENCE = 400, 25
+_MOST_ROUNDS, _LEAST_ROUNDS, _PATIENCE = 400, 20, 25
+#: Most rows x trees of a model: about five minutes of two cores with 120 features.
+_WORK = 250_000_000
+#: Learning rate x rounds at least, up to the largest rate.
+_LEARNING, _SLOW, _FAST = 6.0, 0.08, 0.3
 #: Rounds of the model that ranks features, and rows that it learns from.
 _RANKING_ROUNDS, _RANKING_ROWS = 30, 30_000
 
@@ -110,8 +114,10 @@ def _boost(
 ) -> Any:  # fmt: skip
     import lightgbm as lgb
 
+    affordable = int(np.clip(_WORK / (len(train) * (n_classes or 1)), _LEAST_ROUNDS, _MOST_ROUNDS))
+    rate = float(np.clip(_LEARNING / affordable, _SLOW, _FAST))
     parameters: dict[str, Any] = {
-        "learning_rate": 0.08, "num_leaves": 31, "min_data_in_leaf": 20, "feature_fraction": 0.7, "lambda_l2": 1.0,
+        "learning_rate": rate, "num_leaves": 31, "min_data_in_leaf": 20, "feature_fraction": 0.7, "lambda_l2": 1.0,
         "bagging_fraction": 0.8, "bagging_freq": 1, "verbosity": -1, "seed": seed, "num_threads": threads,
         "deterministic": True, "force_row_wise": True, "objective": "binary",
     }  # fmt: skip
@@ -123,4 +129,5 @@ def _boost(
         return lgb.train(parameters, data, num_boost_round=rounds)
     watched = lgb.Dataset(design.X[tune], target[tune], reference=data, **options)
     stopping = lgb.early_stopping(_PATIENCE, verbose=False)
+    rounds = min(rounds, affordable)
     return lgb.train(parameters, data, num_boost_round=rounds, valid_sets=[watched], callbacks=[stopping])

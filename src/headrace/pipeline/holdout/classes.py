@@ -23,6 +23,7 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.models.classes import ClassModel, fit_classes, rank_features
 from headrace.models.design import Encoder
 from headrace.pipeline.context import Context
+from headrace.pipeline.holdout.budget import within_budget
 from headrace.pipeline.holdout.protocols import HoldoutReport, ProtocolResult, holdout_spine
 from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
 from headrace.pipeline.production.offline_scoring import frozen_at
@@ -49,11 +50,12 @@ class ClassHoldout:
     predictions: pa.Table
 
 
-def measure_classes(context: Context) -> ClassHoldout:
+def measure_classes(context: Context, *, minutes: float | None = None) -> ClassHoldout:
     """Train on the windows before the test window, and measure on it under both protocols.
 
     Args:
         context: Of the run, of a problem whose spine's rows are those of a RelBench task on classes or sets of labels.
+        minutes: Time for everything; with little of it, fewer candidates and rows are used.
 
     Raises:
         DataError: No candidate has a gain, or the test window has no row.
@@ -63,6 +65,12 @@ def measure_classes(context: Context) -> ClassHoldout:
     assert isinstance(source, TaskRows)  # what `class_problem` declares
     exclusive, truth = source.labels == "class", source.truth()
     run = PipelineRun(context, (INGEST, SYNTHESISE))
+    run.run_stage(INGEST.name)
+    until, lake = run.output(INGEST).until_us, Lake(context.root, problem.name)
+    if minutes is not None:
+        left = 60 * minutes - (time.perf_counter() - begun)
+        context = within_budget(context, lake.snapshot(until), until, left)
+        problem, run = context.problem, PipelineRun(context, (INGEST, SYNTHESISE))
     run.walk()
     synthesised_s = time.perf_counter() - begun
     spine = parquet.read(run.path(SYNTHESISE, SPINE))
@@ -78,7 +86,7 @@ def measure_classes(context: Context) -> ClassHoldout:
     model = fit_classes(encoder.encode(matrix), of_training, train, tune, exclusive=exclusive, seed=context.seed,
                         threads=context.workers)  # fmt: skip
     fitted_s = time.perf_counter() - begun - synthesised_s
-    until, snapshot = run.output(INGEST).until_us, Lake(context.root, problem.name).snapshot()
+    snapshot = lake.snapshot()
     asked = holdout_spine(context, snapshot, until)
     predicted = {
         "fresh": _predict(context, model, encoder, chosen, asked, snapshot),
