@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def started(command: Sequence[str], port: int, home: Path, ready: str = "/readyz") -> Iterator[int]:
+def started(command: Sequence[str], port: int, home: Path, ready: str = "/readyz", **settings: str) -> Iterator[int]:
     """Process id of a server that answers on a port, while the block runs."""
     bin_folder = Path(sys.executable).parent
     path = f"{bin_folder}{os.pathsep}{os.environ.get('PATH', '')}"
-    environment = {**os.environ, "HEADRACE_HOME": str(home), "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    own = {"HEADRACE_HOME": str(home), "PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true", **settings}
+    # A group of its own, to end it whole; not a session, to which the kernel may give another share of the processors.
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command, env={**os.environ, **own}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
     )
     try:
         wait_until_ready(port, path=ready)
@@ -95,13 +97,18 @@ def started(command: Sequence[str], port: int, home: Path, ready: str = "/readyz
 
 
 @contextmanager
-def headrace(home: Path) -> Iterator[Server]:
-    """The API as `make serve` starts it, asked for the example of its reference under other flight numbers."""
+def headrace(home: Path, sync: str) -> Iterator[Server]:
+    """The API as `make serve` starts it, asked for its example with other flight numbers and times.
+
+    Args:
+        home: Home folder.
+        sync: HEADRACE_LOG_SYNC.
+    """
     port = free_port()
     command = [sys.executable, "-m", "headrace.api", "--problem", "flights", "--port", str(port)]
-    with started(command, port, home) as pid:
+    with started(command, port, home, HEADRACE_LOG_SYNC=sync) as pid:
         row = _example(port)
-        rows = [{**row, "flight": number} for number in range(1, ROWS + 1)]
+        rows = [{**_later(row, 5 * number), "flight": number} for number in range(1, ROWS + 1)]
         yield _server(port, pid, "/predict", "/predict/batch", rows, rows_as=lambda part: {"rows": part})
 
 
@@ -140,6 +147,13 @@ def litserve(home: Path, champion: Champion) -> Iterator[Server]:
     with started([str(LITSERVE.absolute()), str(script), str(text), str(port)], port, home, "/health") as pid:
         rows = [{"values": values} for values in _values(champion)]
         yield _server(port, pid, "/predict", "/predict", rows, rows_as=lambda part: {"rows": part})
+
+
+def _later(row: dict[str, Any], minutes: int) -> dict[str, Any]:
+    """Return a flight that departs and arrives so many minutes later."""
+    times = (name for name in ("scheduled_departure", "scheduled_arrival") if row.get(name))
+    moved = {name: datetime.fromisoformat(row[name]) + timedelta(minutes=minutes) for name in times}
+    return {**row, **{name: time.isoformat() for name, time in moved.items()}}
 
 
 def _example(port: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import socket
 import sys
 import time
@@ -21,6 +22,8 @@ from headrace.telemetry.process import observe_process
 
 #: Seconds in which requests may finish when the server stops.
 SHUTDOWN_S = 10
+#: Seconds after which a thread that polls the ledger gives way to the event loop, for an answer waits for it.
+_SWITCH_INTERVAL_S = 0.0005
 
 
 def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
@@ -98,6 +101,8 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
         )
         for problem in problems
     }
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.freeze()
     with draining(configuration.root, [problem.name for problem in problems]):
         uvicorn.run(
             ProblemsApp(apps, hosts=hosts, access=access),

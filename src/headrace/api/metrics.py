@@ -17,6 +17,7 @@ processes on one port share their counters through the folder PROMETHEUS_MULTIPR
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,6 +119,8 @@ class Metrics:
     def __init__(self, problem: str, meters: Meters) -> None:
         self._problem = problem
         self._meters = meters
+        #: Looking a metric up by its labels takes longer than counting.
+        self._of_route: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._rows = meters.batch_rows.labels(problem)
         self._read, self._score, self._log = (
             meters.batch_seconds.labels(problem, step) for step in ("read", "score", "log")
@@ -126,15 +129,20 @@ class Metrics:
     def count_request(self, path: str, status: int, seconds: float) -> None:
         """Count an answered request. path: of its route, so that clients cannot make up labels."""
         meters = self._meters
-        meters.requests.labels(self._problem, path, str(status)).inc()
-        meters.seconds.labels(self._problem, path).observe(seconds)
+        known = self._of_route.get((path, status))
+        if known is None:
+            requests = meters.requests.labels(self._problem, path, str(status))
+            known = self._of_route[path, status] = (requests, meters.seconds.labels(self._problem, path))
+        known[0].inc()
+        known[1].observe(seconds)
         if status >= 400:
             meters.errors.labels(self._problem, path, str(status)).inc()
 
     def count_answers(self, answers: Sequence[Answer]) -> None:
         """Count predicted rows and their flags."""
+        for version, number in collections.Counter(answer.model_version for answer in answers).items():
+            self._meters.predictions.labels(self._problem, version).inc(number)
         for answer in answers:
-            self._meters.predictions.labels(self._problem, answer.model_version).inc()
             for flag in answer.flags:
                 kind, _, column = flag.partition(":")
                 self._meters.flags.labels(self._problem, kind, column if kind == UNSEEN_CATEGORY else "").inc()

@@ -31,7 +31,7 @@ _END_S = 5.0
 def draining(root: Path, problems: Sequence[str]) -> Iterator[None]:
     """Run the process while the block runs."""
     command = [sys.executable, "-m", __name__, str(root), *problems]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     try:
         yield
     finally:

@@ -81,7 +81,14 @@ def encoded_values(prediction: Prediction) -> list[Any]:
     """Return the values of a prediction's row without its checksum, in the order of `NAMES`."""
     values = list(_values_of(prediction))
     for at in _JSON_POSITIONS:
-        values[at] = _encoded(values[at])
+        value = values[at]
+        kind = type(value)
+        if kind is EncodedMapping:
+            values[at] = value.text
+        elif kind is PackedFeatures:
+            values[at] = value.to_bytes()
+        else:
+            values[at] = _text(value)
     if prediction.probability is not None:
         values[_PROBABILITY] = float(prediction.probability)  # as SQLite gives it back
     return values
@@ -102,12 +109,6 @@ def insert_statement(rows: int) -> str:
 #: Instants as `str` writes them; NumPy's numbers as numbers.
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SERIALIZE_NUMPY
 _encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
-
-
-def _encoded(value: Any) -> str | bytes:
-    if isinstance(value, EncodedMapping):
-        return value.text
-    return value.to_bytes() if isinstance(value, PackedFeatures) else _text(value)
 
 
 def _text(value: Any) -> str:

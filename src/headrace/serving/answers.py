@@ -15,6 +15,7 @@ from headrace.lake.predictions import Prediction
 from headrace.schema import DUE, Problem
 from headrace.serving.batch_times import BatchTimes
 from headrace.serving.entity_rows import EntityRows
+from headrace.serving.flags import usual_lead_times
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.inputs import InputPlan
 from headrace.serving.kept_rows import KeptRows
@@ -83,6 +84,7 @@ class Version:
         key_types: Join key -> type.
         stored: Slug -> Arrow type of each stored feature.
         tick_us: Length of the problem's tick, microseconds.
+        usual_lead_us: Lead times that are usual (`flags.usual_lead_times`).
         plan: Computes the model's inputs; None where they are computed as an Arrow table.
         rows: Reads the stored features for the plan, prepared.
     """
@@ -93,6 +95,7 @@ class Version:
     key_types: Mapping[str, KeyType]
     stored: Mapping[str, pa.DataType]
     tick_us: int
+    usual_lead_us: tuple[float, float] | None = None
     plan: InputPlan | None = None
     rows: KeptRows | None = None
 
@@ -136,6 +139,7 @@ class Version:
             key_types=key_types,
             stored=types,
             tick_us=problem.tick_us,
+            usual_lead_us=usual_lead_times(loaded.bundle, problem.tick_us),
             plan=plan,
             rows=rows,
         )

@@ -66,18 +66,25 @@ def unseen_categories(schema: RequestSchema, row: RequestRow) -> list[str]:
     ]
 
 
-def all_flags(bundle: Bundle, row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
-    """Return the flags of an answer: its lead time now, and what `checked_row` found."""
-    return (*lead_time_flags(bundle, row, now_us, tick_us), *row.flags)
+def all_flags(usual: tuple[float, float] | None, row: RequestRow, now_us: int) -> tuple[str, ...]:
+    """Return the flags of an answer: its lead time now, and what `checked_row` found.
+
+    Args:
+        usual: Lead times that are usual, from and to, microseconds (`usual_lead_times`).
+        row: The row.
+        now_us: The present on the production clock.
+    """
+    if usual is None or row.time_us is None or usual[0] <= row.time_us - now_us <= usual[1]:
+        return row.flags
+    return (LEAD_TIME_UNUSUAL, *row.flags)
 
 
-def lead_time_flags(bundle: Bundle, request_row: RequestRow, now_us: int, tick_us: int) -> tuple[str, ...]:
-    """Return a flag where the lead time to the event is unusual compared with training."""
-    if request_row.time_us is None or not bundle.lead_time:
-        return ()
-    lead = request_row.time_us - now_us
+def usual_lead_times(bundle: Bundle, tick_us: int) -> tuple[float, float] | None:
+    """Return the lead times to the event that are usual in training, one tick wider on each side; None: not known."""
+    if not bundle.lead_time:
+        return None
     low, high = (bundle.lead_time[name] * SECOND for name in ("low_s", "high_s"))
-    return () if low - tick_us <= lead <= high + tick_us else (LEAD_TIME_UNUSUAL,)
+    return low - tick_us, high + tick_us
 
 
 def _unknown_field(schema: RequestSchema, unknown: list[str], where: str) -> DataError:

@@ -83,7 +83,6 @@ class Predictor:
         self._clock = clock
         self._problem = problem
         self._row_key = problem.spine_table.keys
-        self._tick_us = problem.tick_us
         self._scheduled = isinstance(problem.spine, Every)
         self._champion = champion
         self._online = online
@@ -216,21 +215,20 @@ class Predictor:
         """Return the answers of one call under the stale policy, or the error that refuses it."""
         try:
             return [
-                self._answer_row(version.loaded, row, _location(position, rows), now_us)
-                for position, row in enumerate(rows)
+                self._answer_row(version, row, _location(position, rows), now_us) for position, row in enumerate(rows)
             ]
         except HeadraceError as error:
             return error
 
-    def _answer_row(self, loaded: LoadedVersion, row: ScoredRow, where: str, now_us: int) -> Answer:
-        reason = self._reason(row.ages, where)
+    def _answer_row(self, version: Version, row: ScoredRow, where: str, now_us: int) -> Answer:
+        reason, name = self._reason(row.ages, where), version.loaded.version
         return Answer(
             id=self._new_id(),
-            value=None if reason and self._policy == "abstain" else _finite(row.value, loaded.version),
-            model_version=loaded.version,
+            value=None if reason and self._policy == "abstain" else _finite(row.value, name),
+            model_version=name,
             made_us=now_us,
             features=row.ages,
-            flags=all_flags(loaded.bundle, row.request_row, now_us, self._tick_us),
+            flags=all_flags(version.usual_lead_us, row.request_row, now_us),
             reason=reason,
             inputs=row.features,
         )
