@@ -77,10 +77,10 @@ class PredictionFile(PredictionQueries):
             names: Names of their packed features.
         """
         with self.raw() as connection:
-            before = connection.total_changes
             with connection:
                 new = {item.digest: item for item in names if item.digest not in self._names}
                 connection.executemany(INSERT_NAMES, [(digest, item.content) for digest, item in new.items()])
+                before = connection.total_changes
                 for start in range(0, len(values), ROWS_AT_ONCE):
                     part = values[start : start + ROWS_AT_ONCE]
                     connection.execute(insert_statement(len(part)), [value for row in part for value in row])

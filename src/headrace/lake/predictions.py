@@ -51,7 +51,7 @@ class PredictionLog(PredictionQueries):
             from headrace.lake.prediction_database import PredictionDatabase
 
             self._database = PredictionDatabase(url, problem)
-        self._rows = self._database or self._file
+        self._rows = self._file if self._database is None else self._database
 
     @property
     def place(self) -> str:
