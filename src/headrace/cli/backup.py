@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from headrace.app.context import settings_of
+from headrace.app.moving import export, import_files
 from headrace.app.output import print_json
 from headrace.core.archive import Summary, pack, unpack
-from headrace.core.errors import NotFoundError
+from headrace.core.errors import DeclarationError, NotFoundError
 from headrace.core.home import open_home
 from headrace.registry.relocation import relocate
 
@@ -47,7 +51,9 @@ def back_up(file: Path, home: Path | None, *, without_caches: bool, as_json: boo
             "there is nothing to back up", where=str(root), fix="name the home: --home or HEADRACE_HOME"
         )
     excluded = (*_PROCESS_FOLDERS, *(_CACHES if without_caches else ()))
-    _print_summary("backed up", pack(root, file, order=_ORDER, exclude=excluded), root, file, as_json)
+    with _exported(root, file) as exported:
+        summary = pack(root, file, order=_ORDER, exclude=excluded, instead=exported)
+    _print_summary("backed up", summary, root, file, as_json)
 
 
 def restore_home(file: Path, home: Path | None, *, as_json: bool = False) -> None:
@@ -56,7 +62,30 @@ def restore_home(file: Path, home: Path | None, *, as_json: bool = False) -> Non
     summary = unpack(file, root)
     open_home(root)
     relocate(root / "mlflow" / "mlflow.db")
+    if address := settings_of(home).database_address:
+        import_files(root, address)
     _print_summary("restored", summary, file, root, as_json)
+
+
+def import_database(home: Path | None, *, as_json: bool = False) -> None:
+    """Copy the files of the home to PostgreSQL."""
+    settings = settings_of(home)
+    if not settings.database_address:
+        raise DeclarationError("no database is named", where="setting HEADRACE_DATABASE_URL", fix="set it")
+    rows = import_files(settings.root, settings.database_address)
+    print_json({"rows": rows}) if as_json else print(f"copied {rows:,} rows to PostgreSQL")
+
+
+@contextmanager
+def _exported(root: Path, file: Path) -> Iterator[Mapping[str, Path]]:
+    """Yield the tables of PostgreSQL as SQLite files, by their names in the archive; none without a database."""
+    address = settings_of(root).database_address
+    if not address:
+        yield {}
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
+        yield export(root, address, Path(folder))
 
 
 def _print_summary(what: str, summary: Summary, source: Path, target: Path, as_json: bool) -> None:

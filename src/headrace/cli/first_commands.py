@@ -46,6 +46,7 @@ EXAMPLES = {
     "down": "headrace down",
     "backup": "headrace backup backup.tar.gz",
     "restore": "headrace restore backup.tar.gz --home .headrace",
+    "import-database": "headrace import-database --home .headrace",
     "replay": "headrace replay flights",
     "automl": "headrace automl train.csv --target price --minutes 10",
     "serve": "headrace serve automl",

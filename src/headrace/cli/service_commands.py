@@ -14,6 +14,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
     for command in (deploy, up, down, backup, restore):
         app.command()(command)
+    app.command(name="import-database")(import_database)
     app.command(name="search-worker")(search_worker)
 
 
@@ -92,3 +93,10 @@ def search_worker(
     from headrace.cli.search_worker import work
 
     work(folder, slots=slots, seconds=trial_seconds, memory_mb=trial_memory_mb, idle_s=idle_seconds)
+
+
+def import_database(as_json: JsonOption = False, home: HomeOption = None) -> None:
+    """Copy ledger, outbox and prediction log from the state folder to the PostgreSQL of HEADRACE_DATABASE_URL."""
+    from headrace.cli.backup import import_database as copy
+
+    copy(home, as_json=as_json)

@@ -22,7 +22,7 @@ import tarfile
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -56,13 +56,21 @@ class _Packed:
     inodes: dict[tuple[int, int], str] = field(default_factory=dict)
 
 
-def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence[str] = ()) -> Summary:
+def pack(
+    folder: Path,
+    archive: Path,
+    *,
+    order: Sequence[str],
+    exclude: Sequence[str] = (),
+    instead: Mapping[str, Path] | None = None,
+) -> Summary:
     """Write a folder to a new archive, atomically.
 
     Args:
         folder, archive: The folder, and the file to write.
         order: Relative paths in the order of copying: referring files first. Files below none of them come first.
         exclude: Relative paths that are not archived.
+        instead: Relative path -> a file elsewhere that is archived under it, before all others.
 
     Raises:
         ConflictError: The archive exists already, or is inside the folder.
@@ -78,7 +86,10 @@ def pack(folder: Path, archive: Path, *, order: Sequence[str], exclude: Sequence
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
-                for path in _ordered_files(folder, order, exclude):
+                for name, path in (instead or {}).items():
+                    with tempfile.TemporaryDirectory(dir=archive.parent) as work:
+                        _add_file(tar, name, _snapshot(path, Path(work) / "copy.db"), packed)
+                for path in _ordered_files(folder, order, (*exclude, *(instead or {}))):
                     _add(tar, folder, path, packed, work=archive.parent)
                 manifest = {"format": _FORMAT, "files": packed.sums, "links": packed.links}
                 _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())

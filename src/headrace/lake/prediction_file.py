@@ -136,6 +136,12 @@ class PredictionFile(PredictionQueries):
             yield connection
 
     @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Yield a connection with an open transaction, committed at the end of the block."""
+        with self.raw() as raw, without_wrapper(), over(raw) as connection, _transaction(raw):
+            yield connection
+
+    @contextmanager
     def raw(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection to one thread at a time; errors become HeadraceErrors."""
         with self._lock:
