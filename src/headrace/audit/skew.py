@@ -140,7 +140,7 @@ def audit_skew(
     counts = _Counts()
     if version is not None:
         versions.bundle(version)
-    for page in log.pages(since_us, until_us, size=_PAGE) if log.path.exists() else ():
+    for page in log.pages(since_us, until_us, size=_PAGE) if log.exists() else ():
         for of_version, predictions in _groups(page):
             if version in (None, of_version):
                 _audit_group(problem, versions, of_version, predictions, snapshot, counts, details, most)

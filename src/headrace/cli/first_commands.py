@@ -47,6 +47,7 @@ EXAMPLES = {
     "backup": "headrace backup backup.tar.gz",
     "restore": "headrace restore backup.tar.gz --home .headrace",
     "import-database": "headrace import-database --home .headrace",
+    "retention": "headrace retention flights --predictions 180d --dry-run",
     "replay": "headrace replay flights",
     "automl": "headrace automl train.csv --target price --minutes 10",
     "serve": "headrace serve automl",

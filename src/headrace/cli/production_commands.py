@@ -12,7 +12,7 @@ from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    for command in (promote, rollback, advance, monitor, replay, shadow, retrain):
+    for command in (promote, rollback, advance, monitor, replay, shadow, retrain, retention):
         app.command()(command)
     app.add_typer(_policy)
     app.add_typer(_alerts, name="alerts")
@@ -151,3 +151,21 @@ def ack(
     from headrace.cli.alerts import acknowledge_alert
 
     acknowledge_alert(problem, decision, note, home, who=who, as_json=as_json)
+
+
+def retention(
+    problem: ProblemArgument = "flights",
+    predictions: Annotated[
+        str | None, typer.Option(help="age on the production clock from which predictions are removed, such as 180d")
+    ] = None,
+    alerts: Annotated[
+        str | None, typer.Option(help="age from which delivered alerts are removed, such as 365d")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would be removed")] = False,
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Remove old predictions and delivered alerts; what monitoring, audits and certificates read stays."""
+    from headrace.cli.retention import remove_old
+
+    remove_old(problem, home, predictions=predictions, alerts=alerts, dry_run=dry_run, as_json=as_json)

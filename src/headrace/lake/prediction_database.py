@@ -74,6 +74,10 @@ class PredictionDatabase(PredictionQueries):
         """Yield a connection for reading."""
         return self._reading()
 
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Yield a connection with an open transaction, committed at the end of the block."""
+        return self._tables.write()
+
     def names_of(self, connection: Connection, digest: bytes) -> FeatureNames:
         """Return the names of packed features by their digest."""
         if digest not in self._names:

@@ -116,6 +116,12 @@ class PredictionFile(PredictionQueries):
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             connection.execute(f"PRAGMA user_version = {int(version)}")
 
+    def vacuum(self) -> None:
+        """Give the space of removed rows back to the disk. It is needed twice meanwhile, and writers wait."""
+        with self.raw() as raw:
+            raw.execute("VACUUM")
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         with self._lock:

@@ -21,6 +21,7 @@ from headrace.lake.journal_segments import Segment, journal_folder, reading_alon
 from headrace.lake.packed_features import FeatureNames, PackedFeatures
 from headrace.lake.prediction_file import RESERVED_BYTES, PredictionFile
 from headrace.lake.prediction_queries import PredictionQueries
+from headrace.lake.prediction_removal import count_removable, remove_some
 from headrace.lake.prediction_rows import Prediction, to_row
 
 __all__ = ["Prediction", "PredictionLog"]
@@ -121,6 +122,31 @@ class PredictionLog(PredictionQueries):
     def names_of(self, connection: Connection, digest: bytes) -> FeatureNames:
         """Return the names of packed features by their digest."""
         return self._rows.names_of(connection, digest)
+
+    def count_removable(self, before_us: int, versions: Sequence[str], newest: int) -> tuple[int, int]:
+        """Return the number of rows that `remove` would remove, and how many of them were scored."""
+        with self.connected() as connection:
+            return count_removable(connection, before_us, versions, newest)
+
+    def remove(self, before_us: int, versions: Sequence[str], newest: int) -> int:
+        """Remove old rows, some in each transaction; returns how many.
+
+        Args:
+            before_us: Rows made, and with a cutoff, before this instant.
+            versions: Versions whose newest rows stay.
+            newest: How many of each stay.
+        """
+        removed, some = 0, 1
+        while some:
+            with self._rows.writing() as connection:
+                some = remove_some(connection, before_us, versions, newest)
+            removed += some
+        return removed
+
+    def vacuum(self) -> None:
+        """Give the space of removed rows back to the disk; PostgreSQL does that by itself (autovacuum)."""
+        if self._database is None:
+            self._file.vacuum()
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""

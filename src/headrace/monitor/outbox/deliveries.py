@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from headrace.core.clock import HOUR, MINUTE
 from headrace.database.upsert import insert_new
@@ -104,3 +104,21 @@ def record_attempt(connection: Connection, alert_id: str, error: str | None, now
     attempts = int(connection.execute(select(table.c.attempts).where(table.c.id == alert_id)).scalar_one())
     pause_us = min(_FIRST_PAUSE_US * 2 ** min(attempts, 20), _LONGEST_PAUSE_US)
     connection.execute(attempt.values(next_us=now_us + pause_us))
+
+
+def count_delivered(connection: Connection, before_us: int) -> int:
+    """Return the number of alerts that were queued before an instant and that every receiver has."""
+    found = select(func.count()).select_from(tables.alert).where(*_delivered(before_us))
+    return int(connection.execute(found).scalar_one())
+
+
+def remove_delivered(connection: Connection, before_us: int) -> int:
+    """Remove these alerts and their deliveries; returns how many."""
+    old = select(tables.alert.c.id).where(*_delivered(before_us))
+    connection.execute(tables.delivery.delete().where(tables.delivery.c.alert_id.in_(old)))
+    removed = tables.alert.delete().where(*_delivered(before_us))
+    return int(connection.execute(removed, execution_options={"preserve_rowcount": True}).rowcount)
+
+
+def _delivered(before_us: int) -> tuple[ColumnElement[bool], ...]:
+    return tables.alert.c.put_us < before_us, tables.alert.c.delivered_us.is_not(None)

@@ -210,6 +210,18 @@ class Outbox:
                 _insert(connection, follow_up, now_us)
             return _entry(connection, claim.decision.id)
 
+    # -- retention
+
+    def count_delivered(self, before_us: int) -> int:
+        """Return the number of alerts that were queued before an instant of the wall clock, and delivered."""
+        with self.read() as connection:
+            return deliveries.count_delivered(connection, before_us)
+
+    def remove_delivered(self, before_us: int) -> int:
+        """Remove these alerts; returns how many. Their decisions stay."""
+        with self.write() as connection:
+            return deliveries.remove_delivered(connection, before_us)
+
     # -- the database, shared with delivery
 
     def read(self) -> AbstractContextManager[Connection]:
