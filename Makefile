@@ -235,6 +235,9 @@ study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand
 study-drift: $(STAMP) ## Measure the drift tests on the flights: weeks after training, left-out weeks, planted shifts (QUICK=1)
 	@$(BIN)/python -m benchmarks.study_drift
 
+study-rollout: $(STAMP) ## Measure error rates and speed of the test that decides rollouts (QUICK=1: a minute)
+	@$(BIN)/python -m benchmarks.study_rollout
+
 study-nas: $(NEURAL_STAMP) ## Compare architecture searches with random search, DARTS, compound scaling (QUICK=1: minutes; resumes)
 	@$(NEURAL) -m benchmarks.study_nas
 
@@ -333,4 +336,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: test-slow test-infra dashboards test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-spark test-neural study-nas study-embeddings bench-neural
+.PHONY: test-spark test-neural study-rollout study-nas study-embeddings bench-neural

@@ -98,6 +98,7 @@ def retrain_name(problem: str) -> str:
 def _loop_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:
     return (
         *_shadow_deployments(problem, common),
+        *_rollout_deployments(problem, common),
         Deployment(
             name=f"{problem.name}-monitor",
             entrypoint="headrace.flows.monitor.monitor",
@@ -141,6 +142,20 @@ def _shadow_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deplo
             # a run does nothing unless a refit is due on the production clock, which a replayed feed moves by a step
             # in a quarter of an hour
             cron="30 4 * * *" if problem.feed is None else "4-59/15 * * * *",
+            **common,
+        ),
+    )
+
+
+def _rollout_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Deployment, ...]:
+    if problem.rollout is None:
+        return ()
+    return (
+        Deployment(
+            name=f"{problem.name}-rollout",
+            entrypoint="headrace.flows.rollout.rollout",
+            description=f"Reconcile the rollouts of {problem.name} with MLflow and alerts within a minute.",
+            interval_s=30,
             **common,
         ),
     )

@@ -22,6 +22,7 @@ from headrace.flows.artifacts import publish
 from headrace.flows.deployments import retrain_name
 from headrace.flows.names import run_name
 from headrace.flows.observed import observed
+from headrace.flows.rollout import evaluate as evaluate_rollout
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring.monitor_report import MonitorReport
@@ -50,6 +51,8 @@ def monitor(problem: str = "flights") -> str:
         return monitor_window(context, now_us=wall_us(), links=links)
 
     report = evaluate()
+    if context.problem.rollout is not None:
+        evaluate_rollout(context)
     if report.retrain_is_open:
         emit_event(RETRAIN_EVENT, resource={"prefect.resource.id": resource_of(report.problem)}, payload=report.event)
     send_alerts(context)

@@ -31,6 +31,7 @@ from headrace.api.page.links import Links
 from headrace.api.page.routes import page_router
 from headrace.api.predictions import predictions_router
 from headrace.api.requests import NO_FASTAPI_TELEMETRY, ObservedRequests, batch_observer
+from headrace.api.rollout_metrics import RolloutState
 from headrace.api.state_metrics import ProblemState
 from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
@@ -129,8 +130,7 @@ def build_app(
             yield
         finally:
             queue.stop()
-            service.follower.stop()
-            service.log.close()
+            service.close()
 
     problem = service.problem
     queue = _queue(service)
@@ -146,6 +146,7 @@ def build_app(
     meters = meters or Meters()
     metrics = Metrics(problem.name, meters)
     meters.add_state(ProblemState(service=service, queued_rows=lambda: queue.rows, root=root, wall_us=_wall_us))
+    meters.add_state(RolloutState(service=service))
     service.predictor.observer = batch_observer(problem.name, metrics)
     reader = BodyReader()
     for router in (predictions_router, arrow_router, invocations_router):

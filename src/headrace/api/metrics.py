@@ -8,6 +8,7 @@ rest: champion, features, alerts, runs, backlogs.
 | headrace_errors_total                   | path, status       | of them those with a status of 400 or more           |
 | headrace_predictions_total              | version            | predicted rows                                       |
 | headrace_flags_total                    | flag, column       | flags; `column` is empty where a client chose it     |
+| headrace_rollout_*                      | version            | see `api.rollout_metrics`                            |
 | headrace_batch_rows                     |                    | histogram of the rows of a batch of waiting requests |
 | headrace_batch_seconds                  | step               | histogram of the steps of a batch: read, score, log  |
 

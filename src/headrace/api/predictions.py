@@ -56,9 +56,9 @@ def predictions_router(service: Service, queue: AnswerQueue, metrics: Metrics, r
         if explain and len(rows) > MAX_EXPLAINED:
             fix = f"send at most {MAX_EXPLAINED} rows, or leave explain out"
             raise DataError("too many rows to explain", where="request", found=[f"{len(rows):,}"], fix=fix)
-        version, results = await answer_rows(service, queue, rows, strict=strict)
+        loaded, results = await answer_rows(service, queue, rows, strict=strict)
         metrics.count_answers(results)
-        explanations = await run_in_threadpool(explained, service.problem, version, results) if explain else {}
+        explanations = await run_in_threadpool(explained, service.problem, loaded, results) if explain else {}
         return [prediction_of(item, binary=binary, explanation=explanations.get(item.id)) for item in results]
 
     @router.post("/predict", summary="Predict one row", response_model=one, response_model_exclude_unset=True)
@@ -73,7 +73,8 @@ def predictions_router(service: Service, queue: AnswerQueue, metrics: Metrics, r
     async def predict_batch(
         batch: Batch, strict: _Strict = False, explain: _Explain = False
     ) -> dict[str, list[Prediction]]:
-        """All rows are answered by one model version and logged in one transaction; one wrong row refuses all."""
+        """All rows are logged in one transaction; one wrong row refuses all. One model version answers, and during a
+        canary the challenger for the rows of its share: each answer names its version."""
         return {"predictions": await answers(batch.rows, strict, explain)}
 
     return router
@@ -81,30 +82,40 @@ def predictions_router(service: Service, queue: AnswerQueue, metrics: Metrics, r
 
 async def answer_rows(
     service: Service, queue: AnswerQueue, rows: Sequence[Mapping[str, Any]], *, strict: bool
-) -> tuple[LoadedVersion, list[Answer]]:
-    """Predict rows and log them; return the version that answered, and its answers. Raises as `Predictor.predict`."""
+) -> tuple[Mapping[str, LoadedVersion], list[Answer]]:
+    """Predict rows and log them; return the versions that may have answered, and the answers.
+
+    Raises:
+        HeadraceError: As `Predictor.predict`.
+    """
     now_us = service.now()
     try:
         call = service.predictor.check(rows, now_us=now_us, strict=strict)
-        return call.version.loaded, await queue.answer(call)
+        return call.loaded, await queue.answer(call)
     except AheadError:
         later_us = service.now()
         if later_us <= now_us:
             raise
         # the clock and the online store moved on while the call waited
         call = service.predictor.check(rows, now_us=later_us, strict=strict)
-        return call.version.loaded, await queue.answer(call)
+        return call.loaded, await queue.answer(call)
 
 
-def explained(problem: Problem, version: LoadedVersion, answers: Sequence[Answer]) -> dict[str, RowExplanation]:
-    """Return id -> explanation of the answers that have a value."""
-    known = [(item, item.value) for item in answers if item.value is not None]
-    label = problem.label_expression
-    explanations = explain_rows(
-        version.bundle,
-        [item.inputs for item, _ in known],
-        [value for _, value in known],
-        binary=label.binary,
-        unit=label.column,
-    )
-    return {item.id: explanation for (item, _), explanation in zip(known, explanations, strict=True)}
+def explained(
+    problem: Problem, loaded: Mapping[str, LoadedVersion], answers: Sequence[Answer]
+) -> dict[str, RowExplanation]:
+    """Return id -> explanation of the answers that have a value, each by the version that answered."""
+    label, found = problem.label_expression, dict[str, RowExplanation]()
+    for version, one in loaded.items():
+        known = [(item, item.value) for item in answers if item.value is not None and item.model_version == version]
+        if not known:
+            continue
+        explanations = explain_rows(
+            one.bundle,
+            [item.inputs for item, _ in known],
+            [value for _, value in known],
+            binary=label.binary,
+            unit=label.column,
+        )
+        found |= {item.id: explanation for (item, _), explanation in zip(known, explanations, strict=True)}
+    return found

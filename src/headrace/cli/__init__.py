@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from headrace.cli import access_commands, audit_commands, production_commands, service_commands
+from headrace.cli import access_commands, audit_commands, production_commands, rollout_commands, service_commands
 from headrace.cli.first_commands import register
 from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
 
@@ -191,6 +191,7 @@ def automl(
 
 
 production_commands.register(app)
+rollout_commands.register(app)
 audit_commands.register(app)
 service_commands.register(app)
 access_commands.register(app)

@@ -56,8 +56,17 @@ class Rollouts:
 
     def waiting(self) -> RolloutStep | None:
         """Return the newest rollout that waits for its turn; None where there is none."""
+        return next(reversed(self.all_waiting()), None)
+
+    def all_waiting(self) -> tuple[RolloutStep, ...]:
+        """Return the rollouts that wait for their turn, oldest first."""
         with self._ledger.read() as connection:
-            return next((step for step in reversed(last_steps(connection)) if step.phase == "waiting"), None)
+            return tuple(step for step in last_steps(connection) if step.phase == "waiting")
+
+    def is_open(self, version: str) -> bool:
+        """Whether the rollout of a version is under way, or waits."""
+        with self._ledger.read() as connection:
+            return bool(_own(last_steps(connection), version))
 
     def history(self) -> tuple[RolloutStep, ...]:
         """Return all steps of all rollouts, oldest first."""
@@ -100,10 +109,8 @@ class Rollouts:
         """
         with self._ledger.write() as connection:
             steps = last_steps(connection)
-            if own := next(
-                (one for one in steps if one.version == version and (one.open or one.phase == "waiting")), None
-            ):
-                return own
+            if own := _own(steps, version):
+                return own[0]
             current = champion_record(connection)
             if current is None or current.version != champion or current.version == version:
                 found = current.version if current else "none"
@@ -161,12 +168,11 @@ class Rollouts:
                 raise ConflictError(
                     f"the rollout of version {step.version} is not as it was read",
                     where=f"ledger {self.problem}",
-                    found=[
-                        f"{last.phase} at step {last.sequence}",
-                        f"champion {champion.version if champion else None}",
-                    ],
+                    found=[last.phase, f"champion {champion.version if champion else 'none'}"],
                     fix="read its state and decide again",
                 )
+            if phase not in ("shadow", "canary"):
+                connection.execute(challenger.delete().where(challenger.c.version == step.version))
             if bar:
                 merge_metrics(connection, step.version, {})
                 set_barred(connection, step.version, reason)
@@ -206,6 +212,11 @@ class Rollouts:
             found=[failed[-1].reason] if failed else (),
             fix="begin its rollout by hand with --force if that was a mistake",
         )
+
+
+def _own(steps: list[RolloutStep], version: str) -> list[RolloutStep]:
+    """The last steps of a version's rollouts that have not ended."""
+    return [one for one in steps if one.version == version and (one.open or one.phase == "waiting")]
 
 
 def _step(version: str, champion: str, phase: Phase, reason: str, at_us: int) -> RolloutStep:

@@ -201,7 +201,16 @@ def check_entities(problem: Declaration) -> None:
         raise DeclarationError("two entities share a name", where=problem.name, found=names)
 
 
+def check_rollout(problem: Declaration) -> None:
+    """A rollout divides entities by join keys of the problem."""
+    unknown = [] if problem.rollout is None else [name for name in problem.rollout.by if name not in problem.join_keys]
+    if unknown:
+        raise DeclarationError(
+            f"by={unknown[0]!r} is no join key", where=f"{problem.name}: rollout", found=problem.join_keys
+        )
+
+
 CHECKS = (
     check_types, check_metric, check_costs, check_shares, check_splits, check_synthesis, check_spine,
-    check_horizon, check_entities,
+    check_horizon, check_entities, check_rollout,
 )  # fmt: skip

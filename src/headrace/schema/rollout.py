@@ -23,6 +23,8 @@ class Rollout:
         shadow: least duration of the shadow phase.
         shares: shares of the entities that the challenger answers, step by step; none: it is promoted from shadow.
         hold: least duration of each share.
+        by: join keys that make the entities whose share is answered, each always by the same version; none: all join
+            keys of the problem.
         least_requests: predictions of the challenger that each step needs at least.
         tolerance: how much larger the challenger's mean loss may be, as a share of the champion's.
         error: probability, at most, of promoting a challenger that is worse than `tolerance`, and of rolling back one
@@ -44,6 +46,7 @@ class Rollout:
     shadow: str = "1d"
     shares: Sequence[float] = (0.05, 0.25)
     hold: str = "1d"
+    by: Sequence[str] = ()
     least_requests: int = 200
     tolerance: float = 0.02
     error: float = 0.05
@@ -62,6 +65,7 @@ class Rollout:
         if isinstance(self.shares, str) or not isinstance(self.shares, Sequence):
             raise DeclarationError(f"shares={self.shares!r}", where=where, fix="give shares such as (0.05, 0.25)")
         object.__setattr__(self, "shares", tuple(self.shares))
+        object.__setattr__(self, "by", (self.by,) if isinstance(self.by, str) else tuple(self.by))
         for share in self.shares:
             check_number("a share", share, where=where, low=0, high=1)
         if list(self.shares) != sorted(set(self.shares)):

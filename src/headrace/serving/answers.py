@@ -21,6 +21,7 @@ from headrace.serving.inputs import InputPlan
 from headrace.serving.kept_rows import KeptRows
 from headrace.serving.plain_rows import PlainRows
 from headrace.serving.request import RequestRow, RequestSchema
+from headrace.serving.rollout_counts import RolloutCounts
 from headrace.store.online import Age, FeatureRow, OnlineStore
 from headrace.store.published import KeyType
 from headrace.synthesis.language.definitions import RowColumn, stored
@@ -146,15 +147,32 @@ class Version:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChallengerRows:
+    """What the rows of a call are for the challenger of a rollout.
+
+    Attributes:
+        version: The challenger.
+        rows: Position -> row validated for it, of the rows that it answers.
+        received: All rows as received.
+    """
+
+    version: Version
+    rows: Mapping[int, RequestRow]
+    received: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ValidatedCall:
     """The validated rows of one call.
 
     Attributes:
-        version: The version that answers all of them.
+        version: The version that answers them, apart from those that `challenger` does.
         rows: The rows.
         now_us: Instant of the call on the production clock.
         request_id: Id of the HTTP request, None outside of one.
         trace: Context of the request's span, None where no spans are recorded.
+        challenger: Of the rollout under way; None where there is none.
+        counts: Counts of that rollout.
     """
 
     version: Version
@@ -162,6 +180,14 @@ class ValidatedCall:
     now_us: int
     request_id: str | None = None
     trace: Context | None = None
+    challenger: ChallengerRows | None = None
+    counts: RolloutCounts | None = None
+
+    @property
+    def loaded(self) -> dict[str, LoadedVersion]:
+        """The versions that may answer."""
+        own = (self.version, *((self.challenger.version,) if self.challenger else ()))
+        return {one.loaded.version: one.loaded for one in own}
 
 
 #: Is told the calls and the times of each batch that was answered, in the thread that answers.

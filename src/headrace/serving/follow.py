@@ -59,6 +59,7 @@ class ChampionFollower:
         load: Version -> tested bundle; raises where it cannot be loaded.
         retry_s: Seconds until a refused version is tried again.
         clock: Seconds, monotonic.
+        after: Called by the background thread after each `refresh`: what follows the ledger besides.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class ChampionFollower:
         *,
         retry_s: float = RETRY_S,
         clock: Callable[[], float] = time.monotonic,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
         self._ledger = ledger
         self._load = load
         self._retry_s = retry_s
         self._clock = clock
+        self._after = after
         self._loaded: LoadedVersion | None = None
         self._cache: dict[str, LoadedVersion] = {}
         self._refused: RefusedVersion | None = None
@@ -148,6 +151,7 @@ class ChampionFollower:
         while not self._stop.is_set():
             try:
                 self.refresh()
+                self._after()
                 logged = ""
             except Exception as error:
                 # The ledger may be locked or its disk away for a while; looking again is all there is to do.

@@ -1,8 +1,9 @@
 """The prediction service without HTTP: request rows in, answers out, each logged durably before it is returned.
 
-One call uses one champion version. Its rows are validated, the stored features of all rows are read at once, transforms
-(calendar, time since, distances) are computed as in training, the model predicts, the stale policy is applied, and the
-log is written in one transaction. Calls that wait at the same time are answered together (`serving.queue`).
+One call uses one champion version, and during a rollout its challenger for the entities of its share. Its rows are
+validated, the stored features of all rows are read at once, transforms (calendar, time since, distances) are computed
+as in training, the model predicts, the stale policy is applied, and the log is written in one transaction. Calls that
+wait at the same time are answered together (`serving.queue`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.lake.journal import PredictionJournal
 from headrace.lake.predictions import Prediction
-from headrace.schema import Every, Problem
+from headrace.schema import Problem
 from headrace.serving.answers import (
     Answer,
     BatchObserver,
@@ -28,14 +29,16 @@ from headrace.serving.answers import (
     ValidatedCall,
     Version,
     new_id,
-    spine_row_key,
 )
 from headrace.serving.batch_times import BatchClock
 from headrace.serving.flags import all_flags
 from headrace.serving.follow import LoadedVersion
-from headrace.serving.logged_ages import LoggedAgesCache
+from headrace.serving.log_rows import LogRows
 from headrace.serving.request import RequestSchema
+from headrace.serving.rollout.canary import score_calls
+from headrace.serving.rollout.follower import RolloutFollower
 from headrace.serving.scoring import ScoredRow, score_rows
+from headrace.serving.versions import Versions
 from headrace.store.online import Age
 from headrace.store.published import KeyType
 from headrace.telemetry.fields import REQUEST_ID
@@ -59,6 +62,8 @@ class Predictor:
         key_types: Returns the types of the join keys.
         table_columns: Returns the columns of the spine's table, None where they are not known.
         clock: Seconds, monotonic.
+        versions: Derives what serving needs from a loaded version; made of the arguments before where left out.
+        rollout: The challenger that is compared with the champion; None: there never is one.
 
     Attributes:
         last_failure: The last call that failed on the server's side; None after a call was answered.
@@ -77,22 +82,21 @@ class Predictor:
         key_types: Callable[[], Mapping[str, KeyType]] = dict,
         table_columns: Callable[[], frozenset[str] | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        versions: Versions | None = None,
+        rollout: RolloutFollower | None = None,
     ) -> None:
         self.last_failure: Failure | None = None
         self.observer: BatchObserver | None = None
         self._clock = clock
         self._problem = problem
-        self._row_key = problem.spine_table.keys
-        self._scheduled = isinstance(problem.spine, Every)
         self._champion = champion
         self._online = online
         self._log = log
         self._policy = policy
         self._new_id = new_id
-        self._key_types = key_types
-        self._table_columns = table_columns
-        self._cached_version: Version | None = None
-        self._logged_ages = LoggedAgesCache()
+        self._versions = versions or Versions(problem, online, key_types=key_types, table_columns=table_columns)
+        self._rollout = rollout
+        self._log_rows = LogRows(problem)
 
     def needs(self) -> RequestSchema:
         """Return the columns that a request for the present champion must have."""
@@ -128,12 +132,16 @@ class Predictor:
         version = self.version() if version is None else version
         check = version.plain.check
         checked = tuple(check(row, _location(position, rows), strict=strict) for position, row in enumerate(rows))
+        beside = self._rollout.rows(version, rows, checked) if self._rollout is not None else None
+        challenger, counts = beside or (None, None)
         return ValidatedCall(
             version=version,
             rows=checked,
             now_us=now_us,
             request_id=REQUEST_ID.get() or None,
             trace=present_context(),
+            challenger=challenger,
+            counts=counts,
         )
 
     def dry_run(self, now_us: int) -> str:
@@ -167,17 +175,13 @@ class Predictor:
 
     def _answer(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         outcomes: list[list[Answer] | HeadraceError] = []
-        for _, group in itertools.groupby(calls, key=lambda call: (id(call.version), call.now_us)):
+        for _, group in itertools.groupby(calls, key=_answered_together):
             outcomes += self._answer_same_version(list(group), write)
         return outcomes
 
     def version(self) -> Version:
         """Return the present champion and what is derived from it; UnavailableError where there is none."""
-        loaded, key_types, cached = self._champion(), self._key_types(), self._cached_version
-        if cached is None or cached.loaded is not loaded or cached.key_types != key_types:
-            columns = self._table_columns()
-            cached = self._cached_version = Version.for_problem(self._problem, loaded, key_types, columns, self._online)
-        return cached
+        return self._versions.of(self._champion())
 
     def _answer_same_version(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
         """Answer calls of the same version and instant."""
@@ -193,35 +197,44 @@ class Predictor:
         return outcomes
 
     def _answer_together(self, calls: Sequence[ValidatedCall], write: _Write) -> list[list[Answer] | HeadraceError]:
-        version, now_us = calls[0].version, calls[0].now_us
-        request_rows = [row for call in calls for row in call.rows]
-        clock = BatchClock()
-        predicted = iter(score_rows(self._online, version, request_rows, now_us, clock.step_ended))
+        now_us, clock = calls[0].now_us, BatchClock()
+        scored = self._score(calls, now_us, clock.step_ended)
         clock.step_ended()
+        predicted = iter(scored)
         rows = [list(itertools.islice(predicted, len(call.rows))) for call in calls]
-        outcomes = [self._apply_policy(version, rows_of_call, now_us) for rows_of_call in rows]
+        outcomes = [self._apply_policy(rows_of_call, now_us) for rows_of_call in rows]
         logged = [
-            self._log_row(item, answer, call.request_id)
+            self._log_rows.answer(item, answer, call.request_id)
             for call, rows_of_call, answers in zip(calls, rows, outcomes, strict=True)
             if not isinstance(answers, HeadraceError)
             for item, answer in zip(rows_of_call, answers, strict=True)
         ]
         self._append_to_log(logged, write)
-        if self.observer is not None and request_rows:
+        if self.observer is not None and scored:
             self.observer(calls, clock.times())
+        if self._rollout is not None:
+            for call, answers in zip(calls, outcomes, strict=True):
+                if not isinstance(answers, HeadraceError):
+                    self._rollout.offer(call, answers)
         return outcomes
 
-    def _apply_policy(self, version: Version, rows: Sequence[ScoredRow], now_us: int) -> list[Answer] | HeadraceError:
+    def _score(self, calls: Sequence[ValidatedCall], now_us: int, after_read: Callable[[], None]) -> list[ScoredRow]:
+        """Score the rows of calls that are answered together."""
+        if calls[0].challenger is not None and calls[0].counts is not None:
+            return score_calls(self._online, calls, now_us, calls[0].counts, after_read)
+        rows = [row for call in calls for row in call.rows]
+        return score_rows(self._online, calls[0].version, rows, now_us, after_read)
+
+    def _apply_policy(self, rows: Sequence[ScoredRow], now_us: int) -> list[Answer] | HeadraceError:
         """Return the answers of one call under the stale policy, or the error that refuses it."""
         try:
-            return [
-                self._answer_row(version, row, _location(position, rows), now_us) for position, row in enumerate(rows)
-            ]
+            return [self._answer_row(row, _location(position, rows), now_us) for position, row in enumerate(rows)]
         except HeadraceError as error:
             return error
 
-    def _answer_row(self, version: Version, row: ScoredRow, where: str, now_us: int) -> Answer:
-        reason, name = self._reason(row.ages, where), version.loaded.version
+    def _answer_row(self, row: ScoredRow, where: str, now_us: int) -> Answer:
+        reason, version = self._reason(row.ages, where), row.version
+        name = version.loaded.version
         return Answer(
             id=self._new_id(),
             value=None if reason and self._policy == "abstain" else _finite(row.value, name),
@@ -235,7 +248,7 @@ class Predictor:
 
     def _reason(self, ages: Mapping[str, Age], where: str) -> str:
         """Return why the features of a row are not all fresh; empty where they are."""
-        not_fresh = self._logged_ages.of(ages).not_fresh
+        not_fresh = self._log_rows.ages.of(ages).not_fresh
         if not_fresh and self._policy == "fail":
             raise UnavailableError(
                 "features are not fresh",
@@ -244,26 +257,6 @@ class Predictor:
                 fix="refresh the online store, or set HEADRACE_STALE_POLICY to default or abstain",
             )
         return "; ".join(not_fresh)
-
-    def _log_row(self, row: ScoredRow, answer: Answer, request_id: str | None) -> Prediction:
-        ages = self._logged_ages.of(answer.features)
-        return Prediction(
-            id=answer.id,
-            cutoff_us=answer.made_us,
-            made_us=answer.made_us,
-            model_version=answer.model_version,
-            join_keys=row.request_row.keys,
-            request=row.request_row.raw,
-            features=row.features,
-            ticks=ages.ticks,
-            statuses=ages.statuses,
-            probability=answer.value,
-            source="api",
-            request_id=request_id,
-            row_key=spine_row_key(
-                self._row_key, row.request_row.row_key_values, answer.made_us if self._scheduled else None
-            ),
-        )
 
     def _append_to_log(self, logged: Sequence[Prediction], write: _Write) -> None:
         """Log answers; UnavailableError with a reason that clients may see where that fails."""
@@ -277,6 +270,11 @@ class Predictor:
                 found=[reason],
                 fix="see that the disk is writable and not full; `/readyz` says when it is",
             ) from error
+
+
+def _answered_together(call: ValidatedCall) -> tuple[int, int, int]:
+    """Return what calls that are answered together have in common: their versions and their instant."""
+    return id(call.version), call.now_us, id(call.challenger.version) if call.challenger is not None else 0
 
 
 def _public_reason(error: HeadraceError) -> str:

@@ -30,12 +30,14 @@ class ScoredRow:
         ages: View -> age of its stored features.
         features: Model inputs by slug.
         value: The model's output.
+        version: The version that predicted.
     """
 
     request_row: RequestRow
     ages: Mapping[str, Age]
     features: Mapping[str, Any]
     value: float
+    version: Version
 
 
 def score_rows(
@@ -77,7 +79,7 @@ def _by_plan(
     inputs = plan.complete(prepared, [item.columns for item in rows], tick_us)
     values = np.asarray(version.loaded.bundle.fitted.predict(inputs.design), dtype=np.float64).tolist()
     return [
-        ScoredRow(request_row=item, ages=ages, features=features, value=value)
+        ScoredRow(request_row=item, ages=ages, features=features, value=value, version=version)
         for item, ages, features, value in zip(rows, ages_of_rows, inputs.features, values, strict=True)
     ]
 
@@ -95,6 +97,7 @@ def _by_table(
             ages=row.ages,
             features=dict(zip(matrix.column_names, row_features, strict=True)),
             value=float(value),
+            version=version,
         )
         for item, row, row_features, value in zip(rows, feature_rows, features, values, strict=True)
     ]

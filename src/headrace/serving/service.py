@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from headrace.core.errors import CorruptError
 from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.registry.ledger import Ledger
-from headrace.schema import Every, Problem
+from headrace.registry.rollouts import Rollouts
+from headrace.schema import Every, Problem, Rollout
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
 from headrace.serving.predictor import Predictor
+from headrace.serving.rollout.follower import RolloutFollower
+from headrace.serving.rollout.load_test import TEST_ROWS, load_and_query
+from headrace.serving.rollout.shadow import ShadowScorer
+from headrace.serving.versions import Versions
 from headrace.store.online import OnlineStore
 
 if TYPE_CHECKING:
@@ -27,13 +31,21 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Rows of a bundle's reference profile that the self-test predicts again.
-TEST_ROWS = 50
-
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """The parts of a prediction service. `now` returns the production clock, microseconds UTC."""
+    """The parts of a prediction service.
+
+    Attributes:
+        problem: The problem.
+        ledger: Its promotion ledger.
+        follower: Loads its champion.
+        predictor: Predicts.
+        online: Stored features.
+        log: The prediction log.
+        now: Returns the production clock, microseconds UTC.
+        rollout: The challenger of a rollout; None where the service takes part in none.
+    """
 
     problem: Problem
     ledger: Ledger
@@ -42,6 +54,14 @@ class Service:
     online: OnlineStore
     log: PredictionLog | PredictionJournal
     now: Callable[[], int]
+    rollout: RolloutFollower | None = None
+
+    def close(self) -> None:
+        """End the background threads and close the prediction log."""
+        self.follower.stop()
+        if self.rollout is not None:
+            self.rollout.stop()
+        self.log.close()
 
 
 def open_service(
@@ -72,19 +92,23 @@ def open_service(
     def load(version: str) -> Bundle:
         return load_version(root, problem, version, tracking_uri, online, now())
 
-    follower = ChampionFollower(ledger, load)
+    versions = Versions(problem, online, key_types=online.key_types, table_columns=lambda: spine_columns(root, problem))
+    scorer = ShadowScorer(problem, online, log)
+    rollout = RolloutFollower(problem, Rollouts(ledger), load, versions=versions, scorer=scorer, now=now)
+    follower = ChampionFollower(ledger, lambda version: rollout.loaded(version) or load(version), after=rollout.refresh)
     predictor = Predictor(
         problem,
         champion=lambda: follower.current,
         online=online,
         log=log,
         policy=policy,
-        key_types=online.key_types,
-        table_columns=lambda: spine_columns(root, problem),
+        versions=versions,
+        rollout=rollout,
     )
     return Service(
-        problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now
-    )
+        problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now,
+        rollout=rollout,
+    )  # fmt: skip
 
 
 def spine_columns(root: Path, problem: Problem) -> frozenset[str] | None:
@@ -98,18 +122,20 @@ def spine_columns(root: Path, problem: Problem) -> frozenset[str] | None:
 def load_version(
     root: Path, problem: Problem, version: str, tracking_uri: str, online: OnlineStore, now_us: int
 ) -> Bundle:
-    """Load a version for serving: check its files, run its self-test, and check that its feature service is published.
+    """Load a version for serving: check its files, query it, and check that its feature service is published.
 
     Raises:
         CorruptError: Its files or predictions differ from those of its training.
+        UnavailableError: It takes longer to load or to answer than the limits of the problem's rollout.
         NotFoundError: The version or its feature service does not exist.
     """
     from headrace.models.bundle import Bundle
     from headrace.registry.models import download
 
-    bundle = Bundle.load(download(problem.name, version, tracking_uri, root))
-    self_test(bundle)
-    bundle = with_compiled_trees(bundle)
+    def compiled_bundle() -> Bundle:
+        return with_compiled_trees(Bundle.load(download(problem.name, version, tracking_uri, root)))
+
+    bundle = load_and_query(compiled_bundle, problem.rollout or Rollout())
     online.ages(bundle.service, now_us)
     return bundle
 
@@ -127,24 +153,3 @@ def with_compiled_trees(bundle: Bundle) -> Bundle:
         return fast
     _log.error("version of %s: compiled trees predict otherwise than LightGBM, so LightGBM predicts", bundle.problem)
     return bundle
-
-
-def self_test(bundle: Bundle) -> None:
-    """Predict rows of the bundle's reference profile again and compare with the stored predictions.
-
-    Raises:
-        CorruptError: A prediction differs.
-    """
-    from headrace.models.bundle import PREDICTION
-
-    profile = bundle.read_reference().slice(0, TEST_ROWS)
-    expected = profile[PREDICTION].to_numpy()
-    actual = bundle.predict(profile)
-    if not (np.isfinite(actual).all() and np.allclose(actual, expected, rtol=1e-6, atol=1e-9)):
-        worst = int(np.nanargmax(np.abs(actual - expected))) if np.isfinite(actual).any() else 0
-        raise CorruptError(
-            "the model does not predict what it predicted when it was made",
-            where=f"bundle of {bundle.problem}",
-            found=[f"{expected[worst]!r} then", f"{actual[worst]!r} now"],
-            fix="train again, with the library versions that serve",
-        )

@@ -16,7 +16,10 @@ from headrace.core.errors import HeadraceError, NotFoundError
 from headrace.core.replicas import read_replicas
 from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.registry.ledger_tables import Record
+from headrace.registry.rollout_tables import RolloutStep
+from headrace.registry.rollouts import Rollouts
 from headrace.serving.readiness import ReadinessCheck
+from headrace.serving.rollout_counts import CountValues
 from headrace.serving.service import Service
 from headrace.store.online import Age
 
@@ -40,6 +43,8 @@ class PageFacts:
         previous: Version that a rollback restores.
         barred: Rolled-back version -> reason.
         versions: Version -> metrics.
+        rollout: The last step of the newest rollout; None where there was none.
+        rollout_counts: What the challenger of the rollout under way did in this process.
         ages: Feature view -> age.
         decisions: All decisions of monitoring, oldest first.
         last_run: The form of last_run.json.
@@ -56,6 +61,8 @@ class PageFacts:
     previous: str | None = None
     barred: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    rollout: RolloutStep | None = None
+    rollout_counts: CountValues | None = None
     ages: Mapping[str, Age] = field(default_factory=dict)
     decisions: tuple[Entry, ...] = ()
     last_run: Mapping[str, Any] = field(default_factory=dict)
@@ -115,6 +122,8 @@ class FactReader:
             previous=known("the previous version", ledger.previous, None),
             barred=known("barred versions", ledger.barred, {}),
             versions=known("the versions", ledger.versions, {}),
+            rollout=known("the rollouts", lambda: newest_rollout(Rollouts(ledger)), None),
+            rollout_counts=self._rollout_counts(),
             ages=known("the feature store", lambda: self._ages(now_us), {}),
             decisions=known("the decisions of monitoring", lambda: self.outbox.history(), ()),
             last_run=known("the last run", self._last_run, {}),
@@ -128,12 +137,25 @@ class FactReader:
             return {}
         return self._service.online.ages(self._service.follower.current.bundle.service, now_us)
 
+    def _rollout_counts(self) -> CountValues | None:
+        active = self._service.rollout.active if self._service.rollout is not None else None
+        return active.counts.values() if active is not None else None
+
     def _last_run(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = read_replicas(self._root / "runs" / self._service.problem.name / "last_run.json")
         return found
 
     def _prefect(self, up: Links) -> PrefectState | None:
         return read_state(up.prefect, self._service.problem.name) if up.prefect else None
+
+
+def newest_rollout(rollouts: Rollouts) -> RolloutStep | None:
+    """Return the last step of the rollout under way; of the last one that ended where none is."""
+    current = rollouts.current()
+    if current is not None:
+        return current
+    history = rollouts.history()
+    return history[-1] if history else None
 
 
 def _public(error: Exception) -> str:

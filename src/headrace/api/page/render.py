@@ -117,6 +117,7 @@ def render_page(
             place_meanings=words.PLACE_MEANINGS,
             challenger_rows=words.metric_rows(challenger, problem.metric)[:1],
             shadow=shadow_words(problem, facts.decisions),
+            rollout=rollout_words(problem, facts),
             decisions=recent(facts.decisions),
             quality_chart=quality_chart(facts.decisions, facts.versions, problem.metric),
             drift_chart=drift_chart(facts.decisions),
@@ -162,6 +163,30 @@ def shadow_words(problem: Problem, history: Sequence[Entry]) -> str:
     if found is None:
         return "A shadow is the champion's recipe, refitted on newer rows. None has been compared yet."
     return sentence(describe(found))
+
+
+def rollout_words(problem: Problem, facts: PageFacts) -> tuple[str, ...]:
+    """Return the state of the rollout as sentences."""
+    step, counts = facts.rollout, facts.rollout_counts
+    if step is None:
+        return (
+            "None: a version that passes the gate is promoted at once."
+            if problem.rollout is None
+            else "None yet: a version that passes the gate is compared with the champion first.",
+        )
+    share = f", {step.share:.0%} of the entities" if step.phase == "canary" else ""
+    sentences = [
+        sentence(f"Version {step.version}: {step.phase}{share}, since {words.moment(step.at_us)}: {step.reason}")
+    ]
+    if counts is not None:
+        sentences.append(
+            f"Here it scored {counts.requests:,} requests, answered {counts.answered:,} of them and failed "
+            f"{counts.errors:,}; {counts.dropped:,} were not compared."
+        )
+        if counts.champion_p99_s is not None and counts.challenger_p99_s is not None:
+            champion_ms, own_ms = counts.champion_p99_s * 1000, counts.challenger_p99_s * 1000
+            sentences.append(f"99th percentile of scoring: {own_ms:.2f} ms, the champion's {champion_ms:.2f} ms.")
+    return tuple(sentences)
 
 
 def recent(history: Sequence[Entry]) -> list[Entry]:

@@ -86,12 +86,14 @@ def outcome_alert(
     """Compose the alert of a finished retrain: its outcome and the reason."""
     levels: dict[Outcome, Level] = {
         "promoted": "success",
+        "in rollout": "info",
         "refused": "warning",
         "not comparable": "warning",
         "superseded": "info",
     }
     headlines: dict[Outcome, str] = {
         "promoted": f"{_version(version)} is champion",
+        "in rollout": f"{_version(version)} is compared with the champion in production",
         "refused": "the challenger was refused",
         "not comparable": "the challenger cannot be compared yet",
         "superseded": "the retrain is not needed any more",

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from headrace.monitor.evidence.window import WindowEvidence
 
 Kind = Literal["nothing", "alert", "retrain"]
-#: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged.
-Outcome = Literal["promoted", "refused", "not comparable", "failed", "superseded"]
+#: "not comparable": too few rows that neither model was trained on, so the challenger cannot be judged. "in rollout":
+#: it passed the gate, and is compared with the champion in production.
+Outcome = Literal["promoted", "in rollout", "refused", "not comparable", "failed", "superseded"]
 
 
 @dataclass(frozen=True, kw_only=True)

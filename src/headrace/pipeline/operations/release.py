@@ -34,7 +34,7 @@ def promote_by_hand(context: Context, version: str, reason: str) -> Release:
     if not version_exists(name, version, context.tracking_uri):
         raise NotFoundError(f"no registered version {version}", where=name, fix="look at the MLflow registry")
     recover(context.root, name, context.tracking_uri, manual=True)
-    _publish_features(context, version)
+    publish_features(context, version)
     ledger = Ledger(context.root, name)
     champion = ledger.champion()
     ledger.promote(
@@ -68,12 +68,12 @@ def roll_back(context: Context, reason: str = "rolled back by hand", *, expected
     if expected is not None and previous != expected:
         raise ConflictError(f"version {previous} was champion before, not {expected}", where=name)
     if previous is not None:
-        _publish_features(context, previous)
+        publish_features(context, previous)
     record = Ledger(context.root, name).rollback(at_us=Lake(context.root, name).clock() or 0, reason=reason)
     return _mirrored(context, record.version)
 
 
-def _publish_features(context: Context, version: str) -> None:
+def publish_features(context: Context, version: str) -> None:
     """Bring a version's features back into the store where they were retired, before the API follows the version."""
     from headrace.store.materialise import materialise
     from headrace.store.publish import publish

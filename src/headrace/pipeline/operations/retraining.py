@@ -148,6 +148,8 @@ def _train(context: Context, decision: Decision, execute: Execute) -> _Result:
         same = "the history until then makes the very model that is champion"
         return _Result(outcome="refused", reason=same, version=version)
     refused: Outcome = "refused" if verdict.comparable else "not comparable"
+    if verdict.in_rollout:
+        return _Result(outcome="in rollout", reason=reason, version=version)
     return _Result(outcome="promoted" if verdict.promoted else refused, reason=reason, version=version)
 
 

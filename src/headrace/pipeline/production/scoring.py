@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,18 +13,22 @@ import pyarrow.compute as pc
 from filelock import FileLock
 
 from headrace.core.clock import iso
-from headrace.core.errors import NotFoundError
+from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.replicas import read_replicas, write_replicas
 from headrace.lake.keys import row_keys
+from headrace.lake.prediction_rows import shadow_id
 from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.pipeline.production.champion import champion_bundle
+from headrace.pipeline.production.champion import champion_bundle, version_bundle
 from headrace.pipeline.production.feature_matrix import feature_matrix
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
+from headrace.registry.rollouts import Rollouts
+from headrace.schema import Rollout
+from headrace.serving.rollout.assignment import is_canary
 from headrace.synthesis.language.definitions import row_columns, stored
 from headrace.synthesis.spine.build import build_spine
 
@@ -60,8 +66,35 @@ def score_window(context: Context, record: Record, since_us: int, until_us: int,
     spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us, engine=context.engine)
     if spine.num_rows:
         bundle = champion_bundle(context, record)
-        PredictionLog(root, problem.name).append(_predict(context, bundle, record.version, spine, made_us=now_us))
+        rows = _predict(context, bundle, record.version, spine, made_us=now_us)
+        PredictionLog(root, problem.name).append(_with_challenger(context, record, rows, spine, now_us))
     return int(spine.num_rows)
+
+
+def _with_challenger(
+    context: Context, record: Record, rows: Sequence[Prediction], spine: pa.Table, now_us: int
+) -> Sequence[Prediction]:
+    """During a rollout of this champion: the rows as the two versions share them, and the shadow predictions."""
+    rollouts = Rollouts(Ledger(context.root, context.problem.name))
+    step = rollouts.current()
+    if step is None or step.champion != record.version:
+        return rows
+    try:
+        bundle = version_bundle(context, step.version)
+        own = _predict(context, bundle, step.version, spine, made_us=now_us)
+    except Exception as error:  # whatever is wrong with a challenger, the champion's predictions are made
+        _log.exception("the challenger, version %s of %s, is rolled back", step.version, context.problem.name)
+        reason = f"it cannot score due rows: {getattr(error, 'what', type(error).__name__)}"
+        with suppress(ConflictError):
+            rollouts.advance(step, "rolled back", reason=reason, at_us=now_us)
+        return rows
+    by = (context.problem.rollout or Rollout()).by or context.problem.join_keys
+    shared: list[Prediction] = []
+    for champion, challenger in zip(rows, own, strict=True):
+        canary = is_canary(step.id, [champion.join_keys.get(name) for name in by], step.share)
+        answer, other = (challenger, champion) if canary else (champion, challenger)
+        shared += [answer, replace(other, id=shadow_id(answer.id), source="shadow")]
+    return shared
 
 
 def _scored_path(context: Context) -> Path:

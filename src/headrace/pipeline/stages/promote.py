@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
+from headrace.core.errors import ConflictError
 from headrace.core.files import write_json
 from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
@@ -49,6 +50,7 @@ class PromoteOutput:
         promoted: whether it is champion.
         reason: why, for people.
         comparable: False where too few rows were left to compare it with the champion.
+        in_rollout: whether it is compared with the champion in production now.
         proposals: aliases in MLflow that were moved by hand, for people.
     """
 
@@ -56,17 +58,19 @@ class PromoteOutput:
     promoted: bool
     reason: str
     comparable: bool = True
+    in_rollout: bool = False
     proposals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Verdict:
-    """challenger: whether the version is now compared with the champion in production."""
+    """challenger: whether the version is the challenger now. in_rollout: whether its rollout is open or waits."""
 
     promoted: bool
     reason: str
     comparable: bool = True
     challenger: bool = False
+    in_rollout: bool = False
 
 
 #: (context, inputs, champion) -> the verdict of the gate; None where the two cannot be compared.
@@ -100,6 +104,7 @@ def promote(context: Context, inputs: Inputs, folder: Path, *, gate: Gate, at_us
         promoted=verdict.promoted,
         reason=verdict.reason,
         comparable=verdict.comparable,
+        in_rollout=verdict.in_rollout,
         proposals=tuple(str(proposal) for proposal in proposals),
     )
 
@@ -125,12 +130,29 @@ def _judge(context: Context, inputs: Inputs, folder: Path, version: str, gate: G
         if refusal := certificate_refusal(context, version):
             ledger.record_metrics(version, metrics)
             return _Verdict(promoted=False, reason=refusal, challenger=True)
+        if context.problem.rollout is not None and champion is not None:
+            return _begin_rollout(context, version, champion, decision.reason, metrics, at_us)
         ledger.promote(version, champion.version if champion else None, decision.reason, metrics, at_us)
         return _Verdict(promoted=True, reason=decision.reason)
     ledger.record_metrics(version, metrics)  # for whoever promotes it by hand
     if decision is None:
         return _Verdict(promoted=False, reason=_NOT_COMPARABLE, comparable=False, challenger=True)
     return _Verdict(promoted=False, reason=decision.reason, challenger=True)
+
+
+def _begin_rollout(
+    context: Context, version: str, champion: Record, reason: str, metrics: Mapping[str, float], at_us: int
+) -> _Verdict:
+    """Begin the comparison of a version with the champion in production, in place of its promotion."""
+    from headrace.pipeline.production.rollouts import begin_rollout
+
+    try:
+        step = begin_rollout(context, version, champion=champion.version, reason=reason, at_us=at_us, metrics=metrics)
+    except ConflictError as error:
+        return _Verdict(promoted=False, reason=error.what)
+    if step.phase == "refused":
+        return _Verdict(promoted=False, reason=step.reason)
+    return _Verdict(promoted=False, reason=f"{reason}; its rollout: {step.phase}", challenger=True, in_rollout=True)
 
 
 def certificate_refusal(context: Context, version: str) -> str:
@@ -223,6 +245,7 @@ PROMOTE = Stage(
     parameters=lambda context: {
         "margin": context.problem.margin,
         **({"certificate": True} if context.problem.certificate else {}),
+        **({"rollout": True} if context.problem.rollout is not None else {}),
     },
     effects_exist=_effects_exist,
 )

@@ -1,0 +1,1 @@
+"""Tests that stay valid however often they are looked at, from series of observations, for rollouts of challengers."""
