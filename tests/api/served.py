@@ -16,10 +16,14 @@ from headrace.core.errors import CorruptError
 from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
 from headrace.registry.ledger import Ledger
+from headrace.registry.rollouts import Rollouts
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
 from headrace.serving.predictor import Predictor
+from headrace.serving.rollout.follower import RolloutFollower
+from headrace.serving.rollout.shadow import ShadowScorer
 from headrace.serving.service import Service
+from headrace.serving.versions import Versions
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import NOW, PROBLEM, ROW, TinyModel, ids, write_store
 
@@ -57,6 +61,10 @@ def serving(
     """Serving of the tiny problem below a folder, with ids p0, p1, ..."""
     ledger, online, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), ids()
     log = log or PredictionLog(root, "shop")
+    versions, scorer = Versions(PROBLEM, online), ShadowScorer(PROBLEM, online, log, background=False)
+    rollout = RolloutFollower(
+        PROBLEM, Rollouts(ledger), _load, versions=versions, scorer=scorer, now=lambda: now_us,  # type: ignore[arg-type]
+    )  # fmt: skip
     follower = ChampionFollower(ledger, _load)  # type: ignore[arg-type]
     predictor = Predictor(
         PROBLEM,
@@ -65,6 +73,8 @@ def serving(
         log=log,
         policy=policy,
         new_id=lambda: next(names),
+        versions=versions,
+        rollout=rollout,
     )
     return Service(
         problem=PROBLEM,
@@ -74,6 +84,7 @@ def serving(
         online=online,
         log=log,
         now=lambda: now_us,
+        rollout=rollout,
     )
 
 
