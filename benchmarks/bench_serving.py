@@ -184,7 +184,7 @@ NOTE = (
     "The prediction API of the flights (120 features of 7 views; every answer is in the prediction journal before it"
     " is sent), and load from a client process on the same two cores, a closed loop on each connection. *Disk before"
     " answer*: `HEADRACE_LOG_SYNC=always`, the default; *disk within .1 s*: `interval`, which loses nothing when the"
-    " server is killed, and up to a tenth of a second when the power fails. Processor time is that of the server with"
+    " server is killed, and about a tenth of a second when the power fails. Processor time is that of the server with"
     " the process that moves rows to the prediction log. The peers receive the computed features: they read no store,"
     " compute no features and log nothing. Medians of three rounds in which all alternate."
 )
