@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.pipeline.holdout.budget import Pace, pace_of, plan
+from headrace.app.context import context_of
+from headrace.core.clock import to_us
+from headrace.lake.store import Lake
+from headrace.pipeline.holdout import budget
+from headrace.pipeline.holdout.budget import Pace, pace_of, plan, within_budget
+from headrace.pipeline.stages.ingest import INGEST
+from headrace.pipeline.walker import PipelineRun
+from tests.tiny_problem import write_tiny_problem
+
+TEST = "2024-02-15"
 
 
 def test_a_pace_is_read_off_two_measurements() -> None:
@@ -37,3 +48,21 @@ def test_what_is_planned_takes_no_longer_unless_it_is_the_least(
     assert 1 <= chosen <= candidates
     if chosen > 60 and rows > 4_000:
         assert chosen * (fixed_s + row_s * used) <= seconds * 1.001 + chosen * row_s * 2
+
+
+def test_a_large_problem_is_limited_and_a_small_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tiny_problem(tmp_path / "problem")
+    text = path.read_text().replace("Relationship, Table", "Relationship, Splits, Table")
+    splits = f'splits=Splits(tune="2024-01-31", test="{TEST}"),'
+    path.write_text(text.replace("    trials=4,", f"    trials=1,\n    {splits}"))
+    context = context_of(str(path), tmp_path / "home", workers=1)
+    PipelineRun(context, (INGEST,)).walk()
+    snapshot = Lake(context.root, context.problem.name).snapshot(to_us(TEST))
+    assert within_budget(context, snapshot, to_us(TEST), 1.0) is context
+    monkeypatch.setattr(budget, "_SMALL", 0)
+    limited = within_budget(context, snapshot, to_us(TEST), 0.0).problem
+    assert limited.max_candidates <= 60
+    assert limited.splits is not None
+    assert limited.splits.max_train_rows == 4_000
+    generous = within_budget(context, snapshot, to_us(TEST), 1e9).problem
+    assert generous.max_candidates > limited.max_candidates

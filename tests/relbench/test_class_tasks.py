@@ -10,8 +10,8 @@ import pytest
 
 from headrace.core.errors import DeclarationError
 from headrace.problems.catalogue import load_problem
-from headrace.problems.relbench.sources import TaskRows
 from headrace.problems.relbench.task_problem import class_problem, link_task_folder
+from headrace.problems.relbench.task_rows import TaskRows
 from tests.relbench.shop_schemas import ARXIV, SALT
 from tests.relbench.stand_ins import write_dataset
 

@@ -198,3 +198,13 @@ def test_init_writes_a_problem_file_that_declares_the_task(formula_one: Path, tm
     assert outcome.code == 0, outcome.err
     assert load_problem(file) == load_problem(f"{formula_one}#driver-dnf")
     assert "the file exists" in headrace(*arguments, home=tmp_path).err
+
+
+def test_a_table_in_batches_is_the_table(formula_one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = relbench_problem(formula_one, "driver-position")
+    whole = {table.name: table.source.read() for table in problem.entity_set.tables}
+    monkeypatch.setattr("headrace.problems.relbench.sources._BATCH_ROWS", 7)
+    for name in ("results", "qualifying", "drivers", "circuits"):
+        batches = list(problem.entity_set.table(name).source.batches())
+        assert len(batches) > 1
+        assert pa.Table.from_batches(batches).equals(whole[name].combine_chunks())

@@ -32,7 +32,7 @@ from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.used_rows import split_values
 from headrace.pipeline.walker import PipelineRun
-from headrace.problems.relbench.sources import ROW, TaskRows
+from headrace.problems.relbench.task_rows import ROW, TaskRows
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.matrix.matrix import feature_matrix
 

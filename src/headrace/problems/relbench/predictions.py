@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from headrace.core.errors import DataError
 from headrace.problems.relbench.manifest import read_dataset
-from headrace.problems.relbench.sources import ROW, TaskRows
+from headrace.problems.relbench.task_rows import ROW, TaskRows
 from headrace.schema import Problem
 
 

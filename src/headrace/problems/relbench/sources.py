@@ -1,27 +1,24 @@
-"""Rows of a RelBench folder as sources: a table of the database, and the label tables of a task as one table."""
+"""A table of a RelBench database as a source: keys as positions, times in UTC, in record batches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.problems.relbench.columns import Column
-from headrace.problems.relbench.manifest import SPLITS
 
+#: Rows that are converted at a time.
+_BATCH_ROWS = 262_144
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-#: Columns that the label tables of a task get: the number of a row, and its split.
-ROW, SPLIT = "label_row", "split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,171 +45,33 @@ class DatabaseTable:
     def fingerprint(self) -> str:
         """Digest of the file and of what is read from it."""
         names = [[one.name, one.alias] for one in self.columns]
-        return fingerprint([_digest(self.path), names, self.time, self.row, [list(link) for link in self.links]])
+        return fingerprint([digest_of(self.path), names, self.time, self.row, [list(link) for link in self.links]])
 
     def read(self) -> pa.Table:
         """All rows, in the file's order."""
-        rows = pq.read_table(self.path, columns=[one.name for one in self.columns])
+        schema = pq.read_schema(self.path)
+        empty = self._converted(pa.schema([schema.field(one.name) for one in self.columns]).empty_table(), 0)
+        return pa.concat_tables([empty, *(pa.Table.from_batches([batch]) for batch in self.batches())])
+
+    def batches(self, since: object = None) -> Iterator[pa.RecordBatch]:
+        """The same rows in record batches, so that a large table is never in memory as a whole."""
+        start = 0
+        with pq.ParquetFile(self.path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=[one.name for one in self.columns]):
+                yield from self._converted(pa.Table.from_batches([batch]), start).combine_chunks().to_batches()
+                start += batch.num_rows
+
+    def _converted(self, rows: pa.Table, start: int) -> pa.Table:
+        """The rows as the problem has them. start: position of the first in the file."""
         links = dict(self.links)
         columns = {}
         for one in self.columns:
             values = as_key(rows[one.name], str(self.path)) if one.alias in links else plain(rows[one.name])
-            columns[one.alias] = _within(values, links[one.alias]) if one.alias in links else values
+            columns[one.alias] = within(values, links[one.alias]) if one.alias in links else values
         if self.row is not None:
-            columns[self.row] = pa.chunked_array([pa.array(np.arange(rows.num_rows))])
+            columns[self.row] = pa.chunked_array([pa.array(np.arange(start, start + rows.num_rows))])
         table = pa.table(columns)
         return table if self.time is None else table.filter(pc.is_valid(table[self.time]))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TaskRows:
-    """The rows of train.parquet, val.parquet and test.parquet, in this order, each in its own order.
-
-    Args:
-        folder: Folder of the task.
-        entity: (column of the label tables, alias).
-        time: The same of the cutoff.
-        target: The same of the label. A file without it holds rows to predict.
-        entity_path: File of the entity's table.
-        entity_key: Its primary key; None: the position of a row.
-        entity_time: Its time column.
-        links: Foreign keys of the entity's table that each row gets: (column, alias, number of rows of the parent).
-            They are null where the entity's own row is later than the cutoff.
-        labels: What the target holds. "number": the label. "class": one of several classes; the label is its position
-            among them, and the class itself is a further column. "set": a 0 or 1 for each of several labels; the label
-            is how many are true.
-    """
-
-    folder: Path
-    entity: tuple[str, str]
-    time: tuple[str, str]
-    target: tuple[str, str]
-    entity_path: Path
-    entity_key: str | None = None
-    entity_time: str | None = None
-    links: tuple[tuple[str, str, int], ...] = ()
-    labels: Literal["number", "class", "set"] = "number"
-
-    @property
-    def class_column(self) -> str:
-        """Name of the column that holds the class as a text, where the target is one of several classes."""
-        return f"{self.target[1]}_class"
-
-    @cached_property
-    def classes(self) -> tuple[str, ...]:
-        """The classes of the label tables as texts, sorted; of a set of labels their positions."""
-        if self.labels == "set":
-            sizes = [pc.max(pc.list_value_length(self._target(path))).as_py() for path in self.files.values()]
-            return tuple(str(number) for number in range(max(size or 0 for size in sizes)))
-        found = {value for path in self.files.values() for value in pc.unique(_texts(self._target(path))).to_pylist()}
-        return tuple(sorted(found - {None}))
-
-    def truth(self) -> NDArray[np.float64]:
-        """Compute which class or labels are true [rows, classes], 0 or 1; NaN in rows without a label."""
-        parts = [self._truth_of(self._target(path)) for path in self.files.values()]
-        return np.concatenate(parts)
-
-    def _truth_of(self, column: pa.ChunkedArray) -> NDArray[np.float64]:
-        found = np.full((len(column), len(self.classes)), np.nan)
-        known = np.flatnonzero(column.is_valid().to_numpy())
-        if self.labels == "set":
-            for row in known:
-                values = column[int(row)].as_py()
-                found[row, : len(values)] = values
-            return found
-        codes = self._codes(column).to_numpy()
-        found[known] = 0.0
-        found[known, codes[known].astype(np.int64)] = 1.0
-        return found
-
-    def _codes(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
-        codes = pc.index_in(_texts(column), value_set=pa.array(self.classes, pa.string()))
-        return codes.cast(pa.float64())
-
-    def _target(self, path: Path) -> pa.ChunkedArray:
-        name = self.target[0]
-        if name not in pq.read_schema(path).names:
-            rows = row_count(path)
-            kind = pa.list_(pa.int64()) if self.labels == "set" else pa.string()
-            return pa.chunked_array([pa.nulls(rows, kind)])
-        return pq.read_table(path, columns=[name])[name]
-
-    def _label(self, path: Path) -> dict[str, pa.ChunkedArray]:
-        """The label of each row, and its class as a text where it is one."""
-        target, column = self._target(path), self.target[1]
-        if self.labels == "number":
-            return {column: _number(target) if not pa.types.is_string(target.type) else target.cast(pa.float64())}
-        if self.labels == "class":
-            return {column: self._codes(target), self.class_column: _texts(target)}
-        return {column: pa.chunked_array([pa.array(self._truth_of(target).sum(axis=1), from_pandas=True)])}
-
-    @property
-    def files(self) -> dict[str, Path]:
-        """Split -> its file, of those that are there."""
-        paths = {name: self.folder / f"{name}.parquet" for name in SPLITS}
-        return {name: path for name, path in paths.items() if path.is_file()}
-
-    def fingerprint(self) -> str:
-        """Digest of the files and of what is read from them."""
-        files = [[name, _digest(path)] for name, path in self.files.items()]
-        names = [*self.entity, *self.time, *self.target, str(self.entity_key), str(self.entity_time)]
-        links = [list(link) for link in self.links]
-        return fingerprint([files, names, links, _digest(self.entity_path) if self.links else "", self.labels])
-
-    def read(self) -> pa.Table:
-        """All rows: `label_row`, `split`, the entity, its links, the cutoff and the label."""
-        if "train" not in self.files or "val" not in self.files:
-            raise DataError(
-                "a task without train.parquet or val.parquet",
-                where=str(self.folder),
-                found=list(self.files),
-                fix="write the label tables with the package relbench: task.get_table(...)",
-            )
-        parts = [self._split(name, path) for name, path in self.files.items()]
-        rows = pa.concat_tables(parts, promote_options="permissive")
-        columns = {ROW: pa.chunked_array([pa.array(np.arange(rows.num_rows))])}
-        columns.update({name: rows[name] for name in rows.column_names})
-        columns.update(self._links(rows))
-        return pa.table(columns)
-
-    def test_rows(self) -> pa.Table:
-        """The rows of test.parquet with their keys as they stand in it."""
-        return pq.read_table(self.files["test"], columns=[self.entity[0], self.time[0]])
-
-    def _split(self, name: str, path: Path) -> pa.Table:
-        rows = pq.read_table(path)
-        missing = [column for column in (self.entity[0], self.time[0]) if column not in rows.column_names]
-        if missing:
-            raise DataError(f"no column {missing[0]!r}", where=str(path), found=rows.column_names)
-        return pa.table(
-            {
-                SPLIT: pa.array([name] * rows.num_rows, pa.string()),
-                self.entity[1]: as_key(rows[self.entity[0]], str(path)),
-                self.time[1]: plain(rows[self.time[0]]),
-                **self._label(path),
-            }
-        )
-
-    def _links(self, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
-        if not self.links:
-            return {}
-        names = [column for column, _, _ in self.links]
-        extra = [name for name in (self.entity_key, self.entity_time) if name is not None]
-        entities = pq.read_table(self.entity_path, columns=list(dict.fromkeys((*names, *extra))))
-        keys = as_key(rows[self.entity[1]], str(self.folder)).combine_chunks()
-        if self.entity_key is None:
-            place = pc.if_else(pc.less(keys, entities.num_rows), keys, None)
-        else:
-            place = pc.index_in(keys, value_set=as_key(entities[self.entity_key], "").combine_chunks())
-        known = pc.is_valid(place)
-        if self.entity_time is not None:
-            at = plain(entities[self.entity_time]).combine_chunks().take(place)
-            known = pc.and_(known, pc.fill_null(pc.less_equal(at, rows[self.time[1]].combine_chunks()), False))
-        found = {}
-        for name, alias, size in self.links:
-            values = _within(as_key(entities[name], str(self.entity_path)), size).combine_chunks().take(place)
-            found[alias] = pa.chunked_array([pc.if_else(known, values, pa.scalar(None, values.type))])
-        return found
 
 
 def read_columns(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -225,14 +84,14 @@ def row_count(path: Path) -> int:
     return int(pq.read_metadata(path).num_rows)
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """sha256 of a file, cached by its size and time of change."""
     status = path.stat()
-    return _digest_of(path, status.st_mtime_ns, status.st_size)
+    return _cached_digest(path, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=256)
-def _digest_of(path: Path, mtime_ns: int, size: int) -> str:
+def _cached_digest(path: Path, mtime_ns: int, size: int) -> str:
     return file_digest(path)
 
 
@@ -265,23 +124,7 @@ def as_key(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     return plain(column)
 
 
-def _number(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    values = column.cast(pa.float64())
-    return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
-
-
-def _texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Values as texts; whole numbers without a decimal point."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_floating(column.type) and pc.all(pc.equal(pc.floor(column), column)).as_py():
-        column = column.cast(pa.int64())
-    return column.cast(pa.string())
-
-
-def _within(keys: pa.ChunkedArray, rows: int) -> pa.ChunkedArray:
+def within(keys: pa.ChunkedArray, rows: int) -> pa.ChunkedArray:
     """Null where a whole number is no position of the parent's rows."""
     if not pa.types.is_integer(keys.type):
         return keys

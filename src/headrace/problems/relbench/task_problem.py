@@ -40,7 +40,8 @@ from headrace.problems.relbench.manifest import (
     task_names,
     task_type,
 )
-from headrace.problems.relbench.sources import ROW, SPLIT, DatabaseTable, TaskRows
+from headrace.problems.relbench.sources import DatabaseTable
+from headrace.problems.relbench.task_rows import ROW, SPLIT, TaskRows
 from headrace.schema import Ensemble, EntitySet, Problem, Relationship, Splits, Table, each_row
 
 #: Rows of the train window, and of the tune window, that a model is fitted on at most.
