@@ -14,11 +14,16 @@ from headrace.core.errors import DataError, UnavailableError
 from headrace.lake import journal as journal_module
 from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
-from headrace.serving.answers import ValidatedCall
+from headrace.registry.ledger import Ledger
+from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.predictor import Predictor
 from headrace.serving.turn_queue import TurnQueue
+from headrace.store.online import OnlineStore
+from tests.serving.test_serving_follow import Shelf, follow, ledger
 from tests.serving.test_serving_predictor import predictor
-from tests.serving_fixtures import NOW, ROW, write_store
+from tests.serving_fixtures import NOW, PROBLEM, ROW, write_store
+
+__all__ = ["ledger"]
 
 BOTH: Sequence[Sync] = ("always", "interval")
 
@@ -125,3 +130,43 @@ def test_a_disk_that_fails_refuses_the_answers_that_wait_for_it(turns: Turns, mo
     assert all(isinstance(error, UnavailableError) and "could not be logged" in error.what for error in found)
     (again,) = ask(turns, turns.call("c1"))
     assert len(again) == 1
+
+
+@pytest.mark.parametrize("sync", BOTH)
+def test_swaps_under_load_fail_nothing_and_mix_nothing(tmp_path: Path, ledger: Ledger, sync: Sync) -> None:
+    """20 swaps while eight clients of an event loop ask: every answer is of one version, and is in the log."""
+    write_store(tmp_path, means={"c1": 0.0})
+    follower = follow(ledger, Shelf())
+    ledger.promote("1", None, "first", {}, 1)
+    follower.refresh()
+    journal, online = PredictionJournal(tmp_path, "shop", sync=sync), OnlineStore(tmp_path, PROBLEM)
+    shop = Predictor(PROBLEM, champion=lambda: follower.current, online=online, log=journal)
+    queue = TurnQueue(shop.write, shop.answer, journal)
+    given: list[list[Answer]] = []
+    is_over = asyncio.Event()
+
+    async def ask() -> None:
+        while not is_over.is_set():
+            given.append(await queue.answer(shop.check([ROW, ROW], now_us=NOW)))
+
+    async def swap() -> None:
+        for version in range(2, 22):
+            before = len(given)
+            while len(given) < before + 10:
+                await asyncio.sleep(0)
+            ledger.promote(str(version), str(version - 1), "better", {}, version)
+            assert await asyncio.to_thread(follower.refresh)
+        is_over.set()
+
+    async def load() -> None:
+        await asyncio.gather(swap(), *(ask() for _ in range(8)))
+
+    asyncio.run(load())
+    queue.stop()
+    journal.close()
+    versions = [{answer.model_version for answer in answers} for answers in given]
+    assert all(len(one) == 1 for one in versions)
+    assert all(answer.value == float(answer.model_version) for answers in given for answer in answers)
+    assert len(set().union(*versions)) > 10
+    with PredictionLog(tmp_path, "shop") as log:
+        assert {row.id for row in log.read()} == {answer.id for answers in given for answer in answers}

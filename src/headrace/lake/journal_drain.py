@@ -23,7 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at the journal.
 PAUSE_S = 1.0
-_LOWEST_PRIORITY = 19
+#: Below that of the server, and enough that the journal does not grow for ever where both cores are busy.
+_NICENESS = 10
 _END_S = 5.0
 
 
@@ -62,7 +63,7 @@ def drain(logs: Sequence[PredictionLog], pause_s: float = PAUSE_S) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Drain the journals of problems below a home folder."""
     root, *problems = arguments
-    os.nice(_LOWEST_PRIORITY)
+    os.nice(_NICENESS)
     drain([PredictionLog(Path(root), problem) for problem in problems])
 
 
