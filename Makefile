@@ -209,6 +209,9 @@ bench-dfs: $(STAMP) $(PEERS) ## Compare feature synthesis with featuretools, get
 bench-memory: $(STAMP) ## Measure time and peak memory of synthesis with and without a memory limit (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_memory
 
+bench-scale: $(SPARK_STAMP) ## Measure synthesis of tables larger than memory, on Spark and Sail, beside DuckDB (QUICK=1: five minutes; resumes)
+	@$(SPARK) -m benchmarks.bench_scale
+
 bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
@@ -336,4 +339,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: test-slow test-infra dashboards test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-spark test-neural study-rollout study-nas study-embeddings bench-neural
+.PHONY: test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural

@@ -14,6 +14,7 @@ from headrace.core.clock import to_us
 from headrace.core.errors import DataError
 from headrace.core.files import read_json
 from headrace.core.memory import resident_bytes
+from headrace.core.settings import settings
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
@@ -22,7 +23,7 @@ from headrace.pipeline.stages.ingest import IngestOutput
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.schema.table import Source
-from headrace.synthesis.engines import default_engine
+from headrace.synthesis.engines import PartitionedLocalEngine, SparkEngine, default_engine, engine_of
 from tests.tiny_problem import write_tiny_problem
 
 END = to_us("2024-03-05")
@@ -68,6 +69,36 @@ def test_the_same_files_from_parts(context: Context, tmp_path: Path, monkeypatch
     one, other = (pq.read_table(done[0].folder / "candidates.parquet") for done in (whole, parts))
     assert one.equals(other)
     assert read_json(whole[1].folder / "ledger.json") == read_json(parts[1].folder / "ledger.json")
+
+
+def test_the_same_files_from_the_partitioned_engine(context: Context, tmp_path: Path) -> None:
+    """Features of rows and of rows of rows, by key and by time."""
+    lines: list[str] = []
+    engine = PartitionedLocalEngine(min_rows=0, partition_bytes=60_000, progress=lines.append)
+    divided = loaded(replace(context, root=tmp_path / "divided", engine=engine))
+    whole, parts = stages(context), stages(divided)
+    assert any(line.endswith("partitions") and not line.startswith("1 of 1 ") for line in lines)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.folder.name == other.folder.name
+        assert read_json(one.folder / "stage.json") == read_json(other.folder / "stage.json")
+    one, other = (pq.read_table(done[0].folder / "candidates.parquet") for done in (whole, parts))
+    assert one.equals(other)
+
+
+def test_a_problem_names_an_engine_and_settings_name_its_machines(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HEADRACE_SPARK_REMOTE", "sc://host:15002")
+    settings.cache_clear()
+    try:
+        spark = engine_of(replace(context.problem, engine="spark"), max_memory=4_000_000_000)
+        partitioned = engine_of(replace(context.problem, engine="partitioned"), max_memory=4_000_000_000)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert isinstance(spark, SparkEngine)
+    assert (spark.remote, spark.max_memory) == ("sc://host:15002", 4_000_000_000)
+    assert isinstance(partitioned, PartitionedLocalEngine)
 
 
 def test_too_little_leaves_nothing_behind(context: Context) -> None:
