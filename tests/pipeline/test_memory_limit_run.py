@@ -20,6 +20,7 @@ from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import FinishedStage, run
 from headrace.pipeline.stages.ingest import IngestOutput
+from headrace.pipeline.stages.memory_check import require_training_memory
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.schema.table import Source
@@ -99,6 +100,15 @@ def test_a_problem_names_an_engine_and_settings_name_its_machines(
     assert isinstance(spark, SparkEngine)
     assert (spark.remote, spark.max_memory) == ("sc://host:15002", 4_000_000_000)
     assert isinstance(partitioned, PartitionedLocalEngine)
+
+
+def test_a_limit_below_the_training_rows_is_refused_with_one_that_would_do(context: Context) -> None:
+    require_training_memory(context, 10**9, 100)
+    limited = replace(context, max_memory=resident_bytes() + 500_000_000)
+    require_training_memory(limited, 100_000, 100)
+    with pytest.raises(DataError, match=r"10,000,000 training rows of 100 features.*max_train_rows") as refused:
+        require_training_memory(limited, 10_000_000, 100)
+    assert refused.value.facts["enough_mb"] > 16_000
 
 
 def test_too_little_leaves_nothing_behind(context: Context) -> None:

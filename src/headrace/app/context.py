@@ -69,6 +69,7 @@ def context_of(
         seed=seed or 0,
         workers=chosen.workers if workers is None else workers,
         search_folder=chosen.search_folder,
+        max_memory=chosen.max_memory if max_memory is None else max_memory,
         engine=engine_of(
             problem,
             max_memory=chosen.max_memory if max_memory is None else max_memory,

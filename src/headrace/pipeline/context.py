@@ -25,6 +25,7 @@ class Context:
         trials: the budget of the search.
         seed: of the selection and the search.
         workers: processes of the search, threads of a fit.
+        max_memory: bytes that the process may hold; None: no limit. The engine has its own copy.
         search_folder: shared with workers of other machines, which then evaluate the trials; None: `workers` do.
         recipe_of: the version whose features and family a retrain keeps. None: features are selected, and all
             families are tried.
@@ -40,6 +41,7 @@ class Context:
     trials: int = 16
     seed: int = 0
     workers: int = 2
+    max_memory: int | None = field(default=None, compare=False)
     search_folder: Path | None = field(default=None, compare=False)
     recipe_of: str | None = None
     progress: Progress = field(default_factory=Progress, compare=False)

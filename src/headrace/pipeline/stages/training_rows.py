@@ -15,6 +15,7 @@ from headrace.models.design import Design, Encoder
 from headrace.models.families import category_limit
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs
+from headrace.pipeline.stages.memory_check import require_training_memory
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
 from headrace.pipeline.stages.windows import training_folds, training_windows
@@ -49,7 +50,12 @@ def load_training_rows(context: Context, inputs: Inputs, families: Sequence[str]
     """Read what the stage `training-set` has written, with the windows and folds of its rows.
 
     Category lists are as long as all families can use: those of the problem, or the given ones.
+
+    Raises:
+        DataError: The rows do not fit below the memory limit.
     """
+    size = inputs[TRAINING_SET].output
+    require_training_memory(context, size.rows, size.features)
     table = parquet.read(inputs[TRAINING_SET].path(TRAINING))
     spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
