@@ -87,16 +87,3 @@ def test_names_of_a_commit_that_failed_are_written_again(tmp_path: Path, monkeyp
         log.append([replace(row, id="c")])
     with PredictionLog(tmp_path, "p") as log:
         assert [dict(item.features) for item in log.read()][1:] == [{"mean": 1.0, "city": None, "count": 2.0}]
-
-
-def test_a_reserved_log_is_written_and_read_as_any(tmp_path: Path) -> None:
-    with PredictionLog(tmp_path, "p") as log:
-        log.append([ONE])
-        log.reserve(256 * 1024)
-        file = log.path.with_name("p.db-wal")
-        assert file.stat().st_size == 256 * 1024
-        for number in range(60):
-            log.append([replace(ONE, id=str(number), request={"text": "x" * 5000})])
-        assert len(log) == 61
-    with PredictionLog(tmp_path, "p") as log:
-        assert len(log.read()) == 61

@@ -7,7 +7,6 @@ through SQLAlchemy, as those of PostgreSQL are (`lake.prediction_queries`).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import uuid
@@ -36,9 +35,6 @@ from headrace.lake.prediction_rows import (
     to_row,
 )
 from headrace.lake.prediction_tables import PREDICTIONS, feature_names
-
-#: Size of the write-ahead file of a server: it is written back to the database when it is full.
-RESERVED_BYTES = 16 * 1024 * 1024
 
 _DAMAGED = (
     "bring it back from a backup, or move it and its -wal and -shm away: a new one is begun, without what is in it"
@@ -86,20 +82,6 @@ class PredictionFile(PredictionQueries):
                     connection.execute(insert_statement(len(part)), [value for row in part for value in row])
             self._names.update(new)
             return connection.total_changes - before
-
-    def reserve(self, size: int = RESERVED_BYTES) -> None:
-        """Write zeros behind the write-ahead file's end up to a size, so that the next commits do not grow it.
-
-        A commit that grows a file also waits for the file system's journal: about 4 ms instead of .15 ms on ext4.
-        SQLite takes zeros for the end of the file's content, as it does what is left of an earlier, longer one.
-        """
-        with self.raw() as connection:
-            connection.execute(f"PRAGMA wal_autocheckpoint = {size // 4096}")
-            path = self.path.with_name(f"{self.path.name}-wal")
-            with path.open("ab") as file:
-                file.write(bytes(max(size - file.tell(), 0)))
-                file.flush()
-                os.fsync(file.fileno())
 
     def check_writable(self) -> None:
         """Check that an append would succeed, without adding a row; raises what it would raise.

@@ -19,7 +19,7 @@ from headrace.core.errors import UnavailableError
 from headrace.core.settings import settings
 from headrace.lake.journal_segments import Segment, journal_folder, reading_alone, segments
 from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.prediction_file import RESERVED_BYTES, PredictionFile
+from headrace.lake.prediction_file import PredictionFile
 from headrace.lake.prediction_queries import PredictionQueries
 from headrace.lake.prediction_removal import count_removable, remove_some
 from headrace.lake.prediction_rows import Prediction, to_row
@@ -102,11 +102,6 @@ class PredictionLog(PredictionQueries):
         if is_finished:
             segment.remove()
         return moved
-
-    def reserve(self, size: int = RESERVED_BYTES) -> None:
-        """Give the file its space on disk now, see `PredictionFile.reserve`; a database needs none."""
-        if self._database is None:
-            self._file.reserve(size)
 
     def check_writable(self) -> None:
         """Check that an append would succeed, without adding a row; raises what it would raise."""
