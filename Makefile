@@ -223,6 +223,9 @@ bench-events: $(STAMP) ## Measure the time from an event to the served feature
 bench-serving: $(STAMP) .venv-litserve/.installed ## Measure the prediction API under load beside MLflow's server and LitServe (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
+bench-observability: $(STAMP) ## Measure what ids, metrics, logs and traces add to a request, in process
+	@$(BIN)/python -m benchmarks.bench_observability
+
 bench-relational: $(BENCH_STAMP) .venv-featuretools/.installed .venv-getml/.installed ## Compare features of relational tables: ours, featuretools', getML's (QUICK=1: minutes; ONLY=...; resumes)
 	@$(BENCH) -m benchmarks.bench_relational
 
@@ -337,6 +340,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: test-slow test-infra dashboards test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural

@@ -25,8 +25,9 @@ resource "kubernetes_storage_class_v1" "state" {
 }
 
 # The secrets that the chart refers to are put into the namespace by whoever keeps them (External Secrets, Sealed
-# Secrets): `headrace-database` with the password of aws_db_instance.headrace, `headrace-redis` with the address of Redis.
-# The databases prefect and mlflow are made beforehand (infra/docker/databases.sql).
+# Secrets): `headrace-database` with the password of aws_db_instance.headrace, `headrace-redis` with the address of Redis,
+# `headrace-auth` with the passwords of Prefect and MLflow. The databases of both are made beforehand
+# (infra/docker/databases.sql).
 resource "helm_release" "headrace" {
   name      = "headrace"
   namespace = kubernetes_namespace_v1.headrace.metadata[0].name

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,3 +105,19 @@ def test_problems_of_one_server_share_the_family_of_a_metric(tmp_path: Path) -> 
     assert text.count("# TYPE headrace_queue_rows gauge") == 1
     assert 'headrace_queue_rows{problem="shop"} 7.0' in text
     assert 'headrace_queue_rows{problem="other"} 7.0' in text
+
+
+def test_processes_on_one_port_share_their_counters(tmp_path: Path) -> None:
+    code = (
+        "import os, pathlib\n"
+        "from headrace.api.metrics import Meters, Metrics\n"
+        "meters = Meters(pathlib.Path(os.environ['PROMETHEUS_MULTIPROC_DIR']))\n"
+        "Metrics('shop', meters).count_request('/predict', 200, 0.1)\n"
+        "print(meters.exposition().decode())\n"
+    )
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for processes in (1, 2):
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
+        )
+        assert f'headrace_requests_total{{path="/predict",problem="shop",status="200"}} {processes}.0' in done.stdout

@@ -21,7 +21,7 @@ from headrace.core.redact import redact
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
-    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
     from opentelemetry.trace import Span, SpanKind, Tracer
 
 #: Values of attributes.
@@ -30,9 +30,10 @@ Value = str | int | float | bool
 
 @dataclass
 class _State:
-    """The tracer of this process; None while nothing is recorded."""
+    """The tracer of this process and its provider; None while nothing is recorded."""
 
     tracer: Tracer | None = None
+    provider: TracerProvider | None = None
 
 
 _state = _State()
@@ -66,12 +67,16 @@ def record_spans(service: str, processor: SpanProcessor) -> None:
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(processor)
     atexit.register(provider.shutdown)
+    _state.provider = provider
     _state.tracer = provider.get_tracer("headrace", __version__)
 
 
 def stop_tracing() -> None:
-    """Record nothing from now on."""
-    _state.tracer = None
+    """Send what was recorded, and record nothing from now on."""
+    if _state.provider is not None:
+        atexit.unregister(_state.provider.shutdown)
+        _state.provider.shutdown()
+    _state.tracer = _state.provider = None
 
 
 def is_tracing() -> bool:

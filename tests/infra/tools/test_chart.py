@@ -42,6 +42,8 @@ WITHOUT: Mapping[str, Any] = {
     "networkPolicy": {"enabled": False},
 }
 VALUES = {"smallest": SMALLEST, "everything": EVERYTHING, "without": WITHOUT}
+#: Parts of the names of variables that hold a secret.
+SECRETS = ("PASSWORD", "SECRET", "TOKEN", "REDIS_URL", "AUTH_STRING")
 #: Kinds of operators, which Kubernetes' own schemas do not have.
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
 
@@ -145,9 +147,7 @@ def test_secrets_are_referred_to_and_none_is_written(name: str) -> None:
     assert "Secret" not in {one["kind"] for one in rendered(name)}
     for where, one in containers(name):
         for variable in one.get("env", ()):
-            secret = any(
-                word in variable["name"] for word in ("PASSWORD", "SECRET", "TOKEN", "REDIS_URL", "AUTH_STRING")
-            )
+            secret = any(word in variable["name"] for word in SECRETS)
             assert secret == ("secretKeyRef" in variable.get("valueFrom", {})), f"{where}: {variable['name']}"
         names = [variable["name"] for variable in one.get("env", ())]
         assert len(names) == len(set(names)), where

@@ -40,12 +40,21 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* A variable from the secret of passwords: a list of the context, the variable and the key. */}}
+{{- define "headrace.secret" -}}
+{name: {{ index . 1 }}, valueFrom: {secretKeyRef: {name: {{ (index . 0).Values.auth.secret | quote }}, key: {{ index . 2 }}}}}
+{{- end }}
+
 {{/* Settings that every container has. */}}
 {{- define "headrace.environment" -}}
 - {name: HEADRACE_HOME, value: /state}
+- {name: HEADRACE_PROFILE, value: production}
 - {name: PREFECT_HOME, value: /state/prefect}
 - {name: PREFECT_API_URL, value: "http://{{ include "headrace.name" . }}-prefect:4200/api"}
 - {name: MLFLOW_TRACKING_URI, value: "http://{{ include "headrace.name" . }}-mlflow:5000"}
+- {name: MLFLOW_TRACKING_USERNAME, value: headrace}
+- {{ include "headrace.secret" (list . "MLFLOW_TRACKING_PASSWORD" "mlflow_password") }}
+- {{ include "headrace.secret" (list . "PREFECT_API_AUTH_STRING" "prefect_auth") }}
 - {name: DO_NOT_TRACK, value: "1"}
 - {name: MLFLOW_DISABLE_TELEMETRY, value: "true"}
 - {name: HEADRACE_LOG_FORMAT, value: {{ .Values.observability.logFormat | quote }}}
@@ -110,8 +119,6 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   {{- include "headrace.podSecurity" . | nindent 2 }}
-volumes:
-  {{- include "headrace.volumes" . | nindent 2 }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
@@ -126,6 +133,8 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+volumes:
+  {{- include "headrace.volumes" . | nindent 2 }}
 {{- end }}
 
 {{/* A GET of a path on a port, with a Host header that the servers accept: a list of path and port. */}}
