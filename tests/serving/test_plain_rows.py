@@ -82,3 +82,12 @@ def test_plain_rows_do_not_reach_the_slow_checks(monkeypatch: pytest.MonkeyPatch
         "placed": "2013-05-01T12:00:00Z", "due": "2013-05-01T12:00:00Z", "order_id": "a", "extra": [1],
     }  # fmt: skip
     assert PlainRows(SCHEMA).check(row, "request").columns["amount"] == 2.0
+
+
+@pytest.mark.parametrize("name", ["colour", "", "Amount"])
+def test_an_unknown_field_is_flagged_as_by_the_slow_checks(name: str) -> None:
+    row = {**dict.fromkeys(SCHEMA.names), "customer_id": "c1", "shop": 3, name: 1}
+    for strict in (False, True):
+        expected = outcome(lambda strict=strict: checked_row(SCHEMA, row, "request", strict=strict))
+        assert outcome(lambda strict=strict: PlainRows(SCHEMA).check(row, "request", strict=strict)) == expected
+    assert PlainRows(SCHEMA).check(row, "request").flags == (f"unknown_field:{name}",)

@@ -245,3 +245,16 @@ def test_a_store_that_changes_while_kept_rows_are_read_gives_rows_of_one_state(
     first, second = kept.read(keys, NOW, NOW)[0].numbers[:, 0].tolist()
     assert first == second
     assert kept.read(keys, NOW, NOW)[0].numbers[:, 0].tolist() == [34.0, 34.0]
+
+
+@given(st.lists(st.tuples(st.sampled_from([NOW - HOUR, NOW, NOW + DAY, None]), st.integers(0, 2)), max_size=6))
+@settings(max_examples=30, deadline=None)
+def test_remembered_times_are_those_of_their_tick(asked: list[tuple[int | None, int]]) -> None:
+    features = (transformed("time_since", PLACED), transformed("hour", PLACED))
+    encoder = Encoder(names=tuple(item.slug for item in features))
+    plan = InputPlan(features, encoder)
+    for placed, ticks in asked:
+        stored_rows, request = as_stored_rows(plan, [{}, {}]), [{"placed": placed}, {"placed": NOW + ticks}]
+        known = plan.compute(stored_rows, request, NOW + ticks * TICK)
+        fresh = InputPlan(features, encoder).compute(stored_rows, request, NOW + ticks * TICK)
+        np.testing.assert_array_equal(known.design.X, fresh.design.X)
