@@ -238,6 +238,9 @@ parity-goldens: $(STAMP) .venv-featuretools/.installed ## Compute reference valu
 study-flights: $(STAMP) ## Measure AUC by month on the flights: no history, hand-made, synthesised features
 	@$(BIN)/python -m benchmarks.study_flights
 
+study-audit: $(STAMP) ## Audit the features of a month of flights bit for bit, and find one that was changed (QUICK=1)
+	@$(BIN)/python -m benchmarks.study_audit
+
 study-drift: $(STAMP) ## Measure the drift tests on the flights: weeks after training, left-out weeks, planted shifts (QUICK=1)
 	@$(BIN)/python -m benchmarks.study_drift
 

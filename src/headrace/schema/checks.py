@@ -58,8 +58,8 @@ def check_types(problem: Declaration) -> None:
         if getattr(problem, name) is not None:
             check_number(name, getattr(problem, name), where=where, low=0)
     check_number("margin", problem.margin, where=where, low=float("-inf"))
-    if isinstance(problem.depth, bool) or problem.depth not in (1, 2, 3):
-        raise DeclarationError(f"depth={problem.depth!r} is not from 1 to 3", where=where)
+    if isinstance(problem.depth, bool) or problem.depth not in (1, 2, 3, AUTO):
+        raise DeclarationError(f"depth={problem.depth!r} is neither from 1 to 3 nor {AUTO!r}", where=where)
     problem.tick_us, problem.lookbacks_us, problem.staleness_us  # noqa: B018  validates them
 
 
@@ -114,7 +114,7 @@ def check_splits(problem: Declaration) -> None:
 
 def check_synthesis(problem: Declaration) -> None:
     """`where`, `groupby` and `through` name columns of declared tables."""
-    if problem.groupby and problem.depth < 2:
+    if problem.groupby and problem.deepest < 2:
         raise DeclarationError("groupby without depth", where=problem.name, fix="declare depth=2: they are aggregated")
     where = {} if problem.where == "auto" else problem.where
     if isinstance(where, str):

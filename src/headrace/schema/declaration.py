@@ -52,7 +52,7 @@ class Declaration:
         entities: composite entities; one entity per relationship into the spine's table is implied, named after its
             column.
         ignore: "table.column" patterns that are never features.
-        depth: how many levels a feature may stack, 1 to 3.
+        depth: how many levels a feature may stack, 1 to 3; "auto": validation in time chooses.
         where: "table.column" -> values that aggregates are restricted to, or "auto" for frequent ones (of a column,
             or alone: of all).
         groupby: "table.column"s, by each of which rows get running values; from depth 2.
@@ -101,7 +101,7 @@ class Declaration:
     tick: str = "15min"
     entities: tuple[Entity, ...] = ()
     ignore: tuple[str, ...] = ()
-    depth: int = 1
+    depth: int | Literal["auto"] = 1
     where: Mapping[str, tuple[str | float | bool, ...] | Literal["auto"]] | Literal["auto"] = field(
         default_factory=dict
     )
@@ -192,6 +192,11 @@ class Declaration:
     def carrier(self) -> str:
         """The declared table that holds the join keys: the spine's own, or that of a schedule's entities."""
         return self.spine.entity if isinstance(self.spine, Every) else self.spine.table
+
+    @property
+    def deepest(self) -> int:
+        """The largest number of levels that candidates stack; of depth "auto" the largest that may be chosen."""
+        return 3 if self.depth == AUTO else self.depth
 
     @property
     def cutoff(self) -> TimeExpression:

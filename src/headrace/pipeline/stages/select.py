@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.candidate_matrix import Candidates
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
-from headrace.pipeline.stages.windows import training_windows, window_shares
+from headrace.pipeline.stages.windows import training_folds, training_windows, window_shares
+from headrace.schema.problem import AUTO
 from headrace.synthesis.language.definitions import to_json
 from headrace.synthesis.language.engine import PartitionedEngine
+from headrace.synthesis.selection.depth import choose_depth, level
 from headrace.synthesis.selection.select import select
 
+#: The depths that were compared, where the problem's is "auto".
+DEPTHS = "depths.json"
 #: What the champion's study knows, in a retrain.
 KNOWN = "known.json"
 
@@ -39,6 +43,7 @@ class SelectOutput:
         champion_config: that version's configuration, which the search begins with.
         champion_families: the families of that version's model: those of the members for an ensemble.
         known_trials: how many trials of that version's study are known; they lie beside this.
+        depth: the depth that validation chose, where the problem's is "auto".
     """
 
     features: int
@@ -48,6 +53,7 @@ class SelectOutput:
     champion_config: Mapping[str, Any] | None = None
     champion_families: tuple[str, ...] = ()
     known_trials: int = 0
+    depth: int | None = None
 
 
 def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
@@ -57,6 +63,21 @@ def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOut
     written = Candidates(synthesised.folder, synthesised.path)
     candidates = written if isinstance(context.engine, PartitionedEngine) else written.table()
     label = parquet.read(synthesised.path(SPINE), columns=["label"])["label"].to_numpy()
+    depth = None
+    if context.problem.depth == AUTO:
+        folds, _ = training_folds(context, inputs, windows)
+        depth, results = choose_depth(
+            context.problem,
+            candidates,
+            label,
+            definitions,
+            folds,
+            max_features=context.problem.max_features,
+            seed=context.seed,
+            threads=context.workers,
+        )
+        write_json(folder / DEPTHS, [asdict(item) for item in results])
+        definitions = tuple(item for item in definitions if level(context.problem, item) <= depth)
     selection = select(
         candidates,
         label,
@@ -69,7 +90,7 @@ def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOut
     write_definitions(folder / DEFINITIONS, selection.kept)
     write_json(folder / "ledger.json", selection.ledger)
     service = fingerprint([to_json(item) for item in selection.kept])[:10]
-    return SelectOutput(features=len(selection.kept), candidates=len(definitions), service=service)
+    return SelectOutput(features=len(selection.kept), candidates=len(selection.ledger), service=service, depth=depth)
 
 
 def select_parameters(context: Context) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Across:
 
 def across_definitions(problem: Problem, kinds: Kinds, tables: Tables) -> tuple[Across, ...]:
     """All features of this sort where the problem's depth is 2 or more."""
-    if problem.depth < 2:
+    if problem.deepest < 2:
         return ()
     features: list[Across] = []
     for entity in problem.all_entities:

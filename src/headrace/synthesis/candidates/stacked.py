@@ -45,7 +45,7 @@ def stacked_definitions(problem: Problem, kinds: Kinds) -> Iterator[Aggregate | 
     for entity in problem.all_entities:
         for table, keys in aggregated_tables(problem, entity):
             yield from _under_conditions(problem, kinds, entity, table, keys)
-    for depth in range(2, problem.depth + 1):
+    for depth in range(2, problem.deepest + 1):
         for entity in problem.all_entities:
             yield from _of_parent(problem, kinds, entity, depth)
             yield from _of_rows(problem, kinds, entity, depth)

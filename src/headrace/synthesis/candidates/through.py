@@ -57,7 +57,7 @@ def leading_columns(problem: Problem, table: Table) -> tuple[str, ...]:
     if problem.through != AUTO:
         named = (name.split(".") for name in problem.through)
         return tuple(column for name, column in named if name == table.name)
-    if problem.depth < 2:
+    if problem.deepest < 2:
         return ()
     return tuple(dict.fromkeys(link.child_column for link in problem.entity_set.parents(table.name)))
 

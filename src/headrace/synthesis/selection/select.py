@@ -177,7 +177,7 @@ def _sampled(
     seen: dict[int, list[Definition]] = {}
     rows = pa.array(sample)
     for definition in sorted(definitions, key=cost_of):
-        values = _values(matrix[definition.slug].take(rows), definition)
+        values = column_numbers(matrix[definition.slug].take(rows), definition)
         if definition.kind == "categorical" and np.nanmax(values, initial=0) >= MOST_CATEGORIES:
             reasons[definition] = f"more than {MOST_CATEGORIES} categories"
             continue
@@ -190,7 +190,8 @@ def _sampled(
         yield _Candidate(definition=definition, values=values, cost=cost_of(definition))
 
 
-def _values(column: pa.ChunkedArray, definition: Definition) -> Floats:
+def column_numbers(column: pa.ChunkedArray, definition: Definition) -> Floats:
+    """Return a feature's values as numbers, or as codes of categories; NaN = missing [n]."""
     if definition.kind == "categorical":
         codes = categories(column)[0]
         return np.where(codes < 0, np.nan, codes.astype(np.float64))
