@@ -1,6 +1,8 @@
-"""The gain of each feature in a small boosted model, compared with the gain of pure noise."""
+"""The gain of each feature in small boosted models, compared with the gain of pure noise, and how far models agree."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,47 @@ from headrace.synthesis.language.values import Floats
 _SHADOWS = 48
 _NOISE_QUANTILE = 0.9
 _ROUNDS = 50
+#: Models that are compared; each leaves out its share of the blocks of consecutive rows, which are blocks of time.
+_MODELS, _BLOCKS = 3, 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class StableGains:
+    """What several models say of the features.
+
+    Attributes:
+        share: mean share of a model's gain [p].
+        agreement: the share of models in which the feature gains more than noise [p].
+    """
+
+    share: Floats
+    agreement: Floats
+
+
+def stable_gains(
+    values: Floats, categorical: npt.NDArray[np.bool_], target: Floats, *, seed: int, threads: int
+) -> StableGains:
+    """Compare the gains of features in models with other seeds and other blocks of time.
+
+    Args:
+        values: numbers, or codes of categories, NaN missing [n, p], rows in the order of time.
+        categorical: which columns are codes [p].
+        target: labels [n].
+        seed: of the random numbers.
+        threads: of LightGBM.
+    """
+    block = np.arange(len(target)) * _BLOCKS // max(len(target), 1)
+    shares, better = np.zeros(values.shape[1]), np.zeros(values.shape[1])
+    for model in range(_MODELS):
+        rows = np.flatnonzero(block % _MODELS != model)
+        if len(np.unique(target[rows])) < 2:  # a rare label that is in the left-out blocks only
+            rows = np.arange(len(target))
+        gains, noise = gains_against_noise(
+            values[rows], categorical, target[rows], seed=seed * _MODELS + model, threads=threads
+        )
+        shares += gains / max(float(gains.sum()), 1e-300)
+        better += gains > noise
+    return StableGains(share=shares / _MODELS, agreement=better / _MODELS)
 
 
 def gains_against_noise(

@@ -2,12 +2,14 @@
 
 In order, features are dropped that are mostly null, constant, a duplicate, of too many categories, leaking (one alone
 almost determines the label), correlated with a cheaper one, no better than noise (LightGBM gain against permuted
-copies, after Kursa and Rudnicki, 2010), and beyond the requested number. The result depends on the matrix, the label
-and the seed alone.
+copies, after Kursa and Rudnicki, 2010) in most of three models with other seeds and blocks of time, and beyond the
+requested number; of features that gain about equally, the cheaper one stays. The result depends on the matrix, the
+label and the seed alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,13 +25,15 @@ from headrace.synthesis.language.definitions import Aggregate, Definition, Direc
 from headrace.synthesis.language.inputs import relative, time_varying
 from headrace.synthesis.language.values import Floats, Ints, categories, numbers
 from headrace.synthesis.primitives import aggregation, transform
-from headrace.synthesis.selection.importance import gains_against_noise
+from headrace.synthesis.selection.importance import stable_gains
 
 MOST_NULL = 0.98
 MOST_CATEGORIES = 255
 #: AUC of one feature alone (or its nulls) for a condition; |rank correlation| for a number.
 LEAKING_AUC, LEAKING_RANK = 0.98, 0.9999
 CORRELATED = 0.995
+#: Gains of which one is less than so many times the other are about equal.
+TIE = 1.25
 #: Rows used for leaks and correlation, and for importance. Features selected on 100,000 rows of the flights give .005
 #: AUC more in the following months than those selected on 20,000 (make study-flights).
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
@@ -55,7 +59,8 @@ class Selection:
     Attributes:
         kept: the selected definitions, best first.
         ledger: one entry per candidate, in their order: feature, slug, kept, reason, null_share, cost_s (estimated
-            seconds to compute it for the rows given, on one core), contribution (share of gain).
+            seconds to compute it for the rows given, on one core), contribution (share of gain), agreement (the share
+            of models in which it gains more than noise; None where it was dropped before).
     """
 
     kept: tuple[Definition, ...]
@@ -112,13 +117,13 @@ def select(
     candidates = [item for item in candidates if item.definition not in reasons]
     reasons.update(_correlated(candidates, few))
     candidates = [item for item in candidates if item.definition not in reasons]
-    gains = _gains(candidates, target[sample], seed, threads, reasons)
-    ranked = sorted((item for item in gains if item not in reasons), key=lambda item: -gains[item])
+    gains, agreement = _gains(candidates, target[sample], seed, threads, reasons)
+    ranked = sorted((item for item in gains if item not in reasons), key=lambda item: _worth(gains[item], item))
     reasons.update(dict.fromkeys(ranked[max_features:], f"past the best {max_features}"))
     kept = tuple(ranked[:max_features])
     if not kept:
         raise _nothing_kept(reasons)
-    return Selection(kept=kept, ledger=[_entry(matrix, item, reasons, gains) for item in definitions])
+    return Selection(kept=kept, ledger=[_entry(matrix, item, reasons, gains, agreement) for item in definitions])
 
 
 def _nothing_kept(reasons: dict[Definition, str]) -> DataError:
@@ -143,8 +148,17 @@ def cost_of(definition: Definition) -> float:
     return own + sum(cost_of(item) + (_STACKED if time_varying([item]) else 0.0) for item in relative(definition))
 
 
+def _worth(gain: float, definition: Definition) -> tuple[int, float, float]:
+    """Sorts the best first: by gain in steps of TIE, then by cost, then by the exact gain."""
+    return (-math.floor(math.log(max(gain, 1e-12)) / math.log(TIE)), cost_of(definition), -gain)
+
+
 def _entry(
-    matrix: Matrix, definition: Definition, reasons: dict[Definition, str], gains: dict[Definition, float]
+    matrix: Matrix,
+    definition: Definition,
+    reasons: dict[Definition, str],
+    gains: dict[Definition, float],
+    agreement: dict[Definition, float],
 ) -> dict[str, Any]:
     total = sum(gains.values()) or 1.0
     return {
@@ -155,6 +169,7 @@ def _entry(
         "null_share": matrix[definition.slug].null_count / max(matrix.num_rows, 1),
         "cost_s": cost_of(definition) * _SECONDS_PER_VALUE * matrix.num_rows,
         "contribution": gains.get(definition, 0.0) / total,
+        "agreement": agreement.get(definition),
     }
 
 
@@ -260,13 +275,13 @@ def _correlated(candidates: Sequence[_Candidate], few: Ints) -> Iterator[tuple[D
 
 def _gains(
     candidates: Sequence[_Candidate], target: Floats, seed: int, threads: int, reasons: dict[Definition, str]
-) -> dict[Definition, float]:
+) -> tuple[dict[Definition, float], dict[Definition, float]]:
+    """Gain and agreement of each candidate; those that most models find no better than noise get a reason."""
     if not candidates:
-        return {}
+        return {}, {}
     values = np.stack([item.values for item in candidates], axis=1)
     categorical = np.array([item.categorical for item in candidates])
-    gains, noise = gains_against_noise(values, categorical, target, seed=seed, threads=threads)
-    for item, gain in zip(candidates, gains, strict=True):
-        if gain <= noise:
-            reasons[item.definition] = "no better than noise"
-    return {item.definition: float(gain) for item, gain in zip(candidates, gains, strict=True)}
+    stable = stable_gains(values, categorical, target, seed=seed, threads=threads)
+    agreement = {item.definition: float(share) for item, share in zip(candidates, stable.agreement, strict=True)}
+    reasons.update({item: "no better than noise" for item, share in agreement.items() if share <= 0.5})
+    return {item.definition: float(gain) for item, gain in zip(candidates, stable.share, strict=True)}, agreement
