@@ -63,6 +63,21 @@ def test_each_row_has_the_engines_values_at_its_tick(
         assert bits(found[item.slug]) == bits(direct[item.slug].cast(TYPES[item.kind])), item.name
 
 
+def test_rows_that_occur_twice_and_unknown_entities_keep_their_places(published_world: World) -> None:
+    """Duplicates have the same values; an unknown entity has the empty ones; a frame without rows gives none."""
+    world = published_world
+    row, unknown = ("anna", 2**40, START + 10 * DAY), ("nobody", 2**40, START + 10 * DAY)
+    found = training_features(world.root, world.problem, "all", spine_of([row, unknown, row, row]))
+    first, strange, *again = found.to_pylist()
+    assert again == [first, first]
+    assert [strange[name] for name in found.column_names if name.startswith(("boat_count", "boat_mean"))] in (
+        [None, 0],
+        [0, None],
+    )
+    empty = training_features(world.root, world.problem, "all", spine_of([row]).slice(0, 0))
+    assert (empty.num_rows, empty.column_names) == (0, found.column_names)
+
+
 def test_a_row_without_a_key_is_not_lost(published_world: World) -> None:
     at = START + 10 * DAY
     found = training_features(

@@ -119,3 +119,25 @@ def test_what_has_more_levels_is_dearer_so_that_of_two_twins_the_flat_one_stays(
     assert costs == sorted(set(costs))
     assert cost_of(where) == cost_of(flat)
     assert cost_of(beside) == cost_of(below)
+
+
+def test_the_ledger_states_how_far_models_agree_on_a_feature() -> None:
+    selection = chosen()
+    ledger = {entry["slug"]: entry["agreement"] for entry in selection.ledger}
+    assert ledger["signal"] == ledger["faint"] == 1.0
+    assert ledger["still"] is None  # dropped before any model
+    assert all(ledger[item.slug] > 0.5 for item in selection.kept)
+    assert 0.5 < selection.agreement <= 1.0
+
+
+def test_of_equal_gains_the_cheaper_feature_is_kept() -> None:
+    """Two features of about equal gain, of which the costlier one gains a little more."""
+    rng = np.random.default_rng(4)
+    one, other = rng.normal(size=(2, ROWS))
+    label = (one + 1.02 * other + rng.normal(size=ROWS) > 0).astype(np.float64)
+    cheap, costly = column("one"), Direct(entity="e", table="t", column="other", kind="numeric")
+    assert cost_of(cheap) < cost_of(costly)
+    matrix = pa.table({cheap.slug: one, costly.slug: other})
+    for definitions in ((cheap, costly), (costly, cheap)):
+        kept = select(matrix, label, definitions, max_features=1, seed=0, threads=1).kept
+        assert kept == (cheap,)

@@ -33,11 +33,11 @@ def show_features(reference: str, home: Path | None, *, everything: bool, as_jso
         print_json([*kept, *rest])
         return
     console = Console(soft_wrap=True, highlight=False)
-    table = Table(
-        "feature", "contribution", "missing", title=f"{problem.name}: {len(kept)} of {len(ledger)} features kept"
-    )
+    title = f"{problem.name}: {len(kept)} of {len(ledger)} features kept"
+    table = Table("feature", "contribution", "agreement", "missing", title=title)
     for item in kept if everything else kept[:_SHOWN]:
-        table.add_row(item["feature"], f"{item['contribution']:.4f}", f"{item['null_share']:.0%}")
+        agreement = "" if item.get("agreement") is None else f"{item['agreement']:.0%}"
+        table.add_row(item["feature"], f"{item['contribution']:.4f}", agreement, f"{item['null_share']:.0%}")
     console.print(table)
     if len(kept) > _SHOWN and not everything:
         console.print(f"and {len(kept) - _SHOWN} more: --all lists them")
@@ -50,7 +50,7 @@ def show_features(reference: str, home: Path | None, *, everything: bool, as_jso
 
 
 def read_ledger(root: Path, name: str, reference: str) -> list[dict[str, Any]]:
-    """Read the ledger of a problem's last selection: feature, contribution, null_share, kept, reason.
+    """Read the ledger of a problem's last selection: feature, contribution, agreement, null_share, kept, reason.
 
     Raises:
         NotFoundError: Nothing was selected yet.

@@ -44,6 +44,7 @@ class SelectOutput:
         champion_families: the families of that version's model: those of the members for an ensemble.
         known_trials: how many trials of that version's study are known; they lie beside this.
         depth: the depth that validation chose, where the problem's is "auto".
+        agreement: of the models that selected, the mean share in which a kept feature gains more than noise.
     """
 
     features: int
@@ -54,6 +55,7 @@ class SelectOutput:
     champion_families: tuple[str, ...] = ()
     known_trials: int = 0
     depth: int | None = None
+    agreement: float | None = None
 
 
 def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOutput:
@@ -66,16 +68,8 @@ def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOut
     depth = None
     if context.problem.depth == AUTO:
         folds, _ = training_folds(context, inputs, windows)
-        depth, results = choose_depth(
-            context.problem,
-            candidates,
-            label,
-            definitions,
-            folds,
-            max_features=context.problem.max_features,
-            seed=context.seed,
-            threads=context.workers,
-        )
+        limits = {"max_features": context.problem.max_features, "seed": context.seed, "threads": context.workers}
+        depth, results = choose_depth(context.problem, candidates, label, definitions, folds, **limits)
         write_json(folder / DEPTHS, [asdict(item) for item in results])
         definitions = tuple(item for item in definitions if level(context.problem, item) <= depth)
     selection = select(
@@ -90,7 +84,13 @@ def select_features(context: Context, inputs: Inputs, folder: Path) -> SelectOut
     write_definitions(folder / DEFINITIONS, selection.kept)
     write_json(folder / "ledger.json", selection.ledger)
     service = fingerprint([to_json(item) for item in selection.kept])[:10]
-    return SelectOutput(features=len(selection.kept), candidates=len(selection.ledger), service=service, depth=depth)
+    return SelectOutput(
+        features=len(selection.kept),
+        candidates=len(selection.ledger),
+        service=service,
+        depth=depth,
+        agreement=selection.agreement,
+    )
 
 
 def select_parameters(context: Context) -> dict[str, Any]:

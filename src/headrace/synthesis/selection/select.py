@@ -66,6 +66,11 @@ class Selection:
     kept: tuple[Definition, ...]
     ledger: list[dict[str, Any]]
 
+    @property
+    def agreement(self) -> float:
+        """The mean agreement of the kept features."""
+        return float(np.mean([entry["agreement"] for entry in self.ledger if entry["kept"]]))
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Candidate:
