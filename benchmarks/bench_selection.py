@@ -32,7 +32,8 @@ from headrace.core.fingerprint import fingerprint
 from headrace.models.design import Design
 from headrace.synthesis.selection import importance
 from headrace.synthesis.selection import select as selection
-from headrace.synthesis.selection.select import Selection, cost_of, select
+from headrace.synthesis.selection.cost import cost_of
+from headrace.synthesis.selection.select import Selection, select
 
 COMMAND = "make bench-selection"
 TITLE = "Feature selection: quality and cost"

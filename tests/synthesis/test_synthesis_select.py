@@ -10,7 +10,8 @@ import pytest
 
 from headrace.core.errors import DataError
 from headrace.synthesis.language.definitions import Aggregate, Condition, Definition, Direct, Grouped, RowColumn
-from headrace.synthesis.selection.select import Selection, cost_of, select
+from headrace.synthesis.selection.cost import cost_of, ranked
+from headrace.synthesis.selection.select import Selection, select
 
 ROWS = 3000
 RNG = np.random.default_rng(0)
@@ -130,14 +131,13 @@ def test_the_ledger_states_how_far_models_agree_on_a_feature() -> None:
     assert 0.5 < selection.agreement <= 1.0
 
 
-def test_of_equal_gains_the_cheaper_feature_is_kept() -> None:
-    """Two features of about equal gain, of which the costlier one gains a little more."""
-    rng = np.random.default_rng(4)
-    one, other = rng.normal(size=(2, ROWS))
-    label = (one + 1.02 * other + rng.normal(size=ROWS) > 0).astype(np.float64)
-    cheap, costly = column("one"), Direct(entity="e", table="t", column="other", kind="numeric")
-    assert cost_of(cheap) < cost_of(costly)
-    matrix = pa.table({cheap.slug: one, costly.slug: other})
-    for definitions in ((cheap, costly), (costly, cheap)):
-        kept = select(matrix, label, definitions, max_features=1, seed=0, threads=1).kept
-        assert kept == (cheap,)
+def test_of_about_equal_gains_the_cheaper_feature_comes_first() -> None:
+    cheap = column("cheap")
+    direct = Direct(entity="e", table="t", column="x", kind="numeric")
+    costly = Aggregate(
+        entity="e", table="t", keys=("e",), column="x", primitive="median", lookback_us=None, kind="numeric"
+    )
+    assert cost_of(cheap) < cost_of(direct) < cost_of(costly)
+    assert ranked({costly: 1.2, direct: 1.1, cheap: 1.0}) == [cheap, direct, costly]
+    assert ranked({costly: 1.3, direct: 1.1, cheap: 1.0}) == [direct, costly, cheap]  # 1.0 is no tie with 1.3
+    assert ranked({costly: 2.0, cheap: 1.0, direct: 0.0}) == [costly, cheap, direct]

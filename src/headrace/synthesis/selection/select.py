@@ -9,7 +9,6 @@ label and the seed alone.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,10 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
-from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, Transform
-from headrace.synthesis.language.inputs import relative, time_varying
+from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.values import Floats, Ints, categories, numbers
-from headrace.synthesis.primitives import aggregation, transform
+from headrace.synthesis.selection.cost import cost_of, ranked
 from headrace.synthesis.selection.importance import stable_gains
 
 MOST_NULL = 0.98
@@ -32,15 +30,11 @@ MOST_CATEGORIES = 255
 #: AUC of one feature alone (or its nulls) for a condition; |rank correlation| for a number.
 LEAKING_AUC, LEAKING_RANK = 0.98, 0.9999
 CORRELATED = 0.995
-#: Gains of which one is less than so many times the other are about equal.
-TIE = 1.25
 #: Rows used for leaks and correlation, and for importance. Features selected on 100,000 rows of the flights give .005
 #: AUC more in the following months than those selected on 20,000 (make study-flights).
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
 #: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
 _SECONDS_PER_VALUE = 1e-7
-#: Cost of one more level of stacking, in means (docs/adr, retraction streams).
-_STACKED = 2.0
 
 
 class Matrix(Protocol):
@@ -123,9 +117,9 @@ def select(
     reasons.update(_correlated(candidates, few))
     candidates = [item for item in candidates if item.definition not in reasons]
     gains, agreement = _gains(candidates, target[sample], seed, threads, reasons)
-    ranked = sorted((item for item in gains if item not in reasons), key=lambda item: _worth(gains[item], item))
-    reasons.update(dict.fromkeys(ranked[max_features:], f"past the best {max_features}"))
-    kept = tuple(ranked[:max_features])
+    best = ranked({item: gain for item, gain in gains.items() if item not in reasons})
+    reasons.update(dict.fromkeys(best[max_features:], f"past the best {max_features}"))
+    kept = tuple(best[:max_features])
     if not kept:
         raise _nothing_kept(reasons)
     return Selection(kept=kept, ledger=[_entry(matrix, item, reasons, gains, agreement) for item in definitions])
@@ -139,23 +133,6 @@ def _nothing_kept(reasons: dict[Definition, str]) -> DataError:
         found=[f"{reason}: {count}" for reason, count in counts.most_common(5)],
         fix="give more history, other tables or lookbacks, or a deeper synthesis (depth, where, primitives)",
     )
-
-
-def cost_of(definition: Definition) -> float:
-    """What a value costs to compute, in means."""
-    if isinstance(definition, Transform):
-        return transform(definition.primitive).cost + sum(cost_of(item) for item in definition.inputs)
-    if isinstance(definition, Grouped):
-        return 1.0
-    if not isinstance(definition, Direct | Aggregate):
-        return 0.0
-    own = aggregation(definition.primitive).cost if isinstance(definition, Aggregate) else 0.2
-    return own + sum(cost_of(item) + (_STACKED if time_varying([item]) else 0.0) for item in relative(definition))
-
-
-def _worth(gain: float, definition: Definition) -> tuple[int, float, float]:
-    """Sorts the best first: by gain in steps of TIE, then by cost, then by the exact gain."""
-    return (-math.floor(math.log(max(gain, 1e-12)) / math.log(TIE)), cost_of(definition), -gain)
 
 
 def _entry(
