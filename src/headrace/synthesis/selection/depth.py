@@ -18,7 +18,8 @@ from headrace.core.errors import DataError
 from headrace.core.openmp import ensure_openmp
 from headrace.schema import Problem
 from headrace.schema.label_history import LABEL_HISTORY
-from headrace.synthesis.candidates.through import AUTO, is_through
+from headrace.schema.problem import AUTO
+from headrace.synthesis.candidates.through import is_through
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct
 from headrace.synthesis.language.inputs import depth as depth_of
 from headrace.synthesis.language.values import Floats, Ints
