@@ -69,6 +69,7 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     import uvicorn
 
+    from headrace.access.changes import record_settings
     from headrace.api.access.control import access_control
     from headrace.api.app import create_app
     from headrace.api.connections import LimitedProtocol
@@ -86,6 +87,7 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     meters = Meters(configuration.metrics_folder)
     hosts = (*allowed_hosts(host), *configuration.hosts)
     access = access_control(configuration, host)
+    record_settings(configuration)
     apps = {
         problem.name: create_app(
             configuration.root,

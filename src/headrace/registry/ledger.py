@@ -19,6 +19,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from headrace.access.changes import record_champion
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.database.open_tables import file_of, open_tables
 from headrace.database.upsert import insert_or_update
@@ -53,6 +54,7 @@ class Ledger:
 
     def __init__(self, root: Path, problem: str, *, database_url: str | None = None) -> None:
         self.problem = problem
+        self._root = root
         self.path = file_of(root, problem, LEDGER)
         self._tables = open_tables(
             root,
@@ -191,7 +193,9 @@ class Ledger:
             set_barred(connection, version, None)
             connection.execute(schema.challenger.delete().where(schema.challenger.c.version == version))
             close_rollouts(connection, version, reason, at_us)
-            return record_change(connection, "promote", version, champion, reason, at_us)
+            record = record_change(connection, "promote", version, champion, reason, at_us)
+        record_champion(self._root, self.problem, record.action, vars(record))
+        return record
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
         """Restore the previous champion and bar the present one.
@@ -211,7 +215,9 @@ class Ledger:
                 )
             set_barred(connection, current.version, reason)
             close_rollouts(connection, target, reason, at_us)
-            return record_change(connection, "rollback", target, current.version, reason, at_us)
+            record = record_change(connection, "rollback", target, current.version, reason, at_us)
+        record_champion(self._root, self.problem, record.action, vars(record))
+        return record
 
     def set_challenger(self, version: str | int | None) -> None:
         """Set the challenger, None for none."""
