@@ -136,6 +136,12 @@ security: $(STAMP) $(SECURITY_STAMP) ## Attack a running installation: web pages
 	@$(BIN)/python -m pytest tests/security -m 'security$(if $(QUICK), and not long)' --security-report security-report
 	@echo "report: security-report/report.html"
 
+sbom: $(STAMP) ## Write the bill of materials of the locked production packages: build/sbom.json (CycloneDX, offline)
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements requirements/production.lock --pyproject pyproject.toml --output-reproducible \
+		--short-PURLs --validate --of JSON --output-file build/sbom.json
+	@echo "bill of materials: build/sbom.json"
+
 test-neural: $(NEURAL_STAMP) ## Run the tests of neural networks, in an environment with PyTorch
 	@$(NEURAL) -m pytest -m "not chaos" tests/networks
 
@@ -343,6 +349,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: sbom test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural
