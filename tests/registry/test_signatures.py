@@ -18,6 +18,8 @@ from headrace.registry.signatures import SIGNATURE
 from headrace.registry.tracking import log_study
 from tests.registry.test_registry_models import make_bundle
 
+pytestmark = pytest.mark.slow  # MLflow's store, and its client
+
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Path, Path]:
