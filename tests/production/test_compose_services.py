@@ -87,7 +87,7 @@ class Production:
                 [sys.executable, "-P", "-m", *command], env=self.environment(name), cwd=self.folder, stdout=log,
                 stderr=subprocess.STDOUT, start_new_session=True,
             )  # fmt: skip
-        up = wait_until(lambda: self.answers(name), timeout_s=180)
+        up = wait_until(lambda: self.answers(name), timeout_s=500)
         assert up, (self.folder / f"{name}.log").read_text()[-3000:]
 
     def answers(self, name: str) -> bool:
