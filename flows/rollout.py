@@ -11,6 +11,7 @@ from headrace.app.context import context_of, wall_us
 from headrace.flows.alerts import send_alerts
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
+from headrace.flows.observed import observed
 from headrace.pipeline.context import Context
 from headrace.pipeline.rollout.evaluate import RolloutReport, evaluate_rollout
 from headrace.pipeline.rollout.reconcile import Reconciliation, reconcile_rollouts
@@ -19,6 +20,7 @@ log = logging.getLogger("headrace.flows")
 
 
 @flow(name="rollout", flow_run_name=run_name("rollout"), persist_result=False)
+@observed("rollout")
 def rollout(problem: str = "flights") -> bool:
     """Mirror the ledger in MLflow, add missing alerts, and begin a version whose turn it is.
 

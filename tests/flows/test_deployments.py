@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from prefect.flows import load_flow_from_entrypoint
 
 from headrace.flows.deployments import Deployment, as_yaml, deployments_for, for_references, main, triggers_for
 from headrace.problems.catalogue import CATALOGUE
-from headrace.schema import EntitySet, Problem, Replay, Table, each_row
+from headrace.schema import EntitySet, Problem, Replay, Rollout, Table, each_row
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +59,14 @@ def test_a_replayed_problem_advances_instead_of_materialising_by_itself() -> Non
         "orders-retrain": None,
         "orders-replay": None,
     }
+
+
+def test_a_declared_rollout_is_reconciled_twice_a_minute() -> None:
+    made = {one.name: one for one in deployments_for(replace(problem("orders"), rollout=Rollout()), "/orders.py")}
+    deployment = made["orders-rollout"]
+    assert (deployment.interval_s, deployment.cron, deployment.collision) == (30, None, "CANCEL_NEW")
+    assert load_flow_from_entrypoint(deployment.entrypoint).name == "rollout"
+    assert "orders-rollout" not in {one.name for one in deployments_for(problem("orders"), "/orders.py")}
 
 
 def test_drift_starts_the_retrain_of_its_own_problem() -> None:

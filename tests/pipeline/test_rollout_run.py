@@ -26,7 +26,8 @@ from headrace.registry.rollouts import Rollouts
 from headrace.schema import Rollout
 from headrace.serving.rollout.assignment import is_canary
 from tests.pipeline.shop import Shop
-from tests.pipeline.turned import context_of, live, look, wall_us
+from tests.pipeline.turned import TURNS, context_of, live, look, wall_us
+from tests.tiny_problem import write_tiny_problem
 
 pytestmark = pytest.mark.slow
 
@@ -55,13 +56,14 @@ def titles(root: Path) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def in_shadow_once(turned_once: Shop, tmp_path_factory: pytest.TempPathFactory) -> Shop:
-    """A retrain has put version 2 into shadow, and three more days have passed."""
-    home = tmp_path_factory.mktemp("rollout") / "home"
-    shutil.copytree(turned_once.home, home)
-    shop = Shop(path=turned_once.path, home=home)
-    context = in_production(shop)
-    look(context)
+def in_shadow_once(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """In a world that turned fifteen days ago, a retrain has put version 2 into shadow, and three more days passed."""
+    folder = tmp_path_factory.mktemp("rollout")
+    problem = write_tiny_problem(folder / "problem", orders=2200, replayed_days=1, turns=TURNS, days=110)
+    shop = Shop(path=problem, home=folder / "home")
+    shop.finish(trials=1)
+    context = replace(in_production(shop), trials=1)
+    live(context, 17)
     report = retrained(context)
     assert (report.outcome, report.version) == ("in rollout", "2")
     live(context, 3)
