@@ -127,7 +127,9 @@ def test_a_row_reaches_every_slice_whose_lookback_holds_it(data: st.DataObject) 
     bucket = int(buckets(key_hashes([pa.array(["x"])]))[0])
     sizes = np.zeros(BUCKETS)
     sizes[bucket] = data.draw(st.integers(2, 40))
-    layout = make_layout(sizes, 1.0, ticks=ticks, is_sliceable=True, needs_whole=data.draw(st.booleans()))
+    layout = make_layout(
+        sizes, 1.0, ticks=ticks, lookback_us=lookback, is_sliceable=True, needs_whole=data.draw(st.booleans())
+    )
     of_query = layout.query_partitions(np.full(len(ticks), bucket), ticks)
     of_row = layout.row_partitions(np.full(len(known), bucket), known, known, lookback)
     at_row = {(int(row), int(partition)) for row, partition in zip(*of_row, strict=True)}

@@ -100,6 +100,7 @@ def make_layout(
     target_bytes: float,
     *,
     ticks: Ints,
+    lookback_us: int,
     is_sliceable: bool,
     needs_whole: bool,
 ) -> Layout:
@@ -109,6 +110,7 @@ def make_layout(
         bytes_by_bucket: estimated bytes of each bucket's rows and queries [buckets].
         target_bytes: of a partition.
         ticks: of the queries, in us [queries].
+        lookback_us: the longest lookback: a slice has the rows of its period and of so long before it.
         is_sliceable: whether any output reads only rows inside a lookback.
         needs_whole: whether any output needs a key's whole history.
     """
@@ -120,16 +122,16 @@ def make_layout(
     first = first.reshape(-1) - int(used[0] == -1)
     count = len(used) - int(used[0] == -1)
     sizes: list[float] = np.bincount(first[~hot], weights=cold[~hot], minlength=count).tolist() if count else []
+    start, end = (int(ticks.min()), int(ticks.max())) if len(ticks) else (0, 0)
     slices, whole = np.ones(BUCKETS, dtype=np.int64), np.full(BUCKETS, -1, dtype=np.int64)
     for bucket in np.flatnonzero(hot).tolist():
         size = float(bytes_by_bucket[bucket])
         many = min(int(np.ceil(size / max(target_bytes, 1.0))), MOST_SLICES)
         first[bucket], slices[bucket] = len(sizes), many
-        sizes += [size / many] * many
+        sizes += [size * min(1 / many + lookback_us / (end - start + 1), 1.0)] * many
         if needs_whole:
             whole[bucket] = len(sizes)
             sizes.append(size)
-    start, end = (int(ticks.min()), int(ticks.max())) if len(ticks) else (0, 0)
     return Layout(first=first, slices=slices, whole=whole, start_us=start, end_us=end, bytes=np.array(sizes))
 
 

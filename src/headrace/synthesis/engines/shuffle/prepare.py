@@ -68,6 +68,7 @@ def prepare(
         _bytes_by_bucket(plan, keys, tables),
         partition_bytes,
         ticks=ticks,
+        lookback_us=max((route.lookback_us for route in plan.routes), default=0),
         is_sliceable=bool(plan.sliced),
         needs_whole=bool(plan.whole),
     )
