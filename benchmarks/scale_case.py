@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -158,13 +159,19 @@ def contestant(name: str, folder: Path, max_memory_mb: int) -> Callable[[], None
     if name == "spark":
         engine = SparkEngine(min_rows=0, partition_bytes=size, folder=folder)
     else:
-        from pysail.spark import SparkConnectServer
-
-        server = SparkConnectServer(ip="127.0.0.1", port=0)
-        server.start(background=True)
-        host, port = server.listening_address[:2]
+        host, port = sail_server().listening_address[:2]
         engine = SparkEngine(min_rows=0, partition_bytes=size, folder=folder, remote=f"sc://{host}:{port}")
     return by_engine(engine, folder, name)
+
+
+@lru_cache
+def sail_server() -> Any:
+    """A server of Sail in this process, which ends with it."""
+    from pysail.spark import SparkConnectServer
+
+    server = SparkConnectServer(ip="127.0.0.1", port=0)
+    server.start(background=True)
+    return server
 
 
 class Watch:
