@@ -87,3 +87,11 @@ def test_an_error_tells_no_secret_in_any_part() -> None:
     assert "hunter22" not in " ".join(parts)
     assert str(error).count("http://***@host/x") == 4
     assert error.found[1] == 7
+
+
+def test_api_keys_are_masked_wherever_they_stand() -> None:
+    key = "headrace_0123456789ab_" + "aZ9_-" * 8 + "abc"
+    for text in (f"key {key}.", f"http://host/{key}", f"Bearer {key}"):
+        assert "aZ9_-" not in redact(text)
+        assert redact(redact(text)) == redact(text)
+    assert redact(f"key {key}.") == "key headrace_***."

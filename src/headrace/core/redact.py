@@ -1,4 +1,4 @@
-"""Mask possible secrets in addresses, before a text is shown, logged or stored.
+"""Mask API keys, and possible secrets in addresses, before a text is shown, logged or stored.
 
     http://user:password@host/path?token=abc    http://***@host/path?token=***
     postgresql://user:password@host/db          postgresql://***@host/db
@@ -28,14 +28,15 @@ _SERVERS = (
 )
 # One slash too: pathlib makes one of two, as in a database address that was taken for a file's path.
 _ADDRESS = re.compile(r"(?P<kind>[A-Za-z][A-Za-z0-9+.-]*):(?P<slashes>/{1,2})(?P<rest>[^/\s]\S*)")
+_API_KEY = re.compile(r"headrace_[0-9a-f]{12}_[A-Za-z0-9_-]{43}")
 _PARAMETER = re.compile(
     r"(?P<name>[?&;][^=&;\s]*(?:token|key|pass|pwd|secret|sig|auth|cred)[^=&;\s]*=)[^&;\s]*", re.IGNORECASE
 )
 
 
 def redact(text: str) -> str:
-    """Mask everything in a text that may be a password or token in an address. Idempotent."""
-    return _ADDRESS.sub(_masked, text)
+    """Mask API keys of Headrace, and all that may be a password or token in an address. Idempotent."""
+    return _ADDRESS.sub(_masked, _API_KEY.sub(f"headrace_{HIDDEN}", text))
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
