@@ -111,6 +111,7 @@ SHOWN = (
         *(
             "mlflow/.mlflow.db.lock",
             "predictions/.shop.score.lock",
+            *("ledger/.shop.db.lock", "outbox/.shop.db.lock", "predictions/.shop.db.lock"),
             "registry/shop/.lock",
             "registry/shop/versions/.lock",
             "evidently/.lock",
