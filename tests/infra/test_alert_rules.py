@@ -137,7 +137,7 @@ def test_every_gauge_of_the_state_is_on_a_dashboard_or_in_a_rule(exported: dict[
 def test_the_table_of_metrics_is_complete(exported: dict[str, set[str]]) -> None:
     from headrace.api import metrics, state_metrics
 
-    documented = set(re.findall(r"\| (headrace_\w+)", f"{metrics.__doc__}\n{state_metrics.__doc__}"))
+    documented = set(re.findall(r"\| (headrace_\w+) ", f"{metrics.__doc__}\n{state_metrics.__doc__}"))
     names = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in exported}
     names = {f"{name}_total" if f"{name}_total" in exported else name for name in names}
     assert names == documented
