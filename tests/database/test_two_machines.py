@@ -40,7 +40,7 @@ def test_a_promotion_on_one_machine_is_seen_on_the_other(tmp_path: Path, postgre
     with pytest.raises(ConflictError, match="the champion is version 2, not version 1"):
         one.promote("3", "1", "decided before it saw version 2", {}, 3)
     assert one.champion() == other.champion()
-    assert not (tmp_path / "a").exists()
+    assert not one.path.exists()
 
 
 def test_the_retrain_of_a_killed_worker_is_taken_over_after_its_lease(tmp_path: Path, postgresql_url: str) -> None:
