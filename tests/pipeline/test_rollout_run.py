@@ -115,7 +115,7 @@ def test_a_better_challenger_goes_from_shadow_over_canary_to_champion(in_shadow:
     assert "less loss per prediction than the champion" in champion.reason
     assert [step.phase for step in report.steps] == ["shadow", "canary", "promoted"]
     assert titles(in_shadow.home)[-1] == "Headrace shop: version 2 is champion after its rollout"
-    assert connect(in_shadow.tracking_uri).get_registered_model("shop").aliases["champion"] == "2"
+    assert connect(in_shadow.tracking_uri).get_registered_model("shop").aliases["champion"] in (2, "2")
     assert evaluated(context).decision is None
 
 
@@ -259,7 +259,7 @@ def test_a_crash_at_any_moment_of_a_promotion_is_reconciled(
     assert champion is not None
     assert champion.version == "2"
     aliases = connect(in_shadow.tracking_uri).get_registered_model("shop").aliases
-    assert (aliases["champion"], aliases["previous"]) == ("2", "1")
+    assert (str(aliases["champion"]), str(aliases["previous"])) == ("2", "1")
     ends = [title for title in titles(in_shadow.home) if "after its rollout" in title]
     assert len(ends) == 1
     assert [one.phase for one in Rollouts(ledger).history()] == ["shadow", "promoted"]
@@ -281,6 +281,6 @@ def test_a_crash_at_any_moment_of_a_roll_back_is_reconciled(
     reconcile_rollouts(context, now_us=wall_us())
     assert [one.phase for one in rollouts.history()] == ["shadow", "rolled back"]
     aliases = connect(in_shadow.tracking_uri).get_registered_model("shop").aliases
-    assert aliases == {"champion": "1"}
+    assert {name: str(version) for name, version in aliases.items()} == {"champion": "1"}
     assert len([title for title in titles(in_shadow.home) if "was rolled back" in title]) == 1
     assert reconcile_rollouts(context, now_us=wall_us()).nothing
