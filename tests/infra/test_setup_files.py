@@ -55,5 +55,7 @@ def test_every_setting_is_in_the_example() -> None:
 
     example = (ROOT / ".env.example").read_text()
     for name, info in Settings.model_fields.items():
-        alias = getattr(info.validation_alias, "choices", [f"HEADRACE_{name.upper()}"])[0]
+        own = f"HEADRACE_{name.upper()}"
+        alias = info.validation_alias
+        alias = alias if isinstance(alias, str) else getattr(alias, "choices", [own])[0]
         assert re.search(rf"^# {alias}=", example, re.MULTILINE), alias

@@ -18,8 +18,9 @@ from headrace.models.design import Encoder
 from headrace.models.families import get_family
 from headrace.registry.models import register
 from headrace.registry.tracking import log_study
+from headrace.serving.loading import with_compiled_trees
 from headrace.serving.rollout.load_test import self_test
-from headrace.serving.service import open_service, with_compiled_trees
+from headrace.serving.service import open_service
 from headrace.store.online import OnlineStore
 from tests.serving_fixtures import DEFINITIONS, NOW, PROBLEM, ROW, SERVICE, write_store
 

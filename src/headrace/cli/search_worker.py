@@ -8,8 +8,18 @@ from types import FrameType
 
 from rich.console import Console
 
+from headrace.app.output import print_json
 
-def work(folder: Path, *, slots: int, seconds: float | None, memory_mb: float | None, idle_s: float | None) -> None:
+
+def work(
+    folder: Path,
+    *,
+    slots: int,
+    seconds: float | None,
+    memory_mb: float | None,
+    idle_s: float | None,
+    as_json: bool = False,
+) -> None:
     """Run a worker. SIGTERM and Ctrl-C end it; its trials go to other workers.
 
     Args:
@@ -17,6 +27,7 @@ def work(folder: Path, *, slots: int, seconds: float | None, memory_mb: float | 
         slots: Trials at a time.
         seconds, memory_mb: Limits of a trial.
         idle_s: Seconds without a trial after which it ends; None: never.
+        as_json: Whether its name and the number of its trials are printed at the end.
     """
     from headrace.search.study.budget import Limits
     from headrace.search.study.shared_worker import SharedWorker
@@ -33,3 +44,5 @@ def work(folder: Path, *, slots: int, seconds: float | None, memory_mb: float | 
     except KeyboardInterrupt:
         console.print(f"worker {worker.name}: stopped; its trials go to others")
     console.print(f"worker {worker.name}: {worker.evaluated} trials evaluated")
+    if as_json:
+        print_json({"worker": worker.name, "evaluated": worker.evaluated})

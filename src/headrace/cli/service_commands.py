@@ -88,11 +88,12 @@ def search_worker(
     idle_seconds: Annotated[
         float | None, typer.Option(help="end after so long without a trial (default: never)")
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Evaluate trials of a search that runs on another machine; workers may come and go while it runs."""
     from headrace.cli.search_worker import work
 
-    work(folder, slots=slots, seconds=trial_seconds, memory_mb=trial_memory_mb, idle_s=idle_seconds)
+    work(folder, slots=slots, seconds=trial_seconds, memory_mb=trial_memory_mb, idle_s=idle_seconds, as_json=as_json)
 
 
 def import_database(as_json: JsonOption = False, home: HomeOption = None) -> None:

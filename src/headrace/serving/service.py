@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from headrace.lake.journal import PredictionJournal, Sync
 from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.registry.ledger import Ledger
 from headrace.registry.rollouts import Rollouts
-from headrace.schema import Every, Problem, Rollout
+from headrace.schema import Every, Problem
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
+from headrace.serving.loading import load_version
 from headrace.serving.predictor import Predictor
 from headrace.serving.rollout.follower import RolloutFollower
-from headrace.serving.rollout.load_test import TEST_ROWS, load_and_query
 from headrace.serving.rollout.shadow import ShadowScorer
 from headrace.serving.versions import Versions
 from headrace.store.online import OnlineStore
 
 if TYPE_CHECKING:
     from headrace.models.bundle import Bundle
-
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,39 +111,3 @@ def spine_columns(root: Path, problem: Problem) -> frozenset[str] | None:
         return frozenset(problem.spine_table.keys)
     schema = Lake(root, problem.name).schema(problem.spine_table.name)
     return None if schema is None else frozenset(schema.names)
-
-
-def load_version(
-    root: Path, problem: Problem, version: str, tracking_uri: str, online: OnlineStore, now_us: int
-) -> Bundle:
-    """Load a version for serving: check its files, query it, and check that its feature service is published.
-
-    Raises:
-        CorruptError: Its files or predictions differ from those of its training.
-        UnavailableError: It takes longer to load or to answer than the limits of the problem's rollout.
-        NotFoundError: The version or its feature service does not exist.
-    """
-    from headrace.models.bundle import Bundle
-    from headrace.registry.models import download
-
-    def compiled_bundle() -> Bundle:
-        return with_compiled_trees(Bundle.load(download(problem.name, version, tracking_uri, root)))
-
-    bundle = load_and_query(compiled_bundle, problem.rollout or Rollout())
-    online.ages(bundle.service, now_us)
-    return bundle
-
-
-def with_compiled_trees(bundle: Bundle) -> Bundle:
-    """Return the bundle with compiled LightGBM trees, if they predict the same bits for rows of its reference profile.
-
-    The first prediction also loads the compiled code, so no request waits for that.
-    """
-    from headrace.models.compiled import compiled
-
-    rows = bundle.read_reference().slice(0, TEST_ROWS)
-    fast = replace(bundle, fitted=compiled(bundle.fitted))
-    if np.array_equal(fast.predict(rows), bundle.predict(rows)):
-        return fast
-    _log.error("version of %s: compiled trees predict otherwise than LightGBM, so LightGBM predicts", bundle.problem)
-    return bundle

@@ -12,7 +12,7 @@ from headrace.registry.ledger import Ledger
 from headrace.registry.rollout_tables import RolloutStep
 from headrace.registry.rollouts import Rollouts
 from headrace.schema import Problem, Rollout
-from headrace.serving.service import load_version
+from headrace.serving.loading import load_version
 from headrace.store.online import OnlineStore
 
 
@@ -75,7 +75,7 @@ def load_refusal(context: Context, version: str) -> str:
 
 
 def load_for_serving(context: Context, version: str) -> Bundle:
-    """Load and query a version; raises as `headrace.serving.service.load_version`."""
+    """Load and query a version; raises as `headrace.serving.loading.load_version`."""
     now_us = Lake(context.root, context.problem.name).clock() or 0
     online = OnlineStore(context.root, context.problem)
     return load_version(context.root, context.problem, version, context.tracking_uri, online, now_us)
