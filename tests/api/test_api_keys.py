@@ -128,13 +128,14 @@ def test_refusals_and_actions_are_in_the_audit_log_without_keys(server: Keyed) -
     server.ask("GET", "/model", key[:-1])
     lines = server.audited()
     assert [(action, result) for _, action, result in lines] == [
+        ("champion.promote", "ok"),  # by the run that made the server's home
         ("access.refused", "refused"),
         ("access.refused", "refused"),
         ("page.action", "403"),
         ("access.refused", "refused"),
     ]
     record = server.file.records()[0]
-    assert lines[2][0] == f"key ada ({record.id}) at testclient"
+    assert lines[3][0] == f"key ada ({record.id}) at testclient"
     assert [entry.facts for entry in server.log.entries()][-1] == {"reason": "unknown", "more_before": 4}
     assert key.rpartition("_")[2] not in server.log.path.read_text()
 

@@ -81,8 +81,9 @@ BAD = {
         "nothing",
         "9 rows against",
     ),
-    "no labels yet": Bad(_labels(_immature), "alert", "no labels yet"),
-    "one-class labels": Bad(_labels(_all_false), "alert", "labels are of one class: no AUC"),
+    # The amounts of this shop have drifted, which is a reason to retrain without any label.
+    "no labels yet": Bad(_labels(_immature), "retrain", "no labels yet"),
+    "one-class labels": Bad(_labels(_all_false), "retrain", "labels are of one class: no AUC"),
     "a column gone": Bad(
         _features("json_remove(features, '$.amount')"), "retrain", "amount: gone from the current window", "amount"
     ),
