@@ -93,7 +93,8 @@ def scaled(name: str, kept: Kept, command: str, *, seeds: int) -> tuple[list[Row
         tests = {way: mean(size, 1) for way, size in sizes.items()}
         rows += [row(phi, way, size, cost_at(name, edges, size), tests[way]) for way, size in sizes.items()]
         for axis in AXES:
-            wins.setdefault(axis, []).append(tests["compound"] < tests[axis])
+            if sizes[axis] != sizes["compound"]:  # small networks may round to the same sizes
+                wins.setdefault(axis, []).append(tests["compound"] < tests[axis])
     return rows, wins
 
 
@@ -113,7 +114,7 @@ def scaling_rows(kept: Kept, command: str, *, seeds: int) -> list[Row]:
         own, won = scaled(name, kept, command, seeds=seeds)
         rows += own
         for axis in AXES:
-            wins[axis] += won[axis]
+            wins[axis] += won.get(axis, [])
     rows += [
         Row(metric=f"compound scaling has a lower test loss than {axis} alone, of {len(won)} data sets and steps",
             value=float(np.mean(won)), unit="of comparisons", goal=Goal(op=">=", value=0.7), command=command)
