@@ -8,7 +8,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from headrace.core.errors import CorruptError
 from headrace.lake import assembled, snapshot
@@ -46,6 +46,16 @@ def from_every_batch(lake: Lake) -> pa.Table:
     return snapshot._numbered(snapshot._assemble("things", ordered))
 
 
+#: The third row is a repeat, hence dropped; the fourth arrives before it and makes it a version of its own.
+A_REPEAT_THAT_COUNTS_LATER: list[tuple[list[Row], int, int | None]] = [
+    ([(0, "a", None)], 10, None),
+    ([(0, "a", None)], 10, None),
+    ([(0, "a", None)], 11, None),
+    ([(0, "a", 0.0)], 13, 3),
+]
+
+
+@example(history=A_REPEAT_THAT_COUNTS_LATER, many=1)
 @settings(max_examples=15, deadline=None)
 @given(history=st.lists(batches, min_size=3, max_size=8), many=st.integers(1, 3))
 def test_a_snapshot_has_the_rows_of_all_batches(

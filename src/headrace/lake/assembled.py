@@ -78,13 +78,15 @@ def leave_assembled(batches: Sequence[Batch], rows: pa.Table, covered: int) -> N
         _log.info("the assembled rows of %s were not written: %s", home, error)
 
 
-def extended(first: pa.Table, parts: Sequence[pa.Table], keys: Sequence[str]) -> pa.Table | None:
+def extended(first: pa.Table, parts: Sequence[pa.Table], keys: Sequence[str], latest: int) -> pa.Table | None:
     """Return assembled rows with those of later batches after them.
 
     Args:
         first: Assembled rows, with `_arrival`.
         parts: Rows of the later batches in version order, with `_arrival`.
         keys: Key columns.
+        latest: When the last of the assembled batches arrived. Its rows may be missing from `first`: a repeat of an
+            earlier row is dropped, and becomes a version again once another row arrived between the two.
 
     Returns:
         What assembling all batches gives; None where that needs every batch: a row arrived before one of the first, or
@@ -94,7 +96,7 @@ def extended(first: pa.Table, parts: Sequence[pa.Table], keys: Sequence[str]) ->
         return None
     after = pa.concat_tables([_with_columns(part, first.schema) for part in parts])
     arrival = after[ARRIVAL].to_numpy()
-    if len(arrival) and first.num_rows and arrival.min() < first[ARRIVAL][-1].as_py():
+    if len(arrival) and arrival.min() < latest:
         return None
     if np.any(arrival[1:] < arrival[:-1]):
         after = after.take(pa.array(np.argsort(arrival, kind="stable")))

@@ -87,7 +87,8 @@ class Snapshot:
         if first is not None:
             covered, rows = first
             parts = [_with_arrival(load(batch), batch) for batch in batches[covered:]]
-            whole = extended(rows, parts, batches[0].keys) if parts else rows
+            latest, _ = _precedence(batches[covered - 1])
+            whole = extended(rows, parts, batches[0].keys, latest) if parts else rows
             if whole is not None:
                 leave_assembled(batches, whole, covered)
                 return whole
