@@ -199,7 +199,7 @@ portfolio: $(STAMP) ## Evaluate configurations on data sets for the portfolio of
 bench-portfolio: $(STAMP) ## Replay searches that begin with the portfolio beside random search (seconds)
 	@$(BIN)/python -m benchmarks.bench_portfolio
 
-bench-automl: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems at equal time (QUICK=1, SECONDS=60, ONLY=..., PARTS=1; resumes)
+bench-automl: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems at equal time (QUICK=1, SECONDS=60, MINUTES=90, ONLY=..., PARTS=1; resumes)
 	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
 	@$(BIN)/python -m benchmarks.bench_automl
 

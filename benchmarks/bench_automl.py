@@ -1,8 +1,9 @@
 """Compare Headrace's AutoML with other systems at equal time on tables that its portfolio does not know.
 
-    make bench-automl [QUICK=1] [SECONDS=60] [FOLDS=3] [ONLY=epa2021,Males] [PARTS=1] [FOLDER=tables] [AGAIN=1]
+    make bench-automl [QUICK=1] [SECONDS=60] [FOLDS=3] [MINUTES=90] [ONLY=epa2021,Males] [PARTS=1] [FOLDER=tables] [AGAIN=1]
 
-Every run is a file in .headrace/bench/automl, so a run that was cut off goes on. The runs of the other systems are also
+Every run is a file in .headrace/bench/automl, so a run that was cut off goes on. After MINUTES no run begins, and the
+figures are those of the runs that there are (MINUTES=0: of those recorded before). The runs of the other systems are also
 written to benchmarks/results/automl-peers.json with their versions and the date, and are not repeated where they stand
 there (AGAIN=1 repeats them). PARTS=1 adds Headrace without each of its parts. FOLDER adds tables of a folder with a
 manifest.json (`benchmarks.automl.tables.user_tables`), and publishes nothing. QUICK=1 compares two tables at twenty
@@ -14,6 +15,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,8 @@ STATE = Path(".headrace") / "bench" / "automl"
 PEERS = RESULTS / "automl-peers.json"
 QUICK, AGAIN = bool(os.environ.get("QUICK")), bool(os.environ.get("AGAIN"))
 SECONDS = int(os.environ.get("SECONDS") or (20 if QUICK else 60))
+#: After so many minutes no run begins.
+MINUTES = float(os.environ.get("MINUTES") or "inf")
 FOLDS = 1 if QUICK else int(os.environ.get("FOLDS") or ALL_FOLDS)
 _QUICK = ("epa2021", "Males")
 
@@ -73,20 +77,21 @@ def recorded() -> dict[str, Any]:
 
 
 def play_all() -> list[dict[str, Any]]:
-    """Run what is missing; return all runs of this time limit."""
+    """Run what is missing and fits in MINUTES; return all runs of this time limit."""
     known, everything = recorded(), list(cases())
-    found = []
+    found, start = [], time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         bar = progress.add_task("bench-automl", total=len(everything))
         for table, fold, player in everything:
             key = key_of(table.name, fold, player.name, SECONDS)
             progress.update(bar, description=f"{table.name} {fold} {player.name}")
-            if key not in known:
+            if key not in known and time.monotonic() - start < 60 * MINUTES:
                 today = datetime.datetime.now(datetime.UTC).date().isoformat()
                 known[key] = {**played(player, table, fold, SECONDS), "date": today}
                 write_json(STATE / f"{key}.json", known[key])
-            found.append(known[key])
+            if key in known:
+                found.append(known[key])
             progress.advance(bar)
     return found
 
