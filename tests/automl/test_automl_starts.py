@@ -104,6 +104,16 @@ def test_a_failed_configuration_counts_as_no_better_than_the_median() -> None:
     assert matrix.relative()[0, 2] == 1.0
 
 
+def test_a_configuration_that_is_best_by_chance_is_not_chosen_before_one_that_is_good_twice() -> None:
+    matrix = matrix_of(4, tables=3, configs=8)
+    matrix.losses[:] = matrix.test_losses[:] = 1.0 + np.arange(8)
+    matrix.losses[:, 5], matrix.test_losses[:, 5] = 0.5, 9.0  # lucky in cross-validation
+    matrix.seconds[:] = 1.0
+    first = first_configs(matrix, tuple(TABLE_FAMILIES), None, portfolio=1)
+    assert first == (matrix.configs[0],)
+    assert matrix.relative().argmin(axis=1).tolist() == [5, 5, 5]
+
+
 def test_a_matrix_survives_json() -> None:
     matrix = matrix_of(2)
     matrix.losses[1, 3] = np.nan

@@ -77,10 +77,11 @@ class Matrix:
 
     def relative(self) -> Floats:
         """Return R, limited to [0, 1]: a configuration that is worse than the median is not told apart from it."""
-        best = np.nanmin(self.losses, axis=1, keepdims=True)
-        spread = np.nanmedian(self.losses, axis=1, keepdims=True) - best
-        scaled = np.nan_to_num((self.losses - best) / np.where(spread > 0, spread, 1.0), nan=1.0)
-        return np.asarray(np.clip(scaled, 0.0, 1.0))
+        return _relative(self.losses)
+
+    def relative_of_both(self) -> Floats:
+        """Return the mean of R and of the same from the test losses: two measurements hold less noise than one."""
+        return (_relative(self.losses) + _relative(self.test_losses)) / 2
 
     def relative_cost(self) -> Floats:
         """Return the cost of each configuration in mean trials [c]: its CPU time and what every trial costs."""
@@ -117,6 +118,13 @@ _ARRAYS = ("losses", "test_losses", "seconds", "prepare_s", "properties")
 def shipped_matrix() -> Matrix:
     """Read the matrix of this package."""
     return Matrix.from_json(json.loads(files(__package__).joinpath(_FILE).read_text()))
+
+
+def _relative(losses: Floats) -> Floats:
+    best = np.nanmin(losses, axis=1, keepdims=True)
+    spread = np.nanmedian(losses, axis=1, keepdims=True) - best
+    scaled = np.nan_to_num((losses - best) / np.where(spread > 0, spread, 1.0), nan=1.0)
+    return np.asarray(np.clip(scaled, 0.0, 1.0))
 
 
 def _rounded(values: Floats) -> list[list[float | None]]:
