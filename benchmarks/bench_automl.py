@@ -1,12 +1,13 @@
 """Compare Headrace's AutoML with other systems at equal time on tables that its portfolio does not know.
 
-    make bench-automl [QUICK=1] [SECONDS=60] [FOLDS=3] [MINUTES=90] [ONLY=epa2021,Males] [PARTS=1] [FOLDER=tables] [AGAIN=1]
+    make bench-automl [QUICK=1] [SECONDS=60] [FOLDS=3] [MINUTES=90] [ONLY=epa2021,Males] [PARTS=1] [FOLDER=tables]
+                      [AGAIN=1]
 
 Every run is a file in .headrace/bench/automl, so a run that was cut off goes on. After MINUTES no run begins, and the
-figures are those of the runs that there are (MINUTES=0: of those recorded before). The runs of the other systems are also
-written to benchmarks/results/automl-peers.json with their versions and the date, and are not repeated where they stand
-there (AGAIN=1 repeats them). PARTS=1 adds Headrace without each of its parts. FOLDER adds tables of a folder with a
-manifest.json (`benchmarks.automl.tables.user_tables`), and publishes nothing. QUICK=1 compares two tables at twenty
+figures are those of the runs that there are (MINUTES=0: of those recorded before). The runs of the other systems are
+also written to benchmarks/results/automl-peers.json with their versions and the date, and are not repeated where they
+stand there (AGAIN=1 repeats them). PARTS=1 adds Headrace without each of its parts. FOLDER adds tables of a folder with
+a manifest.json (`benchmarks.automl.tables.user_tables`), and publishes nothing. QUICK=1 compares two tables at twenty
 seconds, prints, and publishes nothing. Nothing else should run on the machine: all systems use two cores.
 """
 

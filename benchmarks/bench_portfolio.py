@@ -124,8 +124,8 @@ NOTE = """{tables} data sets and {configs} configurations of the shipped matrix,
 were computed without, and continues with random configurations. Loss is on a scale where 0 is the best configuration
 of the matrix on the data set and 1 the median one. Of so few configurations, random search has seen nearly all after
 {trials} trials, and the least cross-validated loss of all is in part luck with the rows of that data set, which nothing
-learnt elsewhere can foresee: test loss is the fair comparison. Cost is CPU time; its unit is the mean trial of the random search.
-Test loss is that of rows that no fold has, by the mean of the models of the folds."""
+learnt elsewhere can foresee: test loss is the fair comparison. Cost is CPU time; its unit is the mean trial of the
+random search. Test loss is that of rows that no fold has, by the mean of the models of the folds."""
 
 
 def main() -> None:
