@@ -27,13 +27,13 @@ from headrace.audit.skew import SkewReport, audit_skew
 from headrace.audit.versions import Versions
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.lake import feed
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.feed import feed_step
 from headrace.pipeline.production.intake import ingest
 from headrace.pipeline.production.scoring import _predict
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.store.publish import publish as publish_features
 from headrace.synthesis.candidates.enumerate import enumerate_definitions
 from headrace.synthesis.language.definitions import Definition

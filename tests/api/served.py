@@ -13,8 +13,8 @@ import pytest
 
 from headrace.api.app import build_app
 from headrace.core.errors import CorruptError
-from headrace.lake.journal import PredictionJournal, Sync
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.journal import PredictionJournal, Sync
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.registry.rollouts import Rollouts
 from headrace.serving.answers import Policy

@@ -10,7 +10,7 @@ import pytest
 
 from headrace.api import fast
 from headrace.api.fast import FastPredictions
-from headrace.lake.journal import Sync
+from headrace.prediction_log.journal import Sync
 from tests.api.served import ROW, Served, serve, served
 
 __all__ = ["served"]

@@ -11,9 +11,9 @@ from headrace.app.moving import export, import_files
 from headrace.cli.backup import back_up, restore_home
 from headrace.core.errors import ConflictError
 from headrace.core.settings import settings
-from headrace.lake.predictions import PredictionLog
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from tests.database.make_home import fill, prediction
 

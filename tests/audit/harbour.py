@@ -13,8 +13,8 @@ import pyarrow as pa
 from headrace.audit.versions import Versions
 from headrace.core.clock import DAY, HOUR, iso
 from headrace.core.errors import NotFoundError
-from headrace.lake.predictions import PredictionLog
 from headrace.models.design import Encoder
+from headrace.prediction_log.log import PredictionLog
 from headrace.serving.answers import Answer
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.predictor import Predictor

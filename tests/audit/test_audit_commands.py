@@ -15,10 +15,10 @@ import pytest
 
 from headrace.audit import checks
 from headrace.core.fingerprint import file_digest
-from headrace.lake.predictions import PredictionLog
 from headrace.pipeline.operations.advance import advance
 from headrace.pipeline.operations.skew import SkewError, audit_artifact, audit_path, audit_window, require_clean
 from headrace.pipeline.stages.promote import certificate_refusal
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.certificates import logged_model_id
 from headrace.registry.client import connect
 from tests.audit.test_certificate import Peeking

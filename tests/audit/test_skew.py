@@ -15,8 +15,8 @@ from headrace.audit.recompute import recompute
 from headrace.audit.skew import SkewReport, audit_skew, different_rows
 from headrace.core.clock import DAY, HOUR, to_us
 from headrace.core.errors import CorruptError, NotFoundError
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.store.materialise import online_rows
 from headrace.store.online_file.tables import RowQuery
 from headrace.synthesis.language.definitions import RowColumn, stored

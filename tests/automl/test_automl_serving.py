@@ -18,7 +18,7 @@ from headrace.api.table_app import create_table_app
 from headrace.automl import HeadraceClassifier, HeadraceRegressor
 from headrace.automl.bundle import load_model, save_model
 from headrace.core.errors import CorruptError, DeclarationError, NotFoundError
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.table_models import fetch, log_table_run
 from headrace.search.trial import Trial
 from tests.automl.test_automl_estimators import QUICK, table

@@ -16,11 +16,11 @@ from typing import Any
 import psutil
 
 from headrace.app.context import context_of
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.stages.search import SEARCH
 from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.walker import PipelineRun
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.store.materialise import online_is_empty, watermarks

@@ -11,8 +11,8 @@ import pytest
 
 from headrace.core.clock import to_us
 from headrace.lake.conform import conform
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.problems.catalogue import load_problem
 from headrace.schema.table import Source
 from tests.cli.command import Outcome, headrace

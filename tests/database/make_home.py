@@ -14,13 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 from headrace.core.clock import DAY
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.policy.decision import Acknowledgement, Window
 from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
 from headrace.registry.ledger import Ledger
 
 

@@ -20,10 +20,10 @@ from headrace.database.migrate import migrate, migration_config, revisions
 from headrace.database.postgresql import PostgresqlTables, schema_name
 from headrace.database.sealed_file import SealedFile
 from headrace.database.table_group import TableGroup
-from headrace.lake.prediction_tables import PREDICTIONS
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.monitor.outbox.tables import OUTBOX
+from headrace.prediction_log.tables import PREDICTIONS
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_schema import LEDGER
 

@@ -15,10 +15,10 @@ import pytest
 
 from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.lake.journal import PredictionJournal
-from headrace.lake.journal_segments import segments
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.journal import PredictionJournal
+from headrace.prediction_log.journal_segments import segments
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
 from tests.database.test_migrations import connected, previous_home
 
 NAMES = FeatureNames(names=("mean", "city"), texts=("city",))
@@ -114,8 +114,8 @@ def test_rows_of_a_journal_reach_the_log_once(log: PredictionLog, tmp_path: Path
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from headrace.lake.journal import PredictionJournal
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.journal import PredictionJournal
+from headrace.prediction_log.log import Prediction, PredictionLog
 root, database_url, target = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 log = PredictionLog(root, "p", database_url=database_url) if target == "log" else PredictionJournal(root, "p")
 for number in range(10_000):

@@ -13,12 +13,12 @@ import pytest
 
 from headrace.core.clock import DAY, SECOND
 from headrace.core.errors import ConflictError
-from headrace.lake.journal import PredictionJournal
-from headrace.lake.predictions import PredictionLog
 from headrace.monitor.outbox.outbox import LEASE_US, Claim, Outbox
 from headrace.monitor.policy.decision import Window
 from headrace.monitor.policy.finding import Finding
 from headrace.monitor.policy.policy import decide
+from headrace.prediction_log.journal import PredictionJournal
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from tests.database.test_prediction_log import ONE
 

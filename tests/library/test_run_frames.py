@@ -18,8 +18,8 @@ from sklearn.metrics import roc_auc_score
 import headrace
 from headrace.core.errors import DataError, HeadraceError, NotFoundError
 from headrace.core.settings import settings
-from headrace.lake.predictions import PredictionLog
 from headrace.library.champion import ChampionClassifier
+from headrace.prediction_log.log import PredictionLog
 from headrace.schema import Costs, Problem
 from tests.docs.notebooks import execute
 

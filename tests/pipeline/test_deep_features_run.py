@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.clock import MINUTE, iso
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.definitions import read_definitions
 from headrace.pipeline.production.feature_matrix import feature_matrix
 from headrace.pipeline.stages.select import SELECT
+from headrace.prediction_log.log import PredictionLog
 from headrace.serving.service import open_service
 from headrace.store.materialise import materialise
 from headrace.store.online import OnlineStore

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from headrace.core.replicas import write_replicas
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.pipeline.production.scoring import _scored_until
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.registry.ledger_tables import Record
 
 CHAMPION = Record(sequence=1, action="promote", version="1", previous=None, reason="", at_us=10)

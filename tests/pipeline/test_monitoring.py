@@ -13,7 +13,6 @@ from headrace.cli.monitor import show_report
 from headrace.core.clock import DAY, iso
 from headrace.core.errors import NotFoundError
 from headrace.core.files import write_bytes
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import CUTOFF, Bundle
 from headrace.monitor.outbox.outbox import Outbox
@@ -21,6 +20,7 @@ from headrace.monitor.report.paths import page_file, page_path
 from headrace.pipeline.monitoring.feature_sources import feature_sources
 from headrace.pipeline.monitoring.monitor_report import WindowComparison
 from headrace.pipeline.monitoring.monitor_window import link, monitor_window
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.links import REPORT

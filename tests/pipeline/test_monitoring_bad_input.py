@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.errors import NotFoundError
-from headrace.lake.predictions import PredictionLog
 from headrace.models.bundle import Bundle
 from headrace.monitor.outbox.message import decision_alert
 from headrace.monitor.report import drawing
 from headrace.pipeline.monitoring import current_window
 from headrace.pipeline.monitoring.monitor_window import draw
+from headrace.prediction_log.log import PredictionLog
 from headrace.synthesis.spine.build import build_spine
 from tests.pipeline.shop import Shop
 from tests.pipeline.turned import context_of, look

@@ -16,7 +16,6 @@ from headrace.core.clock import NEVER
 from headrace.core.errors import ConflictError, DataError, DeclarationError
 from headrace.core.files import read_json
 from headrace.core.replicas import remove_replicas
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.stage import stage_key
@@ -28,6 +27,7 @@ from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.pipeline.walker import PipelineRun
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.schema import Monitoring, Policy

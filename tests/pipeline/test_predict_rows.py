@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from headrace.app.context import context_of
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.operations.predict_rows import predict_rows
 from headrace.pipeline.production.scoring import score_window
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from tests.cli.command import Outcome, headrace
 from tests.pipeline.shop import Shop

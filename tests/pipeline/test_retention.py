@@ -11,7 +11,6 @@ import pytest
 
 from headrace.core.clock import DAY, WEEK
 from headrace.core.replicas import read_replicas, write_replicas
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox import deliveries
@@ -19,6 +18,7 @@ from headrace.monitor.outbox.message import Alert
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.production import retention
 from headrace.pipeline.production.retention import plan_removal, protected_from_us, remove
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.schema import Monitoring
 from tests.database.make_home import prediction

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from headrace.core.errors import ConflictError, CorruptError
-from headrace.lake.predictions import PredictionLog
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.context import Context
@@ -19,6 +18,7 @@ from headrace.pipeline.operations.retraining import RetrainReport, request_retra
 from headrace.pipeline.rollout.by_hand import begin_by_hand, next_step, promote_now, roll_back_now
 from headrace.pipeline.rollout.evaluate import RolloutReport, evaluate_rollout, rollout_state
 from headrace.pipeline.rollout.reconcile import reconcile_rollouts
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.client import connect
 from headrace.registry.ledger import Ledger
 from headrace.registry.rollouts import Rollouts

@@ -9,11 +9,11 @@ import pytest
 
 from headrace.api.examples import example_row
 from headrace.core.clock import DAY, HOUR, SECOND
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring.current_window import current_window
 from headrace.pipeline.production.quality import live_metrics
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import open_service
 from headrace.synthesis.engines import LocalEngine

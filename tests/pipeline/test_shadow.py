@@ -12,7 +12,6 @@ import pytest
 from headrace.core.clock import DAY, WEEK, floor_to_tick
 from headrace.core.files import read_json
 from headrace.evaluate.metrics import METRICS
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import LABEL, PREDICTION
 from headrace.monitor.alerts.delivery import queued_alerts
@@ -28,6 +27,7 @@ from headrace.pipeline.operations.shadow import ShadowReport, refit_shadow
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.shadows import all_shadows, read_shadows, readable
 from headrace.pipeline.stage import StageReport
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.schema import Policy
 from headrace.serving.reports import report_file

@@ -13,11 +13,11 @@ import pytest
 
 from headrace.core.clock import DAY, to_us
 from headrace.core.errors import DataError
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.monitoring.current_window import current_window
 from headrace.pipeline.production.quality import live_metrics
 from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.serving.service import Service, open_service
 from tests.cli.command import headrace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 from tests.security.talking import asked, deployment, prefect
 from tests.security.target import Target
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.serving.answers import Answer
 from headrace.serving.follow import ChampionFollower

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 from tests.serving_fixtures import ROW
 
 CLIENTS = 8
@@ -27,7 +27,7 @@ SERVER = """
 import sys
 from pathlib import Path
 import uvicorn
-from headrace.lake.journal import PredictionJournal
+from headrace.prediction_log.journal import PredictionJournal
 from headrace.api.app import build_app
 from tests.api.served import serving
 from tests.serving_fixtures import NOW, write_store

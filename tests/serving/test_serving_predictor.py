@@ -12,7 +12,7 @@ import pytest
 
 from headrace.core.clock import DAY, HOUR
 from headrace.core.errors import DataError, NotFoundError, UnavailableError
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.serving.answers import Policy
 from headrace.serving.follow import LoadedVersion
 from headrace.serving.predictor import Predictor

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.predictor import Predictor
 from headrace.serving.queue import PredictionQueue

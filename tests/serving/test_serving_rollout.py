@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.lake.prediction_rows import shadow_id
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
+from headrace.prediction_log.rows import shadow_id
 from headrace.registry.ledger import Ledger
 from headrace.registry.rollouts import Rollouts
 from headrace.schema import Rollout

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from headrace.core.errors import DataError, UnavailableError
-from headrace.lake import journal as journal_module
-from headrace.lake.journal import PredictionJournal, Sync
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log import journal as journal_module
+from headrace.prediction_log.journal import PredictionJournal, Sync
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.predictor import Predictor

@@ -77,8 +77,8 @@ def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
     from headrace.api.page.links import Links
     from headrace.api.problems import ProblemsApp
     from headrace.core.hosts import allowed_hosts
-    from headrace.lake.journal import Sync
-    from headrace.lake.journal_drain import draining
+    from headrace.prediction_log.journal import Sync
+    from headrace.prediction_log.journal_drain import draining
     from headrace.serving.answers import Policy
 
     configuration = settings()

@@ -37,7 +37,7 @@ from headrace.core.clock import MINUTE
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
-from headrace.lake.journal import PredictionJournal, Sync
+from headrace.prediction_log.journal import PredictionJournal, Sync
 from headrace.schema import Problem
 from headrace.serving.answers import AnswerQueue, Policy
 from headrace.serving.queue import PredictionQueue
@@ -81,7 +81,7 @@ def create_app(
         hosts: names that a request may address the server by.
         poll_s: seconds between looks at the ledger.
         links: addresses of the other services, for the page.
-        log_sync: when answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
+        log_sync: when answers are on disk (`prediction_log.journal`); None: they are written to the log itself.
         access: demands API keys; None for an open server.
         meters: counters of the server, where it has several problems.
     """

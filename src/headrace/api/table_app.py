@@ -24,7 +24,7 @@ from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
 from headrace.core.hosts import LOOPBACK
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.table import TableAnswer, TableCall, TablePredictor
 

@@ -8,10 +8,10 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.lake.prediction_file import PredictionFile
-from headrace.lake.prediction_tables import PREDICTIONS
-from headrace.lake.predictions import PredictionLog
 from headrace.monitor.outbox.tables import OUTBOX
+from headrace.prediction_log.file import PredictionFile
+from headrace.prediction_log.log import PredictionLog
+from headrace.prediction_log.tables import PREDICTIONS
 from headrace.registry.ledger_schema import LEDGER
 
 if TYPE_CHECKING:

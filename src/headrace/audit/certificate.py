@@ -28,9 +28,9 @@ from headrace.audit.versions import Versions
 from headrace.core.clock import iso
 from headrace.core.fingerprint import fingerprint
 from headrace.core.manifest import read_manifest
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Snapshot
 from headrace.models.bundle import Bundle, manifest_digest
+from headrace.prediction_log.log import PredictionLog
 from headrace.schema import Problem
 from headrace.synthesis.engines import engine_of
 from headrace.synthesis.language.definitions import Definition, to_json

@@ -25,9 +25,9 @@ from headrace.audit.changed_history import ChangedHistory
 from headrace.audit.skew import audit_skew
 from headrace.audit.versions import Versions
 from headrace.core.errors import HeadraceError, NotFoundError
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Snapshot
 from headrace.models.bundle import PREDICTION, Bundle
+from headrace.prediction_log.log import PredictionLog
 from headrace.schema import Problem
 from headrace.store.history import compute_at, known_keys
 from headrace.store.online import OnlineStore

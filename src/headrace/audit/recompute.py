@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 from headrace.core.clock import floor_to_tick
 from headrace.core.errors import DataError
 from headrace.lake.keys import KeyValue, read_logged_key, row_keys, value_text
-from headrace.lake.predictions import Prediction
 from headrace.lake.store import Snapshot
+from headrace.prediction_log.log import Prediction
 from headrace.schema import Problem
 from headrace.serving.request import RequestSchema, check_row, row_columns_as_arrays
 from headrace.store.history import compute_at, key_type

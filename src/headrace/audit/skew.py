@@ -21,8 +21,8 @@ from headrace.audit.versions import Versions
 from headrace.core.clock import BEFORE_ALL, NEVER, iso
 from headrace.core.errors import NotFoundError
 from headrace.lake.keys import KeyValue
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Snapshot
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.schema import Problem
 from headrace.synthesis.explanation.unfold import Node
 from headrace.synthesis.language.definitions import Definition, stored

@@ -19,9 +19,9 @@ from headrace.audit.versions import Versions
 from headrace.core.clock import iso
 from headrace.core.errors import DataError, NotFoundError
 from headrace.lake.keys import KeyValue
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Snapshot
 from headrace.models.bundle import Bundle, manifest_digest
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.registry.ledger_tables import Record
 from headrace.schema import Problem
 from headrace.synthesis.explanation.description import words

@@ -21,8 +21,8 @@ from headrace.cli.tree import value_text as shown
 from headrace.core.clock import floor_to_tick, iso, to_us
 from headrace.core.errors import DataError, DeclarationError, NotFoundError
 from headrace.lake.keys import Key, KeyValue, read_logged_key, read_value, row_keys, value_text
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.problems.catalogue import load_problem
 from headrace.schema import DUE, Problem
 from headrace.store.published import read_published

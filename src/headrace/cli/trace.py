@@ -12,8 +12,8 @@ from headrace.app.context import context_of
 from headrace.audit.trace import Trace, find_prediction, trace
 from headrace.audit.versions import Versions
 from headrace.cli.tree import json_text, tree_of, value_text
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 
 

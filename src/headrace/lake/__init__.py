@@ -1,1 +1,1 @@
-"""Tables and logs on disk: append-only batches, snapshots of them, the production clock, the prediction log."""
+"""Tables on disk: append-only batches, snapshots of them, and the production clock."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from headrace.core.clock import DAY
 from headrace.evaluate.metrics import METRICS
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.monitor.outbox.outbox import Entry, Outbox
 from headrace.pipeline.context import Context
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.synthesis.spine.build import build_spine
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import pyarrow as pa
 
 from headrace.lake.keys import KeyValue
-from headrace.lake.predictions import Prediction
+from headrace.prediction_log.log import Prediction
 from headrace.schema import DUE, Problem
 from headrace.serving.batch_times import BatchTimes
 from headrace.serving.entity_rows import EntityRows

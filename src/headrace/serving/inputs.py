@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
 from headrace.models.design import Design, Encoder
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
 from headrace.serving.entity_rows import StoredColumns, StoredRows
 from headrace.serving.known_times import KnownTimes
 from headrace.serving.transform_steps import (

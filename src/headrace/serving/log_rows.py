@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from headrace.lake.prediction_rows import shadow_id
-from headrace.lake.predictions import Prediction
+from headrace.prediction_log.log import Prediction
+from headrace.prediction_log.rows import shadow_id
 from headrace.schema import Every, Problem
 from headrace.serving.answers import Answer, spine_row_key
 from headrace.serving.logged_ages import LoggedAgesCache

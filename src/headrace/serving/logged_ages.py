@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from headrace.lake.packed_features import EncodedMapping
+from headrace.prediction_log.packed_features import EncodedMapping
 from headrace.store.online import Age
 
 #: Ages of rows in memory.

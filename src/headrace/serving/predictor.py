@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
-from headrace.lake.journal import PredictionJournal
-from headrace.lake.predictions import Prediction
+from headrace.prediction_log.journal import PredictionJournal
+from headrace.prediction_log.log import Prediction
 from headrace.schema import Problem
 from headrace.serving.answers import (
     Answer,

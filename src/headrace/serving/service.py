@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.lake.journal import PredictionJournal, Sync
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
+from headrace.prediction_log.journal import PredictionJournal, Sync
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.registry.rollouts import Rollouts
 from headrace.schema import Every, Problem
@@ -75,7 +75,7 @@ def open_service(
         tracking_uri: Address of MLflow.
         now: Returns the production clock, microseconds UTC.
         policy: What to do with features that are not fresh.
-        log_sync: When answers are on disk (`lake.journal`); None: they are written to the prediction log itself.
+        log_sync: When answers are on disk (`prediction_log.journal`); None: they are written to the log itself.
     """
     ledger = Ledger(root, problem.name)
     online = OnlineStore(root, problem)

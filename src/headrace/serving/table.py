@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from headrace.core.errors import DataError, HeadraceError, UnavailableError
 from headrace.core.fingerprint import file_digest
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.serving.answers import new_id
 from headrace.serving.flags import MAX_LENGTH, MAX_UNKNOWN, UNKNOWN_FIELD
 from headrace.serving.values import check_value

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from headrace.core.errors import HeadraceError, UnavailableError
-from headrace.lake.journal import PredictionJournal
+from headrace.prediction_log.journal import PredictionJournal
 from headrace.serving.answers import Answer, ValidatedCall
 from headrace.serving.queue import BATCH_ROWS, PredictionQueue, deliver
 

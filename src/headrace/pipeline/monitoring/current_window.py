@@ -11,12 +11,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
 from headrace.models.entity_keys import entity_columns
 from headrace.monitor.evidence.persistence import HORIZONS
 from headrace.pipeline.context import Context
+from headrace.prediction_log.log import Prediction, PredictionLog
 from headrace.schema import Every, Problem
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types
 

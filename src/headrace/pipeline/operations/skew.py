@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from headrace.core.clock import BEFORE_ALL, NEVER, iso
 from headrace.core.errors import DataError, NotFoundError
 from headrace.core.files import write_json
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.report import Artifact, artifact_key
+from headrace.prediction_log.log import PredictionLog
 
 if TYPE_CHECKING:
     from headrace.audit.skew import SkewReport

@@ -6,9 +6,9 @@ import numpy as np
 
 from headrace.evaluate.metrics import metrics_beside
 from headrace.lake.keys import row_keys
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.prediction_log.log import PredictionLog
 from headrace.synthesis.spine.build import build_spine
 
 

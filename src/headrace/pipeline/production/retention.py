@@ -19,10 +19,10 @@ from filelock import FileLock
 from headrace.core.clock import parse_duration
 from headrace.core.errors import NotFoundError
 from headrace.core.replicas import read_replicas, write_replicas
-from headrace.lake.predictions import PredictionLog
 from headrace.lake.store import Lake
 from headrace.monitor.evidence.persistence import HORIZONS
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
 from headrace.schema import HorizonLabel, Problem
 

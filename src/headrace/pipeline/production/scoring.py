@@ -17,13 +17,13 @@ from headrace.core.errors import ConflictError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.replicas import read_replicas, write_replicas
 from headrace.lake.keys import row_keys
-from headrace.lake.prediction_rows import shadow_id
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.champion import champion_bundle, version_bundle
 from headrace.pipeline.production.feature_matrix import feature_matrix
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.rows import shadow_id
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import Record
 from headrace.registry.rollouts import Rollouts

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from headrace.core.clock import DAY, NEVER
 from headrace.evaluate.metrics import Floats
 from headrace.lake.keys import Key, read_logged_key, read_value, row_keys, value_text
-from headrace.lake.prediction_rows import shadow_id
-from headrace.lake.predictions import Prediction, PredictionLog
 from headrace.lake.store import Lake, Snapshot
 from headrace.pipeline.context import Context
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.rows import shadow_id
 from headrace.registry.rollout_tables import RolloutStep
 from headrace.schema import Every
 from headrace.synthesis.spine.build import build_spine, labels_at, spine_key_types

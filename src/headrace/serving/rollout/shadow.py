@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from headrace.lake.predictions import Prediction
+from headrace.prediction_log.log import Prediction
 from headrace.schema import Problem
 from headrace.serving.answers import Answer, ChallengerRows, Log, Online, Version
 from headrace.serving.log_rows import LogRows

@@ -1,4 +1,4 @@
-"""Model inputs of a logged prediction as bytes: eight for each number, names once per model; for `lake.predictions`.
+"""Model inputs of a logged prediction as bytes: eight for each number, names once per model; for `log`.
 
 As JSON, 120 features are 8,000 characters of a row, most of them names. Here a row has the digest of its names, the
 numbers as float64, and the texts as JSON. The names are a row of the log's table `feature_names`.

@@ -1,4 +1,4 @@
-"""The tables of the prediction log: `lake.predictions` describes them, `database.migrations.predictions` creates them.
+"""The tables of the prediction log: `log` describes them, `database.migrations.predictions` creates them.
 
 A change of these tables needs a migration, and its revision here.
 """

@@ -1,4 +1,4 @@
-"""A logged prediction as a row of the log: columns, statements, JSON and checksum; for `lake.predictions`."""
+"""A logged prediction as a row of the log: columns, statements, JSON and checksum; for `log`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import orjson
 
 from headrace.core.clock import NEVER
 from headrace.lake.keys import KeyValue
-from headrace.lake.packed_features import EncodedMapping, FeatureNames, PackedFeatures
+from headrace.prediction_log.packed_features import EncodedMapping, FeatureNames, PackedFeatures
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.errors import CorruptError
-from headrace.lake.packed_features import EncodedMapping, FeatureNames, PackedFeatures
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.packed_features import EncodedMapping, FeatureNames, PackedFeatures
 
 NAMES = FeatureNames(names=("mean", "city", "count"), texts=("city",))
 ONE = Prediction(
@@ -81,7 +81,7 @@ def test_names_of_a_commit_that_failed_are_written_again(tmp_path: Path, monkeyp
     with PredictionLog(tmp_path, "p") as log:
         log.append([ONE])
         with monkeypatch.context() as patch:
-            patch.setattr("headrace.lake.prediction_file.insert_statement", lambda rows: "INSERT INTO nothing")
+            patch.setattr("headrace.prediction_log.file.insert_statement", lambda rows: "INSERT INTO nothing")
             with pytest.raises(Exception, match="nothing"):
                 log.append([replace(row, id="b")])
         log.append([replace(row, id="c")])

@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 
 from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import CorruptError
-from headrace.lake.packed_features import FeatureNames
-from headrace.lake.prediction_rows import CHECKSUM, NAMES, Prediction, checksum, from_row
-from headrace.lake.prediction_tables import predictions
+from headrace.prediction_log.packed_features import FeatureNames
+from headrace.prediction_log.rows import CHECKSUM, NAMES, Prediction, checksum, from_row
+from headrace.prediction_log.tables import predictions
 
 _COLUMNS = [predictions.c[name] for name in (*NAMES, CHECKSUM)]
 _OLDEST_FIRST = (predictions.c.made_us, predictions.c.id)

@@ -2,7 +2,7 @@
 
 SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut. The same id again is the same
 prediction and changes nothing. Rows are written through Python's sqlite3, because a call may wait for them, and read
-through SQLAlchemy, as those of PostgreSQL are (`lake.prediction_queries`).
+through SQLAlchemy, as those of PostgreSQL are (`queries`).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import SelfClosingConnection
 from headrace.database.sqlite_connection import over, without_wrapper
 from headrace.database.sqlite_tables import has_table, prepare
-from headrace.lake.packed_features import FeatureNames, names_by_digest
-from headrace.lake.prediction_queries import PredictionQueries
-from headrace.lake.prediction_rows import (
+from headrace.prediction_log.packed_features import FeatureNames, names_by_digest
+from headrace.prediction_log.queries import PredictionQueries
+from headrace.prediction_log.rows import (
     ADDED,
     INSERT_NAMES,
     NAMES,
@@ -34,7 +34,7 @@ from headrace.lake.prediction_rows import (
     insert_statement,
     to_row,
 )
-from headrace.lake.prediction_tables import PREDICTIONS, feature_names
+from headrace.prediction_log.tables import PREDICTIONS, feature_names
 
 _DAMAGED = (
     "bring it back from a backup, or move it and its -wal and -shm away: a new one is begun, without what is in it"

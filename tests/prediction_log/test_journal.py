@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import HeadraceError, UnavailableError
-from headrace.lake import journal as journal_module
-from headrace.lake.journal import PredictionJournal, Sync
-from headrace.lake.journal_drain import draining
-from headrace.lake.journal_records import encode_record, names_of_rows, read_records
-from headrace.lake.journal_segments import segments
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.prediction_rows import to_row
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log import journal as journal_module
+from headrace.prediction_log.journal import PredictionJournal, Sync
+from headrace.prediction_log.journal_drain import draining
+from headrace.prediction_log.journal_records import encode_record, names_of_rows, read_records
+from headrace.prediction_log.journal_segments import segments
+from headrace.prediction_log.log import Prediction, PredictionLog
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
+from headrace.prediction_log.rows import to_row
 from tests.full_disk import full_disk
-from tests.lake.test_lake_predictions import ONE
+from tests.prediction_log.test_prediction_log import ONE
 
 BOTH: Sequence[Sync] = ("always", "interval")
 NAMES = FeatureNames(names=("mean", "city"), texts=("city",))
@@ -116,8 +116,8 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from headrace.lake.journal import PredictionJournal
-from headrace.lake.predictions import Prediction
+from headrace.prediction_log.journal import PredictionJournal
+from headrace.prediction_log.log import Prediction
 journal = PredictionJournal(Path(sys.argv[1]), "p", sync=sys.argv[2], interval_s=3600)
 for number in range(3):
     journal.append([Prediction(id=str(number), cutoff_us=0, made_us=number, model_version="1", join_keys={},

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from headrace.core.files import write_bytes
-from headrace.lake.journal_records import Record, next_record, read_records
+from headrace.prediction_log.journal_records import Record, next_record, read_records
 
 _log = logging.getLogger(__name__)
 

@@ -1,8 +1,7 @@
-"""The prediction log of one problem: in a file of the home (`lake.prediction_file`), or in PostgreSQL
-(`lake.prediction_database`).
+"""The prediction log of one problem: in a file of the home (`file`), or in PostgreSQL (`database`).
 
-An answer leaves only once its row is durable. Servers write to a journal (`lake.journal`) in front of the log, a file
-of their machine. A process of the server moves its rows to the log, and so does whoever reads the log. So an answer is
+An answer leaves only once its row is durable. Servers write to a journal (`journal`) in front of the log, a file of
+their machine. A process of the server moves its rows to the log, and so does whoever reads the log. So an answer is
 as fast with a database as without one, and is given while the database is away.
 """
 
@@ -17,12 +16,12 @@ from sqlalchemy import Connection
 
 from headrace.core.errors import UnavailableError
 from headrace.core.settings import settings
-from headrace.lake.journal_segments import Segment, journal_folder, reading_alone, segments
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.prediction_file import PredictionFile
-from headrace.lake.prediction_queries import PredictionQueries
-from headrace.lake.prediction_removal import count_removable, remove_some
-from headrace.lake.prediction_rows import Prediction, to_row
+from headrace.prediction_log.file import PredictionFile
+from headrace.prediction_log.journal_segments import Segment, journal_folder, reading_alone, segments
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
+from headrace.prediction_log.queries import PredictionQueries
+from headrace.prediction_log.removal import count_removable, remove_some
+from headrace.prediction_log.rows import Prediction, to_row
 
 __all__ = ["Prediction", "PredictionLog"]
 
@@ -49,7 +48,7 @@ class PredictionLog(PredictionQueries):
         self.path = self._file.path
         self._database = None
         if url:
-            from headrace.lake.prediction_database import PredictionDatabase
+            from headrace.prediction_log.database import PredictionDatabase
 
             self._database = PredictionDatabase(url, problem)
         self._rows = self._file if self._database is None else self._database
@@ -76,7 +75,7 @@ class PredictionLog(PredictionQueries):
         return self._rows.insert([to_row(row) for row in rows], names)
 
     def take_in(self) -> int:
-        """Move what servers have written to the prediction journal (`lake.journal`) here; return the number of rows.
+        """Move what servers have written to the prediction journal (`journal`) here; return the number of rows.
 
         Every method that reads does so first, so that no reader has to know the journal. Nothing is lost where it is
         interrupted: rows are here before the journal forgets them, and the same row again changes nothing.

@@ -1,4 +1,4 @@
-"""Records of the prediction journal: the rows of one write, checksummed as a whole; for `lake.journal`.
+"""Records of the prediction journal: the rows of one write, checksummed as a whole; for `journal`.
 
     magic 4 | length of the payload 4 | CRC-32 of the payload 4 | payload
 
@@ -17,8 +17,8 @@ from typing import Any
 
 import orjson
 
-from headrace.lake.packed_features import FeatureNames, PackedFeatures
-from headrace.lake.prediction_rows import NAMES, Prediction, checksum, encoded_values
+from headrace.prediction_log.packed_features import FeatureNames, PackedFeatures
+from headrace.prediction_log.rows import NAMES, Prediction, checksum, encoded_values
 
 _MAGIC = b"HRJ1"
 _HEADER = struct.Struct("<4sII")

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from headrace.core.errors import CorruptError, UnavailableError
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
 from tests.full_disk import full_disk
 
 ONE = Prediction(
@@ -65,7 +65,7 @@ def test_threads_share_a_log(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from headrace.lake.predictions import Prediction, PredictionLog
+from headrace.prediction_log.log import Prediction, PredictionLog
 log = PredictionLog(Path(sys.argv[1]), "p")
 for number in range(3):
     log.append([Prediction(id=str(number), cutoff_us=0, made_us=number, model_version="1", join_keys={},

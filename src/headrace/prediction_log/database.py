@@ -13,10 +13,10 @@ from sqlalchemy.dialects.postgresql import insert
 
 from headrace.core.errors import CorruptError
 from headrace.database.postgresql import PostgresqlTables
-from headrace.lake.packed_features import FeatureNames, names_by_digest
-from headrace.lake.prediction_queries import PredictionQueries
-from headrace.lake.prediction_rows import CHECKSUM, NAMES, PROBE, to_row
-from headrace.lake.prediction_tables import PREDICTIONS, feature_names, predictions
+from headrace.prediction_log.packed_features import FeatureNames, names_by_digest
+from headrace.prediction_log.queries import PredictionQueries
+from headrace.prediction_log.rows import CHECKSUM, NAMES, PROBE, to_row
+from headrace.prediction_log.tables import PREDICTIONS, feature_names, predictions
 
 _STORED = (*NAMES, CHECKSUM)
 _INSERT = insert(predictions).on_conflict_do_nothing()

@@ -1,8 +1,8 @@
 """The prediction journal of one serving process: an answer leaves once its row is in it, far sooner than in a database.
 
-A row is appended to a file of this process (`lake.journal_segments`) by one write, and moved to the prediction log
-later: by whoever reads the log, or by the process of `lake.journal_drain`. What has been written survives the end of
-this process, kill -9 included. What a power cut leaves depends on the setting:
+A row is appended to a file of this process (`journal_segments`) by one write, and moved to the prediction log later: by
+whoever reads the log, or by the process of `journal_drain`. What has been written survives the end of this process,
+kill -9 included. What a power cut leaves depends on the setting:
 
 always     every row of an answer that was sent; the answer waits for the disk, together with others
 interval   all but the rows of the last `interval_s` seconds; the answer waits for no disk
@@ -23,10 +23,10 @@ from typing import Literal
 
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.core.files import sync_folder
-from headrace.lake.journal_records import encode_record, names_of_rows
-from headrace.lake.journal_segments import SUFFIX, journal_folder
-from headrace.lake.packed_features import FeatureNames
-from headrace.lake.prediction_rows import Prediction
+from headrace.prediction_log.journal_records import encode_record, names_of_rows
+from headrace.prediction_log.journal_segments import SUFFIX, journal_folder
+from headrace.prediction_log.packed_features import FeatureNames
+from headrace.prediction_log.rows import Prediction
 
 _log = logging.getLogger(__name__)
 

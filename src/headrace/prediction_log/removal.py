@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
-from headrace.lake.prediction_tables import predictions
+from headrace.prediction_log.tables import predictions
 
 #: Rows of one statement and transaction.
 ROWS_AT_ONCE = 2_000

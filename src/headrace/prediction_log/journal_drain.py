@@ -1,4 +1,4 @@
-"""`python -m headrace.lake.journal_drain ROOT PROBLEM...`: move what a server has answered to the prediction log.
+"""`python -m headrace.prediction_log.journal_drain ROOT PROBLEM...`: move a server's answers to the prediction log.
 
 A server starts it as a process of its own at a low priority, so that neither Python's lock nor the database delays an
 answer. It ends when its standard input does, that is with the server. Without it nothing is lost: whoever reads the
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from headrace.core.errors import HeadraceError
-from headrace.lake.predictions import PredictionLog
+from headrace.prediction_log.log import PredictionLog
 
 _log = logging.getLogger(__name__)
 
