@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from headrace.core.files import write_bytes
 
 FOLDER = Path(__file__).parent / "results"
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
+_WIDTH = 120
 _MEETS = {">=": operator.ge, "<=": operator.le}
 
 
@@ -57,11 +59,21 @@ def publish(name: str, title: str, rows: Sequence[Row], note: str = "") -> None:
     found = [{**asdict(row), "ratio": row.ratio} for row in rows]
     write_bytes(FOLDER / f"{name}.json", (json.dumps(found, indent=2) + "\n").encode())
     show(title, rows)
-    part = f"<!-- {name} -->\n## {title}\n\n{note.strip()}\n\n{_markdown(rows)}\n<!-- end {name} -->\n"
+    part = f"<!-- {name} -->\n## {title}\n\n{_wrapped(note.strip())}\n\n{_markdown(rows)}\n<!-- end {name} -->\n"
     page = PAGE.read_text() if PAGE.exists() else "# Benchmarks\n\nEach part is written by the command in its rows.\n\n"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- end {name} -->\n", re.DOTALL)
     page = pattern.sub(lambda _: part, page) if pattern.search(page) else page + part
     write_bytes(PAGE, page.encode())
+
+
+def _wrapped(note: str) -> str:
+    """The note with lines of at most 120 characters; tables stay as they are."""
+    blocks = note.split("\n\n")
+    wide = [not block.startswith("|") and max(map(len, block.splitlines()), default=0) > _WIDTH for block in blocks]
+    return "\n\n".join(
+        textwrap.fill(block, _WIDTH, break_long_words=False, break_on_hyphens=False) if is_wide else block
+        for block, is_wide in zip(blocks, wide, strict=True)
+    )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
