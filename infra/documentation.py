@@ -2,7 +2,7 @@
 
 | page | made from |
 |---|---|
-| index, contributing, changelog | README.md, CONTRIBUTING.md, CHANGELOG.md |
+| index, contributing, changelog, infrastructure | README.md, CONTRIBUTING.md, CHANGELOG.md, infra/README.md |
 | reference/command | the help texts of `headrace`, which `make docs` writes to build/docs/command.md |
 | reference/ROOM | the docstrings of the modules in REFERENCE |
 | notebooks/NAME | docs/notebooks/NAME.ipynb, with its stored outputs |
@@ -31,7 +31,12 @@ ROOT = Path(__file__).parents[1]
 COMMAND = ROOT / "build" / "docs" / "command.md"
 
 #: File of the repository -> page of the site.
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "infra/README.md": "infrastructure.md",
+}
 
 #: Files outside docs/ that pages show or link to.
 COPIES = (".env.example", "benchmarks/results/study-example.png")
