@@ -69,21 +69,37 @@ def reconcile_rollouts(context: Context, *, now_us: int) -> Reconciliation:
 
 def _begin_waiting(context: Context, rollouts: Rollouts) -> str | None:
     """Begin the newest rollout that waits, where none is under way; older ones are superseded by it."""
-    waiting = rollouts.waiting()
-    if waiting is None or rollouts.current() is not None:
-        return None
-    at_us = Lake(context.root, context.problem.name).clock() or 0
-    refusal = load_refusal(context, waiting.version)
+    at_us, begun = Lake(context.root, context.problem.name).clock() or 0, None
     try:
-        if refusal:
-            rollouts.advance(waiting, "refused", reason=refusal, at_us=at_us)
-            return None
-        rollouts.advance(waiting, "shadow", reason=waiting.reason, at_us=at_us)
-        for older in rollouts.all_waiting():
-            rollouts.advance(older, "superseded", reason=f"version {waiting.version} is newer", at_us=at_us)
+        if rollouts.current() is None:
+            begun = _begin_newest(context, rollouts, at_us)
+        _supersede_older(rollouts, at_us)
     except ConflictError:  # another process took a step meanwhile
+        return begun
+    return begun
+
+
+def _begin_newest(context: Context, rollouts: Rollouts, at_us: int) -> str | None:
+    waiting = rollouts.waiting()
+    if waiting is None:
         return None
+    if refusal := load_refusal(context, waiting.version):
+        rollouts.advance(waiting, "refused", reason=refusal, at_us=at_us)
+        return None
+    rollouts.advance(waiting, "shadow", reason=waiting.reason, at_us=at_us)
     return waiting.version
+
+
+def _supersede_older(rollouts: Rollouts, at_us: int) -> None:
+    """End rollouts that wait since before the one under way did, also where it was begun by a process that was killed
+    before it came to this."""
+    current = rollouts.current()
+    if current is None:
+        return
+    first = rollouts.steps(current.id)[0].sequence
+    for older in rollouts.all_waiting():
+        if older.sequence < first:
+            rollouts.advance(older, "superseded", reason=f"version {current.version} is newer", at_us=at_us)
 
 
 def _mirror(context: Context) -> bool:
