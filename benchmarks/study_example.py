@@ -1,4 +1,4 @@
-"""The article's example on a real table: LightGBM tuned in 50 trials, beside its defaults and the whole grid of 600.
+"""LightGBM tuned in 50 trials on a real table, beside its defaults and the whole grid of 600.
 
     make study-example [QUICK=1] [SEEDS=3]
 

@@ -1,4 +1,4 @@
-"""The assignment: AutoML on the House Prices table, compared with manual tuning; selected configurations; SHAP.
+"""AutoML systems and manual tuning compared on the House Prices table; selected configurations; SHAP.
 
     make study-house-prices [MINUTES=5] [SEED=0] [ONLY=headrace,flaml] [QUICK=1]
 
@@ -7,8 +7,8 @@ XGBoost with Hyperopt, written by hand; auto-sklearn 0.15 in an environment of P
 the same time limit and the machine for itself, one after the other. A contestant that has finished is not run again,
 so an interrupted study continues: delete .headrace/bench/house-prices to start anew.
 
-The page is .headrace/bench/house-prices/<seconds>-<seed>/report.html. A run of 30 minutes, as in the article, also
-writes benchmarks/results/house-prices.html and its section of docs/benchmarks.md. QUICK=1 gives each contestant 30 s.
+The page is .headrace/bench/house-prices/<seconds>-<seed>/report.html. A run of 30 minutes also writes
+benchmarks/results/house-prices.html and its section of docs/benchmarks.md. QUICK=1 gives each contestant 30 s.
 """
 
 from __future__ import annotations
