@@ -152,7 +152,7 @@ test-spark: $(SPARK_STAMP) ## Run the engine on Spark in local mode (needs Java 
 test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out because they take long
 	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile
 
-test-production: $(STAMP) ## Run the services of infra/docker on a real PostgreSQL without containers, and kill them
+test-production: $(STAMP) ## Run the loop of infra/docker on PostgreSQL, Redis and an S3 API without containers, and kill each
 	@$(BIN)/python -m pytest -m production tests/production
 
 test-infra: $(STAMP) $(INFRA_STAMP) ## Render and check infra/ with Helm, Kubernetes' schemas, hadolint, Terraform, promtool
@@ -264,7 +264,7 @@ bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
-	@$(COMPILE) pyproject.toml --extra postgres --extra redis --extra signing --extra auth -c requirements/constraints.txt -o requirements/production.lock
+	@$(COMPILE) pyproject.toml --extra postgres --extra redis --extra s3 --extra signing --extra auth -c requirements/constraints.txt -o requirements/production.lock
 	@$(COMPILE) pyproject.toml --extra dev --extra automl --extra signing --extra auth $(SOURCES) $(DATA) -c requirements/constraints.txt -o requirements/dev.lock
 	@$(COMPILE) pyproject.toml --extra bench $(DATA) -c requirements/constraints.txt -o requirements/bench.lock
 	@echo torch | $(COMPILE) pyproject.toml requirements/neural.in --extra dev --extra automl --extra signing --extra auth --extra neural $(SOURCES) $(DATA) --excludes /dev/stdin -c requirements/constraints.txt -o requirements/neural.lock

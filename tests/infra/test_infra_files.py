@@ -17,6 +17,7 @@ from headrace.core.settings import Settings
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "docker" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKER = ROOT / "infra" / "docker"
 DOCKERFILE = (ROOT / "infra" / "docker" / "Dockerfile").read_text()
 UNITS = sorted((ROOT / "infra" / "systemd").glob("*.service"))
 _ENVIRONMENT = (ROOT / "infra" / "systemd" / "environment").read_text()
@@ -54,17 +55,39 @@ def test_volumes_and_secrets_are_declared() -> None:
 
 def test_every_service_is_of_the_production_profile_and_has_its_secrets() -> None:
     for name, service in SERVICES.items():
-        if name != "postgres" and "observability" not in service.get("profiles", ()):  # these are of other makers
+        if service["image"].startswith("headrace:"):
             variables = COMPOSE["x-headrace"]["environment"] | service.get("environment", {})
             assert variables["HEADRACE_PROFILE"] == "production"
             files = {value.removeprefix("/run/secrets/") for key, value in variables.items() if key.endswith("_FILE")}
             assert files <= set(service.get("secrets", COMPOSE["x-headrace"]["secrets"])), name
-    assert "HEADRACE_PROFILE=production" in _ENVIRONMENT
+            assert variables["HEADRACE_DATABASE_URL"].endswith("@postgres:5432/headrace")
+            assert "HEADRACE_REDIS_URL_FILE" in variables
+            assert variables["PGPASSFILE"] == "/run/secrets/pgpass"
+    assert {"HEADRACE_PROFILE=production", "PGPASSFILE=/etc/headrace/pgpass"} <= set(_ENVIRONMENT.splitlines())
+    assert re.search(r"^HEADRACE_DATABASE_URL=postgresql://\S+/headrace$", _ENVIRONMENT, re.MULTILINE)
     for unit in UNITS:
         text = unit.read_text()
         used = set(re.findall(r"_FILE=%d/(\w+)", text))
         assert used == set(re.findall(r"LoadCredential=(\w+):/etc/headrace/secrets/", text))
         assert "headrace.access.launch" in text or "headrace.api" in text
+
+
+def test_every_database_that_is_named_is_made() -> None:
+    made = set(re.findall(r"^CREATE DATABASE (\w+);$", (DOCKER / "databases.sql").read_text(), re.MULTILINE))
+    texts = [path.read_text() for path in (*DOCKER.glob("compose*.yaml"), DOCKER / "mlflow-auth.ini")]
+    named = {name for text in texts for name in re.findall(r"@postgres:5432/(\w+)", text)}
+    assert named == made
+
+
+def test_artifacts_in_a_bucket_change_nothing_but_the_server_of_mlflow() -> None:
+    beside = yaml.safe_load((DOCKER / "compose.s3.yaml").read_text())
+    assert set(beside["services"]) == {"mlflow"}
+    service = beside["services"]["mlflow"]
+    assert set(service) == {"environment", "secrets"}
+    assert "MLFLOW_ARTIFACTS_DESTINATION" in set(service["environment"]) & set(SERVICES["mlflow"]["environment"])
+    files = {value for key, value in service["environment"].items() if key.endswith("_FILE")}
+    assert files == {f"/run/secrets/{name}" for name in service["secrets"]}
+    assert set(service["secrets"]) == set(beside["secrets"])
 
 
 def test_no_password_is_in_a_file() -> None:
@@ -82,7 +105,7 @@ CHART = sorted((ROOT / "infra" / "helm" / "headrace" / "templates").iterdir())
 ])  # fmt: skip
 def test_variables_of_headrace_are_settings(names: set[str]) -> None:
     known = {f"HEADRACE_{field.upper()}" for field in Settings.model_fields} | {"HEADRACE_PROBLEM"}
-    assert {name for name in names if name.startswith("HEADRACE_")} <= known
+    assert {name.removesuffix("_FILE") for name in names if name.startswith("HEADRACE_")} <= known
 
 
 def _modules() -> list[tuple[str, ...]]:
@@ -118,7 +141,8 @@ def test_the_image_copies_what_is_there_and_checks_hashes() -> None:
 
 def test_the_lock_of_the_image_has_what_the_databases_need() -> None:
     lock = (ROOT / "requirements" / "production.lock").read_text()
-    assert all(re.search(rf"^{name}==", lock, re.MULTILINE) for name in ("psycopg", "asyncpg", "redis", "mlflow"))
+    needed = ("psycopg", "asyncpg", "redis", "boto3", "mlflow")
+    assert all(re.search(rf"^{name}==", lock, re.MULTILINE) for name in needed)
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)

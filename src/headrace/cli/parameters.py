@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from headrace.core.home import NO_ADDRESS, is_address
+
 _PROBLEM = "name of a built-in problem, or path of a problem file"
 
 
 def _folder(text: str) -> Path:
     if not text:  # an unset variable of a script, as in --home "$STATE": not the current folder
         raise typer.BadParameter("the name of the folder is empty")
+    if is_address(text):
+        raise typer.BadParameter(NO_ADDRESS)
     return Path(text)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,16 @@ FOLDERS = (
     *("stages", "store"),
 )
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
+#: Why an address is refused as a home; a path made of it would be a folder named `s3:`.
+NO_ADDRESS = (
+    "an address: the home, with the lake in it, is a folder or a mounted volume; only sources of tables and MLflow's"
+    " artifacts may be in S3"
+)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text names a place of a store, such as s3://bucket/folder, rather than a folder."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text) is not None
 
 
 def owner_only() -> None:

@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, ByteSize, Field, SecretStr, TypeAdapter, ValidationError
+from pydantic import AliasChoices, ByteSize, Field, SecretStr, TypeAdapter, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from headrace.core.errors import DeclarationError
+from headrace.core.home import NO_ADDRESS, is_address
 from headrace.core.hosts import allowed_hosts, is_loopback
 from headrace.core.redact import redact
 from headrace.core.secret_files import read_secret_files
@@ -31,7 +32,7 @@ QUIET = {
 
 #: Settings whose value is never shown, not even when it is wrong.
 _SECRET = (
-    *("alert_url", "alert_block", "audit_key", "database_url", "key_pepper", "signing_password"),
+    *("alert_url", "alert_block", "audit_key", "database_url", "key_pepper", "redis_url", "signing_password"),
     *("MLFLOW_TRACKING_PASSWORD", "PREFECT_API_AUTH_STRING"),
 )
 
@@ -110,7 +111,12 @@ class Settings(BaseSettings):
         description="where several API processes on one port share their counters",
     )
     database_url: SecretStr | None = Field(
-        default=None, description="postgresql://user:password@host:port/database of ledger, outbox and prediction log"
+        default=None,
+        description="postgresql://user:password@host:port/database of ledger, outbox, log and Feast's registry",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="redis://:password@host:port/0 of the online store, where the home has no feature_store.yaml",
     )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
     log_sync: str = Field(
@@ -119,6 +125,13 @@ class Settings(BaseSettings):
         description="when predictions are on disk: before their answer, within a tenth of a second, or in the database"
         " before their answer",
     )
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _home_is_a_folder(cls, given: str | Path) -> str | Path:
+        if is_address(str(given)):
+            raise ValueError(NO_ADDRESS)
+        return given
 
     @property
     def root(self) -> Path:
@@ -150,6 +163,11 @@ class Settings(BaseSettings):
     def database_address(self) -> str:
         """Where the ledger, the outbox and the prediction log are; empty: in the home. A secret: it has a password."""
         return self.database_url.get_secret_value() if self.database_url else ""
+
+    @property
+    def redis_address(self) -> str:
+        """Where the online store is; empty: in a file of the home. A secret: it has a password."""
+        return self.redis_url.get_secret_value() if self.redis_url else ""
 
     @property
     def mlflow_store(self) -> str:

@@ -11,7 +11,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -78,6 +78,35 @@ def engine(address: str) -> Engine:
     return made
 
 
+def place_of(address: str, schema: str) -> str:
+    """Return the database without its password, and a schema, for messages."""
+    return f"{make_url(address).render_as_string(hide_password=True)} {schema}"
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Convert errors of the connection and of rights to UnavailableError; other errors stay as they are.
+
+    Args:
+        place: The database, without its password, for the message.
+    """
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if state[:2] in ("22", "23", "42") and state != "42501":
+            raise
+        reason = " ".join(str(error.orig).split())[:200]
+        raise UnavailableError(
+            f"the database cannot be used ({reason})",
+            where=place,
+            fix="see that PostgreSQL runs, that the address in HEADRACE_DATABASE_URL is right and that its user may"
+            " create schemas, then do it again",
+        ) from error
+
+
 def _forget_connections() -> None:
     for one in list(_ENGINES):
         one.dispose(close=False)
@@ -108,7 +137,7 @@ class PostgresqlTables:
     @cached_property
     def place(self) -> str:
         """The database, the schema and the group, without a password, for messages."""
-        return f"{make_url(self.address).render_as_string(hide_password=True)} {self.schema} {self.group.name}"
+        return f"{place_of(self.address, self.schema)} {self.group.name}"
 
     def exists(self) -> bool:
         """Return True: the tables are created when they are first used."""
@@ -144,24 +173,9 @@ class PostgresqlTables:
         """Wait for other writers of the group; until the end of the transaction no other one writes."""
         connection.execute(_LOCK, {"name": f"{self.schema} {self.group.name}"})
 
-    @contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self) -> AbstractContextManager[None]:
         """Convert errors of the connection and of rights to UnavailableError; other errors stay as they are."""
-        try:
-            yield
-        except IntegrityError:
-            raise
-        except DBAPIError as error:
-            state = str(getattr(error.orig, "sqlstate", None) or "")
-            if state[:2] in ("22", "23", "42") and state != "42501":
-                raise
-            reason = " ".join(str(error.orig).split())[:200]
-            raise UnavailableError(
-                f"the database cannot be used ({reason})",
-                where=self.place,
-                fix="see that PostgreSQL runs, that the address in HEADRACE_DATABASE_URL is right and that its user may"
-                " create schemas, then do it again",
-            ) from error
+        return translated(self.place)
 
     @contextmanager
     def _connection(self, isolation: Any) -> Iterator[Connection]:

@@ -4,6 +4,8 @@
       type: redis                        # any class that Feast knows, or `package.module.Class`
       connection_string: ${REDIS_URL}    # variables of the environment are filled in
 
+Where that file names no online store and HEADRACE_REDIS_URL is set, the online store is Headrace's in that Redis.
+
 Headrace's API and its own freshness checks read the embedded file (`store/online.db`), which every refresh writes. A
 chosen online store gets the same rows at each refresh, for everything that reads through Feast. A chosen offline store
 has to compute on read: a subclass of `headrace.store.offline.HeadraceOfflineStore`.
@@ -18,18 +20,24 @@ from typing import Any
 import yaml
 
 from headrace.core.errors import DeclarationError
+from headrace.core.settings import settings
 
 NAME = "feature_store.yaml"
 SECTIONS = ("online_store", "offline_store")
 
 
 def chosen_backends(root: Path) -> dict[str, dict[str, Any]]:
-    """The sections of a home folder's `feature_store.yaml`; empty where there is none.
+    """Return the sections of a home folder's `feature_store.yaml`, and Redis where only the setting names it.
 
     Raises:
         DeclarationError: for a file that cannot be read, or that sets what Headrace keeps to itself.
     """
-    path = root / NAME
+    address = settings().redis_address
+    redis = {"type": "headrace.store.redis_store.HeadraceRedisOnlineStore", "url": address}
+    return {**({"online_store": redis} if address else {}), **_sections(root / NAME)}
+
+
+def _sections(path: Path) -> dict[str, dict[str, Any]]:
     if not path.exists():
         return {}
     try:
@@ -43,7 +51,7 @@ def chosen_backends(root: Path) -> dict[str, dict[str, Any]]:
             found=list(found) if isinstance(found, dict) else [],
             fix=f"write {' and '.join(SECTIONS)} only: the registry, the project and the provider are Headrace's",
         )
-    for section, settings in found.items():
-        if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
+    for section, chosen in found.items():
+        if not isinstance(chosen, dict) or not isinstance(chosen.get("type"), str):
             raise DeclarationError(f"{section} has no type", where=str(path), fix="write type: redis, say")
     return found

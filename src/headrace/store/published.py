@@ -16,7 +16,6 @@ import pyarrow as pa
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.replicas import read_replicas, replica_path, write_replicas
-from headrace.core.sqlite_files import require_sound
 from headrace.schema import Problem
 from headrace.synthesis.language.definitions import Definition, Direct, Stored, from_json, stored, to_json
 
@@ -205,20 +204,6 @@ def all_published(root: Path) -> tuple[Published, ...]:
     names = ("published.json", replica_path(Path("published.json")).name)
     problems = {path.parent.name for name in names for path in (root / "store").glob(f"*/{name}")}
     return tuple(read_published(root, problem) for problem in sorted(problems))
-
-
-def registry_path(root: Path) -> Path:
-    """Return the path of Feast's registry of a home folder."""
-    return root.absolute() / "store" / "registry.db"
-
-
-def registry_is_sound(root: Path) -> bool:
-    """Whether Feast's registry exists and passes SQLite's integrity check. Fast: without importing Feast."""
-    try:
-        require_sound(registry_path(root), "")
-    except CorruptError:
-        return False
-    return registry_path(root).exists()
 
 
 def layout(view: View) -> str:

@@ -18,10 +18,10 @@ from feast.repo_config import RepoConfig
 from filelock import FileLock
 
 from headrace.core.settings import QUIET
-from headrace.core.sqlite_files import set_aside
 from headrace.store.backends import chosen_backends
 from headrace.store.objects import feast_objects
-from headrace.store.published import all_published, registry_is_sound, registry_path
+from headrace.store.published import all_published
+from headrace.store.registry_place import registry_place
 
 #: The Feast project that holds every problem; feature_repo/feature_store.yaml names the same.
 PROJECT = "headrace"
@@ -36,20 +36,22 @@ def open_store(root: Path) -> FeatureStore:
     """Open the Feast store of a home folder, without a stale registry cache.
 
     A damaged or missing registry is rebuilt first, and that is logged.
+
+    Raises:
+        UnavailableError: The registry is in PostgreSQL, which cannot be reached.
     """
-    if _is_damaged(root):
-        _rebuild_registry(root)
-    return _open(root)
+    with registry_place(root).translated():
+        if _is_damaged(root):
+            _rebuild_registry(root)
+        return _open(root)
 
 
 def _rebuild_registry(root: Path) -> None:
     with writing(root):
         if not _is_damaged(root):
             return  # another process was faster
-        path = registry_path(root)
-        _log.warning("%s is damaged or gone: Feast's registry is made again from what is published", path)
-        if path.exists():
-            set_aside(path)
+        _log.warning("Feast's registry of %s is damaged or gone: it is made again from what is published", root)
+        registry_place(root).set_aside()
         store = _open(root)
         for published in all_published(root):
             store.apply(feast_objects(published), skip_feature_view_validation=True)
@@ -57,7 +59,8 @@ def _rebuild_registry(root: Path) -> None:
 
 def _is_damaged(root: Path) -> bool:
     """Whether the registry is damaged, or missing although something is published."""
-    return not registry_is_sound(root) and (registry_path(root).exists() or bool(all_published(root)))
+    registry = registry_place(root)
+    return not registry.is_sound() and (registry.exists() or bool(all_published(root)))
 
 
 def _open(root: Path) -> FeatureStore:
@@ -68,13 +71,15 @@ def _open(root: Path) -> FeatureStore:
     chosen = chosen_backends(root.absolute())
     offline = {"type": "headrace.store.offline.HeadraceOfflineStore", "root": str(root.absolute())}
     embedded = {"type": "headrace.store.embedded.HeadraceOnlineStore", "path": str(folder / "online.db")}
+    registry = registry_place(root)
+    registry.prepare()
     return FeatureStore(
         config=RepoConfig(
             project=PROJECT,
             provider="local",
             registry={
                 "registry_type": "sql",
-                "path": f"sqlite:///{registry_path(root)}",
+                **registry.options(),
                 "cache_ttl_seconds": 1,
                 "cache_mode": "sync",
             },
@@ -96,5 +101,6 @@ def writing(root: Path) -> Iterator[None]:
     with (
         FileLock(folder / "writer.lock", timeout=LOCK_TIMEOUT_S, is_singleton=True),
         contextlib.redirect_stdout(io.StringIO()),
+        registry_place(root).translated(),
     ):
         yield

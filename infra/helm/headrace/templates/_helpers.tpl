@@ -69,7 +69,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- with .Values.redis.urlSecret }}
 {{- if .name }}
-- name: REDIS_URL
+- name: HEADRACE_REDIS_URL
   valueFrom: {secretKeyRef: {name: {{ .name | quote }}, key: {{ .key | quote }}}}
 {{- end }}
 {{- end }}

@@ -1,0 +1,74 @@
+"""Feast's registry in PostgreSQL: what is registered in a file is registered there; lost, it is made again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from headrace.core.errors import UnavailableError
+from headrace.core.settings import settings
+from headrace.store.backends import chosen_backends
+from headrace.store.feast_registry import is_registered
+from headrace.store.publish import publish
+from headrace.store.registry_place import RegistryInPostgresql, registry_place
+from headrace.store.repo import open_store
+from tests.store.world import World, features
+
+NOBODY = "postgresql://headrace:planted-password@127.0.0.1:1/headrace"
+
+
+@pytest.fixture
+def in_postgresql(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The setting HEADRACE_DATABASE_URL names an empty database."""
+    monkeypatch.setenv("HEADRACE_DATABASE_URL", postgresql_url)
+    settings.cache_clear()
+    yield postgresql_url
+    monkeypatch.delenv("HEADRACE_DATABASE_URL")
+    settings.cache_clear()
+
+
+def _registered(root: Path) -> tuple[list[str], list[str]]:
+    store = open_store(root)
+    views, services = store.list_feature_views(), store.list_feature_services()
+    return sorted(one.name for one in views), sorted(one.name for one in services)
+
+
+def test_postgresql_has_what_the_file_has_and_is_made_again_where_it_is_lost(
+    world: World, published_world: World, in_postgresql: str
+) -> None:
+    assert not is_registered(world.root, "harbour", "all")
+    publish(world.root, world.problem, features(), "all")
+    assert is_registered(world.root, "harbour", "all")
+    assert not is_registered(world.root, "harbour", "other")
+    assert not (world.root / "store" / "registry.db").exists()
+    registered = _registered(world.root)
+    with psycopg.connect(in_postgresql, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA feast_registry CASCADE")
+    assert not is_registered(world.root, "harbour", "all")
+    assert _registered(world.root) == registered
+    assert is_registered(world.root, "harbour", "all")
+    file = registry_place(published_world.root, database_url="")
+    assert all(file.has_service(name) for name in registered[1])
+
+
+def test_without_postgresql_the_error_names_the_database_and_no_password(tmp_path: Path) -> None:
+    place = RegistryInPostgresql(address=NOBODY)
+    with pytest.raises(UnavailableError, match="cannot be used") as raised:
+        place.is_sound()
+    assert "127.0.0.1:1/headrace feast_registry" in str(raised.value)
+    assert "planted-password" not in str(raised.value)
+
+
+def test_the_setting_names_redis_where_the_home_names_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_REDIS_URL", "redis://:secret@127.0.0.1:1/0")
+    settings.cache_clear()
+    try:
+        assert chosen_backends(tmp_path)["online_store"]["url"] == "redis://:secret@127.0.0.1:1/0"
+        (tmp_path / "feature_store.yaml").write_text("online_store:\n  type: sqlite\n  path: x.db\n")
+        assert chosen_backends(tmp_path) == {"online_store": {"type": "sqlite", "path": "x.db"}}
+    finally:
+        monkeypatch.delenv("HEADRACE_REDIS_URL")
+        settings.cache_clear()
