@@ -68,14 +68,14 @@ class Results:
 
 def rows_of(results: Results) -> list[Row]:
     """Return all rows of the report."""
-    rows = [*_wins(results), *_losses(results), *_times(results), *_cheap(results), *_parts(results)]
+    rows = [*_wins(results), *_losses(results), *_times(results), *_cheap(results)]
+    return [*rows, _failed(results)]
+
+
+def _failed(results: Results) -> Row:
     failed = sum(run["loss"] is None for runs in results.runs.values() for run in runs.values())
-    return [
-        *rows,
-        results.row(
-            "failed runs (of another system: left out; of Headrace: loss of a constant prediction)", failed, "runs"
-        ),
-    ]
+    metric = "failed runs (of another system: left out; of Headrace: loss of a constant prediction)"
+    return results.row(metric, failed, "runs")
 
 
 def interval(values: Floats) -> str:
@@ -143,14 +143,15 @@ def _cheap(results: Results) -> list[Row]:
     ]  # fmt: skip
 
 
-def _parts(results: Results) -> list[Row]:
+def rows_of_parts(results: Results) -> list[Row]:
+    """Return what each part of Headrace is worth."""
     rows = []
     for player in (one.name for one in PARTS):
         added = _added(results, player)
         if len(added):
             rows.append(results.row(f"normalised loss that {player} adds{interval(added)}", float(added.mean()),
                                     f"on {len(added)} tables"))  # fmt: skip
-    return rows
+    return [*rows, _failed(results)]
 
 
 def _added(results: Results, player: str) -> Floats:
