@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.core.errors import DataError
+from headrace.models import design as design_module
 from headrace.models.design import Encoder
 
 TRAINING = pa.table(
@@ -60,6 +61,24 @@ def test_dictionary_columns_are_texts() -> None:
     plain = _fit()
     assert Encoder.fit(encoded.drop_columns(["never"])) == plain
     np.testing.assert_array_equal(plain.encode(encoded).X, plain.encode(TRAINING).X)
+
+
+@given(rows=st.integers(0, 40), size=st.integers(1, 9), index=st.lists(st.integers(0, 39), max_size=30))
+def test_a_design_in_a_file_is_that_in_memory(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, size: int, index: list[int]
+) -> None:
+    folder, matrix = tmp_path_factory.mktemp("design"), TRAINING.take(pa.array(np.arange(rows) % 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(design_module, "SLICE_ROWS", size)
+        expected, design = _fit().encode(matrix), _fit().encode_in_file(matrix, folder)
+        np.testing.assert_array_equal(design.X, expected.X)
+        chosen = np.array([n for n in index if n < rows], dtype=np.int64)
+        for some in (chosen, np.sort(chosen), np.arange(rows // 3, rows), np.arange(rows)[::-1]):
+            np.testing.assert_array_equal(design.rows(some).X, expected.rows(some).X)
+            np.testing.assert_array_equal(design.rows(some).rows(np.arange(len(some))).X, expected.rows(some).X)
+    assert design.names == expected.names
+    assert design.categorical == expected.categorical
+    assert list(folder.iterdir()) == []  # the files have no name
 
 
 def test_json_round_trip() -> None:

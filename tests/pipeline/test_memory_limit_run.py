@@ -20,7 +20,7 @@ from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import FinishedStage, run
 from headrace.pipeline.stages.ingest import IngestOutput
-from headrace.pipeline.stages.memory_check import require_training_memory
+from headrace.pipeline.stages.memory_check import fits_in_memory, require_fit_memory
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
 from headrace.schema.table import Source
@@ -102,13 +102,17 @@ def test_a_problem_names_an_engine_and_settings_name_its_machines(
     assert isinstance(partitioned, PartitionedLocalEngine)
 
 
-def test_a_limit_below_the_training_rows_is_refused_with_one_that_would_do(context: Context) -> None:
-    require_training_memory(context, 10**9, 100)
+def test_a_limit_below_which_a_family_cannot_fit_is_refused_with_one_that_would_do(context: Context) -> None:
+    require_fit_memory(context, 10**9, 100, ["linear"])
     limited = replace(context, max_memory=resident_bytes() + 500_000_000)
-    require_training_memory(limited, 100_000, 100)
+    assert fits_in_memory(limited, 100_000, 100)
+    assert not fits_in_memory(limited, 1_000_000, 100)
+    require_fit_memory(limited, 1_000_000, 100, ["lightgbm"])
+    with pytest.raises(DataError, match=r"fit linear: 1,000,000 training rows of 100 features.*\('lightgbm',\)"):
+        require_fit_memory(limited, 1_000_000, 100, ["lightgbm", "linear"])
     with pytest.raises(DataError, match=r"10,000,000 training rows of 100 features.*max_train_rows") as refused:
-        require_training_memory(limited, 10_000_000, 100)
-    assert refused.value.facts["enough_mb"] > 16_000
+        require_fit_memory(limited, 10_000_000, 100, ["lightgbm"])
+    assert refused.value.facts["enough_mb"] > 2_500
 
 
 def test_too_little_leaves_nothing_behind(context: Context) -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -17,6 +19,7 @@ from headrace.core.errors import ConflictError, DataError, DeclarationError
 from headrace.core.files import read_json
 from headrace.core.replicas import remove_replicas
 from headrace.lake.store import Lake
+from headrace.models.design import Design, Encoder
 from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.stage import stage_key
 from headrace.pipeline.stages.ingest import INGEST
@@ -84,6 +87,32 @@ def test_only_what_depends_on_a_parameter_runs_again(copy: Shop) -> None:
     other = shop.run(seed=1)
     assert other.run_stage("synthesise").cached
     assert not other.run_stage("select").cached
+
+
+def test_training_rows_in_files_give_the_same_rows_and_the_same_model(
+    copy: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = copy
+    stages = shop.home / "stages" / "shop"
+    names = ("training-set", "evaluate", "refit")
+    before = {name: read_json(next((stages / name).glob("*/stage.json"))) for name in names}
+    for name in names:
+        shutil.rmtree(stages / name)
+    designs: list[Design] = []
+
+    def encoded(encoder: Encoder, matrix: pa.Table, folder: Path) -> Design:
+        designs.append(encode(encoder, matrix, folder))
+        return designs[-1]
+
+    encode = Encoder.encode_in_file
+    monkeypatch.setattr(Encoder, "encode_in_file", encoded)
+    monkeypatch.setattr("headrace.pipeline.stages.training_set.slice_rows", lambda *_: 70)
+    monkeypatch.setattr("headrace.pipeline.stages.training_rows.fits_in_memory", lambda *_: False)
+    assert set(worked(shop.finish())) >= set(names)
+    assert len(designs) == 2
+    assert all(isinstance(design.X, np.memmap) for design in designs)
+    assert {name: read_json(next((stages / name).glob("*/stage.json"))) for name in names} == before
+    assert not list(stages.glob(".mapped-*"))
 
 
 def test_another_share_trains_anew_and_synthesises_nothing(tmp_path: Path) -> None:

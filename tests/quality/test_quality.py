@@ -143,6 +143,21 @@ def test_bad_features_and_too_few_rows(shop: Problem, tmp_path: Path) -> None:
     assert "the feature 'empty' has no value at all" in told
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_columns_that_are_checked_a_few_at_a_time_are_told_the_same(
+    shop: Problem, tmp_path: Path, columns: int
+) -> None:
+    more = {"third": np.arange(100.0), "fourth": pa.array(["x", None] * 50)}
+    good = training(label=[0, 1], **more)
+    assert validate_training_set(shop, good, tmp_path, columns=columns).success
+    bad = training(label=[0, 2], third=[*[1.0] * 99, float("inf")], fourth=pa.nulls(100, pa.float64()))
+    whole = validate_training_set(shop, bad, tmp_path)
+    parts = validate_training_set(shop, bad, tmp_path, columns=columns)
+    assert set(reasons(parts)) == set(reasons(whole))
+    assert len(reasons(parts)) == 4
+    assert parts.docs is not None
+
+
 def test_a_training_set_needs_a_label(shop: Problem, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="without a label"):
         validate_training_set(shop, training(label=[0]).drop_columns(["label"]), tmp_path)

@@ -19,10 +19,26 @@ Writer = pq.ParquetWriter
 
 
 def write(
-    table: pa.Table, where: Path | pa.NativeFile, *, compression: str = "zstd", store_schema: bool = True
+    table: pa.Table,
+    where: Path | pa.NativeFile,
+    *,
+    compression: str = "zstd",
+    store_schema: bool = True,
+    group_rows: int | None = None,
 ) -> None:
-    """Write a table. store_schema: with Arrow's own schema among the metadata."""
-    pq.write_table(table, where, compression=compression, store_schema=store_schema, write_page_checksum=True)
+    """Write a table.
+
+    Args:
+        table: The rows.
+        where: The file.
+        compression: Of the pages.
+        store_schema: With Arrow's own schema among the metadata.
+        group_rows: Rows of a row group, which is in memory while it is written; None for Arrow's default, a million.
+    """
+    pq.write_table(
+        table, where, compression=compression, store_schema=store_schema, write_page_checksum=True,
+        row_group_size=group_rows,
+    )  # fmt: skip
 
 
 def identity(table: pa.Table) -> pa.Buffer:
@@ -80,6 +96,11 @@ class ParquetFile:
         """Read columns of one row group."""
         with _named(self._path):
             return self._file.read_row_group(number, columns=list(columns))
+
+    def batches(self, rows: int, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """Read columns (None: all), so many rows at a time."""
+        with _named(self._path):
+            yield from self._file.iter_batches(batch_size=rows, columns=None if columns is None else list(columns))
 
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Read columns of all rows."""

@@ -8,8 +8,9 @@ study's workers and is precise enough for trees; training and serving round alik
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.core.errors import DataError
+from headrace.core.mapped import SLICE_ROWS, mapped_array
 
 Matrix = NDArray[np.float32]
 Predictions = NDArray[np.float64]
@@ -36,18 +38,25 @@ class Design:
         X: float32 [n, d], NaN is missing.
         names: Name of each column [d].
         categorical: Positions of the columns that hold category codes.
+        folder: Where copies of rows are written; None where `X` and its copies are in memory.
     """
 
     X: Matrix
     names: tuple[str, ...]
     categorical: tuple[int, ...]
+    folder: Path | None = None
 
     def __len__(self) -> int:
         return int(self.X.shape[0])
 
     def rows(self, index: NDArray[np.int64]) -> Design:
-        """Return a copy of the rows at these positions."""
-        return Design(X=self.X[index], names=self.names, categorical=self.categorical)
+        """Return the rows at these positions: a copy, or of a file the same pages where the rows are consecutive."""
+        if self.folder is None:
+            return replace(self, X=self.X[index])
+        if len(index) and np.array_equal(index, np.arange(index[0], index[0] + len(index))):
+            return replace(self, X=self.X[index[0] : index[0] + len(index)])
+        parts = (self.X[index[start : start + SLICE_ROWS]] for start in range(0, len(index), SLICE_ROWS))
+        return replace(self, X=mapped_array(self.folder, parts, columns=len(self.names), dtype=np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +123,18 @@ class Encoder:
             X[:, position] = self._codes(name, matrix[name])
         X[~np.isfinite(X)] = np.nan
         return Design(X=X, names=self.names, categorical=self.categorical)
+
+    def encode_in_file(self, matrix: pa.Table, folder: Path) -> Design:
+        """Encode like `encode`, slice by slice, into a file that is mapped into memory (`core.mapped`).
+
+        Args:
+            matrix: A matrix that has these columns, in any order.
+            folder: Where the file lies, and the copies of its rows.
+        """
+        starts = range(0, matrix.num_rows, SLICE_ROWS)
+        parts = (self.encode(matrix.slice(start, SLICE_ROWS)).X for start in starts)
+        X = mapped_array(folder, parts, columns=len(self.names), dtype=np.float32)
+        return Design(X=X, names=self.names, categorical=self.categorical, folder=folder)
 
     @cached_property
     def _numeric(self) -> list[str]:

@@ -56,12 +56,38 @@ def validate_batch(table: Table, rows: pa.Table, docs_root: Path) -> Verdict:
     return _validate(table.name, "batch", rules, frames.batch_frame(rows, rules), docs_root)
 
 
-def validate_training_set(problem: Problem, training: pa.Table, docs_root: Path) -> Verdict:
-    """Check a training set: features and `label` (null where the label has not come or never will)."""
+def validate_training_set(
+    problem: Problem, training: pa.Table, docs_root: Path, *, columns: int | None = None
+) -> Verdict:
+    """Check a training set: features and `label` (null where the label has not come or never will).
+
+    Args:
+        problem: The problem.
+        training: The rows.
+        docs_root: Where pages are written on failure.
+        columns: Features that are converted to pandas at once; None: all. It changes no verdict, because a rule is
+            about one column.
+    """
     if LABEL not in training.column_names:
         raise DataError("a training set without a label", where=problem.name, found=training.column_names)
     rules = training_rules(problem, training.schema)
-    return _validate(problem.name, "training", rules, frames.training_frame(training), docs_root)
+    features = [name for name in training.column_names if name != LABEL]
+    if columns is None or columns >= len(features):
+        return _validate(problem.name, "training", rules, frames.training_frame(training), docs_root)
+    failed: list[Rule] = []
+    for start in range(0, len(features), columns):
+        some = {*features[start : start + columns], *(() if start else (None, LABEL, LABEL_IS_NUMBER))}
+        chosen = [rule for rule in rules if rule.arguments.get("column") in some]
+        frame = frames.training_frame(training.select([*features[start : start + columns], LABEL]))
+        with _LOCK, _no_warnings():
+            failed += _failed(problem.name, chosen, frame)
+    if not failed:
+        return Verdict(subject=f"{problem.name} training", success=True)
+    documented = failed[:MAX_DOCUMENTED_RULES]
+    named = dict.fromkeys(rule.arguments["column"] for rule in documented if rule.arguments.get("column") in features)
+    return _validate(
+        problem.name, "training", documented, frames.training_frame(training.select([*named, LABEL])), docs_root
+    )
 
 
 def _validate(subject: str, kind: str, rules: Sequence[Rule], frame: pd.DataFrame, docs_root: Path) -> Verdict:

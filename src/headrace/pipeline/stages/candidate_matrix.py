@@ -10,7 +10,7 @@ at least twice as long as the next, so a row is written again at most as often a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -63,6 +63,14 @@ class Candidates:
     def __getitem__(self, slug: str, /) -> pa.ChunkedArray:
         found = [chunk for file in self._files for chunk in file.read([slug])[slug].chunks]
         return take_slices(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
+
+    def slices(self, slugs: Sequence[str], rows: int) -> Iterator[pa.Table]:
+        """Some columns, so many rows at a time. Of a matrix in several parts, those columns are read whole."""
+        if len(self._files) == 1:
+            yield from map(pa.Table.from_batches, ([part] for part in self._files[0].batches(rows, slugs)))
+            return
+        table = pa.table({slug: self[slug] for slug in slugs})
+        yield from (table.slice(start, rows) for start in range(0, table.num_rows, rows))
 
     def table(self) -> pa.Table:
         """The whole matrix in memory."""

@@ -1,33 +1,64 @@
-"""Refuse a memory limit below which a stage that fits models cannot hold its rows, before it reads any."""
+"""Whether training rows fit below a memory limit: in memory, or else in files while models are fitted.
+
+A limit below which a model family cannot fit is refused before any row is read.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from headrace.core.errors import DataError
 from headrace.core.memory import resident_bytes
 from headrace.pipeline.context import Context
 
-#: Bytes of a value of the training set: in Arrow (8.2), in the design matrix (4), and in one fold of it (4).
+#: Bytes of a value of the training set in memory: in Arrow (8.2), in the design matrix (4), and in one fold of it (4).
 VALUE_BYTES = 16.2
+#: Bytes of a value that LightGBM holds while it fits rows in files: bins of the training and the validation rows, by
+#: row and by column. Other families copy the rows, as double precision, and once more while they prepare them.
+_BINNED_BYTES, _COPIED_BYTES = 2.5, 24.0
+#: Rows from which LightGBM chooses its bins, 8 bytes a value, which it holds in addition.
+_SAMPLED_ROWS, _SAMPLED_BYTES = 200_000, 8.0
 
 
-def require_training_memory(context: Context, rows: int, features: int) -> None:
-    """Raise DataError where the training rows do not fit below the limit; the error says which limit would do.
+def fits_in_memory(context: Context, rows: int, features: int, *, value_bytes: float = VALUE_BYTES) -> bool:
+    """Return whether there is no limit, or training rows fit below it.
 
     Args:
         context: With the limit, if there is one.
         rows: Of the training set.
         features: Of the training set.
+        value_bytes: What a value takes.
+    """
+    return context.max_memory is None or resident_bytes() + value_bytes * rows * features <= context.max_memory
+
+
+def require_fit_memory(context: Context, rows: int, features: int, families: Sequence[str]) -> None:
+    """Raise DataError where a family cannot fit training rows in files; the error says which limit would do.
+
+    Args:
+        context: With the limit, if there is one.
+        rows: Of the training set.
+        features: Of the training set.
+        families: That may be fitted.
     """
     if context.max_memory is None:
         return
-    needed = VALUE_BYTES * rows * features
-    enough = (resident_bytes() + needed) / 1e6
+    sampled = _SAMPLED_BYTES * min(rows, _SAMPLED_ROWS) * features
+    needed = {name: (_value_bytes(name) * rows * features) + sampled for name in families}
+    family = max(needed, key=needed.__getitem__)
+    enough = (resident_bytes() + needed[family]) / 1e6
     if enough * 1e6 > context.max_memory:
+        others = sorted(set(families) - {"lightgbm"})
+        leaner = "families=('lightgbm',), which takes a tenth, " if others and "lightgbm" in families else ""
         raise DataError(
-            f"max_memory of {context.max_memory / 1e6:,.0f} MB is not enough to fit models: {rows:,} training rows of "
-            f"{features} features take about {needed / 1e6:,.0f} MB",
+            f"max_memory of {context.max_memory / 1e6:,.0f} MB is not enough to fit {family}: {rows:,} training rows "
+            f"of {features} features take about {needed[family] / 1e6:,.0f} MB",
             where=context.problem.name,
-            fix=f"give at least {enough * 1.05:,.0f} MB, or use fewer rows (splits=Splits(max_train_rows=...)) or "
-            "features (max_features=...)",
+            fix=f"give at least {enough * 1.05:,.0f} MB, or use {leaner}fewer rows "
+            "(splits=Splits(max_train_rows=...)) or fewer features (max_features=...)",
             enough_mb=enough,
         )
+
+
+def _value_bytes(family: str) -> float:
+    return _BINNED_BYTES if family == "lightgbm" else _COPIED_BYTES

@@ -1,21 +1,27 @@
-"""The training set in memory, with its design, its windows and its folds, for the stages that fit models."""
+"""The training set with its design, its windows and its folds, for the stages that fit models.
+
+It is in memory, or, where it does not fit below the memory limit, in files that are mapped into memory. The values are
+the same, and so are the models.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.core import parquet
+from headrace.core.mapped import SLICE_ROWS, mapped_table
 from headrace.evaluate.splits import Fold, Windows
 from headrace.models.design import Design, Encoder
 from headrace.models.families import category_limit
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs
-from headrace.pipeline.stages.memory_check import require_training_memory
+from headrace.pipeline.stages.memory_check import fits_in_memory, require_fit_memory
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
 from headrace.pipeline.stages.windows import training_folds, training_windows
@@ -23,7 +29,7 @@ from headrace.pipeline.stages.windows import training_folds, training_windows
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRows:
-    """The training rows in memory.
+    """The training rows.
 
     Attributes:
         matrix: [n, d], columns by slug.
@@ -52,25 +58,34 @@ def load_training_rows(context: Context, inputs: Inputs, families: Sequence[str]
     Category lists are as long as all families can use: those of the problem, or the given ones.
 
     Raises:
-        DataError: The rows do not fit below the memory limit.
+        DataError: A family cannot fit the rows below the memory limit.
     """
+    families = context.problem.families if families is None else families
     size = inputs[TRAINING_SET].output
-    require_training_memory(context, size.rows, size.features)
-    table = parquet.read(inputs[TRAINING_SET].path(TRAINING))
+    in_files = not fits_in_memory(context, size.rows, size.features)
+    if in_files:
+        require_fit_memory(context, size.rows, size.features, families)
+    table = _read(inputs[TRAINING_SET].path(TRAINING), context.stages_folder if in_files else None)
     spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff"])
     matrix = table.drop_columns(["label"])
-    encoder = Encoder.fit(
-        matrix, max_categories=category_limit(context.problem.families if families is None else families)
-    )
+    encoder = Encoder.fit(matrix, max_categories=category_limit(families))
     label, windows = table["label"].to_numpy(), training_windows(context, inputs)
     folds, before_gate = training_folds(context, inputs, windows)
     return TrainingRows(
         matrix=matrix,
         encoder=encoder,
-        design=encoder.encode(matrix),
+        design=encoder.encode_in_file(matrix, context.stages_folder) if in_files else encoder.encode(matrix),
         label=label,
         cutoffs=spine["cutoff"].to_numpy(),
         windows=windows,
         folds=folds,
         before_gate=before_gate,
     )
+
+
+def _read(path: Path, folder: Path | None) -> pa.Table:
+    """The rows of a file: in memory, or in a folder's mapped file."""
+    if folder is None:
+        return parquet.read(path)
+    file = parquet.ParquetFile(path)
+    return mapped_table(folder, file.schema, file.batches(SLICE_ROWS))
