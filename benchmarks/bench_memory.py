@@ -1,11 +1,12 @@
 """Synthesis below a memory limit beside none: processor seconds, peak memory, and the same bits.
 
-    make bench-memory [QUICK=1] [ONLY=depth|flights]
+    make bench-memory [QUICK=1] [ONLY=depth|flights|fit]
 
-Two cases: two levels down (a million transactions, a million cutoffs; QUICK=1: a quarter of each), and all flights of
-the year (left out with QUICK=1). Each run is a process of its own on two threads; what is timed is its processor time
-from tables in memory to a Parquet file. The peak is what the process held in all meanwhile, libraries and tables
-included. A limit that is refused is a row that says what would do.
+Two cases of synthesis: two levels down (a million transactions, a million cutoffs; QUICK=1: a quarter of each), and
+all flights of the year (left out with QUICK=1). Each run is a process of its own on two threads; what is timed is its
+processor time from tables in memory to a Parquet file. The peak is what the process held in all meanwhile, libraries
+and tables included. A limit that is refused is a row that says what would do. The third case fits LightGBM on rows in
+memory and on rows in mapped files (a million rows of 50 features; QUICK=1: a quarter).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.peers.depth_world import FEATURES, depth_world
@@ -103,6 +106,38 @@ def flights(command: str) -> list[Row]:
         return measured(Path(name), "flights", "336,776 flights, 360 features", command)
 
 
+def fit(million: int, command: str) -> list[Row]:
+    """LightGBM on training rows in memory, and in files."""
+    rng, columns = np.random.default_rng(0), 50
+    names = [f"f{number}" for number in range(columns)]
+    with tempfile.TemporaryDirectory() as name:
+        folder, schema = Path(name), pa.schema([(column, pa.float64()) for column in (*names, "label")])
+        with pq.ParquetWriter(folder / "training.parquet", schema) as writer:
+            for start in range(0, million, 50_000):
+                X = rng.standard_normal((min(50_000, million - start), columns))
+                label = (X[:, 0] + X[:, 1] * X[:, 2] + rng.standard_normal(len(X)) > 0).astype(float)
+                writer.write_table(pa.table(dict(zip((*names, "label"), [*X.T, label], strict=True))))
+        memory, files = (_fitted(folder, mode) for mode in ("memory", "files"))
+        if (folder / "memory.txt").read_bytes() != (folder / "files.txt").read_bytes():
+            raise SystemExit("the model of rows in files is not that of rows in memory")
+    what = f"fit of {million:,} rows of {columns} features"
+    return [
+        Row(metric=f"{what}: in files, added to {files['before_mb']:,.0f} MB",
+            value=files["peak_mb"] - files["before_mb"], unit="MB", peer="in memory",
+            peer_value=memory["peak_mb"] - memory["before_mb"], command=command),
+        Row(metric=f"{what}: in files", value=files["seconds"], unit="processor s", peer="in memory",
+            peer_value=memory["seconds"], command=command),
+    ]  # fmt: skip
+
+
+def _fitted(folder: Path, mode: str) -> dict[str, float]:
+    script = ROOT / "benchmarks" / "peers" / "headrace_fit_peer.py"
+    subprocess.run([sys.executable, str(script), str(folder), mode], check=True)
+    figures: dict[str, float] = json.loads((folder / f"{mode}.json").read_text())
+    print(f"fit, {mode}: {figures}", flush=True)
+    return figures
+
+
 def main() -> None:
     quick, only = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
@@ -111,6 +146,8 @@ def main() -> None:
         publish("memory", "Synthesis below a memory limit: two levels deep", rows, _NOTE)
     if only in ("", "flights") and not quick:
         publish("memory-flights", "Synthesis below a memory limit: all of the flights", flights(command), _FLIGHTS)
+    if only in ("", "fit"):
+        publish("memory-fit", "Fitting below a memory limit", fit(250_000 if quick else 1_000_000, command), _FIT)
 
 
 _NOTE = """
@@ -118,6 +155,11 @@ From tables in memory to a Parquet file of the matrix, on two threads, each run 
 memory of the whole process, including its libraries and the tables. Every file computed below a limit is compared bit
 by bit with the one computed without, before a row is written. The features two levels deep are those of featuretools'
 default primitives, by its names; featuretools itself generates two more (see above).
+"""
+_FIT = """
+From the Parquet file of the training set to predictions of all rows by LightGBM (20 rounds, two threads), each run in
+its own process; nine rows of ten are trained on, so they are copied. Memory is what only the process can use: pages of
+mapped files are left out, since the operating system may drop them. Both models are the same text.
 """
 _FLIGHTS = """
 As above, with six entities, each cut into parts of its own.
