@@ -108,44 +108,107 @@ def estimate_binary(
         One estimate per metric, and the calibration.
     """
     rng = np.random.default_rng([seed, len(prediction)])
-    groups, p, y = held_out.groups, held_out.prediction, held_out.label
-    calibration = fit_calibration(p, y, groups)
-    out_of_fold = cross_fitted(calibration.kind, p, y, contiguous_folds(groups))
-    days = int(resample_groups(cutoffs_us)[1].max(initial=0)) + 1
-    drawn, factor = day_draws(groups, days, rng)
-    c = calibration(prediction)
-    own_groups = resample_groups(cutoffs_us)[1]
-    all_days, own_days = (day_draws(side, int(side.max()) + 1, rng) for side in (groups, own_groups))
-    labels_of_held_out = (rng.random((_LABEL_DRAWS, len(p))) < out_of_fold).astype(np.float64)
-    labels_of_window = (rng.random((_LABEL_DRAWS, len(c))) < c).astype(np.float64)
-    estimates = []
-    for name in metrics:
-        value = float(expected_metric(name, prediction, c, None, rule)[0])
-        errors = expected_metric(name, p, y, drawn, rule) - expected_metric(name, p, out_of_fold, drawn, rule)
-        # Rows per day differ between window and held-out rows: replace the share of the error that labels alone bring.
-        drawn_rows = float(drawn.sum(axis=1).mean())
-        held_out_noise = _label_noise(name, p, labels_of_held_out, rule) * len(p) / max(drawn_rows, 1.0)
-        window_noise = _label_noise(name, prediction, labels_of_window, rule)
-        between = max(second_moment(errors) * factor - held_out_noise, 0.0)
-        half = half_width(between * (1 + days / (groups.max() + 1)) + window_noise, int(groups.max()) + 1)
-        before = expected_metric(name, p, out_of_fold, np.vstack([np.ones(len(p)), all_days[0]]), rule)
-        now = expected_metric(name, prediction, c, np.vstack([np.ones(len(c)), own_days[0]]), rule)
-        sign = 1.0 if greater_is_better(name) else -1.0
-        drop = sign * float(before[0] - now[0])
-        sides = [(before[1:], all_days[1], int(groups.max()) + 1), (now[1:], own_days[1], days)]
-        estimates.append(
-            PerformanceEstimate(
-                metric=name,
-                value=value,
-                low=value - half,
-                high=value + half,
-                reference=float(expected_metric(name, p, y, None, rule)[0]),
-                drop=drop,
-                p_value=drop_p_value(drop, sides),
-                **_realised(name, prediction, label, rule),
-            )
+    groups, window_groups = held_out.groups, resample_groups(cutoffs_us)[1]
+    calibration = fit_calibration(held_out.prediction, held_out.label, groups)
+    out_of_fold = cross_fitted(calibration.kind, held_out.prediction, held_out.label, contiguous_folds(groups))
+    as_many_days, _ = day_draws(groups, int(window_groups.max(initial=0)) + 1, rng)
+    before, now = _sides(
+        (held_out.prediction, out_of_fold, groups), (prediction, calibration(prediction), window_groups), rng=rng
+    )
+    estimates = [
+        PerformanceEstimate(
+            **_estimated(name, held_out, before, now, as_many_days, rule), **_realised(name, prediction, label, rule)
         )
+        for name in metrics
+    ]
     return tuple(estimates), calibration
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Side:
+    """The held-out rows, or the rows of the window.
+
+    Attributes:
+        prediction: Predictions of the model [n].
+        probability: Calibrated probabilities that the label is true [n]; of held-out rows, out of fold.
+        days: Number of days D.
+        drawn: Weights of the rows [R, n]: D days drawn with replacement.
+        factor: D / (D - 1), which removes the bias of a variance over such draws.
+        labels: Labels drawn from the probabilities [L, n].
+    """
+
+    prediction: Floats
+    probability: Floats
+    days: int
+    drawn: Floats
+    factor: float
+    labels: Floats
+
+    def expected(self, metric: str, rule: DecisionRule) -> tuple[float, Floats]:
+        """Return the expected metric of all rows, and that of each draw of days [R]."""
+        weights = np.vstack([np.ones(len(self.prediction)), self.drawn])
+        values = expected_metric(metric, self.prediction, self.probability, weights, rule)
+        return float(values[0]), values[1:]
+
+    def label_noise(self, metric: str, rule: DecisionRule) -> float:
+        """Return the variance of the metric over the drawn labels: no model of the window can avoid it."""
+        values = np.concatenate([expected_metric(metric, self.prediction, one, None, rule) for one in self.labels])
+        values = values[np.isfinite(values)]
+        return float(values.var()) if len(values) > 1 else 0.0
+
+
+def _sides(*rows: tuple[Floats, Floats, Groups], rng: np.random.Generator) -> list[_Side]:
+    """Draw days, then labels, of each (predictions [n], probabilities [n], days of the rows [n])."""
+    days = [int(groups.max()) + 1 for _, _, groups in rows]
+    draws = [day_draws(groups, count, rng) for (_, _, groups), count in zip(rows, days, strict=True)]
+    labels = [(rng.random((_LABEL_DRAWS, len(p))) < p).astype(np.float64) for _, p, _ in rows]
+    return [
+        _Side(prediction=prediction, probability=p, days=count, drawn=drawn, factor=factor, labels=own_labels)
+        for (prediction, p, _), count, (drawn, factor), own_labels in zip(rows, days, draws, labels, strict=True)
+    ]
+
+
+def _estimated(
+    metric: str, held_out: HeldOut, before: _Side, now: _Side, as_many_days: Floats, rule: DecisionRule
+) -> dict[str, Any]:
+    """Return the fields of an estimate that need no labels of the window.
+
+    Args:
+        metric: Name of the metric.
+        held_out: Rows with labels [k].
+        before: The same rows.
+        now: The rows of the window.
+        as_many_days: Weights of the held-out rows [R, k]: as many of their days as the window has.
+        rule: What is decided by a prediction.
+    """
+    value = float(expected_metric(metric, now.prediction, now.probability, None, rule)[0])
+    half = half_width(_error_variance(metric, held_out, before, now, as_many_days, rule), before.days)
+    reference, reference_draws = before.expected(metric, rule)
+    current, current_draws = now.expected(metric, rule)
+    drop = (reference - current) * (1.0 if greater_is_better(metric) else -1.0)
+    sides = [(reference_draws, before.factor, before.days), (current_draws, now.factor, now.days)]
+    return {
+        "metric": metric,
+        "value": value,
+        "low": value - half,
+        "high": value + half,
+        "reference": float(expected_metric(metric, held_out.prediction, held_out.label, None, rule)[0]),
+        "drop": drop,
+        "p_value": drop_p_value(drop, sides),
+    }
+
+
+def _error_variance(
+    metric: str, held_out: HeldOut, before: _Side, now: _Side, as_many_days: Floats, rule: DecisionRule
+) -> float:
+    """Return the variance of realised less estimated metric in a window, from that of held-out days."""
+    realised = expected_metric(metric, held_out.prediction, held_out.label, as_many_days, rule)
+    errors = realised - expected_metric(metric, before.prediction, before.probability, as_many_days, rule)
+    # Rows per day differ between window and held-out rows: replace the share of the error that labels alone bring.
+    rows_drawn = float(as_many_days.sum(axis=1).mean())
+    held_out_noise = before.label_noise(metric, rule) * len(before.prediction) / max(rows_drawn, 1.0)
+    between = max(second_moment(errors) * before.factor - held_out_noise, 0.0)
+    return between * (1 + now.days / before.days) + now.label_noise(metric, rule)
 
 
 def day_draws(groups: Groups, days: int, rng: np.random.Generator) -> tuple[Floats, float]:
@@ -153,13 +216,6 @@ def day_draws(groups: Groups, days: int, rng: np.random.Generator) -> tuple[Floa
     count = int(groups.max()) + 1
     draws = rng.multinomial(max(days, 1), np.full(count, 1 / count), size=_RESAMPLES).astype(np.float64)
     return draws[:, groups], count / max(1, count - 1)
-
-
-def _label_noise(name: str, p: Floats, labels: Floats, rule: DecisionRule) -> float:
-    """Variance of a metric over drawn labels [R, n] for fixed predictions: no model of the window can avoid it."""
-    values = np.concatenate([expected_metric(name, p, drawn, None, rule) for drawn in labels])
-    values = values[np.isfinite(values)]
-    return float(values.var()) if len(values) > 1 else 0.0
 
 
 def second_moment(errors: Floats) -> float:

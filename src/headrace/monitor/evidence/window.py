@@ -17,22 +17,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.evaluate.metrics import METRICS
-from headrace.models.bundle import CUTOFF, LABEL, PREDICTION
+from headrace.models.bundle import LABEL
 from headrace.monitor.drift_tests.calibration import benjamini_hochberg_threshold
 from headrace.monitor.estimates.window import WindowEstimates
-from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, column_evidence, compare_column, judge_moments
+from headrace.monitor.evidence.columns import MIN_ROWS, ColumnEvidence, compare_column, judge_moments
 from headrace.monitor.evidence.dependence import (
     blocks_of,
     clusters_of,
     independence_note,
     joined_windows,
-    label_blocks_of,
 )
 from headrace.monitor.evidence.joint import JointResult
-from headrace.monitor.evidence.performance import Performance, performance
+from headrace.monitor.evidence.model_outputs import (
+    ColumnOptions,
+    column_of,
+    compare_labels,
+    compare_predictions,
+    compare_quality,
+)
+from headrace.monitor.evidence.performance import Performance
 from headrace.monitor.evidence.persistence import long_windows
-from headrace.monitor.evidence.values import as_numbers
 from headrace.monitor.worth.worth import WorthEvidence
 
 Outcome = Literal["measured", "empty window", "too few rows", "no reference"]
@@ -160,36 +164,31 @@ def window_evidence(
     assert reference is not None  # both have rows
     assert current is not None
 
-    blocks, lookbacks = blocks_of(reference, length_us), lookback_us or {}
+    blocks = blocks_of(reference, length_us)
+    options = ColumnOptions(tests=tests, floors=floors, blocks=blocks, seed=seed)
     clusters = clusters_of(reference, current, blocks, entities or {})
     joined = joined_windows(reference, long_windows(current, history, start_us, length_us), blocks, entities or {})
-    options: dict[str, Any] = {"tests": tests, "floors": floors, "blocks": blocks, "seed": seed}
     compared = [
         compare_column(
-            name, kind, _column(reference, name), _column(current, name), lookback_us=lookbacks.get(name, 0),
-            clusters=clusters.get(name, ()), joined=joined(name), **options
+            name,
+            kind,
+            column_of(reference, name),
+            column_of(current, name),
+            lookback_us=(lookback_us or {}).get(name, 0),
+            clusters=clusters.get(name, ()),
+            joined=joined(name),
+            **vars(options),
         )
         for name, kind in kinds.items()
         if name not in exclude
-    ]  # fmt: skip
-    evidence = judge_moments(compared, reads)
-    columns, drifted, share = _features(evidence, fdr * _FEATURES, floors)
-    reference_predictions = _column(reference, PREDICTION)
-    out_of_sample, scatter = (
-        (reference_predictions, None) if held_out is None else (_column(held_out, PREDICTION), reference_predictions)
+    ]
+    columns, drifted, share = _features(judge_moments(compared, reads), fdr * _FEATURES, floors)
+    prediction = compare_predictions(reference, current, held_out, fdr * _PREDICTION, options)
+    label = compare_labels(reference, current, metric, fdr * _LABEL, options)
+    with_quality = reference if held_out is None and reference_metrics is None else held_out
+    quality = compare_quality(
+        with_quality, current, reference_metrics, cutoffs_us, metric, margin, fdr * _PERFORMANCE, seed
     )
-    prediction = _distribution(
-        PREDICTION, "numeric", out_of_sample, current, alpha=fdr * _PREDICTION, scatter=scatter,
-        **options | {"blocks": blocks if scatter is not None or held_out is None else None},
-    )  # fmt: skip
-    labels, label_blocks = label_blocks_of(reference, blocks)
-    label = _distribution(
-        LABEL, "categorical" if METRICS[metric].binary else "numeric", labels, current,
-        alpha=fdr * _LABEL, floors=floors, blocks=label_blocks, seed=seed,
-    )  # fmt: skip
-    if held_out is None and reference_metrics is None:
-        held_out = reference
-    quality = _quality(held_out, current, reference_metrics, cutoffs_us, metric, margin, fdr * _PERFORMANCE, seed)
     return WindowEvidence(
         outcome="measured",
         columns=columns,
@@ -204,7 +203,7 @@ def window_evidence(
 
 
 def _counts(reference: pa.Table | None, current: pa.Table | None, censored: int) -> dict[str, Any]:
-    labels = None if current is None else _column(current, LABEL)
+    labels = None if current is None else column_of(current, LABEL)
     return {
         "rows": 0 if current is None else current.num_rows,
         "reference_rows": 0 if reference is None else reference.num_rows,
@@ -234,52 +233,6 @@ def _features(
     judged = sorted((column.judged(threshold, floors) for column in columns), key=lambda column: -column.severity)
     drifted = tuple(column.name for column in judged if column.drifted)
     return tuple(judged), drifted, len(drifted) / len(tested) if tested else 0.0
-
-
-def _distribution(name: str, kind: str, reference: Any, current: pa.Table, **options: Any) -> ColumnEvidence | None:
-    values = _column(current, name)
-    if reference is None or values is None:
-        return None
-    return column_evidence(name, kind, reference, _non_null(values) if name == LABEL else values, **options)
-
-
-def _quality(
-    reference: pa.Table | None,
-    current: pa.Table,
-    metrics: Mapping[str, float] | None,
-    cutoffs_us: NDArray[np.int64] | None,
-    metric: str,
-    margin: float | None,
-    alpha: float,
-    seed: int,
-) -> Performance | None:
-    label, prediction = (_numbers(current, name) for name in (LABEL, PREDICTION))
-    if label is None or prediction is None:
-        return None
-    reference_rows: dict[str, Any] = {}
-    if reference is not None:
-        cutoffs = _column(reference, CUTOFF)
-        reference_rows["reference_label"], reference_rows["reference_prediction"] = (
-            _numbers(reference, name) for name in (LABEL, PREDICTION)
-        )
-        reference_rows["reference_cutoffs_us"] = None if cutoffs is None else cutoffs.to_numpy()
-    return performance(
-        label, prediction, **reference_rows, reference_metrics=metrics, cutoffs_us=cutoffs_us, metric=metric,
-        margin=margin, alpha=alpha, seed=seed,
-    )  # fmt: skip
-
-
-def _column(table: pa.Table, name: str) -> pa.ChunkedArray | None:
-    return table[name] if name in table.column_names else None
-
-
-def _non_null(values: Any) -> Any:
-    return None if values is None else values.drop_null()
-
-
-def _numbers(table: pa.Table, name: str) -> NDArray[np.float64] | None:
-    column = _column(table, name)
-    return None if column is None else as_numbers(column)
 
 
 def _notes(
