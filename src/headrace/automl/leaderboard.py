@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -11,6 +12,8 @@ from headrace.automl.engine import Outcome
 from headrace.automl.task.metrics import metric_of
 
 COLUMNS = ("trial", "family", "value", "weight", "status", "seconds", "predict_us", "finished_s", "config")
+#: Number of the row of the ensemble, which no trial has.
+_ENSEMBLE = -1
 
 
 def leaderboard(outcome: Outcome) -> pd.DataFrame:
@@ -24,56 +27,100 @@ def leaderboard(outcome: Outcome) -> pd.DataFrame:
         trial, predict_us (microseconds a row in validation, one fold), finished_s (seconds from the start), config
         (JSON).
     """
-    metric = metric_of(outcome.model.task)
-    sign = -1.0 if metric.greater_is_better else 1.0
     weights = {member.trial: member.weight for member in outcome.model.members}
-    rows = [
-        {
-            "trial": trial.number,
-            "family": trial.config["family"],
-            "value": None if trial.loss is None else sign * trial.loss,
-            "weight": weights.get(trial.number, 0.0),
-            "status": trial.status,
-            "seconds": round(trial.seconds, 2),
-            "predict_us": trial.info.get("predict_us"),
-            "finished_s": round(outcome.finished_s.get(trial.number, float("nan")), 1),
-            "config": json.dumps(_own(trial.config)),
-            "_order": (trial.status != "ok", float("inf") if trial.loss is None else trial.loss, trial.number),
+    rows = sorted([*_trials(outcome, weights), *_second_level(outcome, weights)], key=lambda row: row.order)
+    sign = -1.0 if metric_of(outcome.model.task).greater_is_better else 1.0
+    return pd.DataFrame([row.cells(sign) for row in (_ensemble(outcome, rows), *rows)], columns=list(COLUMNS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """One row of the leaderboard; `loss` is the metric with its sign such that lower is better.
+
+    `config` is None for the ensemble. The other fields are columns of the result.
+    """
+
+    trial: int
+    family: str
+    loss: float | None
+    weight: float
+    status: str
+    seconds: float
+    predict_us: float | None
+    finished_s: float
+    config: Mapping[str, object] | None
+
+    @property
+    def order(self) -> tuple[bool, float, int]:
+        """Completed configurations first, the one with the least loss at the head."""
+        return self.status != "ok", float("inf") if self.loss is None else self.loss, self.trial
+
+    def cells(self, sign: float) -> dict[str, object]:
+        """Return column -> cell; `sign` turns a loss into the metric."""
+        return {
+            "trial": self.trial,
+            "family": self.family,
+            "value": None if self.loss is None else sign * self.loss,
+            "weight": self.weight,
+            "status": self.status,
+            "seconds": round(self.seconds, 2),
+            "predict_us": self.predict_us,
+            "finished_s": round(self.finished_s, 1),
+            "config": "" if self.config is None else json.dumps(_without_family(self.config)),
         }
+
+
+def _trials(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
+    return [
+        _Row(
+            trial=trial.number,
+            family=str(trial.config["family"]),
+            loss=trial.loss,
+            weight=weights.get(trial.number, 0.0),
+            status=trial.status,
+            seconds=trial.seconds,
+            predict_us=trial.info.get("predict_us"),
+            finished_s=outcome.finished_s.get(trial.number, float("nan")),
+            config=trial.config,
+        )
         for trial in outcome.trials
     ]
-    rows += [
-        {
-            "trial": number,
-            "family": f"{stacked.config['family']}, second level",
-            "value": sign * outcome.assembly.second_level_loss(number, outcome.model.task),
-            "weight": weights[number],
-            "status": "ok",
-            "seconds": round(stacked.seconds, 2),
-            "predict_us": None,
-            "finished_s": round(outcome.seconds, 1),
-            "config": json.dumps(_own(stacked.config)),
-            "_order": (False, outcome.assembly.second_level_loss(number, outcome.model.task), number),
-        }
+
+
+def _second_level(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
+    """Return the rows of models that learn from the predictions of others; they are fitted at the end."""
+    return [
+        _Row(
+            trial=number,
+            family=f"{stacked.config['family']}, second level",
+            loss=outcome.assembly.second_level_loss(number, outcome.model.task),
+            weight=weights[number],
+            status="ok",
+            seconds=stacked.seconds,
+            predict_us=None,
+            finished_s=outcome.seconds,
+            config=stacked.config,
+        )
         for number, stacked in outcome.assembly.stacked.items()
     ]
-    rows.sort(key=lambda row: row["_order"])  # type: ignore[arg-type,return-value]
-    costs = [row["predict_us"] for row in rows if row["weight"] and row["predict_us"] is not None]
-    ensemble = {
-        "trial": -1,
-        "family": "ensemble",
-        "value": sign * outcome.assembly.loss,
-        "weight": 1.0,
-        "status": "ok",
-        "seconds": round(outcome.seconds, 2),
-        "predict_us": float(sum(costs)),  # type: ignore[arg-type]
-        "finished_s": round(outcome.seconds, 1),
-        "config": "",
-    }
-    return pd.DataFrame([ensemble, *rows], columns=list(COLUMNS))
 
 
-def _own(config: Mapping[str, object]) -> dict[str, object]:
-    """Return a config without the family's prefix."""
+def _ensemble(outcome: Outcome, rows: list[_Row]) -> _Row:
+    costs = [row.predict_us for row in rows if row.weight and row.predict_us is not None]
+    return _Row(
+        trial=_ENSEMBLE,
+        family="ensemble",
+        loss=outcome.assembly.loss,
+        weight=1.0,
+        status="ok",
+        seconds=outcome.seconds,
+        predict_us=float(sum(costs)),
+        finished_s=outcome.seconds,
+        config=None,
+    )
+
+
+def _without_family(config: Mapping[str, object]) -> dict[str, object]:
+    """Return a config without its family, and without that prefix of the other names."""
     prefix = f"{config['family']}."
     return {key.removeprefix(prefix): value for key, value in config.items() if key != "family"}
