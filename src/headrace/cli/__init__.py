@@ -29,7 +29,7 @@ def run(
     problem: ProblemArgument = "flights",
     trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="memory limit of the process, such as 2GB")] = None,
     prefect: Annotated[
         bool, typer.Option("--prefect", help="run as a Prefect flow, visible in Prefect's pages")
     ] = False,
@@ -68,14 +68,16 @@ def status(
 
 @app.command()
 def evaluate(
-    problem: ProblemArgument,
+    problem: Annotated[
+        str, typer.Argument(help="built-in problem, path of a problem file, or folder of a RelBench dataset or task")
+    ],
     task: Annotated[str | None, typer.Option(help="task of a RelBench folder")] = None,
     out: Annotated[Path | None, typer.Option(help="folder for predictions and report (default: in the home)")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.1, help="time for everything, search included")] = None,
     trials: Annotated[int | None, typer.Option(help="number of trials of the search")] = None,
     seed: Annotated[int | None, typer.Option(help="random seed of the search and the feature selection")] = None,
     max_rows: Annotated[int | None, typer.Option(min=100, help="number of training rows, drawn at random")] = None,
-    max_memory: Annotated[str | None, typer.Option(help="memory limit of the synthesis, such as 2GB")] = None,
+    max_memory: Annotated[str | None, typer.Option(help="memory limit of the process, such as 2GB")] = None,
     frozen_model: Annotated[
         bool,
         typer.Option("--frozen-model/--one-model", help="train a second model, on features as old as frozen ones"),

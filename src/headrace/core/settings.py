@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     home: Path = Path(".headrace")
     host: str = "127.0.0.1"
     allowed_hosts: str | None = Field(
-        default=None, description="further names that services are asked by, such as a proxy's; a comma between two"
+        default=None, description="further host names that services answer to, such as a proxy's; comma-separated"
     )
     prefect_port: int = 4200
     mlflow_port: int = 5000
@@ -57,7 +57,7 @@ class Settings(BaseSettings):
         default=None, description="a folder that workers of other machines share, which then evaluate the trials"
     )
     max_memory: ByteSize | None = Field(
-        default=None, gt=0, description="what the process may hold while features are synthesised, such as 2GB"
+        default=None, gt=0, description="memory limit of the process of a run, such as 2GB"
     )
     spark_master: str = Field(default="local[2]", description='of the engine "spark", such as spark://host:7077')
     spark_remote: str | None = Field(
@@ -72,14 +72,14 @@ class Settings(BaseSettings):
     prefect_api_url: str | None = Field(
         default=None, validation_alias=AliasChoices("PREFECT_API_URL", "HEADRACE_PREFECT_API_URL")
     )
-    alert_url: SecretStr | None = Field(default=None, description="Apprise addresses, a space between two")
+    alert_url: SecretStr | None = Field(default=None, description="Apprise addresses, space-separated")
     alert_block: str = Field(
         default="secret/headrace-alert-url",
         pattern="^[a-z0-9-]+/[a-z0-9-]+$",
         description="the Prefect block, type/name, that flows read the addresses from where alert_url is not set",
     )
     alert_networks: str | None = Field(
-        default=None, description="private networks that alerts may be sent to, as 127.0.0.0/8; a comma between two"
+        default=None, description="private networks that alerts may be sent to, such as 127.0.0.0/8; comma-separated"
     )
     profile: Literal["local", "production"] = "local"
     auth: Literal["open", "keys"] | None = Field(
@@ -96,9 +96,9 @@ class Settings(BaseSettings):
     mlflow_username: str | None = Field(default=None, validation_alias="MLFLOW_TRACKING_USERNAME")
     mlflow_password: SecretStr | None = Field(default=None, validation_alias="MLFLOW_TRACKING_PASSWORD")
     prefect_api_auth: SecretStr | None = Field(default=None, validation_alias="PREFECT_API_AUTH_STRING")
-    log_format: str = Field(default="text", pattern="^(text|json)$", description="of log lines of services and flows")
+    log_format: str = Field(default="text", pattern="^(text|json)$", description="form of log lines")
     log_level: str = Field(
-        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="least level of our lines"
+        default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level of Headrace's log lines"
     )
     otlp_endpoint: str | None = Field(
         default=None,
