@@ -229,6 +229,9 @@ bench-events: $(STAMP) ## Measure the time from an event to the served feature
 bench-serving: $(STAMP) .venv-litserve/.installed ## Measure the prediction API under load beside MLflow's server and LitServe (QUICK=1: minutes)
 	@$(BIN)/python -m benchmarks.bench_serving
 
+soak: $(STAMP) ## Load two API processes for long, with swaps, retention and metrics; memory, handles, disk (MINUTES=10, QUICK=1)
+	@MINUTES=$(MINUTES) $(BIN)/python -m benchmarks.soak_serving
+
 bench-observability: $(STAMP) ## Measure what ids, metrics, logs and traces add to a request, in process
 	@$(BIN)/python -m benchmarks.bench_observability
 
@@ -351,4 +354,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: sbom test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural
+.PHONY: soak test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural

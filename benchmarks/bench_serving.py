@@ -26,9 +26,13 @@ from benchmarks.results import Goal, Row, publish, show
 from benchmarks.serving_load import Load, measure, memory_mb
 from benchmarks.serving_peers import BATCH, LITSERVE, Champion, Server, champion_of, fastapi_alone, headrace, litserve
 from benchmarks.serving_peers import mlflow_serve as mlflow
+from benchmarks.serving_shadow import in_shadow, scored_share
 
 COMMAND = "make bench-serving"
 MANY = 16
+#: The setting with which the cost of a challenger in shadow is measured: the disk hides less of it.
+SHADOW_SYNC = "interval"
+SHADOW = "with a challenger in shadow"
 FLOOR, MLFLOW, LITSERVE_NAME = "FastAPI + LightGBM alone", "mlflow models serve", "LitServe"
 #: Setting of durability -> the API that runs with it, in words.
 OWN = {"always": "disk before answer", "interval": "disk within .1 s"}
@@ -121,7 +125,14 @@ def rows_of(found: Mapping[str, Measured], command: str) -> list[Row]:
                 value=found[name].rate(kind) / found[MLFLOW].rate(kind), command=command)
             for kind in ("one", "many")
         ]  # fmt: skip
-    return rows
+    return [*rows, *_beside(f"{OWN[SHADOW_SYNC]}, {SHADOW}", found[SHADOW], "no challenger", found[OWN[SHADOW_SYNC]],
+                            command)]  # fmt: skip
+
+
+def shadow_share(server: Server, command: str) -> Row:
+    """How many of the answers to all loads the challenger scored too, which need not keep up."""
+    return Row(metric=f"{SHADOW}: answers that the challenger scored too", value=100 * scored_share(server.port),
+               unit="%", command=command)  # fmt: skip
 
 
 def _beside(name: str, own: Measured, peer: str, other: Measured, command: str) -> list[Row]:
@@ -167,12 +178,15 @@ def main() -> None:
         trees = in_process(champion, command)
         servers: dict[str, Server] = {
             **{name: running.enter_context(headrace(home, sync)) for sync, name in OWN.items()},
+            SHADOW: running.enter_context(in_shadow(home, SHADOW_SYNC)),
             FLOOR: running.enter_context(fastapi_alone(home, champion)),
             MLFLOW: running.enter_context(mlflow(home, champion)),
         }
         if LITSERVE.exists():
             servers[LITSERVE_NAME] = running.enter_context(litserve(home, champion))
-        rows: Sequence[Row] = [*trees, *rows_of(measured(servers, rounds, seconds), command)]
+        rows: Sequence[Row] = [
+            *trees, *rows_of(measured(servers, rounds, seconds), command), shadow_share(servers[SHADOW], command)
+        ]  # fmt: skip
     title = "Serving under load"
     if quick:
         show(title, rows)
@@ -186,7 +200,9 @@ NOTE = (
     " answer*: `HEADRACE_LOG_SYNC=always`, the default; *disk within .1 s*: `interval`, which loses nothing when the"
     " server is killed, and about a tenth of a second when the power fails. Processor time is that of the server with"
     " the process that moves rows to the prediction log. The peers receive the computed features: they read no store,"
-    " compute no features and log nothing. Medians of three rounds in which all alternate."
+    " compute no features and log nothing. *With a challenger in shadow*: a second version scores every request too, in"
+    " a thread that takes a quarter of a core at most; answers that it cannot keep up with are dropped. Medians of"
+    " three rounds in which all alternate."
 )
 
 if __name__ == "__main__":

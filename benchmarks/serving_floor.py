@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from headrace.api.__main__ import production_clock
+from headrace.api.server import production_clock
 from headrace.core.settings import settings
 from headrace.problems.catalogue import load_problem
 from headrace.serving.service import open_service

@@ -45,11 +45,16 @@ def http_request(path: str, body: bytes, port: int) -> bytes:
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def measure(port: int, pid: int, requests: Sequence[bytes], *, connections: int, seconds: float) -> Load:
-    """Send the requests in turn, over and over, for so many seconds. RuntimeError for an answer that is not 200."""
+def measure(
+    port: int, pid: int, requests: Sequence[bytes], *, connections: int, seconds: float, pause_s: float = 0.0
+) -> Load:
+    """Send the requests in turn, over and over, for so many seconds. RuntimeError for an answer that is not 200.
+
+    pause_s: of a connection between an answer and its next request.
+    """
     before = _cpu_s(pid)
     started = time.perf_counter()
-    latencies = asyncio.run(_all(port, requests, connections, started + seconds))
+    latencies = asyncio.run(_all(port, requests, connections, started + seconds, pause_s))
     ended = time.perf_counter()
     return Load(
         connections=connections,
@@ -73,12 +78,12 @@ def _family(pid: int) -> list[psutil.Process]:
     return [server, *server.children(recursive=True)]
 
 
-async def _all(port: int, requests: Sequence[bytes], connections: int, until: float) -> list[float]:
-    shares = [_one(port, requests[at:] + requests[:at], until) for at in range(connections)]
+async def _all(port: int, requests: Sequence[bytes], connections: int, until: float, pause_s: float) -> list[float]:
+    shares = [_one(port, requests[at:] + requests[:at], until, pause_s) for at in range(connections)]
     return [latency for share in await asyncio.gather(*shares) for latency in share]
 
 
-async def _one(port: int, requests: Sequence[bytes], until: float) -> list[float]:
+async def _one(port: int, requests: Sequence[bytes], until: float, pause_s: float) -> list[float]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     latencies: list[float] = []
     sent = 0
@@ -88,6 +93,8 @@ async def _one(port: int, requests: Sequence[bytes], until: float) -> list[float
         await _read_answer(reader)
         latencies.append(time.perf_counter() - started)
         sent += 1
+        if pause_s:
+            await asyncio.sleep(pause_s)
     writer.close()
     return latencies
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.serving_load import http_request, wait_until_ready
-from headrace.api.__main__ import production_clock
+from headrace.api.server import production_clock
 from headrace.models.compiled import CompiledLightGBM
 from headrace.models.families.lightgbm import FittedLightGBM
 from headrace.problems.catalogue import load_problem
@@ -97,15 +97,17 @@ def started(command: Sequence[str], port: int, home: Path, ready: str = "/readyz
 
 
 @contextmanager
-def headrace(home: Path, sync: str) -> Iterator[Server]:
+def headrace(home: Path, sync: str, processes: int = 1) -> Iterator[Server]:
     """The API as `make serve` starts it, asked for its example with other flight numbers and times.
 
     Args:
         home: Home folder.
         sync: HEADRACE_LOG_SYNC.
+        processes: That answer on the port.
     """
     port = free_port()
     command = [sys.executable, "-m", "headrace.api", "--problem", "flights", "--port", str(port)]
+    command += ["--processes", str(processes)]
     with started(command, port, home, HEADRACE_LOG_SYNC=sync) as pid:
         row = _example(port)
         rows = [{**_later(row, 5 * number), "flight": number} for number in range(1, ROWS + 1)]

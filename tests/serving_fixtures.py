@@ -105,9 +105,9 @@ def write_store(root: Path, *, tick_us: int = NOW - NOW % TICK, means: Mapping[s
     online_rows(root).replace(mark, view.join_keys, view.slugs, [rows])
 
 
-def ids() -> Iterator[str]:
+def ids(prefix: str = "p") -> Iterator[str]:
     """p0, p1, ...: ids that a test can name."""
     number = 0
     while True:
-        yield f"p{number}"
+        yield f"{prefix}{number}"
         number += 1

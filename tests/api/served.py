@@ -57,15 +57,18 @@ def serving(
     policy: Policy = "default",
     now_us: int = NOW,
     log: PredictionLog | PredictionJournal | None = None,
+    prefix: str = "p",
+    follows_rollouts: bool = False,
 ) -> Service:
     """Serving of the tiny problem below a folder, with ids p0, p1, ..."""
-    ledger, online, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), ids()
+    ledger, online, names = Ledger(root, "shop"), OnlineStore(root, PROBLEM), ids(prefix)
     log = log or PredictionLog(root, "shop")
     versions, scorer = Versions(PROBLEM, online), ShadowScorer(PROBLEM, online, log, background=False)
     rollout = RolloutFollower(
         PROBLEM, Rollouts(ledger), _load, versions=versions, scorer=scorer, now=lambda: now_us,  # type: ignore[arg-type]
     )  # fmt: skip
-    follower = ChampionFollower(ledger, _load)  # type: ignore[arg-type]
+    after = rollout.refresh if follows_rollouts else lambda: None
+    follower = ChampionFollower(ledger, _load, after=after)  # type: ignore[arg-type]
     predictor = Predictor(
         PROBLEM,
         champion=lambda: follower.current,

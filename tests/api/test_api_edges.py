@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.api.__main__ import main, production_clock
+from headrace.api.__main__ import main
 from headrace.api.examples import example_row
+from headrace.api.server import production_clock
 from headrace.core.clock import to_us
 from headrace.core.settings import settings
 from headrace.lake.store import Lake

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from headrace.api.__main__ import production_clock
 from headrace.api.app import create_app
+from headrace.api.server import production_clock
 from headrace.cli.status import gather
 from headrace.core.clock import from_us
 from headrace.lake.store import Lake

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from headrace.api.__main__ import production_clock
 from headrace.api.app import create_app
+from headrace.api.server import production_clock
 from headrace.core.settings import Settings, settings
 from headrace.flows.deployments import deployments_for
 from headrace.problems.catalogue import load_problem

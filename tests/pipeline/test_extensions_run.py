@@ -156,7 +156,7 @@ SERVE = """
 import sys
 from pathlib import Path
 from fastapi.testclient import TestClient
-from headrace.api.__main__ import production_clock
+from headrace.api.server import production_clock
 from headrace.api.app import create_app
 from headrace.problems.catalogue import load_problem
 

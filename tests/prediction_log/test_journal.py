@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -167,8 +168,6 @@ def test_an_answer_that_waits_for_the_disk_is_refused_where_the_disk_fails(
 
 
 def test_an_interval_is_synced_without_anybody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import threading
-
     done, sync_file = threading.Event(), os.fdatasync
     monkeypatch.setattr(journal_module.os, "fdatasync", lambda descriptor: (sync_file(descriptor), done.set()))
     with PredictionJournal(tmp_path, "p", sync="interval", interval_s=0.01) as journal:
@@ -202,3 +201,48 @@ def test_a_process_of_its_own_moves_the_rows_and_ends_with_its_server(tmp_path: 
         (segment,) = segments(journal.folder)
         assert segment.position > 0
         assert segment.unread() == []
+
+
+def journal_is_full(journal: PredictionJournal) -> bool:
+    try:
+        journal.check_writable()
+    except UnavailableError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("sync", BOTH)
+def test_a_journal_at_its_limit_refuses_rows_and_keeps_those_that_it_has(tmp_path: Path, sync: Sync) -> None:
+    """PostgreSQL is away: nothing is moved. Once it is back, rows are moved, and new ones are taken."""
+    limit, written = 5 * 4096, list[str]()
+    away = PredictionLog(tmp_path, "p", database_url="postgresql://nobody@127.0.0.1:1/none")
+    with PredictionJournal(tmp_path, "p", sync=sync, segment_bytes=4096, limit_bytes=limit) as journal:
+        while not journal_is_full(journal):
+            written.append(f"{len(written):04}")
+            journal.append([replace(ONE, id=written[-1])])
+        assert len(written) > 20
+        with pytest.raises(UnavailableError, match=r"journal is full.*is PostgreSQL reachable.*HEADRACE_JOURNAL_LIMIT"):
+            journal.append([replace(ONE, id="refused")])
+        with pytest.raises(UnavailableError, match="database"):
+            away.take_in()
+        assert limit - 4096 < journal.used_bytes <= limit + 4096
+        closed = threading.Event()
+        journal.when_synced(lambda error: closed.set())
+        assert closed.wait(30)
+        with PredictionLog(tmp_path, "p") as log:
+            assert [row.id for row in log.read()] == written
+            journal.append([replace(ONE, id="later")])
+            assert len(log) == len(written) + 1
+    assert journal.used_bytes <= 2 * 4096
+
+
+def test_another_process_is_counted_in_the_limit(tmp_path: Path) -> None:
+    with (
+        PredictionJournal(tmp_path, "p", segment_bytes=4096, limit_bytes=8192) as first,
+        PredictionJournal(tmp_path, "p", segment_bytes=4096, limit_bytes=8192) as second,
+        PredictionJournal(tmp_path, "p", segment_bytes=4096, limit_bytes=8192) as third,
+    ):
+        first.append([ONE])
+        second.append([replace(ONE, id="two")])
+        with pytest.raises(UnavailableError, match="journal is full"):
+            third.append([replace(ONE, id="three")])

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import socket
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import cast
+from collections.abc import Sequence
 
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.core.home import open_home, owner_only
 from headrace.core.redact import print_redacted
 from headrace.core.settings import settings
-from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Problem
 from headrace.telemetry.process import observe_process
-
-#: Seconds in which requests may finish when the server stops.
-SHUTDOWN_S = 10
-#: Seconds after which a thread that polls the ledger gives way to the event loop, for an answer waits for it.
-_SWITCH_INTERVAL_S = 0.0005
-
-
-def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
-    """The problem's clock, in us: as far as its data have come; before anything was loaded, the wall clock's time."""
-    lake, feed = Lake(root, problem.name), problem.feed
-
-    def now() -> int:
-        clock = lake.clock()
-        if clock is not None:
-            return clock
-        return feed.start_us if feed is not None else time.time_ns() // 1000
-
-    return now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,13 +21,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sys.excepthook = print_redacted
     try:
         options = _parse_arguments(arguments)
-        problems = [load_problem(name) for name in dict.fromkeys(options.problem or ["flights"])]
+        references = tuple(dict.fromkeys(options.problem or ["flights"]))
+        names = [load_problem(reference).name for reference in references]
         require_free(options.host, options.port)
     except HeadraceError as error:
         print(f"headrace.api: {error}", file=sys.stderr)
         return 1
-    _serve(problems, options.host, options.port)
-    return 0
+    return 0 if _serve(references, names, options) else 1
 
 
 def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -63,59 +39,38 @@ def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--host", default=configuration.host, help="HEADRACE_HOST")
     parser.add_argument("--port", type=int, default=configuration.api_port, help="HEADRACE_API_PORT")
+    parser.add_argument(
+        "--processes", type=_at_least_one, default=configuration.api_processes,
+        help="processes that answer on the port (HEADRACE_API_PROCESSES)",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 
-def _serve(problems: Sequence[Problem], host: str, port: int) -> None:
-    import uvicorn
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("give 1 or more")
+    return number
 
+
+def _serve(references: tuple[str, ...], problems: Sequence[str], options: argparse.Namespace) -> bool:
     from headrace.access.changes import record_settings
-    from headrace.api.access.control import access_control
-    from headrace.api.app import create_app
-    from headrace.api.connections import LimitedProtocol
-    from headrace.api.metrics import Meters
-    from headrace.api.page.links import Links
-    from headrace.api.problems import ProblemsApp
-    from headrace.core.hosts import allowed_hosts
-    from headrace.prediction_log.journal import Sync
+    from headrace.api.processes import serve_until_stopped, share_metrics
+    from headrace.api.server import ServedProblems
     from headrace.prediction_log.journal_drain import draining
-    from headrace.serving.answers import Policy
 
     configuration = settings()
     open_home(configuration.root)
     observe_process("headrace-api", configuration)
-    meters = Meters(configuration.metrics_folder)
-    hosts = (*allowed_hosts(host), *configuration.hosts)
-    access = access_control(configuration, host)
     record_settings(configuration)
-    apps = {
-        problem.name: create_app(
-            configuration.root,
-            problem,
-            configuration.mlflow_tracking_uri or configuration.mlflow_store,
-            production_clock(configuration.root, problem),
-            policy=cast(Policy, configuration.stale_policy),
-            hosts=hosts,
-            links=Links.from_settings(configuration),
-            log_sync=None if configuration.log_sync == "database" else cast(Sync, configuration.log_sync),
-            access=access,
-            meters=meters,
-        )
-        for problem in problems
-    }
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    gc.freeze()
-    with draining(configuration.root, [problem.name for problem in problems]):
-        uvicorn.run(
-            ProblemsApp(apps, hosts=hosts, access=access),
-            host=host,
-            port=port,
-            http=LimitedProtocol,
-            ws="none",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_S,
+    if options.processes > 1:
+        share_metrics(configuration.root / "run" / f"metrics-{options.port}")
+    with draining(configuration.root, problems):
+        return serve_until_stopped(
+            ServedProblems(references=references, host=options.host),
+            host=options.host,
+            port=options.port,
+            processes=options.processes,
         )
 
 

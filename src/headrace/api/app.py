@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -46,6 +47,8 @@ from headrace.serving.turn_queue import TurnQueue
 from headrace.streaming.gateway import EventGateway
 
 POLL_S = 0.5
+#: Longest time that a server waits for its first model before it answers, by 503 as long as there is none.
+FIRST_LOOK_S = 60.0
 
 _DESCRIPTION = """\
 Predictions for **{problem}**: `{label}`.
@@ -127,6 +130,8 @@ def build_app(
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
         service.follower.start(poll_s)
         try:
+            # connections are accepted from here on: beside another process on the port, with a model that answers
+            await asyncio.to_thread(service.follower.wait_for_first_look, FIRST_LOOK_S)
             yield
         finally:
             queue.stop()

@@ -7,6 +7,8 @@
 | headrace_champion_age_seconds                       | version        | time since its promotion, production clock  |
 | headrace_champion_refused                           | version        | 1 for a champion that could not be loaded   |
 | headrace_queue_rows                                 |                | rows that wait for prediction and log       |
+| headrace_journal_bytes                              |                | disk that the prediction journal takes      |
+| headrace_journal_limit_bytes                        |                | beyond it, no prediction is given           |
 | headrace_feature_age_seconds                        | view           | age of the last refresh, production clock   |
 | headrace_feature_fresh                              | view           | 1 where the view is fresh                   |
 | headrace_feature_materialised_timestamp_seconds     | view           | tick of the last refresh, since 1970        |
@@ -36,6 +38,7 @@ from headrace.core.clock import SECOND
 from headrace.core.errors import HeadraceError
 from headrace.monitor.alerts.delivery import queued_alerts
 from headrace.monitor.outbox.outbox import Outbox
+from headrace.prediction_log.journal import PredictionJournal
 from headrace.serving.service import Service
 from headrace.telemetry.flow_runs import last_runs
 
@@ -68,6 +71,7 @@ class ProblemState:
         parts: Mapping[str, Callable[[], Gauges]] = {
             "ledger": self._champion,
             "store": self._features,
+            "journal": self._journal,
             **({"outbox": self._outbox, "runs": self._runs} if self.root is not None else {}),
         }
         for what, part in parts.items():
@@ -103,6 +107,12 @@ class ProblemState:
         yield self._by("version", "champion_age_seconds", "Time since its promotion", age_s)
         pending = sum(ledger.alias_state(name).writing is not None for name in _ALIASES)
         yield self._gauge("ledger_aliases_pending", "Aliases whose write in MLflow is unfinished", pending)
+
+    def _journal(self) -> Gauges:
+        log = self.service.log
+        if isinstance(log, PredictionJournal):
+            yield self._gauge("journal_bytes", "Disk that the prediction journal takes", log.used_bytes)
+            yield self._gauge("journal_limit_bytes", "Beyond it, no prediction is given", log.limit_bytes)
 
     def _features(self) -> Gauges:
         now_us = self.service.now()

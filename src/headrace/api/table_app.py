@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from headrace import __version__
 from headrace.api.access.check import AccessCheck
-from headrace.api.access.control import AccessControl
+from headrace.api.access.control import AccessControl, access_control
 from headrace.api.bodies import BodyReader, json_route
 from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure, unexpected
@@ -23,7 +24,8 @@ from headrace.api.requests import NO_FASTAPI_TELEMETRY
 from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
-from headrace.core.hosts import LOOPBACK
+from headrace.core.hosts import LOOPBACK, allowed_hosts
+from headrace.core.settings import settings
 from headrace.prediction_log.log import PredictionLog
 from headrace.serving.queue import PredictionQueue
 from headrace.serving.table import TableAnswer, TableCall, TablePredictor
@@ -71,6 +73,26 @@ class TableReadiness(BaseModel):
 
     ready: bool
     obstacles: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedTable:
+    """Makes the application of a model folder in the process that serves it.
+
+    Attributes:
+        folder: Model folder.
+        root: Home folder.
+        host: Name or address that the server is bound to.
+    """
+
+    folder: Path
+    root: Path
+    host: str
+
+    def __call__(self) -> FastAPI:
+        configuration = settings().model_copy(update={"home": self.root})
+        access = access_control(configuration, self.host)
+        return create_table_app(self.folder, self.root, hosts=allowed_hosts(self.host), access=access)
 
 
 def create_table_app(

@@ -50,6 +50,7 @@ class Settings(BaseSettings):
     prefect_port: int = 4200
     mlflow_port: int = 5000
     api_port: int = 8080
+    api_processes: int = Field(default=1, ge=1, description="processes of the prediction API, all on its port")
     evidently_port: int = 8000
     feast_port: int = 8888
     workers: int = Field(default=2, ge=1, description="processes for the search")
@@ -124,6 +125,11 @@ class Settings(BaseSettings):
         pattern="^(always|interval|database)$",
         description="when predictions are on disk: before their answer, within a tenth of a second, or in the database"
         " before their answer",
+    )
+    journal_limit: ByteSize = Field(
+        default=ByteSize(4_000_000_000),
+        ge=128_000_000,
+        description="what predictions that wait for the prediction log may take of the disk; beyond, none are given",
     )
 
     @field_validator("home", mode="before")

@@ -6,15 +6,15 @@ kill -9 included. What a power cut leaves depends on the setting:
 
 always     every row of an answer that was sent; the answer waits for the disk, together with others
 interval   all but the rows of the last `interval_s` seconds; the answer waits for no disk
+
+Where rows cannot be moved, because PostgreSQL is away, the journal grows up to a limit. Beyond it, writes are refused.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,10 +22,9 @@ from types import TracebackType
 from typing import Literal
 
 from headrace.core.errors import HeadraceError, UnavailableError
-from headrace.core.files import sync_folder
-from headrace.prediction_log.journal_records import encode_record, names_of_rows
-from headrace.prediction_log.journal_segments import SUFFIX, journal_folder
-from headrace.prediction_log.packed_features import FeatureNames
+from headrace.core.settings import settings
+from headrace.prediction_log.journal_segments import journal_folder, reserved_bytes
+from headrace.prediction_log.open_segment import OpenSegment, require_room
 from headrace.prediction_log.rows import Prediction
 
 _log = logging.getLogger(__name__)
@@ -49,6 +48,7 @@ class PredictionJournal:
         sync: When rows are on disk: before `append` returns (always), or within `interval_s` (interval).
         interval_s: Seconds between two syncs.
         segment_bytes: Bytes of a segment, after which the next one is begun.
+        limit_bytes: Bytes that the segments of all processes may take; None: the setting `journal_limit`.
     """
 
     def __init__(
@@ -59,17 +59,19 @@ class PredictionJournal:
         sync: Sync = "always",
         interval_s: float = INTERVAL_S,
         segment_bytes: int = SEGMENT_BYTES,
+        limit_bytes: int | None = None,
     ) -> None:
         self.folder = journal_folder(root, problem)
         self.sync: Sync = sync
         self._interval_s = interval_s
         self._segment_bytes = segment_bytes
+        self.limit_bytes = int(settings().journal_limit) if limit_bytes is None else limit_bytes
         self._writing = threading.Lock()
-        self._segment: _OpenSegment | None = None
-        self._next: _OpenSegment | None = None
+        self._segment: OpenSegment | None = None
+        self._next: OpenSegment | None = None
         self._changed = threading.Condition()
         self._waiting: list[Synced] = []
-        self._unsynced: list[_OpenSegment] = []
+        self._unsynced: list[OpenSegment] = []
         self._thread: threading.Thread | None = None
         self._stopping = False
 
@@ -108,7 +110,7 @@ class PredictionJournal:
         """Write predictions as one record, without waiting for the disk.
 
         Raises:
-            UnavailableError: The journal cannot be written.
+            UnavailableError: The journal cannot be written, or has reached its limit.
         """
         if not rows:
             return
@@ -120,6 +122,11 @@ class PredictionJournal:
                 self._finish_segment()
                 raise _failure(error, self.folder) from error
             self._schedule(segment)
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the segments of all processes, whether or not their rows are in the prediction log."""
+        return reserved_bytes(self.folder)
 
     def check_writable(self) -> None:
         """Check that a write would succeed, without adding a record; raises UnavailableError."""
@@ -151,7 +158,7 @@ class PredictionJournal:
     ) -> None:
         self.close()
 
-    def _current(self) -> _OpenSegment:
+    def _current(self) -> OpenSegment:
         """Return the segment to write to: a new one where there is none, it is full, or its file was moved away."""
         segment = self._segment
         if segment is not None and (segment.finished or segment.is_full or not segment.is_in_place):
@@ -159,10 +166,15 @@ class PredictionJournal:
         while self._segment is None:
             with self._changed:
                 prepared, self._next = self._next, None
-            self._segment = prepared or _OpenSegment(self.folder, self._segment_bytes)
+            self._segment = prepared or self._new_segment()
             if not self._segment.is_in_place:
                 self._finish_segment()
         return self._segment
+
+    def _new_segment(self) -> OpenSegment:
+        """Begin a segment; UnavailableError where the journal has reached its limit."""
+        require_room(self.folder, self._segment_bytes, self.limit_bytes)
+        return OpenSegment(self.folder, self._segment_bytes)
 
     def _finish_segment(self) -> None:
         """Begin a new segment with the next write; the sync thread syncs and closes the old one."""
@@ -171,7 +183,7 @@ class PredictionJournal:
             segment.finished = True
             self._schedule(segment)
 
-    def _schedule(self, segment: _OpenSegment) -> None:
+    def _schedule(self, segment: OpenSegment) -> None:
         """Let the sync thread sync a segment."""
         with self._changed:
             if segment in self._unsynced:
@@ -203,7 +215,7 @@ class PredictionJournal:
                 synced(error)
             self._prepare_next()
 
-    def _sync_all(self, segments: Sequence[_OpenSegment]) -> HeadraceError | None:
+    def _sync_all(self, segments: Sequence[OpenSegment]) -> HeadraceError | None:
         """Sync segments, and close those that are finished; return what went wrong."""
         failed: HeadraceError | None = None
         for segment in segments:
@@ -225,66 +237,13 @@ class PredictionJournal:
         segment = self._segment
         if segment is None or self._next is not None or segment.end < self._segment_bytes // 2:
             return
-        with suppress(OSError):  # the write that needs it reports what is wrong
-            made = _OpenSegment(self.folder, self._segment_bytes)
+        with suppress(OSError, UnavailableError):  # the write that needs it reports what is wrong
+            made = self._new_segment()
             with self._changed:
                 is_needed = not self._stopping and self._next is None
                 self._next = made if is_needed else self._next
             if not is_needed:
                 made.close()
-
-
-class _OpenSegment:
-    """The segment that this process writes. Its space is reserved, so that a write does not change its size.
-
-    It has its name only once it is locked: a file with that name and without a lock has no writer any more.
-    """
-
-    def __init__(self, folder: Path, size: int) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{time.time_ns():020d}-{os.getpid()}{SUFFIX}"
-        self.end = 0
-        self.size = size
-        self.finished = self.closed = False
-        self._names: dict[bytes, FeatureNames] = {}
-        temporary = self.path.with_suffix(".new")
-        self.descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.posix_fallocate(self.descriptor, 0, size)
-            temporary.rename(self.path)
-            sync_folder(folder)
-        except BaseException:
-            self.close()
-            temporary.unlink(missing_ok=True)
-            raise
-
-    def write(self, rows: Sequence[Prediction]) -> None:
-        new = names_of_rows(rows, self._names)
-        record = encode_record(rows, new)
-        written = os.pwrite(self.descriptor, record, self.end)
-        if written != len(record):
-            raise OSError(28, "the disk is full")
-        self.end += written
-        self._names.update((names.digest, names) for names in new)
-
-    def probe(self) -> None:
-        """Write zeros where the next record comes."""
-        os.pwrite(self.descriptor, bytes(16), self.end)
-
-    @property
-    def is_full(self) -> bool:
-        return self.end >= self.size
-
-    @property
-    def is_in_place(self) -> bool:
-        """Whether the file still has its name: a restored home has other files."""
-        return os.fstat(self.descriptor).st_nlink > 0
-
-    def close(self) -> None:
-        self.closed = True
-        with suppress(OSError):
-            os.close(self.descriptor)
 
 
 def _failure(error: OSError, folder: Path) -> HeadraceError:

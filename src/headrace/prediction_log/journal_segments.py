@@ -10,7 +10,7 @@ import fcntl
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +104,15 @@ def segments(folder: Path) -> list[Segment]:
         return [Segment(path) for path in sorted(folder.iterdir()) if path.suffix == SUFFIX]
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def reserved_bytes(folder: Path) -> int:
+    """Return the bytes of all segments of a folder; one that is removed meanwhile may count."""
+    total = 0
+    for segment in segments(folder):
+        with suppress(FileNotFoundError):
+            total += segment.path.stat().st_size
+    return total
 
 
 @contextmanager

@@ -59,7 +59,9 @@ class ChampionFollower:
         load: Version -> tested bundle; raises where it cannot be loaded.
         retry_s: Seconds until a refused version is tried again.
         clock: Seconds, monotonic.
-        after: Called by the background thread after each `refresh`: what follows the ledger besides.
+        after: Called by the background thread after each `refresh`, and before the first one: what follows the ledger
+            besides. Before the first one, because a process that has a champion and no challenger yet would answer the
+            challenger's entities otherwise than the other processes.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class ChampionFollower:
         self._refused: RefusedVersion | None = None
         self._refreshing = threading.Lock()
         self._stop = threading.Event()
+        self._looked = threading.Event()
         self._thread: threading.Thread | None = None
 
     @property
@@ -136,8 +139,13 @@ class ChampionFollower:
     def start(self, poll_s: float) -> None:
         """Call `refresh` every `poll_s` seconds in a background thread."""
         self._stop.clear()
+        self._looked.clear()
         self._thread = threading.Thread(target=self._run, args=(poll_s,), name="champion-follower", daemon=True)
         self._thread.start()
+
+    def wait_for_first_look(self, timeout_s: float) -> bool:
+        """Wait until the background thread has read the ledger once and loaded what it names, or failed to."""
+        return self._looked.wait(timeout_s)
 
     def stop(self) -> None:
         """Stop the background thread and wait for it."""
@@ -150,6 +158,8 @@ class ChampionFollower:
         logged = ""
         while not self._stop.is_set():
             try:
+                if not self._looked.is_set():
+                    self._after()
                 self.refresh()
                 self._after()
                 logged = ""
@@ -158,6 +168,7 @@ class ChampionFollower:
                 if str(error) != logged:
                     logged = str(error)
                     _log.exception("the ledger of %s could not be read", self._ledger.problem)
+            self._looked.set()
             self._stop.wait(poll_s)
 
     def _should_load(self, record: Record) -> bool:

@@ -39,6 +39,7 @@ def refresh(root: Path, problem: Problem, tables: LiveTables, tick_us: int) -> d
     tick = floor_to_tick(tick_us, published.tick_us)
     rows, written = online_rows(root), {}
     with FileLock(root / "store" / "writer.lock", timeout=_LOCK_S, is_singleton=True):
+        tables.synchronise()  # another process may have taken events of the tick meanwhile
         marks = rows.watermarks()
         for view in published.views:
             if view.name in marks and marks[view.name].tick_us > tick:

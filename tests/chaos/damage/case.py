@@ -124,8 +124,8 @@ def serve(problem: Path, home: Path) -> dict[str, Any]:
     """What /readyz and /predict answer."""
     from starlette.testclient import TestClient
 
-    from headrace.api.__main__ import production_clock
     from headrace.api.app import build_app
+    from headrace.api.server import production_clock
     from headrace.problems.catalogue import load_problem
     from headrace.serving.service import open_service
 
