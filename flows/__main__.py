@@ -19,9 +19,10 @@ from headrace.app.progress import print_log
 from headrace.app.report import show_report
 from headrace.core.entry import run_command
 from headrace.core.settings import settings
-from headrace.flows.deployments import for_references, triggers_for
+from headrace.flows.deployments import for_references
 from headrace.flows.prefect_settings import use_prefect_server
 from headrace.flows.temporary import temporary_server
+from headrace.flows.triggers import takeovers_for, triggers_for
 from headrace.problems.catalogue import load_problem
 
 app = typer.Typer(
@@ -108,18 +109,23 @@ def deploy(
     deployments = for_references(references)
     if without_schedules:
         deployments = tuple(replace(one, cron=None, interval_s=None) for one in deployments)
-    triggers = [trigger for reference in references for trigger in triggers_for(load_problem(reference))]
+    loaded = [load_problem(reference) for reference in references]
+    triggers = [trigger for problem in loaded for trigger in triggers_for(problem)]
+    takeovers = [takeover for problem in loaded for takeover in takeovers_for(problem)]
     use_prefect_server(settings(), prefect_api(settings()))
     from headrace.flows.automations import ensure_automations
     from headrace.flows.register import register
 
     register(deployments)
-    ensure_automations(triggers)
+    ensure_automations([*triggers, *takeovers])
     if as_json:
         print_json(
             {
                 "deployments": {f"{one.flow_name}/{one.name}": one.cron for one in deployments},
-                "automations": {one.name: {"event": one.event, "starts": one.deployment} for one in triggers},
+                "automations": {
+                    **{one.name: {"event": one.event, "starts": one.deployment} for one in triggers},
+                    **{one.name: {"event": "no heartbeat", "starts": one.deployment} for one in takeovers},
+                },
             }
         )
         return
@@ -127,6 +133,8 @@ def deploy(
         print(f"{deployment.flow_name}/{deployment.name}: {deployment.cron or 'no schedule'}")
     for trigger in triggers:
         print(f"{trigger.name}: {trigger.event} starts {trigger.deployment}")
+    for takeover in takeovers:
+        print(f"{takeover.name}: no heartbeat of a run for {takeover.silence} starts {takeover.deployment} again")
 
 
 if __name__ == "__main__":

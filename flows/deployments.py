@@ -1,4 +1,4 @@
-"""Declare the Prefect deployments and event triggers of a problem, as values.
+"""Declare the Prefect deployments of a problem, as values.
 
 `deployments_for` declares them as values. From these come `prefect.yaml` (`python -m headrace.flows.deployments`
 prints it, for `prefect deploy --all` and for readers) and the registration on a running server, idempotent by name
@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import yaml
 
-from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import CATALOGUE, load_problem
 from headrace.schema import Problem
 from headrace.services.local import WORK_POOL
@@ -157,41 +156,6 @@ def _rollout_deployments(problem: Problem, common: dict[str, Any]) -> tuple[Depl
             description=f"Reconcile the rollouts of {problem.name} with MLflow and alerts within a minute.",
             interval_s=30,
             **common,
-        ),
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trigger:
-    """An event that starts a deployment.
-
-    Attributes:
-        name: Unique name of the automation.
-        description: Shown in Prefect's pages.
-        event: Name of the event.
-        resource: Id of the resource that the event is about.
-        deployment: What to start, as flow/deployment.
-        parameters: Arguments of the run, as templates over the event.
-    """
-
-    name: str
-    description: str
-    event: str
-    resource: str
-    deployment: str
-    parameters: dict[str, str]
-
-
-def triggers_for(problem: Problem) -> tuple[Trigger, ...]:
-    """Declare the events that start a problem's deployments."""
-    return (
-        Trigger(
-            name=f"{problem.name}-retrain-on-drift",
-            description=f"Drift of {problem.name} that justifies a retrain starts it",
-            event=RETRAIN_EVENT,
-            resource=resource_of(problem.name),
-            deployment=retrain_name(problem.name),
-            parameters={"decision": "{{ event.payload.decision }}"},
         ),
     )
 

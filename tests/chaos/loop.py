@@ -22,8 +22,9 @@ from headrace.core.prefect_server import csrf_headers
 from headrace.core.settings import Settings
 from headrace.flows.automations import ensure_automations
 from headrace.flows.demo.receiver import Receiver, alert_receiver
-from headrace.flows.deployments import for_references, triggers_for
+from headrace.flows.deployments import for_references
 from headrace.flows.register import register
+from headrace.flows.triggers import triggers_for
 from headrace.problems.catalogue import load_problem
 from headrace.registry.ledger import Ledger
 from headrace.services.lifecycle import Service, read_record, start_services, stop_services

@@ -16,7 +16,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 
 from headrace.flows.automations import ensure_automations
-from headrace.flows.deployments import triggers_for
+from headrace.flows.triggers import triggers_for
 from headrace.monitor.outbox.outbox import Outbox
 from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, resource_of
 from headrace.problems.catalogue import load_problem

@@ -11,7 +11,8 @@ from prefect.cli.deploy._models import PrefectYamlModel
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.flows import load_flow_from_entrypoint
 
-from headrace.flows.deployments import Deployment, as_yaml, deployments_for, for_references, main, triggers_for
+from headrace.flows.deployments import Deployment, as_yaml, deployments_for, for_references, main
+from headrace.flows.triggers import takeovers_for, triggers_for
 from headrace.problems.catalogue import CATALOGUE
 from headrace.schema import EntitySet, Problem, Replay, Rollout, Table, each_row
 
@@ -75,6 +76,15 @@ def test_drift_starts_the_retrain_of_its_own_problem() -> None:
     assert trigger.deployment in named
     assert (trigger.event, trigger.resource) == ("headrace.drift.retrain", "headrace.problem.orders")
     assert trigger.parameters == {"decision": "{{ event.payload.decision }}"}
+
+
+def test_the_main_job_is_taken_over_after_more_than_one_lost_heartbeat() -> None:
+    from prefect.settings import get_current_settings
+
+    (takeover,) = takeovers_for(problem("orders"))
+    named = {f"{one.flow_name}/{one.name}": one for one in deployments_for(problem("orders"), "orders")}
+    assert named[takeover.deployment].collision == "ENQUEUE"
+    assert takeover.silence.total_seconds() > 2 * (get_current_settings().flows.heartbeat_frequency or 0)
 
 
 def test_prefect_yaml_is_in_step() -> None:

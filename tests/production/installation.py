@@ -116,11 +116,11 @@ class Installation:
         port = self.ports.get(name if name.startswith("api") else "api")
         return {**kept, **QUIET, **variables, "HEADRACE_API_PORT": str(port)}
 
-    def command(self, *arguments: str) -> subprocess.Popen[str]:
+    def command(self, *arguments: str, start_new_session: bool = False) -> subprocess.Popen[str]:
         """Start a module with the variables of the deployment."""
         return subprocess.Popen(
             [sys.executable, "-P", "-m", *arguments], env=self.environment("deploy"), cwd=self.folder,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=start_new_session,
         )  # fmt: skip
 
     def done(self, *arguments: str) -> str:

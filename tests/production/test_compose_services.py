@@ -8,7 +8,7 @@ import redis
 from botocore.exceptions import ClientError
 
 from headrace.services.processes import wait_until
-from tests.production.installation import BUCKET, USERS, Installation
+from tests.production.installation import BUCKET, PLANTED, USERS, Installation
 from tests.production.secrets_search import assert_no_secret_is_written
 
 pytestmark = [pytest.mark.production, pytest.mark.server, pytest.mark.timeout(3000)]
@@ -62,3 +62,13 @@ def test_the_api_answers_keys_of_the_right_scope_until_they_are_revoked(installa
     assert wait_until(lambda: status("/model") == 401, timeout_s=30)
     installation.done("headrace.cli", "audit-log", "verify")
     assert_no_secret_is_written(installation, made)
+
+
+def test_a_secret_in_a_log_is_found(installation: Installation) -> None:
+    leak = installation.folder / "leak.log"
+    leak.write_text(f"postgresql://headrace:{PLANTED}-password@127.0.0.1/headrace\n")
+    try:
+        with pytest.raises(AssertionError, match=r"leak\.log"):
+            assert_no_secret_is_written(installation)
+    finally:
+        leak.unlink()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
 
+from headrace.app.context import wall_us
 from headrace.services.processes import wait_until
 from tests.production.installation import BUCKET, Installation, finish
 from tests.production.secrets_search import assert_no_secret_is_written
@@ -16,6 +20,9 @@ pytestmark = [pytest.mark.production, pytest.mark.server, pytest.mark.timeout(30
 
 REPLICAS = ("api", "api-2")
 _DEPLOYMENT = ("headrace.access.launch", "prefect", "deployment", "run", "pipeline/shop-pipeline")
+
+_DECISIONS = "SELECT token, holder, outcome FROM headrace_shop.decision WHERE kind = 'retrain'"
+_CHAMPION = "SELECT version FROM headrace_shop.change ORDER BY sequence DESC LIMIT 1"
 
 
 class Clients:
@@ -69,6 +76,7 @@ def test_the_loop_loses_nothing_when_each_service_is_killed(installation: Instal
     _mlflow_and_s3_die_in_the_middle_of_the_next(installation)
     _all_state_is_in_the_services(installation)
     assert wait_until(lambda: clients.versions() == ["1", "1"], timeout_s=120), clients.versions()
+    _a_retrain_is_killed(installation)
     _postgresql_dies_under_the_replicas(installation, clients)
     _redis_dies_under_the_replicas(installation, clients)
     _a_replica_dies_under_load(installation, clients)
@@ -80,12 +88,15 @@ def test_the_loop_loses_nothing_when_each_service_is_killed(installation: Instal
     assert clients.versions() == ["1", "1"]
     assert "version 1" in installation.done("headrace.cli", "status", installation.problem)
     assert not set(clients.answered) - _logged(installation)
+    _another_worker_takes_the_retrain_over(installation)
+    champion = installation.rows("headrace", _CHAMPION)[0][0]
+    assert wait_until(lambda: clients.versions() == [champion] * 2, timeout_s=120), (clients.versions(), champion)
     installation.done("headrace.cli", "audit-log", "verify")
     assert_no_secret_is_written(installation, clients.key)
 
 
 def _a_worker_dies_in_the_middle_of_its_run(installation: Installation) -> None:
-    """What its run finished stays; a new worker takes over."""
+    """What its run finished stays; nobody reports its end."""
     installation.done("headrace.access.launch", "headrace.flows", "deploy", "--without-schedules", installation.problem)
     installation.ensure("worker")
     installation.done(*_DEPLOYMENT)
@@ -124,6 +135,33 @@ def _all_state_is_in_the_services(installation: Installation) -> None:
     assert not [name for name in (*files, "store/online.db", "prefect/prefect.db") if (state / name).exists()]
 
 
+def _a_retrain_is_killed(installation: Installation) -> None:
+    """Its claim stays in the outbox until the lease ends, two minutes later."""
+    retrain = installation.command("headrace.cli", "retrain", installation.problem, start_new_session=True)
+    claimed = lambda: [row for row in _retrains(installation) if row[1] is not None]  # noqa: E731
+    assert wait_until(lambda: bool(claimed()) or retrain.poll() is not None, timeout_s=300)
+    assert retrain.poll() is None, finish(retrain)
+    os.killpg(retrain.pid, signal.SIGKILL)
+    finish(retrain)
+    assert [(token, outcome) for token, _, outcome in claimed()] == [(1, None)]
+
+
+def _another_worker_takes_the_retrain_over(installation: Installation) -> None:
+    """The same decision, under a second claim, gets one outcome."""
+    lease = "SELECT until_us FROM headrace_shop.decision WHERE kind = 'retrain'"
+    assert wait_until(lambda: installation.rows("headrace", lease)[0][0] < wall_us(), timeout_s=300)
+    _, output = finish(installation.command("headrace.cli", "retrain", installation.problem))
+    ((token, _, outcome),) = _retrains(installation)
+    assert token == 2, output
+    assert outcome in ("promoted", "refused", "not comparable"), output
+
+
+def _retrains(installation: Installation) -> list[tuple[Any, ...]]:
+    if installation.rows("headrace", "SELECT to_regclass('headrace_shop.decision')") == [(None,)]:
+        return []
+    return installation.rows("headrace", _DECISIONS)
+
+
 def _postgresql_dies_under_the_replicas(installation: Installation, clients: Clients) -> None:
     """Both answer from what they hold; their predictions wait in journals and reach the log afterwards."""
     before = [clients.predict(name).status_code for name in REPLICAS]
@@ -158,15 +196,15 @@ def _a_replica_dies_under_load(installation: Installation, clients: Clients) -> 
 
 
 def _prefect_dies_and_the_worker_goes_on(installation: Installation) -> None:
-    """Deployments and the slot of the killed worker's run are known to the new server; the next run gets the slot."""
+    """The new server takes the run of the killed worker over when it misses its heartbeats, and the worker runs it."""
     installation.servers["prefect"].kill()
     assert installation.ask("api", "/healthz").status_code == 200
     installation.begin("prefect")
     installation.ensure("worker")
-    installation.done(*_DEPLOYMENT)
-    states = "SELECT state_name FROM flow_run WHERE deployment_id IS NOT NULL ORDER BY created"
-    finished = wait_until(lambda: installation.rows("prefect", states)[-1] == ("Completed",), timeout_s=900)
-    assert finished, (installation.rows("prefect", states), installation.servers["worker"].output())
+    query = "SELECT state_name FROM flow_run WHERE deployment_id IS NOT NULL ORDER BY created"
+    states = lambda: [state for (state,) in installation.rows("prefect", query)]  # noqa: E731
+    finished = wait_until(lambda: states() == ["Crashed", "Completed"], timeout_s=900)
+    assert finished, (states(), installation.servers["worker"].output())
 
 
 def _stage_done(installation: Installation, stage: str) -> Callable[[], bool]:

@@ -22,6 +22,10 @@ QUIET = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # MLflow's server may be the only one that reaches the bucket of its artifacts. By itself it sends clients to signed
+    # addresses of the bucket, and where these do not answer a download takes minutes of retries.
+    "MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD": "false",
+    "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "false",
     "GX_ANALYTICS_ENABLED": "false",
     "FEAST_USAGE": "False",
     # Threads that wait give their core away: spinning, two LightGBM fits on busy cores take 3 to 6 times as long.
