@@ -57,7 +57,7 @@ def test_a_csv_with_a_time_column(folder: Path) -> None:
     write_sales(folder / "sales.csv", hours=400)
     outcome = init("sales.csv", "--target", "sold", "--tz", "Europe/Zurich", "--yes", home=folder)
     assert outcome.code == 0, outcome
-    assert "sales.revenue: nearly tells the label" in outcome.out
+    assert "sales.revenue: almost determines the label" in outcome.out
     problem = load_problem("./sales.py")
     (table,) = problem.entity_set.tables
     assert (table.keys, table.time, table.tz, problem.metric) == (("when", "shop"), "when", "Europe/Zurich", "rmse")

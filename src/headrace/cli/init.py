@@ -125,6 +125,6 @@ def _tell(proposal: Proposal, file: Path) -> None:
             print(f"{table.name}.{column}: known at {at}, later than its row")
         for column, why in proposal.times[table.name].ignore.items():
             print(f"{table.name}.{column}: ignored, {why}")
-    for column, why in proposal.telling.items():
-        print(f"{proposal.target.table}.{column}: {why}; declared as known no earlier")
+    for column, why in proposal.leaking.items():
+        print(f"{proposal.target.table}.{column}: {why}; declared as known with the label")
     print(f"wrote {file}: {proposal.target.label} for each row of {proposal.target.table}")

@@ -17,7 +17,7 @@ from headrace.lake.text_parsing import numeric_share
 from headrace.lake.time_like import time_like
 from headrace.proposal.keys import Link, find_keys, find_links
 from headrace.proposal.reading import RawTable
-from headrace.proposal.target import Target, read_target, telling_columns
+from headrace.proposal.target import Target, leaking_columns, read_target
 from headrace.proposal.times import Times, propose_times
 from headrace.schema import Table
 
@@ -39,7 +39,7 @@ class Proposal:
         target: What is predicted.
         target_known: Known time of the label where a column of the row tells it or a guess was made; None where none
             is needed.
-        telling: Column of the target's table that is known no earlier than the label -> why.
+        leaking: Column of the target's table that is known no earlier than the label -> why.
         entities: Columns of the spine's table that repeat, besides those of relationships.
         lookbacks: Lengths of history.
         tick: Refresh interval.
@@ -55,7 +55,7 @@ class Proposal:
     tz: str | None
     target: Target
     target_known: str | None
-    telling: Mapping[str, str]
+    leaking: Mapping[str, str]
     entities: tuple[str, ...]
     lookbacks: tuple[str, ...]
     tick: str
@@ -113,10 +113,10 @@ def propose(found: Found, *, target: str, name: str, tz: str | None) -> Proposal
     chosen = read_target(target, found.tables, found.timed, taken)
     table = next(item for item in found.tables if item.name == chosen.table)
     times = found.times[table.name]
-    telling = {} if times.resolution is not None else telling_columns(table, chosen)
+    leaking = {} if times.resolution is not None else leaking_columns(table, chosen)
     known, notes = _label_known(chosen, times)
     kept = _connected(found, table.name)
-    entities = _entities(table, chosen, times, telling, found)
+    entities = _entities(table, chosen, times, leaking, found)
     lookbacks = propose_lookbacks(times.cadence_us, times.span_us)
     return Proposal(
         name=name,
@@ -127,7 +127,7 @@ def propose(found: Found, *, target: str, name: str, tz: str | None) -> Proposal
         tz=tz if found.has_naive_times else None,
         target=chosen,
         target_known=known,
-        telling=telling,
+        leaking=leaking,
         entities=entities,
         lookbacks=lookbacks,
         tick=_tick(times),
@@ -169,10 +169,10 @@ def _round_up(length_us: int) -> str:
     return format_duration(length_us)
 
 
-def _entities(table: RawTable, target: Target, times: Times, telling: Iterable[str], found: Found) -> tuple[str, ...]:
+def _entities(table: RawTable, target: Target, times: Times, leaking: Iterable[str], found: Found) -> tuple[str, ...]:
     """Columns that name things which come again, and are not the parents of relationships already."""
     rows, linked = table.rows, {column for _, _, child, column in found.links if child == table.name}
-    late = {*times.known_at, *times.ignore, *telling, target.column, times.time}
+    late = {*times.known_at, *times.ignore, *leaking, target.column, times.time}
     chosen = []
     for name in rows.column_names:
         column = rows[name]

@@ -18,8 +18,8 @@ from headrace.schema.expressions import LabelExpression
 _TARGET_NAME = re.compile(
     r"target|label|churn|^is_|return|refund|late|delay|default|fraud|outcome|cancel|status|^y$", re.I
 )
-#: Correlation, or share of rows that a column's value decides, from which a column counts as telling the label.
-_TELLING = 0.98
+#: Correlation with the label from which a column is taken to leak it.
+_LEAK_CORRELATION = 0.98
 #: Fewest rows without a label, and the share of them in which a column that comes with the label is missing, too.
 _FEWEST_MISSING, _MISSING_TOGETHER = 20, 0.5
 _MOST_CLASSES = 50
@@ -141,11 +141,11 @@ def _of_values(table: RawTable, column: str) -> Target:
     return Target(**made, label=f"{column} == {str(rarer)!r}", note=note)
 
 
-def telling_columns(table: RawTable, target: Target) -> dict[str, str]:
-    """Find the columns of the target's table that are known no earlier than the label.
+def leaking_columns(table: RawTable, target: Target) -> dict[str, str]:
+    """Find the columns of the target's table that would leak the label: they are known no earlier than it.
 
     Returns:
-        Column -> why: its value in the row nearly decides the label, or it is missing where the label is missing.
+        Column -> why: its value in the row almost determines the label, or it is missing where the label is missing.
     """
     rows = table.rows
     label, absent = _label_values(rows, target), _missing(rows[target.column])
@@ -153,8 +153,8 @@ def telling_columns(table: RawTable, target: Target) -> dict[str, str]:
     for name in rows.column_names:
         if name == target.column or not name.isidentifier():
             continue
-        if label is not None and _tells(rows[name], label, target):
-            found[name] = "nearly tells the label"
+        if label is not None and _determines(rows[name], label, target):
+            found[name] = "almost determines the label"
         elif _comes_with(_missing(rows[name]), absent):
             found[name] = "is missing where the label is"
     return found
@@ -165,7 +165,7 @@ def _missing(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _comes_with(missing: np.ndarray, label_missing: np.ndarray) -> bool:
-    """Whether a column has no value mostly in the rows whose label never came, and nearly always one elsewhere."""
+    """Whether a column has no value mostly in the rows whose label never came, and almost always one elsewhere."""
     if label_missing.sum() < _FEWEST_MISSING or label_missing.all():
         return False
     without, elsewhere = missing[label_missing].mean(), missing[~label_missing].mean()
@@ -186,7 +186,7 @@ def _label_values(rows: pa.Table, target: Target) -> np.ndarray | None:
     return np.asarray(pc.equal(column, str(expression.value)).cast(pa.int8()).cast(pa.float64()).to_numpy())
 
 
-def _tells(column: pa.ChunkedArray, label: np.ndarray, target: Target) -> bool:
+def _determines(column: pa.ChunkedArray, label: np.ndarray, target: Target) -> bool:
     kind = column.type
     if pa.types.is_boolean(kind):
         column, kind = column.cast(pa.int8()), pa.int8()
@@ -196,4 +196,4 @@ def _tells(column: pa.ChunkedArray, label: np.ndarray, target: Target) -> bool:
     both = np.isfinite(values) & np.isfinite(label)
     if both.sum() < 20 or np.ptp(values[both]) == 0 or np.ptp(label[both]) == 0:
         return False
-    return bool(abs(np.corrcoef(values[both], label[both])[0, 1]) >= _TELLING)
+    return bool(abs(np.corrcoef(values[both], label[both])[0, 1]) >= _LEAK_CORRELATION)

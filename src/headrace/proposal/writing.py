@@ -72,8 +72,8 @@ def _known_at(proposal: Proposal, table: RawTable) -> dict[str, tuple[str, str]]
     at = known.get(target.column, (None, ""))[0]
     if at is not None:
         known |= {
-            name: (at, f"{why}, so it is known no earlier")
-            for name, why in proposal.telling.items()
+            name: (at, f"{why}, so it is declared as known with the label")
+            for name, why in proposal.leaking.items()
             if name not in known
         }
     return known
