@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from headrace.database.table_group import TableGroup
 
-#: What refers to others comes before them, as in a backup (`core.archive`).
+#: What refers to others comes before them, as in a backup (`core.copy_order`).
 GROUPS = (OUTBOX, PREDICTIONS, LEDGER)
 
 

@@ -1,6 +1,6 @@
 """`headrace backup` and `headrace restore`: write a home folder to one archive, and restore it.
 
-`core.archive` explains the order of copying: a file that refers to another comes before it.
+`core.copy_order` explains the order of copying: a file that refers to another comes before it.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ The archive is a .tar.gz of the files, and at its end a manifest of their sha256
 - A SQLite file is copied by SQLite's own online backup: one state of it, with its write-ahead log, as of one instant.
 - Every other file is written once and renamed into place, so what is opened is whole, or it is appended to, and its
   reader drops a last line that was cut.
-- Files refer to each other: a ledger to MLflow's versions, a version to its artifacts, the clock to batches. A writer
-  writes what is referred to first. So what refers is copied first, and what it refers to, never removed, is there
-  when its turn comes. The other way round an archive could name what it does not hold.
+- Files refer to each other, so they are copied in an order (`core.copy_order`).
 """
 
 from __future__ import annotations
@@ -22,20 +20,18 @@ import tarfile
 import tempfile
 import uuid
 import zlib
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from headrace.core.copy_order import is_sqlite, ordered_files
 from headrace.core.errors import ConflictError, CorruptError, HeadraceError, NotFoundError, UnavailableError
 from headrace.core.files import staged_folder, sync_folder
 
 MANIFEST = "headrace-backup.json"
 _FORMAT = 1
-_SQLITE = b"SQLite format 3\0"
-#: Of SQLite files their logs are in the copy already; locks and unfinished files are of running processes.
-_EXCLUDED_SUFFIXES = (".lock", ".tmp", "-wal", "-shm", "-journal")
 _DAMAGED = (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -89,7 +85,7 @@ def pack(
                 for name, path in (instead or {}).items():
                     with tempfile.TemporaryDirectory(dir=archive.parent) as work:
                         _add_file(tar, name, _snapshot(path, Path(work) / "copy.db"), packed)
-                for path in _ordered_files(folder, order, (*exclude, *(instead or {}))):
+                for path in ordered_files(folder, order, (*exclude, *(instead or {}))):
                     _add(tar, folder, path, packed, work=archive.parent)
                 manifest = {"format": _FORMAT, "files": packed.sums, "links": packed.links}
                 _add_bytes(tar, MANIFEST, json.dumps(manifest, indent=1, sort_keys=True).encode())
@@ -137,50 +133,9 @@ def _summary(sums: dict[str, dict[str, Any]]) -> Summary:
 # -- packing
 
 
-def _ordered_files(folder: Path, order: Sequence[str], exclude: Sequence[str]) -> Iterator[Path]:
-    """Files, in the order to copy them: what is in no part of the order first, then part by part."""
-    excluded = {folder / name for name in exclude}
-    parts = {folder / name for name in order}
-    yield from _files(folder, excluded | parts)
-    for part in order:
-        path = folder / part
-        if any(path.is_relative_to(name) for name in excluded):
-            continue
-        if path.is_dir():
-            yield from _files(path, excluded | (parts - {path}))
-        elif path.is_file():
-            yield path
-
-
-def _files(folder: Path, excluded: Set[Path]) -> Iterator[Path]:
-    """Files below a folder. A state file refers to the database beside it, and both to what lies below, so that is the
-    order; and what lies below is listed only when its turn comes, so what came meanwhile is there."""
-    yield from sorted(
-        (path for path in _listed(folder, excluded) if path.is_file()), key=lambda path: (_is_sqlite(path), path)
-    )
-    for inner in [path for path in _listed(folder, excluded) if path.is_dir()]:
-        yield from _files(inner, excluded)
-
-
-def _listed(folder: Path, excluded: Set[Path]) -> list[Path]:
-    try:
-        entries = sorted(folder.iterdir())
-    except FileNotFoundError:
-        return []
-    return [path for path in entries if path not in excluded and not path.name.endswith(_EXCLUDED_SUFFIXES)]
-
-
-def _is_sqlite(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
-
-
 def _add(tar: tarfile.TarFile, folder: Path, path: Path, packed: _Packed, *, work: Path) -> None:
     name = path.relative_to(folder).as_posix()
-    if _is_sqlite(path):
+    if is_sqlite(path):
         with tempfile.TemporaryDirectory(dir=work) as temporary:
             _add_file(tar, name, _snapshot(path, Path(temporary) / "copy.db"), packed)
         return
