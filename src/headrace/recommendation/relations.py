@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.problems.relbench.manifest import DatasetManifest, LinkManifest
-from headrace.problems.relbench.sources import as_key, plain, read_columns, row_count
+from headrace.problems.relbench.sources import as_position, as_time, read_columns, row_count
 from headrace.recommendation.interactions import Interactions, Ints, interactions_of
 
 #: Most pairs of one kind, and kinds beside the labels.
@@ -39,7 +39,7 @@ class Keys:
 
     def column(self, table: str, column: str) -> Ints:
         """Positions of parents [n]."""
-        values = as_key(read_columns(self._path(table), [column])[column], str(self._path(table)))
+        values = as_position(read_columns(self._path(table), [column])[column], str(self._path(table)))
         return np.asarray(values.fill_null(-1).to_numpy(), dtype=np.int64)
 
     def times(self, table: str) -> Ints:
@@ -47,7 +47,7 @@ class Keys:
         name = self.dataset.tables[table].time_col
         if name is None:
             return np.full(self.rows(table), BEFORE_ALL, dtype=np.int64)
-        column = plain(read_columns(self._path(table), [name])[name]).cast("int64")
+        column = as_time(read_columns(self._path(table), [name])[name], str(self._path(table))).cast("int64")
         return np.asarray(column.fill_null(np.iinfo(np.int64).max).to_numpy(), dtype=np.int64)
 
     def links(self, table: str) -> list[tuple[str, str]]:

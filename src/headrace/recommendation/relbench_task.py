@@ -19,7 +19,7 @@ from headrace.core.errors import DataError
 from headrace.problems.relbench.columns import table_columns
 from headrace.problems.relbench.lookbacks import period_us
 from headrace.problems.relbench.manifest import SPLITS, DatasetManifest, LinkManifest, read_dataset, read_links
-from headrace.problems.relbench.sources import as_key, plain, read_columns
+from headrace.problems.relbench.sources import as_position, as_time, plain, read_columns
 from headrace.recommendation.interactions import Floats, Interactions, Ints, distinct, interactions_of
 from headrace.recommendation.pair_features import Attributes
 from headrace.recommendation.recommender import Requests, World
@@ -54,6 +54,11 @@ def load_link_task(folder: Path) -> LinkTask:
     task = read_links(folder, dataset)
     keys = Keys(dataset=dataset, hidden=frozenset(task.remove_columns))
     tables = {split: read_columns(_file(folder, split)) for split in SPLITS}
+    empty = [split for split, rows in tables.items() if not rows.num_rows]
+    if empty:
+        raise DataError(
+            f"{empty[0]}.parquet has no row", where=str(folder), fix="a task needs rows in all three splits"
+        )
     requests = {split: _requests(task, rows, str(folder)) for split, rows in tables.items()}
     period = DAY if task.timedelta is None else period_us(task.timedelta, str(folder))
     users, items = keys.rows(task.user_table), keys.rows(task.item_table)
@@ -90,14 +95,16 @@ def _requests(task: LinkManifest, rows: pa.Table, where: str) -> Requests:
         if name not in rows.column_names:
             raise DataError(f"no column {name!r}", where=where, found=rows.column_names)
     items: list[Ints] = [np.empty(0, dtype=np.int64)] * rows.num_rows
-    if task.item_col in rows.column_names:
+    if task.item_col in rows.column_names and rows.num_rows:
         column = rows[task.item_col].combine_chunks()
+        if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
+            raise DataError(f"{task.item_col}: expected lists of keys, got {column.type}", where=where)
         filled = pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False)
-        values = pc.list_flatten(column).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        values = as_position(pa.chunked_array([pc.list_flatten(column)]), where).to_numpy()
         items = np.split(values, np.cumsum(filled)[:-1])
     return Requests(
-        user=np.asarray(as_key(rows[task.user_col], where).to_numpy(), dtype=np.int64),
-        cutoff_us=np.asarray(plain(rows[task.time_col]).cast("int64").to_numpy(), dtype=np.int64),
+        user=np.asarray(as_position(rows[task.user_col], where).to_numpy(), dtype=np.int64),
+        cutoff_us=np.asarray(as_time(rows[task.time_col], where).cast("int64").to_numpy(), dtype=np.int64),
         items=items,
     )
 

@@ -98,14 +98,15 @@ def _is_plain(kind: pa.DataType) -> bool:
         or pa.types.is_floating(value)
         or pa.types.is_decimal(value)
         or pa.types.is_boolean(value)
-        or _is_text(value)
+        or is_text(value)
         or pa.types.is_timestamp(value)
         or pa.types.is_date(value)
         or pa.types.is_null(value)
     )
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether values are texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -115,7 +116,7 @@ def _role(kind: pa.DataType, sample: pa.ChunkedArray) -> str | None:
         kind, sample = kind.value_type, sample.cast(kind.value_type)
     if pa.types.is_null(kind):
         return "ignore"
-    if not _is_text(kind):
+    if not is_text(kind):
         return None
     values = sample.cast(pa.string()).drop_null()
     if not len(values):

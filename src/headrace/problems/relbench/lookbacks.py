@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from headrace.core.clock import DAY, LONGEST, SECOND, format_duration
 from headrace.core.errors import DataError
 from headrace.problems.relbench.manifest import DatasetManifest, TaskManifest
-from headrace.problems.relbench.sources import plain
+from headrace.problems.relbench.sources import as_time
 
 #: Multiples of the label's period.
 _MULTIPLES = (1, 4, 16)
@@ -52,8 +52,9 @@ def history_days(dataset: DatasetManifest) -> int:
     starts = [end_us - DAY]
     for name, table in dataset.tables.items():
         if table.time_col is not None:
-            column = pq.read_table(dataset.folder / "db" / f"{name}.parquet", columns=[table.time_col])[table.time_col]
-            first = pc.min(plain(column).cast(pa.int64())).as_py()
+            path = dataset.folder / "db" / f"{name}.parquet"
+            column = as_time(pq.read_table(path, columns=[table.time_col])[table.time_col], str(path))
+            first = pc.min(column.cast(pa.int64())).as_py()
             starts += [] if first is None else [int(first)]
     return max(1, math.ceil((end_us - min(starts)) / DAY))
 

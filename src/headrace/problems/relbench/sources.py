@@ -14,10 +14,12 @@ import pyarrow.parquet as pq
 
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
-from headrace.problems.relbench.columns import Column
+from headrace.problems.relbench.columns import Column, is_text
 
 #: Rows that are converted at a time.
 _BATCH_ROWS = 262_144
+#: Above all keys.
+_NO_BOUND = 2**63 - 1
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
@@ -33,7 +35,7 @@ class DatabaseTable:
         columns: The columns that are read.
         time: Alias of the time column.
         row: Name of an added column of row numbers, for a table without a primary key.
-        links: Alias of a foreign key -> number of rows of its parent.
+        links: Alias of a foreign key -> what its numbers are below (`key_bound`).
     """
 
     path: Path
@@ -66,8 +68,13 @@ class DatabaseTable:
         links = dict(self.links)
         columns = {}
         for one in self.columns:
-            values = as_key(rows[one.name], str(self.path)) if one.alias in links else plain(rows[one.name])
-            columns[one.alias] = within(values, links[one.alias]) if one.alias in links else values
+            if one.alias in links:
+                values = within(as_key(rows[one.name], str(self.path)), links[one.alias])
+            elif one.alias == self.time:
+                values = as_time(rows[one.name], str(self.path))
+            else:
+                values = plain(rows[one.name])
+            columns[one.alias] = values
         if self.row is not None:
             columns[self.row] = pa.chunked_array([pa.array(np.arange(start, start + rows.num_rows))])
         table = pa.table(columns)
@@ -124,8 +131,62 @@ def as_key(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     return plain(column)
 
 
-def within(keys: pa.ChunkedArray, rows: int) -> pa.ChunkedArray:
-    """Null where a whole number is no position of the parent's rows."""
+def as_position(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Keys that are positions of rows, as recommendation needs them.
+
+    Raises:
+        DataError: They are texts, or numbers that are not whole.
+    """
+    keys = as_key(column, where)
+    if not (pa.types.is_integer(keys.type) or pa.types.is_null(keys.type)):
+        raise DataError(
+            f"keys of a recommendation task must be positions of rows, and these are {keys.type}", where=where,
+            found=keys.drop_null()[:3].to_pylist(), fix="rewrite the folder with RelBench's byod/reindex_dataset.py",
+        )  # fmt: skip
+    return keys.cast(pa.int64())
+
+
+def as_time(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Times in UTC; of a column of texts, as ISO 8601 writes them: a date alone is its midnight.
+
+    Raises:
+        DataError: A text is no time.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not is_text(column.type):
+        return plain(column)
+    import pandas as pd
+
+    texts = column.to_pandas()
+    times = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+    unread = texts[times.isna() & texts.notna()]
+    if len(unread):
+        raise DataError(
+            f"{len(unread)} texts of a time column are no times", where=where, found=list(unread.unique()[:3]),
+            fix="write a column of timestamps, or texts such as 2024-03-01 14:30:00",
+        )  # fmt: skip
+    return pa.chunked_array([pa.array(times, pa.timestamp("us", tz="UTC"))])
+
+
+def key_bound(path: Path, key: str) -> int:
+    """Return what the foreign keys of a table are below, as whole numbers; others point to no row.
+
+    RelBench's keys are the positions of rows, so the bound is their number. Keys of another kind have no bound.
+    """
+    rows = row_count(path)
+    if key not in pq.read_schema(path).names:
+        return rows
+    column = pq.read_table(path, columns=[key])[key]
+    if pa.types.is_integer(column.type):
+        extremes = pc.min_max(column).as_py()
+        if (extremes["min"] or 0) >= 0 and (extremes["max"] or 0) < rows:
+            return rows
+    return _NO_BOUND
+
+
+def within(keys: pa.ChunkedArray, bound: int) -> pa.ChunkedArray:
+    """Null where a whole number is negative, or not below the bound."""
     if not pa.types.is_integer(keys.type):
         return keys
-    return pc.if_else(pc.and_(pc.less(keys, rows), pc.greater_equal(keys, 0)), keys, pa.scalar(None, keys.type))
+    return pc.if_else(pc.and_(pc.less(keys, bound), pc.greater_equal(keys, 0)), keys, pa.scalar(None, keys.type))

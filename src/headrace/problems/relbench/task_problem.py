@@ -40,7 +40,7 @@ from headrace.problems.relbench.manifest import (
     task_names,
     task_type,
 )
-from headrace.problems.relbench.sources import DatabaseTable
+from headrace.problems.relbench.sources import DatabaseTable, key_bound
 from headrace.problems.relbench.task_rows import ROW, SPLIT, TaskRows
 from headrace.schema import Ensemble, EntitySet, Problem, Relationship, Splits, Table, each_row
 
@@ -206,6 +206,11 @@ def _key(dataset: DatasetManifest, found: dict[str, TableColumns], name: str) ->
     return found[name].alias(pkey) if pkey is not None else None
 
 
+def _bound(dataset: DatasetManifest, parent: str) -> int:
+    """What foreign keys into a table are below."""
+    return key_bound(dataset.folder / "db" / f"{parent}.parquet", str(dataset.tables[parent].pkey))
+
+
 def _database_table(
     dataset: DatasetManifest, task: TaskManifest, name: str, found: dict[str, TableColumns], links: Sequence[Link]
 ) -> Table:
@@ -213,9 +218,9 @@ def _database_table(
     time = columns.alias(spec.time_col) if spec.time_col is not None else None
     key = _key(dataset, found, name)
     row = None if key is not None else alias_of(task.entity_col) if name == task.entity_table else f"{_table(name)}_row"
-    sizes = tuple((column, found[parent].rows) for child, column, parent, _ in links if child == name)
+    bounds = tuple((column, _bound(dataset, parent)) for child, column, parent, _ in links if child == name)
     source = DatabaseTable(
-        path=dataset.folder / "db" / f"{name}.parquet", columns=columns.read, time=time, row=row, links=sizes
+        path=dataset.folder / "db" / f"{name}.parquet", columns=columns.read, time=time, row=row, links=bounds
     )
     roles = {one.alias: one.role for one in columns.read if one.role is not None}
     return Table(name=_table(name), key=str(key or row), time=time, source=source, roles=roles)
@@ -232,7 +237,7 @@ def _spine_table(
     names = {one.alias: one.name for one in columns.read}
     for child, column, parent, parent_key in links:
         if child == task.entity_table and column not in (entity, time, target, ROW, SPLIT):
-            lifted.append((names[column], column, found[parent].rows))
+            lifted.append((names[column], column, _bound(dataset, parent)))
             spine_links.append((column, parent, parent_key))
     source = TaskRows(
         folder=task.folder,

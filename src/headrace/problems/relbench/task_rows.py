@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import fingerprint
 from headrace.problems.relbench.manifest import SPLITS
-from headrace.problems.relbench.sources import as_key, digest_of, plain, row_count, within
+from headrace.problems.relbench.sources import as_key, as_time, digest_of, row_count, within
 
 #: Columns that the label tables of a task get: the number of a row, and its split.
 ROW, SPLIT = "label_row", "split"
@@ -34,8 +34,8 @@ class TaskRows:
         entity_path: File of the entity's table.
         entity_key: Its primary key; None: the position of a row.
         entity_time: Its time column.
-        links: Foreign keys of the entity's table that each row gets: (column, alias, number of rows of the parent).
-            They are null where the entity's own row is later than the cutoff.
+        links: Foreign keys of the entity's table that each row gets: (column, alias, what they are below). They are
+            null where the entity's own row is later than the cutoff.
         labels: What the target holds. "number": the label. "class": one of several classes; the label is its position
             among them, and the class itself is a further column. "set": a 0 or 1 for each of several labels; the label
             is how many are true.
@@ -146,7 +146,7 @@ class TaskRows:
             {
                 SPLIT: pa.array([name] * rows.num_rows, pa.string()),
                 self.entity[1]: as_key(rows[self.entity[0]], str(path)),
-                self.time[1]: plain(rows[self.time[0]]),
+                self.time[1]: as_time(rows[self.time[0]], str(path)),
                 **self._label(path),
             }
         )
@@ -164,7 +164,7 @@ class TaskRows:
             place = pc.index_in(keys, value_set=as_key(entities[self.entity_key], "").combine_chunks())
         known = pc.is_valid(place)
         if self.entity_time is not None:
-            at = plain(entities[self.entity_time]).combine_chunks().take(place)
+            at = as_time(entities[self.entity_time], str(self.entity_path)).combine_chunks().take(place)
             known = pc.and_(known, pc.fill_null(pc.less_equal(at, rows[self.time[1]].combine_chunks()), False))
         found = {}
         for name, alias, size in self.links:
