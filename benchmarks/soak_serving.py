@@ -195,9 +195,9 @@ def main() -> None:
 
 NOTE = (
     f"Six years of production at compressed time: {PROCESSES} processes on one port answer single rows of the flights"
-    f" on {CONNECTIONS} connections, at a fixed pace, while {SWAPS} swaps of the champion, {SCRAPES} reads of the"
-    f" metrics and {DAYS // RETENTION_DAYS} removals of old predictions take place. Each figure is that of all"
-    " processes of the server in a third of the time after the first fifth."
+    f" on {CONNECTIONS} connections, at a fixed pace, while the champion is swapped, metrics are read, and retention"
+    " removes old predictions. Each figure is that of all processes of the server, with the one that moves rows to the"
+    " prediction log, in a third of the time after the first fifth."
 )
 
 if __name__ == "__main__":
