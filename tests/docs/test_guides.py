@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ByteSize
 
 from headrace.api.app import create_app
 from headrace.api.server import production_clock
@@ -212,7 +213,8 @@ def test_the_settings_are_those_of_the_code() -> None:
     for name, info in Settings.model_fields.items():
         alias = info.validation_alias
         variable = alias if isinstance(alias, str) else getattr(alias, "choices", [f"HEADRACE_{name.upper()}"])[0]
-        expected[f"`{variable}`"] = "none" if info.default is None else f"`{info.default}`"
+        default = f"{info.default / 10**9:g}GB" if isinstance(info.default, ByteSize) else info.default
+        expected[f"`{variable}`"] = "none" if default is None else f"`{default}`"
     assert {cells[0]: cells[1] for cells in rows_of(OPERATING, "variable")} == expected
 
 
