@@ -26,7 +26,7 @@ resource "kubernetes_storage_class_v1" "state" {
 
 # The secrets that the chart refers to are put into the namespace by whoever keeps them (External Secrets, Sealed
 # Secrets): `headrace-database` with the password of aws_db_instance.headrace, `headrace-redis` with the address of Redis,
-# `headrace-auth` with the passwords of Prefect and MLflow. The databases of both are made beforehand
+# `headrace-auth` with the passwords of Prefect and MLflow. The databases are made beforehand
 # (infra/docker/databases.sql).
 resource "helm_release" "headrace" {
   name      = "headrace"
