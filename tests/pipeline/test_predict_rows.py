@@ -14,6 +14,7 @@ import pytest
 from headrace.app.context import context_of
 from headrace.lake.store import Lake
 from headrace.pipeline.operations.predict_rows import predict_rows
+from headrace.pipeline.production import scoring
 from headrace.pipeline.production.scoring import score_window
 from headrace.prediction_log.log import PredictionLog
 from headrace.registry.ledger import Ledger
@@ -45,16 +46,22 @@ def test_rows_are_predicted_in_their_order(ran: Shop, tmp_path: Path) -> None:
     assert found["unknown"].to_pylist() == ["", "", ""]
 
 
-def test_predictions_are_those_of_production(ran: Shop, copy: Shop) -> None:
-    """The same rows scored by the path of production, through the feature store."""
+@pytest.mark.parametrize("slice_rows", [7, 20_000])
+def test_predictions_are_those_of_production(
+    ran: Shop, copy: Shop, monkeypatch: pytest.MonkeyPatch, slice_rows: int
+) -> None:
+    """The same rows scored by the path of production, through the feature store, at once and in slices."""
+    monkeypatch.setattr(scoring, "_SLICE_ROWS", slice_rows)
     context = context_of(str(copy.path), copy.home, workers=1)
     record, clock = Ledger(copy.home, "shop").champion(), Lake(copy.home, "shop").clock()
     assert record is not None
     assert clock is not None
     since = clock - 10 * 86_400_000_000
-    assert score_window(context, record, since, clock, clock)
+    count = score_window(context, record, since, clock, clock)
+    assert count > 7
     with PredictionLog(copy.home, "shop") as log:
         logged = {item.row_key[0]: item for item in log.read() if item.source == "score"}
+    assert len(logged) >= count
     orders = context.problem.entity_set.table("orders").source.read()
     chosen = orders.filter(pa.array([value in logged for value in orders["order_id"].to_pylist()]))
     result = predict_rows(context, chosen.select(["order_id", "customer_id", "placed", "amount", "channel"]))

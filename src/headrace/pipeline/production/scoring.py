@@ -32,6 +32,9 @@ from headrace.serving.rollout.assignment import is_canary
 from headrace.synthesis.language.definitions import row_columns, stored
 from headrace.synthesis.spine.build import build_spine
 
+#: Rows that are predicted and logged at once. Their features are read together, and are in memory as objects.
+_SLICE_ROWS = 20_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -65,9 +68,11 @@ def score_window(context: Context, record: Record, since_us: int, until_us: int,
     snapshot = Lake(root, problem.name).snapshot()
     spine = build_spine(problem, snapshot, start_us=since_us, end_us=until_us, now_us=now_us, engine=context.engine)
     if spine.num_rows:
-        bundle = champion_bundle(context, record)
-        rows = _predict(context, bundle, record.version, spine, made_us=now_us)
-        PredictionLog(root, problem.name).append(_with_challenger(context, record, rows, spine, now_us))
+        bundle, log = champion_bundle(context, record), PredictionLog(root, problem.name)
+        for start in range(0, spine.num_rows, _SLICE_ROWS):  # what was appended before a kill is not appended again
+            part = spine.slice(start, _SLICE_ROWS)
+            rows = _predict(context, bundle, record.version, part, made_us=now_us)
+            log.append(_with_challenger(context, record, rows, part, now_us))
     return int(spine.num_rows)
 
 
