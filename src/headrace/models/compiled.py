@@ -21,6 +21,7 @@ from headrace.models.families.lightgbm import FittedLightGBM
 from headrace.models.families.protocol import Fitted
 from headrace.models.trees.forest import Forest
 from headrace.models.trees.outputs import Scores, conversion
+from headrace.models.two_part import FittedTwoPart
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ def compiled(fitted: Fitted) -> Fitted:
     if isinstance(fitted, FittedEnsemble):
         members = tuple(replace(member, fitted=compiled(member.fitted)) for member in fitted.members)
         return replace(fitted, members=members)
+    if isinstance(fitted, FittedTwoPart):
+        return replace(fitted, occurrence=compiled(fitted.occurrence), amount=compiled(fitted.amount))
     if not isinstance(fitted, FittedLightGBM):
         return fitted
     try:

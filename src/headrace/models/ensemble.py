@@ -19,6 +19,7 @@ from headrace.models.design import Design, Predictions
 from headrace.models.families import get_family
 from headrace.models.families.protocol import Fitted
 from headrace.models.log_scale import on_log_scale
+from headrace.models.two_part import is_two_part, load_two_part
 
 #: Family of a bundle that holds an ensemble. It is no family to search, so the catalogue does not have it.
 ENSEMBLE = "ensemble"
@@ -100,6 +101,8 @@ def families_of(family: str, fitted: Fitted) -> tuple[str, ...]:
 
 
 def _load_member(folder: Path, family: str) -> Fitted:
+    if is_two_part(folder):
+        return load_two_part(folder, get_family(family).load)
     return on_log_scale(folder, get_family(family).load(folder))
 
 

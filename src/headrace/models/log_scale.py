@@ -19,6 +19,8 @@ from headrace.models.design import Design, Predictions
 from headrace.models.families.protocol import Fitted, Label
 
 _FILE = "log_scale.json"
+#: Largest prediction on the log scale that is used: a linear model may extrapolate to an infinite one.
+_LARGEST = 100.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FittedLogScale:
 
 def natural(predicted: Predictions) -> Predictions:
     """Return y [n], at least 0, of predictions of log(1 + y)."""
-    return np.asarray(np.maximum(np.expm1(predicted), 0.0), dtype=np.float64)
+    return np.asarray(np.maximum(np.expm1(np.minimum(predicted, _LARGEST)), 0.0), dtype=np.float64)
 
 
 def fitting_metric(metric: Metric) -> Metric:

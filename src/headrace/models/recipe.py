@@ -7,8 +7,10 @@ rows gain nothing on small tables and lose on the flights.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from headrace.evaluate.metrics import METRICS, require_finite
 from headrace.evaluate.splits import Fold
@@ -19,6 +21,7 @@ from headrace.models.families.protocol import Fitted, Label, Learner, Rows
 from headrace.models.log_scale import FittedLogScale, fitting_label, fitting_metric
 from headrace.models.rounds import find_rounds
 from headrace.models.space import Config
+from headrace.models.two_part import LEVELS, FittedTwoPart, mixture_quantile, tries_two_parts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class Recipe:
         rounds: Boosting rounds, None where the family has none.
         rows: Training rows from which `rounds` was estimated, mean over the folds.
         members: (weight, recipe) of each member of an ensemble; empty for one model.
+        parts: Of a two-part model, the recipes of occurrence and amount (`models.two_part`); else empty.
+        residuals: Of a two-part model, the quantiles of the amount's residuals.
     """
 
     family: str
@@ -38,6 +43,8 @@ class Recipe:
     rounds: int | None
     rows: float
     members: tuple[tuple[float, Recipe], ...] = ()
+    parts: tuple[Recipe, ...] = ()
+    residuals: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,7 +52,9 @@ class Recipe:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Recipe:
         members = tuple((float(weight), cls.from_json(member)) for weight, member in data.get("members", ()))
-        return cls(**{**data, "members": members})
+        parts = tuple(cls.from_json(part) for part in data.get("parts", ()))
+        residuals = tuple(float(value) for value in data.get("residuals", ()))
+        return cls(**{**data, "members": members, "parts": parts, "residuals": residuals})
 
     @property
     def families(self) -> tuple[str, ...]:
@@ -116,6 +125,64 @@ def fit_rounds(
     )
 
 
+def fit_rounds_of_best_form(
+    config: Mapping[str, Any],
+    design: Design,
+    label: Label,
+    folds: Sequence[Fold],
+    *,
+    metric: str,
+    seed: int = 0,
+    threads: int = 2,
+) -> RecipeResult:
+    """Return the result of `fit_rounds`, or of a two-part model where that has the lower loss on the folds.
+
+    Two parts are fitted only for labels of which many are 0 (`tries_two_parts`). Arguments as of `fit_rounds`.
+    """
+    options: dict[str, Any] = {"seed": seed, "threads": threads}
+    plain = fit_rounds(config, design, label, folds, metric=metric, **options)
+    y, measured = np.asarray(label, dtype=np.float64), METRICS[metric]
+    if not tries_two_parts(measured, y, [(y[train], y[valid]) for train, valid in folds]):
+        return plain
+    assert measured.level is not None  # else two parts are not tried
+    occurrence = fit_rounds(config, design, _occurs(y), folds, metric="log_loss", **options)
+    positive = [(train[y[train] > 0], valid[y[valid] > 0]) for train, valid in folds]
+    amount = fit_rounds(config, design, np.log1p(y), positive, metric="mae", **options)
+    errors = [np.log1p(y[rows]) - p for (_, rows), p in zip(positive, amount.predicted, strict=True)]
+    residuals = tuple(np.quantile(np.concatenate(errors), LEVELS).tolist())
+    predicted = []
+    for (train, _), (_, valid), probability in zip(positive, folds, occurrence.predicted, strict=True):
+        fitted = fit_recipe(amount.recipe, design, np.log1p(y), metric="mae", rows=train, **options)
+        amounts = fitted.predict(design.rows(valid), threads=threads)
+        predicted.append(mixture_quantile(probability, amounts, residuals, measured.level))
+    losses = [
+        float(np.mean([measured.loss(y[valid], p) for (_, valid), p in zip(folds, form, strict=True)]))
+        for form in (plain.predicted, predicted)
+    ]
+    if losses[0] <= losses[1]:
+        return plain
+    parts = (occurrence.recipe, amount.recipe)
+    recipe = replace(plain.recipe, rounds=None, parts=parts, residuals=residuals)
+    return RecipeResult(recipe=recipe, loss=losses[1], predicted=tuple(predicted))
+
+
+def _occurs(label: Label) -> Label:
+    return (label > 0).astype(np.float64)
+
+
+def _fit_two_part(recipe: Recipe, design: Design, label: Label, metric: str, seed: int, threads: int) -> FittedTwoPart:
+    positive, level = np.flatnonzero(label > 0), METRICS[metric].level
+    assert level is not None  # the recipe is one for a quantile
+    occurrence, amount = recipe.parts
+    options: dict[str, Any] = {"seed": seed, "threads": threads}
+    return FittedTwoPart(
+        occurrence=fit_recipe(occurrence, design, _occurs(label), metric="log_loss", **options),
+        amount=fit_recipe(amount, design, np.log1p(label), metric="mae", rows=positive, **options),
+        residuals=recipe.residuals,
+        level=level,
+    )
+
+
 def fit_recipe(
     recipe: Recipe,
     design: Design,
@@ -150,6 +217,8 @@ def fit_recipe(
             for weight, member in recipe.members
         )
         return FittedEnsemble(members=members, binary=METRICS[metric].binary)
+    if recipe.parts:
+        return _fit_two_part(recipe, design, y, metric, seed, threads)
     fitted = get_family(recipe.family).fit(
         design,
         fitting_label(METRICS[metric], y),

@@ -166,12 +166,17 @@ def measure_holdout(context: Context, *, minutes: float | None = None, frozen_mo
         constant=_result(problem, "constant", label, constant).metrics,
         train_rows=len(training),
         features=len(bundle.definitions),
-        family=bundle.family,
+        family=_form(bundle),
         metrics=bundle.metrics,
         seconds={**seconds, "test": time.perf_counter() - begun},
         notes=(*run.output(SYNTHESISE).warnings, *((_SECOND,) if second else ())),
     )
     return Holdout(report=report, predictions=_prediction_table(problem, spine, predicted))
+
+
+def _form(bundle: Bundle) -> str:
+    """The family of a model, for people."""
+    return f"{bundle.family} in two parts" if bundle.facts["recipe"].get("parts") else bundle.family
 
 
 def holdout_spine(context: Context, snapshot: Snapshot, start_us: int) -> pa.Table:

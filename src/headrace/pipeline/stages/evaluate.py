@@ -15,7 +15,7 @@ from headrace.core.files import write_json
 from headrace.evaluate.choice import Choice, FoldPredictions, choose
 from headrace.evaluate.metrics import METRICS, metrics_beside
 from headrace.lake.keys import key_json, row_keys
-from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds
+from headrace.models.recipe import Recipe, RecipeResult, fit_recipe, fit_rounds_of_best_form
 from headrace.models.space import Config
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
@@ -145,7 +145,7 @@ def _choose(context: Context, data: TrainingRows, searched: SearchOutput) -> tup
 
 
 def _result_of(context: Context, data: TrainingRows, config: Config) -> RecipeResult:
-    return fit_rounds(
+    return fit_rounds_of_best_form(
         config, data.design, data.label, data.folds, metric=context.problem.metric, seed=context.seed,
         threads=context.workers,
     )  # fmt: skip
