@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,20 @@ MEANS = {"c1": 0.03, "c2": 0.05}
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, int]]:
-    """The home and the port of a server with two processes."""
+    """The home and the port of a server with two processes, which SIGTERM ends after the tests."""
     root = tmp_path_factory.mktemp("processes")
-    with server_of(root) as (_, port):
+    with server_of(root) as (parent, port):
         yield root, port
+        children = psutil.Process(parent.pid).children(recursive=True)
+        assert terminated(parent, children)
+
+
+def terminated(parent: subprocess.Popen[bytes], children: list[psutil.Process]) -> bool:
+    """Send SIGTERM to the parent; whether it and all processes ended, and it without an error."""
+    parent.send_signal(signal.SIGTERM)
+    ended = parent.wait(PATIENCE_S) == 0
+    _, left = psutil.wait_procs(children, timeout=PATIENCE_S)
+    return ended and not left
 
 
 def promote(ledger: Ledger, version: str) -> None:
@@ -78,20 +89,24 @@ def test_an_entity_has_the_same_version_whichever_process_answers(served: tuple[
     rollouts.advance(step, "cancelled", reason="a test", at_us=NOW)
 
 
-def test_a_killed_process_is_started_again_and_sigterm_ends_all_without_losing_an_answer(tmp_path: Path) -> None:
+def test_a_killed_process_is_started_again_and_no_answer_is_lost(served: tuple[Path, int]) -> None:
+    root, port = served
+    first, second = wait_for_processes(port, 2)
+    with loaded(port, pause_s=0.02) as clients:
+        clients.wait_for(lambda answers: len(answers) > 20)
+        psutil.Process(first).send_signal(signal.SIGKILL)
+        clients.wait_for(lambda answers: {second} < set(versions_by_process(answers)) - {first})
+    with PredictionLog(root, "shop") as log:
+        assert clients.ids <= {row.id for row in log.read()}
+
+
+@pytest.mark.slow
+def test_sigterm_under_load_ends_all_processes_and_loses_no_answer(tmp_path: Path) -> None:
     with server_of(tmp_path) as (parent, port):
         children = psutil.Process(parent.pid).children(recursive=True)
-        first, second = wait_for_processes(port, 2)
-        with loaded(port, pause_s=0.02) as clients:
+        with loaded(port) as clients:
             clients.wait_for(lambda answers: len(answers) > 20)
-            psutil.Process(first).send_signal(signal.SIGKILL)
-            clients.wait_for(lambda answers: {second} < set(versions_by_process(answers)) - {first})
-            children += psutil.Process(parent.pid).children(recursive=True)
-            parent.send_signal(signal.SIGTERM)
-            assert parent.wait(PATIENCE_S) == 0
-        _, left = psutil.wait_procs(children, timeout=PATIENCE_S)
-        assert not left
-        assert len(clients.ids) > 100
+            assert terminated(parent, children)
         with PredictionLog(tmp_path, "shop") as log:
             assert clients.ids <= {row.id for row in log.read()}
 
