@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,10 @@ with warnings.catch_warnings():
 __all__ = ["Served", "TestClient", "error_of", "serve", "served", "serving"]
 
 
+#: A version that takes as long to load as a large model.
+SLOW = "201"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Served:
     """A running app and what stands behind it."""
@@ -48,6 +53,8 @@ class Served:
 def _load(version: str) -> TinyModel:
     if version == "9":
         raise CorruptError("sha256 differs from the manifest", where="/secret/path/model.txt")
+    if version == SLOW:
+        time.sleep(1.0)
     return TinyModel(offset=float(version) / 10)
 
 

@@ -59,9 +59,7 @@ class ChampionFollower:
         load: Version -> tested bundle; raises where it cannot be loaded.
         retry_s: Seconds until a refused version is tried again.
         clock: Seconds, monotonic.
-        after: Called by the background thread after each `refresh`, and before the first one: what follows the ledger
-            besides. Before the first one, because a process that has a champion and no challenger yet would answer the
-            challenger's entities otherwise than the other processes.
+        after: Called by the background thread after each `refresh`: what follows the ledger besides.
     """
 
     def __init__(
@@ -144,7 +142,11 @@ class ChampionFollower:
         self._thread.start()
 
     def wait_for_first_look(self, timeout_s: float) -> bool:
-        """Wait until the background thread has read the ledger once and loaded what it names, or failed to."""
+        """Wait until the background thread has read the ledger once and loaded what it names, or failed to.
+
+        A process that answered by a champion while its challenger is still being loaded would answer the challenger's
+        entities otherwise than the other processes on its port.
+        """
         return self._looked.wait(timeout_s)
 
     def stop(self) -> None:
@@ -158,8 +160,6 @@ class ChampionFollower:
         logged = ""
         while not self._stop.is_set():
             try:
-                if not self._looked.is_set():
-                    self._after()
                 self.refresh()
                 self._after()
                 logged = ""
