@@ -69,6 +69,14 @@ def test_keys_that_are_no_positions_keep_their_links(formula_one: Path, tmp_path
     assert min(results.to_pylist()) >= 70_000
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_rows_is_an_error_that_names_its_file(formula_one: Path, tmp_path: Path, split: str) -> None:
+    folder = shutil.copytree(formula_one, tmp_path / "copy")
+    rewrite(folder / "tasks" / "driver-position" / f"{split}.parquet", lambda rows: rows.iloc[:0])
+    with pytest.raises(DataError, match=rf"{split}\.parquet has no row"):
+        rows_of(relbench_problem(folder, "driver-position"), "driver_position")
+
+
 @pytest.fixture(scope="module")
 def circuits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recommendation task."""

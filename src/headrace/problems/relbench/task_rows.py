@@ -126,6 +126,12 @@ class TaskRows:
                 found=list(self.files),
                 fix="write the label tables with the package relbench: task.get_table(...)",
             )
+        empty = [path.name for path in self.files.values() if not row_count(path)]
+        if empty:
+            raise DataError(
+                f"{empty[0]} has no row", where=str(self.folder),
+                fix="each split needs rows; those of test.parquet may lack the label",
+            )  # fmt: skip
         parts = [self._split(name, path) for name, path in self.files.items()]
         rows = pa.concat_tables(parts, promote_options="permissive")
         columns = {ROW: pa.chunked_array([pa.array(np.arange(rows.num_rows))])}
