@@ -104,6 +104,14 @@ def test_a_failed_configuration_counts_as_no_better_than_the_median() -> None:
     assert matrix.relative()[0, 2] == 1.0
 
 
+def test_on_a_data_set_that_no_configuration_could_learn_none_is_better_than_another() -> None:
+    matrix = matrix_of(5)
+    matrix.losses[0], matrix.test_losses[0] = np.nan, np.nan
+    assert (matrix.relative()[0] == 1.0).all()
+    assert (matrix.relative_of_both()[0] == 1.0).all()
+    assert first_configs(matrix, tuple(TABLE_FAMILIES), None)
+
+
 def test_a_configuration_that_is_best_by_chance_is_not_chosen_before_one_that_is_good_twice() -> None:
     matrix = matrix_of(4, tables=3, configs=8)
     matrix.losses[:] = matrix.test_losses[:] = 1.0 + np.arange(8)

@@ -121,10 +121,13 @@ def shipped_matrix() -> Matrix:
 
 
 def _relative(losses: Floats) -> Floats:
-    best = np.nanmin(losses, axis=1, keepdims=True)
-    spread = np.nanmedian(losses, axis=1, keepdims=True) - best
-    scaled = np.nan_to_num((losses - best) / np.where(spread > 0, spread, 1.0), nan=1.0)
-    return np.asarray(np.clip(scaled, 0.0, 1.0))
+    """Return R; 1 on a data set that no configuration could learn, such as classes by a family of numbers."""
+    learnt = np.isfinite(losses).any(axis=1, keepdims=True)
+    known = np.where(learnt, losses, 0.0)
+    best = np.nanmin(known, axis=1, keepdims=True)
+    spread = np.nanmedian(known, axis=1, keepdims=True) - best
+    scaled = np.nan_to_num((known - best) / np.where(spread > 0, spread, 1.0), nan=1.0)
+    return np.where(learnt, np.clip(scaled, 0.0, 1.0), 1.0)
 
 
 def _rounded(values: Floats) -> list[list[float | None]]:
