@@ -14,6 +14,7 @@ import yaml
 
 from headrace.api.metrics import Meters, Metrics
 from headrace.api.state_metrics import ProblemState
+from headrace.prediction_log.journal import PredictionJournal
 from headrace.serving.answers import Answer
 from headrace.serving.batch_times import BatchClock
 from headrace.serving.follow import RefusedVersion
@@ -53,7 +54,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """Sample name -> labels, of an API in which everything has happened once."""
     root = tmp_path_factory.mktemp("home")
     write_store(root)
-    service = serving(root)
+    service = serving(root, log=PredictionJournal(root, "shop"))
     service.ledger.promote("1", None, "first", {}, NOW)
     service.follower.refresh()
     service.follower._refused = RefusedVersion(version="2", sequence=2, reason="damaged", at_s=0.0)
