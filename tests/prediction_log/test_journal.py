@@ -196,8 +196,9 @@ def test_what_is_torn_at_the_end_is_no_row_and_what_is_damaged_before_is_kept_as
 def test_a_process_of_its_own_moves_the_rows_and_ends_with_its_server(tmp_path: Path) -> None:
     with PredictionJournal(tmp_path, "p", sync="interval") as journal:
         journal.append([ONE])
-        with draining(tmp_path, ["p"]):
+        with draining(tmp_path, ["p"]) as process:
             pass
+        assert process.wait(120) == 0
         (segment,) = segments(journal.folder)
         assert segment.position > 0
         assert segment.unread() == []

@@ -29,12 +29,12 @@ _END_S = 5.0
 
 
 @contextmanager
-def draining(root: Path, problems: Sequence[str]) -> Iterator[None]:
-    """Run the process while the block runs."""
+def draining(root: Path, problems: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the process while the block runs. It may take longer than `_END_S` to end where the cores are busy."""
     command = [sys.executable, "-m", __name__, str(root), *problems]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, process_group=0)
     try:
-        yield
+        yield process
     finally:
         if process.stdin is not None:
             process.stdin.close()
