@@ -203,6 +203,9 @@ bench-automl: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Comp
 	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
 	@$(BIN)/python -m benchmarks.bench_automl
 
+bench-ensemble: $(STAMP) ## Compare an ensemble of families with search alone on the flights' next month (QUICK=1, SECONDS_EACH=300)
+	@$(BIN)/python -m benchmarks.bench_ensemble
+
 bench-small: $(STAMP) ## Compare champions of small tables, old rule and new, with LightGBM's defaults (QUICK=1; resumes)
 	@$(BIN)/python -m benchmarks.bench_small
 
@@ -352,6 +355,6 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 	@$(UV) pip sync --quiet --require-hashes --python .venv-$*/bin/python requirements/peers-$*.lock
 	@touch $@
 
-.PHONY: sbom test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
+.PHONY: sbom test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl bench-ensemble screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
 .PHONY: soak test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural
