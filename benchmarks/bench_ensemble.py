@@ -150,7 +150,7 @@ def main() -> None:
     design = data.encoder.encode(may.judged)
     auc = {name: metric.value(may.label, model.predict(design)) for name, model in models.items()}
     cost = {name: row_us(may, model) for name, model in models.items()}
-    command = COMMAND + " QUICK=1" * QUICK
+    command = COMMAND + (" QUICK=1" if QUICK else "" if SECONDS == 300 else f" SECONDS_EACH={SECONDS:g}")
     rows = [
         Row(metric="AUC of May, ensemble", value=auc["ensemble"], unit="", goal=Goal(op=">=", value=auc["alone"]),
             peer="search alone", peer_value=auc["alone"], command=command),

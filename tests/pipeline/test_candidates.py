@@ -54,6 +54,9 @@ def test_any_history_of_batches(seed: int) -> None:
             found = Candidates(after)
             assert found.table().equals(matrix(now))
             assert found["word"].equals(found.table()["word"])
+            slices = list(found.slices(["word"], 7))
+            assert pa.concat_tables(slices).to_pylist() == found.table().select(["word"]).to_pylist()
+            assert max(part.num_rows for part in slices) <= 7
             assert all(long >= 2 * short for long, short in zip(found.sizes, found.sizes[1:], strict=False))
             rows, known, folder = now, known + len(new), after
 

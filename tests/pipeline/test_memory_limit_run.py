@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from headrace.pipeline.stages.ingest import IngestOutput
 from headrace.pipeline.stages.memory_check import fits_in_memory, require_fit_memory
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SYNTHESISE
+from headrace.pipeline.stages.training_matrix import TRAINING_MATRIX
+from headrace.pipeline.stages.training_set import TRAINING
 from headrace.schema.table import Source
 from headrace.synthesis.engines import PartitionedLocalEngine, SparkEngine, default_engine, engine_of
 from tests.tiny_problem import write_tiny_problem
@@ -113,6 +116,22 @@ def test_a_limit_below_which_a_family_cannot_fit_is_refused_with_one_that_would_
     with pytest.raises(DataError, match=r"10,000,000 training rows of 100 features.*max_train_rows") as refused:
         require_fit_memory(limited, 10_000_000, 100, ["lightgbm"])
     assert refused.value.facts["enough_mb"] > 2_500
+
+
+def test_a_training_set_without_a_store_is_the_same_from_slices(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesised, selected = stages(context)
+    inputs = {"synthesise": synthesised, "select": selected}
+    whole = run(TRAINING_MATRIX, context, inputs)[0]
+    table = pq.read_table(whole.path(TRAINING))
+    shutil.rmtree(whole.folder)
+    monkeypatch.setattr("headrace.pipeline.stages.training_matrix.fits_in_memory", lambda *_, **__: False)
+    monkeypatch.setattr("headrace.pipeline.stages.training_matrix.SLICE_ROWS", 70)
+    slices = run(TRAINING_MATRIX, context, inputs)[0]
+    assert slices.output == whole.output
+    assert pq.ParquetFile(slices.path(TRAINING)).num_row_groups > 1
+    assert pq.read_table(slices.path(TRAINING)).equals(table)
 
 
 def test_too_little_leaves_nothing_behind(context: Context) -> None:

@@ -94,7 +94,7 @@ def test_training_rows_in_files_give_the_same_rows_and_the_same_model(
 ) -> None:
     shop = copy
     stages = shop.home / "stages" / "shop"
-    names = ("training-set", "evaluate", "refit")
+    names = ("training-set", "evaluate", "refit", "draw")
     before = {name: read_json(next((stages / name).glob("*/stage.json"))) for name in names}
     for name in names:
         shutil.rmtree(stages / name)
@@ -109,7 +109,7 @@ def test_training_rows_in_files_give_the_same_rows_and_the_same_model(
     monkeypatch.setattr("headrace.pipeline.stages.training_set.slice_rows", lambda *_: 70)
     monkeypatch.setattr("headrace.pipeline.stages.training_rows.fits_in_memory", lambda *_: False)
     assert set(worked(shop.finish())) >= set(names)
-    assert len(designs) == 2
+    assert len(designs) == 3
     assert all(isinstance(design.X, np.memmap) for design in designs)
     assert {name: read_json(next((stages / name).glob("*/stage.json"))) for name in names} == before
     assert not list(stages.glob(".mapped-*"))

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from rich.console import Console
 
 from headrace.app.report import show_report
 from headrace.core.files import read_json
-from headrace.pipeline.stages.draw import STUDY_REPORT
+from headrace.models.families.lightgbm import FittedLightGBM
+from headrace.models.two_part import FittedTwoPart
+from headrace.pipeline.stages.draw import STUDY_REPORT, explained_unit
 from headrace.pipeline.stages.report import REPORT_FILE
 from headrace.pipeline.stages.search import DURATION, SEARCH
 from headrace.pipeline.walker import PipelineRun
 from headrace.registry.client import connect
 from headrace.registry.tracking import attach
+from headrace.schema import EntitySet, Problem, Table, each_row
 from headrace.serving.reports import report_file
 from tests.pipeline.shop import Shop
 
@@ -29,6 +33,25 @@ def test_a_run_ends_with_the_path_of_its_studys_report(copy: Shop) -> None:
     path = Path(line.removeprefix("study").strip())
     assert path.is_relative_to(copy.home)
     assert "plotly.js v" in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("label", "two_parts", "unit"),
+    [
+        ("paid > 0", False, "log-odds"),
+        ("paid", False, "paid"),
+        ("paid", True, "log-odds of paid > 0, plus log(1 + paid)"),
+    ],
+)
+def test_shap_values_have_the_unit_of_the_model(label: str, two_parts: bool, unit: str) -> None:
+    visits = Table(name="visits", key="id", time="at", known_at={"paid": "at"}, source="-")
+    problem = Problem(
+        name="visits", entity_set=EntitySet(tables=(visits,)), spine=each_row("visits", cutoff="at"), label=label,
+        metric="auc" if ">" in label else "mae",
+    )  # fmt: skip
+    part = FittedLightGBM(None)  # type: ignore[arg-type]  # no part is asked for anything
+    model = FittedTwoPart(occurrence=part, amount=part, residuals=(), level=0.5) if two_parts else part
+    assert explained_unit(problem, model) == unit
 
 
 def test_mlflow_holds_the_same_page_with_the_study(ran: Shop, tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ class Candidates:
         return take_slices(pa.chunked_array(found, self._files[0].schema.field(slug).type), self.places)
 
     def slices(self, slugs: Sequence[str], rows: int) -> Iterator[pa.Table]:
-        """Some columns, so many rows at a time. Of a matrix in several parts, those columns are read whole."""
-        if len(self._files) == 1:
+        """Some columns, so many rows at a time. Of a matrix that is kept as parts, those columns are read whole."""
+        if self.paths[0].name == SINGLE_FILE:
             yield from map(pa.Table.from_batches, ([part] for part in self._files[0].batches(rows, slugs)))
             return
         table = pa.table({slug: self[slug] for slug in slugs})

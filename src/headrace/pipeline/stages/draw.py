@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.core import parquet
 from headrace.core.files import write_json
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import Bundle
 from headrace.models.explain import explain, plot_features
+from headrace.models.families.protocol import Fitted
+from headrace.models.two_part import FittedTwoPart
 from headrace.pipeline.context import Context
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.refit import BUNDLE, REFIT
@@ -20,7 +21,8 @@ from headrace.pipeline.stages.search import SEARCH, read_trials
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.study_plan import study_plan
 from headrace.pipeline.stages.track import TRACK
-from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET
+from headrace.pipeline.stages.training_rows import read_training_set, training_design
+from headrace.pipeline.stages.training_set import TRAINING_SET
 from headrace.schema import Problem
 from headrace.search.report.page import write_report
 from headrace.search.report.plots import plot_history, plot_importances
@@ -65,17 +67,19 @@ def _draw_study(context: Context, inputs: Inputs, folder: Path) -> None:
 
 def _draw_explanation(context: Context, inputs: Inputs, folder: Path) -> None:
     bundle = Bundle.load(inputs[REFIT].path(BUNDLE))
-    matrix = parquet.read(inputs[TRAINING_SET].path(TRAINING)).drop_columns(["label"])
+    matrix, _ = read_training_set(context, inputs)
     names = {item.slug: item.name for item in bundle.definitions}
-    unit, design = explained_unit(context.problem), bundle.encoder.encode(matrix)
+    unit, design = explained_unit(context.problem, bundle.fitted), training_design(context, bundle.encoder, matrix)
     explanation = explain(bundle.fitted, design, names, folder / SHAP_PLOT, seed=context.seed, unit=unit)
     plot_features(explanation.table, folder / _FEATURES, unit=unit)
     write_json(folder / SHAP_TABLE, list(explanation.table))
 
 
-def explained_unit(problem: Problem) -> str:
-    """The unit of SHAP values."""
+def explained_unit(problem: Problem, fitted: Fitted) -> str:
+    """The unit of a model's SHAP values."""
     label = problem.label_expression
+    if isinstance(fitted, FittedTwoPart):
+        return f"log-odds of {label.column} > 0, plus log(1 + {label.column})"
     return "log-odds" if label.binary else label.column
 
 

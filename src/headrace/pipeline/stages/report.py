@@ -117,7 +117,8 @@ def _explanation(
         return list(read_json(inputs[DRAW].path(SHAP_TABLE))), inputs[DRAW].path(SHAP_PLOT)
     names, picture = {item.slug: item.name for item in bundle.definitions}, folder / SHAP_PLOT
     design = bundle.encoder.encode(bundle.read_reference().select(list(bundle.encoder.names)))
-    found = explain(bundle.fitted, design, names, picture, seed=context.seed, unit=explained_unit(context.problem))
+    unit = explained_unit(context.problem, bundle.fitted)
+    found = explain(bundle.fitted, design, names, picture, seed=context.seed, unit=unit)
     return list(found.table), picture
 
 

@@ -20,7 +20,7 @@ from headrace.pipeline.stages.memory_check import fits_in_memory
 from headrace.pipeline.stages.select import SELECT
 from headrace.pipeline.stages.synthesise import SPINE, SYNTHESISE
 from headrace.pipeline.stages.table_digest import table_digest
-from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET, TrainingSetOutput, whole
+from headrace.pipeline.stages.training_set import TRAINING, TRAINING_SET, TrainingSetOutput, joined_in_file
 
 #: Bytes of a value: the columns, and those that are written.
 _VALUE_BYTES = 16.0
@@ -36,7 +36,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> TrainingSetOutput:
         training = pa.table({**{slug: candidates[slug] for slug in slugs}, "label": label})
         parquet.write(training, folder / TRAINING, compression="lz4")
     else:
-        training = whole(_slices(candidates, slugs, label), context.stages_folder)
+        training = joined_in_file(_slices(candidates, slugs, label), context.stages_folder)
         parquet.write(training, folder / TRAINING, compression="lz4", group_rows=SLICE_ROWS)
     return TrainingSetOutput(rows=training.num_rows, features=len(slugs), sha256=table_digest(training))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -62,19 +61,17 @@ def load_training_rows(context: Context, inputs: Inputs, families: Sequence[str]
     """
     families = context.problem.families if families is None else families
     size = inputs[TRAINING_SET].output
-    in_files = not fits_in_memory(context, size.rows, size.features)
-    if in_files:
+    if not fits_in_memory(context, size.rows, size.features):
         require_fit_memory(context, size.rows, size.features, families)
-    table = _read(inputs[TRAINING_SET].path(TRAINING), context.stages_folder if in_files else None)
+    matrix, label = read_training_set(context, inputs)
     spine = parquet.read(inputs[SYNTHESISE].path(SPINE), columns=["cutoff"])
-    matrix = table.drop_columns(["label"])
     encoder = Encoder.fit(matrix, max_categories=category_limit(families))
-    label, windows = table["label"].to_numpy(), training_windows(context, inputs)
+    windows = training_windows(context, inputs)
     folds, before_gate = training_folds(context, inputs, windows)
     return TrainingRows(
         matrix=matrix,
         encoder=encoder,
-        design=encoder.encode_in_file(matrix, context.stages_folder) if in_files else encoder.encode(matrix),
+        design=training_design(context, encoder, matrix),
         label=label,
         cutoffs=spine["cutoff"].to_numpy(),
         windows=windows,
@@ -83,9 +80,19 @@ def load_training_rows(context: Context, inputs: Inputs, families: Sequence[str]
     )
 
 
-def _read(path: Path, folder: Path | None) -> pa.Table:
-    """The rows of a file: in memory, or in a folder's mapped file."""
-    if folder is None:
-        return parquet.read(path)
-    file = parquet.ParquetFile(path)
-    return mapped_table(folder, file.schema, file.batches(SLICE_ROWS))
+def read_training_set(context: Context, inputs: Inputs) -> tuple[pa.Table, NDArray[np.float64]]:
+    """Read the features [n, d] and labels [n] of the training set: in memory where they fit, else in a mapped file."""
+    size, path = inputs[TRAINING_SET].output, inputs[TRAINING_SET].path(TRAINING)
+    if fits_in_memory(context, size.rows, size.features):
+        table = parquet.read(path)
+    else:
+        file = parquet.ParquetFile(path)
+        table = mapped_table(context.stages_folder, file.schema, file.batches(SLICE_ROWS))
+    return table.drop_columns(["label"]), table["label"].to_numpy()
+
+
+def training_design(context: Context, encoder: Encoder, matrix: pa.Table) -> Design:
+    """Encode the features of the training set [n, d]: in memory where it fits, else in a mapped file."""
+    if fits_in_memory(context, matrix.num_rows, matrix.num_columns):
+        return encoder.encode(matrix)
+    return encoder.encode_in_file(matrix, context.stages_folder)

@@ -56,7 +56,7 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> TrainingSetOutput:
         for start in range(0, max(spine.num_rows, 1), rows)
     )
     in_files = rows < spine.num_rows
-    training = whole(parts, context.stages_folder) if in_files else next(parts)
+    training = joined_in_file(parts, context.stages_folder) if in_files else next(parts)
     quality = context.root / "quality" / context.problem.name
     at_once = training.num_columns * rows // max(spine.num_rows, 1)  # as many values as a slice has
     validate_training_set(context.problem, training, quality, columns=max(at_once, 1)).require()
@@ -73,7 +73,7 @@ def slice_rows(context: Context, rows: int, features: int) -> int:
     return max(int(free / (_VALUE_BYTES * features)), _LEAST_ROWS)
 
 
-def whole(parts: Iterator[pa.Table], folder: Path) -> pa.Table:
+def joined_in_file(parts: Iterator[pa.Table], folder: Path) -> pa.Table:
     """One table of parts, in a file that is mapped into memory."""
     first = next(parts)
     return mapped_table(folder, first.schema, itertools.chain([first], (part.cast(first.schema) for part in parts)))
