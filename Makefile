@@ -265,8 +265,11 @@ study-nas: $(NEURAL_STAMP) ## Compare architecture searches with random search, 
 study-embeddings: $(NEURAL_STAMP) ## Compare learned vectors of categories with one-hot and target encoding (QUICK=1: minutes)
 	@$(NEURAL) -m benchmarks.study_embeddings
 
-bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn's MLP on ten tables (QUICK=1; resumes)
+bench-neural: $(NEURAL_STAMP) ## Compare networks with LightGBM and scikit-learn's MLP on thirteen tables (QUICK=1; resumes)
 	@$(NEURAL) -m benchmarks.bench_neural
+
+bench-neural-ensemble: $(NEURAL_STAMP) ## Measure what networks add to AutoML's ensemble at 600 s (QUICK=1; resumes)
+	@$(NEURAL) -m benchmarks.bench_neural_ensemble
 
 lock: $(STAMP) ## Compile the hashed locks within requirements/constraints.txt
 	@$(COMPILE) pyproject.toml -c requirements/constraints.txt -o requirements/core.lock
@@ -357,4 +360,4 @@ $(MODEL_STAMP): requirements/model-env.lock $(STAMP)
 
 .PHONY: sbom test-slow test-infra dashboards bench-observability test-production notebooks test-pages portfolio bench-portfolio bench-automl bench-ensemble screenshots study-house-prices wrong-inputs dependencies docs drawing study-audit study-drift study-flights help setup run-pipeline test lint style types contracts up down status deploy serve replay drift-demo bench-pipeline bench-drift bench-replay bench-estimates bench-racing bench-search bench-tables study-example chaos test-chaos test-wheel security feast-conformance bench-dfs bench-events bench-incremental bench-memory bench-relational bench-retrain-search bench-selection bench-serving bench-store bench-small parity-goldens \
 	plan apply clean lock doctor
-.PHONY: soak test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural
+.PHONY: soak test-spark bench-scale test-neural study-rollout study-nas study-embeddings bench-neural bench-neural-ensemble

@@ -24,8 +24,8 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks.automl.players import MAIN, PARTS, Player, played
 from benchmarks.automl.summary import Results, rows_of, rows_of_parts
+from benchmarks.automl.systems import MAIN, PARTS, System, run_system
 from benchmarks.automl.tables import FOLDS as ALL_FOLDS
 from benchmarks.automl.tables import ORDERED, RANDOM, TABLES, Table, user_tables
 from benchmarks.results import FOLDER as RESULTS
@@ -53,44 +53,44 @@ def tables() -> tuple[Table, ...]:
     return tuple(table for table in ordered if only == [""] or table.name in only)
 
 
-def players() -> tuple[Player, ...]:
+def systems() -> tuple[System, ...]:
     """Return the systems whose environment exists and that accept the time limit."""
     chosen = (MAIN[0], *PARTS) if ONLY_PARTS else MAIN
-    return tuple(player for player in chosen if player.python.exists() and player.least_s <= SECONDS)
+    return tuple(system for system in chosen if system.python.exists() and system.least_s <= SECONDS)
 
 
-def cases() -> Iterator[tuple[Table, int, Player]]:
+def cases() -> Iterator[tuple[Table, int, System]]:
     """Yield all runs: the first fold of every table before the second."""
     for fold in range(FOLDS):
         for table in tables():
-            for player in players():
-                yield table, fold, player
+            for system in systems():
+                yield table, fold, system
 
 
-def key_of(table: str, fold: int, player: str, seconds: int) -> str:
-    return f"{table}-{fold}-{player}-{seconds}".replace(" ", "-").replace(",", "")
+def key_of(table: str, fold: int, system: str, seconds: int) -> str:
+    return f"{table}-{fold}-{system}-{seconds}".replace(" ", "-").replace(",", "")
 
 
 def recorded() -> dict[str, Any]:
     """Return the finished runs by key: those of this checkout, and the peers' that were committed."""
     committed = json.loads(PEERS.read_text()) if PEERS.exists() and not AGAIN else []
     own = [json.loads(path.read_text()) for path in sorted(STATE.glob("*.json"))]
-    return {key_of(run["table"], run["fold"], run["player"], run["seconds"]): run for run in (*committed, *own)}
+    return {key_of(run["table"], run["fold"], run["system"], run["seconds"]): run for run in (*committed, *own)}
 
 
-def play_all() -> list[dict[str, Any]]:
+def run_all() -> list[dict[str, Any]]:
     """Run what is missing and fits in MINUTES; return all runs of this time limit."""
     known, everything = recorded(), list(cases())
     found, start = [], time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns) as progress:
         bar = progress.add_task("bench-automl", total=len(everything))
-        for table, fold, player in everything:
-            key = key_of(table.name, fold, player.name, SECONDS)
-            progress.update(bar, description=f"{table.name} {fold} {player.name}")
+        for table, fold, system in everything:
+            key = key_of(table.name, fold, system.name, SECONDS)
+            progress.update(bar, description=f"{table.name} {fold} {system.name}")
             if key not in known and time.monotonic() - start < 60 * MINUTES:
                 today = datetime.datetime.now(datetime.UTC).date().isoformat()
-                known[key] = {**played(player, table, fold, SECONDS), "date": today}
+                known[key] = {**run_system(system, table, fold, SECONDS), "date": today}
                 write_json(STATE / f"{key}.json", known[key])
             if key in known:
                 found.append(known[key])
@@ -100,9 +100,9 @@ def play_all() -> list[dict[str, Any]]:
 
 def record_peers() -> None:
     """Write the runs of the other systems where they are committed, one a line."""
-    names = {player.name for player in MAIN if not player.own}
+    names = {system.name for system in MAIN if not system.own}
     tables_here = {table.name for table in TABLES}
-    runs = [run for _, run in sorted(recorded().items()) if run["player"] in names and run["table"] in tables_here]
+    runs = [run for _, run in sorted(recorded().items()) if run["system"] in names and run["table"] in tables_here]
     runs = [run for run in runs if run["seconds"] >= 60]
     lines = ",\n".join(" " + json.dumps(run) for run in runs)
     write_bytes(PEERS, f"[\n{lines}\n]\n".encode())
@@ -120,7 +120,7 @@ _MACHINE = os.environ.get("MACHINE", "")
 
 
 def main() -> None:
-    runs = play_all()
+    runs = run_all()
     command = COMMAND + (" QUICK=1" if QUICK else "" if SECONDS == 60 else f" SECONDS={SECONDS}")
     results = Results.of(runs, f"{command} PARTS=1" if ONLY_PARTS else command)
     rows = rows_of_parts(results) if ONLY_PARTS else rows_of(results)

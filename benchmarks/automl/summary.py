@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.automl.players import AUTOGLUON, CHEAP, FLAML, HEADRACE, MAIN, PARTS
+from benchmarks.automl.systems import AUTOGLUON, CHEAP, FLAML, HEADRACE, MAIN, PARTS
 from benchmarks.results import Goal, Row
 
 _DRAWS = 2_000
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Runs of one time limit by (table, fold) and player."""
+    """Runs of one time limit by (table, fold) and system."""
 
     runs: Mapping[tuple[str, int], Mapping[str, Run]]
     command: str
@@ -34,31 +34,31 @@ class Results:
         """Arrange runs; those of cases on which Headrace was not run are left out."""
         cases: dict[tuple[str, int], dict[str, Run]] = {}
         for run in runs:
-            cases.setdefault((run["table"], run["fold"]), {})[run["player"]] = run
+            cases.setdefault((run["table"], run["fold"]), {})[run["system"]] = run
         return cls(runs={case: found for case, found in cases.items() if HEADRACE in found}, command=command)
 
-    def loss(self, case: tuple[str, int], player: str) -> float:
+    def loss(self, case: tuple[str, int], system: str) -> float:
         """Return the loss; that of a constant prediction where the run failed, which counts for Headrace only."""
-        run = self.runs[case][player]
+        run = self.runs[case][system]
         return float(run["constant_loss"] if run["loss"] is None else min(run["loss"], run["constant_loss"]))
 
-    def normalised(self, case: tuple[str, int], player: str) -> float:
+    def normalised(self, case: tuple[str, int], system: str) -> float:
         """Return the loss where 0 is that of the best main system of the case and 1 that of a constant prediction."""
         best = min(self.loss(case, one.name) for one in MAIN if self.compared(case, one.name))
-        constant = float(self.runs[case][player]["constant_loss"])
-        return (self.loss(case, player) - best) / max(constant - best, 1e-12)
+        constant = float(self.runs[case][system]["constant_loss"])
+        return (self.loss(case, system) - best) / max(constant - best, 1e-12)
 
-    def compared(self, case: tuple[str, int], player: str) -> bool:
-        """Return whether a player has a run of a case that counts: a failed run of another system is left out."""
-        run = self.runs[case].get(player)
-        return run is not None and (run["loss"] is not None or player.startswith(HEADRACE))
+    def compared(self, case: tuple[str, int], system: str) -> bool:
+        """Return whether a system has a run of a case that counts: a failed run of another system is left out."""
+        run = self.runs[case].get(system)
+        return run is not None and (run["loss"] is not None or system.startswith(HEADRACE))
 
-    def by_table(self, player: str, other: str, modes: Sequence[str], value: Any) -> Floats:
-        """Return the mean of a value over the folds that both players have, for each table."""
+    def by_table(self, system: str, other: str, modes: Sequence[str], value: Any) -> Floats:
+        """Return the mean of a value over the folds that both systems have, for each table."""
         found: dict[str, list[float]] = {}
         for case, runs in self.runs.items():
-            counts = self.compared(case, player) and self.compared(case, other)
-            if counts and runs[player]["mode"] in modes:
+            counts = self.compared(case, system) and self.compared(case, other)
+            if counts and runs[system]["mode"] in modes:
                 found.setdefault(case[0], []).append(value(case))
         return np.array([np.mean(values) for values in found.values()])
 
@@ -88,7 +88,7 @@ def interval(values: Floats) -> str:
 def _wins(results: Results) -> list[Row]:
     rows = []
     for group, modes in _GROUPS.items():
-        for peer in (player.name for player in MAIN if not player.own):
+        for peer in (system.name for system in MAIN if not system.own):
 
             def gain(case: tuple[str, int], peer: str = peer) -> float:
                 return results.normalised(case, peer) - results.normalised(case, HEADRACE)
@@ -107,24 +107,24 @@ def _wins(results: Results) -> list[Row]:
 def _losses(results: Results) -> list[Row]:
     rows = []
     for group, modes in _GROUPS.items():
-        for player in (one.name for one in MAIN):
-            losses = results.by_table(player, HEADRACE, modes, lambda case, p=player: results.normalised(case, p))
+        for system in (one.name for one in MAIN):
+            losses = results.by_table(system, HEADRACE, modes, lambda case, p=system: results.normalised(case, p))
             if len(losses):
-                rows.append(results.row(f"{group}: normalised loss of {player}{interval(losses)}",
+                rows.append(results.row(f"{group}: normalised loss of {system}{interval(losses)}",
                                         float(losses.mean()), f"on {len(losses)} tables"))  # fmt: skip
     return rows
 
 
 def _times(results: Results) -> list[Row]:
     rows = []
-    for player in (one.name for one in MAIN):
+    for system in (one.name for one in MAIN):
         runs = [
-            found[player] for found in results.runs.values() if player in found and found[player]["loss"] is not None
+            found[system] for found in results.runs.values() if system in found and found[system]["loss"] is not None
         ]
         if runs:
             fit, predict = (float(np.median([run[name] for run in runs])) for name in ("fit_s", "predict_us"))
-            rows.append(results.row(f"median time to fit of {player}", fit, "s"))
-            rows.append(results.row(f"median time to predict a row of {player}", predict, "us"))
+            rows.append(results.row(f"median time to fit of {system}", fit, "s"))
+            rows.append(results.row(f"median time to predict a row of {system}", predict, "us"))
     return rows
 
 
@@ -146,18 +146,18 @@ def _cheap(results: Results) -> list[Row]:
 def rows_of_parts(results: Results) -> list[Row]:
     """Return what each part of Headrace is worth."""
     rows = []
-    for player in (one.name for one in PARTS):
-        added = _added(results, player)
+    for system in (one.name for one in PARTS):
+        added = _added(results, system)
         if len(added):
-            rows.append(results.row(f"normalised loss that {player} adds{interval(added)}", float(added.mean()),
+            rows.append(results.row(f"normalised loss that {system} adds{interval(added)}", float(added.mean()),
                                     f"on {len(added)} tables"))  # fmt: skip
     return [*rows, _failed(results)]
 
 
-def _added(results: Results, player: str) -> Floats:
-    """Return by how much the normalised loss of a player exceeds Headrace's, for each table."""
+def _added(results: Results, system: str) -> Floats:
+    """Return by how much the normalised loss of a system exceeds Headrace's, for each table."""
 
     def more(case: tuple[str, int]) -> float:
-        return results.normalised(case, player) - results.normalised(case, HEADRACE)
+        return results.normalised(case, system) - results.normalised(case, HEADRACE)
 
-    return results.by_table(player, HEADRACE, ("random", "time", "group"), more)
+    return results.by_table(system, HEADRACE, ("random", "time", "group"), more)

@@ -1,4 +1,4 @@
-"""Headrace; the options of the case leave out a part (`benchmarks.automl.players`)."""
+"""Headrace; the options of the case leave out a part (`benchmarks.automl.systems`)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.automl.losses import constant_loss, loss_of
-from benchmarks.automl.players import AUTOGLUON, CHEAP, HEADRACE, LIGHTGBM
+from benchmarks.automl.systems import AUTOGLUON, CHEAP, HEADRACE, LIGHTGBM
 from benchmarks.automl.summary import Results, rows_of
 from benchmarks.automl.tables import TABLES
 from benchmarks.portfolio.replay import Game
@@ -49,8 +49,8 @@ def test_random_search_of_a_replay_draws_random_configurations_only() -> None:
     assert len({tuple(order) for order in orders}) > 1
 
 
-def run(table: str, player: str, loss: float | None, **facts: object) -> dict[str, object]:
-    return {"table": table, "fold": 0, "player": player, "mode": "random", "loss": loss, "constant_loss": 0.5,
+def run(table: str, system: str, loss: float | None, **facts: object) -> dict[str, object]:
+    return {"table": table, "fold": 0, "system": system, "mode": "random", "loss": loss, "constant_loss": 0.5,
             "fit_s": 60.0, "predict_us": 10.0, **facts}  # fmt: skip
 
 

@@ -32,11 +32,11 @@ TABLE_FAMILIES: dict[str, TableFamily] = {
     )
 }
 #: Families of a search that names none. Networks cost many times what trees cost, so a search has to name them.
-_DEFAULT = tuple(name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks))
+DEFAULT_FAMILIES = tuple(name for name, family in TABLE_FAMILIES.items() if not isinstance(family, TableNetworks))
 #: Module -> extra that has it.
 _EXTRAS = {"torch": "neural"}
 
-__all__ = ["TABLE_FAMILIES", "TableFamily", "load_packages", "usable_families"]
+__all__ = ["DEFAULT_FAMILIES", "TABLE_FAMILIES", "TableFamily", "load_packages", "usable_families"]
 
 
 def load_packages(names: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def usable_families(
     Raises:
         DeclarationError: A name is unknown, or no family can be used.
     """
-    names = _DEFAULT if requested is None else tuple(requested)
+    names = DEFAULT_FAMILIES if requested is None else tuple(requested)
     unknown = [name for name in names if name not in TABLE_FAMILIES]
     if unknown:
         raise DeclarationError(f"no family {unknown[0]!r}", where="families", found=TABLE_FAMILIES)

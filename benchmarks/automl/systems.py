@@ -24,7 +24,7 @@ _PATIENCE = 3
 
 
 @dataclass(frozen=True, kw_only=True)
-class Player:
+class System:
     """A system.
 
     Attributes:
@@ -33,6 +33,7 @@ class Player:
         environment: Folder of its environment.
         options: Options of Headrace that differ from the default.
         least_s: Shortest time limit that it accepts.
+        cores: Cores that it may use.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Player:
     environment: str = ".venv"
     options: Mapping[str, Any] = field(default_factory=dict)
     least_s: int = 0
+    cores: int = CORES
 
     @property
     def python(self) -> Path:
@@ -52,22 +54,22 @@ class Player:
         return self.script == "automl_headrace"
 
 
-def _headrace(name: str, **options: Any) -> Player:
-    return Player(name=name, script="automl_headrace", options=options)
+def _headrace(name: str, **options: Any) -> System:
+    return System(name=name, script="automl_headrace", options=options)
 
 
 HEADRACE, CHEAP = "Headrace", "Headrace, cost-aware"
 AUTOGLUON, FLAML, LIGHTGBM, AUTOSKLEARN = "AutoGluon best quality", "FLAML", "LightGBM default", "auto-sklearn"
-MAIN: tuple[Player, ...] = (
+MAIN: tuple[System, ...] = (
     _headrace(HEADRACE),
     _headrace(CHEAP, cost_tolerance=0.01),
-    Player(name=AUTOGLUON, script="automl_autogluon", environment=".venv-autogluon", least_s=20),
-    Player(name=FLAML, script="automl_flaml", environment=".venv-flaml"),
-    Player(name=LIGHTGBM, script="automl_lightgbm"),
-    Player(name=AUTOSKLEARN, script="automl_autosklearn", environment=".venv-autosklearn", least_s=30),
+    System(name=AUTOGLUON, script="automl_autogluon", environment=".venv-autogluon", least_s=20),
+    System(name=FLAML, script="automl_flaml", environment=".venv-flaml"),
+    System(name=LIGHTGBM, script="automl_lightgbm"),
+    System(name=AUTOSKLEARN, script="automl_autosklearn", environment=".venv-autosklearn", least_s=30),
 )
 #: Headrace without one part each.
-PARTS: tuple[Player, ...] = (
+PARTS: tuple[System, ...] = (
     _headrace("Headrace without portfolio", portfolio=[]),
     _headrace("Headrace without constructions", constructions=False),
     _headrace("Headrace without racing", racing=None),
@@ -76,11 +78,11 @@ PARTS: tuple[Player, ...] = (
 )
 
 
-def played(player: Player, table: Table, fold: int, seconds: int) -> dict[str, Any]:
+def run_system(system: System, table: Table, fold: int, seconds: int) -> dict[str, Any]:
     """Run a system on a fold of a table in a process of its own.
 
     Returns:
-        table, fold, player, seconds (of the limit), loss, constant_loss, fit_s, predict_us (a row), version; `error`
+        table, fold, system, seconds (of the limit), loss, constant_loss, fit_s, predict_us (a row), version; `error`
         and a loss of None where it failed.
     """
     frame = table.read()
@@ -88,17 +90,17 @@ def played(player: Player, table: Table, fold: int, seconds: int) -> dict[str, A
     label = frame[table.target].to_numpy(dtype=np.float64)
     classes = int(label.max()) + 1 if table.classes else 0
     kind = "regression" if not classes else "binary" if classes == 2 else "multiclass"
-    found: dict[str, Any] = {"table": table.name, "mode": table.mode, "fold": fold, "player": player.name,
+    found: dict[str, Any] = {"table": table.name, "mode": table.mode, "fold": fold, "system": system.name,
                              "seconds": seconds, "constant_loss": constant_loss(label[train], label[test], classes),
                              "rows": len(train)}  # fmt: skip
     task = {"target": table.target, "kind": kind, "mode": table.mode, "key": table.key, "seconds": seconds,
-            "cores": CORES, "seed": fold, "options": dict(player.options)}  # fmt: skip
+            "cores": system.cores, "seed": fold, "options": dict(system.options)}  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="bench-automl-") as name:
         folder = Path(name)
         frame.iloc[train].to_csv(folder / "train.csv", index=False)
         frame.iloc[test].drop(columns=table.target).to_csv(folder / "test.csv", index=False)
         (folder / "task.json").write_text(json.dumps(task))
-        error = _run(player, folder, _PATIENCE * seconds + 60)
+        error = _run(system, folder, _PATIENCE * seconds + 60)
         if error:
             return {**found, "loss": None, "error": error}
         run = json.loads((folder / "run.json").read_text())
@@ -107,14 +109,15 @@ def played(player: Player, table: Table, fold: int, seconds: int) -> dict[str, A
     return {**found, **run, "loss": loss_of(label[test], predicted), "predict_us": us}
 
 
-def _run(player: Player, folder: Path, limit_s: float) -> str:
+def _run(system: System, folder: Path, limit_s: float) -> str:
     """Run the script; return the end of its errors where it failed."""
-    command = [str(player.python), str(SCRIPTS / f"{player.script}.py"), str(folder)]
+    command = [str(system.python), str(SCRIPTS / f"{system.script}.py"), str(folder)]
     # Threads that spin while they wait would make a busy machine decide the result.
     environment = {
         **os.environ,
         "PYTHONWARNINGS": "ignore",
         "OMP_WAIT_POLICY": "PASSIVE",
+        **({} if system.cores == CORES else {"OMP_NUM_THREADS": str(system.cores)}),
         "PYTHONPATH": str(SCRIPTS.resolve()),
     }
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
