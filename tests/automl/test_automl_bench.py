@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.automl.losses import constant_loss, loss_of
-from benchmarks.automl.systems import AUTOGLUON, CHEAP, HEADRACE, LIGHTGBM
 from benchmarks.automl.summary import Results, rows_of
+from benchmarks.automl.systems import AUTOGLUON, CHEAP, HEADRACE, LIGHTGBM
 from benchmarks.automl.tables import TABLES
 from benchmarks.portfolio.replay import Game
 from benchmarks.portfolio.tables import SOURCES
