@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.portfolio.replay import TRIALS, Game, Replay
+from benchmarks.portfolio.replay import TRIALS, Replay, TableReplay
 from benchmarks.results import Goal, Row, publish
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.starts.first_configs import first_configs
@@ -54,22 +54,22 @@ def replays(matrix: Matrix, arms: Mapping[str, Arm] = ARMS) -> dict[str, list[li
     """Return arm -> replays by data set and seed."""
     found: dict[str, list[list[Replay]]] = {name: [] for name in arms}
     for table in matrix.tables:
-        game = Game(matrix=matrix, table=table)
+        table_replay = TableReplay(matrix=matrix, table=table)
         for name, arm in arms.items():
             first = arm(matrix, table)
-            found[name].append([game.play(first, seed, None if first else TRIALS) for seed in range(SEEDS)])
+            found[name].append([table_replay.search(first, seed, None if first else TRIALS) for seed in range(SEEDS)])
     return found
 
 
-def mean_at(games: Sequence[Sequence[Replay]], spent: float, *, test: bool = False) -> float:
+def mean_at(replays: Sequence[Sequence[Replay]], spent: float, *, test: bool = False) -> float:
     """Return the mean loss over data sets and seeds when a cost was spent."""
-    return float(np.mean([[(one.test_at if test else one.at)(spent) for one in seeds] for seeds in games]))
+    return float(np.mean([[(one.test_at if test else one.at)(spent) for one in seeds] for seeds in replays]))
 
 
-def cost_to_reach(games: Sequence[Sequence[Replay]], loss: float, *, test: bool = False) -> float:
+def cost_to_reach(replays: Sequence[Sequence[Replay]], loss: float, *, test: bool = False) -> float:
     """Return the least cost at which the mean loss reaches a loss, in trials of random search; infinity if never."""
     grid = np.arange(0.5, 2 * TRIALS, 0.5)
-    reached = [spent for spent in grid if mean_at(games, spent, test=test) <= loss + 1e-12]
+    reached = [spent for spent in grid if mean_at(replays, spent, test=test) <= loss + 1e-12]
     return float(reached[0]) if reached else float("inf")
 
 

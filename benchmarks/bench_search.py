@@ -2,9 +2,9 @@
 
     make bench-search [QUICK=1] [SEEDS=10]
 
-Every searcher plays every table with every seed, for 100 trials. A game that was played with the same code of our
-searchers (or version of a peer) is not played again, so a run that was cut off goes on; two processes play at once.
-Then the games are judged (benchmarks.surrogate.verdict), and our searchers' suggestions are timed, alone. QUICK=1 plays
+Every searcher searches every table with every seed, for 100 trials. A run that was made with the same code of our
+searchers (or version of a peer) is not repeated, so a run that was cut off goes on; two processes run at once.
+Then the runs are judged (benchmarks.surrogate.verdict), and our searchers' suggestions are timed, alone. QUICK=1 runs
 one seed of three tables and publishes nothing.
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.results import Goal, Row, publish, show
-from benchmarks.surrogate.games import BUDGET, Fixture, marks_of, play_all, read_game, single_threaded
-from benchmarks.surrogate.players import PEERS, told
+from benchmarks.surrogate.contenders import PEERS, told
+from benchmarks.surrogate.runs import BUDGET, Case, marks_of, read_run, run_all, single_threaded
 from benchmarks.surrogate.table import TABLES, load_table
 from benchmarks.surrogate.verdict import Duel, Verdict
 from headrace.models.figures import saved_axes
@@ -29,7 +29,7 @@ from headrace.search.space import sample
 COMMAND = "make bench-search"
 OURS = tuple(SEARCHERS)
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "search-regret.png"
-#: Stands for the trials of a player that did not get there in half of its games.
+#: Stands for the trials of a contender that did not get there in half of its runs.
 NEVER = float(BUDGET + 1)
 SEEDS, QUICK_SEEDS = 10, 1
 QUICK_TABLES = ("churn", "concrete", "flights")
@@ -42,25 +42,25 @@ NOTE = """
 searcher with Hyperopt's model; peers have default settings. Losses between the trained configurations are
 interpolated (rank correlation in cross-validation {rho[0]:.2f} to {rho[1]:.2f}, within the best quarter {best[0]:.2f}
 to {best[1]:.2f}), so small differences near the optimum come from the interpolation. The target loss is that of the
-median run of random search after 100 trials; trials to reach it are the median over games (a game is one table with
-one seed), {never} if half of the games did not reach it. Regret is scaled: 0 is the best known loss of the table, 1
-that of a median random configuration. The best peer is the one with the lowest mean final regret on these games.
+median run of random search after 100 trials; trials to reach it are the median over runs (a run is one table with
+one seed), {never} if half of the runs did not reach it. Regret is scaled: 0 is the best known loss of the table, 1
+that of a median random configuration. The best peer is the one with the lowest mean final regret on these runs.
 Paired tests are one-sided, uncorrected Wilcoxon tests of the hypothesis that Headrace's final regret is worse; "over
-tables" uses means over seeds, because games of one table are not independent. A test that does not reject does not
+tables" uses means over seeds, because runs of one table are not independent. A test that does not reject does not
 show equality. A time is the mean over {asked} suggestions, each with one more observation than the one before, in
 processor time of one thread; the table shows the lowest of five such means (other processes can only increase it) and
 the median.
 """
 
 
-def judged(players: Sequence[str], tables: Sequence[str], seeds: int) -> Verdict:
-    """The verdict on games that have been played."""
+def judged(contenders: Sequence[str], tables: Sequence[str], seeds: int) -> Verdict:
+    """The verdict on runs that have been made."""
     losses = [
-        [[read_game(Fixture(player, table, seed)).losses for seed in range(seeds)] for table in tables]
-        for player in players
+        [[read_run(Case(contender, table, seed)).losses for seed in range(seeds)] for table in tables]
+        for contender in contenders
     ]
     return Verdict(
-        players=tuple(players),
+        contenders=tuple(contenders),
         tables=tuple(tables),
         losses=np.array(losses),
         marks={table: marks_of(table) for table in tables},
@@ -90,19 +90,19 @@ def best_peer(verdict: Verdict) -> str:
 
 
 def rows_of(verdict: Verdict, command: str) -> list[Row]:
-    """Trials of each player, then regret of each, then ours against the best peer."""
+    """Trials of each contender, then regret of each, then ours against the best peer."""
     rows = []
-    for player in verdict.players:
-        goal = Goal(op="<=", value=BUDGET / 3) if player in OURS and player != "random" else None
-        trials = min(verdict.median_trials(player), NEVER)
+    for contender in verdict.contenders:
+        goal = Goal(op="<=", value=BUDGET / 3) if contender in OURS and contender != "random" else None
+        trials = min(verdict.median_trials(contender), NEVER)
         rows.append(
-            Row(metric=f"{player}: trials to random's loss at {BUDGET}", value=trials, unit="trials",
+            Row(metric=f"{contender}: trials to random's loss at {BUDGET}", value=trials, unit="trials",
                 goal=goal, peer="random by definition", peer_value=float(BUDGET), command=command)
         )  # fmt: skip
-    for player in verdict.players:
+    for contender in verdict.contenders:
         rows.append(
-            Row(metric=f"{player}: regret after {BUDGET} trials (mean rank {verdict.rank(player):.1f})",
-                value=float(verdict.mean_regret(player)[-1]), unit="", command=command)
+            Row(metric=f"{contender}: regret after {BUDGET} trials (mean rank {verdict.rank(contender):.1f})",
+                value=float(verdict.mean_regret(contender)[-1]), unit="", command=command)
         )  # fmt: skip
     peer = best_peer(verdict)
     for duel in verdict.duels([(name, peer) for name in OURS if name != "random"]):
@@ -111,11 +111,11 @@ def rows_of(verdict: Verdict, command: str) -> list[Row]:
 
 
 def compared(verdict: Verdict, duel: Duel, command: str) -> list[Row]:
-    games, tables = verdict.worse(duel.first, duel.second)
+    runs, tables = verdict.worse(duel.first, duel.second)
     goal = Goal(op=">=", value=0.05)
-    pair = f"{duel.first} is worse than {duel.second} ({duel.better} games won, {duel.worse} lost)"
+    pair = f"{duel.first} is worse than {duel.second} ({duel.better} runs won, {duel.worse} lost)"
     return [
-        Row(metric=f"{pair}: p over games", value=games, unit="", goal=goal, command=command),
+        Row(metric=f"{pair}: p over runs", value=runs, unit="", goal=goal, command=command),
         Row(metric="the same: p over tables", value=tables, unit="", goal=goal, command=command),
     ]
 
@@ -136,13 +136,13 @@ def timing_rows(command: str) -> list[Row]:
 def draw_regret(verdict: Verdict, path: Path) -> Path:
     """Mean regret by trial, ours as solid lines and peers as dashed ones."""
     with saved_axes(path, height=5.0) as axes:
-        for player in verdict.players:
-            curve = verdict.mean_regret(player)
-            axes.plot(np.arange(1, len(curve) + 1), curve, "--" if player in PEERS else "-", lw=1.6, label=player)
+        for contender in verdict.contenders:
+            curve = verdict.mean_regret(contender)
+            axes.plot(np.arange(1, len(curve) + 1), curve, "--" if contender in PEERS else "-", lw=1.6, label=contender)
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel("trial")
-        axes.set_ylabel("regret, mean over games (lower is better)")
+        axes.set_ylabel("regret, mean over runs (lower is better)")
         axes.legend(frameon=False, fontsize=8)
     return path
 
@@ -152,9 +152,9 @@ def main() -> None:
     fewer = int(os.environ.get("SEEDS") or SEEDS)
     seeds, tables = (QUICK_SEEDS, QUICK_TABLES) if quick else (fewer, TABLES)
     command = f"{COMMAND} QUICK=1" if quick else COMMAND if seeds == SEEDS else f"{COMMAND} SEEDS={seeds}"
-    players = (*OURS, *PEERS)
-    play_all([Fixture(player, table, seed) for seed in range(seeds) for player in players for table in tables])
-    verdict = judged(players, tables, seeds)
+    contenders = (*OURS, *PEERS)
+    run_all([Case(contender, table, seed) for seed in range(seeds) for contender in contenders for table in tables])
+    verdict = judged(contenders, tables, seeds)
     errors = [load_table(table).error for table in tables]
     spans = {name: (min(one[name] for one in errors), max(one[name] for one in errors)) for name in ("rho", "rho_best")}
     note = NOTE.format(

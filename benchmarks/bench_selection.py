@@ -132,7 +132,7 @@ def ours(case: Case, seed: int) -> tuple[Selection, Ints]:
     return found, np.array([at[item] for item in found.kept], dtype=np.int64)
 
 
-class Game:
+class Comparison:
     """Choices of one case, each measured against the model of all candidates."""
 
     def __init__(self, case: Case, console: Console) -> None:
@@ -141,7 +141,7 @@ class Game:
         self.booster, self.of_all, self.all_s = taught(case, np.arange(len(case.definitions)))
         self._add(ALL, [len(case.definitions)], [self.of_all], [0.0], [self.all_s])
 
-    def play(self, name: str, choose: Callable[[int], Ints], seeds: int, given_s: float = 0.0) -> None:
+    def add(self, name: str, choose: Callable[[int], Ints], seeds: int, given_s: float = 0.0) -> None:
         """Choose, teach and judge with each seed; given_s: what was spent before, that this choice rests on."""
         kept, drawn, choosing, teaching = [], [], [], []
         for seed in range(seeds):
@@ -180,7 +180,7 @@ class Game:
 def measure(case: Case, seeds: int, console: Console) -> Measured:
     """Everything about one case."""
     console.print(f"{case.name}: {case.says}, judged on {len(case.y_judged):,}")
-    game = Game(case, console)
+    comparison = Comparison(case, console)
     X, y, p = case.X.X, case.y, len(case.definitions)
     mine: list[tuple[Selection, Ints]] = []
 
@@ -188,14 +188,16 @@ def measure(case: Case, seeds: int, console: Console) -> Measured:
         mine.append(ours(case, seed))
         return mine[-1][1]
 
-    game.play(OURS, choose, seeds)
+    comparison.add(OURS, choose, seeds)
     first, columns = mine[0]
     k = len(columns)
-    game.play("null, constant, correlated dropped", lambda seed: peers.by_rules(X, seed), 1)
-    game.play("SelectKBest, F test", lambda _: peers.by_f_test(X, y, k), 1)
-    game.play("SelectKBest, mutual information", lambda seed: peers.by_mutual_information(X, y, k, seed), 1)
-    game.play("best by gain in the model of all", lambda _: peers.by_gain(game.booster, k), 1, game.all_s)
-    game.play("at random", lambda seed: peers.at_random(p, k, seed), seeds)
+    comparison.add("null, constant, correlated dropped", lambda seed: peers.by_rules(X, seed), 1)
+    comparison.add("SelectKBest, F test", lambda _: peers.by_f_test(X, y, k), 1)
+    comparison.add("SelectKBest, mutual information", lambda seed: peers.by_mutual_information(X, y, k, seed), 1)
+    comparison.add(
+        "best by gain in the model of all", lambda _: peers.by_gain(comparison.booster, k), 1, comparison.all_s
+    )
+    comparison.add("at random", lambda seed: peers.at_random(p, k, seed), seeds)
     cost = np.array([cost_of(item) for item in case.definitions])
     reasons: dict[str, int] = {}
     for entry in first.ledger:
@@ -205,7 +207,7 @@ def measure(case: Case, seeds: int, console: Console) -> Measured:
         name=case.name,
         says=case.says,
         candidates=p,
-        choices=game.choices,
+        choices=comparison.choices,
         ledger=sum("cost_s" in one and "contribution" in one for one in first.ledger) / p,
         cost_kept=float(cost[columns].sum() / cost.sum()),
         reasons=reasons,

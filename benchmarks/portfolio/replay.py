@@ -53,7 +53,7 @@ class Replay:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Game:
+class TableReplay:
     """A data set of the matrix, on which searches are replayed."""
 
     matrix: Matrix
@@ -72,7 +72,7 @@ class Game:
         order = self.random_order(seed)[:TRIALS]
         return float(self._costs(order).sum() / len(order))
 
-    def play(self, first: Sequence[int], seed: int, trials: int | None = None) -> Replay:
+    def search(self, first: Sequence[int], seed: int, trials: int | None = None) -> Replay:
         """Replay first configurations and a random search after them.
 
         Args:

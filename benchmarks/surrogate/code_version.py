@@ -1,4 +1,4 @@
-"""The digest of some modules' source, under which games that were played with them are stored."""
+"""The digest of some modules' source, under which runs that were made with them are kept."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the games say: trials to a loss, ranks, regret, and paired tests.
+"""What the runs say: trials to a loss, ranks, regret, and paired tests.
 
 | symbol | meaning                                                          | shape            |
 |--------|------------------------------------------------------------------|------------------|
-| best   | incumbent's loss after each trial                                | [players, tables, seeds, trials] |
+| best   | incumbent's loss after each trial                                | [contenders, tables, seeds, trials] |
 | regret | (best - lowest) / (typical - lowest), per table                  | the same         |
 
 lowest: the least loss that anybody found or that was measured on that table; typical: the median loss of a random
@@ -31,9 +31,9 @@ class Marks(NamedTuple):
 
 
 class Duel(NamedTuple):
-    """One player against another on the same games. better, worse: games, by regret at the end; the rest are equal.
+    """One contender against another on the same runs. better, worse: runs, by regret at the end; the rest are equal.
 
-    p: of the two-sided Wilcoxon test over games; by_table: over tables, mean of seeds. gain: median difference of
+    p: of the two-sided Wilcoxon test over runs; by_table: over tables, mean of seeds. gain: median difference of
     regret, above zero where the first one is better.
     """
 
@@ -48,9 +48,9 @@ class Duel(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """losses: [players, tables, seeds, trials], one block of games for all players; marks: by table."""
+    """losses: [contenders, tables, seeds, trials], one block of runs for all contenders; marks: by table."""
 
-    players: tuple[str, ...]
+    contenders: tuple[str, ...]
     tables: tuple[str, ...]
     losses: Floats
     marks: Mapping[str, Marks]
@@ -70,28 +70,28 @@ class Verdict:
 
     @cached_property
     def trials_to_target(self) -> Floats:
-        """[players, tables, seeds]: the trial that reached the table's target, infinite where none did."""
+        """[contenders, tables, seeds]: the trial that reached the table's target, infinite where none did."""
         target = np.array([self.marks[table].target for table in self.tables])[None, :, None, None]
         reached = self.best <= target
         return np.where(reached.any(axis=-1), reached.argmax(axis=-1) + 1.0, np.inf)
 
-    def median_trials(self, player: str) -> float:
-        """Median over games of the trials to the target; infinite where half of them never got there."""
-        return float(np.median(self.trials_to_target[self.players.index(player)]))
+    def median_trials(self, contender: str) -> float:
+        """Median over runs of the trials to the target; infinite where half of them never got there."""
+        return float(np.median(self.trials_to_target[self.contenders.index(contender)]))
 
-    def trials_by_table(self, player: str) -> Floats:
+    def trials_by_table(self, contender: str) -> Floats:
         """[tables]: median over seeds."""
-        return np.asarray(np.median(self.trials_to_target[self.players.index(player)], axis=-1))
+        return np.asarray(np.median(self.trials_to_target[self.contenders.index(contender)], axis=-1))
 
-    def rank(self, player: str, trial: int = -1) -> float:
-        """Mean rank over games of the incumbent after a trial, 1 is best; equals share their ranks."""
+    def rank(self, contender: str, trial: int = -1) -> float:
+        """Mean rank over runs of the incumbent after a trial, 1 is best; equals share their ranks."""
         from scipy.stats import rankdata
 
-        return float(rankdata(self.best[..., trial], axis=0)[self.players.index(player)].mean())
+        return float(rankdata(self.best[..., trial], axis=0)[self.contenders.index(contender)].mean())
 
-    def mean_regret(self, player: str) -> Floats:
-        """[trials]: mean over games."""
-        return np.asarray(self.regret[self.players.index(player)].mean(axis=(0, 1)))
+    def mean_regret(self, contender: str) -> Floats:
+        """[trials]: mean over runs."""
+        return np.asarray(self.regret[self.contenders.index(contender)].mean(axis=(0, 1)))
 
     def duels(self, pairs: Sequence[tuple[str, str]]) -> list[Duel]:
         """Paired tests of the final regret, corrected for their number (Holm, 1979)."""
@@ -102,7 +102,7 @@ class Verdict:
         ]
 
     def worse(self, first: str, second: str) -> tuple[float, float]:
-        """One-sided p, over games and over tables, that the first one's final regret is higher; not corrected.
+        """One-sided p, over runs and over tables, that the first one's final regret is higher; not corrected.
 
         Small where the first one is worse, near 1 where it is better.
         """
@@ -112,7 +112,7 @@ class Verdict:
     def _gains(self, first: str, second: str) -> Floats:
         """[tables, seeds]: by how much the first one's final regret is lower."""
         final = self.regret[..., -1]
-        return np.asarray(final[self.players.index(second)] - final[self.players.index(first)])
+        return np.asarray(final[self.contenders.index(second)] - final[self.contenders.index(first)])
 
     def _duel(self, first: str, second: str) -> Duel:
         gains = self._gains(first, second)

@@ -9,7 +9,7 @@ from benchmarks.automl.losses import constant_loss, loss_of
 from benchmarks.automl.summary import Results, rows_of
 from benchmarks.automl.systems import AUTOGLUON, CHEAP, HEADRACE, LIGHTGBM
 from benchmarks.automl.tables import TABLES
-from benchmarks.portfolio.replay import Game
+from benchmarks.portfolio.replay import TableReplay
 from benchmarks.portfolio.tables import SOURCES
 from headrace.automl.starts.matrix import Matrix
 
@@ -30,10 +30,10 @@ def matrix() -> Matrix:
 
 
 def test_a_replay_charges_a_preparation_once_and_keeps_the_best() -> None:
-    game = Game(matrix=matrix(), table="a")
-    unit = game.unit(0)
+    table_replay = TableReplay(matrix=matrix(), table="a")
+    unit = table_replay.unit(0)
     assert unit == pytest.approx((3 * 2.0 + 2 * 1.0) / 3)  # two preparations among three random trials
-    replay = game.play([0, 1], 0)
+    replay = table_replay.search([0, 1], 0)
     assert replay.spent[:2] * unit == pytest.approx([3.0, 5.0])
     assert replay.loss[:2] == pytest.approx([1.0, 1.0])  # both are no better than the median
     assert replay.loss[-1] == 0.0
@@ -44,7 +44,7 @@ def test_a_replay_charges_a_preparation_once_and_keeps_the_best() -> None:
 
 
 def test_random_search_of_a_replay_draws_random_configurations_only() -> None:
-    orders = [Game(matrix=matrix(), table="b").random_order(seed) for seed in range(8)]
+    orders = [TableReplay(matrix=matrix(), table="b").random_order(seed) for seed in range(8)]
     assert all(sorted(order) == [1, 2, 3] for order in orders)
     assert len({tuple(order) for order in orders}) > 1
 

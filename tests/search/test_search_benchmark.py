@@ -1,4 +1,4 @@
-"""The surrogate benchmark: what a stored table answers, what a kept game is, and how games are judged."""
+"""The surrogate benchmark: what a stored table answers, what a kept run is, and how runs are judged."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.bench_search import OURS, best_peer, compared, draw_regret, rows_of
-from benchmarks.surrogate import TABLES, games, load_table
-from benchmarks.surrogate.games import Fixture, play, read_game
-from benchmarks.surrogate.players import PEERS, hyperopt, player_named
+from benchmarks.surrogate import TABLES, load_table, runs
+from benchmarks.surrogate.contenders import PEERS, contender_named, hyperopt
+from benchmarks.surrogate.runs import Case, read_run, run_case
 from benchmarks.surrogate.space import SPACE, config_at
 from benchmarks.surrogate.verdict import Marks, Verdict, holm
 from headrace.core.errors import NotFoundError
@@ -62,19 +62,19 @@ def test_a_point_of_the_cube_is_a_config_with_what_is_active_and_nothing_else() 
 def test_a_game_is_the_same_again_and_read_as_it_was_written(tmp_path: Path) -> None:
     paths = [tmp_path / "a.json", tmp_path / "b.json"]
     for path in paths:
-        play(Fixture("random", "concrete", 4), path)
+        run_case(Case("random", "concrete", 4), path)
     first, second = (json.loads(path.read_text())["losses"] for path in paths)
     assert first == second
-    assert len(first) == games.BUDGET
+    assert len(first) == runs.BUDGET
 
 
-def test_games_lie_apart_by_player_table_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(games, "GAMES", tmp_path)
-    fixtures = [Fixture(p, t, s) for p in ("tpe", "random") for t in ("churn", "concrete") for s in (0, 1)]
-    assert len({fixture.path for fixture in fixtures}) == 8
-    play(fixtures[-1], fixtures[-1].path)
-    assert games.play_all(fixtures[-1:]) == 0
-    assert len(read_game(fixtures[-1]).losses) == games.BUDGET
+def test_runs_lie_apart_by_contender_table_and_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "KEPT", tmp_path)
+    cases = [Case(p, t, s) for p in ("tpe", "random") for t in ("churn", "concrete") for s in (0, 1)]
+    assert len({case.path for case in cases}) == 8
+    run_case(cases[-1], cases[-1].path)
+    assert runs.run_all(cases[-1:]) == 0
+    assert len(read_run(cases[-1]).losses) == runs.BUDGET
 
 
 def test_hyperopt_is_given_the_same_space() -> None:
@@ -87,21 +87,21 @@ def test_hyperopt_is_given_the_same_space() -> None:
             asked.append(config)
             return 1.0
 
-    game = hyperopt(Recorded(), 0, 12)  # type: ignore[arg-type]
-    assert len(game.losses) == len(asked) == 12
+    made = hyperopt(Recorded(), 0, 12)  # type: ignore[arg-type]
+    assert len(made.losses) == len(asked) == 12
     for config in asked:
         assert set(config) == {key for key, _ in active_parameters(SPACE, config)}  # type: ignore[arg-type]
 
 
-def test_every_searcher_of_the_catalogue_plays() -> None:
-    game = player_named("tpe")(load_table("concrete"), 0, 12)
-    assert len(game.losses) == len(game.asking_s) == 12
+def test_every_searcher_of_the_catalogue_runs() -> None:
+    made = contender_named("tpe")(load_table("concrete"), 0, 12)
+    assert len(made.losses) == len(made.asking_s) == 12
 
 
-def _verdict(losses: NDArray[np.float64], players: tuple[str, ...]) -> Verdict:
+def _verdict(losses: NDArray[np.float64], contenders: tuple[str, ...]) -> Verdict:
     tables = tuple("abcdefghijklm"[: losses.shape[1]])
     marks = {table: Marks(target=1.0, typical=2.0, lowest=0.0) for table in tables}
-    return Verdict(players=players, tables=tables, losses=losses, marks=marks)
+    return Verdict(contenders=contenders, tables=tables, losses=losses, marks=marks)
 
 
 def test_trials_ranks_and_regret_by_hand() -> None:
@@ -139,12 +139,12 @@ def test_one_that_loses_every_game_is_worse_and_the_other_is_not() -> None:
     assert [row.verdict for row in compared(verdict, other, "")] == ["yes", "yes"]
 
 
-def test_rows_and_picture_of_games_that_were_played(tmp_path: Path) -> None:
-    players = (*OURS, *PEERS)
-    losses = np.random.default_rng(2).random((len(players), 4, 3, 20)) + 1.5
-    losses[players.index("gp"), ..., 9] = 0.5
-    losses[players.index("SMAC3")] -= 1.0
-    verdict = _verdict(losses, players)
+def test_rows_and_picture_of_runs(tmp_path: Path) -> None:
+    contenders = (*OURS, *PEERS)
+    losses = np.random.default_rng(2).random((len(contenders), 4, 3, 20)) + 1.5
+    losses[contenders.index("gp"), ..., 9] = 0.5
+    losses[contenders.index("SMAC3")] -= 1.0
+    verdict = _verdict(losses, contenders)
     assert best_peer(verdict) == "SMAC3"
     rows = {row.metric: row for row in rows_of(verdict, "make bench-search")}
     reached = rows["gp: trials to random's loss at 100"]

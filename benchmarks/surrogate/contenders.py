@@ -1,6 +1,6 @@
-"""Who plays on the tables: our searchers by their catalogue, and the peers as they come out of their packages.
+"""The searchers that are compared: ours by their catalogue, and the peers as they come out of their packages.
 
-A player is a function (table, seed, trials) -> Game. Peers get the same space in their own words, their own defaults
+A contender is a function (table, seed, trials) -> Run. Peers get the same space in their own words, their own defaults
 for everything else, and as many trials; what their objective costs is taken out of their time.
 """
 
@@ -29,62 +29,62 @@ from headrace.search.trial import Trial
 
 
 @dataclass(kw_only=True)
-class Game:
+class Run:
     """losses: of each trial in order. asking_s: what each suggestion took, seconds."""
 
     losses: list[float] = field(default_factory=list)
     asking_s: list[float] = field(default_factory=list)
 
 
-Player = Callable[[SurrogateTable, int, int], Game]
+Contender = Callable[[SurrogateTable, int, int], Run]
 
 
-def ours(name: str) -> Player:
+def ours(name: str) -> Contender:
     """A searcher of the catalogue, asked for one config at a time as a study with one worker does."""
 
-    def play(table: SurrogateTable, seed: int, trials: int) -> Game:
-        searcher, game, history = get_searcher(name)(table.space), Game(), list[Trial]()
+    def run(table: SurrogateTable, seed: int, trials: int) -> Run:
+        searcher, made, history = get_searcher(name)(table.space), Run(), list[Trial]()
         for number in range(trials):
             started = time.perf_counter()
             (config,) = searcher.ask(history, 1, np.random.default_rng([seed, number]))
-            game.asking_s.append(time.perf_counter() - started)
+            made.asking_s.append(time.perf_counter() - started)
             history.append(told(table, number, config))
-            game.losses.append(table.loss(config))
-        return game
+            made.losses.append(table.loss(config))
+        return made
 
-    return play
+    return run
 
 
 def told(table: SurrogateTable, number: int, config: Config) -> Trial:
     return Trial(number=number, config=config, status="ok", loss=table.loss(config), seconds=0.0)
 
 
-def watched(table: SurrogateTable, game: Game) -> Callable[[Config], float]:
+def watched(table: SurrogateTable, made: Run) -> Callable[[Config], float]:
     """An objective that notes what it answers and how long it was not asked for anything."""
     idle_since = [time.perf_counter()]
 
     def objective(config: Config) -> float:
-        game.asking_s.append(time.perf_counter() - idle_since[0])
-        game.losses.append(table.loss(config))
+        made.asking_s.append(time.perf_counter() - idle_since[0])
+        made.losses.append(table.loss(config))
         idle_since[0] = time.perf_counter()
-        return game.losses[-1]
+        return made.losses[-1]
 
     return objective
 
 
-def hyperopt(table: SurrogateTable, seed: int, trials: int) -> Game:
+def hyperopt(table: SurrogateTable, seed: int, trials: int) -> Run:
     """fmin with tpe.suggest: 20 random trials first, univariate."""
     from hyperopt import fmin, tpe
 
-    game = Game()
-    objective, space = watched(table, game), hyperopt_space(table.space)
+    made = Run()
+    objective, space = watched(table, made), hyperopt_space(table.space)
 
     def flattened(nested: Mapping[str, Any]) -> float:
         return objective(_flat(nested))
 
     rng = np.random.default_rng(seed)
     fmin(flattened, space, algo=tpe.suggest, max_evals=trials, rstate=rng, show_progressbar=False, verbose=False)
-    return game
+    return made
 
 
 def hyperopt_space(space: Space, prefix: str = "") -> dict[str, Any]:
@@ -127,19 +127,19 @@ def _flat(nested: Mapping[str, Any]) -> Config:
     return config
 
 
-def optuna(table: SurrogateTable, seed: int, trials: int, **options: Any) -> Game:
+def optuna(table: SurrogateTable, seed: int, trials: int, **options: Any) -> Run:
     """TPESampler at its defaults (multivariate), define by run."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    game = Game()
-    objective = watched(table, game)
+    made = Run()
+    objective = watched(table, made)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed, **options))
     study.optimize(lambda trial: objective(suggested(table.space, trial)), n_trials=trials)
-    return game
+    return made
 
 
-def optuna_group(table: SurrogateTable, seed: int, trials: int) -> Game:
+def optuna_group(table: SurrogateTable, seed: int, trials: int) -> Run:
     """The same with group=True: multivariate within each branch of a conditional space, too."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it is experimental, says Optuna
@@ -163,13 +163,13 @@ def suggested(space: Space, trial: Any, prefix: str = "") -> Config:
     return config
 
 
-def smac3(table: SurrogateTable, seed: int, trials: int) -> Game:
+def smac3(table: SurrogateTable, seed: int, trials: int) -> Run:
     """The facade for hyperparameter optimisation, ask and tell, one seed per config."""
     from joblib import parallel_config
     from smac import HyperparameterOptimizationFacade, Scenario
     from smac.runhistory.dataclasses import TrialValue
 
-    game = Game()
+    made = Run()
     # its forest would start a pool of threads for every prediction: ten times slower beside another process
     with parallel_config("sequential"), warnings.catch_warnings(), TemporaryDirectory() as folder:
         warnings.simplefilter("ignore", RuntimeWarning)  # means of leaves that no row reached
@@ -190,9 +190,9 @@ def smac3(table: SurrogateTable, seed: int, trials: int) -> Game:
             loss = table.loss(_from_smac3(table.space, dict(asked.config)))
             started = time.perf_counter()
             facade.tell(asked, TrialValue(cost=loss))
-            game.asking_s.append(asking + time.perf_counter() - started)
-            game.losses.append(loss)
-    return game
+            made.asking_s.append(asking + time.perf_counter() - started)
+            made.losses.append(loss)
+    return made
 
 
 def smac3_space(space: Space, seed: int) -> Any:
@@ -236,7 +236,7 @@ def _from_smac3(space: Space, values: Mapping[str, Any]) -> Config:
     return config
 
 
-PEERS: dict[str, tuple[Player, str]] = {
+PEERS: dict[str, tuple[Contender, str]] = {
     "Hyperopt TPE": (hyperopt, "hyperopt"),
     "Optuna 5 TPE": (optuna, "optuna"),
     "Optuna 5 TPE, group": (optuna_group, "optuna"),
@@ -244,12 +244,12 @@ PEERS: dict[str, tuple[Player, str]] = {
 }
 
 
-def player_named(name: str) -> Player:
+def contender_named(name: str) -> Contender:
     return PEERS[name][0] if name in PEERS else ours(name)
 
 
 def version_of(name: str) -> str:
-    """What a stored game depends on: a peer's package version, or the code of our searcher."""
+    """What a stored run depends on: a peer's package version, or the code of our searcher."""
     if name in PEERS:
         return importlib.metadata.version(PEERS[name][1])
     return code_version((*imported(SEARCHERS[name].module), "headrace.search.space"))[:12]
