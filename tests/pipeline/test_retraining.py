@@ -172,6 +172,24 @@ def test_a_challenger_that_cannot_be_compared_is_no_refusal(standing: Shop) -> N
     assert titles(standing)[-1] == "Headrace shop: the challenger cannot be compared yet"
 
 
+def test_a_retrain_without_the_artifact_store_is_owed_until_it_answers(
+    turned: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    def gone(*_: object) -> None:
+        raise ConnectionError("connection refused")
+
+    decision = look(context_of(turned)).decision
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalArtifactRepository, "list_artifacts", gone)
+        with pytest.raises(UnavailableError, match=r"artifacts of run .*connection refused.*run again"):
+            done(turned, decision.id)
+    (owed,) = Outbox(turned.home, "shop").open_retrains(wall_us())
+    assert "UnavailableError: MLflow, artifacts of run" in (owed.last_error or "")
+    assert done(turned, decision.id, "second").outcome == "promoted"
+
+
 def test_a_retrain_that_broke_off_is_owed_and_finished_by_the_next(turned: Shop) -> None:
     decision = look(context_of(turned)).decision
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from headrace.core.errors import NotFoundError
 from headrace.core.fingerprint import file_digest
-from headrace.registry.client import absent, connect, translated
+from headrace.registry.client import absent, artifact_store, connect, translated
 from headrace.registry.tracking import log_artifacts
 
 if TYPE_CHECKING:
@@ -50,8 +50,9 @@ def attach_certificate(
     try:
         found = client.get_model_version(problem, version)
         if model := logged_model_id(found):
-            for path in files:
-                client.log_model_artifact(model, str(path), FOLDER)
+            with artifact_store(f"MLflow, {problem} version {version}"):
+                for path in files:
+                    client.log_model_artifact(model, str(path), FOLDER)
         elif found.run_id:
             log_artifacts(client, found.run_id, files)
         client.set_model_version_tag(problem, version, CERTIFICATE_SHA, file_digest(files[0]))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -108,6 +110,51 @@ def translated(error: MlflowException, where: str) -> HeadraceError:
     return UnavailableError(
         f"MLflow refused: {str(error).splitlines()[0]}", where=where, fix="see that the tracking server or store is up"
     )
+
+
+@contextmanager
+def artifact_store(where: str) -> Iterator[None]:
+    """Convert any error of MLflow's artifact store to an UnavailableError, while the block reads or writes artifacts.
+
+    Args:
+        where: Whose artifacts.
+    """
+    try:
+        yield
+    except HeadraceError:
+        raise
+    except Exception as error:  # MLflow passes on the errors of each store's library, which have no common class
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise UnavailableError(
+            f"the artifact store does not give or take files: {lines[0]}",
+            where=where,
+            fix="see that MLflow and the store of its artifacts are up, and that the disk has space; run again",
+        ) from error
+
+
+def download_files(client: MlflowClient, name: str, version: str, tracking_uri: str, target: Path) -> Path:
+    """Download the files of a model version.
+
+    Args:
+        client: Of MLflow.
+        name: Of the registered model.
+        version: The version.
+        tracking_uri: Address of MLflow.
+        target: Folder that receives them.
+
+    Raises:
+        UnavailableError: The store of MLflow's artifacts does not answer.
+    """
+    import mlflow.artifacts
+
+    address = without_credentials(tracking_uri)
+    with artifact_store(f"MLflow, {name} version {version}"):
+        location = client.get_model_version_download_uri(name, version)
+        return Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=location, dst_path=str(target), tracking_uri=address, registry_uri=address
+            )
+        )
 
 
 def quoted(value: Any) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.core.files import read_json
-from headrace.registry.client import absent, connect, translated
+from headrace.registry.client import absent, artifact_store, connect, translated
 from headrace.search.transfer.known import STUDY
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def read_study(problem: str, version: str, tracking_uri: str) -> Sequence[dict[s
         One JSON object per trial; none where the run, its artifact or the version was deleted.
 
     Raises:
-        UnavailableError: MLflow does not answer.
+        UnavailableError: MLflow, or the store of its artifacts, does not answer.
     """
     client = connect(tracking_uri)
     following: str | None = version
@@ -45,13 +45,20 @@ def read_study(problem: str, version: str, tracking_uri: str) -> Sequence[dict[s
         run = _run_of(client, problem, following) if following is not None else None
         if run is None:
             return ()
-        run_id = str(run.info.run_id)
-        if any(item.path == STUDY for item in client.list_artifacts(run_id)):
-            with tempfile.TemporaryDirectory() as folder:
-                trials: list[dict[str, Any]] = read_json(Path(client.download_artifacts(run_id, STUDY, folder)))
-                return trials
+        trials = _trials(client, str(run.info.run_id))
+        if trials is not None:
+            return trials
         following = run.data.tags.get(RECIPE_OF)
     return ()
+
+
+def _trials(client: MlflowClient, run_id: str) -> list[dict[str, Any]] | None:
+    """Return what the search of a run has left; None where it has left nothing."""
+    with artifact_store(f"MLflow, artifacts of run {run_id}"), tempfile.TemporaryDirectory() as folder:
+        if not any(item.path == STUDY for item in client.list_artifacts(run_id)):
+            return None
+        trials: list[dict[str, Any]] = read_json(Path(client.download_artifacts(run_id, STUDY, folder)))
+        return trials
 
 
 def _run_of(client: MlflowClient, problem: str, version: str) -> Run | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from headrace.registry.client import KEY, quoted
+from headrace.registry.client import KEY, artifact_store, quoted
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -35,5 +35,6 @@ def logged_model(
     with tempfile.TemporaryDirectory() as temporary:
         saved = Path(temporary) / "model"
         save(saved)
-        client.log_model_artifacts(model.model_id, str(saved))
+        with artifact_store(f"MLflow, model {name}"):
+            client.log_model_artifacts(model.model_id, str(saved))
     return client.finalize_logged_model(model.model_id, "READY")

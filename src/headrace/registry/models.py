@@ -27,16 +27,7 @@ from headrace.core.manifest import check_manifest
 from headrace.core.replicas import read_replicas, write_replicas
 from headrace.models.bundle import Bundle, manifest_digest
 from headrace.registry import probe
-from headrace.registry.client import (
-    KEY,
-    STATUS,
-    absent,
-    connect,
-    experiment_id,
-    quoted,
-    translated,
-    without_credentials,
-)
+from headrace.registry.client import KEY, STATUS, absent, connect, download_files, experiment_id, quoted, translated
 from headrace.registry.logged_models import logged_model
 from headrace.registry.packaged_code import model_code
 from headrace.registry.signatures import SIGNATURE, require_signature, sign_version
@@ -145,6 +136,7 @@ def download(problem: str, version: str, tracking_uri: str, root: Path) -> Path:
     Raises:
         NotFoundError: The version does not exist.
         CorruptError: MLflow has other files than were registered, or it is not signed as the settings demand.
+        UnavailableError: The store of MLflow's artifacts does not answer.
     """
     where = f"{problem} version {version}"
     copy = _local_copy(root, problem, version)
@@ -235,14 +227,12 @@ def create_version(client: MlflowClient, problem: str, model: LoggedModel, run_i
 
 
 def _fetch(client: MlflowClient, problem: str, version: str, tracking_uri: str, target: Path) -> Path:
-    import mlflow.artifacts
-
-    location = client.get_model_version_download_uri(problem, version)
-    address = without_credentials(tracking_uri)
-    fetched = mlflow.artifacts.download_artifacts(
-        artifact_uri=location, dst_path=str(target), tracking_uri=address, registry_uri=address
-    )
-    return next(path.parent for path in Path(fetched).rglob("manifest.json"))
+    """Download the artifacts of a version, and return the folder of the bundle among them."""
+    files = download_files(client, problem, version, tracking_uri, target)
+    found = next((path.parent for path in files.rglob("manifest.json")), None)
+    if found is None:
+        raise CorruptError("has no bundle among its artifacts", where=f"MLflow, {problem} version {version}")
+    return found
 
 
 # -- local copies

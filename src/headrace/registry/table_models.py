@@ -14,7 +14,7 @@ from headrace.core.errors import CorruptError, DeclarationError, NotFoundError
 from headrace.core.files import read_json, staged_folder
 from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import check_manifest
-from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated, without_credentials
+from headrace.registry.client import KEY, absent, connect, download_files, experiment_id, quoted, translated
 from headrace.registry.logged_models import logged_model
 from headrace.registry.models import create_version
 from headrace.registry.signatures import SIGNATURE, require_signature, sign_version
@@ -90,8 +90,8 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
         DeclarationError: The address has another form.
         NotFoundError: There is no such version.
         CorruptError: The version holds no model of `headrace automl`, or other files than were registered.
+        UnavailableError: The store of MLflow's artifacts does not answer.
     """
-    import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
     name, _, number = address.removeprefix("models:/").rpartition("/")
@@ -100,7 +100,6 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
     client = connect(tracking_uri)
     try:
         found = client.get_model_version(name, number)
-        location = client.get_model_version_download_uri(name, number)
     except MlflowException as error:
         if absent(error):
             raise NotFoundError(f"no version {number}", where=f"MLflow, model {name}") from None
@@ -111,12 +110,9 @@ def fetch(address: str, tracking_uri: str, root: Path) -> Path:
         check_manifest(copy)
         require_signature(copy, None, where=address, tag=tag)
         return copy
-    where = without_credentials(tracking_uri)
     with tempfile.TemporaryDirectory() as temporary:
-        fetched = mlflow.artifacts.download_artifacts(
-            artifact_uri=location, dst_path=temporary, tracking_uri=where, registry_uri=where
-        )
-        folder = next((path.parent for path in Path(fetched).rglob("card.json")), None)
+        files = download_files(client, name, number, tracking_uri, Path(temporary))
+        folder = next((path.parent for path in files.rglob("card.json")), None)
         if folder is None or file_digest(folder / "manifest.json") != key:
             raise CorruptError("is no model of `headrace automl` as it was registered", where=address)
         check_manifest(folder)

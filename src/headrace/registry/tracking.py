@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headrace.registry import probe
-from headrace.registry.client import KEY, absent, connect, experiment_id, quoted, translated
+from headrace.registry.client import KEY, absent, artifact_store, connect, experiment_id, quoted, translated
 from headrace.search.trial import Trial
 
 if TYPE_CHECKING:
@@ -120,16 +120,18 @@ def attach(
 
 
 def log_artifacts(client: MlflowClient, run_id: str, paths: Sequence[Path]) -> None:
-    """Log files to a run; a file of the same name is replaced.
+    """Log files to a run; a file of the same name is replaced. UnavailableError where the store does not take them.
 
     The client's own `log_artifact` keeps the folder of a run's id for the whole process, and a home has the run ids of
     the home that it was copied from: the files of a copy would go to the original.
     """
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri, tracking_uri=client.tracking_uri)
-    for path in paths:
-        repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
+    address = client.get_run(run_id).info.artifact_uri
+    with artifact_store(f"MLflow, artifacts of run {run_id}"):
+        repository = get_artifact_repository(address, tracking_uri=client.tracking_uri)
+        for path in paths:
+            repository.log_artifact(str(path))  # type: ignore[no-untyped-call]
 
 
 def _log_trial(client: MlflowClient, experiment: str, parent: str, trial: Trial, child: Run | None) -> None:
