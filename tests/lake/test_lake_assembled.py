@@ -42,7 +42,7 @@ def append(lake: Lake, number: int, values: list[Row], at: int, early: int | Non
 
 def from_every_batch(lake: Lake) -> pa.Table:
     """The rows of a snapshot, read from all of its batches."""
-    ordered = sorted(lake.snapshot().batches("things"), key=snapshot._precedence)
+    ordered = sorted(lake.snapshot().batches("things"), key=snapshot.precedence)
     return snapshot._numbered(snapshot._assemble("things", ordered))
 
 

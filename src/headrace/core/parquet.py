@@ -87,6 +87,10 @@ class ParquetFile:
     def num_row_groups(self) -> int:
         return int(self._file.metadata.num_row_groups)
 
+    def row_group_rows(self, number: int) -> int:
+        """Return how many rows a row group has."""
+        return int(self._file.metadata.row_group(number).num_rows)
+
     @property
     def uncompressed_bytes(self) -> int:
         metadata = self._file.metadata

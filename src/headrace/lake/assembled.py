@@ -45,7 +45,7 @@ def read_assembled(batches: Sequence[Batch]) -> tuple[int, pa.Table] | None:
         try:
             manifest = read_manifest(folder)
             count = int(read_json(manifest.path(_COVERS))["batches"])
-            if count <= len(batches) and folder.name.endswith(_digest(batches[:count])):
+            if count <= len(batches) and folder.name.endswith(batches_digest(batches[:count])):
                 return count, parquet.read(manifest.path(ROWS))
         except (HeadraceError, OSError, KeyError) as error:
             _log.warning("the assembled rows in %s are not used: %s", folder, error)
@@ -63,7 +63,7 @@ def leave_assembled(batches: Sequence[Batch], rows: pa.Table, covered: int) -> N
     if len(batches) - covered < MANY or rows.nbytes > MOST_BYTES:
         return
     home = _home(batches)
-    folder = home / f"{len(batches):08d}-{_digest(batches)}"
+    folder = home / f"{len(batches):08d}-{batches_digest(batches)}"
     try:
         home.mkdir(parents=True, exist_ok=True)
         if not folder.exists():
@@ -132,6 +132,6 @@ def _home(batches: Sequence[Batch]) -> Path:
     return table.parent.parent / "assembled" / table.name
 
 
-def _digest(batches: Sequence[Batch]) -> str:
-    """Digest of batches in version order."""
+def batches_digest(batches: Sequence[Batch]) -> str:
+    """Return the digest of batches in version order."""
     return fingerprint([(batch.digest, batch.bootstrap or batch.arrival_us, batch.id) for batch in batches])[:20]

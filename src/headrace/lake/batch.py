@@ -7,7 +7,7 @@ first arrival, and the sha256 of the rows' canonical bytes (columns by name, row
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,6 +148,17 @@ def load(batch: Batch, columns: Sequence[str] | None = None) -> pa.Table:
         present = schema(batch).names
         columns = [name for name in dict.fromkeys(columns) if name in present]
     return _read_verified(batch, lambda path: parquet.read(path, columns=columns))
+
+
+def load_parts(batch: Batch, rows: int, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Read the columns that the batch has, at most so many rows at a time; DamagedBatch where its checksum differs."""
+    if batch.rows <= rows:
+        yield load(batch, columns)
+        return
+    present = schema(batch).names
+    names = [name for name in dict.fromkeys(columns) if name in present]
+    for part in _read_verified(batch, parquet.ParquetFile).batches(rows, names):
+        yield pa.Table.from_batches([part])
 
 
 def schema(batch: Batch) -> pa.Schema:

@@ -22,8 +22,8 @@ from headrace.lake import batch as batches
 from headrace.lake.batch import DamagedBatch, content
 from headrace.lake.batch_index import abandoned_batches, read_index
 from headrace.lake.conform import conform
-from headrace.lake.snapshot import unify
 from headrace.lake.store import Lake
+from headrace.lake.table_schema import unify
 from headrace.schema import Table
 
 

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.clock import BEFORE_ALL
-from headrace.core.errors import DataError, NotFoundError
+from headrace.core.errors import NotFoundError
 from headrace.core.fingerprint import fingerprint
 from headrace.lake.assembled import extended, leave_assembled, read_assembled
 from headrace.lake.batch import Batch, load
 from headrace.lake.conform import ARRIVAL
+from headrace.lake.streamed.table_files import read_files, table_files
+from headrace.lake.table_schema import ORDER, cast_to_schema, precedence, row_bytes, rows_schema, unify, with_arrival
 from headrace.lake.versions import drop_repeats
 
-ORDER = "_order"
+#: Bytes of a table in memory, about, from which it is read from files.
+LARGE_BYTES = 128 << 20
 
 
 class Snapshot:
@@ -31,6 +34,7 @@ class Snapshot:
         self.as_of_us = as_of_us
         self._batches = dict(batches)
         self._tables: dict[str, pa.Table] = {}
+        self._files: dict[str, tuple[Path, ...]] = {}
         self._earlier: Snapshot | None = None
 
     def reuse(self, earlier: Snapshot) -> None:
@@ -45,7 +49,7 @@ class Snapshot:
 
     def table_fingerprint(self, name: str) -> str:
         """Return the fingerprint of one table: of its batches in version order, not in the order of appending."""
-        batches = sorted(self._batches.get(name, ()), key=_precedence)
+        batches = sorted(self._batches.get(name, ()), key=precedence)
         return fingerprint([(b.digest, None if b.bootstrap else b.arrival_us) for b in batches])
 
     @property
@@ -67,6 +71,41 @@ class Snapshot:
         Raises:
             NotFoundError: The table has no batch.
         """
+        ordered = self._ordered(name)
+        if name not in self._tables:
+            if self.is_large(name) and self._in_memory(name, ordered) is None:
+                self._tables[name] = read_files(self.files(name))
+            else:
+                self._tables[name] = _numbered(self._rows(name))
+            if self._tables.keys() == self._batches.keys():
+                self._earlier = None
+        return self._tables[name]
+
+    def schema(self, name: str) -> pa.Schema:
+        """Return the columns of `table` without reading rows; NotFoundError where the table has no batch."""
+        return rows_schema(name, self._ordered(name)).append(pa.field(ORDER, pa.int64()))
+
+    def table_bytes(self, name: str) -> int:
+        """Return about how many bytes a table takes in memory; NotFoundError where it has no batch."""
+        return int(sum(batch.rows for batch in self._ordered(name)) * row_bytes(self.schema(name)))
+
+    def is_large(self, name: str) -> bool:
+        """Return whether a table is read from files, since it is large and nobody has loaded it yet."""
+        return name in self._batches and name not in self._tables and self.table_bytes(name) > LARGE_BYTES
+
+    def files(self, name: str) -> tuple[Path, ...]:
+        """Return Parquet files that hold the rows of `table`, in its order. They are written at first use.
+
+        Raises:
+            NotFoundError: The table has no batch.
+            DataError: The files cannot be written.
+        """
+        if name not in self._files:
+            self._files[name] = table_files(name, self._ordered(name))
+        return self._files[name]
+
+    def _ordered(self, name: str) -> list[Batch]:
+        """The batches of a table in version order."""
         if name not in self._batches:
             raise NotFoundError(
                 f"nothing of table {name!r} has come",
@@ -74,20 +113,16 @@ class Snapshot:
                 found=self.tables,
                 fix="ingest it first; a refused batch lies in the quarantine folder with its reasons",
             )
-        if name not in self._tables:
-            self._tables[name] = _numbered(self._rows(name))
-            if self._tables.keys() == self._batches.keys():
-                self._earlier = None
-        return self._tables[name]
+        return sorted(self._batches[name], key=precedence)
 
     def _rows(self, name: str) -> pa.Table:
         """All versions of a table's rows in version order, read from as few files as possible."""
-        batches = sorted(self._batches[name], key=_precedence)
+        batches = self._ordered(name)
         first = self._in_memory(name, batches) or read_assembled(batches)
         if first is not None:
             covered, rows = first
-            parts = [_with_arrival(load(batch), batch) for batch in batches[covered:]]
-            latest, _ = _precedence(batches[covered - 1])
+            parts = [with_arrival(load(batch), batch) for batch in batches[covered:]]
+            latest, _ = precedence(batches[covered - 1])
             whole = extended(rows, parts, batches[0].keys, latest) if parts else rows
             if whole is not None:
                 leave_assembled(batches, whole, covered)
@@ -100,52 +135,17 @@ class Snapshot:
         """The rows that the earlier snapshot holds of the first batches, and how many batches these are."""
         if self._earlier is None or name not in self._earlier._tables:
             return None
-        before = sorted(self._earlier._batches[name], key=_precedence)
+        before = sorted(self._earlier._batches[name], key=precedence)
         if [item.path for item in before] != [item.path for item in batches[: len(before)]]:
             return None
         return len(before), self._earlier._tables[name].drop_columns([ORDER])
 
 
-def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
-    """Unify the schemas of all batches of a table; int64 and float64 become float64.
-
-    Args:
-        table: Name of the table, for errors.
-        schemas: (batch id, schema) of each batch.
-
-    Raises:
-        DataError: A column has incompatible types; both types and batches are named.
-    """
-    types: dict[str, tuple[str, pa.DataType]] = {}
-    for batch, schema in schemas:
-        for field in schema:
-            origin, kind = types.get(field.name, (batch, field.type))
-            types[field.name] = (
-                origin if kind == field.type else batch,
-                _common_type(table, field, kind, batch, origin),
-            )
-    return pa.schema([pa.field(name, kind) for name, (_, kind) in types.items()])
-
-
-def _common_type(table: str, field: pa.Field, kind: pa.DataType, batch: str, origin: str) -> pa.DataType:
-    if field.type == kind or pa.types.is_null(field.type):
-        return kind
-    if pa.types.is_null(kind):
-        return field.type
-    if {field.type, kind} == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    raise DataError(
-        f"{field.type} in {batch}, but {kind} in batch {origin}",
-        where=f"{table}.{field.name}",
-        fix="send the column with the type it had, or under another name",
-    )
-
-
 def _assemble(name: str, ordered: Sequence[Batch]) -> pa.Table:
     """The rows of batches in version order, without repeats."""
-    parts = [_with_arrival(load(batch), batch) for batch in ordered]
+    parts = [with_arrival(load(batch), batch) for batch in ordered]
     schema = unify(name, [(batch.id, part.schema) for batch, part in zip(ordered, parts, strict=True)])
-    rows = pa.concat_tables([_cast_to_schema(part, schema) for part in parts]).combine_chunks()
+    rows = pa.concat_tables([cast_to_schema(part, schema) for part in parts]).combine_chunks()
     arrival = rows.column(ARRIVAL).to_numpy()
     if np.any(arrival[1:] < arrival[:-1]):
         rows = rows.take(pa.array(np.argsort(arrival, kind="stable")))
@@ -154,26 +154,3 @@ def _assemble(name: str, ordered: Sequence[Batch]) -> pa.Table:
 
 def _numbered(rows: pa.Table) -> pa.Table:
     return rows.append_column(ORDER, pa.array(np.arange(rows.num_rows, dtype=np.int64)))
-
-
-def _precedence(batch: Batch) -> tuple[int, int]:
-    return (BEFORE_ALL if batch.bootstrap else batch.arrival_us, batch.sequence)
-
-
-def _with_arrival(rows: pa.Table, batch: Batch) -> pa.Table:
-    if ARRIVAL in rows.column_names:
-        position = rows.column_names.index(ARRIVAL)
-        return rows.set_column(position, ARRIVAL, rows.column(ARRIVAL).cast(pa.int64()))
-    arrival = BEFORE_ALL if batch.bootstrap else batch.arrival_us
-    return rows.append_column(ARRIVAL, pa.array(np.full(rows.num_rows, arrival, dtype=np.int64)))
-
-
-def _cast_to_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = {}
-    for field in schema:
-        kind = pa.float64() if pa.types.is_null(field.type) else field.type
-        if field.name in rows.column_names:
-            columns[field.name] = rows.column(field.name).cast(kind)
-        else:
-            columns[field.name] = pa.nulls(rows.num_rows, kind)
-    return pa.table(columns)

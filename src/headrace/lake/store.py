@@ -33,7 +33,8 @@ from headrace.lake import production_clock
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import ARRIVAL, conform
-from headrace.lake.snapshot import Snapshot, unify
+from headrace.lake.snapshot import Snapshot
+from headrace.lake.table_schema import unify
 from headrace.schema import Table
 
 __all__ = ["Batch", "Lake", "Snapshot"]

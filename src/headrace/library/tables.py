@@ -13,7 +13,7 @@ import pyarrow as pa
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError, DeclarationError
 from headrace.lake.conform import ARRIVAL, conform, ignored_columns, required_columns
-from headrace.lake.snapshot import ORDER
+from headrace.lake.table_schema import ORDER
 from headrace.lake.time_like import TimeLike, time_like
 from headrace.lake.versions import drop_repeats
 from headrace.problems.sources.addresses import table_source

@@ -148,7 +148,7 @@ class EventGateway:
         """Append the requests of one table as one batch; one that is wrong does not hold up the others."""
         try:
             table, tables = self._declared(requests[0].table), self._live()
-            expected = tables.schema(table.name)
+            expected = tables.source_schema(table.name)
             if expected is None:
                 fix = "run `headrace run` first"
                 raise NotFoundError("nothing of the table was loaded yet", where=table.name, fix=fix)

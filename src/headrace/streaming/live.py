@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from headrace.core.fingerprint import fingerprint
 from headrace.lake.batch import schema
 from headrace.lake.conform import ARRIVAL
-from headrace.lake.snapshot import ORDER, Snapshot, unify
+from headrace.lake.snapshot import Snapshot
 from headrace.lake.store import Lake
+from headrace.lake.table_schema import ORDER, unify
 from headrace.lake.versions import kept_versions
 from headrace.schema import EntitySet, Problem, Table
 
@@ -41,7 +42,11 @@ class LiveTables(Snapshot):
         """Digest of the rows and their arrivals over all tables, as that of the lake's snapshot."""
         return fingerprint({name: self.table_fingerprint(name) for name in sorted(self._batches)})
 
-    def schema(self, name: str) -> pa.Schema | None:
+    def is_large(self, name: str) -> bool:
+        """Whether a table is read from files: never, since its rows change in memory."""
+        return False
+
+    def source_schema(self, name: str) -> pa.Schema | None:
         """The types of a table's columns in the lake; None before its first batch."""
         present = self._batches.get(name, ())
         return unify(name, [(batch.id, schema(batch)) for batch in present]) if present else None

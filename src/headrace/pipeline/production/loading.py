@@ -24,8 +24,8 @@ from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.lake.cursor import beyond, cursor_end, record
 from headrace.lake.keys import row_keys
-from headrace.lake.snapshot import unify
 from headrace.lake.store import Lake
+from headrace.lake.table_schema import unify
 from headrace.pipeline.production.intake import (
     IngestedBatch,
     Refusal,

@@ -1,0 +1,1 @@
+"""Tables larger than memory: their rows in version order, without repeats, in files."""
