@@ -30,8 +30,8 @@ NUMBERED = Table(name="things", key="id", source="-")
 
 Row = tuple[int, str | None, float | None]
 row = st.tuples(st.integers(0, 2), st.sampled_from(["a", None]), st.sampled_from([None, 0.0, 1.0]))
-#: Rows of a batch, its arrival (None: a bootstrap load), how much earlier each of its rows arrived (empty: with it), and
-#: whether it lacks a column, has it all empty, has whole numbers in it, or has another column.
+#: Rows of a batch, its arrival (None: a bootstrap load), how much earlier each of its rows arrived (empty: with it),
+#: and whether it lacks a column, has it all empty, has whole numbers in it, or has another column.
 batches = st.tuples(
     st.lists(row, min_size=1, max_size=5),
     st.sampled_from([None, 10, 11, 12, 14]),
