@@ -1,12 +1,14 @@
 """Synthesis below a memory limit beside none: processor seconds, peak memory, and the same bits.
 
-    make bench-memory [QUICK=1] [ONLY=depth|flights|fit]
+    make bench-memory [QUICK=1] [ONLY=depth|flights|fit|lake]
 
 Two cases of synthesis: two levels down (a million transactions, a million cutoffs; QUICK=1: a quarter of each), and
 all flights of the year (left out with QUICK=1). Each run is a process of its own on two threads; what is timed is its
 processor time from tables in memory to a Parquet file. The peak is what the process held in all meanwhile, libraries
 and tables included. A limit that is refused is a row that says what would do. The third case fits LightGBM on rows in
-memory and on rows in mapped files (a million rows of 50 features; QUICK=1: a quarter).
+memory and on rows in mapped files (a million rows of 50 features; QUICK=1: a quarter). The fourth case runs the main
+job on a lake with one table of events that is larger than the limit (8 million events, 4 GB in memory, 1,200 MB;
+QUICK=1: 600,000), and without a limit. EVENTS and LIMIT_MB set other sizes.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -138,6 +141,41 @@ def _fitted(folder: Path, mode: str) -> dict[str, float]:
     return figures
 
 
+def lake(events: int, limit_mb: int, command: str) -> list[Row]:
+    """The main job on a lake with one large table."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _lake_case("write", str(folder), str(events))
+        free, limited = (_lake_run(folder, mb) for mb in (0, limit_mb))
+        if free["champion"] != limited["champion"]:
+            raise SystemExit("the champion below the limit is not the one without")
+    what = f"main job, {events:,} events of {free['table_mb']:,.0f} MB in memory"
+    rows = [
+        Row(metric=f"{what}: {limit_mb:,} MB, peak", value=limited["peak_mb"], unit="MB",
+            goal=Goal(op="<=", value=limit_mb), peer="no limit, local engine", peer_value=free["peak_mb"],
+            command=command),
+        Row(metric=f"{what}: {limit_mb:,} MB", value=limited["seconds"], unit="processor s",
+            peer="no limit, local engine", peer_value=free["seconds"], command=command),
+    ]  # fmt: skip
+    return rows + [
+        Row(metric=f"stage {stage}: peak", value=limited["stages"][stage]["peak_mb"], unit="MB",
+            peer="no limit, local engine", peer_value=free["stages"][stage]["peak_mb"], command=command)
+        for stage in ("ingest", "synthesise", "select", "training-set", "search", "materialise")
+    ]  # fmt: skip
+
+
+def _lake_run(folder: Path, limit_mb: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as home:
+        figures: dict[str, Any] = json.loads(_lake_case("run", str(folder), home, str(limit_mb)))
+    print(f"lake, limit {limit_mb} MB: {figures}", flush=True)
+    return figures
+
+
+def _lake_case(*arguments: str) -> str:
+    command = [sys.executable, "-m", "benchmarks.lake_case", *arguments]
+    return subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout
+
+
 def main() -> None:
     quick, only = bool(os.environ.get("QUICK")), os.environ.get("ONLY", "")
     command = f"{COMMAND} QUICK=1" if quick else COMMAND
@@ -148,6 +186,10 @@ def main() -> None:
         publish("memory-flights", "Synthesis below a memory limit: all of the flights", flights(command), _FLIGHTS)
     if only in ("", "fit"):
         publish("memory-fit", "Fitting below a memory limit", fit(250_000 if quick else 1_000_000, command), _FIT)
+    if only in ("", "lake"):
+        events = int(os.environ.get("EVENTS", 600_000 if quick else 8_000_000))
+        rows = lake(events, int(os.environ.get("LIMIT_MB", 1_200)), command)
+        publish("memory-lake", "The main job on a lake larger than memory", rows, _LAKE)
 
 
 _NOTE = """
@@ -160,6 +202,11 @@ _FIT = """
 From the Parquet file of the training set to predictions of all rows by LightGBM (20 rounds, two threads), each run in
 its own process; nine rows of ten are trained on, so they are copied. Memory is what only the process can use: pages of
 mapped files are left out, since the operating system may drop them. Both models are the same text.
+"""
+_LAKE = """
+The whole main job, from Parquet sources to a served model, each run in its own process: ingest, features, training set,
+search, registration, online store. The events have three texts of 150 characters that no feature reads. Memory is what
+only the process can use, as above. Below the limit the engine is `partitioned`. Both champions are the same files.
 """
 _FLIGHTS = """
 As above, with six entities, each cut into parts of its own.

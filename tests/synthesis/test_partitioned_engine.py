@@ -18,8 +18,8 @@ from headrace.core.memory import resident_bytes
 from headrace.schema import Problem
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.engines.shuffle.engine import PartitionedLocalEngine
-from headrace.synthesis.engines.shuffle.key_hash import BUCKETS, buckets, key_hashes
 from headrace.synthesis.engines.shuffle.layout import make_layout
+from headrace.synthesis.history.key_hash import BUCKETS, buckets, key_hashes
 from headrace.synthesis.language.definitions import Definition, Stored
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.parquet_tables import store_tables
@@ -128,8 +128,9 @@ def test_a_row_reaches_every_slice_whose_lookback_holds_it(data: st.DataObject) 
     sizes = np.zeros(BUCKETS)
     sizes[bucket] = data.draw(st.integers(2, 40))
     layout = make_layout(
-        sizes, 1.0, ticks=ticks, lookback_us=lookback, is_sliceable=True, needs_whole=data.draw(st.booleans())
-    )
+        sizes, 1.0, ticks=ticks, lookback_us=lookback, is_sliceable=True, needs_whole=data.draw(st.booleans()),
+        queried=sizes > 0,
+    )  # fmt: skip
     of_query = layout.query_partitions(np.full(len(ticks), bucket), ticks)
     of_row = layout.row_partitions(np.full(len(known), bucket), known, known, lookback)
     at_row = {(int(row), int(partition)) for row, partition in zip(*of_row, strict=True)}

@@ -48,7 +48,7 @@ class Recomputed:
 
 def key_types_of(problem: Problem, snapshot: Snapshot) -> dict[str, KeyType]:
     """Return join key -> type in the lake."""
-    schema = snapshot.table(problem.carrier).schema
+    schema = snapshot.schema(problem.carrier)
     return {name: key_type(problem, schema, name) for name in problem.join_keys}
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
 import psutil
@@ -25,6 +28,25 @@ def release_unused_memory() -> None:
     trim = _TRIM
     if trim is not None:
         trim(0)
+
+
+#: The memory limit of the work at hand.
+_LIMIT: ContextVar[int | None] = ContextVar("memory_limit", default=None)
+
+
+@contextmanager
+def memory_limit(limit: int | None) -> Iterator[None]:
+    """Context manager in which `current_limit` is a limit in bytes; None: there is none."""
+    token = _LIMIT.set(limit)
+    try:
+        yield
+    finally:
+        _LIMIT.reset(token)
+
+
+def current_limit() -> int | None:
+    """Return how many bytes the process may hold during the work at hand, for code that libraries call back."""
+    return _LIMIT.get()
 
 
 def _find_trim() -> ctypes._NamedFuncPointer | None:

@@ -34,6 +34,7 @@ class Snapshot:
         self.as_of_us = as_of_us
         self._batches = dict(batches)
         self._tables: dict[str, pa.Table] = {}
+        self._schemas: dict[str, tuple[int, pa.Schema]] = {}
         self._files: dict[str, tuple[Path, ...]] = {}
         self._earlier: Snapshot | None = None
 
@@ -83,11 +84,17 @@ class Snapshot:
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of `table` without reading rows; NotFoundError where the table has no batch."""
-        return rows_schema(name, self._ordered(name)).append(pa.field(ORDER, pa.int64()))
+        ordered = self._ordered(name)
+        count, found = self._schemas.get(name, (0, None))
+        if found is None or count != len(ordered):
+            found = rows_schema(name, ordered).append(pa.field(ORDER, pa.int64()))
+            self._schemas[name] = (len(ordered), found)
+        return found
 
     def table_bytes(self, name: str) -> int:
         """Return about how many bytes a table takes in memory; NotFoundError where it has no batch."""
-        return int(sum(batch.rows for batch in self._ordered(name)) * row_bytes(self.schema(name)))
+        batches = self._ordered(name)
+        return int(sum(batch.rows for batch in batches) * row_bytes(batches))
 
     def is_large(self, name: str) -> bool:
         """Return whether a table is read from files, since it is large and nobody has loaded it yet."""
@@ -100,7 +107,8 @@ class Snapshot:
             NotFoundError: The table has no batch.
             DataError: The files cannot be written.
         """
-        if name not in self._files:
+        known = self._files.get(name, ())
+        if not known or not all(path.exists() for path in known):
             self._files[name] = table_files(name, self._ordered(name))
         return self._files[name]
 

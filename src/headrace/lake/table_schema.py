@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
-from headrace.lake.batch import Batch, schema
+from headrace.lake.batch import Batch, load, load_parts, schema
 from headrace.lake.conform import ARRIVAL
 
 #: The column with the position of each row among all versions of a table's rows.
 ORDER = "_order"
-#: Bytes of a text in memory, about, with its offset.
-_TEXT_BYTES = 24.0
+#: Rows whose size is measured, and bytes of `_arrival` and `_order`.
+_SAMPLE_ROWS, _ADDED_BYTES = 2_000, 16.0
 
 
 def unify(table: str, schemas: Sequence[tuple[str, pa.Schema]]) -> pa.Schema:
@@ -60,16 +61,20 @@ def rows_schema(table: str, batches: Sequence[Batch]) -> pa.Schema:
     return pa.schema([pa.field(one.name, pa.float64() if pa.types.is_null(one.type) else one.type) for one in unified])
 
 
-def row_bytes(types: pa.Schema) -> float:
-    """Return about how many bytes a row of these columns takes in memory."""
-    return sum(_value_bytes(field.type) for field in types)
+def row_bytes(batches: Sequence[Batch]) -> float:
+    """Return about how many bytes a row takes in memory, from the first rows of the largest batch."""
+    largest = max(batches, key=lambda batch: batch.rows)
+    if largest.rows == 0:
+        return _ADDED_BYTES
+    if largest.path not in _SAMPLED:
+        names = schema(largest).names
+        sample = next(load_parts(largest, _SAMPLE_ROWS, names)) if largest.rows > _SAMPLE_ROWS else load(largest)
+        _SAMPLED[largest.path] = sample.nbytes / max(sample.num_rows, 1)
+    return _SAMPLED[largest.path] + _ADDED_BYTES
 
 
-def _value_bytes(kind: pa.DataType) -> float:
-    try:
-        return float(kind.bit_width) / 8
-    except ValueError:
-        return _TEXT_BYTES
+#: Folder of a batch -> bytes of its rows in memory. A batch never changes.
+_SAMPLED: dict[Path, float] = {}
 
 
 def precedence(batch: Batch) -> tuple[int, int]:

@@ -28,6 +28,7 @@ from headrace.core.errors import CorruptError, HeadraceError, NotFoundError
 from headrace.core.files import read_json, staged_folder, write_json
 from headrace.core.fingerprint import fingerprint
 from headrace.core.manifest import Manifest, read_manifest, write_manifest
+from headrace.core.memory import memory_limit
 from headrace.core.source_code import SourceTree, installed_source
 from headrace.pipeline.context import Context
 from headrace.schema import Problem
@@ -265,7 +266,7 @@ def _make(stage: Stage[Output], context: Context, inputs: Inputs, folder: Path) 
     """Run it into a new folder, in place of what lies there."""
     for leftover in (folder, *folder.parent.glob(f".{folder.name}.*.tmp")):  # damaged, or a killed run's
         shutil.rmtree(leftover, ignore_errors=True)
-    with staged_folder(folder) as staging:
+    with memory_limit(context.max_memory), staged_folder(folder) as staging:
         output = stage.codec.dump_python(stage.run(context, inputs, staging), mode="json")
         write_json(staging / _RECORD, {"output": output, "digest": _digest(output, folder.name)})
         write_manifest(staging)

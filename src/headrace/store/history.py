@@ -14,15 +14,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
+from headrace.core.memory import current_limit
+from headrace.core.settings import settings
 from headrace.lake.keys import read_value, value_text
 from headrace.lake.store import Lake, Snapshot
 from headrace.problems.catalogue import load_problem
-from headrace.schema import Problem
+from headrace.schema import Problem, TimeExpression
 from headrace.store.published import KEY_TYPES, LAKE_TYPES, KeyType, Published, View
 from headrace.synthesis.engines import engine_of
 from headrace.synthesis.history.known_time import effective_known
-from headrace.synthesis.language.columns import clock_of
+from headrace.synthesis.language.columns import ARRIVAL, clock_of
 from headrace.synthesis.language.definitions import Aggregate, Kind, Stored
+from headrace.synthesis.language.parquet_tables import read_in_parts
 from headrace.synthesis.language.values import as_array
 
 #: Keys computed and written at a time when a view is materialised: bounds memory, not accuracy.
@@ -99,7 +102,7 @@ def compute_at(
     all_have_keys = bool(has_key.all())
     queries = keys if all_have_keys else keys.filter(pa.array(has_key))
     if definitions and queries.num_rows:
-        values = engine_of(problem).compute(problem, definitions, queries, snapshot)
+        values = engine_of(problem, max_memory=_memory_limit()).compute(problem, definitions, queries, snapshot)
         if values.num_rows != queries.num_rows:
             raise DataError(f"the engine returned {values.num_rows} rows for {queries.num_rows}", where=problem.name)
         columns = [stored_values(values[item.slug], item) for item in definitions]
@@ -109,6 +112,12 @@ def compute_at(
         positions = pa.array(np.cumsum(has_key) - 1, mask=~has_key)
         columns = [column.take(positions) for column in columns]
     return pa.table(columns, names=[item.slug for item in definitions])
+
+
+def _memory_limit() -> int | None:
+    """That of the running stage; elsewhere the setting's."""
+    limit = current_limit()
+    return settings().max_memory if limit is None else limit
 
 
 def stored_values(values: pa.ChunkedArray, definition: Stored) -> pa.ChunkedArray:
@@ -144,14 +153,19 @@ def known_keys(published: Published, problem: Problem, view: View, snapshot: Sna
     """
     key_tables = []
     for name, columns in _key_columns(problem, view):
-        table, rows = problem.entity_set.table(name), snapshot.table(name)
-        known_us = effective_known(table, clock_of(problem, table, columns), rows)
-        renamed = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known_us < tick_us))
-        key_tables.append(
-            pa.table({key: stored_keys(renamed[key], published.key_types[key]) for key in view.join_keys})
-        )
-    distinct = pa.concat_tables(key_tables).drop_null().group_by(list(view.join_keys)).aggregate([])
-    return distinct.sort_by([(key, "ascending") for key in view.join_keys])
+        table = problem.entity_set.table(name)
+        clock = clock_of(problem, table, columns)
+        times = [TimeExpression.parse(text).column for text in clock]
+        for rows in read_in_parts(snapshot, name, [*dict.fromkeys([*columns, *times, ARRIVAL])]):
+            known = effective_known(table, clock, rows) < tick_us
+            renamed = rows.select(list(columns)).rename_columns(list(view.join_keys)).filter(pa.array(known))
+            keys = {key: stored_keys(renamed[key], published.key_types[key]) for key in view.join_keys}
+            key_tables.append(_distinct(pa.table(keys)))
+    return _distinct(pa.concat_tables(key_tables)).sort_by([(key, "ascending") for key in view.join_keys])
+
+
+def _distinct(keys: pa.Table) -> pa.Table:
+    return keys.drop_null().group_by(keys.column_names).aggregate([])
 
 
 def _key_columns(problem: Problem, view: View) -> list[tuple[str, tuple[str, ...]]]:

@@ -107,5 +107,5 @@ def _published(root: Path, problem: Problem) -> Published | None:
 
 
 def _key_types(problem: Problem, snapshot: Snapshot) -> dict[str, KeyType]:
-    schema = snapshot.table(problem.carrier).schema
+    schema = snapshot.schema(problem.carrier)
     return {name: key_type(problem, schema, name) for name in problem.join_keys}

@@ -122,7 +122,7 @@ def _opened(home: Path, batches: Sequence[Batch]) -> _Files | None:
 
 def _written(name: str, home: Path, batches: Sequence[Batch], first: _Files | None) -> _Files:
     schema = rows_schema(name, batches)
-    part_rows = max(int(PART_BYTES / row_bytes(schema)), LEAST_ROWS)
+    part_rows = max(int(PART_BYTES / row_bytes(batches)), LEAST_ROWS)
     final = home / f"{len(batches):08d}-{batches_digest(batches)}"
     shutil.rmtree(final, ignore_errors=True)  # damaged, or it would have been opened
     with tempfile.TemporaryDirectory(dir=home, prefix=".work-") as work, staged_folder(final) as staged:

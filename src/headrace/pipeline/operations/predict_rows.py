@@ -34,6 +34,7 @@ from headrace.pipeline.production.offline_scoring import predict_spine
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
 from headrace.synthesis.language.definitions import row_columns
+from headrace.synthesis.language.parquet_tables import read_columns
 from headrace.synthesis.language.values import as_array
 
 CUTOFF = "cutoff"
@@ -104,7 +105,7 @@ def spine_of_rows(problem: Problem, bundle: Bundle, rows: pa.Table, snapshot: Sn
     """Build the spine of rows: keys and columns in the lake's types, cutoff and tick (int64 us); and notes."""
     if not rows.num_rows:
         raise DataError("no rows to predict", where=problem.name, fix="give a file with at least one row")
-    carrier = snapshot.table(problem.carrier).schema
+    carrier = snapshot.schema(problem.carrier)
     missing = [name for name in problem.join_keys if name not in rows.column_names]
     if missing:
         raise DataError(
@@ -134,7 +135,7 @@ def unknown_entities(problem: Problem, spine: pa.Table, snapshot: Snapshot) -> p
     for entity in problem.all_entities:
         if entity.parent is None:
             continue
-        known = snapshot.table(entity.parent[0])[entity.parent[1]]
+        known = read_columns(snapshot, entity.parent[0], [entity.parent[1]])[entity.parent[1]]
         unknown = pc.invert(pc.is_in(as_array(spine[entity.join_keys[0]]), value_set=as_array(pc.unique(known))))
         unknown = pc.or_(unknown, pc.is_null(as_array(spine[entity.join_keys[0]])))
         mask = unknown.to_numpy(zero_copy_only=False).astype(bool)

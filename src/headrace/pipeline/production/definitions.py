@@ -28,4 +28,4 @@ def write_definitions(path: Path, definitions: Sequence[Definition]) -> None:
 
 def table_schemas(problem: Problem, snapshot: Snapshot) -> dict[str, pa.Schema]:
     """The Arrow schema of every table of a problem, by name, as it lies in the lake."""
-    return {table.name: snapshot.table(table.name).schema for table in problem.entity_set.tables}
+    return {table.name: snapshot.schema(table.name) for table in problem.entity_set.tables}

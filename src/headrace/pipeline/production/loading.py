@@ -22,6 +22,7 @@ import pyarrow as pa
 from headrace.core import parquet
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
+from headrace.core.memory import current_limit, release_unused_memory, resident_bytes
 from headrace.lake.cursor import beyond, cursor_end, record
 from headrace.lake.keys import row_keys
 from headrace.lake.store import Lake
@@ -36,6 +37,9 @@ from headrace.pipeline.production.intake import (
 )
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
+
+#: A chunk is in memory so many times while it is brought into the lake, besides the one that was read.
+_CHUNK_COPIES = 4.0
 
 
 @dataclass(kw_only=True)
@@ -65,6 +69,8 @@ class Load:
         if self._single is None and not self._files:
             self._single = rows
         else:
+            if not self._files:
+                _require_room(self.table, rows)
             for chunk in [rows] if self._single is None else [self._single, rows]:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 parquet.write(chunk, self.folder / f"{self._files:06d}.parquet")
@@ -152,6 +158,23 @@ def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstr
     record(lake, load.table, load.cursor)
     names = tuple(name for one in batches for name in one.batches)
     return IngestedBatch(table=load.table.name, rows=load.rows, batches=names)
+
+
+def _require_room(table: Table, chunk: pa.Table) -> None:
+    """Raise DataError where a memory limit leaves no room to read, convert, sort and write a chunk."""
+    limit = current_limit()
+    if limit is None:
+        return
+    release_unused_memory()
+    enough = (resident_bytes() + _CHUNK_COPIES * chunk.nbytes) / 1e6
+    if enough * 1e6 > limit:
+        raise DataError(
+            f"max_memory of {limit / 1e6:,.0f} MB is not enough to load a source in chunks of "
+            f"{chunk.nbytes / 1e6:,.0f} MB",
+            where=table.name,
+            fix=f"give at least {enough * 1.05:,.0f} MB",
+            enough_mb=enough,
+        )
 
 
 def loaded_end(problem: Problem, lake: Lake) -> int:

@@ -37,12 +37,12 @@ class EarlierSynthesis:
     Attributes:
         past: its definitions, spine and matrix.
         matrix: the same matrix, with the files that it lies in.
-        new_rows: rows of batches that came since, by table, with every column that their table has now.
+        batches: ids of the batches that it read, by table.
     """
 
     past: Past
     matrix: Candidates
-    new_rows: Mapping[str, pa.Table]
+    batches: Mapping[str, Any]
 
 
 def lake_state(problem: Problem, snapshot: Snapshot, code: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def lake_state(problem: Problem, snapshot: Snapshot, code: str) -> dict[str, Any
         "code": code,
         "extensions": synthesis_code(problem),
         "problem": fingerprint(problem),
-        "schemas": {name: str(snapshot.table(name).schema) for name in snapshot.tables},
+        "schemas": {name: str(snapshot.schema(name)) for name in snapshot.tables},
         "batches": {name: [batch.id for batch in snapshot.batches(name)] for name in snapshot.tables},
     }
 
@@ -88,7 +88,7 @@ def find_earlier(
             spine=parquet.read(paths["spine.parquet"]),
             matrix=matrix,
         )
-        return EarlierSynthesis(past=past, matrix=matrix, new_rows=_new_rows(snapshot, earlier["batches"]))
+        return EarlierSynthesis(past=past, matrix=matrix, batches=earlier["batches"])
     return None
 
 
@@ -120,15 +120,15 @@ def _is_within(earlier: Mapping[str, Any], state: Mapping[str, Any]) -> bool:
     return all(set(batches) <= set(state["batches"].get(name, ())) for name, batches in earlier["batches"].items())
 
 
-def _new_rows(snapshot: Snapshot, batches: Mapping[str, Any]) -> dict[str, pa.Table]:
-    """The rows of batches that are not among `batches`, with every column that their table has now."""
+def new_rows(snapshot: Snapshot, batches: Mapping[str, Any]) -> dict[str, pa.Table]:
+    """The rows of batches whose ids are not among `batches`, by table, with every column that their table has now."""
     fresh = {
         name: tuple(batch for batch in snapshot.batches(name) if batch.id not in set(batches.get(name, ())))
         for name in snapshot.tables
     }
     fresh = {name: found for name, found in fresh.items() if found}
     added = Snapshot(problem=snapshot.problem, batches=fresh, as_of_us=snapshot.as_of_us)
-    return {name: _with_columns(added.table(name), snapshot.table(name).schema) for name in fresh}
+    return {name: _with_columns(added.table(name), snapshot.schema(name)) for name in fresh}
 
 
 def _with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:

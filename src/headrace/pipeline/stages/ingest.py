@@ -26,6 +26,7 @@ from headrace.pipeline.stage import Inputs, Stage
 from headrace.problems.sources.reading import SourceReader
 from headrace.schema import Problem, Table
 from headrace.synthesis.history.known_time import cutoff_instants
+from headrace.synthesis.language.parquet_tables import read_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +81,8 @@ def _before_test(problem: Problem, lake: Lake, until_us: int) -> int:
         return until_us
     if problem.splits.column is None:
         return min(until_us, problem.splits.starts_us["test"])
-    rows = lake.snapshot().table(problem.spine.table)
+    times = [problem.cutoff.column, problem.splits.column]
+    rows = read_columns(lake.snapshot(), problem.spine.table, times)
     cutoffs, values = cutoff_instants(problem.spine_table, problem.cutoff, rows), rows[problem.splits.column]
     start = holdout_start(problem.splits, cutoffs, values.to_pylist())
     return until_us if start is None else min(until_us, start)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from headrace.core.errors import DataError
-from headrace.core.memory import resident_bytes
+from headrace.core.memory import release_unused_memory, resident_bytes
 from headrace.pipeline.context import Context
 
 #: Bytes of a value of the training set in memory, measured (`make bench-memory ONLY=fit`): in Arrow, in the design
@@ -30,7 +30,10 @@ def fits_in_memory(context: Context, rows: int, features: int, *, value_bytes: f
         features: Of the training set.
         value_bytes: What a value takes.
     """
-    return context.max_memory is None or resident_bytes() + value_bytes * rows * features <= context.max_memory
+    if context.max_memory is None:
+        return True
+    release_unused_memory()
+    return resident_bytes() + value_bytes * rows * features <= context.max_memory
 
 
 def require_fit_memory(context: Context, rows: int, features: int, families: Sequence[str]) -> None:

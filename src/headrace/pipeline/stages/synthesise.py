@@ -16,7 +16,7 @@ from headrace.pipeline.extensions import synthesis_code
 from headrace.pipeline.production.definitions import DEFINITIONS, table_schemas, write_definitions
 from headrace.pipeline.stage import Inputs, Stage, code_of, running_code
 from headrace.pipeline.stages.candidate_matrix import SINGLE_FILE, write_carried
-from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state, write_lake_state
+from headrace.pipeline.stages.earlier_synthesis import find_earlier, lake_state, new_rows, write_lake_state
 from headrace.pipeline.stages.ingest import INGEST, training_snapshot
 from headrace.pipeline.stages.table_digest import table_digest
 from headrace.pipeline.stages.used_rows import used_rows
@@ -90,7 +90,8 @@ def _write_candidates(
     if found is None or not fits(problem, definitions, training, snapshot, engine):
         write_matrix(problem, definitions, training, snapshot, engine, folder / SINGLE_FILE)
         return int(training.num_rows)
-    carried = carry_over(problem, definitions, training, snapshot, found.new_rows, found.past, engine)
+    news = new_rows(snapshot, found.batches)
+    carried = carry_over(problem, definitions, training, snapshot, news, found.past, engine)
     write_carried(folder, carried, found.matrix)
     return carried.again
 

@@ -21,9 +21,10 @@ from headrace.schema import Entity, Every, Problem, Table
 from headrace.synthesis.candidates.spans import every_span
 from headrace.synthesis.history.keys import encode_pairs, plain
 from headrace.synthesis.history.known_time import effective_known
-from headrace.synthesis.language.columns import Kinds, aggregated_columns, aggregated_tables, known_at_cutoff
+from headrace.synthesis.language.columns import ARRIVAL, Kinds, aggregated_columns, aggregated_tables, known_at_cutoff
 from headrace.synthesis.language.definitions import Aggregate
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import read_columns
 from headrace.synthesis.language.values import Ints
 
 #: (query, row) pairs of one feature. One costs about a microsecond.
@@ -109,7 +110,9 @@ def _estimated_pairs(
 
     Queries are counted as the rows of the table that carries the entity's join keys, on a schedule once every step.
     """
-    rows, carrier = tables.table(table.name), tables.table(problem.carrier)
+    times = [] if table.row_known is None else [ARRIVAL, table.row_known.column]
+    rows = read_columns(tables, table.name, [*dict.fromkeys([*keys, *times])])
+    carrier = read_columns(tables, problem.carrier, entity.join_keys)
     row_codes, query_codes = encode_pairs(
         [plain(rows[name]) for name in keys], [plain(carrier[name]) for name in entity.join_keys]
     )

@@ -16,6 +16,7 @@ from headrace.schema import Problem
 from headrace.schema.problem import AUTO
 from headrace.synthesis.language.columns import Kinds, aggregated_tables
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import read_columns
 from headrace.synthesis.language.values import as_array, categories, numbers, texts
 
 MOST_VALUES, MOST, RARE = 50, 3, 0.05
@@ -49,7 +50,7 @@ def _columns(problem: Problem, kinds: Kinds) -> Iterator[str]:
 def frequent(tables: Tables, name: str, kinds: Kinds) -> tuple[str | float, ...]:
     """The interesting values of a column, the most frequent first; none where there are too many different ones."""
     table, column = name.split(".")
-    values = as_array(tables.table(table)[column])
+    values = as_array(read_columns(tables, table, [column])[column])
     names: list[str | float]
     if kinds[table, column] == "categorical":
         codes, sorted_names = categories(texts(values))

@@ -13,9 +13,12 @@ from headrace.core.errors import DataError
 from headrace.schema import Problem, Relationship
 from headrace.synthesis.history.keys import KeyColumn, plain
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import read_columns, read_in_parts
 
 #: Share of a child's rows without a parent from which `headrace check` mentions it.
 MENTIONED_SHARE = 0.01
+#: Different orphans that are looked at for a reason, at most.
+_SHOWN = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,27 +64,32 @@ def check_joins(problem: Problem, tables: Tables, of: Sequence[Relationship] | N
 
 
 def _join(item: Relationship, tables: Tables) -> Join:
-    parents = plain(tables.table(item.parent_table)[item.parent_column])
-    children = plain(tables.table(item.child_table)[item.child_column])
+    parents = plain(read_columns(tables, item.parent_table, [item.parent_column])[item.parent_column])
     if not len(parents):  # its first load was refused, which is reported elsewhere
         return Join(relationship=item, rows=0, orphans=0)
-    try:
-        codes = KeyColumn(parents).find(children)
-    except DataError:
-        raise DataError(
-            f"holds {_held(parents)}, and {item.child} holds {_held(children)}: they cannot be compared",
-            where=item.parent,
-            fix="write both keys alike",
-        ) from None
-    orphans = int(np.sum(codes == -2))
-    reason = _reason(item, parents, children.filter(pa.array(codes == -2))) if orphans else ""
-    return Join(relationship=item, rows=int(np.sum(codes != -1)), orphans=orphans, reason=reason)
+    key, rows, orphans, shown = KeyColumn(parents), 0, 0, list[pa.Array]()
+    for part in read_in_parts(tables, item.child_table, [item.child_column]):
+        children = plain(part[item.child_column])
+        try:
+            codes = key.find(children)
+        except DataError:
+            raise DataError(
+                f"holds {_held(parents)}, and {item.child} holds {_held(children)}: they cannot be compared",
+                where=item.parent,
+                fix="write both keys alike",
+            ) from None
+        without = children.filter(pa.array(codes == -2))
+        rows, orphans = rows + int(np.sum(codes != -1)), orphans + len(without)
+        if sum(map(len, shown)) < _SHOWN:
+            shown.append(without)
+    reason = _reason(item, parents, pa.concat_arrays(shown)) if orphans else ""
+    return Join(relationship=item, rows=rows, orphans=orphans, reason=reason)
 
 
 def _reason(item: Relationship, parents: pa.Array, orphans: pa.Array) -> str:
     sides = f"{item.child} holds {_held(orphans)}, {item.parent} holds {_held(parents)}"
     known = set(_texts(parents))
-    unmatched = list(dict.fromkeys(_texts(orphans)))[:1000]
+    unmatched = list(dict.fromkeys(_texts(orphans)))[:_SHOWN]
     for spelling, change in _SPELLINGS if parents.type == orphans.type else (*_SPELLINGS, _BY_DIGITS):
         alike = {change(text) for text in known}
         if unmatched and sum(change(text) in alike for text in unmatched) > len(unmatched) / 2:

@@ -12,7 +12,7 @@ labels that a training run just before t would have computed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -32,6 +32,7 @@ from headrace.synthesis.history.versions import effective_versions
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of
 from headrace.synthesis.language.definitions import Condition, RowColumn
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import read_columns
 from headrace.synthesis.language.values import Flags, Floats, Ints, as_array, instants
 from headrace.synthesis.primitives.catalogue import aggregate
 from headrace.synthesis.primitives.entries import Entries
@@ -96,7 +97,8 @@ class _Computation:
         entity, links = problem.label_entity(label)
         table = problem.entity_set.table(label.table)
         assert table.time is not None  # a Problem without it cannot be declared
-        self._label, self._rows, self._cutoffs = label, snapshot.table(table.name), cutoffs
+        self._label, self._cutoffs = label, cutoffs
+        self._rows = _read(table, (*links, *label.columns), snapshot)
         self.end = cutoffs + label.horizon_us
         clock = clock_of(problem, table, (*links, table.time, *label.columns))
         self._mature = self.end + declared_delay_us(table, clock)
@@ -105,7 +107,7 @@ class _Computation:
         self._ends: _Intervals | None = None
         if label.until is not None and entity.parent is not None:
             parent = problem.entity_set.table(entity.parent[0])
-            rows = snapshot.table(parent.name)
+            rows = _read(parent, (entity.parent[1], label.until), snapshot)
             clock = clock_of(problem, parent, (*parent.keys, label.until))
             self._until = instants(rows[label.until])
             _, self._ends = _intervals(problem, parent, clock, rows, entity.parent[1], keys, np.zeros_like(self._until))
@@ -197,6 +199,12 @@ class _Computation:
         active &= self._ends.settled[place] <= at[query]
         beyond = active & (self.end[pair[query]] > self._until[self._ends.row[place]])
         return np.asarray(np.bincount(query, beyond, len(pair)) > 0)
+
+
+def _read(table: Table, columns: Sequence[str], snapshot: Tables) -> pa.Table:
+    """Some columns of a table, with its keys, its times, and what the lake adds."""
+    needed = [*table.keys, *columns, *table.time_columns, ARRIVAL, ORDER]
+    return read_columns(snapshot, table.name, [*dict.fromkeys(needed)])
 
 
 def _intervals(

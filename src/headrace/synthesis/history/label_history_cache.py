@@ -27,10 +27,11 @@ from headrace.synthesis.history.keys import encode_rows, plain
 from headrace.synthesis.history.label_history import label_history_rows
 from headrace.synthesis.language.columns import ORDER
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import TablesInFiles
 from headrace.synthesis.language.values import Flags
 
-#: Problems whose label history is held.
-CAPACITY = 2
+#: Problems whose label history is held, and bytes of a table of theirs, at most.
+CAPACITY, LARGEST_BYTES = 2, 128 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ def cached_label_history(problem: Problem, snapshot: Tables) -> pa.Table:
     assert isinstance(label, HorizonLabel)
     links = _links(problem, spine, label)
     key = _identity(problem, links)
+    if any(_is_too_large(snapshot, name) for name in links):
+        return label_history_rows(problem, snapshot)
     sources = {name: snapshot.table(name) for name in links}
     with _lock:
         entry = _entries.get(key)
@@ -64,6 +67,13 @@ def cached_label_history(problem: Problem, snapshot: Tables) -> pa.Table:
         while len(_entries) > CAPACITY:
             _entries.popitem(last=False)
     return rows
+
+
+def _is_too_large(snapshot: Tables, name: str) -> bool:
+    """Whether a table is not held for a later call."""
+    return (
+        isinstance(snapshot, TablesInFiles) and snapshot.is_large(name) and snapshot.table_bytes(name) > LARGEST_BYTES
+    )
 
 
 def forget() -> None:

@@ -40,8 +40,27 @@ class StreamedTables(Tables, Protocol):
         """The parts of a table."""
 
 
+@runtime_checkable
+class TablesInFiles(Tables, Protocol):
+    """Tables of which the large ones are in Parquet files, in the order of appending, and need not be loaded."""
+
+    def schema(self, name: str) -> pa.Schema:
+        """The columns of a table."""
+
+    def table_bytes(self, name: str) -> int:
+        """About how many bytes a table takes in memory."""
+
+    def is_large(self, name: str) -> bool:
+        """Whether a table is better read in parts than loaded."""
+
+    def files(self, name: str) -> Sequence[Path]:
+        """The files of a table."""
+
+
 class ParquetTables:
-    """`StreamedTables` from files that hold every version of every row, with `_arrival` and `_order` (both int64).
+    """Tables in files that hold every version of every row, with `_arrival` and `_order` (both int64).
+
+    They are `StreamedTables`, and `TablesInFiles` that are all large.
 
     Args:
         files: the files of each table, in the order of appending, all with the same columns.
@@ -50,33 +69,67 @@ class ParquetTables:
     def __init__(self, files: Mapping[str, Sequence[Path]]) -> None:
         self._files = {name: tuple(paths) for name, paths in files.items()}
 
-    def _paths(self, name: str) -> tuple[Path, ...]:
+    def files(self, name: str) -> tuple[Path, ...]:
+        """The files of a table; NotFoundError where there is none."""
         if not self._files.get(name):
             raise NotFoundError(f"no file of table {name!r}", where="tables", found=sorted(self._files))
         return self._files[name]
 
+    @property
+    def paths(self) -> Mapping[str, tuple[Path, ...]]:
+        """The files of every table."""
+        return self._files
+
+    def is_large(self, name: str) -> bool:
+        """Every table is read in parts."""
+        return True
+
     def schema(self, name: str) -> pa.Schema:
-        return parquet.read_schema(self._paths(name)[0])
+        return parquet.read_schema(self.files(name)[0])
 
     def table_bytes(self, name: str) -> int:
-        return sum(parquet.ParquetFile(path).uncompressed_bytes for path in self._paths(name))
+        return sum(parquet.ParquetFile(path).uncompressed_bytes for path in self.files(name))
 
     def fragments(self, name: str) -> Sequence[Fragment]:
         return [
             Fragment(path=path, row_group=number)
-            for path in self._paths(name)
+            for path in self.files(name)
             for number in range(parquet.ParquetFile(path).num_row_groups)
         ]
 
     def table(self, name: str) -> pa.Table:
         """All rows of a table in memory."""
-        return pa.concat_tables([parquet.read(path) for path in self._paths(name)])
+        return pa.concat_tables([parquet.read(path) for path in self.files(name)])
 
 
-def read_in_parts(tables: StreamedTables, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Some columns of a table, fragment by fragment."""
-    for fragment in tables.fragments(name):
-        yield fragment.read(columns)
+def schema_of(tables: Tables, name: str) -> pa.Schema:
+    """The columns of a table, without its rows where that is possible."""
+    return tables.schema(name) if isinstance(tables, TablesInFiles) else tables.table(name).schema
+
+
+def is_large(tables: Tables, name: str) -> bool:
+    """Whether a table is in files and is better read in parts than loaded."""
+    return isinstance(tables, TablesInFiles) and tables.is_large(name)
+
+
+def read_in_parts(tables: Tables, name: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of a table: row group by row group where it is in files and large, else at once."""
+    if isinstance(tables, StreamedTables):
+        for fragment in tables.fragments(name):
+            yield fragment.read(columns)
+    elif isinstance(tables, TablesInFiles) and tables.is_large(name):
+        yield from read_in_parts(ParquetTables({name: tables.files(name)}), name, columns)
+    else:
+        yield tables.table(name).select(list(columns))
+
+
+def read_columns(tables: Tables, name: str, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a table in memory; of a large table in files no others are read."""
+    columns = list(columns)
+    if not isinstance(tables, TablesInFiles) or not tables.is_large(name):
+        return tables.table(name).select(columns)
+    parts = [parquet.read(path, columns=columns).select(columns) for path in tables.files(name)]
+    return pa.concat_tables(parts)
 
 
 def store_tables(tables: Tables, names: Sequence[str], folder: Path, *, row_group_rows: int = 500_000) -> ParquetTables:

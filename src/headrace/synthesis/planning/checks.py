@@ -12,6 +12,7 @@ from headrace.synthesis.language.columns import derived_kinds, is_text, label_co
 from headrace.synthesis.language.definitions import Aggregate, Definition, Direct, Grouped, RowColumn, Transform
 from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import hops, join_columns
+from headrace.synthesis.language.parquet_tables import schema_of
 from headrace.synthesis.primitives import aggregation, transform
 from headrace.synthesis.primitives.running import running
 
@@ -107,7 +108,7 @@ class _Checker:
             kind = derived[table.name, column]
             return "numeric" if kind == "id" else kind
         if table.name not in self._schemas:
-            self._schemas[table.name] = self._tables.table(table.name).schema
+            self._schemas[table.name] = schema_of(self._tables, table.name)
         schema = self._schemas[table.name]
         if column not in schema.names:
             raise DeclarationError(f"no column {table.name}.{column}", where=where, found=schema.names)

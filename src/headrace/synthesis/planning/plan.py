@@ -7,7 +7,7 @@ definitions that the engine plans in turn (`make_plan(inner=True)`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -186,3 +186,8 @@ def fans_out(problem: Problem, table: str, definition: Definition) -> bool:
         down = join_columns(definition.entity) == problem.entity_set.table(table).keys
         return not down or any(fans_out(problem, definition.table, item) for item in relative(definition))
     return False
+
+
+def declared_tables(problem: Problem, groups: Iterable[Group]) -> list[str]:
+    """The declared tables that groups read, sorted; of a derived table those that it is derived from."""
+    return sorted({source for group in groups for name in group.tables for source in problem.entity_set.sources(name)})

@@ -16,10 +16,12 @@ from headrace.synthesis.history.known_time import cutoff_instants, effective_kno
 from headrace.synthesis.history.labels import label_values
 from headrace.synthesis.history.schedule import scheduled_rows
 from headrace.synthesis.history.versions import assertions, effective_versions
-from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, known_at_cutoff
+from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of
 from headrace.synthesis.language.engine import Engine, Tables
+from headrace.synthesis.language.parquet_tables import schema_of
 from headrace.synthesis.language.values import Flags, Floats, Ints, as_array
 from headrace.synthesis.spine.horizon import horizon_labels
+from headrace.synthesis.spine.spine_rows import columns_at_cutoff, spine_rows
 
 #: Columns that a spine adds to those of its table.
 SPINE_COLUMNS = ("cutoff", "tick", "label", "label_known", "mature", "censored")
@@ -53,8 +55,8 @@ def build_spine(
     if isinstance(problem.spine, Every):
         return _scheduled(problem, problem.spine, snapshot, start_us, end_us, now_us, engine)
     table = problem.spine_table
-    rows = snapshot.table(table.name)
-    check_cutoff(problem, rows.schema)
+    check_cutoff(problem, schema_of(snapshot, table.name))
+    rows = spine_rows(problem, snapshot, start_us, end_us)
     cutoffs = cutoff_instants(table, problem.cutoff, rows)
     keys, _ = encode_rows([plain(rows[column]) for column in table.keys])
     order = _numpy(rows, ORDER)
@@ -90,9 +92,9 @@ def check_cutoff(problem: Problem, schema: pa.Schema) -> None:
 def spine_key_types(problem: Problem, snapshot: Tables) -> list[pa.DataType]:
     """The types of the spine's key columns; of a schedule those of its entity, and int64 us for the instant."""
     if isinstance(problem.spine, Every):
-        links = snapshot.table(problem.spine.active)[problem.schedule_link(problem.spine)]
+        links = schema_of(snapshot, problem.spine.active).empty_table()[problem.schedule_link(problem.spine)]
         return [plain(links).type, pa.int64()]
-    schema = snapshot.table(problem.spine.table).schema
+    schema = schema_of(snapshot, problem.spine.table)
     return [schema.field(name).type for name in problem.spine_table.keys]
 
 
@@ -165,12 +167,8 @@ def _labels(problem: Problem, rows: pa.Table, keys: Ints, order: Ints, now_us: i
 def _assemble(
     problem: Problem, rows: pa.Table, chosen: Ints, cutoffs: Ints, label: Floats, label_known: Ints, now_us: int
 ) -> pa.Table:
-    names = [name for name in rows.column_names if name not in (ARRIVAL, ORDER)]
-    known_names = set(problem.spine_table.keys) | set(problem.join_keys)
-    known_names |= {name for name in names if known_at_cutoff(problem, name)}
-    if problem.splits is not None and problem.splits.column is not None:
-        known_names.add(problem.splits.column)  # never a feature
-    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names if name in known_names}
+    names = columns_at_cutoff(problem, rows.column_names)
+    columns = {name: as_array(rows[name]).take(pa.array(chosen)) for name in names}
     return _with_labels(problem, columns, cutoffs, label, label_known, now_us)
 
 

@@ -12,7 +12,9 @@ horizon's end (`until`), even if something happened before.
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -22,16 +24,16 @@ from headrace.core.clock import BEFORE_ALL, NEVER
 from headrace.core.errors import DataError, DeclarationError
 from headrace.schema import Entity, EntitySet, HorizonLabel, Problem, Table
 from headrace.schema.expressions import OPERATORS
-from headrace.synthesis.history.keys import encode_rows, plain
-from headrace.synthesis.history.known_time import declared_delay_us, effective_known
+from headrace.synthesis.history.keys import plain
+from headrace.synthesis.history.known_time import declared_delay_us
 from headrace.synthesis.language.columns import ARRIVAL, ORDER, clock_of, column_kinds, is_text
 from headrace.synthesis.language.definitions import Aggregate, Condition, Kind, RowColumn
 from headrace.synthesis.language.engine import Engine, Tables
+from headrace.synthesis.language.parquet_tables import read_columns, schema_of
 from headrace.synthesis.language.values import Floats, Ints, as_array, instants, numbers
 from headrace.synthesis.primitives import AGGREGATIONS, Aggregation, aggregation
+from headrace.synthesis.spine.effective_rows import KNOWN, EffectiveTable, effective_rows
 
-#: The column, added for the engine, with the instant at which a row's values were known.
-_KNOWN = "_known"
 _KINDS: dict[str, Kind] = {"numeric": "numeric", "categorical": "categorical", "boolean": "boolean"}
 
 
@@ -61,15 +63,16 @@ def horizon_labels(
     entity, columns = problem.label_entity(label)
     table = problem.entity_set.table(label.table)
     assert table.time is not None  # a Problem without it cannot be declared
-    _check(label, snapshot.table(label.table).schema)
+    _check(label, schema_of(snapshot, label.table))
     clock = clock_of(problem, table, (*columns, table.time, *label.columns))
-    rows = _effective_rows(problem, table, clock, snapshot.table(table.name), now_us)
     queries = pa.table({name: keys[name] for name in entity.join_keys} | {"tick": pa.array(cutoffs + label.horizon_us)})
-    replaced = _ReplacedTable(snapshot, table.name, rows)
     bare = _at_event_time(problem, table)
-    value = _aggregate(bare, label, entity.name, columns, replaced)
-    wait = Aggregate(**{**vars(value), "column": _KNOWN, "primitive": "max", "kind": "numeric", "where": None})
-    results = engine.compute(bare, [value, wait], queries, replaced)
+    with tempfile.TemporaryDirectory() as folder:
+        read = (*columns, *label.columns)
+        replaced = EffectiveTable(problem, table, clock, read, snapshot, now_us, Path(folder))
+        value = _aggregate(bare, label, entity.name, columns, replaced)
+        wait = Aggregate(**{**vars(value), "column": KNOWN, "primitive": "max", "kind": "numeric", "where": None})
+        results = engine.compute(bare, [value, wait], queries, replaced)
     values, last = (numbers(as_array(results[item.slug])) for item in (value, wait))
     empty = aggregation(label.primitive).empty
     values = values if empty is None else np.where(np.isnan(values), empty, values)
@@ -85,32 +88,6 @@ def horizon_labels(
     return np.where(known <= now_us, values, np.nan), known
 
 
-class _ReplacedTable:
-    """A snapshot with one table replaced."""
-
-    def __init__(self, snapshot: Tables, name: str, rows: pa.Table) -> None:
-        self._snapshot, self._name, self._rows = snapshot, name, rows
-
-    def table(self, name: str) -> pa.Table:
-        return self._rows if name == self._name else self._snapshot.table(name)
-
-
-def _effective_rows(problem: Problem, table: Table, clock: tuple[str, ...], rows: pa.Table, now_us: int) -> pa.Table:
-    """The last version of each row known by `now_us`, with the instant at which all that the label reads was known."""
-    seen = effective_known(table, clock_of(problem, table, table.keys), rows) <= now_us
-    codes, _ = encode_rows([plain(rows[name]) for name in table.keys])
-    order = np.asarray(as_array(rows[ORDER]).to_numpy(zero_copy_only=False), dtype=np.int64)
-    place = np.flatnonzero(seen & (codes >= 0))
-    place = place[np.lexsort((order[place], codes[place]))]
-    last = np.append(codes[place][1:] != codes[place][:-1], True)[: len(place)]
-    place = place[last]
-    known = effective_known(table, clock, rows)[place]
-    effective = rows.take(pa.array(place))
-    at = effective.column_names.index(ARRIVAL)
-    effective = effective.set_column(at, ARRIVAL, pa.array(np.full(len(place), BEFORE_ALL, dtype=np.int64)))
-    return effective.append_column(_KNOWN, pa.array(known))
-
-
 def _observed_until(
     problem: Problem, column: str, entity: Entity, snapshot: Tables, keys: pa.ChunkedArray, now_us: int
 ) -> Ints:
@@ -118,8 +95,9 @@ def _observed_until(
     assert entity.parent is not None  # a label's entity has a table
     table = problem.entity_set.table(entity.parent[0])
     clock = clock_of(problem, table, (*table.keys, column))
-    rows = _effective_rows(problem, table, clock, snapshot.table(table.name), now_us)
-    rows = rows.filter(pc.less_equal(rows[_KNOWN], now_us))
+    needed = [*dict.fromkeys([*table.keys, entity.parent[1], column, *table.time_columns, ARRIVAL, ORDER])]
+    rows = effective_rows(problem, table, clock, read_columns(snapshot, table.name, needed), now_us)
+    rows = rows.filter(pc.less_equal(rows[KNOWN], now_us))
     place = pc.index_in(plain(keys), value_set=plain(rows[entity.parent[1]]))
     return instants(rows[column].take(place))
 
@@ -161,7 +139,7 @@ def _gives_a_number(primitive: Aggregation) -> bool:
 
 
 def _aggregate(bare: Problem, label: HorizonLabel, entity: str, keys: tuple[str, ...], snapshot: Tables) -> Aggregate:
-    kinds = column_kinds(bare, {item.name: snapshot.table(item.name).schema for item in bare.entity_set.tables})
+    kinds = column_kinds(bare, {item.name: schema_of(snapshot, item.name) for item in bare.entity_set.tables})
     where = label.where
     return Aggregate(
         entity=entity,

@@ -9,14 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from headrace.core.memory import release_unused_memory
+from headrace.core.errors import DataError
+from headrace.core.memory import release_unused_memory, resident_bytes
 from headrace.schema import Problem
-from headrace.synthesis.engines.local import LocalEngine
-from headrace.synthesis.engines.memory.budget import MemoryBudget
+from headrace.synthesis.engines.local import LocalEngine, checked_groups
+from headrace.synthesis.engines.memory.budget import RESERVE, MemoryBudget
 from headrace.synthesis.engines.memory.partitioned import PartitionedComputation
 from headrace.synthesis.engines.memory.spill import Spill
 from headrace.synthesis.language.definitions import Stored
 from headrace.synthesis.language.engine import Tables
+from headrace.synthesis.language.parquet_tables import TablesInFiles
+from headrace.synthesis.planning.plan import declared_tables
 
 #: A slab takes this many times its values while it is sorted, finished and written.
 _SLAB_COPIES = 5.0
@@ -36,6 +39,7 @@ class MemoryLimitedEngine:
 
     def compute(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> pa.Table:
         """All values at once, whatever they take. See `language.engine.Engine`."""
+        self._require_tables(problem, definitions, keys, snapshot)
         return self.engine.compute(problem, definitions, keys, snapshot)
 
     def fits(
@@ -44,6 +48,7 @@ class MemoryLimitedEngine:
         """Whether all values at once fit. See `language.engine.PartitionedEngine`."""
         if not keys.num_rows or not definitions:
             return True
+        self._require_tables(problem, definitions, keys, snapshot)
         total = PartitionedComputation(self.engine, problem, definitions, keys, snapshot).total_bytes
         return bool(total + row_bytes * keys.num_rows < MemoryBudget(self.max_memory).part_bytes())
 
@@ -57,6 +62,7 @@ class MemoryLimitedEngine:
         folder: Path,
     ) -> Iterator[pa.Table]:
         """The values, slab by slab. See `language.engine.PartitionedEngine`."""
+        self._require_tables(problem, definitions, keys, snapshot)
         computation = PartitionedComputation(self.engine, problem, definitions, keys, snapshot)
         budget = MemoryBudget(self.max_memory)
         bytes_per_row = max(computation.row_bytes + row_bytes, 8.0)
@@ -66,6 +72,25 @@ class MemoryLimitedEngine:
         computation.write(spill, budget)
         del computation
         yield from read_slabs(spill, self.engine)
+
+    def _require_tables(
+        self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables
+    ) -> None:
+        """Refuse a limit below the large tables in files, before they are loaded."""
+        if not isinstance(snapshot, TablesInFiles) or not definitions:
+            return
+        names = declared_tables(problem, checked_groups(problem, definitions, keys, snapshot))
+        sizes = {name: snapshot.table_bytes(name) for name in names if snapshot.is_large(name)}
+        enough = (resident_bytes() + RESERVE + sum(sizes.values())) / 1e6
+        if sizes and enough * 1e6 > self.max_memory:
+            largest = ", ".join(f"{name} {size / 1e6:,.0f} MB" for name, size in sizes.items())
+            raise DataError(
+                f'max_memory of {self.max_memory / 1e6:,.0f} MB is not enough: engine="local" holds its tables in '
+                f"memory ({largest})",
+                where=problem.name,
+                fix=f'use engine="partitioned", or give at least {enough * 1.05:,.0f} MB',
+                enough_mb=enough,
+            )
 
 
 def read_slabs(spill: Spill, engine: LocalEngine) -> Iterator[pa.Table]:

@@ -1,7 +1,7 @@
 """The partitioned engine: rows and queries are scattered to files by key, then computed partition by partition.
 
-Only one partition for each thread is in memory, and the tables that stacked features read whole. Of `StreamedTables`
-one fragment is read at a time; other tables are in memory already. Values are those of the local engine, bit for bit.
+Only one partition for each thread is in memory, and the tables that stacked features read whole. Tables in files are
+read a row group at a time; other tables are in memory already. Values are those of the local engine, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.core.errors import DataError
+from headrace.core.manifest import link_file
 from headrace.core.memory import release_unused_memory, resident_bytes
 from headrace.schema import Problem
 from headrace.synthesis.engines.local import LocalEngine, checked_groups
@@ -30,8 +31,15 @@ from headrace.synthesis.engines.shuffle.spool import Spool
 from headrace.synthesis.history.rows import Sources
 from headrace.synthesis.language.definitions import Stored
 from headrace.synthesis.language.engine import Tables
-from headrace.synthesis.language.parquet_tables import StreamedTables, read_in_parts, store_tables
-from headrace.synthesis.planning.plan import Group
+from headrace.synthesis.language.parquet_tables import (
+    ParquetTables,
+    StreamedTables,
+    TablesInFiles,
+    is_large,
+    read_in_parts,
+    store_tables,
+)
+from headrace.synthesis.planning.plan import Group, declared_tables
 
 #: Bytes of a partition where no limit is set.
 PARTITION_BYTES = 512_000_000
@@ -113,12 +121,9 @@ class ShuffleEngine(ABC):
     def _is_small(self, problem: Problem, definitions: Sequence[Stored], keys: pa.Table, snapshot: Tables) -> bool:
         if isinstance(snapshot, StreamedTables) or keys.num_rows >= self.min_rows:
             return not keys.num_rows
-        names = {
-            source
-            for group in checked_groups(problem, definitions, keys, _schemas(snapshot))
-            for name in group.tables
-            for source in problem.entity_set.sources(name)
-        }
+        names = declared_tables(problem, checked_groups(problem, definitions, keys, _schemas(snapshot)))
+        if any(is_large(snapshot, name) for name in names):
+            return not keys.num_rows
         return not keys.num_rows or sum(snapshot.table(name).num_rows for name in names) + keys.num_rows < self.min_rows
 
     def _slabs(
@@ -155,8 +160,21 @@ class ShuffleEngine(ABC):
         """The tables, in fragments; those of a snapshot in memory are written to files first."""
         if isinstance(snapshot, StreamedTables):
             return snapshot
-        names = {source for group in groups for name in group.tables for source in problem.entity_set.sources(name)}
-        return store_tables(snapshot, sorted(names), folder)
+        names = declared_tables(problem, groups)
+        large = [name for name in names if is_large(snapshot, name)]
+        small = store_tables(snapshot, [name for name in names if name not in large], folder)
+        if not large or not isinstance(snapshot, TablesInFiles):
+            return small
+        return ParquetTables({**small.paths, **{name: self._reached(snapshot.files(name), folder) for name in large}})
+
+    def _reached(self, paths: Sequence[Path], folder: Path) -> tuple[Path, ...]:
+        """Files of a table where all workers can read them."""
+        if self.staging is None:
+            return tuple(paths)
+        reached = tuple(folder / f"{path.parent.parent.name}-{path.name}" for path in paths)
+        for path, copy in zip(paths, reached, strict=True):
+            link_file(path, copy)
+        return reached
 
     def _free_bytes(self) -> float:
         release_unused_memory()
@@ -230,7 +248,7 @@ class PartitionedLocalEngine(ShuffleEngine):
 class _Schemas:
     """Empty tables, for checks that look at columns only."""
 
-    def __init__(self, tables: StreamedTables) -> None:
+    def __init__(self, tables: StreamedTables | TablesInFiles) -> None:
         self._tables = tables
 
     def table(self, name: str) -> pa.Table:
@@ -239,7 +257,7 @@ class _Schemas:
 
 
 def _schemas(snapshot: Tables) -> Tables:
-    return _Schemas(snapshot) if isinstance(snapshot, StreamedTables) else snapshot
+    return _Schemas(snapshot) if isinstance(snapshot, StreamedTables | TablesInFiles) else snapshot
 
 
 def compute_spooled(task: ShuffleTask, partition: int, spool: Spool, replicated: Sources, folder: Path) -> Path | None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headrace.synthesis.engines.shuffle.key_hash import BUCKETS
+from headrace.synthesis.history.key_hash import BUCKETS
 from headrace.synthesis.language.values import Flags, Floats, Ints
 
 #: A hot bucket has at most this many slices.
@@ -35,6 +35,7 @@ class Layout:
         start_us: the first tick.
         end_us: the last tick.
         bytes: estimated bytes of each partition [partitions].
+        queried: whether a query has a key of each bucket [buckets]; rows of others are sent nowhere.
     """
 
     first: Ints
@@ -43,6 +44,7 @@ class Layout:
     start_us: int
     end_us: int
     bytes: Floats
+    queried: Flags
 
     @property
     def partitions(self) -> int:
@@ -79,7 +81,7 @@ class Layout:
             low[hot] = self._slice(earliest[hot], many)
             high[hot] = np.where(until < self.start_us, -1, self._slice(until, many))
             high[hot[earliest[hot] >= self.end_us]] = -1
-        counts = np.maximum(high - low + 1, 0)
+        counts = np.where(self.queried[bucket], np.maximum(high - low + 1, 0), 0)
         at = np.repeat(np.arange(len(bucket)), counts)
         inside = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
         return self._with_whole(at, self.first[bucket[at]] + low[at] + inside, bucket)
@@ -103,6 +105,7 @@ def make_layout(
     lookback_us: int,
     is_sliceable: bool,
     needs_whole: bool,
+    queried: Flags,
 ) -> Layout:
     """Assign buckets to partitions.
 
@@ -113,7 +116,9 @@ def make_layout(
         lookback_us: the longest lookback: a slice has the rows of its period and of so long before it.
         is_sliceable: whether any output reads only rows inside a lookback.
         needs_whole: whether any output needs a key's whole history.
+        queried: whether a query has a key of each bucket [buckets].
     """
+    bytes_by_bucket = np.where(queried, bytes_by_bucket, 0.0)
     hot: Flags = (bytes_by_bucket > target_bytes) & is_sliceable
     cold = np.where(hot, 0.0, bytes_by_bucket)
     before = np.cumsum(cold) - cold
@@ -132,7 +137,9 @@ def make_layout(
         if needs_whole:
             whole[bucket] = len(sizes)
             sizes.append(size)
-    return Layout(first=first, slices=slices, whole=whole, start_us=start, end_us=end, bytes=np.array(sizes))
+    return Layout(
+        first=first, slices=slices, whole=whole, start_us=start, end_us=end, bytes=np.array(sizes), queried=queried
+    )
 
 
 def unique_pairs(parts: Sequence[Pairs]) -> Pairs:

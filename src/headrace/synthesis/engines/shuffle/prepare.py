@@ -19,11 +19,11 @@ import pyarrow as pa
 from headrace.core.errors import DataError, DeclarationError
 from headrace.schema import Problem
 from headrace.synthesis.engines.memory.estimate import result_bytes
-from headrace.synthesis.engines.shuffle.key_hash import BUCKETS, Hashes, buckets, key_class, key_hashes
 from headrace.synthesis.engines.shuffle.layout import Layout, make_layout, unique_pairs
 from headrace.synthesis.engines.shuffle.partition import ShuffleTask
 from headrace.synthesis.engines.shuffle.routes import EntityPlan, Route, plan_entity, with_versions
 from headrace.synthesis.engines.shuffle.scatter import NO_VERSIONS, QUERY, VersionPairs, count_rows, row_pairs
+from headrace.synthesis.history.key_hash import BUCKETS, Hashes, buckets, key_class, key_hashes
 from headrace.synthesis.language.parquet_tables import StreamedTables, read_in_parts
 from headrace.synthesis.language.values import Floats, Ints
 from headrace.synthesis.planning.plan import Group
@@ -71,6 +71,7 @@ def prepare(
         lookback_us=max((route.lookback_us for route in plan.routes), default=0),
         is_sliceable=bool(plan.sliced),
         needs_whole=bool(plan.whole),
+        queried=np.bincount(_query_buckets(plan, keys), minlength=BUCKETS) > 0,
     )
     return ShuffleTask(
         problem=problem,
@@ -135,8 +136,13 @@ def _bytes_by_bucket(plan: EntityPlan, keys: pa.Table, tables: StreamedTables) -
             total += row_bytes * count_rows(route, rows)
     lookbacks = {output.lookback_us for group in plan.groups for item in group.columns for output in item.outputs}
     query_bytes = _QUERY_BYTES + _LOOKBACK_BYTES * len(lookbacks) + _VALUE_BYTES * result_bytes(plan.groups)
-    at = buckets(key_hashes([keys[name] for name in plan.join_keys]))
-    return np.asarray(total + query_bytes * np.bincount(at, minlength=BUCKETS), dtype=np.float64)
+    queries = np.bincount(_query_buckets(plan, keys), minlength=BUCKETS)
+    return np.asarray(total + query_bytes * queries, dtype=np.float64)
+
+
+def _query_buckets(plan: EntityPlan, keys: pa.Table) -> Ints:
+    """The bucket of each query [queries]."""
+    return buckets(key_hashes([keys[name] for name in plan.join_keys]))
 
 
 def _several_versions(route: Route, tables: StreamedTables) -> Hashes:

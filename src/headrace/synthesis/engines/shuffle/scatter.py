@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.schema import Problem
-from headrace.synthesis.engines.shuffle.key_hash import BUCKETS, Hashes, buckets, key_hashes
 from headrace.synthesis.engines.shuffle.layout import Layout, Pairs, unique_pairs
 from headrace.synthesis.engines.shuffle.routes import Route
+from headrace.synthesis.history.key_hash import BUCKETS, Hashes, buckets, key_hashes
 from headrace.synthesis.history.known_time import effective_known
 from headrace.synthesis.language.values import Floats, Ints
 
