@@ -43,7 +43,7 @@ PEERS := .venv-featuretools/.installed .venv-getml/.installed .venv-fastdfs/.ins
 # One lock serves every Python from 3.11 on, on Linux and on Apple's processors.
 # Data of the built-in problems.
 DATA := --extra demo --extra nafld
-SOURCES := --extra postgres --extra duckdb --extra delta --extra iceberg
+SOURCES := --extra postgres --extra duckdb --extra delta --extra iceberg --extra s3
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11.0 --generate-hashes --no-emit-index-url --no-header
 
 ##@ The two commands
