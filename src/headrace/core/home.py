@@ -37,8 +37,8 @@ FOLDERS = (
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 #: Why an address is refused as a home; a path made of it would be a folder named `s3:`.
 NO_ADDRESS = (
-    "an address: the home, with the lake in it, is a folder or a mounted volume; only sources of tables and MLflow's"
-    " artifacts may be in S3"
+    "an address: the home is a folder or a mounted volume; the lake may be in S3 (HEADRACE_LAKE), and so may sources of"
+    " tables and MLflow's artifacts"
 )
 
 

@@ -123,6 +123,10 @@ class Settings(BaseSettings):
         default=None,
         description="redis://:password@host:port/0 of the online store, where the home has no feature_store.yaml",
     )
+    lake: str | None = Field(
+        default=None,
+        description="s3://bucket/folder, gs://, az:// or file:///folder of a lake that several machines share",
+    )
     stale_policy: str = Field(default="default", pattern="^(default|abstain|fail)$")
     log_sync: str = Field(
         default="always",

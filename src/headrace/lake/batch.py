@@ -45,6 +45,7 @@ class Batch:
         path: Its folder.
         new: Whether the present append wrote it.
         sums: Checksums of its files.
+        fetch: Brings it in again from the store of a shared lake, where it is damaged; None in a lake of one home.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Batch:
     path: Path
     new: bool = False
     sums: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    fetch: Callable[[Path], None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def sequence(self) -> int:
@@ -87,9 +89,14 @@ def content(rows: pa.Table, keys: Sequence[str], table: str, source: str) -> Con
 def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
     """Write a batch's folder with its manifest, atomically."""
     with staged_folder(folder) as staged:
-        parquet.write(rows, staged / ROWS, store_schema=False)
-        write_json(staged / FACTS, facts)
-        write_manifest(staged)
+        write_files(staged, rows, facts)
+
+
+def write_files(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
+    """Write the files of a batch into its staged folder."""
+    parquet.write(rows, folder / ROWS, store_schema=False)
+    write_json(folder / FACTS, facts)
+    write_manifest(folder)
 
 
 def read(folder: Path) -> Batch:
@@ -184,4 +191,7 @@ def _read_verified(batch: Batch, reader: Callable[[Path], Any]) -> Any:
     try:
         return reader(Manifest(folder=batch.path, sums=batch.sums).path(ROWS))
     except CorruptError as error:
-        raise damaged_error(batch.path, f"{Path(error.where).name}: {error.what}") from None
+        if batch.fetch is None:
+            raise damaged_error(batch.path, f"{Path(error.where).name}: {error.what}") from None
+    batch.fetch(batch.path)
+    return _read_verified(read(batch.path), reader)

@@ -55,3 +55,8 @@ def abandoned_batches(folder: Path, table: str) -> frozenset[str]:
     """Return the ids of the batches of a table whose loss a person accepted. folder: of the lake."""
     place = folder / "given-up" / table
     return frozenset(item.name for item in place.iterdir()) if place.is_dir() else frozenset()
+
+
+def give_up(folder: Path, table: str, name: str) -> None:
+    """Mark a batch whose loss a person accepted. folder: of the lake."""
+    (folder / "given-up" / table / name).mkdir(parents=True, exist_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from headrace.core.clock import from_us, to_us
 from headrace.core.errors import DataError, NotFoundError
-from headrace.core.replicas import read_replicas, write_replicas
+from headrace.core.replicas import read_replicas
 from headrace.lake.batch import load
 from headrace.lake.store import Lake
 from headrace.problems.sources.interface import Since
@@ -35,7 +34,7 @@ def newest(lake: Lake, table: Table) -> Since | None:
     if table.cursor is None:
         return None
     try:
-        recorded = read_replicas(_path(lake, table))
+        recorded = read_replicas(lake.cursor_path(table.name))
     except NotFoundError:
         return None
     ends = [_end(load(batch, columns=(table.cursor,)), table.cursor) for batch in lake.batches(table.name)]
@@ -52,7 +51,7 @@ def record(lake: Lake, table: Table, end: Any) -> None:
         return
     is_time = isinstance(end, datetime)
     value = {"column": table.cursor, "value": to_us(end) if is_time else end, "kind": "time" if is_time else "plain"}
-    write_replicas(_path(lake, table), value)
+    lake.record_cursor(table.name, value)
 
 
 def cursor_end(table: Table, rows: pa.Table) -> Any:
@@ -87,10 +86,6 @@ def beyond(lake: Lake, table: Table, rows: pa.Table, since: Since | None) -> pa.
     known = {_identity(row, rows.column_names) for row in _known_at_end(lake, table, end)} if at_end.num_rows else set()
     fresh = [index for index, row in enumerate(at_end.to_pylist()) if _identity(row, rows.column_names) not in known]
     return pa.concat_tables([at_end.take(pa.array(fresh, pa.int64())), rows.filter(pc.greater(cursor, end))])
-
-
-def _path(lake: Lake, table: Table) -> Path:
-    return lake.folder / "tables" / table.name / "cursor.json"
 
 
 def _decoded(recorded: Mapping[str, Any]) -> Any:

@@ -68,7 +68,7 @@ def _damaged_in_table(lake: Lake, table: str) -> Iterator[DamagedBatchRecord]:
 
 
 def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, rows: pa.Table | None = None) -> bool:
-    """Restore a damaged batch if rows with its digest are available.
+    """Restore a damaged batch from a shared lake's object store, or if rows with its digest are available.
 
     Args:
         lake: The lake.
@@ -79,6 +79,8 @@ def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, 
     Returns:
         Whether it was restored.
     """
+    if lake.fetch_again(record.folder):
+        return True
     if record.facts is None:
         return False
     candidates = (

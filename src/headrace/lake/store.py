@@ -11,31 +11,33 @@ a snapshot is read (see snapshot.py), so the cost of an append does not grow wit
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from headrace.core import parquet
 from headrace.core.clock import iso
-from headrace.core.errors import CorruptError, DataError, NotFoundError
-from headrace.core.files import staged_folder, write_json
-from headrace.core.manifest import check_manifest, write_manifest
+from headrace.core.errors import DataError
+from headrace.core.replicas import write_replicas
+from headrace.core.settings import settings
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import ARRIVAL, conform
+from headrace.lake.quarantine import write_refused
 from headrace.lake.snapshot import Snapshot
 from headrace.lake.table_schema import unify
 from headrace.schema import Table
+
+if TYPE_CHECKING:
+    from headrace.lake.object_store.shared import SharedLake
 
 __all__ = ["Batch", "Lake", "Snapshot"]
 
@@ -48,12 +50,32 @@ class Lake:
     Args:
         root: Home folder.
         problem: Name of the problem.
+        store: Address of an object store that has the lake, of which the home keeps a copy (see object_store/). Empty:
+            only the home has it. None: as HEADRACE_LAKE says.
     """
 
-    def __init__(self, root: Path, problem: str) -> None:
+    def __init__(self, root: Path, problem: str, *, store: str | None = None) -> None:
         self.root = Path(root)
         self.problem = problem
         self.folder = self.root / "lake" / problem
+        self._shared = _open_shared(self.folder, settings().lake or "" if store is None else store)
+        self._followed = False
+
+    def refresh(self) -> None:
+        """Bring the home's copy of a shared lake up to date; nothing where only the home has the lake.
+
+        A lake does so by itself when it is first used, for a snapshot, and before it appends.
+
+        Raises:
+            UnavailableError: The store does not answer.
+        """
+        if self._shared is not None:
+            self._shared.follow(0.0)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether an object store has the lake."""
+        return self._shared is not None
 
     def append(
         self, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool = False, source: str = ""
@@ -77,55 +99,70 @@ class Lake:
         rows = conform(table, rows, expected=self.schema(table.name), allow_empty=not bootstrap)
         _check_arrivals(table, rows, arrival_us, bootstrap)
         content = batches.content(rows, table.keys, table.name, source)
+        new_facts: dict[str, Any] = {
+            "table": table.name,
+            "rows": rows.num_rows,
+            "arrival_us": arrival_us,
+            "bootstrap": bootstrap,
+            "source": source,
+            "digest": content.digest,
+            "keys": table.keys,
+        }
         folder_of_table = self._table_folder(table.name)
         folder_of_table.mkdir(parents=True, exist_ok=True)
+        if self._shared is not None:
+            placed_now = lambda: self._place(table, content, self._present(table.name))  # noqa: E731
+            return self._shared.append(placed_now, content.rows, new_facts)
         with FileLock(folder_of_table / ".lock"):
-            _sweep(folder_of_table)
-            present = self.batches(table.name)
+            present = self._present(table.name)
+            placed = self._place(table, content, present)
             facts = {batch.id: batches.batch_facts(batch) for batch in present}
-            for batch in present:
-                if batch.digest == content.digest:
-                    write_index(folder_of_table, facts)
-                    return batch
-            _check_keys(table, present)
-            unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
-            sequence = max((batch.sequence for batch in present), default=-1) + 1
-            folder = folder_of_table / f"{sequence:06d}-{content.digest[:16]}"
-            new_facts: dict[str, Any] = {
-                "table": table.name,
-                "rows": rows.num_rows,
-                "arrival_us": arrival_us,
-                "bootstrap": bootstrap,
-                "source": source,
-                "digest": content.digest,
-                "keys": table.keys,
-            }
-            batches.write(folder, content.rows, new_facts)
-            write_index(folder_of_table, {**facts, folder.name: new_facts})
-        return replace(batches.read(folder), new=True)
+            if isinstance(placed, Batch):
+                write_index(folder_of_table, facts)
+                return placed
+            batches.write(placed, content.rows, new_facts)
+            write_index(folder_of_table, {**facts, placed.name: new_facts})
+        return replace(batches.read(placed), new=True)
+
+    def _place(self, table: Table, content: batches.Content, present: Sequence[Batch]) -> Batch | Path:
+        """Return the batch that has these rows already, or the folder of a new one; DataError where it does not fit.
+
+        The caller holds the lock, so what killed appends left half written is removed too.
+        """
+        _sweep(self._table_folder(table.name))
+        for batch in present:
+            if batch.digest == content.digest:
+                return batch
+        _check_keys(table, present)
+        unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
+        sequence = max((batch.sequence for batch in present), default=-1) + 1
+        return self._table_folder(table.name) / f"{sequence:06d}-{content.digest[:16]}"
 
     def quarantine(
         self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
     ) -> Path:
         """Store a refused batch unchanged with the reasons; the same refusal again is the same folder."""
-        sink = pa.BufferOutputStream()
-        parquet.write(rows, sink)
-        data = sink.getvalue()
-        digest = hashlib.sha256(data)
-        digest.update(repr([sorted(reason.items()) for reason in reasons]).encode())
-        folder = self.folder / "quarantine" / table.name / digest.hexdigest()[:16]
-        if not _is_complete(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            with staged_folder(folder) as staged:
-                (staged / batches.ROWS).write_bytes(data)
-                write_json(staged / "reasons.json", list(reasons))
-                facts = {"table": table.name, "rows": rows.num_rows, "arrival_us": arrival_us}
-                write_json(staged / "batch.json", facts)
-                write_manifest(staged)
+        folder, is_new = write_refused(self.folder, table.name, rows, arrival_us=arrival_us, reasons=reasons)
+        if is_new and self._shared is not None:
+            self._shared.add_quarantine(folder)
         return folder
 
     def batches(self, table_name: str) -> tuple[Batch, ...]:
         """Return the batches of a table in order of first arrival; DamagedBatch where one is damaged or missing."""
+        self._follow()
+        return self._present(table_name)
+
+    def _present(self, table_name: str) -> tuple[Batch, ...]:
+        """Return the batches in the home. Those of a shared lake that are damaged or missing are fetched again."""
+        if self._shared is None:
+            return self._read_batches(table_name)
+        while True:
+            try:
+                return tuple(replace(batch, fetch=self._shared.fetch) for batch in self._read_batches(table_name))
+            except batches.DamagedBatch as error:
+                self._shared.fetch(error.facts["folder"])
+
+    def _read_batches(self, table_name: str) -> tuple[Batch, ...]:
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
@@ -137,6 +174,7 @@ class Lake:
 
     def tables(self) -> tuple[str, ...]:
         """Return the names of the tables with at least one batch."""
+        self._follow()
         home = self.folder / "tables"
         return tuple(sorted(item.name for item in home.iterdir() if self.batches(item.name))) if home.is_dir() else ()
 
@@ -147,6 +185,8 @@ class Lake:
 
     def snapshot(self, as_of_us: int | None = None) -> Snapshot:
         """Return a snapshot of what had arrived by an instant (None: everything), and of all bootstrap loads."""
+        if self._shared is not None:
+            self._shared.follow()
         home = self.folder / "tables"
         names = sorted(item.name for item in home.iterdir()) if home.is_dir() else ()
         selected = {
@@ -161,11 +201,35 @@ class Lake:
 
     def clock(self) -> int | None:
         """Return the production clock; None before it is first set; CorruptError where both copies are damaged."""
+        self._follow()
         return production_clock.read(self.folder)
 
     def advance_clock(self, to_us: int) -> int:
         """Advance the production clock and return it; an earlier instant changes nothing."""
+        if self._shared is not None:
+            return self._shared.advance_clock(to_us)
         return production_clock.advance(self.folder, to_us)
+
+    def record_cursor(self, table_name: str, value: Mapping[str, Any]) -> None:
+        """Record up to where the source of a table was read, after its batches (see cursor.py)."""
+        if self._shared is not None:
+            self._shared.record_cursor(table_name, value)
+        else:
+            write_replicas(self.cursor_path(table_name), value)
+
+    def cursor_path(self, table_name: str) -> Path:
+        """Return the file of a table's cursor."""
+        return self._table_folder(table_name) / "cursor.json"
+
+    def fetch_again(self, folder: Path) -> bool:
+        """Write the folder of a damaged batch again from the object store; False where the store does not have it."""
+        if self._shared is None:
+            return False
+        try:
+            self._shared.fetch(folder)
+        except batches.DamagedBatch:
+            return False
+        return True
 
     def catch_up(self, step_us: int = 0) -> int | None:
         """The clock, moved forward to the last batch where it lies more than a step behind that: it was set back, or
@@ -184,16 +248,22 @@ class Lake:
         found = (batch for name in self.tables() for batch in self.batches(name))
         return max((batch.arrival_us for batch in found if not batch.bootstrap), default=None)
 
+    def _follow(self) -> None:
+        """Bring the copy of a shared lake up to date when this object is first used."""
+        if self._shared is not None and not self._followed:
+            self._shared.follow()
+            self._followed = True
+
     def _table_folder(self, table_name: str) -> Path:
         return self.folder / "tables" / table_name
 
 
-def _is_complete(folder: Path) -> bool:
-    try:
-        check_manifest(folder)
-    except (NotFoundError, CorruptError):
-        return False
-    return True
+def _open_shared(folder: Path, address: str) -> SharedLake | None:
+    if not address:
+        return None
+    from headrace.lake.object_store.shared import SharedLake
+
+    return SharedLake(folder, address)
 
 
 def _sweep(home: Path) -> None:

@@ -20,6 +20,7 @@ import pyarrow.fs as fs
 
 from headrace.core.errors import DataError, UnavailableError
 from headrace.core.redact import redact
+from headrace.core.s3_options import s3_options
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
 #: Seconds that an object store may take to connect, and to answer.
@@ -139,18 +140,15 @@ def _refuse_silence(filesystem: fs.FileSystem, path: str, text: str) -> None:
 
 
 def _s3(options: dict[str, str]) -> fs.FileSystem:
-    """Credentials and region come from the environment or AWS's files, an endpoint of another S3 from either."""
-    known = os.environ.get("AWS_ENDPOINT_URL_S3", os.environ.get("AWS_ENDPOINT_URL"))
-    endpoint = options.get("endpoint_override", known)
+    place = s3_options(options)
     given: dict[str, Any] = {"connect_timeout": _CONNECT_S, "request_timeout": _ANSWER_S}
-    if endpoint:
-        scheme, _, host = endpoint.rpartition("://")
-        given |= {"endpoint_override": host, "scheme": options.get("scheme", scheme or "https")}
-    region = options.get("region") or os.environ.get("AWS_REGION", os.environ.get("AWS_DEFAULT_REGION"))
-    if region:
-        given["region"] = region
+    if place.endpoint:
+        scheme, _, host = place.endpoint.rpartition("://")
+        given |= {"endpoint_override": host, "scheme": scheme}
+    if place.region:
+        given["region"] = place.region
     return fs.S3FileSystem(
-        anonymous=options.get("anonymous") == "true",
+        anonymous=place.anonymous,
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),
         **given,
     )

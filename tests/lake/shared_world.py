@@ -1,0 +1,126 @@
+"""Actions in two homes that share a lake, with kills and races, and the local lake that theirs must equal."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from headrace.lake.object_store.changes import data_name
+from headrace.lake.object_store.log import Log
+from headrace.lake.object_store.objects import open_objects
+from headrace.lake.store import Lake
+from tests.lake.shared_lakes import PARTS, THINGS, Killed, killed_at, lake_at, state, things
+
+TABLES = {table.name: table for table in (THINGS, PARTS)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Append:
+    """One home appends; before a step of it the process is killed, or the other home appends too."""
+
+    home: int
+    table: str
+    rows: dict[int, float | None]
+    arrival_us: int
+    killed: int | None = None
+    other: dict[int, float | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """One home moves the clock."""
+
+    home: int
+    to_us: int
+    killed: int | None = None
+
+
+rows = st.dictionaries(st.integers(0, 3), st.one_of(st.none(), st.sampled_from([0.0, 1.0])), min_size=1)
+steps = st.one_of(st.none(), st.integers(0, 14))
+actions = st.one_of(
+    st.builds(Append, home=st.integers(0, 1), table=st.sampled_from(sorted(TABLES)), rows=rows,
+              arrival_us=st.integers(0, 9), killed=steps, other=st.one_of(st.none(), rows)),
+    st.builds(Advance, home=st.integers(0, 1), to_us=st.integers(1, 20), killed=steps),
+)  # fmt: skip
+
+
+@dataclass
+class World:
+    """Two homes, and what was acknowledged to those who used them."""
+
+    folder: Path
+    address: str
+    batches: set[tuple[str, str]] = field(default_factory=set)
+    clock: int = 0
+
+    def lake(self, home: int) -> Lake:
+        """Open a home's lake in a new process."""
+        return lake_at(self.folder / str(home), self.address)
+
+    def do(self, action: Append | Advance) -> None:
+        """Act; whatever returns is acknowledged."""
+        lake = self.lake(action.home)
+        if isinstance(action, Advance):
+            with killed_at(action.killed):
+                self.clock = max(self.clock, lake.advance_clock(action.to_us))
+            return
+        other = action.other
+        then = None if other is None else lambda: self.append(1 - action.home, action.table, other, action.arrival_us)
+        with killed_at(action.killed, then):
+            self.append(action.home, action.table, action.rows, action.arrival_us, lake)
+
+    def append(self, home: int, table: str, rows: dict[int, float | None], at: int, lake: Lake | None = None) -> None:
+        """Append rows in a home."""
+        batch = (lake or self.lake(home)).append(TABLES[table], things(rows), arrival_us=at)
+        self.batches.add((table, batch.id))
+
+    def twin(self) -> dict[str, Any]:
+        """The state of a local lake to which the same rows are appended in the order of the log."""
+        objects, local = open_objects(self.address), Lake(self.folder / "twin", "p", store="")
+        for entry in Log(objects, "p").after(-1):
+            for change in entry.changes:
+                if change["kind"] == "clock":
+                    local.advance_clock(change["now_us"])
+                    continue
+                facts = change["documents"]["batch.json"]
+                data = objects.read(data_name("p", change["files"]["rows.parquet"]))
+                assert data is not None
+                given_rows: pa.Table = pq.read_table(io.BytesIO(data))
+                batch = local.append(TABLES[change["table"]], given_rows, arrival_us=facts["arrival_us"])
+                assert (batch.id, batch.new) == (change["name"], True)
+        return state(local)
+
+
+def check(store: str, folder: Path, todo: list[Append | Advance]) -> None:
+    """Act in two homes, and compare what they read in the end with each other and with the twin.
+
+    Args:
+        store: Address of a store.
+        folder: Of this example, empty; its name is that of its folder in the store.
+        todo: What is done.
+    """
+    if store.startswith("file:"):
+        (folder / "store").mkdir()
+    world = World(folder=folder, address=f"{store}/{'store' if store.startswith('file:') else folder.name}")
+    for action in todo:
+        with suppress(Killed):
+            world.do(action)
+        assert (world.lake(action.home).clock() or 0) >= world.clock
+    first, second = state(world.lake(0)), state(world.lake(1))
+    assert first == second == world.twin()
+    assert world.batches <= {(name, one["id"]) for name, found in first["batches"].items() for one in found}
+
+
+def around(step: int, other: dict[int, float | None] | None) -> list[Append | Advance]:
+    """Appends of two homes, of which the middle one is killed before a step, or another one appends then."""
+    before = [Append(home=home, table="things", rows={home: 1.0}, arrival_us=home) for home in (0, 1)]
+    middle = Append(home=0, table="things", rows={9: 1.0}, arrival_us=5, killed=step, other=other)
+    after = [Append(home=home, table="things", rows={9: 1.0}, arrival_us=6 + home) for home in (1, 0)]
+    return [*before, middle, *after]

@@ -1,0 +1,42 @@
+"""As test_lake_shared_property.py, with more examples, and each step of an append in S3 too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.lake.shared_world import Advance, Append, actions, around, check
+from tests.problems.s3 import s3
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module", params=["folder", "s3"])
+def store(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a bucket, or empty for a folder of each example."""
+    if request.param == "folder":
+        yield ""
+        return
+    with s3("lakes"):
+        yield "s3://lakes"
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(todo=st.lists(actions, min_size=1, max_size=8))
+def test_both_homes_read_what_one_lake_would_have(
+    store: str, tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
+) -> None:
+    folder = tmp_path_factory.mktemp("example")
+    check(store or f"file://{folder}", folder, todo)
+
+
+@pytest.mark.parametrize("what", ["killed", "raced"])
+def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
+    store: str, tmp_path_factory: pytest.TempPathFactory, what: str
+) -> None:
+    for step in range(12):
+        folder = tmp_path_factory.mktemp("step")
+        check(store or f"file://{folder}", folder, around(step, {7: 0.0} if what == "raced" else None))

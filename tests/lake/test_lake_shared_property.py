@@ -1,0 +1,45 @@
+"""Two homes share a lake, with kills and races at every step: both read what one local lake with the same commits has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from tests.lake.shared_world import Advance, Append, actions, around, check
+from tests.problems.s3 import s3
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    """The address of a bucket; examples use a folder of it each."""
+    with s3("lakes"):
+        yield "s3://lakes"
+
+
+@settings(max_examples=20, deadline=None)
+@given(todo=st.lists(actions, min_size=1, max_size=6))
+def test_both_homes_read_what_one_lake_would_have(
+    tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
+) -> None:
+    folder = tmp_path_factory.mktemp("example")
+    check(f"file://{folder}", folder, todo)
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(todo=st.lists(actions, min_size=2, max_size=5))
+def test_so_they_do_where_the_lake_is_in_s3(
+    bucket: str, tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
+) -> None:
+    check(bucket, tmp_path_factory.mktemp("example"), todo)
+
+
+@pytest.mark.parametrize("what", ["killed", "raced"])
+def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
+    tmp_path_factory: pytest.TempPathFactory, what: str
+) -> None:
+    for step in range(9):
+        folder = tmp_path_factory.mktemp("step")
+        check(f"file://{folder}", folder, around(step, {7: 0.0} if what == "raced" else None))
