@@ -1,7 +1,8 @@
-"""Homes that share a lake, and a store that dies before its n-th operation."""
+"""Homes that share a lake, and processes that die before their n-th operation."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 import pyarrow as pa
+import pytest
 
 from headrace.lake import batch
 from headrace.lake.object_store import changes, shared
@@ -42,6 +44,12 @@ def state(lake: Lake) -> dict[str, Any]:
                     for name in snapshot.tables},
         "rows": {name: snapshot.table(name).to_pylist() for name in snapshot.tables},
     }  # fmt: skip
+
+
+@pytest.fixture
+def no_fsync(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compared is order and content, not what a power cut leaves."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 class Killed(BaseException):

@@ -8,10 +8,14 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.lake.shared_lakes import no_fsync  # noqa: F401
 from tests.lake.shared_world import Advance, Append, actions, around, check
 from tests.problems.s3 import s3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+#: The fixture without fsync is the same for all examples.
+_SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 @pytest.fixture(scope="module", params=["folder", "s3"])
@@ -24,7 +28,8 @@ def store(request: pytest.FixtureRequest) -> Iterator[str]:
         yield "s3://lakes"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.usefixtures("no_fsync")
+@settings(max_examples=100, deadline=None, suppress_health_check=_SLOW)
 @given(todo=st.lists(actions, min_size=1, max_size=8))
 def test_both_homes_read_what_one_lake_would_have(
     store: str, tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
@@ -33,6 +38,7 @@ def test_both_homes_read_what_one_lake_would_have(
     check(store or f"file://{folder}", folder, todo)
 
 
+@pytest.mark.usefixtures("no_fsync")
 @pytest.mark.parametrize("what", ["killed", "raced"])
 def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
     store: str, tmp_path_factory: pytest.TempPathFactory, what: str

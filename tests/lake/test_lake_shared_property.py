@@ -1,4 +1,4 @@
-"""Two homes share a lake, with kills and races at every step: both read what one local lake with the same commits has."""
+"""Two homes share a lake, with kills and races at every step: both read what one local lake would have."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from tests.lake.shared_lakes import no_fsync  # noqa: F401
 from tests.lake.shared_world import Advance, Append, actions, around, check
 from tests.problems.s3 import s3
+
+#: The fixture without fsync is the same for all examples.
+_SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +23,8 @@ def bucket() -> Iterator[str]:
         yield "s3://lakes"
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.usefixtures("no_fsync")
+@settings(max_examples=20, deadline=None, suppress_health_check=_SLOW)
 @given(todo=st.lists(actions, min_size=1, max_size=6))
 def test_both_homes_read_what_one_lake_would_have(
     tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
@@ -28,7 +33,8 @@ def test_both_homes_read_what_one_lake_would_have(
     check(f"file://{folder}", folder, todo)
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.usefixtures("no_fsync")
+@settings(max_examples=3, deadline=None, suppress_health_check=_SLOW)
 @given(todo=st.lists(actions, min_size=2, max_size=5))
 def test_so_they_do_where_the_lake_is_in_s3(
     bucket: str, tmp_path_factory: pytest.TempPathFactory, todo: list[Append | Advance]
@@ -36,6 +42,7 @@ def test_so_they_do_where_the_lake_is_in_s3(
     check(bucket, tmp_path_factory.mktemp("example"), todo)
 
 
+@pytest.mark.usefixtures("no_fsync")
 @pytest.mark.parametrize("what", ["killed", "raced"])
 def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
     tmp_path_factory: pytest.TempPathFactory, what: str

@@ -90,14 +90,15 @@ class SharedLake:
         """Other processes open the store for themselves."""
         return SharedLake, (self._folder, self._address)
 
-    def follow(self, fresh_s: float = FRESH_S) -> None:
-        """Bring the copy up to date, unless this process did so within some seconds.
+    def follow(self, fresh_s: float | None = None) -> None:
+        """Bring the copy up to date, unless this process did so within some seconds (None: `FRESH_S`).
 
         Raises:
             UnavailableError: The store does not answer.
             ConflictError: The copy is not one of this lake.
             DamagedBatch: The store has lost a batch.
         """
+        fresh_s = FRESH_S if fresh_s is None else fresh_s
         if time.monotonic() - _FOLLOWED.get((self._folder, self._address), -math.inf) >= fresh_s:
             with self._lock:
                 self._catch_up()
