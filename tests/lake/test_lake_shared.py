@@ -34,7 +34,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"file://{tmp_path}/store"
     else:
         with s3("lakes") as endpoint:
-            yield f"s3://lakes/of/headrace?endpoint_override={endpoint}"
+            yield f"s3://lakes/of/{tmp_path.name}?endpoint_override={endpoint}"
 
 
 @pytest.fixture
@@ -252,12 +252,11 @@ def test_a_store_that_is_gone_is_one_clear_error_and_nothing_is_half_written(
             act()
     assert {path: path.read_bytes() for path in one.folder.rglob("*") if path.is_file()} == before
     assert len(one.batches("things")) == 1  # what the home has can be read
-    with s3("lakes") as endpoint:
+    with s3("lakes"):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
         with pytest.raises(UnavailableError, match=r"^s3://nothing/here: there is no such bucket. create it") as raised:
             lake_at(tmp_path / "two", "s3://nothing/here").clock()
         assert "planted" not in str(raised.value)
-        assert endpoint
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
@@ -279,7 +278,7 @@ def test_batches_and_lakes_go_to_other_processes(tmp_path: Path, folder: str) ->
 def test_large_rows_go_to_s3_in_parts(tmp_path: Path) -> None:
     rows = pa.table({"id": np.arange(900_000), "value": np.random.default_rng(0).random(900_000)})
     with s3("lakes"):
-        lake_at(tmp_path / "one", "s3://lakes").append(THINGS, rows, arrival_us=1)
-        other = lake_at(tmp_path / "other", "s3://lakes")
+        lake_at(tmp_path / "one", "s3://lakes/large").append(THINGS, rows, arrival_us=1)
+        other = lake_at(tmp_path / "other", "s3://lakes/large")
         assert other.snapshot().table("things")["value"].equals(pa.chunked_array(rows["value"].chunks))
         assert (other.batches("things")[0].path / "rows.parquet").stat().st_size > 6_000_000

@@ -128,7 +128,7 @@ def build_app(
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
-        service.follower.start(poll_s)
+        service.start(poll_s)
         try:
             # connections are accepted from here on: beside another process on the port, with a model that answers
             await asyncio.to_thread(service.follower.wait_for_first_look, FIRST_LOOK_S)

@@ -19,18 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from filelock import FileLock
 
 from headrace.core.clock import iso
-from headrace.core.errors import DataError
 from headrace.core.replicas import write_replicas
 from headrace.core.settings import settings
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
+from headrace.lake.append_checks import check_arrivals, check_keys
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
-from headrace.lake.conform import ARRIVAL, conform
+from headrace.lake.conform import conform
 from headrace.lake.quarantine import write_refused
 from headrace.lake.snapshot import Snapshot
 from headrace.lake.table_schema import unify
@@ -97,7 +96,7 @@ class Lake:
             DataError: The rows do not conform; nothing is written.
         """
         rows = conform(table, rows, expected=self.schema(table.name), allow_empty=not bootstrap)
-        _check_arrivals(table, rows, arrival_us, bootstrap)
+        check_arrivals(table, rows, arrival_us, bootstrap)
         content = batches.content(rows, table.keys, table.name, source)
         new_facts: dict[str, Any] = {
             "table": table.name,
@@ -133,7 +132,7 @@ class Lake:
         for batch in present:
             if batch.digest == content.digest:
                 return batch
-        _check_keys(table, present)
+        check_keys(table, present)
         unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
         sequence = max((batch.sequence for batch in present), default=-1) + 1
         return self._table_folder(table.name) / f"{sequence:06d}-{content.digest[:16]}"
@@ -273,29 +272,3 @@ def _sweep(home: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
-
-
-def _check_keys(table: Table, present: Sequence[Batch]) -> None:
-    if present and present[-1].keys != table.keys:
-        raise DataError(
-            f"the key was {', '.join(present[-1].keys)} in earlier batches and is {', '.join(table.keys)} now",
-            where=table.name,
-            fix="declare the key as it was, or give the table a new name",
-        )
-
-
-def _check_arrivals(table: Table, rows: pa.Table, arrival_us: int, bootstrap: bool) -> None:
-    if ARRIVAL not in rows.column_names:
-        return
-    column = rows.column(ARRIVAL)
-    if bootstrap:
-        raise DataError(f"a bootstrap load with {ARRIVAL}", where=table.name, fix="drop it: all of it is history")
-    if column.null_count:
-        raise DataError("rows without an arrival", where=f"{table.name}.{ARRIVAL}", fix="the feed must stamp every row")
-    latest = pc.max(column.cast(pa.int64())).as_py()
-    if latest is not None and latest > arrival_us:
-        raise DataError(
-            f"rows arrive after their batch: {iso(latest)} > {iso(arrival_us)}",
-            where=f"{table.name}.{ARRIVAL}",
-            fix="a batch's arrival is when all of it had come",
-        )

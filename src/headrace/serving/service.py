@@ -15,6 +15,7 @@ from headrace.registry.rollouts import Rollouts
 from headrace.schema import Every, Problem
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
+from headrace.serving.lake_follower import LakeFollower
 from headrace.serving.loading import load_version
 from headrace.serving.predictor import Predictor
 from headrace.serving.rollout.follower import RolloutFollower
@@ -39,6 +40,7 @@ class Service:
         log: The prediction log.
         now: Returns the production clock, microseconds UTC.
         rollout: The challenger of a rollout; None where the service takes part in none.
+        lake: Follows a lake that several machines share, whose clock `now` reads; None where none is followed.
     """
 
     problem: Problem
@@ -49,10 +51,19 @@ class Service:
     log: PredictionLog | PredictionJournal
     now: Callable[[], int]
     rollout: RolloutFollower | None = None
+    lake: LakeFollower | None = None
+
+    def start(self, poll_s: float) -> None:
+        """Start the background threads. poll_s: seconds between looks at the ledger."""
+        if self.lake is not None:
+            self.lake.start()
+        self.follower.start(poll_s)
 
     def close(self) -> None:
         """End the background threads and close the prediction log."""
         self.follower.stop()
+        if self.lake is not None:
+            self.lake.stop()
         if self.rollout is not None:
             self.rollout.stop()
         self.log.close()
@@ -101,7 +112,7 @@ def open_service(
     )
     return Service(
         problem=problem, ledger=ledger, follower=follower, predictor=predictor, online=online, log=log, now=now,
-        rollout=rollout,
+        rollout=rollout, lake=LakeFollower(Lake(root, problem.name)),
     )  # fmt: skip
 
 
