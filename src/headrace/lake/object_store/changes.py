@@ -147,8 +147,8 @@ def _lost(objects: Objects, folder: Path, name: str, what: str) -> batches.Damag
     return batches.DamagedBatch(
         f"a damaged batch: {what}",
         where=f"{objects.where}: {name}",
-        fix=f"bring the object back (versioning of the bucket, or the folder {folder.name} of another home and"
-        f" `headrace lake push`), or go on without the batch: mkdir -p {given_up}",
+        fix="bring the object back (versioning of the bucket, or rows.parquet of another home), or go on without the"
+        f" batch: mkdir -p {given_up}",
         folder=folder,
     )
 
