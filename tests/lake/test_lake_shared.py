@@ -73,8 +73,11 @@ def test_the_setting_names_the_store(tmp_path: Path, folder: str, monkeypatch: p
     assert not Lake(tmp_path, "p").is_shared
     settings.cache_clear()
     monkeypatch.setenv("HEADRACE_LAKE", folder)
-    assert Lake(tmp_path, "p").is_shared
-    assert not Lake(tmp_path, "p", store="").is_shared
+    try:
+        assert Lake(tmp_path, "p").is_shared
+        assert not Lake(tmp_path, "p", store="").is_shared
+    finally:
+        settings.cache_clear()
 
 
 def test_a_lake_of_one_home_is_uploaded_by_the_first_change(tmp_path: Path, address: str) -> None:
