@@ -28,6 +28,7 @@ from headrace.pipeline.context import Context
 from headrace.pipeline.monitoring.monitor_report import MonitorReport
 from headrace.pipeline.monitoring.monitor_window import RETRAIN_EVENT, draw, link, monitor_window, resource_of
 from headrace.pipeline.operations.skew import audit_artifact, audit_window, require_clean
+from headrace.registry.ledger import Ledger
 
 log = logging.getLogger("headrace.flows")
 
@@ -81,7 +82,7 @@ def audit(context: Context, report: MonitorReport) -> None:
 @flow(name="reconcile", flow_run_name=run_name("reconcile"), persist_result=False)
 @observed("reconcile")
 def reconcile(problem: str = "flights") -> list[str]:
-    """Start the pending retrains that no process works on, and send the pending alerts.
+    """Start the pending retrains that no process works on, send the pending alerts, and complete the audit log.
 
     Args:
         problem: A built-in problem, or the path of a problem file.
@@ -94,5 +95,6 @@ def reconcile(problem: str = "flights") -> list[str]:
     for decision in decisions:
         run_deployment(retrain_name(context.problem.name), parameters={"decision": decision}, timeout=0)
     send_alerts(context)
+    Ledger(context.root, context.problem.name).write_audit_lines()
     log.info("%d retrains were open", len(decisions))
     return decisions

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import flow_run
 
 from headrace.app.addresses import addresses
 from headrace.app.context import context_of
@@ -18,6 +19,7 @@ from headrace.core.settings import settings
 from headrace.flows.artifacts import publish
 from headrace.flows.names import run_name
 from headrace.flows.observed import observed
+from headrace.pipeline.fence import PIPELINE, fenced
 from headrace.pipeline.report import RunReport
 from headrace.pipeline.stage import StageReport
 from headrace.pipeline.walker import PipelineRun
@@ -27,6 +29,9 @@ from headrace.pipeline.walker import PipelineRun
 @observed("pipeline")
 def pipeline(problem: str = "flights", trials: int | None = None, seed: int | None = None) -> RunReport:
     """Run every stage in order, from raw tables to a served model, and publish the report as artifacts.
+
+    A run of the deployment replaces the one before, which Prefect holds for ended: should that one still live, it
+    cannot write any more.
 
     Args:
         problem: A built-in problem, or the path of a problem file.
@@ -38,6 +43,8 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     """
     with RunDisplay() as progress:
         context = context_of(problem, trials=trials, seed=seed, progress=progress)
+        if flow_run.deployment_id is not None:
+            context = fenced(context, PIPELINE, f"flow run {flow_run.id}")
         report = PipelineRun(context).complete(as_task, addresses(settings()))
     publish(report.artifacts)
     return report

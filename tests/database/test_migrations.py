@@ -130,15 +130,15 @@ def test_a_file_of_a_newer_release_is_refused(group: TableGroup, tmp_path: Path)
             pass
 
 
-def test_a_database_of_a_newer_release_is_refused(postgresql_url: str) -> None:
-    Ledger(Path(), "shop", database_url=postgresql_url).promote("1", None, "first", {}, 1)
+def test_a_database_of_a_newer_release_is_refused(tmp_path: Path, postgresql_url: str) -> None:
+    Ledger(tmp_path, "shop", database_url=postgresql_url).promote("1", None, "first", {}, 1)
     with connected(postgresql_url) as connection:
         connection.execute(text(f"UPDATE {schema_name('shop')}.{LEDGER.version_table} SET version_num = 'r9999'"))
     from headrace.database import postgresql
 
     postgresql._CURRENT.clear()  # as a new process finds it
     with pytest.raises(ConflictError, match=r"newer release .*r9999"):
-        Ledger(Path(), "shop", database_url=postgresql_url).champion()
+        Ledger(tmp_path, "shop", database_url=postgresql_url).champion()
 
 
 def test_a_database_of_an_earlier_release_is_migrated_with_its_rows(postgresql_url: str) -> None:

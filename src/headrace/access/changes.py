@@ -21,21 +21,33 @@ _log = logging.getLogger(__name__)
 SETTINGS = "settings.change"
 
 
-def record_champion(root: Path, problem: str, action: str, change: Mapping[str, Any]) -> None:
-    """Record a promotion or roll back that the ledger holds already.
+def author() -> tuple[str, int]:
+    """Return who acts, and the wall clock (microseconds UTC)."""
+    return actor(), time.time_ns() // 1000
 
-    A log that cannot be written does not undo it: that is reported in the process's log.
+
+def record_champion(
+    root: Path, problem: str, action: str, facts: Mapping[str, Any], *, who: str, made_us: int, change: str
+) -> None:
+    """Record a promotion or roll back that the ledger has already. Repeated, it changes nothing.
 
     Args:
         root: Home folder.
         problem: Name of the problem.
         action: promote or rollback.
-        change: `version`, `previous`, `reason` and `at_us` of the change; others are left out.
+        facts: Of the change.
+        who: Who made it.
+        made_us: When, on the wall clock, microseconds UTC.
+        change: Identifies the change over all ledgers.
+
+    Raises:
+        HeadraceError: The log is damaged.
+        OSError: It cannot be written.
     """
     key = settings().audit_key
     log = AuditLog(root, key.get_secret_value() if key else "")
-    facts = {name: change[name] for name in ("version", "previous", "reason", "at_us")}
-    _append(log, f"champion.{action}", problem, facts)
+    if not any(entry.facts.get("change") == change for entry in log.entries()):
+        log.append(who, f"champion.{action}", problem, at_us=made_us, facts={**facts, "change": change})
 
 
 def record_settings(chosen: Settings) -> None:

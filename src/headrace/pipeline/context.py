@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.pipeline.progress import Progress
+from headrace.registry.fencing import FencingToken
 from headrace.schema import Problem
 from headrace.synthesis.language.engine import Engine
 
@@ -30,6 +31,7 @@ class Context:
         recipe_of: the version whose features and family a retrain keeps. None: features are selected, and all
             families are tried.
         progress: receives what happens while the stages run. Changes no value.
+        token: the run's right to write (`pipeline.fence`); None: no other run replaces it.
     """
 
     problem: Problem
@@ -45,6 +47,7 @@ class Context:
     search_folder: Path | None = field(default=None, compare=False)
     recipe_of: str | None = None
     progress: Progress = field(default_factory=Progress, compare=False)
+    token: FencingToken | None = field(default=None, compare=False)
 
     @property
     def store_identity(self) -> str:

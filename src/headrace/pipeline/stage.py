@@ -31,6 +31,7 @@ from headrace.core.manifest import Manifest, read_manifest, write_manifest
 from headrace.core.memory import memory_limit
 from headrace.core.source_code import SourceTree, installed_source
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import require_token
 from headrace.schema import Problem
 
 Output = TypeVar("Output")
@@ -48,6 +49,7 @@ NO_VALUES = (
     "headrace.core.errors",
     "headrace.pipeline.context",
     "headrace.pipeline.extensions",
+    "headrace.pipeline.fence",
     "headrace.pipeline.progress",
     "headrace.pipeline.stage",
     "headrace.search.study.progress",
@@ -234,6 +236,7 @@ def run(
 
     Raises:
         DamagedStage: a stage that it needs is damaged.
+        ConflictError: another run has replaced this one; its outputs are left as they are.
     """
     started = clock()
     study_key = _key_without_budget(stage, context, finished)
@@ -241,6 +244,7 @@ def run(
     folder.parent.mkdir(parents=True, exist_ok=True)
     inputs = Inputs(finished=finished, journal=folder.parent / f"{study_key}.journal.jsonl")
     with FileLock(folder.parent / f".{study_key}.lock"):
+        require_token(context)
         done, damage = _find(stage, folder, thoroughly=thoroughly)
         if damage:
             context.progress.damage(f"{stage.name}: {damage.rstrip('.')}; it is made again")
@@ -270,6 +274,7 @@ def _make(stage: Stage[Output], context: Context, inputs: Inputs, folder: Path) 
         output = stage.codec.dump_python(stage.run(context, inputs, staging), mode="json")
         write_json(staging / _RECORD, {"output": output, "digest": _digest(output, folder.name)})
         write_manifest(staging)
+        require_token(context)
     done = load(stage, folder)
     if done is None:
         raise HeadraceError("is gone at once after it was written", where=str(folder), fix="look at the disk")

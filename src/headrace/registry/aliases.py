@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from headrace.core.errors import NotFoundError
 from headrace.registry import probe
 from headrace.registry.client import STATUS, absent, connect, quoted, translated
+from headrace.registry.fencing import FencingToken
 from headrace.registry.ledger import Ledger
 from headrace.registry.ledger_tables import AliasState
 from headrace.registry.recovery import CHANGE, IDENTITY, METRICS, ledger_tags, metrics_tag
@@ -58,7 +59,13 @@ class Proposal:
 
 
 def mirror(
-    root: Path, problem: str, tracking_uri: str, *, challenger: str | None = "", overwrite: bool = False
+    root: Path,
+    problem: str,
+    tracking_uri: str,
+    *,
+    challenger: str | None = "",
+    overwrite: bool = False,
+    token: FencingToken | None = None,
 ) -> tuple[Proposal, ...]:
     """Set MLflow's aliases to those of the ledger. Idempotent; a change by a person is returned, not undone.
 
@@ -68,14 +75,16 @@ def mirror(
         tracking_uri: Address of MLflow.
         challenger: New challenger of the ledger (None: no challenger; "": unchanged).
         overwrite: Undo changes by persons too.
+        token: Of the run; None: no other run replaces it.
 
     Returns:
         The aliases that a person changed.
 
     Raises:
         NotFoundError: No version is registered.
+        ConflictError: Another run has replaced this one.
     """
-    ledger = Ledger(root, problem)
+    ledger = Ledger(root, problem, token=token)
     if challenger != "":
         ledger.set_challenger(challenger)
     client = connect(tracking_uri)

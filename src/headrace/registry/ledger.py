@@ -8,26 +8,28 @@ are in an SQLite file of the home, or in a PostgreSQL database that machines sha
   alias     what was last written to MLflow per alias, and what is being written: see `registry.aliases`.
   identity  random id that identifies the ledger's copy in MLflow: see `registry.recovery`.
   rollout   append-only: every step of gradual replacements of the champion, see `registry.rollouts`.
+  audit_outbox, fencing_token: see `registry.audit_lines` and `registry.fencing`.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from headrace.access.changes import record_champion
 from headrace.core.errors import ConflictError, NotFoundError
 from headrace.database.open_tables import file_of, open_tables
 from headrace.database.upsert import insert_or_update
 from headrace.registry import ledger_schema as schema
+from headrace.registry.audit_lines import note_author, write_audit_lines
+from headrace.registry.fencing import FencingToken, require_current
 from headrace.registry.ledger_schema import LEDGER
 from headrace.registry.ledger_tables import (
     AliasState,
     Record,
+    adopt_changes,
     barred_versions,
     champion_record,
     champion_stack,
@@ -37,23 +39,26 @@ from headrace.registry.ledger_tables import (
     record_change,
     rollback_target,
     set_barred,
+    version_metrics,
 )
 from headrace.registry.rollout_tables import close_rollouts, last_steps
 
-_CHANGE = tuple(column.name for column in schema.change.columns)
-
 
 class Ledger:
-    """The ledger of one problem. Safe for many threads and processes.
+    """The ledger of one problem. Safe for many processes.
 
     Args:
         root: Home folder; the file is `<root>/ledger/<problem>.db`.
         problem: Name of the problem.
         database_url: Address of PostgreSQL; None for the setting, empty for the file.
+        token: Of the run that writes; None: another run does not end its right to write (`registry.fencing`).
     """
 
-    def __init__(self, root: Path, problem: str, *, database_url: str | None = None) -> None:
+    def __init__(
+        self, root: Path, problem: str, *, database_url: str | None = None, token: FencingToken | None = None
+    ) -> None:
         self.problem = problem
+        self._token = token
         self._root = root
         self.path = file_of(root, problem, LEDGER)
         self._tables = open_tables(
@@ -75,12 +80,19 @@ class Ledger:
         return self._tables.exists()
 
     def read(self) -> AbstractContextManager[Connection]:
-        """Yield a connection for reading; for `registry.rollouts`."""
+        """Yield a connection for reading."""
         return self._tables.read()
 
-    def write(self) -> AbstractContextManager[Connection]:
-        """Yield a connection with an open transaction; for `registry.rollouts`."""
-        return self._tables.write()
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection with an open transaction; ConflictError where the run's token is not current any more."""
+        with self._tables.write() as connection:
+            require_current(connection, self._token)
+            yield connection
+
+    def write_audit_lines(self) -> None:
+        """Write the lines of the audit log that a killed process did not write (`registry.audit_lines`)."""
+        write_audit_lines(self._tables, self._root, self.problem)
 
     # -- reading
 
@@ -124,8 +136,7 @@ class Ledger:
     def versions(self) -> dict[str, dict[str, float]]:
         """Return version -> metrics for all versions in the ledger."""
         with self._tables.read() as connection:
-            rows = connection.execute(select(schema.version.c.version, schema.version.c.metrics))
-            return {version: json.loads(metrics) for version, metrics in rows}
+            return version_metrics(connection)
 
     def barred(self) -> dict[str, str]:
         """Return rolled-back version -> reason; the gate does not promote these versions again."""
@@ -169,7 +180,7 @@ class Ledger:
             ConflictError: The champion is another version, or the version was rolled back.
         """
         version, expected = str(version), _optional_text(expected_version)
-        with self._tables.write() as connection:
+        with self.write() as connection:
             current = champion_record(connection)
             if current is not None and current.version == version:
                 return current
@@ -194,7 +205,8 @@ class Ledger:
             connection.execute(schema.challenger.delete().where(schema.challenger.c.version == version))
             close_rollouts(connection, version, reason, at_us)
             record = record_change(connection, "promote", version, champion, reason, at_us)
-        record_champion(self._root, self.problem, record.action, vars(record))
+            note_author(connection, record.sequence)
+        self.write_audit_lines()
         return record
 
     def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
@@ -203,7 +215,7 @@ class Ledger:
         Raises:
             NotFoundError: There is no previous champion.
         """
-        with self._tables.write() as connection:
+        with self.write() as connection:
             current = champion_record(connection)
             target = rollback_target(connection)
             if current is None or target is None:
@@ -216,17 +228,18 @@ class Ledger:
             set_barred(connection, current.version, reason)
             close_rollouts(connection, target, reason, at_us)
             record = record_change(connection, "rollback", target, current.version, reason, at_us)
-        record_champion(self._root, self.problem, record.action, vars(record))
+            note_author(connection, record.sequence)
+        self.write_audit_lines()
         return record
 
     def set_challenger(self, version: str | int | None) -> None:
         """Set the challenger, None for none."""
-        with self._tables.write() as connection:
+        with self.write() as connection:
             insert_or_update(connection, schema.challenger, {"only_one": 1, "version": _optional_text(version)})
 
     def record_metrics(self, version: str | int, metrics: Mapping[str, float]) -> None:
         """Add metrics of a version (`2013-05_auc` is known only after May)."""
-        with self._tables.write() as connection:
+        with self.write() as connection:
             merge_metrics(connection, str(version), metrics)
 
     # -- what registry.recovery needs
@@ -250,19 +263,11 @@ class Ledger:
         Returns:
             The champion afterwards.
         """
-        with self._tables.write() as connection:
+        with self.write() as connection:
             insert_or_update(connection, schema.identity, {"only_one": 1, "id": identity})
             for version, known in metrics.items():
                 merge_metrics(connection, version, known)
-            for record in changes:
-                merge_metrics(connection, record.version, {})
-                barred = record.previous if record.action == "rollback" else None
-                set_barred(connection, record.version, None)
-                if barred is not None:
-                    merge_metrics(connection, barred, {})
-                    set_barred(connection, barred, record.reason)
-                row = {name: getattr(record, name) for name in _CHANGE}
-                connection.execute(schema.change.insert().values(row))
+            adopt_changes(connection, changes)
             insert_or_update(connection, schema.challenger, {"only_one": 1, "version": challenger})
             champion = champion_record(connection)
         assert champion is not None
@@ -278,12 +283,12 @@ class Ledger:
 
     def begin_alias_write(self, name: str, version: str | None) -> None:
         """Record that an alias is about to be written, to distinguish a crash from a change by a person."""
-        with self._tables.write() as connection:
+        with self.write() as connection:
             insert_or_update(connection, schema.alias, {"name": name, "writing": version})
 
     def finish_alias_write(self, name: str, version: str | None) -> None:
         """Record that MLflow has this version under the alias."""
-        with self._tables.write() as connection:
+        with self.write() as connection:
             insert_or_update(connection, schema.alias, {"name": name, "written": version, "writing": version})
 
 

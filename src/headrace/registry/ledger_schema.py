@@ -57,4 +57,19 @@ rollout = Table(
     Column("at_us", Whole, nullable=False),
 )
 
-LEDGER = TableGroup(name="ledger", metadata=metadata, revision="r0002", seal="alias")
+audit_outbox = Table(
+    "audit_outbox",
+    metadata,
+    Column("sequence", Whole, primary_key=True, autoincrement=False),
+    Column("who", Text, nullable=False),
+    Column("made_us", Whole, nullable=False),
+)
+fencing_token = Table(
+    "fencing_token",
+    metadata,
+    Column("work", Text, primary_key=True),
+    Column("number", Whole, nullable=False),
+    Column("holder", Text, nullable=False),
+)
+
+LEDGER = TableGroup(name="ledger", metadata=metadata, revision="r0003", seal="alias")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -47,10 +47,14 @@ class AliasState:
 
 
 def change_history(connection: Connection) -> tuple[Record, ...]:
-    known = connection.execute(select(versions.c.version, versions.c.metrics))
-    metrics = {version: json.loads(text) for version, text in known}
+    metrics = version_metrics(connection)
     rows = connection.execute(select(change).order_by(change.c.sequence))
     return tuple(_record(row, metrics.get(row.version, {})) for row in rows)
+
+
+def version_metrics(connection: Connection) -> dict[str, dict[str, float]]:
+    known = connection.execute(select(versions.c.version, versions.c.metrics))
+    return {version: json.loads(text) for version, text in known}
 
 
 def champion_record(connection: Connection) -> Record | None:
@@ -99,6 +103,19 @@ def record_change(
     champion = champion_record(connection)
     assert champion is not None
     return champion
+
+
+def adopt_changes(connection: Connection, changes: Sequence[Record]) -> None:
+    """Append changes of the ledger's copy, oldest first; they determine which versions are barred."""
+    for record in changes:
+        merge_metrics(connection, record.version, {})
+        barred = record.previous if record.action == "rollback" else None
+        set_barred(connection, record.version, None)
+        if barred is not None:
+            merge_metrics(connection, barred, {})
+            set_barred(connection, barred, record.reason)
+        row = {column.name: getattr(record, column.name) for column in change.columns}
+        connection.execute(change.insert().values(row))
 
 
 def barred_versions(connection: Connection) -> dict[str, str]:

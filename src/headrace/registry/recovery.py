@@ -71,14 +71,18 @@ def metrics_tag(metrics: Mapping[str, float]) -> str:
 def recover(root: Path, problem: str, tracking_uri: str, *, manual: bool = False) -> None:
     """Bring a ledger that was lost, or is a restored older one, up to what MLflow knows, and say so in the log.
 
+    Lines of the audit log that a killed process did not write are written too.
+
     by_hand: a person is about to say who is champion, so it is no matter that MLflow does not. Raises ConflictError
     where ledger and MLflow contradict each other, or MLflow does not say enough.
     """
+    ledger = Ledger(root, problem)
+    if ledger.exists():
+        ledger.write_audit_lines()
     client = connect(tracking_uri)
     copy = _read_copy(client, problem)
     if copy is None:  # no such registered model: nothing was registered, or MLflow was emptied
         return
-    ledger = Ledger(root, problem)
     local = {record.sequence: record for record in ledger.history()}
     if not copy.changes:
         if not local and not manual:

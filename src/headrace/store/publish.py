@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ def publish(
     service: str,
     *,
     reference: str | None = None,
+    before_writing: Callable[[], None] | None = None,
 ) -> Published:
     """Publish a feature service and extend the views that it reads. Idempotent; nothing is removed.
 
@@ -38,6 +39,7 @@ def publish(
         definitions: The features of the service, transforms included.
         service: Its name.
         reference: How another process loads the problem (catalogue name or file path); default: its file or name.
+        before_writing: Called when no other process writes the store; raises where nothing may be written.
     """
     root = root.absolute()
     with writing(root):
@@ -52,6 +54,8 @@ def publish(
             views=existing.views if existing else (),
         )
         updated = base.with_service(problem, service, definitions)
+        if before_writing is not None:
+            before_writing()
         register(open_store(root), updated)
         if updated != existing:
             write_published(root, updated)

@@ -23,6 +23,7 @@ from headrace.monitor.policy.decision import Decision, Outcome
 from headrace.monitor.policy.policy import manual_retrain
 from headrace.pipeline.catalogue import RETRAIN_STAGES, UNGATED_RETRAIN_STAGES, shadow_promotion_stages
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import fenced
 from headrace.pipeline.operations.release import roll_back
 from headrace.pipeline.report import Artifact, artifact_key
 from headrace.pipeline.stages.promote import PROMOTE
@@ -99,6 +100,9 @@ def retrain(
 ) -> RetrainReport:
     """Do an open retrain of the outbox. Ten calls at once do it once.
 
+    A run whose lease ended and whose retrain another run has claimed cannot write any more: its next step raises
+    ConflictError.
+
     Data that cannot be trained on end it as failed. Any other error gives the claim back, to be tried again, and is
     raised.
 
@@ -114,8 +118,9 @@ def retrain(
     if claim is None:
         return _not_ours(outbox.get(decision_id), now_us())
     try:
+        own = fenced(context, f"retrain {decision_id}", holder, claim.token)
         with renewed(outbox, claim, now_us):
-            result = _train(context, claim.decision, execute)
+            result = _train(own, claim.decision, execute)
         return _finish(outbox, claim, result, context.problem.policy, now_us())
     except BaseException as error:
         outbox.release(claim, f"{type(error).__name__}: {error}", now_us=now_us())

@@ -8,7 +8,7 @@ from headrace.core.errors import HeadraceError
 from headrace.lake.store import Lake
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
-from headrace.registry.ledger import Ledger
+from headrace.pipeline.fence import ledger_of
 from headrace.registry.rollout_tables import RolloutStep
 from headrace.registry.rollouts import Rollouts
 from headrace.schema import Problem, Rollout
@@ -50,7 +50,7 @@ def begin_rollout(
     Raises:
         ConflictError: the champion is another version, or the version is barred or in its cooldown.
     """
-    rollouts = Rollouts(Ledger(context.root, context.problem.name))
+    rollouts = Rollouts(ledger_of(context))
     refusal = "" if rollouts.is_open(version) else load_refusal(context, version)
     if refusal:
         return rollouts.refuse(version, champion=champion, reason=refusal, at_us=at_us)

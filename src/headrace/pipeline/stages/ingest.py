@@ -18,6 +18,7 @@ from headrace.lake.cursor import newest
 from headrace.lake.store import Lake, Snapshot
 from headrace.lake.times import TIMESTAMP
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import require_token
 from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake
 from headrace.pipeline.production.loading import Load, commit, loaded_end, prepared
@@ -105,6 +106,7 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
             loads.append(stack.enter_context(prepared(problem, root, table, reader.chunks(table, since), since)))
         seen = set() if first else {name for name in lake.tables() if any(batch.rows for batch in lake.batches(name))}
         arrival = _arrival_us(problem, lake, loads)
+        require_token(context)
         for load in loads:
             again = load.table.name in seen
             if load.rows or load.refused is not None or not again:

@@ -18,6 +18,7 @@ from headrace.evaluate.gate import GateDecision, decide
 from headrace.evaluate.metrics import METRICS
 from headrace.models.bundle import Bundle
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import ledger_of
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feature_matrix import feature_matrix
 from headrace.pipeline.stage import Inputs, Stage
@@ -98,7 +99,9 @@ def promote(context: Context, inputs: Inputs, folder: Path, *, gate: Gate, at_us
     version = inputs[REGISTER].output.version
     verdict = _judge(context, inputs, folder, version, gate, at_us)
     challenger = version if verdict.challenger else None
-    proposals = mirror(context.root, context.problem.name, context.tracking_uri, challenger=challenger)
+    proposals = mirror(
+        context.root, context.problem.name, context.tracking_uri, challenger=challenger, token=context.token
+    )
     return PromoteOutput(
         version=version,
         promoted=verdict.promoted,
@@ -113,7 +116,7 @@ def _judge(context: Context, inputs: Inputs, folder: Path, version: str, gate: G
     """Decide on a version, and write the decision into the ledger."""
     from headrace.registry.models import same_bundle
 
-    ledger = Ledger(context.root, context.problem.name)
+    ledger = ledger_of(context)
     champion, metrics = ledger.champion(), inputs[EVALUATE].output.metrics
     if champion is not None and champion.version == version:
         return _Verdict(promoted=True, reason=champion.reason)
@@ -230,7 +233,8 @@ def _effects_exist(context: Context, output: PromoteOutput) -> bool:
         recover(context.root, name, context.tracking_uri)
         for proposal in mirror(context.root, name, context.tracking_uri):
             _log.warning("%s: %s", name, proposal)
-    ledger = Ledger(context.root, name)
+    ledger = ledger_of(context)
+    ledger.write_audit_lines()  # those that a run did not write which was killed after its promotion
     champion = ledger.champion()
     if not output.promoted:
         return champion is not None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import require_token
 from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.pipeline.stages.select import SELECT
@@ -25,7 +27,8 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> PublishOutput:
     selected = inputs[SELECT]
     service = selected.output.service
     definitions = read_definitions(selected.path(DEFINITIONS))
-    publish(context.root, context.problem, definitions, service, reference=context.reference)
+    require = partial(require_token, context)
+    publish(context.root, context.problem, definitions, service, reference=context.reference, before_writing=require)
     return PublishOutput(service=service)
 
 

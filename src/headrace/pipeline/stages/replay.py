@@ -12,6 +12,7 @@ from headrace.core.clock import window_name
 from headrace.lake import feed
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import ledger_of
 from headrace.pipeline.production.champion import champion_bundle
 from headrace.pipeline.production.feed import feed_lock, feed_step
 from headrace.pipeline.production.intake import QuarantinedBatch, ingest, refused
@@ -88,8 +89,8 @@ def _measure(context: Context) -> Mapping[str, float]:
         score_window(context, record, start, end, now)
         measured = live_metrics(context, record.version, start, end, now)
     metrics = {f"{window_name(start, end)}_{name}": value for name, value in measured.items()}
-    Ledger(context.root, problem.name).record_metrics(record.version, metrics)
-    mirror(context.root, problem.name, context.tracking_uri)  # MLflow's copy knows them too
+    ledger_of(context).record_metrics(record.version, metrics)
+    mirror(context.root, problem.name, context.tracking_uri, token=context.token)  # MLflow's copy knows them too
     return metrics
 
 

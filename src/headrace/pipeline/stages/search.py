@@ -16,6 +16,7 @@ from headrace.models.families import FAMILIES
 from headrace.models.objective import TrialObjective, prepare
 from headrace.models.space import Config
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import require_token
 from headrace.pipeline.stage import FinishedStage, Inputs, Stage
 from headrace.pipeline.stages.ingest import INGEST
 from headrace.pipeline.stages.select import SELECT
@@ -165,7 +166,12 @@ def _fallback(trials: tuple[Trial, ...], best: Trial, fallbacks: int) -> Config 
 def _reporter(context: Context, trials: int) -> Callable[[Trial], None]:
     problem = context.problem
     line = Progress(METRICS[problem.metric], trials=trials, seconds=problem.search_seconds)
-    return lambda trial: context.progress.message(SEARCH.name, line.add(trial))
+
+    def report(trial: Trial) -> None:
+        require_token(context)  # a search is long, and its journal is also that of the run that replaces this one
+        context.progress.message(SEARCH.name, line.add(trial))
+
+    return report
 
 
 def leaderboard(trials: tuple[Trial, ...], metric: str, plan: StudyPlan | None = None) -> list[dict[str, Any]]:
