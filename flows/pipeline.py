@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 
 from headrace.app.addresses import addresses
 from headrace.app.context import context_of
@@ -43,7 +43,7 @@ def pipeline(problem: str = "flights", trials: int | None = None, seed: int | No
     """
     with RunDisplay() as progress:
         context = context_of(problem, trials=trials, seed=seed, progress=progress)
-        if flow_run.deployment_id is not None:
+        if deployment.id is not None:
             context = fenced(context, PIPELINE, f"flow run {flow_run.id}")
         report = PipelineRun(context).complete(as_task, addresses(settings()))
     publish(report.artifacts)

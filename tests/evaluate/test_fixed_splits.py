@@ -98,3 +98,46 @@ def test_a_window_without_rows_is_an_error() -> None:
 def test_a_wrong_declaration_is_refused(fields: dict[str, object], message: str) -> None:
     with pytest.raises(DeclarationError, match=message):
         Splits(**fields)  # type: ignore[arg-type]
+
+
+def test_a_tune_window_of_one_class_gives_way_to_the_newest_training_rows() -> None:
+    parts = ["a"] * 100 + ["b"] * 20 + ["c"] * 30
+    labels = np.where(np.arange(150) < 100, np.arange(150) % 3 == 0, 0).astype(float)
+    known = CUTOFFS + 2 * DAY
+    windows = fixed_windows(COLUMN, CUTOFFS, known, values=parts, labels=labels)
+    np.testing.assert_array_equal(windows.tune, np.arange(85, 100))
+    np.testing.assert_array_equal(windows.gate, windows.tune)
+    assert known[windows.train].max() < windows.tune_start_us == windows.gate_start_us == CUTOFFS[85]
+    assert windows.note == (
+        "the label is 0 in all 20 rows of the declared tune window: the 15 newest training rows, from "
+        "2024-03-26T00:00:00Z on, take its place"
+    )
+    assert windows.describe()["note"] == windows.note
+    folds = fixed_folds(CUTOFFS, known, windows, labels=labels)
+    np.testing.assert_array_equal(folds[-1][1], windows.tune)
+    np.testing.assert_array_equal(before_gate(COLUMN, CUTOFFS, known, windows), windows.train)
+    plain = fixed_windows(COLUMN, CUTOFFS, known, values=parts)
+    assert (plain.note, len(plain.tune)) == ("", 20), "the label is a number"
+    assert "note" not in plain.describe()
+
+
+def test_the_newer_part_is_longer_where_its_newest_rows_have_one_class() -> None:
+    parts = ["a"] * 100 + ["b"] * 50
+    labels = np.where(np.arange(150) < 70, np.arange(150) % 2, 0).astype(float)
+    windows = fixed_windows(COLUMN, CUTOFFS, CUTOFFS, values=parts, labels=labels)
+    assert set(np.unique(labels[windows.tune])) == {0.0, 1.0}
+    assert windows.tune.min() in (68, 69)
+
+
+def test_a_gate_of_its_own_stays() -> None:
+    labels = np.where((to_us("2024-03-01") <= CUTOFFS) & (to_us("2024-04-01") > CUTOFFS), 1, np.arange(150) % 2)
+    windows = fixed_windows(DATES, CUTOFFS, CUTOFFS, labels=labels.astype(float))
+    assert windows.gate_start_us == to_us("2024-04-01")
+    assert CUTOFFS[windows.tune].max() < to_us("2024-03-01")
+    assert windows.note
+
+
+def test_training_rows_of_one_class_are_refused() -> None:
+    parts = ["a"] * 100 + ["b"] * 50
+    with pytest.raises(DataError, match="one class only in the train window"):
+        fixed_windows(COLUMN, CUTOFFS, CUTOFFS, values=parts, labels=np.zeros(150))

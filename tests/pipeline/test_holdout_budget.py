@@ -25,6 +25,10 @@ def test_a_pace_is_read_off_two_measurements() -> None:
     assert pace == Pace(fixed_s=pytest.approx(0.6), row_s=pytest.approx(1e-4))
 
 
+def test_a_sample_of_all_rows_says_nothing_about_one_row() -> None:
+    assert pace_of([(400, 7.0), (400, 6.0)], 10) == Pace(fixed_s=0.6, row_s=0.0)
+
+
 def test_everything_fits_into_enough_time() -> None:
     assert plan(Pace(fixed_s=0.01, row_s=1e-7), 1e6, 600, [150_000, 30_000]) == (600, 150_000)
 
@@ -50,7 +54,7 @@ def test_what_is_planned_takes_no_longer_unless_it_is_the_least(
         assert chosen * (fixed_s + row_s * used) <= seconds * 1.001 + chosen * row_s * 2
 
 
-def test_a_large_problem_is_limited_and_a_small_one_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_problem_of_any_size_is_limited_where_time_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_tiny_problem(tmp_path / "problem")
     text = path.read_text().replace("Relationship, Table", "Relationship, Splits, Table")
     splits = f'splits=Splits(tune="2024-01-31", test="{TEST}"),'
@@ -58,11 +62,10 @@ def test_a_large_problem_is_limited_and_a_small_one_is_not(tmp_path: Path, monke
     context = context_of(str(path), tmp_path / "home", workers=1)
     PipelineRun(context, (INGEST,)).walk()
     snapshot = Lake(context.root, context.problem.name).snapshot(to_us(TEST))
-    assert within_budget(context, snapshot, to_us(TEST), 1.0) is context
-    monkeypatch.setattr(budget, "_SMALL", 0)
+    monkeypatch.setattr(budget, "_LEAST_CANDIDATES", 5)
+    monkeypatch.setattr(budget, "_LEAST_ROWS", 50)
     limited = within_budget(context, snapshot, to_us(TEST), 0.0).problem
-    assert limited.max_candidates <= 60
+    assert limited.max_candidates == 5
     assert limited.splits is not None
-    assert limited.splits.max_train_rows == 4_000
-    generous = within_budget(context, snapshot, to_us(TEST), 1e9).problem
-    assert generous.max_candidates >= limited.max_candidates
+    assert limited.splits.max_train_rows == 50
+    assert within_budget(context, snapshot, to_us(TEST), 1e9) is context

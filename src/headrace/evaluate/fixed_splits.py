@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.core.clock import iso
 from headrace.core.errors import DataError
-from headrace.evaluate.splits import Fold, Rows, Windows, check_windows, known_before_rows, time_folds
+from headrace.evaluate.splits import (
+    Fold,
+    Rows,
+    Windows,
+    check_windows,
+    known_before_rows,
+    newest_share,
+    time_folds,
+)
 from headrace.schema.splits import WINDOWS, Splits
 
 #: Window of a row whose column has a value that no window declares.
@@ -75,7 +85,8 @@ def fixed_windows(
         cutoffs_us: Cutoff of each row [n].
         label_known_us: When each label is known [n].
         values: Values of the split column [n].
-        labels: Binary labels [n]; each window must contain both classes. None for a number.
+        labels: Binary labels [n]; each window must contain both classes. None for a number. Where the tune window has
+            one, the newest training rows take its place (`Windows.note`).
 
     Raises:
         DataError: A window has too few rows, or one class only.
@@ -100,8 +111,30 @@ def fixed_windows(
         purged=int((used & ~usable).sum()),
         immature=0,
     )
+    result = _with_two_classes(splits, cutoffs, known, result, labels)
     check_windows(result, labels)
     return result
+
+
+def _with_two_classes(
+    splits: Splits, cutoffs: Rows, known: Rows, windows: Windows, labels: NDArray[np.float64] | None
+) -> Windows:
+    """Take the newest training rows as the tune window where the declared one has one class, which chooses nothing.
+
+    The rows of the declared window stay out of the search; the chosen recipe is fitted on them too in the end.
+    """
+    if labels is None or not len(windows.tune) or len(classes := np.unique(labels[windows.tune])) > 1:
+        return windows
+    parts = newest_share(cutoffs, known, windows.train, labels) if len(windows.train) else None
+    if parts is None:
+        return windows
+    train, tune, start_us = parts
+    note = (
+        f"the label is {classes[0]:g} in all {len(windows.tune)} rows of the declared tune window: the {len(tune)} "
+        f"newest training rows, from {iso(start_us)} on, take its place"
+    )
+    moved = replace(windows, train=train, tune=tune, tune_start_us=start_us, note=note)
+    return replace(moved, gate=tune, gate_start_us=start_us) if splits.gate is None else moved
 
 
 def before_gate(splits: Splits, cutoffs_us: Rows, label_known_us: Rows, windows: Windows) -> Rows:

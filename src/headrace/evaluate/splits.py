@@ -44,6 +44,7 @@ class Windows:
         start_us, tune_start_us, gate_start_us, end_us: Boundaries of the windows.
         purged: Number of rows that were dropped because their label was known too late.
         immature: Number of rows whose label is not known yet.
+        note: How they differ from the declared ones, for people; empty where they do not.
     """
 
     train: Rows
@@ -55,6 +56,7 @@ class Windows:
     end_us: int
     purged: int
     immature: int
+    note: str = ""
 
     def describe(self) -> dict[str, str | int]:
         """Return JSON-able facts for a bundle or a report."""
@@ -68,6 +70,7 @@ class Windows:
             "gate_rows": len(self.gate),
             "purged": self.purged,
             "immature": self.immature,
+            **({"note": self.note} if self.note else {}),
         }
 
 
@@ -159,6 +162,34 @@ def time_folds(
 def known_before_rows(cutoffs_us: Rows, label_known_us: Rows, instant_us: int) -> Rows:
     """Return the rows with a cutoff before an instant whose label was known before it too."""
     return np.flatnonzero((np.asarray(cutoffs_us) < instant_us) & (np.asarray(label_known_us) < instant_us))
+
+
+def newest_share(
+    cutoffs_us: Rows, label_known_us: Rows, rows: Rows, labels: NDArray[np.float64], share: float = TUNE_SHARE
+) -> tuple[Rows, Rows, int] | None:
+    """Split rows in time so that both parts have two classes, the newer one as close to a share as that allows.
+
+    Args:
+        cutoffs_us: Cutoff of each row [n].
+        label_known_us: When each label is known [n].
+        rows: The rows to split, as indices.
+        labels: Binary labels [n].
+        share: Of the rows, in the newer part.
+
+    Returns:
+        The older rows whose label was known before the newer part starts, the newer rows, and its start (us); None
+        where no start gives both parts two classes and enough rows.
+    """
+    cutoffs, known = np.asarray(cutoffs_us, np.int64), np.asarray(label_known_us, np.int64)
+    starts, counts = _instants(cutoffs[rows])
+    newer_share = np.cumsum(counts[::-1])[::-1] / len(rows)
+    for position in np.argsort(np.abs(newer_share - share), kind="stable"):
+        start = int(starts[position])
+        older = rows[(cutoffs[rows] < start) & (known[rows] < start)]
+        newer = rows[cutoffs[rows] >= start]
+        if all(len(part) >= _MIN_ROWS and len(np.unique(labels[part])) > 1 for part in (older, newer)):
+            return older, newer, start
+    return None
 
 
 def _instants(cutoffs: Rows) -> tuple[Rows, NDArray[np.int64]]:

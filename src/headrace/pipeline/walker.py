@@ -16,6 +16,7 @@ from headrace.core.errors import DeclarationError, HeadraceError
 from headrace.core.replicas import write_replicas
 from headrace.pipeline.catalogue import STAGES
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import require_token
 from headrace.pipeline.report import RunReport, summarise
 from headrace.pipeline.stage import DamagedStage, FinishedStage, Inputs, Output, Stage, StageReport, run
 from headrace.pipeline.stage_spans import describe_stage, stage_span
@@ -75,6 +76,7 @@ class PipelineRun:
         """
         self.walk(execute)
         report = self._repaired(lambda: self._summary(addresses or {}))
+        require_token(self.context)
         write_replicas(self.context.root / "runs" / self.context.problem.name / "last_run.json", report.as_json())
         return report
 

@@ -51,7 +51,8 @@ class Table:
         roles: column -> role, where the column's type misleads.
         bounds: column -> (low, high), None for no limit on one side; a batch with a value outside is quarantined.
         cursor: column whose values grow from batch to batch (a sequence number, a time of insertion). A later run reads
-            only rows at or after the largest value that is in the lake; None: it reads the whole source.
+            only rows at or after the largest value that is in the lake; None: it reads the whole source, or what its
+            change feed brings (`headrace.problems.sources.ChangeFeed`).
         null_values: texts that mean "no value", such as ("\\N", "NA"), besides the empty field of a CSV. None: the
             usual ones in a CSV ("NA", "NULL", "None", ...), and none in other sources.
         joined: columns that are read from parent rows; follows from the paths above, not for users.

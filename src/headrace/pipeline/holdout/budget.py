@@ -33,8 +33,8 @@ _SYNTHESIS, _OF_ROWS = 0.35, 0.5
 #: Candidates and rows of the sample, and the least numbers of either.
 _SAMPLE, _SAMPLE_ROWS = 60, 500
 _LEAST_CANDIDATES, _LEAST_ROWS = 60, 4_000
-#: Tables with fewer rows in all are not sampled: everything fits.
-_SMALL = 200_000
+#: Rows that are computed before the sample, so that its times contain no loading of kernels and no first sorting.
+_WARM_UP_ROWS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Pace:
 
 
 def within_budget(context: Context, snapshot: Snapshot, until_us: int, seconds: float) -> Context:
-    """Return the context with as many rows and candidates as fit.
+    """Return the context with as many rows and candidates as fit; the same context where all do.
 
     Args:
         context: Of an evaluation whose ingest is done.
@@ -55,8 +55,7 @@ def within_budget(context: Context, snapshot: Snapshot, until_us: int, seconds: 
         seconds: Time that is left for everything.
     """
     problem = context.problem
-    total = sum(snapshot.table(one.name).num_rows for one in problem.entity_set.tables)
-    if problem.splits is None or total < _SMALL:
+    if problem.splits is None:
         return context
     begun = time.perf_counter()
     spine = build_spine(problem, snapshot, end_us=until_us, now_us=until_us, engine=context.engine)
@@ -66,15 +65,17 @@ def within_budget(context: Context, snapshot: Snapshot, until_us: int, seconds: 
     definitions = enumerate_candidates(problem, table_schemas(problem, snapshot), snapshot).definitions
     sample = definitions[:: max(1, len(definitions) // _SAMPLE)]
     times = []
-    for number in (_SAMPLE_ROWS, 10 * _SAMPLE_ROWS):
+    for number in (_WARM_UP_ROWS, _SAMPLE_ROWS, 10 * _SAMPLE_ROWS):
         rows = np.flatnonzero(sampled_rows(windows, number) & np.isin(windows, (TRAIN, TUNE)))
         begun = time.perf_counter()
         feature_matrix(problem, sample, spine.take(pa.array(rows)), snapshot, context.engine)
         times.append((len(rows), time.perf_counter() - begun))
-    pace = pace_of(times, len(sample))
+    pace = pace_of(times[1:], len(sample))
     seconds -= built_s + sum(taken for _, taken in times)
     sizes = [int((windows == one).sum()) for one in (TRAIN, TUNE)]
     candidates, rows_of_window = plan(pace, _SYNTHESIS * seconds, len(definitions), sizes)
+    if candidates == len(definitions) and rows_of_window >= max(sizes):
+        return context  # the same stages as without a limit
     context.progress.message(
         "synthesise", f"{candidates} of {len(definitions)} candidates, {rows_of_window} rows of a window at most"
     )
@@ -87,6 +88,8 @@ def within_budget(context: Context, snapshot: Snapshot, until_us: int, seconds: 
 def pace_of(times: list[tuple[int, float]], candidates: int) -> Pace:
     """Fit the two parts of a time to two measurements (rows, seconds) of the same candidates."""
     (few, short), (many, long) = times
+    if many <= few:  # all rows were in the first sample
+        return Pace(fixed_s=min(short, long) / candidates, row_s=0.0)
     row_s = max(long - short, 0.0) / max(many - few, 1)
     return Pace(fixed_s=max(short - row_s * few, 0.0) / candidates, row_s=row_s / candidates)
 

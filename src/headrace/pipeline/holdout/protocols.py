@@ -169,9 +169,14 @@ def measure_holdout(context: Context, *, minutes: float | None = None, frozen_mo
         family=_form(bundle),
         metrics=bundle.metrics,
         seconds={**seconds, "test": time.perf_counter() - begun},
-        notes=(*run.output(SYNTHESISE).warnings, *((_SECOND,) if second else ())),
+        notes=(*run.output(SYNTHESISE).warnings, *_notes(bundle), *((_SECOND,) if second else ())),
     )
     return Holdout(report=report, predictions=_prediction_table(problem, spine, predicted))
+
+
+def _notes(bundle: Bundle) -> tuple[str, ...]:
+    """How the windows of a model differ from the declared ones."""
+    return tuple(str(text) for text in (bundle.windows.get("note"),) if text)
 
 
 def _form(bundle: Bundle) -> str:

@@ -133,9 +133,11 @@ def checked_batch(
     return conformed if verdict.success else Refusal(table=table, rows=conformed, reasons=tuple(verdict.reasons))
 
 
-def append_batch(lake: Lake, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool) -> IngestedBatch:
-    """Append converted and validated rows."""
-    batch = lake.append(table, rows, arrival_us=arrival_us, bootstrap=bootstrap)
+def append_batch(
+    lake: Lake, table: Table, rows: pa.Table, *, arrival_us: int, bootstrap: bool, source: str = ""
+) -> IngestedBatch:
+    """Append converted and validated rows. source: what delivered them, where equal rows may come twice."""
+    batch = lake.append(table, rows, arrival_us=arrival_us, bootstrap=bootstrap, source=source)
     return IngestedBatch(table=table.name, rows=batch.rows, batches=(batch.id,))
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 from headrace.core.errors import DataError, DeclarationError, UnavailableError
 from headrace.lake import feed
 from headrace.lake.batch import DamagedBatch
+from headrace.lake.change_position import range_of
 from headrace.lake.repair import DamagedBatchRecord, find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
@@ -38,13 +39,19 @@ def mend_lake(context: Context) -> None:
 
 
 def _sources(context: Context, one: DamagedBatchRecord) -> Iterator[tuple[Table, pa.Table]]:
-    """The rows that a batch may have been made from: a step of the feed, or a whole source."""
+    """The rows that a batch may have been made from: a step of the feed, a range of changes, or a whole source."""
     problem, facts = context.problem, one.facts
     if facts is None:
         return
     table = problem.entity_set.table(one.table)
     try:
-        if problem.feed is None:
+        span = range_of(facts["source"])
+        if span is not None:
+            reader = SourceReader.of(problem)
+            changes = reader.changes(table)
+            if changes is not None:
+                yield from ((table, chunk) for chunk in reader.changed_chunks(table, changes, span))
+        elif problem.feed is None:
             yield from ((table, chunk) for chunk in SourceReader.of(problem).chunks(table))
         elif facts["bootstrap"]:
             yield table, feed.bootstrap(problem)[one.table]

@@ -18,11 +18,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from headrace.core import parquet
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.core.memory import current_limit, release_unused_memory, resident_bytes
+from headrace.lake.batch import Batch
+from headrace.lake.change_position import batch_source, range_of, record_position, without_loaded
+from headrace.lake.conform import ARRIVAL
 from headrace.lake.cursor import beyond, cursor_end, record
 from headrace.lake.keys import row_keys
 from headrace.lake.store import Lake
@@ -35,6 +39,7 @@ from headrace.pipeline.production.intake import (
     history_end,
     quarantine_batch,
 )
+from headrace.problems.sources.feeds.feed import ChangeRange
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
 
@@ -51,6 +56,8 @@ class Load:
         rows: how many rows there are.
         end_us: the first instant at which everything in them was known; BEFORE_ALL where nothing tells.
         cursor: the largest value of the table's cursor in them; None without one.
+        changes: the range of a change feed that they are; None where they are not.
+        arrived_us: the last instant at which a row says that it arrived; BEFORE_ALL where none says it.
         refused: the chunk that is wrong; nothing of the load is then appended.
     """
 
@@ -59,9 +66,12 @@ class Load:
     rows: int = 0
     end_us: int = BEFORE_ALL
     cursor: Any = None
+    changes: ChangeRange | None = None
+    arrived_us: int = BEFORE_ALL
     refused: Refusal | None = None
     _single: pa.Table | None = None
     _files: int = 0
+    _earlier: tuple[Batch, ...] = ()
     _keys: list[npt.NDArray[np.uint64]] = field(default_factory=list)
 
     def add(self, problem: Problem, rows: pa.Table) -> None:
@@ -80,6 +90,8 @@ class Load:
         ends = [end for end in (self.cursor, cursor_end(self.table, rows)) if end is not None]
         self.cursor = max(ends, default=None)
         self.end_us = max(self.end_us, history_end(problem, {self.table.name: rows}))
+        if ARRIVAL in rows.column_names and rows.num_rows:
+            self.arrived_us = max(self.arrived_us, int(pc.max(rows[ARRIVAL].cast(pa.int64())).as_py()))
 
     def chunks(self) -> Iterator[pa.Table]:
         """Yield the chunks in the order of the source."""
@@ -87,6 +99,12 @@ class Load:
             yield self._single
         for number in range(self._files):
             yield parquet.read(self.folder / f"{number:06d}.parquet")
+
+    def sources(self) -> Iterator[str]:
+        """Yield what delivered each chunk, for its batch: its part of a range of changes, or nothing."""
+        known, own = len(self._earlier), self._files or int(self._single is not None)
+        for part in range(own):
+            yield "" if self.changes is None else batch_source(self.changes, known + part + 1, known + own)
 
     def require_new_keys(self, rows: pa.Table) -> None:
         """Raise DataError where an earlier chunk has one of the keys. Digests of the keys are kept, 8 bytes a row."""
@@ -105,7 +123,14 @@ class Load:
 
 @contextmanager
 def prepared(
-    problem: Problem, root: Path, table: Table, chunks: Iterable[pa.Table], since: Since | None = None
+    problem: Problem,
+    root: Path,
+    table: Table,
+    chunks: Iterable[pa.Table],
+    since: Since | None = None,
+    *,
+    changes: ChangeRange | None = None,
+    parts: tuple[Batch, ...] = (),
 ) -> Iterator[Load]:
     """Read, convert and validate the rows of a source; what waits on disk is removed at the end.
 
@@ -115,12 +140,14 @@ def prepared(
         table: the table.
         chunks: the rows of its source.
         since: the end of the table's cursor in the lake; earlier rows are left out.
+        changes: the range of a change feed that the rows are; None where they are not.
+        parts: batches of this range that a killed load left; their rows are left out.
 
     Raises:
         DataError: the source cannot be read, or changed while it was read.
     """
     lake = Lake(root, problem.name)
-    load = Load(table=table, folder=lake.folder / "incoming" / table.name)
+    load = Load(table=table, folder=lake.folder / "incoming" / table.name, changes=changes, _earlier=parts)
     shutil.rmtree(load.folder, ignore_errors=True)
     expected, is_known = lake.schema(table.name), any(batch.rows for batch in lake.batches(table.name))
     try:
@@ -133,6 +160,7 @@ def prepared(
                 break
             try:
                 fresh = checked if table.cursor is None else beyond(lake, table, checked, since)
+                fresh = without_loaded(table, fresh, parts)
                 load.require_new_keys(fresh)
                 expected = unify(table.name, [("the lake", expected or fresh.schema), ("this batch", fresh.schema)])
             except DataError as error:
@@ -151,11 +179,13 @@ def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstr
     if load.refused is not None:
         return quarantine_batch(lake, load.refused, arrival_us)
     batches = [
-        append_batch(lake, load.table, rows, arrival_us=arrival_us, bootstrap=bootstrap)
-        for rows in load.chunks()
+        append_batch(lake, load.table, rows, arrival_us=arrival_us, bootstrap=bootstrap, source=source)
+        for rows, source in zip(load.chunks(), load.sources(), strict=True)
         if rows.num_rows or bootstrap
     ]
     record(lake, load.table, load.cursor)
+    if load.changes is not None:
+        record_position(lake, load.table, load.changes.until)
     names = tuple(name for one in batches for name in one.batches)
     return IngestedBatch(table=load.table.name, rows=load.rows, batches=names)
 
@@ -178,7 +208,7 @@ def _require_room(table: Table, chunk: pa.Table) -> None:
 
 
 def loaded_end(problem: Problem, lake: Lake) -> int:
-    """The first instant (us) at which everything in the lake's history tables was known, batch by batch."""
+    """The first instant (us) at which everything in the lake's history tables was known, and all changes had come."""
     from headrace.lake.batch import load as load_batch
 
     found = [BEFORE_ALL + 1]
@@ -187,7 +217,8 @@ def loaded_end(problem: Problem, lake: Lake) -> int:
         columns = (*table.time_columns, *table.known_at)
         for batch in lake.batches(name):
             found.append(history_end(problem, {name: _with_columns(load_batch(batch, columns), batch.rows, columns)}))
-    return max(found)
+    changed = (batch for name in lake.tables() for batch in lake.batches(name) if range_of(batch.source) is not None)
+    return max([*found, *(batch.arrival_us + 1 for batch in changed if not batch.bootstrap)])
 
 
 def _with_columns(rows: pa.Table, count: int, columns: Iterable[str]) -> pa.Table:
@@ -214,5 +245,6 @@ def _have_common(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> 
 def _row_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
     from pandas.util import hash_pandas_object
 
-    digests = hash_pandas_object(rows.select(list(table.keys)).to_pandas(), index=False)
+    columns = [*table.keys, *([ARRIVAL] if ARRIVAL in rows.column_names else [])]
+    digests = hash_pandas_object(rows.select(columns).to_pandas(), index=False)
     return np.asarray(digests, dtype=np.uint64)

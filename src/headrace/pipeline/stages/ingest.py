@@ -19,6 +19,7 @@ from headrace.lake.store import Lake, Snapshot
 from headrace.lake.times import TIMESTAMP
 from headrace.pipeline.context import Context
 from headrace.pipeline.fence import require_token
+from headrace.pipeline.production.change_loading import changed_rows, finish_empty, finish_killed_load
 from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake
 from headrace.pipeline.production.loading import Load, commit, loaded_end, prepared
@@ -99,26 +100,43 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
     if problem.feed is not None:
         return ingest(problem, root, feed.bootstrap(problem), arrival_us=BEFORE_ALL, bootstrap=True)
     reader, outcomes = SourceReader.of(problem), []
+    feeds = {table.name: reader.changes(table) for table in problem.entity_set.tables}
+    for table in problem.entity_set.tables:
+        feed_of_table = feeds[table.name]
+        if feed_of_table is not None:
+            require_token(context)
+            finished = finish_killed_load(problem, root, reader, table, feed_of_table)
+            outcomes += [finished] if finished is not None else []
     with ExitStack() as stack:
         loads = []
         for table in problem.entity_set.tables:
+            feed_of_table = feeds[table.name]
+            if feed_of_table is not None:
+                loads.append(stack.enter_context(changed_rows(problem, root, reader, table, feed_of_table)))
+                continue
             since = None if first else newest(lake, table)
             loads.append(stack.enter_context(prepared(problem, root, table, reader.chunks(table, since), since)))
         seen = set() if first else {name for name in lake.tables() if any(batch.rows for batch in lake.batches(name))}
-        arrival = _arrival_us(problem, lake, loads)
+        partly = any(load.table.cursor is not None or feeds[load.table.name] is not None for load in loads)
+        arrival = _arrival_us(problem, lake, loads, partly=partly)
         require_token(context)
         for load in loads:
-            again = load.table.name in seen
+            again = load.table.name in seen or (load.changes is not None and load.changes.after is not None)
             if load.rows or load.refused is not None or not again:
                 arrival_us = arrival if again else BEFORE_ALL
                 outcomes.append(commit(problem, root, load, arrival_us=arrival_us, bootstrap=not again))
+            finish_empty(root, problem, load)
     return tuple(outcomes)
 
 
-def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
-    """The last instant in the sources: what is new in them arrived then, just before the clock's new time."""
+def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load], *, partly: bool) -> int:
+    """The last instant in the sources: what is new in them arrived then, just before the clock's new time.
+
+    partly: of some sources only what is new was read.
+    """
     ends = [load.end_us for load in loads if load.table.name in problem.history_tables]
-    if any(load.table.cursor is not None for load in loads):  # of these sources only the end was read
+    ends += [load.arrived_us + 1 for load in loads]
+    if partly:
         ends.append(lake.clock() or BEFORE_ALL)
     return max([*ends, BEFORE_ALL + 1]) - 1
 

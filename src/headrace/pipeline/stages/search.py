@@ -82,8 +82,8 @@ def _run(context: Context, inputs: Inputs, folder: Path) -> SearchOutput:
     plan = study_plan(problem.families, inputs[SELECT])
     trials = plan.budget(context.trials, problem.retrain_trials)
     racing = plan.racing(problem.racing)
-    if plan.note:
-        context.progress.message(SEARCH.name, plan.note)
+    for note in filter(None, (plan.note, data.windows.note)):
+        context.progress.message(SEARCH.name, note)
     digest = prepare(folder / "data", data.design, data.label, data.folds)
     objective = TrialObjective(
         folder=folder / "data",

@@ -17,9 +17,11 @@ import pyarrow as pa
 from headrace.core.errors import DataError, HeadraceError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.redact import redact
+from headrace.problems.sources.feeds.feed import ChangeFeed, Changes
 from headrace.problems.sources.interface import Since, missing_package
 from headrace.problems.sources.locations import reachable
 from headrace.problems.sources.scanning import scan
+from headrace.schema import Table
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,14 @@ class DeltaSource:
         address: `delta:///path` (four slashes for an absolute one), or `delta+s3://bucket/path` and other stores.
         folder: where a relative path starts; None: the current folder.
         version: of the table; None: the newest.
+        changes: read only what changed since the last load, from the table's change data feed; None: all rows.
         options: of the object store, as `deltalake` names them; the environment has them too.
     """
 
     address: str
     folder: Path | None = None
     version: int | None = None
+    changes: ChangeFeed | None = None
     options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -52,21 +56,30 @@ class DeltaSource:
 
     def fingerprint(self) -> str:
         """A digest of the table's id and version."""
-        with self._opened() as table:
+        with self.opened() as table:
             return fingerprint([str(table.metadata().id), table.version()])
 
     def read(self) -> pa.Table:
         """Read all rows; DataError where the table is not there or cannot be read."""
-        with self._opened() as table:
+        with self.opened() as table:
             return table.to_pyarrow_dataset().to_table()
 
     def batches(self, since: Since | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in record batches, without older ones; DataError where they cannot be read."""
-        with self._opened() as table:
+        with self.opened() as table:
             yield from scan(table.to_pyarrow_dataset(), since)
 
+    def changes_of(self, table: Table) -> Changes | None:
+        """Return the table's change feed; None where it is read whole."""
+        if self.changes is None:
+            return None
+        from headrace.problems.sources.feeds.delta import DeltaChanges
+
+        return DeltaChanges(source=self, table=table, options=self.changes)
+
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def opened(self) -> Iterator[Any]:
+        """Yield the table as deltalake has it; its errors become DataError or UnavailableError."""
         try:
             from deltalake import DeltaTable
             from deltalake.exceptions import DeltaError
@@ -95,12 +108,14 @@ class IcebergSource:
         catalog: as `pyiceberg` knows it, from ~/.pyiceberg.yaml or the environment (PYICEBERG_CATALOG__NAME__URI).
         options: of the catalog, in place of those: {"uri": ..., "warehouse": ...}.
         snapshot: of the table; None: the newest.
+        changes: read only rows that were appended since the last load; None: all rows.
     """
 
     table: str
     catalog: str = "default"
     options: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     snapshot: int | None = None
+    changes: ChangeFeed | None = None
 
     @property
     def place(self) -> str:
@@ -109,24 +124,33 @@ class IcebergSource:
 
     def fingerprint(self) -> str:
         """A digest of the table's id and snapshot."""
-        with self._opened() as table:
+        with self.opened() as table:
             newest = table.current_snapshot()
             number = self.snapshot if self.snapshot is not None else newest.snapshot_id if newest else None
             return fingerprint([str(table.metadata.table_uuid), number])
 
     def read(self) -> pa.Table:
         """Read all rows; DataError where the table is not there or cannot be read."""
-        with self._opened() as table:
+        with self.opened() as table:
             rows: pa.Table = table.scan(snapshot_id=self.snapshot).to_arrow()
             return rows
 
     def batches(self, since: Since | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in record batches, without files of older ones; DataError where they cannot be read."""
-        with self._opened() as table:
+        with self.opened() as table:
             yield from table.scan(snapshot_id=self.snapshot, **_filter(table, since)).to_arrow_batch_reader()
 
+    def changes_of(self, table: Table) -> Changes | None:
+        """Return the table's appended rows; None where it is read whole."""
+        if self.changes is None:
+            return None
+        from headrace.problems.sources.feeds.iceberg import IcebergChanges
+
+        return IcebergChanges(source=self, table=table, options=self.changes)
+
     @contextmanager
-    def _opened(self) -> Iterator[Any]:
+    def opened(self) -> Iterator[Any]:
+        """Yield the table as pyiceberg has it; its errors become DataError or UnavailableError."""
         try:
             from pyiceberg.catalog import load_catalog
         except ImportError:

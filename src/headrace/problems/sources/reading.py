@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from headrace.core.errors import DataError
 from headrace.problems.sources.addresses import table_source
+from headrace.problems.sources.feeds.feed import ChangeRange, Changes, changes_of
 from headrace.problems.sources.interface import BatchSource, Since, in_batches, require_rows
 from headrace.problems.sources.joining import ParentColumns
 from headrace.schema import EntitySet, Problem, Source, Table
@@ -49,7 +50,35 @@ class SourceReader:
         """
         source = table_source(table, self.folder)
         with_parents = ParentColumns.read(table, self)
-        return with_parents.add(_without_null_texts(table, _whole(source, table)))
+        feed = changes_of(source, table)
+        position = None if feed is None else feed.position()
+        if feed is None or position is None:
+            return with_parents.add(_without_null_texts(table, _whole(source, table)))
+        rows = _rows_of(feed.batches(ChangeRange(after=None, until=position)), source, table)
+        return with_parents.add(_without_null_texts(table, rows))
+
+    def changes(self, table: Table) -> Changes | None:
+        """Return the change feed of a table's source; None where it is read whole or by a cursor."""
+        return changes_of(table_source(table, self.folder), table)
+
+    def changed_chunks(
+        self, table: Table, feed: Changes, span: ChangeRange, size: int | None = None
+    ) -> Iterator[pa.Table]:
+        """Yield the rows of a range of a table's changes in chunks; none where nothing changed.
+
+        Args:
+            table: the table.
+            feed: its change feed.
+            span: the range.
+            size: bytes of one chunk; None: CHUNK_BYTES.
+
+        Raises:
+            DataError: rows were deleted, or the source has the changes no more.
+            UnavailableError: a service does not answer.
+        """
+        with_parents = ParentColumns.read(table, self)
+        for chunk in _chunks(feed.batches(span), CHUNK_BYTES if size is None else size):
+            yield with_parents.add(_without_null_texts(table, chunk))
 
     def chunks(self, table: Table, since: Since | None = None, size: int | None = None) -> Iterator[pa.Table]:
         """Yield the rows of a table in chunks, at least one unless `since` is given.
@@ -71,6 +100,12 @@ class SourceReader:
             yield with_parents.add(_without_null_texts(table, chunk))
         if empty and since is None:
             yield with_parents.add(_whole(source, table))
+
+
+def _rows_of(batches: Iterator[pa.RecordBatch], source: Source, table: Table) -> pa.Table:
+    """The batches as one table; of no batch, the source's columns without a row."""
+    found = list(batches)
+    return pa.Table.from_batches(found) if found else _whole(source, table).slice(0, 0)
 
 
 def _whole(source: Source, table: Table) -> pa.Table:

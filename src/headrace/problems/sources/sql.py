@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from headrace.core.errors import DataError, UnavailableError
+from headrace.core.fingerprint import fingerprint
 from headrace.core.redact import redact
 from headrace.problems.sources.database_table import DatabaseTable, database_file, require_database
+from headrace.problems.sources.feeds.change_table import ChangeTable, SqlChanges, newest_sequence
+from headrace.problems.sources.feeds.feed import Changes
 from headrace.problems.sources.interface import BATCH_ROWS, Since
 from headrace.problems.sources.sql_columns import arrow_schema, record_batch
+from headrace.schema import Table
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -25,16 +29,27 @@ _FIX = 'write it as "sqlite:///shop.db#orders" or "postgresql+psycopg://host/sho
 
 @dataclass(frozen=True)
 class SqlSource(DatabaseTable):
-    """A table or view that SQLAlchemy reads. address: of the database, as SQLAlchemy writes it."""
+    """A table or view that SQLAlchemy reads.
+
+    Args:
+        address: of the database, as SQLAlchemy writes it.
+        changes: where the database records changes of the table; only these are read after the first load.
+    """
+
+    changes: ChangeTable | None = None
+
+    def changes_of(self, table: Table) -> Changes | None:
+        """Return the table's changes; None where it is read whole."""
+        return None if self.changes is None else SqlChanges(source=self, table=table, options=self.changes)
 
     def read(self) -> pa.Table:
-        """Read all rows.
+        """Read all rows; of a change table, the changes.
 
         Raises:
             DataError: The database or the table is not there, or cannot be read.
             UnavailableError: The database does not answer.
         """
-        with connected(self.address, self.folder) as engine, _open(engine, self.address) as connection:
+        with self.opened() as connection:
             schema, rows = self._rows(connection, None)
             return pa.Table.from_batches(list(rows), schema=schema)
 
@@ -45,13 +60,31 @@ class SqlSource(DatabaseTable):
             DataError: The database or the table is not there, or cannot be read.
             UnavailableError: The database does not answer.
         """
-        with connected(self.address, self.folder) as engine, _open(engine, self.address) as connection:
+        with self.opened() as connection:
             yield from self._rows(connection, since)[1]
+
+    def fingerprint(self) -> str:
+        """As of other tables; of one whose changes are recorded, their last number."""
+        if self.changes is None or database_file(self.address, self.folder) is not None:
+            return super().fingerprint()
+        with self.opened() as connection:
+            changes = self.reflected(connection, self.changes.table)
+            return fingerprint([self.place, newest_sequence(connection, changes, self.changes.sequence, self.place)])
+
+    def rows_now(self) -> Iterator[pa.RecordBatch]:
+        """Yield all rows of the source's own table."""
+        yield from self.batches()
+
+    @contextmanager
+    def opened(self) -> Iterator[Connection]:
+        """Yield a connection; errors of the database become DataError or UnavailableError."""
+        with connected(self.address, self.folder) as engine, _open(engine, self.address) as connection:
+            yield connection
 
     def _rows(self, connection: Connection, since: Since | None) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         from sqlalchemy import select
 
-        table = self._reflected(connection)
+        table = self.reflected(connection)
         schema = arrow_schema(table, connection)
         statement = select(table).order_by(*(table.c[name] for name in self.order if name in table.c))
         bound = since.bound(schema.field(since.column).type) if since is not None and since.column in table.c else None
@@ -66,8 +99,8 @@ class SqlSource(DatabaseTable):
     def _extent(self) -> list[str]:
         from sqlalchemy import func, select
 
-        with connected(self.address, self.folder) as engine, _open(engine, self.address) as connection:
-            table = self._reflected(connection)
+        with self.opened() as connection:
+            table = self.reflected(connection)
             if self.cursor not in table.c:
                 raise DataError(
                     f"no column {self.cursor!r}", where=self.place, found=table.c.keys(), fix="correct the cursor"
@@ -75,19 +108,21 @@ class SqlSource(DatabaseTable):
             found = connection.execute(select(func.count(), func.max(table.c[self.cursor])).select_from(table)).one()
             return [str(value) for value in found]
 
-    def _reflected(self, connection: Connection) -> Any:
+    def reflected(self, connection: Connection, table: str | None = None) -> Any:
+        """Return a table of the database as SQLAlchemy has it; the source's own if left out."""
         from sqlalchemy import MetaData
         from sqlalchemy import Table as SqlTable
         from sqlalchemy.exc import NoSuchTableError
 
-        schema, _, name = self.table.rpartition(".")
-        for owner, called in dict.fromkeys(((schema or None, name), (None, self.table))):
+        full = table or self.table
+        schema, _, name = full.rpartition(".")
+        for owner, called in dict.fromkeys(((schema or None, name), (None, full))):
             try:
                 return SqlTable(called, MetaData(), schema=owner, autoload_with=connection, resolve_fks=False)
             except NoSuchTableError:
                 continue
         known = table_names(connection.engine)
-        raise DataError(f"no table {self.table!r}", where=redact(self.address), found=known, fix=_FIX)
+        raise DataError(f"no table {full!r}", where=redact(self.address), found=known, fix=_FIX)
 
 
 def parse_address(text: str, folder: Path | None) -> SqlSource:
