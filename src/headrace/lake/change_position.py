@@ -5,7 +5,7 @@ one rename. So no kill can part the rows from the position. A range of which not
 its beginning, without the rows of the parts that are.
 
     changes 16..23 part 1 of 2        a batch's source
-    tables/<table>/changes.json       the position after ranges without a row, and the last batch before them
+    tables/<table>/cursor.json        the position after a load, also of no row, and the last batch before it
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from headrace.core.errors import NotFoundError
-from headrace.core.replicas import read_replicas, write_replicas
+from headrace.core.replicas import read_replicas
 from headrace.lake.batch import Batch, load
 from headrace.lake.conform import ARRIVAL
 from headrace.lake.store import Lake
@@ -75,7 +74,7 @@ def loaded_changes(lake: Lake, table: Table) -> LoadedChanges:
 def record_position(lake: Lake, table: Table, until: str) -> None:
     """Record that all changes up to a position are in the lake, where the last of them brought no row."""
     batches = [batch.id for batch in lake.batches(table.name) if range_of(batch.source) is not None]
-    write_replicas(_path(lake, table), {"until": until, "batch": batches[-1] if batches else ""})
+    lake.record_cursor(table.name, {"until": until, "batch": batches[-1] if batches else ""})
 
 
 def without_loaded(table: Table, rows: pa.Table, parts: Sequence[Batch]) -> pa.Table:
@@ -96,13 +95,11 @@ def _is_last(source: str) -> bool:
     return found is not None and found[3] == found[4]
 
 
-def _path(lake: Lake, table: Table) -> Path:
-    return lake.folder / "tables" / table.name / "changes.json"
-
-
 def _recorded(lake: Lake, table: Table) -> tuple[str, str] | None:
     try:
-        recorded = read_replicas(_path(lake, table))
+        recorded = read_replicas(lake.cursor_path(table.name))
     except NotFoundError:
+        return None
+    if "until" not in recorded:  # the end of a cursor that the table had before
         return None
     return str(recorded["until"]), str(recorded["batch"])

@@ -37,10 +37,12 @@ def newest(lake: Lake, table: Table) -> Since | None:
         recorded = read_replicas(lake.cursor_path(table.name))
     except NotFoundError:
         return None
+    if recorded.get("column") != table.cursor:  # of another column, or the position of a change feed
+        return None
     ends = [_end(load(batch, columns=(table.cursor,)), table.cursor) for batch in lake.batches(table.name)]
     known = [end for end in ends if end is not None]
     value = _decoded(recorded)
-    if recorded["column"] != table.cursor or not known or type(value) is not type(max(known)):
+    if not known or type(value) is not type(max(known)):
         return None
     return Since(column=table.cursor, value=min(value, max(known)), tz=table.tz)
 
