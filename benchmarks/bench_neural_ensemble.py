@@ -44,13 +44,14 @@ WITH = replace(_BASE, name="with networks", options={"families": [*DEFAULT_FAMIL
 
 def both(table: Any, fold: int) -> dict[str, Any] | None:
     """Return the runs of both systems by name, at the same time where they are missing; None where one failed."""
-    paths = {system: STATE / f"{key_of(table.name, fold, system.name, SECONDS)}.json" for system in (WITHOUT, WITH)}
-    if not all(path.exists() for path in paths.values()):
-        with ThreadPoolExecutor(len(paths)) as pool:
-            runs = pool.map(lambda system: run_system(system, table, fold, SECONDS), paths)
-            for path, run in zip(paths.values(), runs, strict=True):
+    systems = (WITHOUT, WITH)
+    paths = [STATE / f"{key_of(table.name, fold, system.name, SECONDS)}.json" for system in systems]
+    if not all(path.exists() for path in paths):
+        with ThreadPoolExecutor(len(systems)) as pool:
+            runs = pool.map(lambda system: run_system(system, table, fold, SECONDS), systems)
+            for path, run in zip(paths, runs, strict=True):
                 write_json(path, run)
-    found = {system.name: json.loads(path.read_text()) for system, path in paths.items()}
+    found = {system.name: json.loads(path.read_text()) for system, path in zip(systems, paths, strict=True)}
     for run in found.values():
         print(run["table"], run["system"], run["loss"], run.get("fit_s"), run.get("error", ""), flush=True)
     return found if all(run["loss"] is not None for run in found.values()) else None

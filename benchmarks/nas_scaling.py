@@ -25,8 +25,10 @@ PHIS = (1, 2, 3, 4)
 #: Sizes of the base network: of images, of tables.
 IMAGE_BASE = Sizes3(depth=1, width=4, resolution=8)
 TABLE_BASE = Sizes3(depth=1, width=16, resolution=4)
-#: Every so many of the grid's factors are tried.
-EVERY = 6
+#: Steps after which the factors are chosen, by the mean of the validation losses.
+CHOSEN_AT = (1,)
+#: Sizes are whole numbers: factors whose FLOPs after a step are further from twice those of the base are left out.
+TOLERANCE = 0.15
 
 Kept = Callable[[str, Callable[[], Any]], Any]
 
@@ -84,7 +86,10 @@ def scaled(name: str, kept: Kept, command: str, *, seeds: int) -> tuple[list[Row
     def size_at(factors: Factors, phi: int) -> Sizes3:
         return grown(base, factors, flops * 2**phi, lambda size: cost_at(name, edges, size).flops)
 
-    factors = min(grid()[::EVERY], key=lambda each: mean(size_at(each, 1), 0))
+    def doubles(factors: Factors) -> bool:
+        return abs(cost_at(name, edges, size_at(factors, 1)).flops / (2 * flops) - 1) <= TOLERANCE
+
+    factors = min(filter(doubles, grid()), key=lambda each: np.mean([mean(size_at(each, phi), 0) for phi in CHOSEN_AT]))
     ways = {"compound": factors} | {axis: single_axis(axis) for axis in AXES}
     row = partial(_row, command, name)
     rows, wins = [row(0, "base", base, cost_at(name, edges, base), mean(base, 1))], dict[str, list[bool]]()

@@ -24,7 +24,7 @@ MAX_ROWS, MAX_ROWS_LEVELS = 3_000, 20_000
 #: Levels of a column that are kept: what AutoML keeps.
 MAX_LEVELS = 1_000
 _TIMED = ("houses", "ridership", "computers", "rain", "storms")
-_RANDOM = ("epa2021", "birds", "CollegeDistance", "nhefs", "TV16")
+_RANDOM = ("epa2021", "headInjury", "CollegeDistance", "nhefs", "TV16")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,8 +46,8 @@ class Sizes3:
 
 def grid(
     alphas: Sequence[float] = (1.0, 1.1, 1.2, 1.3, 1.4),
-    betas: Sequence[float] = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3),
-    gammas: Sequence[float] = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3),
+    betas: Sequence[float] = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4),
+    gammas: Sequence[float] = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4),
     *,
     cost: float = 2.0,
     tolerance: float = 0.1,
