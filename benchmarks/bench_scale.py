@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import resource
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ QUICK = bool(os.environ.get("QUICK"))
 COMMAND = "make bench-scale QUICK=1" if QUICK else "make bench-scale"
 FOLDER = ROOT / "build" / "bench-scale"
 #: Seconds of wall clock that one run may take.
-LIMIT_S = 900 if QUICK else 7_200
+LIMIT_S = 900 if QUICK else 3_600
 FEATURES = len(DEFINITIONS)
 
 
@@ -91,14 +92,21 @@ def measured(name: str, size: Size, max_memory_mb: int = MAX_MEMORY_MB) -> Outco
 def _run(name: str, size: Size, max_memory_mb: int) -> dict[str, object]:
     command = [sys.executable, "-m", "benchmarks.scale_case", name, str(size.folder), str(max_memory_mb)]
     failed: dict[str, object] = {"seconds": math.nan, "wall": math.nan, "peak_mb": math.nan}
+    before = _children_s()
     try:
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
-        return {**failed, "reason": f"longer than {LIMIT_S} s"}
+        return {**failed, "reason": f"stopped after {LIMIT_S:,} s and {_children_s() - before:,.0f} processor s"}
     if done.returncode:
         return {**failed, "reason": (done.stderr.strip().splitlines() or ["no message"])[-1][:200]}
     found: dict[str, object] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def _children_s() -> float:
+    """Processor time of the processes that have ended, s."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def require_same(size: Size, name: str, other: str = "local", *, tolerance: float | None = None) -> None:
