@@ -47,6 +47,7 @@ resource "helm_release" "headrace" {
     }
     redis     = { urlSecret = { name = "headrace-redis", key = "url" } }
     artifacts = { destination = "s3://${aws_s3_bucket.artifacts.id}/artifacts" }
+    lake      = { address = "s3://${aws_s3_bucket.artifacts.id}/lake" }
     ingress = {
       enabled   = var.api_host != ""
       host      = var.api_host

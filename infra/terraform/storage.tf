@@ -48,7 +48,7 @@ resource "aws_elasticache_replication_group" "headrace" {
   security_group_ids         = [aws_security_group.data.id]
 }
 
-# S3: MLflow's artifacts.
+# S3: MLflow's artifacts, and the lake. No rule may remove objects of the lake.
 resource "aws_s3_bucket" "artifacts" {
   bucket_prefix = "${local.name}-"
 }

@@ -90,6 +90,17 @@ def test_artifacts_in_a_bucket_change_nothing_but_the_server_of_mlflow() -> None
     assert set(service["secrets"]) == set(beside["secrets"])
 
 
+def test_a_lake_in_a_bucket_is_known_to_what_reads_the_lake() -> None:
+    beside = yaml.safe_load((DOCKER / "compose.lake.yaml").read_text())
+    assert set(beside["services"]) == {"deploy", "worker", "api"}
+    for service in beside["services"].values():
+        assert set(service) == {"environment", "secrets"}
+        assert service["environment"]["HEADRACE_LAKE"].startswith("s3://")
+        files = {value for key, value in service["environment"].items() if key.endswith("_FILE")}
+        assert files == {f"/run/secrets/{name}" for name in service["secrets"]}
+        assert set(service["secrets"]) == set(beside["secrets"])
+
+
 def test_no_password_is_in_a_file() -> None:
     for text in (DOCKERFILE, _ENVIRONMENT, (ROOT / "infra" / "docker" / "compose.yaml").read_text()):
         assert not re.search(r"://[^/\s@:]+:[^/\s@]+@", text)

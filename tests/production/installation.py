@@ -1,7 +1,7 @@
 """The installation of infra/docker as processes: PostgreSQL, Redis, S3, Prefect, MLflow, a worker, two APIs.
 
-Commands, variables, databases and secrets are those of compose.yaml and compose.s3.yaml; only addresses and folders are
-replaced. Every secret is a planted text, so that a file that holds one can be found.
+Commands, variables, databases and secrets are those of compose.yaml, compose.s3.yaml and compose.lake.yaml; only
+addresses and folders are replaced. Every secret is a planted text, so that a file that holds one can be found.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ from tests.tiny_problem import write_tiny_problem
 _DOCKER = Path(__file__).parents[2] / "infra" / "docker"
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((_DOCKER / "compose.yaml").read_text())["services"]
 _S3 = yaml.safe_load((_DOCKER / "compose.s3.yaml").read_text())["services"]["mlflow"]["environment"]
-BUCKET = "headrace-artifacts"
+_LAKE = yaml.safe_load((_DOCKER / "compose.lake.yaml").read_text())["services"]
+BUCKET, LAKE_BUCKET = "headrace-artifacts", "headrace-lake"
 #: Name -> the port of its container. The second API is a second replica of the service `api`.
 _PORTS = {"postgres": 5432, "redis": 6379, "s3": 9000, "prefect": 4200, "mlflow": 5000, "api": 8080, "api-2": 8080}
 _PROBES = {"prefect": "/api/health", "mlflow": "/health", "api": "/healthz", "api-2": "/healthz"}
@@ -80,7 +81,8 @@ class Installation:
         }
         self.begin("postgres", "redis", "s3")
         self._make_databases()
-        self.bucket().create_bucket(Bucket=BUCKET)
+        for bucket in (BUCKET, LAKE_BUCKET):
+            self.bucket().create_bucket(Bucket=bucket)
         self.begin("prefect", "mlflow")
 
     def begin(self, *names: str) -> None:
@@ -110,8 +112,10 @@ class Installation:
         """Return the variables of a service of compose.yaml, beside what the system needs."""
         kept = {key: value for key, value in os.environ.items()
                 if not key.startswith(("PREFECT", "MLFLOW", "HEADRACE", "PG", "AWS", "REDIS"))}  # fmt: skip
-        declared = SERVICES[name.removesuffix("-2")]["environment"] | (_S3 if name == "mlflow" else {})
-        given = {"S3_ENDPOINT": f"http://127.0.0.1:{self.ports['s3']}", "S3_BUCKET": BUCKET}
+        service = name.removesuffix("-2")
+        declared = SERVICES[service]["environment"] | (_S3 if name == "mlflow" else {})
+        declared |= _LAKE[service]["environment"] if service in _LAKE else {}
+        given = {"S3_ENDPOINT": self.s3_address, "S3_BUCKET": BUCKET, "LAKE_BUCKET": LAKE_BUCKET}
         variables = {key: self.here(_filled(value, given)) for key, value in declared.items() if value is not None}
         port = self.ports.get(name if name.startswith("api") else "api")
         return {**kept, **QUIET, **variables, "HEADRACE_API_PORT": str(port)}
@@ -145,9 +149,14 @@ class Installation:
         import boto3
 
         return boto3.client(
-            "s3", endpoint_url=f"http://127.0.0.1:{self.ports['s3']}", aws_access_key_id=keys[0],
+            "s3", endpoint_url=self.s3_address, aws_access_key_id=keys[0],
             aws_secret_access_key=keys[1], region_name="us-east-1",
         )  # fmt: skip
+
+    @property
+    def s3_address(self) -> str:
+        """Address of the S3 API."""
+        return f"http://127.0.0.1:{self.ports['s3']}"
 
     def redis(self, password: str | None = "planted-redis-password") -> Any:
         """Return a client of Redis."""

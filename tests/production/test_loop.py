@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from headrace.app.context import wall_us
+from headrace.lake.store import Lake
 from headrace.services.processes import wait_until
-from tests.production.installation import BUCKET, Installation, finish
+from tests.production.installation import BUCKET, LAKE_BUCKET, S3_KEYS, Installation, finish
 from tests.production.secrets_search import assert_no_secret_is_written
 
 pytestmark = [pytest.mark.production, pytest.mark.server, pytest.mark.timeout(3000)]
@@ -79,6 +80,7 @@ def test_the_loop_loses_nothing_when_each_service_is_killed(installation: Instal
     _a_retrain_is_killed(installation)
     _postgresql_dies_under_the_replicas(installation, clients)
     _redis_dies_under_the_replicas(installation, clients)
+    _s3_dies_under_the_replicas(installation, clients)
     _a_replica_dies_under_load(installation, clients)
     _prefect_dies_and_the_worker_goes_on(installation)
     installation.done("headrace.cli", "monitor", installation.problem)
@@ -91,6 +93,7 @@ def test_the_loop_loses_nothing_when_each_service_is_killed(installation: Instal
     _another_worker_takes_the_retrain_over(installation)
     champion = installation.rows("headrace", _CHAMPION)[0][0]
     assert wait_until(lambda: clients.versions() == [champion] * 2, timeout_s=120), (clients.versions(), champion)
+    _a_second_home_reads_the_lake(installation)
     installation.done("headrace.cli", "audit-log", "verify")
     assert_no_secret_is_written(installation, clients.key)
 
@@ -118,7 +121,7 @@ def _postgresql_mlflow_and_s3_die_in_the_middle_of_the_next(installation: Instal
     installation.begin("postgres", "s3")
     installation.begin("mlflow")
     code, output = finish(first)
-    assert code == 0 or any(name in output.lower() for name in ("mlflow", "prefect", "database")), output
+    assert code == 0 or any(name in output.lower() for name in ("mlflow", "prefect", "database", "lake")), output
     if code != 0:
         output = installation.done(*run)
     assert "version 1 is champion" in output
@@ -128,6 +131,8 @@ def _postgresql_mlflow_and_s3_die_in_the_middle_of_the_next(installation: Instal
 def _all_state_is_in_the_services(installation: Installation) -> None:
     stored = [item["Key"] for item in installation.bucket().list_objects_v2(Bucket=BUCKET)["Contents"]]
     assert any(key.endswith("MLmodel") for key in stored)
+    lake = [item["Key"] for item in installation.bucket().list_objects_v2(Bucket=LAKE_BUCKET)["Contents"]]
+    assert "lake/shop/log/00000000.json" in lake
     services = "SELECT count(*) FROM feast_registry.feature_services"
     assert installation.rows("headrace", services) == [(1,)]
     with installation.redis() as client:
@@ -183,6 +188,29 @@ def _redis_dies_under_the_replicas(installation: Installation, clients: Clients)
     with installation.redis() as client:
         assert rows == {key: client.hgetall(key) for key in client.keys("headrace:rows:*")}
     assert wait_until(lambda: [clients.predict(name).status_code for name in REPLICAS] == [200, 200], timeout_s=60)
+
+
+def _s3_dies_under_the_replicas(installation: Installation, clients: Clients) -> None:
+    """Both answer from the copy of the lake in the home; a command that needs the bucket says so."""
+    installation.servers["s3"].kill()
+    assert [clients.predict(name).status_code for name in REPLICAS] == [200, 200]
+    code, output = finish(installation.command("headrace.cli", "status", installation.problem))
+    assert code != 0
+    assert "the store of the lake does not answer" in output
+    installation.begin("s3")
+    installation.done("headrace.cli", "status", installation.problem)
+
+
+def _a_second_home_reads_the_lake(installation: Installation) -> None:
+    """A machine without a copy fetches all of it from the bucket."""
+    objects = f"s3://{LAKE_BUCKET}/lake?endpoint_override={installation.s3_address}"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in zip(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), S3_KEYS, strict=True):
+            patch.setenv(name, value)
+        second = Lake(installation.folder / "second", "shop", store=objects)
+        first = Lake(installation.folder / "state", "shop", store="")
+        assert second.snapshot().fingerprint == first.snapshot().fingerprint
+        assert second.clock() == first.clock() is not None
 
 
 def _a_replica_dies_under_load(installation: Installation, clients: Clients) -> None:

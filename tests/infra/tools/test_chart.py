@@ -20,6 +20,7 @@ EVERYTHING: Mapping[str, Any] = {
     "problem": {"claim": "problem"},
     "state": {"storageClass": "efs"},
     "artifacts": {"destination": "s3://bucket/artifacts", "credentialsSecret": "s3", "endpoint": "https://s3.example"},
+    "lake": {"address": "s3://bucket/lake", "credentialsSecret": "s3", "endpoint": "https://s3.example"},
     "redis": {"urlSecret": {"name": "redis", "key": "url"}},
     "api": {"allowedHosts": ["predict.example"]},
     "ingress": {"enabled": True, "className": "nginx", "host": "predict.example", "tlsSecret": "tls",

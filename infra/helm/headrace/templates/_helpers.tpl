@@ -91,6 +91,27 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- end }}
 
+{{/* Address and credentials of the lake's store, for what reads the lake. */}}
+{{- define "headrace.lakeEnvironment" -}}
+{{- with .Values.lake }}
+{{- if .address }}
+- {name: HEADRACE_LAKE, value: {{ .address | quote }}}
+{{- if .endpoint }}
+- {name: AWS_ENDPOINT_URL, value: {{ .endpoint | quote }}}
+{{- end }}
+{{- if .region }}
+- {name: AWS_REGION, value: {{ .region | quote }}}
+{{- end }}
+{{- with .credentialsSecret }}
+- name: AWS_ACCESS_KEY_ID
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: AWS_ACCESS_KEY_ID}}
+- name: AWS_SECRET_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ . | quote }}, key: AWS_SECRET_ACCESS_KEY}}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What every pod mounts. */}}
 {{- define "headrace.volumes" -}}
 - name: state
