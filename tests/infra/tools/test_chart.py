@@ -44,7 +44,7 @@ WITHOUT: Mapping[str, Any] = {
 }
 VALUES = {"smallest": SMALLEST, "everything": EVERYTHING, "without": WITHOUT}
 #: Parts of the names of variables that hold a secret.
-SECRETS = ("PASSWORD", "SECRET", "TOKEN", "REDIS_URL", "AUTH_STRING")
+SECRETS = ("PASSWORD", "SECRET", "ACCESS_KEY", "TOKEN", "REDIS_URL", "AUTH_STRING")
 #: Kinds of operators, which Kubernetes' own schemas do not have.
 CUSTOM = {"ServiceMonitor", "PrometheusRule"}
 
