@@ -12,7 +12,7 @@ from headrace.cli.parameters import HomeOption, JsonOption, ProblemArgument
 
 def register(app: typer.Typer) -> None:
     """Add the commands to an application."""
-    for command in (promote, rollback, advance, monitor, replay, shadow, retrain, retention):
+    for command in (promote, rollback, advance, monitor, replay, shadow, retrain, retention, lake):
         app.command()(command)
     app.add_typer(_policy)
     app.add_typer(_alerts, name="alerts")
@@ -169,3 +169,14 @@ def retention(
     from headrace.cli.retention import remove_old
 
     remove_old(problem, home, predictions=predictions, alerts=alerts, dry_run=dry_run, as_json=as_json)
+
+
+def lake(
+    problem: ProblemArgument = "flights",
+    as_json: JsonOption = False,
+    home: HomeOption = None,
+) -> None:
+    """Compare the home's copy of a lake on an object store with the store, and give each what it lacks."""
+    from headrace.cli.lake import agree_and_print
+
+    agree_and_print(problem, home, as_json=as_json)

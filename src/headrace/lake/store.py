@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch", "Lake", "Snapshot"]
 
+#: Marks the folder `lake` of a home whose lakes are never shared.
+_LOCAL = ".local"
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,7 +60,7 @@ class Lake:
         self.root = Path(root)
         self.problem = problem
         self.folder = self.root / "lake" / problem
-        self._shared = _open_shared(self.folder, settings().lake or "" if store is None else store)
+        self._shared = _open_shared(self.folder, _configured_store(self.root) if store is None else store)
         self._followed = False
 
     def refresh(self) -> None:
@@ -255,6 +258,17 @@ class Lake:
 
     def _table_folder(self, table_name: str) -> Path:
         return self.folder / "tables" / table_name
+
+
+def keep_local(root: Path) -> None:
+    """Let the lakes of a home be its own whatever HEADRACE_LAKE says: of a replay, whose clock is not the present."""
+    (root / "lake").mkdir(parents=True, exist_ok=True)
+    (root / "lake" / _LOCAL).touch()
+
+
+def _configured_store(root: Path) -> str:
+    address = settings().lake
+    return "" if not address or (root / "lake" / _LOCAL).exists() else address
 
 
 def _open_shared(folder: Path, address: str) -> SharedLake | None:

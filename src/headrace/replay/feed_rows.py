@@ -21,7 +21,7 @@ from headrace.core.errors import CorruptError, NotFoundError
 from headrace.core.files import staged_folder
 from headrace.core.home import open_home
 from headrace.core.manifest import check_manifest, write_manifest
-from headrace.lake.store import Lake
+from headrace.lake.store import Lake, keep_local
 from headrace.models.entity_keys import ENTITY, entity_columns
 from headrace.pipeline.context import Context
 from headrace.pipeline.production.definitions import DEFINITIONS, read_definitions
@@ -50,6 +50,7 @@ def feed_rows(context: Context, plan: ReplayPlan, folder: Path, say: Callable[[s
     """
     home = folder / "home"
     open_home(home)
+    keep_local(home)
     inside = replace(context, root=home, problem=replayed_problem(context.problem, plan), until_us=None, recipe_of=None)
     say("the history before the start: ingest, synthesise, select")
     run = PipelineRun(inside, (INGEST, SYNTHESISE, SELECT))

@@ -14,16 +14,15 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from filelock import FileLock
 
-from headrace.core.errors import ConflictError, NotFoundError
+from headrace.core.errors import ConflictError
 from headrace.core.files import staged_folder
-from headrace.core.replicas import read_replicas, write_replicas
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
 from headrace.lake.batch import Batch
@@ -37,10 +36,10 @@ from headrace.lake.object_store.changes import (
     local_changes,
     upload_files,
 )
+from headrace.lake.object_store.copy_state import CopyState, read_state, write_state
 from headrace.lake.object_store.log import Change, Entry, Log
 from headrace.lake.object_store.objects import open_objects
 
-STATE = "shared.json"
 #: Seconds for which a copy counts as up to date in a process that brought it up to date.
 FRESH_S = 1.0
 
@@ -53,21 +52,6 @@ _FOLLOWED: dict[tuple[Path, str], float] = {}
 
 class _NumberTaken(Exception):
     """Another machine created the next entry first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _State:
-    """How far a copy is.
-
-    Attributes:
-        applied: Number of the last entry of the log that is in it; -1 before the first.
-        entry: Id of that entry.
-        given_up: `table/batch` of the batches that the log says were given up.
-    """
-
-    applied: int = -1
-    entry: str = ""
-    given_up: frozenset[str] = frozenset()
 
 
 class SharedLake:
@@ -147,6 +131,11 @@ class SharedLake:
                     self._commit_and_apply({"kind": "clock", "now_us": to_us})
         return now
 
+    def publish(self) -> None:
+        """Bring the copy up to date, and upload the lake that this home has where the store has none yet."""
+        with self._lock:
+            self._prepare()
+
     def record_cursor(self, table: str, value: Mapping[str, Any]) -> None:
         """Record for all machines up to where the source of a table was read."""
         with self._lock:
@@ -169,24 +158,12 @@ class SharedLake:
 
     # -- the copy
 
-    def _state(self) -> _State:
-        try:
-            value = read_replicas(self._folder / STATE)
-        except NotFoundError:
-            return _State()
-        return _State(applied=int(value["applied"]), entry=str(value["entry"]), given_up=frozenset(value["given_up"]))
+    def _state(self) -> CopyState:
+        return read_state(self._folder)
 
     def _note(self, entries: Sequence[Entry]) -> None:
         """Record that entries are in the copy."""
-        given_up = {
-            f"{one['table']}/{one['name']}" for entry in entries for one in entry.changes if one["kind"] == "given-up"
-        }
-        last = entries[-1]
-        shared = sorted(self._state().given_up | given_up)
-        write_replicas(
-            self._folder / STATE,
-            {"store": self._objects.where, "applied": last.number, "entry": last.id, "given_up": shared},
-        )
+        write_state(self._folder, self._objects.where, entries)
         self._fresh()
 
     def _fresh(self) -> None:
