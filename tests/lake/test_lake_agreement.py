@@ -94,9 +94,7 @@ def test_a_process_that_is_killed_leaves_nothing_or_a_batch(tmp_path: Path, addr
     assert not list(one.folder.glob("tables/*/.*.tmp"))
 
 
-def test_a_replay_has_a_lake_of_its_own(
-    tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_replay_has_a_lake_of_its_own(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
     monkeypatch.setenv("HEADRACE_LAKE", address)
     try:
@@ -116,12 +114,13 @@ def test_the_command_says_what_it_did(tmp_path: Path, address: str, monkeypatch:
         monkeypatch.setenv("HEADRACE_LAKE", address)
         Lake(tmp_path / "one", "shop").append(THINGS, things({1: 1.0}), arrival_us=1)
         shown = headrace("lake", problem, home=tmp_path / "one")
-        assert (shown.code, shown.out.strip()) == (0, f"the lake of shop is in {tmp_path}/store: 1 batches in 1 entries")
+        assert (shown.code, shown.out.strip()) == (
+            0,
+            f"the lake of shop is in {tmp_path}/store: 1 batches in 1 entries",
+        )
         for path in (tmp_path / "store" / "shop" / "data").iterdir():
             path.unlink()
         (Lake(tmp_path / "one", "shop").batches("things")[0].path / "rows.parquet").write_bytes(b"")
         assert "has lost" in headrace("lake", problem, home=tmp_path / "one").err
     finally:
         settings.cache_clear()
-
-

@@ -147,8 +147,8 @@ def _lost(objects: Objects, folder: Path, name: str, what: str) -> batches.Damag
     return batches.DamagedBatch(
         f"a damaged batch: {what}",
         where=f"{objects.where}: {name}",
-        fix="run `headrace lake` in a home that has the batch, bring the object back (versioning of the bucket), or go on"
-        f" without the batch: mkdir -p {given_up}",
+        fix="run `headrace lake` in a home that has the batch, bring the object back (versioning of the bucket), or go"
+        f" on without the batch: mkdir -p {given_up}",
         folder=folder,
     )
 
