@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from headrace.core.errors import ConflictError
 from headrace.core.settings import settings
 from headrace.lake.object_store.agreement import agree
 from headrace.lake.store import Lake, keep_local
@@ -61,6 +62,25 @@ def test_objects_of_killed_appends_are_removed_once_they_are_old(tmp_path: Path,
     assert (agree(one.folder, address).young, len(data(tmp_path))) == (1, 2)
     assert agree(one.folder, address, leftover_s=0.0).removed == 1
     assert data(tmp_path) == [named]
+
+
+def test_a_lost_bucket_is_filled_again_from_a_copy(tmp_path: Path, address: str) -> None:
+    one = lake_at(tmp_path / "one", address)
+    for key in range(3):
+        one.append(THINGS, things({key: 1.0}), arrival_us=key)
+    one.advance_clock(9)
+    whole = state(one)
+    shutil.rmtree(tmp_path / "store" / "p")
+    with pytest.raises(ConflictError, match="see docs/operating"):
+        agree(one.folder, address)
+    with pytest.raises(ConflictError, match="HEADRACE_LAKE does not name its store"):
+        Lake(tmp_path / "one", "p", store="").append(THINGS, things({9: 1.0}), arrival_us=9)
+    with pytest.raises(ConflictError, match=r"remove shared\.json"):
+        Lake(tmp_path / "one", "p", store="").advance_clock(10)
+    for name in ("shared.json", ".shared.json.copy"):
+        (one.folder / name).unlink()
+    assert agree(one.folder, address).batches == 3
+    assert state(lake_at(tmp_path / "other", address)) == state(one) == whole
 
 
 KILLED = """

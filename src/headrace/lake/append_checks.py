@@ -1,15 +1,17 @@
-"""Check a batch against the earlier ones before it is appended: the same key, and rows no later than their batch."""
+"""Check a batch before it is appended: the key of earlier ones, no rows after their batch, a lake of this home."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.clock import iso
-from headrace.core.errors import DataError
+from headrace.core.errors import ConflictError, DataError
 from headrace.lake.batch import Batch
+from headrace.lake.batch_index import SHARED
 from headrace.lake.conform import ARRIVAL
 from headrace.schema import Table
 
@@ -39,4 +41,14 @@ def check_arrivals(table: Table, rows: pa.Table, arrival_us: int, bootstrap: boo
             f"rows arrive after their batch: {iso(latest)} > {iso(arrival_us)}",
             where=f"{table.name}.{ARRIVAL}",
             fix="a batch's arrival is when all of it had come",
+        )
+
+
+def check_own(lake: Path) -> None:
+    """Raise ConflictError where a lake's folder is a copy of a shared lake: what is written there, no one else sees."""
+    if (lake / SHARED).exists():
+        raise ConflictError(
+            "is a copy of a shared lake, and HEADRACE_LAKE does not name its store",
+            where=str(lake),
+            fix=f"set HEADRACE_LAKE, or make it a lake of this home alone: remove {SHARED} and .{SHARED}.copy there",
         )

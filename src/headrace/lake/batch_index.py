@@ -18,6 +18,8 @@ from headrace.core.manifest import Stamp, stable_stamp
 from headrace.core.replicas import read_replicas, replica_path, write_replicas
 
 INDEX = "batches.json"
+#: File in a lake's folder which says that it is a copy of a shared lake (object_store.copy_state).
+SHARED = "shared.json"
 
 #: File -> stamps of it and its replica when they were last read, and the content.
 _READ: dict[Path, tuple[tuple[Stamp | None, Stamp | None], Mapping[str, Any]]] = {}

@@ -26,7 +26,7 @@ from headrace.core.replicas import write_replicas
 from headrace.core.settings import settings
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
-from headrace.lake.append_checks import check_arrivals, check_keys
+from headrace.lake.append_checks import check_arrivals, check_keys, check_own
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import conform
@@ -115,6 +115,7 @@ class Lake:
         if self._shared is not None:
             placed_now = lambda: self._place(table, content, self._present(table.name))  # noqa: E731
             return self._shared.append(placed_now, content.rows, new_facts)
+        check_own(self.folder)
         with FileLock(folder_of_table / ".lock"):
             present = self._present(table.name)
             placed = self._place(table, content, present)
@@ -210,6 +211,7 @@ class Lake:
         """Advance the production clock and return it; an earlier instant changes nothing."""
         if self._shared is not None:
             return self._shared.advance_clock(to_us)
+        check_own(self.folder)
         return production_clock.advance(self.folder, to_us)
 
     def record_cursor(self, table_name: str, value: Mapping[str, Any]) -> None:

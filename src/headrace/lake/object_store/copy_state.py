@@ -8,9 +8,8 @@ from pathlib import Path
 
 from headrace.core.errors import NotFoundError
 from headrace.core.replicas import read_replicas, write_replicas
+from headrace.lake.batch_index import SHARED
 from headrace.lake.object_store.log import Entry
-
-STATE = "shared.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +34,7 @@ def read_state(lake: Path) -> CopyState:
         CorruptError: Both copies of the file are damaged. Without them, the whole log is applied again.
     """
     try:
-        value = read_replicas(lake / STATE)
+        value = read_replicas(lake / SHARED)
     except NotFoundError:
         return CopyState()
     return CopyState(applied=int(value["applied"]), entry=str(value["entry"]), given_up=frozenset(value["given_up"]))
@@ -52,4 +51,4 @@ def write_state(lake: Path, store: str, entries: Sequence[Entry]) -> None:
         "entry": entries[-1].id,
         "given_up": sorted(read_state(lake).given_up | given_up),
     }
-    write_replicas(lake / STATE, value)
+    write_replicas(lake / SHARED, value)
