@@ -270,6 +270,6 @@ class SharedLake:
             f"the lake of {self._folder.name!r} in the store is not the one that this home is a copy of: {what}",
             where=self._objects.where,
             found=found,
-            fix=f"name the right folder in HEADRACE_LAKE; or move {self._folder} away: it is fetched again; where the store"
-            " has lost the lake, see docs/operating.md",
+            fix=f"name the right folder in HEADRACE_LAKE; or move {self._folder} away: it is fetched again; where"
+            " the store has lost the lake, see docs/operating.md",
         )
