@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 import pytest
@@ -87,6 +87,49 @@ def test_the_same_files_from_the_partitioned_engine(context: Context, tmp_path: 
         assert read_json(one.folder / "stage.json") == read_json(other.folder / "stage.json")
     one, other = (pq.read_table(done[0].folder / "candidates.parquet") for done in (whole, parts))
     assert one.equals(other)
+
+
+class _Shared(PartitionedLocalEngine):
+    """Reads tables from a folder that all workers reach."""
+
+    folder: ClassVar[Path]
+
+    @property
+    def staging(self) -> Path | None:
+        return self.folder
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_same_files_from_large_tables(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    """Every table is read from files; none is loaded."""
+    monkeypatch.setattr(_Shared, "folder", tmp_path, raising=False)
+    engine = (_Shared if shared else PartitionedLocalEngine)(min_rows=0, partition_bytes=60_000)
+    divided = loaded(replace(context, root=tmp_path / "divided", engine=engine))
+    whole = stages(context)
+    monkeypatch.setattr("headrace.lake.snapshot.LARGE_BYTES", -1)
+    monkeypatch.setattr("headrace.lake.snapshot.Snapshot.table", lambda *_: pytest.fail("a large table was loaded"))
+    parts = stages(divided)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.folder.name == other.folder.name
+        assert read_json(one.folder / "stage.json") == read_json(other.folder / "stage.json")
+    one, other = (pq.read_table(done[0].folder / "candidates.parquet") for done in (whole, parts))
+    assert one.equals(other)
+
+
+def test_large_tables_below_a_limit_are_refused_before_they_are_loaded(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headrace.lake.snapshot.LARGE_BYTES", -1)
+    limit = resident_bytes() + 33_000_000
+    monkeypatch.setattr("headrace.lake.snapshot.Snapshot.table_bytes", lambda *_: 1_000_000_000)
+    with pytest.raises(DataError, match=r'engine="local" holds its tables.*orders 1,000 MB.*engine="partitioned"'):
+        stages(replace(context, engine=default_engine(max_memory=limit)))
+    monkeypatch.setattr("headrace.synthesis.spine.spine_rows._ROW_BYTES", 1e9)
+    with pytest.raises(DataError, match=r"a prediction for each of 600 rows of orders.*give at least") as refused:
+        stages(replace(context, max_memory=limit, engine=PartitionedLocalEngine(max_memory=limit)))
+    assert refused.value.facts["enough_mb"] > 600_000
 
 
 def test_a_problem_names_an_engine_and_settings_name_its_machines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from headrace.problems.catalogue import load_problem
 from headrace.problems.sources import reading
 from headrace.problems.sources.addresses import as_source
 from headrace.problems.sources.reading import SourceReader
+from headrace.schema import Table
+from headrace.testing import shop_world
 from tests.pipeline.shop import Shop
 
 DECLARATION = """
@@ -156,6 +159,50 @@ def test_a_key_in_two_chunks_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(DataError, match=r"refused.*1 duplicate keys \(result_id\). found: 3"):
         ingest(mine)
     assert sum(sizes(mine)) == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    chunks=st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5, unique=True), max_size=6),
+    ascending=st.booleans(),
+    text=st.booleans(),
+)
+def test_keys_of_chunks_are_compared(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[list[int]], ascending: bool, text: bool
+) -> None:
+    """A key that an earlier chunk has is found, wherever the chunks are; its twin holds all keys."""
+    folder, seen = tmp_path_factory.mktemp("load"), set[int]()
+    if ascending:
+        chunks = [[10 * number + key % 10 for key in keys] for number, keys in enumerate(chunks)]
+    load = loading.Load(table=Table(name="things", key="id", source="-"), folder=folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loading, "history_end", lambda *_: 0)
+        for keys in map(set, chunks):
+            ids = pa.array(sorted(keys), pa.int64())
+            rows = pa.table({"id": ids.cast(pa.string()) if text else ids})
+            if seen & keys:
+                with pytest.raises(DataError, match=f"{len(seen & keys)} duplicate keys"):
+                    load.require_new_keys(rows)
+                return
+            load.require_new_keys(rows)
+            load.add(shop_world.problem, rows)
+            seen |= keys
+    if ascending and not text:
+        assert not load._digests  # nothing had to be compared
+
+
+def test_chunks_that_do_not_fit_below_a_limit_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(tmp_path, range(150))
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    mine = shop(tmp_path)
+    run = mine.run()
+    run.context = replace(run.context, max_memory=1_000_000)
+    with pytest.raises(DataError, match=r"1 MB is not enough to load a source in chunks.*give at least") as refused:
+        run.run_stage("ingest")
+    assert refused.value.facts["enough_mb"] > 1
+    assert sizes(mine) == []
 
 
 def test_a_source_that_changes_while_it_is_read_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

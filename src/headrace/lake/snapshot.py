@@ -72,9 +72,9 @@ class Snapshot:
         Raises:
             NotFoundError: The table has no batch.
         """
-        ordered = self._ordered(name)
         if name not in self._tables:
-            if self.is_large(name) and self._in_memory(name, ordered) is None:
+            self._ordered(name)  # raises where there is none
+            if self.is_large(name):
                 self._tables[name] = read_files(self.files(name))
             else:
                 self._tables[name] = _numbered(self._rows(name))
@@ -98,7 +98,8 @@ class Snapshot:
 
     def is_large(self, name: str) -> bool:
         """Return whether a table is read from files, since it is large and nobody has loaded it yet."""
-        return name in self._batches and name not in self._tables and self.table_bytes(name) > LARGE_BYTES
+        loaded = name in self._tables or (self._earlier is not None and name in self._earlier._tables)
+        return name in self._batches and not loaded and self.table_bytes(name) > LARGE_BYTES
 
     def files(self, name: str) -> tuple[Path, ...]:
         """Return Parquet files that hold the rows of `table`, in its order. They are written at first use.

@@ -27,6 +27,8 @@ Ints = npt.NDArray[np.int64]
 _DIGESTS_AT_ONCE = 500_000
 #: Files that digests or rows are distributed to, at most; each is open meanwhile.
 _MOST_FILES = 200
+#: Digests of later rows that are in memory at once, at most.
+_MOST_LATER = 4_000_000
 _PLACE = "_place"
 
 
@@ -40,7 +42,7 @@ class OrderedRows(Protocol):
         """Yield the place of a part's first row, and the part; parts without rows of `only` may be left out."""
 
 
-def find_repeats(rows: OrderedRows, keys: Sequence[str], folder: Path, *, part_rows: int) -> Flags:
+def find_repeats(rows: OrderedRows, keys: Sequence[str], folder: Path, *, part_rows: int, first_rows: int = 0) -> Flags:
     """Return whether each row [n] repeats the previous version of its key.
 
     Args:
@@ -48,11 +50,12 @@ def find_repeats(rows: OrderedRows, keys: Sequence[str], folder: Path, *, part_r
         keys: Key columns.
         folder: For temporary files.
         part_rows: Rows that are compared at a time, about; all rows of one key are.
+        first_rows: So many first rows are known to be no repeats.
     """
     repeats = np.zeros(rows.rows, dtype=np.bool_)
     if not rows.rows or _ascend(rows, keys):
         return repeats
-    several = _with_common_digest(rows, keys, folder)
+    several = _with_common_digest(rows, keys, folder, first_rows)
     count = int(several.sum())
     if count:
         files = min(max(-(-count // part_rows), 1), _MOST_FILES)
@@ -84,15 +87,20 @@ def _ascend(rows: OrderedRows, keys: Sequence[str]) -> bool:
     return True
 
 
-def _with_common_digest(rows: OrderedRows, keys: Sequence[str], folder: Path) -> Flags:
-    """Return whether another row has the digest of a row's key [n]."""
+def _with_common_digest(rows: OrderedRows, keys: Sequence[str], folder: Path, first_rows: int) -> Flags:
+    """Return whether another row has the digest of a row's key [n]; of the first rows, whether a later one has."""
+    later = _later_digests(rows, keys, first_rows)
     count = min(-(-rows.rows // _DIGESTS_AT_ONCE), _MOST_FILES)
     paths = [folder / f"digests-{number:03d}" for number in range(count)]
     with ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
         for place, part in rows.parts(keys):
             digests = key_digests(part, keys)
-            pairs = np.column_stack([digests, np.arange(place, place + len(digests), dtype=np.uint64)])
+            places = np.arange(place, place + len(digests), dtype=np.uint64)
+            if later is not None and place < first_rows:
+                among = np.isin(digests, later)
+                digests, places = digests[among], places[among]
+            pairs = np.column_stack([digests, places])
             number = (digests % np.uint64(count)).astype(np.int64)
             order = np.argsort(number, kind="stable")
             pairs, number = pairs[order], number[order]
@@ -105,6 +113,15 @@ def _with_common_digest(rows: OrderedRows, keys: Sequence[str], folder: Path) ->
         several[places[_common(digests)].astype(np.int64)] = True
         path.unlink()
     return several
+
+
+def _later_digests(rows: OrderedRows, keys: Sequence[str], first_rows: int) -> Digests | None:
+    """The digests of the rows after the first ones; None where there are no first rows, or too many later ones."""
+    if not first_rows or rows.rows - first_rows > _MOST_LATER:
+        return None
+    only = np.arange(rows.rows) >= first_rows
+    found = [key_digests(part, keys) for place, part in rows.parts(keys, only) if place >= first_rows]
+    return np.unique(np.concatenate(found)) if found else np.empty(0, dtype=np.uint64)
 
 
 def _common(digests: Digests) -> Flags:

@@ -131,11 +131,11 @@ def _written(name: str, home: Path, batches: Sequence[Batch], first: _Files | No
         if first is not None and not _extends(first, later, schema, batches):
             first, later = None, VersionOrder(batches, schema, folder, part_rows=part_rows)
         rows: Any = later if first is None else _Appended(first, later)
-        repeats = find_repeats(rows, batches[0].keys, folder, part_rows=part_rows)
+        start = 0 if first is None else first.rows
+        repeats = find_repeats(rows, batches[0].keys, folder, part_rows=part_rows, first_rows=start)
         linked = () if first is None else first.paths
         for number, path in enumerate(linked):
             link_file(path, staged / f"{number:06d}.parquet")
-        start = 0 if first is None else first.rows
         count = _write_rows(later, repeats[start:], start, staged / f"{len(linked):06d}.parquet", part_rows)
         write_json(staged / _COVERS, {"batches": len(batches), "rows": start + count})
         write_manifest(staged)

@@ -43,6 +43,8 @@ from headrace.problems.sources.feeds.feed import ChangeRange
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
 
+Digests = npt.NDArray[np.uint64]
+
 #: A chunk is in memory so many times while it is brought into the lake, besides the one that was read.
 _CHUNK_COPIES = 4.0
 
@@ -72,10 +74,12 @@ class Load:
     _single: pa.Table | None = None
     _files: int = 0
     _earlier: tuple[Batch, ...] = ()
-    _keys: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    _spans: list[tuple[int, int] | None] = field(default_factory=list)
+    _digests: dict[int, Digests] = field(default_factory=dict)
 
     def add(self, problem: Problem, rows: pa.Table) -> None:
         """Keep a chunk: the first one in memory, on disk from the second on."""
+        self._spans.append(_key_span(rows, self.table))
         if self._single is None and not self._files:
             self._single = rows
         else:
@@ -107,9 +111,18 @@ class Load:
             yield "" if self.changes is None else batch_source(self.changes, known + part + 1, known + own)
 
     def require_new_keys(self, rows: pa.Table) -> None:
-        """Raise DataError where an earlier chunk has one of the keys. Digests of the keys are kept, 8 bytes a row."""
-        digests = _key_digests(rows, self.table)
-        for earlier in self._keys:
+        """Raise DataError where an earlier chunk has one of the keys.
+
+        Where keys are whole numbers, only chunks with keys of the same span are compared: those of a source in the
+        order of its key never are. Digests of keys that are compared are kept, 8 bytes a row.
+        """
+        span = _key_span(rows, self.table)
+        digests: Digests | None = None
+        for number, other in enumerate(self._spans):
+            if not rows.num_rows or (span is not None and other is not None and _are_apart(span, other)):
+                continue
+            digests = _key_digests(rows, self.table) if digests is None else digests
+            earlier = self._chunk_digests(number)
             if _have_common(digests, earlier):
                 again = rows.filter(pa.array(np.isin(_row_digests(rows, self.table), earlier)))
                 raise DataError(
@@ -118,7 +131,19 @@ class Load:
                     found=[", ".join(map(str, key)) for key in row_keys(again.slice(0, 5), self.table.keys)],
                     fix="a source may hold a key once; send a correction later, or add a column to the key",
                 )
-        self._keys.append(digests)
+        if digests is not None:
+            self._digests[len(self._spans)] = digests
+
+    def _chunk_digests(self, number: int) -> Digests:
+        """The digests of a chunk's keys, computed at first use."""
+        if number not in self._digests:
+            keys = self._single
+            if keys is None:
+                path = self.folder / f"{number:06d}.parquet"
+                columns = [*self.table.keys, *([ARRIVAL] if ARRIVAL in parquet.read_schema(path).names else [])]
+                keys = parquet.read(path, columns=columns)
+            self._digests[number] = _key_digests(keys, self.table)
+        return self._digests[number]
 
 
 @contextmanager
@@ -227,7 +252,20 @@ def _with_columns(rows: pa.Table, count: int, columns: Iterable[str]) -> pa.Tabl
     return pa.table({name: present.get(name, pa.nulls(count)) for name in dict.fromkeys(columns)})
 
 
-def _key_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
+def _key_span(rows: pa.Table, table: Table) -> tuple[int, int] | None:
+    """The least and the largest key of a chunk; None where keys are no single whole numbers."""
+    column = rows[table.keys[0]]
+    if len(table.keys) != 1 or column.type != pa.int64() or column.null_count or not rows.num_rows:
+        return None
+    values = column.to_numpy()
+    return int(values.min()), int(values.max())
+
+
+def _are_apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[1] < other[0] or other[1] < one[0]
+
+
+def _key_digests(rows: pa.Table, table: Table) -> Digests:
     """The distinct digests of the rows' keys, sorted; `np.unique` hashes them, and takes five times as long."""
     digests = np.sort(_row_digests(rows, table))
     distinct = np.ones(len(digests), dtype=np.bool_)
@@ -235,14 +273,14 @@ def _key_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
     return digests[distinct]
 
 
-def _have_common(one: npt.NDArray[np.uint64], other: npt.NDArray[np.uint64]) -> bool:
+def _have_common(one: Digests, other: Digests) -> bool:
     """Whether two sorted arrays of distinct values have one in common."""
     both = np.concatenate([one, other])
     both.sort(kind="stable")  # merges two sorted runs in linear time
     return bool((both[1:] == both[:-1]).any())
 
 
-def _row_digests(rows: pa.Table, table: Table) -> npt.NDArray[np.uint64]:
+def _row_digests(rows: pa.Table, table: Table) -> Digests:
     from pandas.util import hash_pandas_object
 
     columns = [*table.keys, *([ARRIVAL] if ARRIVAL in rows.column_names else [])]
