@@ -12,14 +12,14 @@ from headrace.lake.store import Lake
 from headrace.pipeline.production import intake
 from tests.pipeline.changing_tables import FIRST, KINDS, Commit, World, ingest, shop, versions, with_kill
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 COMMITS = st.dictionaries(st.integers(0, 8), st.one_of(st.none(), st.floats(0, 9, width=16)), min_size=1, max_size=5)
 ROUNDS = st.lists(st.lists(COMMITS, max_size=3), min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rounds=ROUNDS, kills=st.lists(st.integers(0, 3), max_size=4))
 def test_a_feed_brings_what_reading_the_whole_table_brings(
     tmp_path_factory: pytest.TempPathFactory,

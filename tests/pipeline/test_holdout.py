@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -141,3 +142,16 @@ def test_a_column_names_the_windows_and_is_no_feature(tmp_path: Path) -> None:
     assert {value: spine["part"].to_pylist().count(value) for value in ("train", "test")} == {"train": 200, "test": 0}
     definitions = (context.root / "stages" / "shop").glob("select/*/definitions.json")
     assert all("part" not in one.read_text() for one in definitions)
+
+
+def test_a_tune_window_of_one_class_is_reported_and_replaced(tmp_path: Path) -> None:
+    path = declare(tmp_path / "problem", SPLITS)
+    orders = pd.read_csv(path.parent / "orders.csv")
+    inside = orders["placed"].between("2024-01-31", "2024-02-15")
+    orders.loc[inside, "refunded_amount"] = orders.loc[inside, "refunded_amount"] * 0
+    orders.to_csv(path.parent / "orders.csv", index=False)
+    report = measure_holdout(context_of(str(path), tmp_path / "home", workers=1)).report
+    (note,) = [note for note in report.notes if "declared tune window" in note]
+    assert "newest training rows" in note
+    assert report.metrics["tune_auc"] > 0
+    assert report.train_rows > 300, "the model is fitted on the rows of both windows"

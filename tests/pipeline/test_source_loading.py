@@ -114,6 +114,31 @@ def test_only_rows_beyond_the_cursor_are_read_again(tmp_path: Path, cursor: str)
     assert clock == int((START + timedelta(hours=129)).timestamp() * 1e6) + 1
 
 
+def test_a_table_that_returns_to_an_older_state_is_a_version(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    for points in (5, 8, 5, 5, 8):
+        lines = [f"3,3,2024-01-01 03:00:00,{points}", result(4)]
+        (tmp_path / "results.csv").write_text("\n".join(["result_id,race_id,at,points", *lines]) + "\n")
+        ingest(mine)
+        ingest(mine)
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == 3] == [5, 8, 5, 8]
+    assert len(sizes(mine)) == 4
+
+
+def test_a_later_load_arrives_later_although_the_newest_rows_were_deleted(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(20))
+    ingest(mine)
+    for points in ("8", "9"):
+        (tmp_path / "results.csv").write_text(
+            "\n".join(["result_id,race_id,at,points", f"3,3,2024-01-01 03:00:00,{points}"]) + "\n"
+        )
+        ingest(mine)
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == 3] == [3, 8, 9]
+    arrivals = [batch.arrival_us for batch in Lake(mine.home, "shop").batches("results")]
+    assert arrivals == sorted(arrivals)
+
+
 def test_rows_at_the_end_of_the_cursor_that_came_later_are_not_lost(tmp_path: Path) -> None:
     mine = shop(tmp_path, options='time="at", tz="UTC", cursor="points"')
     write_csv(tmp_path, range(6))  # points 0 to 5

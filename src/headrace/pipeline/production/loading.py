@@ -39,6 +39,7 @@ from headrace.pipeline.production.intake import (
     history_end,
     quarantine_batch,
 )
+from headrace.pipeline.production.returned_state import source_of_state
 from headrace.problems.sources.feeds.feed import ChangeRange
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
@@ -104,9 +105,12 @@ class Load:
         for number in range(self._files):
             yield parquet.read(self.folder / f"{number:06d}.parquet")
 
-    def sources(self) -> Iterator[str]:
+    def sources(self, lake: Lake) -> Iterator[str]:
         """Yield what delivered each chunk, for its batch: its part of a range of changes, or nothing."""
         known, own = len(self._earlier), self._files or int(self._single is not None)
+        if self._single is not None and self.changes is None and self.table.cursor is None:
+            yield source_of_state(lake, self.table, self._single)
+            return
         for part in range(own):
             yield "" if self.changes is None else batch_source(self.changes, known + part + 1, known + own)
 
@@ -205,7 +209,7 @@ def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstr
         return quarantine_batch(lake, load.refused, arrival_us)
     batches = [
         append_batch(lake, load.table, rows, arrival_us=arrival_us, bootstrap=bootstrap, source=source)
-        for rows, source in zip(load.chunks(), load.sources(), strict=True)
+        for rows, source in zip(load.chunks(), load.sources(lake), strict=True)
         if rows.num_rows or bootstrap
     ]
     record(lake, load.table, load.cursor)

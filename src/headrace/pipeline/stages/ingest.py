@@ -117,8 +117,7 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
             since = None if first else newest(lake, table)
             loads.append(stack.enter_context(prepared(problem, root, table, reader.chunks(table, since), since)))
         seen = set() if first else {name for name in lake.tables() if any(batch.rows for batch in lake.batches(name))}
-        partly = any(load.table.cursor is not None or feeds[load.table.name] is not None for load in loads)
-        arrival = _arrival_us(problem, lake, loads, partly=partly)
+        arrival = _arrival_us(problem, lake, loads)
         require_token(context)
         for load in loads:
             again = load.table.name in seen or (load.changes is not None and load.changes.after is not None)
@@ -129,15 +128,14 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
     return tuple(outcomes)
 
 
-def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load], *, partly: bool) -> int:
+def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
     """The last instant in the sources: what is new in them arrived then, just before the clock's new time.
 
-    partly: of some sources only what is new was read.
+    It is never before the clock: of some sources only what is new was read, and the newest rows may have been deleted.
     """
     ends = [load.end_us for load in loads if load.table.name in problem.history_tables]
     ends += [load.arrived_us + 1 for load in loads]
-    if partly:
-        ends.append(lake.clock() or BEFORE_ALL)
+    ends.append(lake.clock() or BEFORE_ALL)
     return max([*ends, BEFORE_ALL + 1]) - 1
 
 
