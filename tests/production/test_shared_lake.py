@@ -103,5 +103,18 @@ def test_refused_credentials_are_named_and_the_secret_is_not_shown(
     assert os.environ["AWS_SECRET_ACCESS_KEY"].startswith("planted")
 
 
+def test_keys_may_be_in_the_files_of_aws(
+    tmp_path: Path, server: tuple[Server, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, address = server
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    keys = tmp_path / "credentials"
+    keys.write_text("[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n".format(*S3_KEYS))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(keys))
+    lake = Lake(tmp_path / "home", "p", store=f"{address}&files=1")
+    assert lake.append(THINGS, things({1: 1.0}), arrival_us=1).new
+
+
 def _acknowledged(printed: list[Path]) -> int:
     return sum(len(path.read_text().splitlines()) for path in printed)

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from headrace.core.clock import iso, to_us
 from headrace.lake.batch import load
-from headrace.lake.store import Lake
 from headrace.schema import Every, Problem, Table, TimeExpression
+from headrace.serving.lake_follower import local_copy
 from headrace.serving.request import RequestSchema
 from headrace.synthesis.language.columns import known_at_cutoff
 
@@ -64,7 +64,7 @@ def _example_entity(root: Path, problem: Problem, spine: Every, now_us: int) -> 
 
 def _nearest(root: Path, problem: Problem, table: Table, when: TimeExpression, now_us: int) -> dict[str, Any] | None:
     """Of a table's newest batch the row whose instant lies nearest to now."""
-    batches = Lake(root, problem.name).batches(table.name)
+    batches = local_copy(root, problem.name).batches(table.name)
     rows = load(batches[-1]) if batches else None
     if rows is None or rows.num_rows == 0 or when.column not in rows.column_names:
         return None

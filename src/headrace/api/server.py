@@ -17,11 +17,11 @@ from headrace.api.page.links import Links
 from headrace.api.problems import ProblemsApp
 from headrace.core.hosts import allowed_hosts
 from headrace.core.settings import settings
-from headrace.lake.store import Lake
 from headrace.prediction_log.journal import Sync
 from headrace.problems.catalogue import load_problem
 from headrace.schema import Problem
 from headrace.serving.answers import Policy
+from headrace.serving.lake_follower import local_copy
 from headrace.telemetry.process import observe_process
 
 #: Seconds after which a thread that polls the ledger gives way to the event loop, for an answer waits for it.
@@ -69,7 +69,7 @@ class ServedProblems:
 
 def production_clock(root: Path, problem: Problem) -> Callable[[], int]:
     """The problem's clock, in us: as far as its data have come; before anything was loaded, the wall clock's time."""
-    lake, feed = Lake(root, problem.name), problem.feed
+    lake, feed = local_copy(root, problem.name), problem.feed
 
     def now() -> int:
         clock = lake.clock()

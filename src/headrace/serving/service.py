@@ -15,7 +15,7 @@ from headrace.registry.rollouts import Rollouts
 from headrace.schema import Every, Problem
 from headrace.serving.answers import Policy
 from headrace.serving.follow import ChampionFollower
-from headrace.serving.lake_follower import LakeFollower
+from headrace.serving.lake_follower import LakeFollower, local_copy
 from headrace.serving.loading import load_version
 from headrace.serving.predictor import Predictor
 from headrace.serving.rollout.follower import RolloutFollower
@@ -120,5 +120,5 @@ def spine_columns(root: Path, problem: Problem) -> frozenset[str] | None:
     """Return the columns of the spine's table as ingested, None before anything was; of a schedule's rows the keys."""
     if isinstance(problem.spine, Every):
         return frozenset(problem.spine_table.keys)
-    schema = Lake(root, problem.name).schema(problem.spine_table.name)
+    schema = local_copy(root, problem.name).schema(problem.spine_table.name)
     return None if schema is None else frozenset(schema.names)
