@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 
 CUSTOMERS, ORDERS, DAYS = 5_000, 20_000, 120
 #: Events that are made and written at a time.
-_AT_ONCE = 100_000
+_AT_ONCE = 25_000
 
 PROBLEM = '''\
 """Will an order be refunded? The customers' events are larger than memory."""
