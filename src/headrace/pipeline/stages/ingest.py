@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,23 +99,11 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
     problem, root = context.problem, context.root
     if problem.feed is not None:
         return ingest(problem, root, feed.bootstrap(problem), arrival_us=BEFORE_ALL, bootstrap=True)
-    reader, outcomes = SourceReader.of(problem), []
-    feeds = {table.name: reader.changes(table) for table in problem.entity_set.tables}
-    for table in problem.entity_set.tables:
-        feed_of_table = feeds[table.name]
-        if feed_of_table is not None:
-            require_token(context)
-            finished = finish_killed_load(problem, root, reader, table, feed_of_table)
-            outcomes += [finished] if finished is not None else []
+    reader = SourceReader.of(problem)
+    outcomes = list(_finish_killed_loads(context, reader))
     with ExitStack() as stack:
-        loads = []
-        for table in problem.entity_set.tables:
-            feed_of_table = feeds[table.name]
-            if feed_of_table is not None:
-                loads.append(stack.enter_context(changed_rows(problem, root, reader, table, feed_of_table)))
-                continue
-            since = None if first else newest(lake, table)
-            loads.append(stack.enter_context(prepared(problem, root, table, reader.chunks(table, since), since)))
+        tables = problem.entity_set.tables
+        loads = [stack.enter_context(_opened(context, lake, reader, table, first=first)) for table in tables]
         seen = set() if first else {name for name in lake.tables() if any(batch.rows for batch in lake.batches(name))}
         arrival = _arrival_us(problem, lake, loads)
         require_token(context)
@@ -126,6 +114,28 @@ def _load(context: Context, lake: Lake, *, first: bool) -> tuple[IngestedBatch, 
                 outcomes.append(commit(problem, root, load, arrival_us=arrival_us, bootstrap=not again))
             finish_empty(root, problem, load)
     return tuple(outcomes)
+
+
+def _finish_killed_loads(context: Context, reader: SourceReader) -> Iterator[IngestedBatch]:
+    """Append what killed loads from change feeds have left out."""
+    for table in context.problem.entity_set.tables:
+        changes = reader.changes(table)
+        if changes is not None:
+            require_token(context)
+            finished = finish_killed_load(context.problem, context.root, reader, table, changes)
+            if finished is not None:
+                yield finished
+
+
+def _opened(
+    context: Context, lake: Lake, reader: SourceReader, table: Table, *, first: bool
+) -> AbstractContextManager[Load]:
+    """Read what is new in a table's source: by its change feed, by its cursor, or all rows."""
+    problem, root, changes = context.problem, context.root, reader.changes(table)
+    if changes is not None:
+        return changed_rows(problem, root, reader, table, changes)
+    since = None if first else newest(lake, table)
+    return prepared(problem, root, table, reader.chunks(table, since), since)
 
 
 def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
