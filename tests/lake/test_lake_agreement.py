@@ -114,6 +114,16 @@ def test_a_process_that_is_killed_leaves_nothing_or_a_batch(tmp_path: Path, addr
     assert not list(one.folder.glob("tables/*/.*.tmp"))
 
 
+def test_what_a_killed_fetch_left_is_removed(tmp_path: Path, address: str) -> None:
+    lake_at(tmp_path / "one", address).append(THINGS, things({1: 1.0}), arrival_us=1)
+    other = lake_at(tmp_path / "other", address)
+    leftover = other.folder / "tables" / "things" / ".000000-0123.0123.tmp"
+    leftover.mkdir(parents=True)
+    (leftover / "rows.parquet").touch()
+    assert len(other.batches("things")) == 1
+    assert not leftover.exists()
+
+
 def test_a_replay_has_a_lake_of_its_own(tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.cache_clear()
     monkeypatch.setenv("HEADRACE_LAKE", address)

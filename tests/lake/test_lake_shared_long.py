@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from headrace.lake.object_store.objects import open_objects
 from tests.lake.shared_lakes import no_fsync  # noqa: F401
 from tests.lake.shared_world import Advance, Append, actions, around, check
 from tests.problems.s3 import s3
@@ -46,3 +47,15 @@ def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_i
     for step in range(12):
         folder = tmp_path_factory.mktemp("step")
         check(store or f"file://{folder}", folder, around(step, {7: 0.0} if what == "raced" else None))
+
+
+def test_a_folder_with_more_names_than_a_page() -> None:
+    """S3 lists a thousand names at a time."""
+    import boto3
+
+    with s3("pages"):
+        client = boto3.client("s3")
+        for number in range(1005):
+            client.put_object(Bucket="pages", Key=f"lake/p/log/{number:08d}.json", Body=b"{}")
+        names = open_objects("s3://pages/lake").names("p/log", "p/log/00000001.json")
+    assert names == [f"p/log/{number:08d}.json" for number in range(2, 1005)]

@@ -77,3 +77,12 @@ def staged_folder(final: Path) -> Iterator[Path]:
         sync_folder(final.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the temporary files and folders that killed writers left; the caller holds the lock of all writers."""
+    for leftover in folder.glob(".*.tmp"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)

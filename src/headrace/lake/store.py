@@ -12,7 +12,6 @@ a snapshot is read (see snapshot.py), so the cost of an append does not grow wit
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ import pyarrow as pa
 from filelock import FileLock
 
 from headrace.core.clock import iso
+from headrace.core.files import remove_unfinished
 from headrace.core.replicas import write_replicas
 from headrace.core.settings import settings
 from headrace.lake import batch as batches
@@ -132,7 +132,7 @@ class Lake:
 
         The caller holds the lock, so what killed appends left half written is removed too.
         """
-        _sweep(self._table_folder(table.name))
+        remove_unfinished(self._table_folder(table.name))
         for batch in present:
             if batch.digest == content.digest:
                 return batch
@@ -279,12 +279,3 @@ def _open_shared(folder: Path, address: str) -> SharedLake | None:
     from headrace.lake.object_store.shared import SharedLake
 
     return SharedLake(folder, address)
-
-
-def _sweep(home: Path) -> None:
-    """Remove what killed appends left half written, batches and files of the index; the caller holds the lock."""
-    for leftover in home.glob(".*.tmp"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover, ignore_errors=True)
-        else:
-            leftover.unlink(missing_ok=True)

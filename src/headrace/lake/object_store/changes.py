@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from headrace.core.errors import HeadraceError
-from headrace.core.files import read_json, staged_folder, write_json
+from headrace.core.files import read_json, remove_unfinished, staged_folder, write_json
 from headrace.core.fingerprint import file_digest
 from headrace.core.manifest import MANIFEST, check_manifest, write_manifest
 from headrace.core.replicas import exists, read_replicas, write_replicas
@@ -69,7 +69,7 @@ def apply_changes(objects: Objects, lake: Path, changes: Sequence[Change]) -> No
     Args:
         objects: The store.
         lake: Folder of the problem's lake in the home.
-        changes: In the order of the log.
+        changes: In the order of the log. The caller holds the lock of the copy.
 
     Raises:
         DamagedBatch: The store lacks a file of a batch, or has another one; nobody has given the batch up.
@@ -78,6 +78,8 @@ def apply_changes(objects: Objects, lake: Path, changes: Sequence[Change]) -> No
         kind: [one for one in changes if one["kind"] == kind]
         for kind in ("batch", "quarantine", "given-up", "cursor", "clock")
     }
+    for folder in {folder_of(lake, one).parent for one in changes if "files" in one}:
+        remove_unfinished(folder)
     for one in by_kind["given-up"]:
         give_up(lake, one["table"], one["name"])
     needed = [one for one in by_kind["batch"] if one["name"] not in abandoned_batches(lake, one["table"])]

@@ -30,7 +30,7 @@ def mend_lake(context: Context) -> None:
     lake = Lake(context.root, context.problem.name)
     for one in find_damaged(lake):
         if restore(lake, one):
-            how = "its rows are whole, and it was written again"
+            how = "it was fetched again" if lake.is_shared else "its rows are whole, and it was written again"
         elif any(restore(lake, one, table, rows) for table, rows in _sources(context, one)):
             how = "it was brought in again from its source"
         else:
