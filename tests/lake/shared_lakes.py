@@ -64,7 +64,7 @@ _STEPS = (
     (changes, "write_index"),
     (changes.production_clock, "advance"),
     (shared, "write_index"),
-    (shared, "write_replicas"),
+    (shared, "write_state"),
     (Path, "rename"),
 )
 
