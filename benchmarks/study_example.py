@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.results import FOLDER, Row
-from benchmarks.surrogate.players import version_of
+from benchmarks.surrogate.contenders import version_of
 from benchmarks.surrogate.sources import SOURCES
 from headrace.core.files import read_json, write_bytes, write_json
 from headrace.core.fingerprint import fingerprint
@@ -188,20 +188,20 @@ def study(folder: Path, player: str, seed: int, trials: int) -> tuple[Trial, ...
     ).trials  # fmt: skip
 
 
-class Played(NamedTuple):
+class Searched(NamedTuple):
     """best [seeds, trials]: the incumbent's RMSE. cpu_s [seeds]: of all trials' fits."""
 
     best: NDArray[np.float64]
     cpu_s: NDArray[np.float64]
 
 
-def played(studies: Sequence[Sequence[Trial]]) -> Played:
+def played(studies: Sequence[Sequence[Trial]]) -> Searched:
     losses = np.array([[trial.loss for trial in trials] for trials in studies], dtype=np.float64)
     cpu = np.array([sum(trial.info["cpu_s"] for trial in trials) for trials in studies])
-    return Played(np.minimum.accumulate(losses, axis=1), cpu)
+    return Searched(np.minimum.accumulate(losses, axis=1), cpu)
 
 
-def results(default: Curve, whole: Grid, of: Mapping[str, Played]) -> list[Row]:
+def results(default: Curve, whole: Grid, of: Mapping[str, Searched]) -> list[Row]:
     """Medians over seeds. Share: of the way from the defaults to the grid's best; more than 100 % beats the grid."""
     start, way = default.rmse[0], default.rmse[0] - whole.rmse
     found = [
@@ -250,7 +250,7 @@ def table(rows: Sequence[Row], names: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def draw(path: Path, default: Curve, whole: Grid, of: Mapping[str, Played]) -> None:
+def draw(path: Path, default: Curve, whole: Grid, of: Mapping[str, Searched]) -> None:
     """The incumbent by trial: median over seeds, the middle half as a band."""
     with saved_axes(path) as axes:
         for name, one in of.items():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import study_example
-from benchmarks.study_example import DEFAULT, GRID_ROUNDS, Curve, Grid, Played, Rows, curve, grid, results, table
+from benchmarks.study_example import DEFAULT, GRID_ROUNDS, Curve, Grid, Rows, Searched, curve, grid, results, table
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(300, 3)).astype(np.float32)
@@ -40,7 +40,9 @@ def test_a_grid_resumes_and_counts_its_cost_both_ways(tmp_path: Path, monkeypatc
 
 def test_the_share_of_the_grid_is_of_the_way_from_the_defaults() -> None:
     whole = Grid(80.0, DEFAULT, 1.0, 10.0, 600)
-    found = results(Curve(rmse=[100.0], cpu_s=[0.1]), whole, {"tpe": Played(np.array([[95.0, 85.0]]), np.array([2.0]))})
+    found = results(
+        Curve(rmse=[100.0], cpu_s=[0.1]), whole, {"tpe": Searched(np.array([[95.0, 85.0]]), np.array([2.0]))}
+    )
     value = {row.metric: row.value for row in found}
     assert value["tpe: gain over the defaults"] == pytest.approx(15)
     assert value["tpe: share of the grid's gain"] == pytest.approx(75)
