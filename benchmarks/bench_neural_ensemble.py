@@ -88,7 +88,9 @@ def rows_of(cases: list[dict[str, Any]]) -> list[Row]:
 
 NOTE = """AutoML with the networks {networks} among its families and without them: {seconds} s and one core for each, at
 the same time, first {folds} fold(s) of tables that the portfolio does not hold. Loss is 1 - AUC for two classes, log
-loss for more, RMSE for numbers. The 90 % interval resamples tables."""
+loss for more, RMSE for numbers. The 90 % interval resamples tables. {machine}"""
+#: What the committed figures were measured on; the person who runs the benchmark states it.
+_MACHINE = os.environ.get("MACHINE", "")
 
 
 def main() -> None:
@@ -103,7 +105,7 @@ def main() -> None:
     if QUICK or os.environ.get("ONLY"):
         show("Networks in AutoML's ensemble, quickly: nothing is published", rows)
         return
-    note = NOTE.format(networks=" and ".join(NETWORKS), seconds=SECONDS, folds=FOLDS)
+    note = NOTE.format(networks=" and ".join(NETWORKS), seconds=SECONDS, folds=FOLDS, machine=_MACHINE)
     publish("neural-ensemble", f"Networks in AutoML's ensemble at {SECONDS} s", rows, note)
 
 
