@@ -22,7 +22,7 @@ def test_a_cached_promotion_says_what_mlflow_says_otherwise(
     monkeypatch.setattr(aliases, "is_mirrored", lambda *_: False)
     monkeypatch.setattr(aliases, "mirror", lambda *_: (moved,))
     monkeypatch.setattr(recovery, "recover", lambda *_: None)
-    context: Any = SimpleNamespace(root=tmp_path, problem=SimpleNamespace(name="p"), tracking_uri="")
+    context: Any = SimpleNamespace(root=tmp_path, problem=SimpleNamespace(name="p"), tracking_uri="", token=None)
     assert PROMOTE.effects_exist is not None
     assert PROMOTE.effects_exist(context, PromoteOutput(version="2", promoted=True, reason="first"))
     assert "somebody moved @champion to version 1; the ledger says version 2" in caplog.text
