@@ -62,6 +62,8 @@ STATE = (
     _kind("MLflow database", "mlflow/mlflow.db", flips=3),
     _kind("version numbers of bundles", "registry/shop/versions/*.json", flips=2),
     _kind("last run", "runs/shop/last_run.json"),
+    _kind("audit log", "access/audit.jsonl"),
+    _kind("end of the audit log", "access/audit.head"),
 )
 
 #: What a run makes and reads again.
@@ -83,14 +85,17 @@ MADE = (
         *(f"stages/shop/synthesise/*/{name}.json" for name in ("definitions", "lake", "parts")),
     ),
     _kind("stage select", "stages/shop/select/*/definitions.json", "stages/shop/select/*/ledger.json"),
+    _kind("stage select: known features", "stages/shop/select/*/known.json"),
     _kind("stage training-set", "stages/shop/training-set/*/training.parquet", flips=3),
     _kind("stage search", "stages/shop/search/*/trials.json"),
     _kind("stage search: leaderboard", "stages/shop/search/*/leaderboard.json"),
+    _kind("stage search: study", *(f"stages/shop/search/*/{name}.json" for name in ("study", "duration"))),
     _kind("stage search: journal", "stages/shop/search/*.journal.jsonl", flips=2),
     _kind("stage evaluate", "stages/shop/evaluate/*/gate.parquet", flips=2),
     _kind("stage refit: bundle", "stages/shop/refit/*/bundle/**", flips=2),
     _kind("stage draw", *(f"stages/shop/draw/*/{name}" for name in ("*.png", "report.html", "shap.json"))),
     _kind("stage promote", "stages/shop/promote/*/gate.json"),
+    _kind("stage report", "stages/shop/report/*/model_report.html"),
 )
 
 #: What only people and other programs look at, or is looked at once.
@@ -103,7 +108,8 @@ SHOWN = (
     _kind("data quality pages", f"{_SUITE}/uncommitted/**", f"{_SUITE}/plugins/**"),
     _kind("quarantined batches", "lake/shop/quarantine/**"),
     _kind("MLflow artifacts", "mlflow/artifacts/**"),
-    _kind("drift reports", "reports/shop/*.html"),
+    _kind("drift reports", "reports/shop/*.html", "reports/shop/*.png"),
+    _kind("reports of versions", "reports/shop/versions/*.html"),
     _kind("Evidently workspace", "evidently/*/*.json", "evidently/*/snapshots/*.json"),
     _kind(
         "locks",
@@ -115,6 +121,7 @@ SHOWN = (
             "registry/shop/.lock",
             "registry/shop/versions/.lock",
             "evidently/.lock",
+            "access/.audit.lock",
         ),
         *(
             "stages/shop/*/.*.lock",

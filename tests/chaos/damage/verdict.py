@@ -14,8 +14,14 @@ from tests.chaos.damage.case import Seen
 GOOD = ("unaffected", "mended", "refused", "lost", "flagged")
 
 #: Kinds of which something may be lost: what is in them is nowhere else, and serving must go on without. Of all stages
-#: at once it is the promotion of the first version: judged again, it becomes @challenger beside the champion.
-MAY_LOSE = frozenset({"prediction log", "outbox", "MLflow database", "ledger", "stages: facts", "stages: manifests"})
+#: at once it is the promotion of the first version: judged again, it becomes @challenger beside the champion. Of a
+#: version without its report, `status` says that there is none.
+MAY_LOSE = frozenset(
+    {
+        *("prediction log", "outbox", "MLflow database", "ledger", "stages: facts", "stages: manifests"),
+        "reports of versions",
+    }
+)
 
 #: `headrace status` says how far the online store is.
 _ONLINE = '"online": '
