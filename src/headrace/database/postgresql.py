@@ -13,7 +13,8 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
+from threading import Lock
 from typing import Any
 from weakref import WeakSet
 
@@ -45,13 +46,26 @@ def schema_name(problem: str) -> str:
     return f"{name.encode()[:46].decode(errors='ignore')}_{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
-@lru_cache(maxsize=4)
+#: Engines by address, the one used longest ago first: one that is dropped closes its connections.
+_BY_ADDRESS: dict[str, Engine] = {}
+_MOST, _GUARD = 4, Lock()
+
+
 def engine(address: str) -> Engine:
     """Return the process's engine for an address, `postgresql://user:password@host:port/database`.
 
     Raises:
         DeclarationError: It is no address of PostgreSQL, or psycopg is not installed.
     """
+    with _GUARD:
+        found = _BY_ADDRESS.pop(address, None) or _new_engine(address)
+        _BY_ADDRESS[address] = found  # the one used last is last
+        while len(_BY_ADDRESS) > _MOST:
+            _BY_ADDRESS.pop(next(iter(_BY_ADDRESS))).dispose()
+    return found
+
+
+def _new_engine(address: str) -> Engine:
     where = "setting HEADRACE_DATABASE_URL"
     try:
         url = make_url(address)
