@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +54,20 @@ actions = st.one_of(
 )  # fmt: skip
 
 
+#: Fewer steps would mean that the steps of a commit are no longer found.
+_LEAST_STEPS = 10
+
+
 @dataclass
 class World:
-    """Two homes, and what was acknowledged to those who used them."""
+    """Two homes, and what was acknowledged to those who used them. reached: whether every step at which a kill or
+    another append was planned was made."""
 
     folder: Path
     address: str
     batches: set[tuple[str, str]] = field(default_factory=set)
     clock: int = 0
+    reached: bool = True
 
     def lake(self, home: int) -> Lake:
         """Open a home's lake in a new process."""
@@ -66,15 +75,17 @@ class World:
 
     def do(self, action: Append | Advance) -> None:
         """Act; whatever returns is acknowledged."""
-        lake = self.lake(action.home)
-        if isinstance(action, Advance):
-            with killed_at(action.killed):
-                self.clock = max(self.clock, lake.advance_clock(action.to_us))
-            return
-        other = action.other
-        then = None if other is None else lambda: self.append(1 - action.home, action.table, other, action.arrival_us)
-        with killed_at(action.killed, then):
-            self.append(action.home, action.table, action.rows, action.arrival_us, lake)
+        lake, then = self.lake(action.home), None
+        if isinstance(action, Append) and (other := action.other) is not None:
+            then = partial(self.append, 1 - action.home, action.table, other, action.arrival_us)
+        with killed_at(action.killed, then) as steps:
+            try:
+                if isinstance(action, Append):
+                    self.append(action.home, action.table, action.rows, action.arrival_us, lake)
+                else:
+                    self.clock = max(self.clock, lake.advance_clock(action.to_us))
+            finally:
+                self.reached &= action.killed is None or len(steps) > action.killed
 
     def append(self, home: int, table: str, rows: dict[int, float | None], at: int, lake: Lake | None = None) -> None:
         """Append rows in a home."""
@@ -109,13 +120,16 @@ class World:
         return state(local)
 
 
-def check(store: str, folder: Path, todo: list[Append | Advance]) -> None:
+def check(store: str, folder: Path, todo: list[Append | Advance]) -> bool:
     """Act in two homes, and compare what they read in the end with each other and with the twin.
 
     Args:
         store: Address of a store.
         folder: Of this example, empty; its name is that of its folder in the store.
         todo: What is done.
+
+    Returns:
+        Whether every step at which a kill or another append was planned was made.
     """
     if store.startswith("file:"):
         (folder / "store").mkdir()
@@ -129,11 +143,46 @@ def check(store: str, folder: Path, todo: list[Append | Advance]) -> None:
     first, second = state(world.lake(0)), state(world.lake(1))
     assert first == second == world.twin()
     assert world.batches <= {(name, one["id"]) for name, found in first["batches"].items() for one in found}
+    return world.reached
 
 
-def around(step: int, other: dict[int, float | None] | None) -> list[Append | Advance]:
-    """Appends of two homes, of which the middle one is killed before a step, or another one appends then."""
+def check_every_step(store: str, new_folder: Callable[[], Path], todo: Callable[[int], list[Append | Advance]]) -> None:
+    """Check actions with a kill or another append at their first step, at their second one, and so on to the last.
+
+    Args:
+        store: Address of a store; empty: a folder of each example.
+        new_folder: Makes the folder of an example.
+        todo: Returns what is done, from the number of the step.
+    """
+    for step in count():
+        folder = new_folder()
+        if not check(store or f"file://{folder}", folder, todo(step)):
+            assert step > _LEAST_STEPS
+            return
+
+
+def killed_append(step: int) -> list[Append | Advance]:
+    """Appends of two homes, of which the middle one is killed before a step."""
+    return _appends(Append(home=0, table="things", rows={9: 1.0}, arrival_us=5, killed=step))
+
+
+def raced_append(step: int) -> list[Append | Advance]:
+    """Appends of two homes; before a step of the middle one, the other home appends."""
+    return _appends(Append(home=0, table="things", rows={9: 1.0}, arrival_us=5, killed=step, other={7: 0.0}))
+
+
+def killed_catching_up(step: int) -> list[Append | Advance]:
+    """One home appends and moves the clock; the other, which has none of it, is killed before a step of its append."""
+    first = [Append(home=0, table=name, rows={key: 1.0}, arrival_us=1) for key, name in enumerate(sorted(TABLES))]
+    then = Append(home=1, table="things", rows={9: 1.0}, arrival_us=5, killed=step)
+    return [*first, Advance(home=0, to_us=4), then, Advance(home=1, to_us=9)]
+
+
+def _appends(middle: Append) -> list[Append | Advance]:
     before = [Append(home=home, table="things", rows={home: 1.0}, arrival_us=home) for home in (0, 1)]
-    middle = Append(home=0, table="things", rows={9: 1.0}, arrival_us=5, killed=step, other=other)
     after = [Append(home=home, table="things", rows={9: 1.0}, arrival_us=6 + home) for home in (1, 0)]
     return [*before, middle, *after]
+
+
+#: What is done, by the number of the step at which it is disturbed.
+DISTURBED = (killed_append, raced_append, killed_catching_up)

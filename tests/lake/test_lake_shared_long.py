@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import hypothesis.strategies as st
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from headrace.lake.object_store.objects import open_objects
 from tests.lake.shared_lakes import no_fsync  # noqa: F401
-from tests.lake.shared_world import Advance, Append, actions, around, check
+from tests.lake.shared_world import DISTURBED, Advance, Append, actions, check, check_every_step
 from tests.problems.s3 import s3
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -40,13 +40,11 @@ def test_both_homes_read_what_one_lake_would_have(
 
 
 @pytest.mark.usefixtures("no_fsync")
-@pytest.mark.parametrize("what", ["killed", "raced"])
-def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
-    store: str, tmp_path_factory: pytest.TempPathFactory, what: str
+@pytest.mark.parametrize("todo", DISTURBED, ids=lambda todo: todo.__name__)
+def test_any_step_can_be_the_last_or_have_another_append_before_it(
+    store: str, tmp_path_factory: pytest.TempPathFactory, todo: Callable[[int], list[Append | Advance]]
 ) -> None:
-    for step in range(12):
-        folder = tmp_path_factory.mktemp("step")
-        check(store or f"file://{folder}", folder, around(step, {7: 0.0} if what == "raced" else None))
+    check_every_step(store, lambda: tmp_path_factory.mktemp("step"), todo)
 
 
 def test_a_folder_with_more_names_than_a_page() -> None:

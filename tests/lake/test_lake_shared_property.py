@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.lake.shared_lakes import no_fsync  # noqa: F401
-from tests.lake.shared_world import Advance, Append, actions, around, check
+from tests.lake.shared_world import DISTURBED, Advance, Append, actions, check, check_every_step
 from tests.problems.s3 import s3
 
 #: The fixture without fsync is the same for all examples.
@@ -43,10 +43,8 @@ def test_so_they_do_where_the_lake_is_in_s3(
 
 
 @pytest.mark.usefixtures("no_fsync")
-@pytest.mark.parametrize("what", ["killed", "raced"])
-def test_every_step_of_an_append_can_be_the_last_or_have_another_append_before_it(
-    tmp_path_factory: pytest.TempPathFactory, what: str
+@pytest.mark.parametrize("todo", DISTURBED, ids=lambda todo: todo.__name__)
+def test_any_step_can_be_the_last_or_have_another_append_before_it(
+    tmp_path_factory: pytest.TempPathFactory, todo: Callable[[int], list[Append | Advance]]
 ) -> None:
-    for step in range(9):
-        folder = tmp_path_factory.mktemp("step")
-        check(f"file://{folder}", folder, around(step, {7: 0.0} if what == "raced" else None))
+    check_every_step("", lambda: tmp_path_factory.mktemp("step"), todo)
