@@ -1,7 +1,7 @@
 """The lake of one problem: append-only batches, and the production clock.
 
     lake/<problem>/tables/<table>/<sequence>-<digest>/     batches
-    lake/<problem>/tables/<table>/batches.json             which of them there are (see index.py)
+    lake/<problem>/tables/<table>/batches.json             which of them there are (see batch_index.py)
     lake/<problem>/quarantine/<table>/<digest>/            refused batches, with their reasons
     lake/<problem>/clock.json                              the production clock, kept twice (core.replicas)
 
@@ -113,8 +113,11 @@ class Lake:
         folder_of_table = self._table_folder(table.name)
         folder_of_table.mkdir(parents=True, exist_ok=True)
         if self._shared is not None:
-            placed_now = lambda: self._place(table, content, self._present(table.name))  # noqa: E731
-            return self._shared.append(placed_now, content.rows, new_facts)
+
+            def place() -> Batch | Path:
+                return self._place(table, content, self._present(table.name))
+
+            return self._shared.append(place, content.rows, new_facts)
         check_own(self.folder)
         with FileLock(folder_of_table / ".lock"):
             present = self._present(table.name)
