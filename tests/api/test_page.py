@@ -185,6 +185,19 @@ def test_a_button_starts_a_deployment(tmp_path: Path) -> None:
         assert "no deployment" in unknown.text
 
 
+def test_a_start_waits_for_a_busy_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page is shown without it; a start that is given up after as short a time would have happened all the same."""
+    with (
+        fake_prefect(FakePrefect(deployments=[DEPLOYMENT])) as prefect,
+        paged(tmp_path, Links(prefect=prefect.address)) as client,
+    ):
+        monkeypatch.setattr("headrace.api.page.prefect._READ_TIMEOUT_S", 1e-9)  # no answer comes so soon
+        body = body_of(client)
+        assert "Prefect is not up" in body
+        answer = client.post("/deployments/shop-pipeline/run", data={"token": token_of(body)})
+        assert answer.headers["location"] == "/?done=started"
+
+
 def test_a_message_is_one_of_ours(page: TestClient) -> None:
     assert "evil" not in page.get("/", params={"done": "evil<script>"}).text
 

@@ -67,6 +67,10 @@ def test_the_pages_own_button_starts_a_run(target: Target, browser: Any) -> None
     before = _runs(target)
     browser.get(target.url("api", "/"))
     browser.find_element("xpath", "//button[contains(., 'Start score')]").click()
-    shown = "return document.body.innerText"  # the answer comes when Prefect has answered
-    assert wait_until(lambda: "The run is started." in browser.execute_script(shown), timeout_s=60)
+
+    def shown() -> str:
+        return str(browser.execute_script("return document.body.innerText"))
+
+    wait_until(lambda: "The run is started." in shown(), timeout_s=60)  # comes when Prefect has answered
+    assert "The run is started." in shown()
     assert _runs(target) == before + 1

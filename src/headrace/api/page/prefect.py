@@ -14,7 +14,10 @@ from headrace.core.prefect_server import csrf_headers
 from headrace.core.redact import redact
 from headrace.core.server_auth import prefect_auth
 
-_TIMEOUT_S = 3.0
+#: The page is shown without Prefect's part rather than late; a start is waited for, so that a busy server is not taken
+#: for one that refused.
+_READ_TIMEOUT_S = 3.0
+_START_TIMEOUT_S = 30.0
 _MAX_RUNS = 60
 #: Deployments in the order that people need them; unknown ones follow.
 ORDER = ("pipeline", "advance", "score", "materialise", "monitor", "shadow", "retrain", "reconcile", "replay")
@@ -72,7 +75,7 @@ def read_state(address: str, problem: str, *, runs: int = 8) -> PrefectState:
     """
     tags = {"tags": {"all_": ["headrace", problem]}}
     keys = artifact_prefix(problem)
-    with _Api(address) as api:
+    with _Api(address, timeout_s=_READ_TIMEOUT_S) as api:
         deployments = api.query("/deployments/filter", {"deployments": tags})
         found = api.query(
             "/flow_runs/filter",
@@ -100,7 +103,7 @@ def start_run(address: str, problem: str, name: str) -> str:
         NotFoundError: The problem has no such deployment.
         UnavailableError: The server does not answer, or refuses.
     """
-    with _Api(address) as api:
+    with _Api(address, timeout_s=_START_TIMEOUT_S) as api:
         tags = {"tags": {"all_": ["headrace", problem]}}
         found = api.query("/deployments/filter", {"deployments": {**tags, "name": {"any_": [name]}}})
         if not found:
@@ -117,9 +120,9 @@ def artifact_prefix(problem: str) -> str:
 class _Api:
     """A connection to a Prefect server's API, without Prefect's client, which takes seconds to import."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, timeout_s: float) -> None:
         self._api = f"{address}/api"
-        self._client = httpx.Client(trust_env=False, timeout=_TIMEOUT_S, auth=prefect_auth())
+        self._client = httpx.Client(trust_env=False, timeout=timeout_s, auth=prefect_auth())
 
     def __enter__(self) -> _Api:
         try:
