@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headrace.automl.prepare.scaling import SCALES, Scaled
@@ -23,6 +23,7 @@ def column(values: Any, *, categorical: bool = False) -> Design:
 @pytest.mark.parametrize("scale", SCALES)
 @settings(deadline=None, max_examples=50)
 @given(st.lists(NUMBERS, min_size=2, max_size=30), st.lists(NUMBERS, min_size=1, max_size=5))
+@example([float("nan"), 2.0**124], [0.0, float("nan"), -(2.0**125), 0.0, float("nan")])  # a sum in float32 is inf - inf
 def test_any_numbers_become_finite_ones(scale: str, train: list[float], later: list[float]) -> None:
     scaled = Scaled(scale, seed=0)
     assert np.isfinite(scaled.fit_transform(column(train)).X).all()
