@@ -54,6 +54,20 @@ def test_an_edit_changes_the_digest_of_whoever_imports_it(package: Path) -> None
     assert before[1] == after[1]
 
 
+def new_process(patch: pytest.MonkeyPatch) -> None:
+    """What was parsed is not in memory."""
+    patch.setattr("headrace.core.source_code._PARSED", {})
+
+
+def test_a_process_parses_a_file_once_whatever_its_homes(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest = SourceTree(package, tmp_path / "a" / "code.json").digest(["pkg.start"])
+    monkeypatch.setattr("headrace.core.source_code.parse_module", None)
+    assert SourceTree(package, tmp_path / "b" / "code.json").digest(["pkg.start"]) == digest
+    assert (tmp_path / "b" / "code.json").exists()  # for the next process
+
+
 def test_a_cache_that_another_parser_wrote_is_not_read(
     package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +75,7 @@ def test_a_cache_that_another_parser_wrote_is_not_read(
     digest = SourceTree(package, cache).digest(["pkg.start"])
     other = ParsedModule(digest="of another parser", names=())
     with monkeypatch.context() as patch:
+        new_process(patch)
         patch.setattr("headrace.core.source_code.parse_module", lambda source, package: other)
         patch.setattr("headrace.core.source_code._parser_version", lambda: "another")
         assert SourceTree(package, cache).digest(["pkg.start"]) != digest
@@ -70,9 +85,10 @@ def test_a_cache_that_another_parser_wrote_is_not_read(
 def test_another_process_parses_nothing_again(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = tmp_path / "cache" / "code.json"
     digest = SourceTree(package, cache).digest(["pkg.start"])
-    monkeypatch.setattr("headrace.core.source_code.parse_module", None)
-    assert SourceTree(package, cache).digest(["pkg.start"]) == digest
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        new_process(patch)
+        patch.setattr("headrace.core.source_code.parse_module", None)
+        assert SourceTree(package, cache).digest(["pkg.start"]) == digest
     for damaged in ("{", "[]", "{}", cache.read_text().replace(":", ": ", 1).replace("a", "b", 40)):
         cache.write_text(damaged)
         assert SourceTree(package, cache).digest(["pkg.start"]) == digest

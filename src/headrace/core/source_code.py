@@ -26,6 +26,9 @@ from headrace.core.fingerprint import file_digest, fingerprint
 #: CPython 3.11 counts the depth of a syntax tree in one place for all threads: two that parse at once fail.
 _PARSING = threading.Lock()
 
+#: Files that this process has parsed, by package and the sha256 of their bytes, whichever home asked.
+_PARSED: dict[tuple[str, str], ParsedModule] = {}
+
 #: In a name: the module that it stands in.
 _OWN_NAME = "__name__"
 
@@ -107,8 +110,7 @@ class SourceTree:
             source = self._modules[name].read_bytes()
             key = hashlib.sha256(source).hexdigest()
             if key not in self._known:
-                with _PARSING:
-                    self._known[key] = parse_module(source, self._package)
+                self._known[key] = _parse_once(source, key, self._package)
             self._parsed[name] = self._known[key]
         return self._parsed[name]
 
@@ -128,6 +130,13 @@ class SourceTree:
 def installed_source(cache_file: Path | None = None) -> SourceTree:
     """The source of the package that this process runs."""
     return SourceTree(Path(headrace.__file__).parent, cache_file)
+
+
+def _parse_once(source: bytes, key: str, package: str) -> ParsedModule:
+    with _PARSING:
+        if (package, key) not in _PARSED:
+            _PARSED[package, key] = parse_module(source, package)
+        return _PARSED[package, key]
 
 
 def parse_module(source: bytes, package: str) -> ParsedModule:
