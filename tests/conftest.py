@@ -1,4 +1,4 @@
-"""Databases for the suites that run over SQLite and over PostgreSQL."""
+"""Databases: for the suites that run over SQLite and over PostgreSQL, and MLflow's, which is migrated once a session."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.mlflow_template import migrated_once
 from tests.problems.postgres import postgres
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _mlflow_migrated_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with migrated_once(tmp_path_factory.mktemp("mlflow")):
+        yield
 
 
 @pytest.fixture(scope="session")
