@@ -1,4 +1,4 @@
-"""Databases: for the suites that run over SQLite and over PostgreSQL, and MLflow's, which is migrated once a session."""
+"""Databases for the suites that run over SQLite and over PostgreSQL; MLflow's is migrated once a session."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """MLflow's migrations once in a session of tests: each new home begins with a copy of one empty, migrated database.
 
-They take seconds, and a session makes many homes. The first home of a session still makes its database as a user's does.
+They take seconds, and a session makes many homes. The first database is still made as a user's is.
 """
 
 from __future__ import annotations
