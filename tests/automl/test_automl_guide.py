@@ -12,7 +12,7 @@ import pytest
 from headrace.automl.estimators import HeadraceClassifier
 from headrace.cli.automl import Request
 from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
-from tests.automl.test_automl_estimators import QUICK, table
+from tests.automl.learning import QUICK, table
 from tests.docs.blocks import blocks
 
 pytestmark = pytest.mark.slow

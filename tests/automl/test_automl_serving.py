@@ -21,7 +21,7 @@ from headrace.core.errors import CorruptError, DeclarationError, NotFoundError
 from headrace.prediction_log.log import PredictionLog
 from headrace.registry.table_models import fetch, log_table_run
 from headrace.search.trial import Trial
-from tests.automl.test_automl_estimators import QUICK, table
+from tests.automl.learning import QUICK, table
 from tests.cli.command import headrace
 
 OPTIONS: dict[str, Any] = {**QUICK, "families": ("lightgbm",)}

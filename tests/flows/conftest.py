@@ -1,4 +1,4 @@
-"""One set of real servers for all tests here, on free ports and a home folder of its own."""
+"""One set of real servers for all tests here, on free ports and a home folder of its own; a home for one test."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 # Prefect reads this when it is imported: the tests leave the home of whoever runs them alone.
 os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="headrace-tests-")
 
-from headrace.core.settings import QUIET, Settings
+from headrace.core.settings import QUIET, Settings, settings
 from headrace.services.lifecycle import start_services, stop_services
 from headrace.services.local import local_services
 
@@ -64,3 +65,13 @@ def prefect_server(local: Settings) -> Iterator[Settings]:
 
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{local.prefect_port}/api"}):
         yield local
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The home of this process while the test runs, empty: settings that were read before do not count."""
+    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
+    settings.cache_clear()
+    yield tmp_path / "home"
+    monkeypatch.undo()
+    settings.cache_clear()

@@ -15,7 +15,7 @@ from tests.tiny_problem import write_tiny_problem
 
 @pytest.mark.parametrize(("deployed", "numbers"), [("d1", [1, 2]), (None, [None, None])])
 def test_only_runs_of_the_deployment_replace_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployed: str | None, numbers: list[int | None]
+    tmp_path: Path, own_home: Path, monkeypatch: pytest.MonkeyPatch, deployed: str | None, numbers: list[int | None]
 ) -> None:
     contexts: list[Context] = []
 
@@ -27,7 +27,6 @@ def test_only_runs_of_the_deployment_replace_each_other(
             return SimpleNamespace(artifacts=())
 
     path = write_tiny_problem(tmp_path / "problem")
-    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(module, "deployment", SimpleNamespace(id=deployed))
     monkeypatch.setattr(module, "flow_run", SimpleNamespace(id="r1"))
     monkeypatch.setattr(module, "PipelineRun", Run)

@@ -15,11 +15,8 @@ from tests.tiny_problem import write_tiny_problem
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180), pytest.mark.slow]
 
 
-def test_the_flow_publishes_the_policies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: Settings
-) -> None:
+def test_the_flow_publishes_the_policies(tmp_path: Path, own_home: Path, prefect_server: Settings) -> None:
     shop = write_tiny_problem(tmp_path / "shop", orders=1_500, replayed_days=1)
-    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
     result = replay(str(shop), every="3d")
     with get_client(sync_client=True) as client:
         shown = client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(like_="shop-replay%")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,23 +12,14 @@ from headrace.flows.search_worker import search_worker
 from tests.tiny_problem import write_tiny_problem
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("HEADRACE_HOME", str(tmp_path / "home"))
-    settings.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    settings.cache_clear()
-
-
-def test_without_a_shared_folder_it_says_what_to_set(home: Path) -> None:
+def test_without_a_shared_folder_it_says_what_to_set(own_home: Path, tmp_path: Path) -> None:
     with pytest.raises(DeclarationError, match="set HEADRACE_SEARCH_FOLDER"):
-        search_worker.fn(problem=str(write_tiny_problem(home / "problem", orders=30)))
+        search_worker.fn(problem=str(write_tiny_problem(tmp_path / "problem", orders=30)))
 
 
-def test_it_waits_in_the_folder_of_its_problem(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HEADRACE_SEARCH_FOLDER", str(home / "shared"))
+def test_it_waits_in_the_folder_of_its_problem(own_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADRACE_SEARCH_FOLDER", str(tmp_path / "shared"))
     settings.cache_clear()
-    reference = str(write_tiny_problem(home / "problem", orders=30))
+    reference = str(write_tiny_problem(tmp_path / "problem", orders=30))
     assert search_worker.fn(problem=reference, idle_seconds=0.3) == 0
-    assert (home / "shared" / "shop" / "workers").is_dir()
+    assert (tmp_path / "shared" / "shop" / "workers").is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -119,7 +120,7 @@ def test_variables_of_headrace_are_settings(names: set[str]) -> None:
     assert {name.removesuffix("_FILE") for name in names if name.startswith("HEADRACE_")} <= known
 
 
-def _modules() -> list[tuple[str, ...]]:
+def modules() -> list[tuple[str, ...]]:
     """The module of each command, with its subcommand, of Compose and of systemd."""
     own = [service for service in SERVICES.values() if service["image"].startswith("headrace:")]
     commands = [tuple(service["command"]) for service in own if "command" in service]
@@ -131,12 +132,10 @@ def _modules() -> list[tuple[str, ...]]:
                    for command in launched})  # fmt: skip
 
 
-@pytest.mark.parametrize("module", _modules())
-def test_a_command_is_a_module_that_can_be_run(module: tuple[str, ...]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", *module, "--help"], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize("module", modules())
+def test_a_command_is_a_module(module: tuple[str, ...]) -> None:
+    """That each can be run is tested by test_infra_commands: Prefect and MLflow take ten seconds to tell their help."""
+    assert importlib.util.find_spec(module[0]) is not None
 
 
 def test_the_image_copies_what_is_there_and_checks_hashes() -> None:
