@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.core.errors import CorruptError, DataError
+from headrace.core.errors import CorruptError, DataError, UnavailableError
 from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import EVENT, RowQuery, Watermark
@@ -188,6 +189,65 @@ def test_a_value_that_changed_on_disk_is_never_served(tmp_path: Path) -> None:
     assert not store.checksums_match("v")
     store.replace(mark(), ["a"], columns, [rows])
     assert store.checksums_match("v")
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.data())
+def test_a_flipped_bit_anywhere_is_never_a_wrong_value_and_is_mended(data: st.DataObject) -> None:
+    values = {
+        "a": [f"k{k}" for k in range(40)],
+        "x": [k / 7 for k in range(40)],
+        "name of a feature": [f"t{k}" for k in range(40)],
+    }
+    expected = list(zip(values["x"], values["name of a feature"], strict=True))
+    query = ask(*[(key,) for key in values["a"]], columns=("x", "name of a feature"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "online.db"
+        RowStore(path).replace(mark(), ["a"], ["x", "name of a feature"], [table(**values)])
+        content = bytearray(path.read_bytes())
+        record = content.rindex(b"name of a feature")  # every second example is in the record of the layout
+        near = st.integers(record - 60, record + 40)
+        at = data.draw(st.one_of(near, st.integers(0, len(content) - 1)), "byte")
+        content[at] ^= 1 << data.draw(st.integers(0, 7), "bit")
+        path.write_bytes(content)
+        store = RowStore(path)
+        try:
+            [found] = store.read([query])
+            assert all(row in (None, values) for row, values in zip(found.rows, expected, strict=True))
+        except (CorruptError, UnavailableError):
+            pass
+        store.set_aside_if_damaged()
+        store.checksums_match("v")
+        try:
+            store.replace(mark(), ["a"], ["x", "name of a feature"], [table(**values)])
+        except CorruptError:  # names the file, and says to delete it
+            path.unlink()
+            store.replace(mark(), ["a"], ["x", "name of a feature"], [table(**values)])
+        assert store.read([query])[0].rows == expected
+
+
+@pytest.mark.parametrize("damaged", [b"\xff", b"", b"0", b'12345678[["x"],["d"]]', b'[["x"]', b"[1,2]"])
+def test_a_damaged_layout_is_an_error_until_the_next_refresh(tmp_path: Path, damaged: bytes) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE headrace_layouts SET columns = CAST(? AS TEXT)", (damaged,))
+    store = RowStore(store.path)
+    with pytest.raises(CorruptError, match="online store is damaged"):
+        store.read([ask(("p",))])
+    with pytest.raises(CorruptError, match="online store is damaged"):
+        store.upsert("v", ["a"], ["x"], [("p", 2.5)])
+    assert not store.checksums_match("v")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    assert store.read([ask(("p",))])[0].rows == [(1.5,)]
+
+
+def test_a_layout_of_before_has_no_checksum_and_is_read(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE headrace_layouts SET columns = ?", ('[["x"], ["d"]]',))
+    assert RowStore(store.path).read([ask(("p",))])[0].rows == [(1.5,)]
 
 
 def test_checksums_follow_pushed_rows_and_new_columns(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def translated(path: Path, fix: str) -> Iterator[None]:
         if (translated_error := failure(error, path, fix)) is None:
             raise
         raise translated_error from error
-    except UnicodeDecodeError as error:  # of SQLite's message about a name that is no text any more
+    except UnicodeDecodeError as error:
         raise CorruptError("is damaged (a name in it is no text)", where=str(path), fix=fix) from error
     except PermissionError as error:
         raise UnavailableError(
@@ -104,9 +104,22 @@ def failure(error: sqlite3.Error, path: Path, fix: str) -> HeadraceError | None:
         path: The file.
         fix: What to do about a damaged file.
     """
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-    if code in _DAMAGED:
+    code = _code(error)
+    if is_damage(error):
         return CorruptError(f"is damaged ({error})", where=str(path), fix=fix)
     if code in _UNUSABLE:
         return UnavailableError(f"cannot be used ({error})", where=str(path), fix=_UNUSABLE[code])
     return None
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of a statement says that the file is damaged: its pages, a name in it, or a text."""
+    if isinstance(error, UnicodeDecodeError):  # of SQLite's message about a name that is no text any more
+        return True
+    if not isinstance(error, sqlite3.Error):
+        return False
+    return _code(error) in _DAMAGED or str(error).startswith("Could not decode to UTF-8")
+
+
+def _code(error: sqlite3.Error) -> int:
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

@@ -21,8 +21,8 @@ _NO_EVENT = -(2**63)
 
 
 @lru_cache(maxsize=256)
-def _decoder(layout: str, columns: tuple[str, ...]) -> Any:
-    return PackedLayout.from_json(layout).decoder(columns)
+def _decoder(layout: bytes, columns: tuple[str, ...]) -> Any:
+    return PackedLayout.from_record(layout).decoder(columns)
 
 
 def row_result(
@@ -33,7 +33,7 @@ def row_result(
     decode = None
     if layout is not None:
         try:
-            decode = _decoder(layout.decode(), names)
+            decode = _decoder(layout, names)
         except KeyError:
             return RowResult(watermark=None, rows=[None] * len(query.keys))
     values: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}

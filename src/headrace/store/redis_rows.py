@@ -53,7 +53,7 @@ class RedisRows:
             for batch in batches:
                 own = PackedLayout.of(batch.schema, list(columns))
                 if layout is None:
-                    layout, is_new = own, self._layout(client, view) != own
+                    layout, is_new = own, not self._has_layout(client, view, own)
                 keys = list(zip(*(batch[name].to_pylist() for name in join_keys), strict=True))
                 encoded = zip(keys, own.encode(batch, keys), strict=True)
                 rows = {key_field(key): pushed_row(row, None) for key, row in encoded}
@@ -80,7 +80,7 @@ class RedisRows:
                         send.hset(target, mapping=changed)
                 mark = [watermark.tick_us, len(seen), watermark.layout, watermark.history]
                 send.hset(self._marks, view, json.dumps(mark))
-                send.hset(self._layouts, view, layout.to_json())
+                send.hset(self._layouts, view, layout.to_record())
                 send.incr(self._version)
                 send.execute()
         return len(seen)
@@ -90,7 +90,10 @@ class RedisRows:
     ) -> None:
         """Insert or update single rows; see `RowStore.upsert`."""
         with self._talking() as client:
-            layout = self._layout(client, view)
+            try:
+                layout = self._layout(client, view)
+            except DamagedRowError:
+                raise self._corrupt() from None
             if layout and (unknown := [name for name in columns if name != EVENT and name not in layout.names]):
                 raise DataError(f"no column {unknown[0]!r} before the next refresh", where=view, found=layout.names)
             for row in rows:
@@ -148,10 +151,10 @@ class RedisRows:
     def checksums_match(self, view: str) -> bool:
         """Whether all rows of a view match their checksums."""
         with self._talking() as client:
-            layout = self._layout(client, view)
-            if layout is None:
-                return True
             try:
+                layout = self._layout(client, view)
+                if layout is None:
+                    return True
                 for field, row in client.hscan_iter(self._rows(view), count=1_000):
                     decoded_row(layout, row, tuple(json.loads(field)))
             except DamagedRowError:
@@ -178,12 +181,22 @@ class RedisRows:
                 for at, (query, own) in enumerate(zip(queries, keys, strict=True))
             ]
         except DamagedRowError:
-            fix = "materialise again: the rows are written anew"
-            raise CorruptError("the online store is damaged", where=redact(self.url), fix=fix) from None
+            raise self._corrupt() from None
 
     def _layout(self, client: Any, view: str) -> PackedLayout | None:
-        text = client.hget(self._layouts, view)
-        return None if text is None else PackedLayout.from_json(text.decode())
+        record = client.hget(self._layouts, view)
+        return None if record is None else PackedLayout.from_record(record)
+
+    def _has_layout(self, client: Any, view: str, layout: PackedLayout) -> bool:
+        """Whether a view's rows are packed in this layout; False where its record is damaged."""
+        try:
+            return self._layout(client, view) == layout
+        except DamagedRowError:
+            return False
+
+    def _corrupt(self) -> CorruptError:
+        fix = "materialise again: the rows are written anew"
+        return CorruptError("the online store is damaged", where=redact(self.url), fix=fix)
 
     def _rows(self, view: str) -> str:
         return f"{self._prefix}:rows:{view}"

@@ -30,7 +30,7 @@ _CHECKSUM = struct.Struct("<I")
 
 
 class DamagedRowError(Exception):
-    """A packed row does not match its checksum."""
+    """A packed row, or the record of its layout, does not match its checksum."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +51,25 @@ class PackedLayout:
         return cls(tuple(names), tuple(_kind(schema.field(name).type) for name in names))
 
     @classmethod
-    def from_json(cls, text: str) -> PackedLayout:
-        """Read what `to_json` wrote."""
-        return cls(*(tuple(part) for part in json.loads(text)))
+    def from_record(cls, record: bytes) -> PackedLayout:
+        """Read what `to_record` wrote. Records of earlier versions have no checksum.
 
-    def to_json(self) -> str:
-        return json.dumps([self.names, self.kinds])
+        Raises:
+            DamagedRowError: The record does not match its checksum, or is no JSON.
+        """
+        checksum, text = (b"", record) if record.startswith(b"[") else (record[:8], record[8:])
+        if checksum and checksum != _hex_sum(text):
+            raise DamagedRowError
+        try:
+            names, kinds = json.loads(text)
+            return cls(tuple(names), tuple(kinds))
+        except (ValueError, TypeError):
+            raise DamagedRowError from None
+
+    def to_record(self) -> str:
+        """Return the CRC-32 of the names and kinds as JSON, 8 hex digits, and the JSON."""
+        text = json.dumps([self.names, self.kinds])
+        return _hex_sum(text.encode()).decode() + text
 
     @cached_property
     def _bitmap_bytes(self) -> int:
@@ -181,6 +194,10 @@ def _text(packed: bytes, end: int, slot: int) -> str:
 
 def _sum(body: bytes, key: tuple[Any, ...], event_us: int | None) -> int:
     return zlib.crc32(body, zlib.crc32(repr((key, event_us)).encode()))
+
+
+def _hex_sum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 def _sealed(body: bytes, key: tuple[Any, ...], event_us: int | None) -> bytes:

@@ -41,7 +41,7 @@ class RowReader:
         """Read the rows of one view.
 
         Raises:
-            DamagedRowError: A row does not match its checksum.
+            DamagedRowError: A row or the view's layout does not match its checksum.
         """
         try:
             mark = self.connection.execute(f"{SELECT_WATERMARKS} WHERE view = ?", (query.view,)).fetchone()
@@ -62,11 +62,7 @@ class RowReader:
         known = (version, query.view, query.columns)
         if known not in self._prepared:
             layout = packed_layout(self.connection, query.view)
-            self._prepared[known] = (
-                self._from_columns(query)
-                if layout is None
-                else self._from_packed(query, PackedLayout.from_json(layout))
-            )
+            self._prepared[known] = self._from_columns(query) if layout is None else self._from_packed(query, layout)
         return self._prepared[known]
 
     def _from_packed(self, query: RowQuery, layout: PackedLayout) -> ReadKey:

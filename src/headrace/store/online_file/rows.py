@@ -22,8 +22,8 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
-from headrace.core.sqlite_files import SelfClosingConnection, require_sound, set_aside
-from headrace.store.online_file.packed import DamagedRowError, PackedLayout
+from headrace.core.sqlite_files import SelfClosingConnection, is_damage, require_sound, set_aside
+from headrace.store.online_file.packed import DamagedRowError
 from headrace.store.online_file.reading import RowReader, packed_rows_match
 from headrace.store.online_file.tables import (
     CHECKSUM,
@@ -129,7 +129,7 @@ class RowStore:
         with self._writing() as connection:
             layout = packed_layout(connection, view)
             if layout is not None:
-                if not grow or set(columns) <= set(PackedLayout.from_json(layout).names):
+                if not grow or set(columns) <= set(layout.names):
                     return
                 unpack_table(connection, view, join_keys)
             create_table(connection, view, join_keys, columns)
@@ -194,9 +194,9 @@ class RowStore:
         try:
             layout = packed_layout(connection, view)
             if layout is not None:
-                return packed_rows_match(connection, view, PackedLayout.from_json(layout))
+                return packed_rows_match(connection, view, layout)
             return all_checksums_match(connection, view)
-        except (sqlite3.DatabaseError, UnicodeDecodeError):
+        except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedRowError):
             return False
 
     def read(self, queries: Sequence[RowQuery]) -> list[RowResult]:
@@ -223,8 +223,7 @@ class RowStore:
         return CorruptError("the online store is damaged", where=str(self.path), fix=fix)
 
     def _unreadable(self, error: Exception) -> HeadraceError:
-        damaged = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        if damaged or isinstance(error, UnicodeDecodeError):
+        if is_damage(error):
             return self._corrupt()
         return UnavailableError(f"the online store cannot be read: {error_text(error)}", where=str(self.path))
 
@@ -244,7 +243,7 @@ class RowStore:
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+            if isinstance(error, DamagedRowError) or is_damage(error):
                 raise self._corrupt() from None
             raise
         finally:

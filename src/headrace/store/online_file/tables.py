@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from headrace.store.online_file.packed import DamagedRowError, PackedLayout
+
 CREATE_WATERMARKS = (
     "CREATE TABLE IF NOT EXISTS headrace_watermarks "
     "(view TEXT PRIMARY KEY, tick_us INTEGER, rows INTEGER, layout TEXT, history TEXT)"
@@ -158,21 +160,31 @@ def create_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[
             connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
 
 
-def create_packed_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[str], layout: str) -> None:
-    """Create the table of a view of packed rows where it does not exist, and record its layout (JSON)."""
+def create_packed_table(
+    connection: sqlite3.Connection, view: str, join_keys: Sequence[str], layout: PackedLayout
+) -> None:
+    """Create the table of a view of packed rows where it does not exist, and record its layout."""
     keys = ",".join(f"{key_column(name)} NOT NULL" for name in join_keys)
     primary = ",".join(map(key_column, join_keys))
     columns = f"{keys},{quoted(PACKED)} BLOB NOT NULL,{quoted(EVENT)}, PRIMARY KEY ({primary})"
     connection.execute(f"CREATE TABLE IF NOT EXISTS {quoted(view)} ({columns}) WITHOUT ROWID")
-    connection.execute("INSERT OR REPLACE INTO headrace_layouts VALUES (?,?)", (view, layout))
+    connection.execute("INSERT OR REPLACE INTO headrace_layouts VALUES (?,?)", (view, layout.to_record()))
 
 
-def packed_layout(connection: sqlite3.Connection, view: str) -> str | None:
-    """Return the layout (JSON) of a view of packed rows; None for a view with columns, or none at all."""
+def packed_layout(connection: sqlite3.Connection, view: str) -> PackedLayout | None:
+    """Return the layout of a view of packed rows; None for a view with columns, or none at all.
+
+    Raises:
+        DamagedRowError: The record of the layout is damaged or lost.
+    """
     if PACKED not in table_columns(connection, view):
         return None
-    row = connection.execute("SELECT columns FROM headrace_layouts WHERE view = ?", (view,)).fetchone()
-    return None if row is None else str(row[0])
+    # As bytes: SQLite's module for Python fails at a text that is no UTF-8 any more.
+    select = "SELECT CAST(columns AS BLOB) FROM headrace_layouts WHERE view = ?"
+    row = connection.execute(select, (view,)).fetchone()
+    if row is None:
+        raise DamagedRowError
+    return PackedLayout.from_record(row[0])
 
 
 def upsert_packed(view: str, join_keys: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.errors import DataError
-from headrace.store.online_file.packed import PackedLayout
+from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.tables import (
     EVENT,
     PACKED,
@@ -87,10 +87,13 @@ class PackedWriter:
 
     def _prepare(self, layout: PackedLayout) -> None:
         view = self._watermark.view
-        self._is_new = packed_layout(self._connection, view) != layout.to_json()
+        try:
+            self._is_new = packed_layout(self._connection, view) != layout
+        except DamagedRowError:  # the refresh has all rows: the table is made anew
+            self._is_new = True
         if self._is_new:
             self._connection.execute(f"DROP TABLE IF EXISTS {quoted(view)}")
-        create_packed_table(self._connection, view, self._join_keys, layout.to_json())
+        create_packed_table(self._connection, view, self._join_keys, layout)
         keys = ",".join(map(key_column, self._join_keys))
         self._connection.execute(f"CREATE TEMP TABLE {_SEEN} ({keys}, PRIMARY KEY ({keys})) WITHOUT ROWID")
         self._layout = layout
@@ -123,7 +126,8 @@ def update_packed(
     Raises:
         DataError: The view lacks a column.
     """
-    layout = PackedLayout.from_json(str(packed_layout(connection, view)))
+    layout = packed_layout(connection, view)
+    assert layout is not None
     if unknown := [name for name in columns if name != EVENT and name not in layout.names]:
         raise DataError(f"no column {unknown[0]!r} before the next refresh", where=view, found=layout.names)
     decode, place = layout.decoder(layout.names), {name: at for at, name in enumerate(layout.names)}
@@ -142,7 +146,8 @@ def update_packed(
 
 def unpack_table(connection: sqlite3.Connection, view: str, join_keys: Sequence[str]) -> None:
     """Turn a view of packed rows into one with a column per feature, so that columns can be added to it."""
-    layout = PackedLayout.from_json(str(packed_layout(connection, view)))
+    layout = packed_layout(connection, view)
+    assert layout is not None
     decode, keys = layout.decoder(layout.names), ",".join(map(key_column, join_keys))
     select = f"SELECT {quoted(PACKED)},{quoted(EVENT)},{keys} FROM {quoted(view)}"
     rows = [(*key, *decode(packed, tuple(key), event), event) for packed, event, *key in connection.execute(select)]
