@@ -1,9 +1,10 @@
-"""Check that Feast's registry contains what is published, and apply what is missing (after `feast teardown`)."""
+"""Compare Feast's registry with what is published, and apply what is missing (after `feast teardown`)."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.store.published import Published, service_name
 from headrace.store.registry_place import registry_place
@@ -16,6 +17,41 @@ def is_registered(root: Path, problem: str, service: str) -> bool:
     """Whether a service is in an intact registry. Fast: without importing Feast, which takes seconds."""
     registry = registry_place(root)
     return registry.is_sound() and registry.has_service(service_name(problem, service))
+
+
+def agrees(store: FeatureStore, published: Published) -> bool:
+    """Whether what the registry has of a problem is as it is published.
+
+    What it lacks counts for nothing (`register_missing`). False also where Feast cannot read it: a value that changed
+    on disk makes Feast fail in many ways, or read another feature.
+    """
+    from headrace.store.objects import feast_objects
+
+    expected = {name: content for item in feast_objects(published) for name, content in _content(item)}
+    tags = {"problem": published.problem}
+    try:
+        found = [*store.list_entities(tags=tags), *store.list_feature_views(tags=tags)]
+        found += store.list_feature_services(tags=tags)
+        return all(expected.get(name, content) == content for item in found for name, content in _content(item))
+    except Exception:  # of protobuf, Feast, SQLAlchemy, and whatever else meets a damaged value
+        return False
+
+
+def _content(item: Any) -> Iterator[tuple[tuple[str, str], tuple[Any, ...]]]:
+    """Yield (type, name) of an entity, a view or a service with what is published of it; nothing for a source."""
+    kind, tags = type(item).__name__, dict(item.tags or {})
+    if kind == "Entity":
+        yield (kind, item.name), (item.join_key, item.value_type, tags)
+    elif kind == "FeatureView":
+        source = item.batch_source
+        yield (kind, item.name), (_fields(item.features), tuple(item.entities), str(source), item.ttl, tags)
+    elif kind == "FeatureService":
+        parts = tuple((part.name, _fields(part.features)) for part in item.feature_view_projections)
+        yield (kind, item.name), (parts, tags)
+
+
+def _fields(fields: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((field.name, str(field.dtype)) for field in fields)
 
 
 def register(store: FeatureStore, published: Published) -> None:

@@ -19,6 +19,7 @@ from filelock import FileLock
 
 from headrace.core.settings import QUIET
 from headrace.store.backends import chosen_backends
+from headrace.store.feast_registry import agrees
 from headrace.store.objects import feast_objects
 from headrace.store.published import all_published
 from headrace.store.registry_place import registry_place
@@ -43,12 +44,16 @@ def open_store(root: Path) -> FeatureStore:
     with registry_place(root).translated():
         if _is_damaged(root):
             _rebuild_registry(root)
-        return _open(root)
+        store = _open(root)
+        if not _agrees(root, store):
+            _rebuild_registry(root)
+            store = _open(root)
+        return store
 
 
 def _rebuild_registry(root: Path) -> None:
     with writing(root):
-        if not _is_damaged(root):
+        if not _is_damaged(root) and _agrees(root, _open(root)):
             return  # another process was faster
         _log.warning("Feast's registry of %s is damaged or gone: it is made again from what is published", root)
         registry_place(root).set_aside()
@@ -61,6 +66,11 @@ def _is_damaged(root: Path) -> bool:
     """Whether the registry is damaged, or missing although something is published."""
     registry = registry_place(root)
     return not registry.is_sound() and (registry.exists() or bool(all_published(root)))
+
+
+def _agrees(root: Path, store: FeatureStore) -> bool:
+    """Whether the registry has what is published as it is published, but for what it lacks."""
+    return all(agrees(store, published) for published in all_published(root))
 
 
 def _open(root: Path) -> FeatureStore:

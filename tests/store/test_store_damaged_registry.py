@@ -1,0 +1,104 @@
+"""A value of Feast's registry that changed on disk: the registry is made again, and the features are as they were."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.core.clock import DAY, HOUR, MINUTE
+from headrace.store.feast_registry import agrees
+from headrace.store.materialise import materialise
+from headrace.store.online import OnlineStore
+from headrace.store.publish import publish
+from headrace.store.published import read_published
+from headrace.store.repo import open_store
+from tests.store.world import START, World, features, make_world, set_clock
+
+CLOCK = START + 12 * DAY + 7 * MINUTE
+KEY = {"boat": "anna", "berth": 2**40}
+#: Where the registry has what Feast reads: (table, column).
+VALUES = (
+    ("entities", "entity_proto"),
+    ("feature_views", "feature_view_proto"),
+    ("feature_services", "feature_service_proto"),
+    ("data_sources", "data_source_proto"),
+)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Everything published, the online store at an earlier tick than the clock. Read only."""
+    world = make_world(tmp_path_factory.mktemp("registry"))
+    set_clock(world, CLOCK)
+    publish(world.root, world.problem, features(), "all")
+    materialise(world.root, world.problem, CLOCK)
+    set_clock(world, CLOCK + HOUR)
+    return world
+
+
+@pytest.fixture(scope="module")
+def expected(before: World) -> Any:
+    """What is served once the store is at the clock."""
+    with tempfile.TemporaryDirectory() as folder:
+        return served(copied(before, folder))
+
+
+def copied(world: World, folder: str) -> World:
+    root = Path(folder) / "home"
+    shutil.copytree(world.root, root)
+    return replace(world, root=root)
+
+
+def served(world: World) -> Any:
+    materialise(world.root, world.problem, CLOCK + HOUR)
+    return OnlineStore(world.root, world.problem).read("all", [KEY], CLOCK + HOUR)
+
+
+def change(world: World, table: str, column: str, change: Callable[[bytes], bytes]) -> int:
+    """Change each value of a column; return how many differ."""
+    with closing(sqlite3.connect(world.root / "store" / "registry.db")) as connection, connection:
+        rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
+        assert rows
+        for rowid, value in rows:
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (change(value), rowid))
+    return sum(change(value) != value for _, value in rows)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(VALUES), st.integers(0, 2**20), st.integers(0, 7))
+def test_a_flipped_bit_changes_no_feature(
+    before: World, expected: Any, place: tuple[str, str], byte: int, bit: int
+) -> None:
+    def flipped(value: bytes) -> bytes:
+        content = bytearray(value)
+        content[byte % len(content)] ^= 1 << bit
+        return bytes(content)
+
+    with tempfile.TemporaryDirectory() as folder:
+        world = copied(before, folder)
+        change(world, *place, flipped)
+        assert served(world) == expected
+
+
+@pytest.mark.parametrize("place", VALUES[1:3], ids=str)
+def test_another_name_of_a_feature_is_found(
+    before: World, expected: Any, tmp_path: Path, place: tuple[str, str]
+) -> None:
+    """Feast reads it: the view then lacks what the service asks for, or the other way round."""
+    world = copied(before, str(tmp_path))
+    published = read_published(world.root, world.problem.name)
+    name = published.views[0].definitions[0].slug.encode()
+    assert change(world, *place, lambda value: value.replace(name, name[:-1] + b"z"))
+    store = open_store(world.root)
+    assert agrees(store, published)
+    assert served(world) == expected
