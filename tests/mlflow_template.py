@@ -5,18 +5,22 @@ They take seconds, and a session makes many homes. The first database is still m
 
 from __future__ import annotations
 
+import importlib.util
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from unittest import mock
 
-from headrace.registry import client
-
 
 @contextmanager
 def migrated_once(folder: Path) -> Iterator[None]:
     """While the block runs, `client.connect` copies the database of `folder` to a home that has none yet."""
+    if importlib.util.find_spec("headrace") is None:  # the environment of test-infra
+        yield
+        return
+    from headrace.registry import client
+
     template, prepare = folder / "mlflow.db", client.relocate
 
     def copied(store: Path) -> bool:
