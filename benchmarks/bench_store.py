@@ -36,7 +36,7 @@ SPINE, EVENTS, DAYS = (30_000, 60_000, 60) if QUICK else (300_000, 600_000, 120)
 ENTITIES, FEATURES = (5_000, 60) if QUICK else (50_000, 60)
 START = to_us("2024-01-01")
 #: Processor seconds that a contestant may take.
-LIMIT_S = 30 if QUICK else 3_600
+LIMIT_S = 30 if QUICK else 1_200
 CARDINALITIES = (50, 200, 500, 1_000, 2_000)
 
 NOTE = (
