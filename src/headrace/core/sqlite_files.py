@@ -42,7 +42,7 @@ class SelfClosingConnection(sqlite3.Connection):
             self.close()
 
 
-def require_sound(path: Path, fix: str) -> None:
+def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
     """Run SQLite's integrity check on a file that another library writes, once per process for each state of it.
 
     It detects files that are no database and inconsistent pages, but no changed values. A missing file passes.
@@ -50,6 +50,7 @@ def require_sound(path: Path, fix: str) -> None:
     Args:
         path: The file.
         fix: What to do about a damaged file, for the error.
+        indexes: Also compare indexes with their tables; for small files, as it takes longer.
 
     Raises:
         CorruptError: The file is damaged or empty.
@@ -64,7 +65,8 @@ def require_sound(path: Path, fix: str) -> None:
     if not stat.st_size:
         raise CorruptError("is empty", where=str(path), fix=fix)
     with translated(path, fix), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
-        verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        check = "integrity_check" if indexes else "quick_check"
+        verdict = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if verdict != "ok":
         raise CorruptError(f"is damaged ({' '.join(verdict.split())[:120]})", where=str(path), fix=fix)
     _SOUND[path] = stamp

@@ -43,8 +43,8 @@ def _content(item: Any) -> Iterator[tuple[tuple[str, str], tuple[Any, ...]]]:
     if kind == "Entity":
         yield (kind, item.name), (item.join_key, item.value_type, tags)
     elif kind == "FeatureView":
-        source = item.batch_source
-        yield (kind, item.name), (_fields(item.features), tuple(item.entities), str(source), item.ttl, tags)
+        columns, source = _fields([*item.entity_columns, *item.features]), item.batch_source
+        yield (kind, item.name), (columns, tuple(item.entities), str(source), item.ttl, tags)
     elif kind == "FeatureService":
         parts = tuple((part.name, _fields(part.features)) for part in item.feature_view_projections)
         yield (kind, item.name), (parts, tags)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from headrace.core.clock import floor_to_tick, from_us, iso
 from headrace.core.errors import ConflictError, NotFoundError
@@ -21,6 +22,9 @@ from headrace.store.online_file.tables import Watermark
 from headrace.store.published import Published, View, layout, read_published
 from headrace.store.redis_rows import redis_rows
 from headrace.store.row_interface import OnlineRows
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
 
 _log = logging.getLogger(__name__)
 
@@ -95,7 +99,7 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
     """Materialise stale views through Feast, one process at a time."""
     from headrace.store.feast_registry import register, register_missing
     from headrace.store.intervals import repair_intervals
-    from headrace.store.repo import open_store, writing
+    from headrace.store.repo import with_sound_registry, writing
 
     with writing(root):
         online_rows(root).set_aside_if_damaged()
@@ -105,16 +109,17 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
         for view in stale:
             if not online_rows(root).checksums_match(view.name):
                 _log.warning("rows of view %s are damaged in the online store: they are written anew", view.name)
-        store, published = open_store(root), read_published(root, problem.name)
-        register_missing(store, published)
-        if chosen_backends(root):  # the tables of a store that was chosen after the views were published
-            register(store, published)
-        store.materialize(
-            start_date=from_us(target - problem.tick_us),
-            end_date=from_us(target),
-            feature_views=[view.name for view in stale],
-        )
-        repair_intervals(store, [view.name for view in stale], target)
+        published, names = read_published(root, problem.name), [view.name for view in stale]
+
+        def write(store: FeatureStore) -> None:
+            register_missing(store, published)
+            if chosen_backends(root):  # the tables of a store that was chosen after the views were published
+                register(store, published)
+            start = from_us(target - problem.tick_us)
+            store.materialize(start_date=start, end_date=from_us(target), feature_views=names)
+            repair_intervals(store, names, target)
+
+        with_sound_registry(root, write)
         if remaining := _stale(root, problem, tick_us)[1]:
             raise ConflictError(
                 "the views or their history changed while they were materialised",

@@ -14,7 +14,7 @@ from headrace.store.feast_registry import register
 from headrace.store.history import current_snapshot, key_type
 from headrace.store.materialise import online_rows
 from headrace.store.published import KeyType, Published, read_published, service_name, write_published
-from headrace.store.repo import open_store, writing
+from headrace.store.repo import open_store, with_sound_registry, writing
 from headrace.synthesis.language.definitions import Definition
 
 _log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def publish(
         updated = base.with_service(problem, service, definitions)
         if before_writing is not None:
             before_writing()
-        register(open_store(root), updated)
+        with_sound_registry(root, lambda store: register(store, updated))
         if updated != existing:
             write_published(root, updated)
     return updated
@@ -79,8 +79,8 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
         for name, definitions in existing.services.items():
             if name in keep:
                 updated = updated.with_service(problem, name, definitions)
+        store = open_store(root)  # before: the registry is compared with what is published
         write_published(root, updated)
-        store = open_store(root)
         service_names = {service_name(problem.name, name) for name in updated.services}
         for service in store.list_feature_services(tags={"problem": problem.name}):
             if service.name not in service_names:

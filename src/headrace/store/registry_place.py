@@ -75,7 +75,7 @@ class RegistryFile:
 
     def is_sound(self) -> bool:
         try:
-            require_sound(self.path, "")
+            require_sound(self.path, "", indexes=True)
         except CorruptError:
             return False
         return self.path.exists()

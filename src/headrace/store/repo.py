@@ -9,7 +9,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from feast import FeatureStore
 from feast.repo_config import RepoConfig
 from filelock import FileLock
 
+from headrace.core.errors import HeadraceError
 from headrace.core.settings import QUIET
 from headrace.store.backends import chosen_backends
 from headrace.store.feast_registry import agrees
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 def open_store(root: Path) -> FeatureStore:
     """Open the Feast store of a home folder, without a stale registry cache.
 
-    A damaged or missing registry is rebuilt first, and that is logged.
+    A registry that is damaged, missing or not as it is published is rebuilt first, and that is logged.
 
     Raises:
         UnavailableError: The registry is in PostgreSQL, which cannot be reached.
@@ -51,15 +52,37 @@ def open_store(root: Path) -> FeatureStore:
         return store
 
 
+def with_sound_registry(root: Path, work: Callable[[FeatureStore], None]) -> None:
+    """Do what writes to the registry; where Feast fails, rebuild the registry and do it once more.
+
+    A value that changed on disk makes Feast fail in many ways. The caller holds the writer's lock.
+
+    Args:
+        root: Home folder.
+        work: Can be repeated.
+    """
+    try:
+        work(open_store(root))
+    except (HeadraceError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        _log.warning("Feast could not use its registry: %s: %s", type(error).__name__, str(error).partition("\n")[0])
+        _make_again(root)
+        work(_open(root))
+
+
 def _rebuild_registry(root: Path) -> None:
     with writing(root):
-        if not _is_damaged(root) and _agrees(root, _open(root)):
-            return  # another process was faster
-        _log.warning("Feast's registry of %s is damaged or gone: it is made again from what is published", root)
-        registry_place(root).set_aside()
-        store = _open(root)
-        for published in all_published(root):
-            store.apply(feast_objects(published), skip_feature_view_validation=True)
+        if _is_damaged(root) or not _agrees(root, _open(root)):  # else another process was faster
+            _make_again(root)
+
+
+def _make_again(root: Path) -> None:
+    _log.warning("Feast's registry of %s is damaged or gone: it is made again from what is published", root)
+    registry_place(root).set_aside()
+    store = _open(root)
+    for published in all_published(root):
+        store.apply(feast_objects(published), skip_feature_view_validation=True)
 
 
 def _is_damaged(root: Path) -> bool:
