@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.published import read_published
 from headrace.store.repo import open_store
+from headrace.store.training import training_features
 from tests.store.world import START, World, features, make_world, set_clock
 
 CLOCK = START + 12 * DAY + 7 * MINUTE
@@ -48,7 +50,6 @@ def before(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture(scope="module")
 def expected(before: World) -> Any:
-    """What is served once the store is at the clock."""
     with tempfile.TemporaryDirectory() as folder:
         return served(copied(before, folder))
 
@@ -60,8 +61,11 @@ def copied(world: World, folder: str) -> World:
 
 
 def served(world: World) -> Any:
+    """What training retrieves, and what is served once the store is at the clock."""
+    spine = pa.table({**{name: [value] for name, value in KEY.items()}, "cutoff": [CLOCK]})
+    trained = training_features(world.root, world.problem, "all", spine).to_pylist()
     materialise(world.root, world.problem, CLOCK + HOUR)
-    return OnlineStore(world.root, world.problem).read("all", [KEY], CLOCK + HOUR)
+    return trained, OnlineStore(world.root, world.problem).read("all", [KEY], CLOCK + HOUR)
 
 
 def change(world: World, table: str, column: str, change: Callable[[bytes], bytes]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +43,11 @@ def _content(item: Any) -> Iterator[tuple[tuple[str, str], tuple[Any, ...]]]:
     if kind == "Entity":
         yield (kind, item.name), (item.join_key, item.value_type, tags)
     elif kind == "FeatureView":
-        columns, source = _fields([*item.entity_columns, *item.features]), item.batch_source
+        columns, source = (*item.entity_columns, *item.features), item.batch_source
         yield (kind, item.name), (columns, tuple(item.entities), str(source), item.ttl, tags)
     elif kind == "FeatureService":
-        parts = tuple((part.name, _fields(part.features)) for part in item.feature_view_projections)
+        parts = tuple((part.name, *part.features) for part in item.feature_view_projections)
         yield (kind, item.name), (parts, tags)
-
-
-def _fields(fields: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    return tuple((field.name, str(field.dtype)) for field in fields)
 
 
 def register(store: FeatureStore, published: Published) -> None:

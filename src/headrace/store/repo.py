@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from feast import FeatureStore
 from feast.repo_config import RepoConfig
@@ -32,6 +33,7 @@ LOCK_TIMEOUT_S = 600.0
 
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def open_store(root: Path) -> FeatureStore:
@@ -52,23 +54,27 @@ def open_store(root: Path) -> FeatureStore:
         return store
 
 
-def with_sound_registry(root: Path, work: Callable[[FeatureStore], None]) -> None:
-    """Do what writes to the registry; where Feast fails, rebuild the registry and do it once more.
+def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
+    """Do what uses the registry; where Feast fails, rebuild the registry and do it once more.
 
-    A value that changed on disk makes Feast fail in many ways. The caller holds the writer's lock.
+    A value that changed on disk makes Feast fail in many ways.
 
     Args:
         root: Home folder.
         work: Can be repeated.
+
+    Returns:
+        What `work` returned.
     """
     try:
-        work(open_store(root))
+        return work(open_store(root))
     except (HeadraceError, OSError, MemoryError):
         raise
     except Exception as error:
         _log.warning("Feast could not use its registry: %s: %s", type(error).__name__, str(error).partition("\n")[0])
-        _make_again(root)
-        work(_open(root))
+        with writing(root):
+            _make_again(root)
+        return work(_open(root))
 
 
 def _rebuild_registry(root: Path) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+from feast import FeatureStore
+from feast.infra.offline_stores.offline_store import RetrievalJob
 
 from headrace.core.errors import DataError
 from headrace.schema import Problem
 from headrace.store.published import read_published, service_name
-from headrace.store.repo import open_store
+from headrace.store.repo import with_sound_registry
 from headrace.store.source import TIMESTAMP
 from headrace.synthesis.language.definitions import stored
 
@@ -37,12 +39,12 @@ def training_features(root: Path, problem: Problem, service: str, spine: pa.Tabl
     slugs = [item.slug for item in stored(read_published(root, problem.name).service(service))]
     if not slugs:
         return spine.select([])
-    store = open_store(root)
-    job = store.get_historical_features(
-        entity_df=_entity_frame(problem, spine),
-        features=store.get_feature_service(service_name(problem.name, service)),
-    )
-    features = job.to_arrow()
+    rows, name = _entity_frame(problem, spine), service_name(problem.name, service)
+
+    def retrieve(store: FeatureStore) -> RetrievalJob:
+        return store.get_historical_features(entity_df=rows, features=store.get_feature_service(name))
+
+    features = with_sound_registry(root, retrieve).to_arrow()
     if features[_ROW].to_pylist() != list(range(spine.num_rows)):
         raise DataError(f"the store returned {features.num_rows} rows for {spine.num_rows}", where=problem.name)
     return features.select(slugs)
