@@ -224,7 +224,7 @@ bench-scale: $(SPARK_STAMP) ## Measure synthesis of tables larger than memory, o
 bench-incremental: $(STAMP) ## Measure the cost of a new batch, incremental against full computation (QUICK=1)
 	@$(BIN)/python -m benchmarks.bench_incremental
 
-bench-store: $(STAMP) .venv-store/.installed ## Compare the feature store with Feast's stores, DuckDB and Polars (QUICK=1)
+bench-store: $(STAMP) .venv-store/.installed ## Compare the feature store with Feast's stores, DuckDB and Polars (QUICK=1, ONLY=frames|online|growth)
 	@$(BIN)/python -m benchmarks.bench_store
 bench-events: $(STAMP) ## Measure the time from an event to the served feature
 	@$(BIN)/python -m benchmarks.bench_events
