@@ -14,9 +14,7 @@ from headrace.core.clock import to_us
 from headrace.synthesis.language.definitions import Aggregate, Definition, Grouped, Kind, RowColumn, Transform
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.oracle.transforms import TRANSFORM_TWINS
-
-#: A number whose magnitude is larger counts as missing.
-_LARGEST = 1e100
+from headrace.synthesis.oracle.transforms.rows import LARGEST
 
 
 def finish_row(definition: Definition, stored: Mapping[str, Any], row: Mapping[str, Any], tick_us: int) -> Any:
@@ -44,7 +42,7 @@ def as_kind(value: Any, kind: Kind) -> Any:
         return str(value)
     if kind == "time":
         return microseconds(value)
-    return float(value) if math.isfinite(value) and abs(value) <= _LARGEST else None
+    return float(value) if math.isfinite(value) and abs(value) <= LARGEST else None
 
 
 def microseconds(value: Any) -> int | None:

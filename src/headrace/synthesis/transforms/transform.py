@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from headrace.core.clock import NEVER
 from headrace.synthesis.language.definitions import Kind
-from headrace.synthesis.language.values import Floats, Ints
+from headrace.synthesis.language.values import LARGEST, Floats, Ints
 
 NUMBER: tuple[Kind, ...] = ("numeric",)
 NUMBERS: tuple[Kind, ...] = ("numeric", "numeric")
@@ -61,12 +61,12 @@ def of_numbers(
     result: Kind = "numeric",
     cost: float = 0.1,
 ) -> TransformPrimitive:
-    """A function of float64 arrays. What is not finite is missing, and so is what has a missing input."""
+    """A function of float64 arrays. What is not finite or above LARGEST is missing, and what has a missing input."""
 
     def compute(columns: list[Floats], _ticks_us: Ints) -> Floats:
         with np.errstate(all="ignore"):
             values = np.asarray(function(*columns), dtype=np.float64)
-        return np.where(np.isfinite(values) & ~np.isnan(columns).any(axis=0), values, np.nan)
+        return np.where((np.abs(values) <= LARGEST) & ~np.isnan(columns).any(axis=0), values, np.nan)
 
     return TransformPrimitive(
         name=name, description=description, inputs=inputs, compute=compute, result=result, cost=cost

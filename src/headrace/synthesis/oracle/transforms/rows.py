@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 Twin = Callable[[Sequence[Any], int], Any]
 
+#: A number whose magnitude is larger counts as missing.
+LARGEST = 1e100
+
 
 def of_numbers(function: Callable[..., Any]) -> Twin:
-    """A function of numbers. Missing where an input is, and where the result is undefined or not finite."""
+    """A function of numbers. Missing where an input is, and where the result is undefined, not finite or too large."""
 
     def twin(inputs: Sequence[Any], _tick_us: int) -> float | None:
         if None in inputs:
@@ -19,7 +21,7 @@ def of_numbers(function: Callable[..., Any]) -> Twin:
             value = float(function(*inputs))
         except (ValueError, ZeroDivisionError, OverflowError):
             return None
-        return value if math.isfinite(value) else None
+        return value if abs(value) <= LARGEST else None
 
     return twin
 
