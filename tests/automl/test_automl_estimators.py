@@ -20,6 +20,7 @@ from headrace.automl import HeadraceClassifier, HeadraceRegressor, searching
 from headrace.automl.bundle import load_model, save_model
 from headrace.automl.sizing import divide, fold_count, row_limit, sampled_rows
 from headrace.core.errors import CorruptError, DataError, DeclarationError, HeadraceError
+from headrace.search.study.workers import TOO_LONG
 from tests.automl.learning import LINEAR, QUICK, expect_every_kind_is_learnt, table
 
 
@@ -176,9 +177,18 @@ def test_a_script_without_a_main_guard_searches_in_its_time(tmp_path: Path) -> N
     assert int(trials) >= 1
 
 
-def test_where_nothing_finishes_in_time_a_quick_configuration_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
+LATE = (
+    HeadraceError("no trial finished within the time budget", where="study"),
+    HeadraceError("all 2 trials failed", where="study", traces=[f"{TOO_LONG} 6 s and was killed"] * 2),
+)
+
+
+@pytest.mark.parametrize("error", LATE, ids=str)
+def test_where_nothing_finishes_in_time_a_quick_configuration_is_fitted(
+    monkeypatch: pytest.MonkeyPatch, error: HeadraceError
+) -> None:
     def late(*arguments: Any, **named: Any) -> Any:
-        raise HeadraceError("no trial finished within the time budget", where="study")
+        raise error
 
     monkeypatch.setattr(searching, "run_study", late)
     X, y = table()

@@ -26,6 +26,7 @@ from headrace.search.searchers import get_searcher
 from headrace.search.study.budget import Limits
 from headrace.search.study.evaluation import Task, run_trial
 from headrace.search.study.study import StudyInterrupted, run_study
+from headrace.search.study.workers import TOO_LONG
 from headrace.search.trial import Trial
 
 #: A table with more cells than this is searched by one worker with all cores.
@@ -76,7 +77,7 @@ def search_data(
     except StudyInterrupted:
         raise
     except HeadraceError as error:
-        if options.seconds is None or error.facts.get("traces"):
+        if options.seconds is None or not all(trace.startswith(TOO_LONG) for trace in error.facts.get("traces", ())):
             raise
         trials = ()
     if any(trial.status == "ok" for trial in trials):

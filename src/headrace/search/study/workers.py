@@ -34,6 +34,8 @@ _GRACE = 1.0
 _MB = 1e6
 #: Consecutive worker processes that may exit before their first task; then the study fails.
 _MAX_FAILED_STARTS = 3
+#: How the error of a trial begins that was killed because it took longer than a trial may.
+TOO_LONG = "the trial took longer than"
 #: Message of a worker that starts a task: its imports before that are not part of the trial's time.
 _STARTED = "begun"
 
@@ -182,7 +184,7 @@ class ProcessPool:
         if time.monotonic() > task.deadline + _GRACE:
             return OUT_OF_TIME
         if limits.seconds is not None and elapsed > limits.seconds:
-            return f"the trial took longer than {limits.seconds:g} s and was killed"
+            return f"{TOO_LONG} {limits.seconds:g} s and was killed"
         if limits.memory_mb is not None:
             used_mb = _private_mb(worker.process.pid)
             if used_mb > limits.memory_mb:
