@@ -196,7 +196,7 @@ def online(folder: Path) -> list[Row]:
                     goal=Goal(op="<=", value=goal), command=COMMAND),
             ]  # fmt: skip
     if server is not None:
-        server._cleanup()
+        server.shutdown(nosave=True)  # `_cleanup` leaves a server that has connections, such as those of Feast
     return found
 
 
