@@ -13,8 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from feast import Entity, FeatureStore
+from feast.value_type import ValueType
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import OperationalError
 
 from headrace.core.clock import DAY, HOUR, MINUTE
 from headrace.store.feast_registry import agrees
@@ -22,7 +25,7 @@ from headrace.store.materialise import materialise
 from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.published import read_published
-from headrace.store.repo import open_store
+from headrace.store.repo import open_store, with_sound_registry
 from headrace.store.training import training_features
 from tests.store.world import START, World, features, make_world, set_clock
 
@@ -68,14 +71,14 @@ def served(world: World) -> Any:
     return trained, OnlineStore(world.root, world.problem).read("all", [KEY], CLOCK + HOUR)
 
 
-def change(world: World, table: str, column: str, change: Callable[[bytes], bytes]) -> int:
+def change(world: World, table: str, column: str, changed: Callable[[bytes], bytes]) -> int:
     """Change each value of a column; return how many differ."""
     with closing(sqlite3.connect(world.root / "store" / "registry.db")) as connection, connection:
         rows = connection.execute(f"SELECT rowid, {column} FROM {table}").fetchall()
         assert rows
         for rowid, value in rows:
-            connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (change(value), rowid))
-    return sum(change(value) != value for _, value in rows)
+            connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (changed(value), rowid))
+    return sum(changed(value) != value for _, value in rows)
 
 
 @settings(deadline=None, max_examples=15)
@@ -106,6 +109,32 @@ def test_a_flipped_bit_anywhere_changes_no_feature(before: World, expected: Any,
         content[used[byte % len(used)]] ^= 1 << bit
         path.write_bytes(content)
         assert served(world) == expected
+
+
+def test_what_people_registered_stays_where_feast_can_read_the_registry(before: World, tmp_path: Path) -> None:
+    world = copied(before, str(tmp_path))
+    open_store(world.root).apply(Entity(name="own", join_keys=["own"], value_type=ValueType.STRING))
+    published = read_published(world.root, world.problem.name)
+    name = published.views[0].definitions[0].slug.encode()
+    assert change(world, *VALUES[1], lambda value: value.replace(name, name[:-1] + b"z"))
+    store = open_store(world.root)
+    assert agrees(store, published)
+    assert "own" in {entity.name for entity in store.list_entities()}
+
+
+def test_a_full_disk_is_no_reason_to_make_the_registry_again(before: World, tmp_path: Path) -> None:
+    world, calls = copied(before, str(tmp_path)), []
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def work(store: FeatureStore) -> None:
+        calls.append(store)
+        raise OperationalError("INSERT", {}, full)
+
+    with pytest.raises(OperationalError, match="disk is full"):
+        with_sound_registry(world.root, work)
+    assert len(calls) == 1
+    assert not list((world.root / "store").glob("*.damaged"))
 
 
 @pytest.mark.parametrize("place", VALUES[1:3], ids=str)

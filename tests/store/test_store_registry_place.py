@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,7 +16,7 @@ from headrace.store.backends import chosen_backends
 from headrace.store.feast_registry import is_registered
 from headrace.store.publish import publish
 from headrace.store.registry_place import RegistryInPostgresql, registry_place
-from headrace.store.repo import open_store
+from headrace.store.repo import open_store, with_sound_registry
 from tests.store.world import World, features
 
 NOBODY = "postgresql://headrace:planted-password@127.0.0.1:1/headrace"
@@ -52,6 +54,29 @@ def test_postgresql_has_what_the_file_has_and_is_made_again_where_it_is_lost(
     assert is_registered(world.root, "harbour", "all")
     file = registry_place(published_world.root, database_url="")
     assert all(file.has_service(name) for name in registered[1])
+
+
+def test_a_home_that_knows_less_takes_nothing_from_a_shared_registry(
+    world: World, in_postgresql: str, tmp_path: Path
+) -> None:
+    few = features()[:2]
+    other = replace(world, root=tmp_path / "other")
+    shutil.copytree(world.root, other.root)
+    publish(other.root, other.problem, few, "all")
+    publish(world.root, world.problem, features(), "all")  # the same service, with more features
+    before = _features(world.root)
+    assert _features(other.root) == before
+    with pytest.raises(ValueError, match="no registry"):
+        with_sound_registry(other.root, _fail)
+    assert _features(other.root) == before
+
+
+def _features(root: Path) -> dict[str, list[str]]:
+    return {view.name: [field.name for field in view.features] for view in open_store(root).list_feature_views()}
+
+
+def _fail(store: object) -> None:
+    raise ValueError("no registry")
 
 
 def test_without_postgresql_the_error_names_the_database_and_no_password(tmp_path: Path) -> None:

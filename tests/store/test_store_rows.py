@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.core.errors import CorruptError, DataError, UnavailableError
+from headrace.core.errors import CorruptError, DataError
 from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import EVENT, RowQuery, Watermark
@@ -214,10 +214,9 @@ def test_a_flipped_bit_anywhere_is_never_a_wrong_value_and_is_mended(data: st.Da
         try:
             [found] = store.read([query])
             assert all(row in (None, values) for row, values in zip(found.rows, expected, strict=True))
-        except (CorruptError, UnavailableError):
+        except CorruptError:
             pass
         store.set_aside_if_damaged()
-        store.checksums_match("v")
         try:
             store.replace(mark(), ["a"], ["x", "name of a feature"], [table(**values)])
         except CorruptError:  # names the file, and says to delete it

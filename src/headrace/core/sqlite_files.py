@@ -13,6 +13,8 @@ BUSY_S = 30.0
 
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+#: How messages about damage begin that have no code of their own: of a text, and of a number in the file's header.
+_DAMAGED_TEXTS = ("Could not decode to UTF-8", "unsupported file format")
 
 
 _UNUSABLE = {
@@ -26,8 +28,8 @@ _UNUSABLE = {
 }
 
 
-#: File -> device, inode, size and time of its last change when SQLite last found it sound.
-_SOUND: dict[Path, tuple[int, int, int, int]] = {}
+#: File and check -> device, inode, size and time of its last change when SQLite last found it sound.
+_SOUND: dict[tuple[Path, str], tuple[int, int, int, int]] = {}
 
 
 class SelfClosingConnection(sqlite3.Connection):
@@ -58,18 +60,18 @@ def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
     """
     if not path.exists():
         return
+    check = "integrity_check" if indexes else "quick_check"
     stat = path.stat()
     stamp = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns)
-    if _SOUND.get(path) == stamp:
+    if _SOUND.get((path, check)) == stamp:
         return
     if not stat.st_size:
         raise CorruptError("is empty", where=str(path), fix=fix)
     with translated(path, fix), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
-        check = "integrity_check" if indexes else "quick_check"
         verdict = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if verdict != "ok":
         raise CorruptError(f"is damaged ({' '.join(verdict.split())[:120]})", where=str(path), fix=fix)
-    _SOUND[path] = stamp
+    _SOUND[path, check] = stamp
 
 
 def set_aside(path: Path) -> Path:
@@ -120,7 +122,7 @@ def is_damage(error: BaseException) -> bool:
         return True
     if not isinstance(error, sqlite3.Error):
         return False
-    return _code(error) in _DAMAGED or str(error).startswith("Could not decode to UTF-8")
+    return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_TEXTS)
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,27 +27,34 @@ def agrees(store: FeatureStore, published: Published) -> bool:
     """
     from headrace.store.objects import feast_objects
 
-    expected = {name: content for item in feast_objects(published) for name, content in _content(item)}
-    tags = {"problem": published.problem}
+    expected, tags = _contents(feast_objects(published)), {"problem": published.problem}
     try:
-        found = [*store.list_entities(tags=tags), *store.list_feature_views(tags=tags)]
-        found += store.list_feature_services(tags=tags)
-        return all(expected.get(name, content) == content for item in found for name, content in _content(item))
+        found = _contents(
+            [
+                *store.list_entities(tags=tags),
+                *store.list_feature_views(tags=tags),
+                *store.list_feature_services(tags=tags),
+            ]
+        )
     except Exception:  # of protobuf, Feast, SQLAlchemy, and whatever else meets a damaged value
         return False
+    return all(expected.get(key, content) == content for key, content in found.items())
 
 
-def _content(item: Any) -> Iterator[tuple[tuple[str, str], tuple[Any, ...]]]:
-    """Yield (type, name) of an entity, a view or a service with what is published of it; nothing for a source."""
-    kind, tags = type(item).__name__, dict(item.tags or {})
-    if kind == "Entity":
-        yield (kind, item.name), (item.join_key, item.value_type, tags)
-    elif kind == "FeatureView":
-        columns, source = (*item.entity_columns, *item.features), item.batch_source
-        yield (kind, item.name), (columns, tuple(item.entities), str(source), item.ttl, tags)
-    elif kind == "FeatureService":
-        parts = tuple((part.name, *part.features) for part in item.feature_view_projections)
-        yield (kind, item.name), (parts, tags)
+def _contents(objects: Iterable[Any]) -> dict[tuple[str, str], tuple[Any, ...]]:
+    """Return (type, name) -> what is published of it, for entities, views and services."""
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
+    for item in objects:
+        kind, tags = type(item).__name__, dict(item.tags or {})
+        if kind == "Entity":
+            found[kind, item.name] = (item.join_key, item.value_type, tags)
+        elif kind == "FeatureView":
+            columns, source = (*item.entity_columns, *item.features), str(item.batch_source)
+            found[kind, item.name] = (columns, tuple(item.entities), source, item.ttl, tags)
+        elif kind == "FeatureService":
+            features = tuple((part.name, *part.features) for part in item.feature_view_projections)
+            found[kind, item.name] = (features, tags)
+    return found
 
 
 def register(store: FeatureStore, published: Published) -> None:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from headrace.core.errors import CorruptError
+from headrace.core.errors import CorruptError, UnavailableError
 from headrace.core.settings import settings
-from headrace.core.sqlite_files import require_sound, set_aside
+from headrace.core.sqlite_files import failure, require_sound, set_aside
 
 #: The schema of the registry's tables in PostgreSQL. Those of problems begin with `headrace_`.
 SCHEMA = "feast_registry"
@@ -23,7 +23,14 @@ _SERVICES = "SELECT count(*) FROM {}feature_services WHERE feature_service_name 
 
 
 class RegistryPlace(Protocol):
-    """Where Feast's registry is."""
+    """Where Feast's registry is.
+
+    Attributes:
+        is_shared: Whether other homes use it too: it may then have features that were published after this home's.
+    """
+
+    @property
+    def is_shared(self) -> bool: ...
 
     def options(self) -> dict[str, Any]:
         """Return the part of Feast's `registry:` settings that names the place. It may contain a password."""
@@ -49,6 +56,10 @@ class RegistryPlace(Protocol):
         """Keep a damaged registry under another name."""
         ...
 
+    def may_be_damage(self, error: Exception) -> bool:
+        """Whether an error that Feast met can come from a value that changed on disk."""
+        ...
+
     def translated(self) -> AbstractContextManager[None]:
         """Convert errors of the database, also Feast's, to UnavailableError."""
         ...
@@ -63,6 +74,7 @@ class RegistryFile:
     """
 
     path: Path
+    is_shared: bool = False
 
     def options(self) -> dict[str, Any]:
         return {"path": f"sqlite:///{self.path}"}
@@ -91,6 +103,11 @@ class RegistryFile:
         if self.path.exists():
             set_aside(self.path)
 
+    def may_be_damage(self, error: Exception) -> bool:
+        """Return False where the disk is full, or the file cannot be used for another reason than its content."""
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps SQLite's errors
+        return not (isinstance(cause, sqlite3.Error) and isinstance(failure(cause, self.path, ""), UnavailableError))
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         yield
@@ -105,6 +122,7 @@ class RegistryInPostgresql:
     """
 
     address: str
+    is_shared: bool = True
 
     def options(self) -> dict[str, Any]:
         from sqlalchemy.engine import make_url
@@ -142,6 +160,10 @@ class RegistryInPostgresql:
 
     def set_aside(self) -> None:
         """Do nothing: missing tables are created, and PostgreSQL checks its own files."""
+
+    def may_be_damage(self, error: Exception) -> bool:
+        """Return False: PostgreSQL checks its own files."""
+        return False
 
     def translated(self) -> AbstractContextManager[None]:
         from headrace.database.postgresql import place_of, translated

@@ -55,7 +55,7 @@ def open_store(root: Path) -> FeatureStore:
 
 
 def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
-    """Do what uses the registry; where Feast fails, rebuild the registry and do it once more.
+    """Do what uses the registry; where Feast fails on its file, rebuild the registry and do it once more.
 
     A value that changed on disk makes Feast fail in many ways.
 
@@ -71,6 +71,8 @@ def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
     except (HeadraceError, OSError, MemoryError):
         raise
     except Exception as error:
+        if not registry_place(root).may_be_damage(error):
+            raise
         _log.warning("Feast could not use its registry: %s: %s", type(error).__name__, str(error).partition("\n")[0])
         with writing(root):
             _make_again(root)
@@ -79,13 +81,27 @@ def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
 
 def _rebuild_registry(root: Path) -> None:
     with writing(root):
-        if _is_damaged(root) or not _agrees(root, _open(root)):  # else another process was faster
-            _make_again(root)
+        if not _is_damaged(root):
+            if _agrees(root, _open(root)):
+                return  # another process was faster
+            try:
+                _apply_published(root)  # keeps other objects, which people may have added
+            except Exception as error:
+                if not registry_place(root).may_be_damage(error):
+                    raise
+            if _agrees(root, _open(root)):
+                _log.warning("Feast's registry of %s was not as it is published: the features are applied again", root)
+                return
+        _make_again(root)
 
 
 def _make_again(root: Path) -> None:
     _log.warning("Feast's registry of %s is damaged or gone: it is made again from what is published", root)
     registry_place(root).set_aside()
+    _apply_published(root)
+
+
+def _apply_published(root: Path) -> None:
     store = _open(root)
     for published in all_published(root):
         store.apply(feast_objects(published), skip_feature_view_validation=True)
@@ -98,8 +114,8 @@ def _is_damaged(root: Path) -> bool:
 
 
 def _agrees(root: Path, store: FeatureStore) -> bool:
-    """Whether the registry has what is published as it is published, but for what it lacks."""
-    return all(agrees(store, published) for published in all_published(root))
+    """Whether the registry has what is published as it is published, but for what it lacks; True where it is shared."""
+    return registry_place(root).is_shared or all(agrees(store, published) for published in all_published(root))
 
 
 def _open(root: Path) -> FeatureStore:

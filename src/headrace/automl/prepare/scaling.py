@@ -13,9 +13,9 @@ SCALES = ("standard", "quantile", "power")
 _QUANTILES = 200
 #: Scaled numbers are clipped to this many units, because far values dominate distances.
 _CLIP = 8.0
-#: Infinite quotients of large numbers are clipped. scikit-learn looks for infinities by a sum first, and cell by cell
-#: only where that overflows.
-_LARGE: Any = {"over": "ignore", "invalid": "ignore"}
+#: Errors of large numbers that do no harm: infinite quotients are clipped, and scikit-learn looks for infinities by a
+#: sum first, cell by cell only where that overflows.
+_HARMLESS: Any = {"over": "ignore", "invalid": "ignore"}
 
 
 class Scaled:
@@ -34,14 +34,14 @@ class Scaled:
         """Fit on training rows and return them scaled; no column is categorical."""
         self._pipeline = self._new_pipeline(design)
         self._range = _range(design)
-        with np.errstate(**_LARGE):
+        with np.errstate(**_HARMLESS):
             return self._result(self._pipeline.fit_transform(design.X))
 
     def transform(self, design: Design) -> Design:
         """Return other rows scaled."""
         # The power of a number far beyond the training rows would overflow.
         X = np.clip(design.X, *self._range) if self.scale == "power" else design.X
-        with np.errstate(**_LARGE):
+        with np.errstate(**_HARMLESS):
             return self._result(self._pipeline.transform(X))
 
     def _result(self, X: Any) -> Design:
