@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,14 +32,16 @@ from headrace.core.clock import DAY, to_us
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import RowQuery, Watermark
 
-COMMAND = "make bench-store"
+COMMAND = " ".join(
+    ["make bench-store", *(f"{name}={os.environ[name]}" for name in ("QUICK", "ONLY") if os.environ.get(name))]
+)
 PEERS = Path(".venv-store/bin/python")
 QUICK = bool(os.environ.get("QUICK"))
 SPINE, EVENTS, DAYS = (30_000, 60_000, 60) if QUICK else (300_000, 600_000, 120)
 ENTITIES, FEATURES = (5_000, 60) if QUICK else (50_000, 60)
 START = to_us("2024-01-01")
 #: Processor seconds that a contestant may take.
-LIMIT_S = 30 if QUICK else 1_200
+LIMIT_S = 30 if QUICK else 600
 CARDINALITIES = (50, 200, 500, 1_000, 2_000)
 
 FRAMES_NOTE = (
@@ -76,16 +79,35 @@ def write_data(folder: Path) -> None:
     pq.write_table(table, folder / "spine.parquet")
 
 
-def run(command: list[str]) -> dict[str, Any] | None:
-    """The JSON of a contestant's last line; None where it failed or took too long, and its error is printed."""
+def run(command: list[str]) -> dict[str, Any]:
+    """The JSON of a contestant's last line.
+
+    Where it did not come to its end: `ended_by` tells the cause, with cpu_s and peak_mb until then.
+    """
     limited = ["bash", "-c", f'ulimit -t {LIMIT_S}; exec "$@"', "-", *command]
-    done = subprocess.run(limited, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"{command[-2]} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return None
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "output", Path(folder) / "errors"
+        with output.open("w") as out, errors.open("w") as err:
+            process = subprocess.Popen(limited, stdout=out, stderr=err)
+            _, status, used = os.wait4(process.pid, 0)  # as `wait`, with what it used
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode == 0:
+            found: dict[str, Any] = json.loads(output.read_text().strip().splitlines()[-1])
+        else:
+            cpu_s = used.ru_utime + used.ru_stime
+            ended_by = cause(process.returncode, cpu_s, errors.read_text())
+            found = {"ended_by": ended_by, "cpu_s": cpu_s, "peak_mb": used.ru_maxrss / 1024}
     print(command[-2], found, file=sys.stderr)
     return found
+
+
+def cause(code: int, cpu_s: float, errors: str) -> str:
+    """Why a contestant did not come to its end."""
+    if cpu_s > LIMIT_S - 1:
+        return f"the limit of {LIMIT_S:,} processor seconds"
+    if code == -signal.SIGKILL:
+        return "SIGKILL, which the system sends where memory runs out"
+    return errors.strip().rpartition("\n")[2] or f"exit code {code}"
 
 
 def compare(folder: Path, name: str) -> None:
@@ -107,16 +129,20 @@ def frames(folder: Path) -> list[Row]:
     run([*own, "headrace", str(folder)])  # compiles and caches the kernels
     events = run([*own, "headrace", str(folder)])
     history = run([*peers, "history", str(folder)])
-    assert events is not None
-    assert history is not None
     rows_case = run([*own, "rows", str(folder)])
-    assert rows_case is not None
+    for needed in (events, history, rows_case):
+        if "ended_by" in needed:
+            raise SystemExit(f"no comparison: {needed['ended_by']}")
     compare(folder, "rows")
     found = []
     for case in ("duckdb", "polars", "feast_duckdb", "feast_file"):
         other = run([*peers, case, str(folder)])
-        if other is None:
-            found.append(Row(metric=f"{case}: not finished after", value=LIMIT_S, unit="s", command=COMMAND))
+        if "ended_by" in other:
+            ended = f"{case}: no frame, ended by {other['ended_by']}"
+            found += [
+                Row(metric=f"{ended}: processor", value=other["cpu_s"], unit="s", command=COMMAND),
+                Row(metric=f"{ended}: peak memory", value=other["peak_mb"], unit="MB", command=COMMAND),
+            ]
             continue
         if other["rows"] == SPINE:
             compare(folder, case)
@@ -255,7 +281,7 @@ def main() -> None:
             "growth": ("store-growth", "The feature store: a daily refresh", GROWTH_NOTE,
                        lambda: growth(folder, quick=QUICK, command=COMMAND)),
         }  # fmt: skip
-        chosen = os.environ.get("ONLY", ",".join(parts)).split(",")
+        chosen = (os.environ.get("ONLY") or ",".join(parts)).split(",")
         if unknown := set(chosen) - set(parts):
             raise SystemExit(f"ONLY has no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
         for name in chosen:
