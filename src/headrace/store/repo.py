@@ -55,7 +55,7 @@ def open_store(root: Path) -> FeatureStore:
 
 
 def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
-    """Do what uses the registry; where Feast fails on its file, rebuild the registry and do it once more.
+    """Call `work` with the open store; where Feast fails on the registry's file, rebuild that and call it once more.
 
     A value that changed on disk makes Feast fail in many ways.
 
