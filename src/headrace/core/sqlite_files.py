@@ -28,6 +28,11 @@ _UNUSABLE = {
 }
 
 
+#: Where a file's header has the version that is needed to write to it, and the last such version.
+#: (SQLite, Database File Format, 1.3.3: https://www.sqlite.org/fileformat.html)
+_WRITE_VERSION_AT, _LAST_WRITE_VERSION = 18, 2
+
+
 #: File and check -> device, inode, size and time of its last change when SQLite last found it sound.
 _SOUND: dict[tuple[Path, str], tuple[int, int, int, int]] = {}
 
@@ -52,7 +57,8 @@ def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
     Args:
         path: The file.
         fix: What to do about a damaged file, for the error.
-        indexes: Also compare indexes with their tables; for small files, as it takes longer.
+        indexes: Also compare indexes with their tables, and check the order of the rows of tables without row ids.
+            Takes longer where there are indexes.
 
     Raises:
         CorruptError: The file is damaged or empty.
@@ -67,6 +73,10 @@ def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
         return
     if not stat.st_size:
         raise CorruptError("is empty", where=str(path), fix=fix)
+    with translated(path, fix), path.open("rb") as file:
+        file.seek(_WRITE_VERSION_AT)
+        if ord(file.read(1) or b"\0") > _LAST_WRITE_VERSION:  # SQLite reads such a file, but writes to it fail
+            raise CorruptError("is damaged (its header has an unknown version)", where=str(path), fix=fix)
     with translated(path, fix), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
         verdict = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if verdict != "ok":
@@ -123,6 +133,11 @@ def is_damage(error: BaseException) -> bool:
     if not isinstance(error, sqlite3.Error):
         return False
     return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_TEXTS)
+
+
+def is_statement_refused(error: BaseException) -> bool:
+    """Whether SQLite refused a statement: a name or a syntax that it does not know, or a write to a file read only."""
+    return isinstance(error, sqlite3.Error) and _code(error) in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
 
 
 def _code(error: sqlite3.Error) -> int:

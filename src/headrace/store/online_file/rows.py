@@ -22,7 +22,13 @@ from typing import Any
 import pyarrow as pa
 
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
-from headrace.core.sqlite_files import SelfClosingConnection, is_damage, require_sound, set_aside
+from headrace.core.sqlite_files import (
+    SelfClosingConnection,
+    is_damage,
+    is_statement_refused,
+    require_sound,
+    set_aside,
+)
 from headrace.store.online_file.packed import DamagedRowError
 from headrace.store.online_file.reading import RowReader, packed_rows_match
 from headrace.store.online_file.tables import (
@@ -45,6 +51,8 @@ from headrace.store.online_file.tables import (
     quoted,
     read_transaction,
     row_checksum,
+    schema_matches,
+    seal_schema,
     table_columns,
     watermark_of,
 )
@@ -148,12 +156,16 @@ class RowStore:
                 connection.execute(f"DELETE FROM {name} WHERE view = ?", (view,))
 
     def is_sound(self) -> bool:
-        """Whether the file passes SQLite's integrity check, or does not exist."""
+        """Whether the file passes SQLite's integrity check and has the recorded schema, or does not exist."""
         try:
-            require_sound(self.path, "")
-        except CorruptError:
+            require_sound(self.path, "", indexes=True)
+            if (connection := self._reader()) is None:
+                return True
+            with read_transaction(connection):
+                return schema_matches(connection)
+        except (CorruptError, sqlite3.DatabaseError, UnicodeDecodeError):
+            self._forget_reader()
             return False
-        return True
 
     def set_aside_if_damaged(self) -> None:
         """Move a damaged file away; the next refresh of each view writes it again from the lake."""
@@ -223,9 +235,16 @@ class RowStore:
         return CorruptError("the online store is damaged", where=str(self.path), fix=fix)
 
     def _unreadable(self, error: Exception) -> HeadraceError:
-        if is_damage(error):
+        if self._is_damage(error):
             return self._corrupt()
         return UnavailableError(f"the online store cannot be read: {error_text(error)}", where=str(self.path))
+
+    def _is_damage(self, error: BaseException) -> bool:
+        """Whether an error comes from damage: SQLite says so, or says that a name is unknown or that the file is read
+        only, where bits flipped in the schema or in the file's header."""
+        if isinstance(error, DamagedRowError) or is_damage(error):
+            return True
+        return is_statement_refused(error) and not self.is_sound()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -236,14 +255,17 @@ class RowStore:
             connection.execute("PRAGMA synchronous=NORMAL")
             connection.create_function(CHECKSUM_FUNCTION, -1, row_checksum, deterministic=True)
             connection.execute("BEGIN IMMEDIATE")
+            if not schema_matches(connection):
+                raise DamagedRowError
             connection.execute(CREATE_WATERMARKS)
             connection.execute(CREATE_LAYOUTS)
             yield connection
+            seal_schema(connection)
             connection.execute("COMMIT")
         except BaseException as error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if isinstance(error, DamagedRowError) or is_damage(error):
+            if self._is_damage(error):
                 raise self._corrupt() from None
             raise
         finally:

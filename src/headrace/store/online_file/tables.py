@@ -187,6 +187,25 @@ def packed_layout(connection: sqlite3.Connection, view: str) -> PackedLayout | N
     return PackedLayout.from_record(row[0])
 
 
+def seal_schema(connection: sqlite3.Connection) -> None:
+    """Record the checksum of the file's schema in its header, where `schema_matches` looks for it."""
+    connection.execute(f"PRAGMA user_version = {_schema_checksum(connection)}")
+
+
+def schema_matches(connection: sqlite3.Connection) -> bool:
+    """Whether the definitions of all tables are as recorded; True for an older file without a record."""
+    (recorded,) = connection.execute("PRAGMA user_version").fetchone()
+    return recorded in (0, _schema_checksum(connection))
+
+
+def _schema_checksum(connection: sqlite3.Connection) -> int:
+    """The checksum of all definitions; never 0, which SQLite returns where none was recorded."""
+    # As bytes: SQLite's module for Python fails at a text that is no UTF-8 any more.
+    columns = ",".join(f"CAST({name} AS BLOB)" for name in ("type", "name", "tbl_name", "sql"))
+    rows = connection.execute(f"SELECT {columns} FROM sqlite_master").fetchall()
+    return zlib.crc32(repr(sorted(map(repr, rows))).encode()) & 0x7FFFFFFF or 1  # user_version has a sign
+
+
 def upsert_packed(view: str, join_keys: Sequence[str]) -> str:
     """Return the statement that writes one packed row (keys, packed, event) where it differs from the present one."""
     names = ",".join([*map(key_column, join_keys), quoted(PACKED), quoted(EVENT)])
