@@ -186,7 +186,7 @@ bench-search: $(BENCH_STAMP) ## Compare the searchers with Hyperopt, Optuna and 
 study-example: $(BENCH_STAMP) ## Compare fifty trials with the complete grid of 600 (QUICK=1, SEEDS=3; resumes)
 	@$(BENCH) -m benchmarks.study_example
 
-study-house-prices: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems on House Prices (MINUTES=5, SEED=0, ONLY=headrace; QUICK=1; resumes)
+study-house-prices: $(STAMP) .venv-autogluon/.installed .venv-flaml/.installed ## Compare AutoML systems on House Prices (MINUTES=5, SEED=0, CORES=1, ONLY=headrace; QUICK=1; resumes)
 	@[ -e .venv-autosklearn/.installed ] || $(SHELL) infra/make-autosklearn.sh $(UV) $(AUTOSKLEARN_PYTHON)
 	@$(BIN)/python -m benchmarks.study_house_prices
 

@@ -15,7 +15,7 @@ def main():
         label=TARGET, eval_metric="root_mean_squared_error", path=str(given.out / "models"), verbosity=1
     )
     predictor.fit(
-        train, time_limit=given.seconds, presets="best_quality", num_cpus=2, num_gpus=0,
+        train, time_limit=given.seconds, presets="best_quality", num_cpus=given.cores, num_gpus=0,
         ag_args_ensemble={"fold_fitting_strategy": "sequential_local"}, dynamic_stacking=False,
     )  # fmt: skip
     fit_s = time.monotonic() - started

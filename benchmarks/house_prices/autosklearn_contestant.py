@@ -16,7 +16,7 @@ def main():
     started = time.time()
     model = AutoSklearnRegressor(
         time_left_for_this_task=max(int(given.seconds), 30), per_run_time_limit=max(int(given.seconds / 10), 10),
-        metric=root_mean_squared_error, seed=given.seed, n_jobs=2, memory_limit=MEMORY_MB,
+        metric=root_mean_squared_error, seed=given.seed, n_jobs=given.cores, memory_limit=MEMORY_MB,
     )  # fmt: skip
     model.fit(given.X, np.log1p(given.y))
     fit_s = time.time() - started

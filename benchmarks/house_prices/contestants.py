@@ -1,14 +1,16 @@
-"""Run the contestants of the study, each in its own environment, one after the other; finished ones are kept."""
+"""Run the contestants of the study, each in its own environment and on its own cores; finished ones are kept."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,42 @@ class Result:
     predictions: Any = None
     configurations: pd.DataFrame | None = None
     explained: Explained | None = None
+
+
+def core_sets(cores: int | None) -> list[set[int]]:
+    """Divide the cores of this process into sets of `cores`; one set of all where None, or where it cannot be done.
+
+    Raises:
+        ValueError: There are fewer cores.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return [set()]
+    usable = sorted(os.sched_getaffinity(0))
+    size = cores or len(usable)
+    if not 1 <= size <= len(usable):
+        raise ValueError(f"CORES={size}: this machine has 1 to {len(usable)}")
+    return [set(usable[at : at + size]) for at in range(0, len(usable) - size + 1, size)]
+
+
+def run_all(
+    contestants: Sequence[Contestant], run_one: Callable[[Contestant], Result], sets: Sequence[set[int]]
+) -> Iterator[Result]:
+    """Run contestants in their order, as many at a time as there are sets of cores, each on one of these sets."""
+    free: queue.SimpleQueue[set[int]] = queue.SimpleQueue()
+    for own in sets:
+        free.put(own)
+
+    def on_own_cores(contestant: Contestant) -> Result:
+        own = free.get()
+        try:
+            if own:
+                os.sched_setaffinity(0, own)  # of this thread; the process that it starts has the same
+            return run_one(contestant)
+        finally:
+            free.put(own)
+
+    with ThreadPoolExecutor(len(sets)) as pool:
+        yield from pool.map(on_own_cores, contestants)
 
 
 def run(

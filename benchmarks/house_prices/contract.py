@@ -14,6 +14,7 @@ questions until its input ends: a line names a CSV file of rows, and `<file>.out
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -26,12 +27,16 @@ TARGET = "price"
 
 
 class Given:
-    """The arguments of the command line, and the tables; texts are categories where `categories` is true."""
+    """The arguments of the command line, the tables, and the number of cores that this process may use.
+
+    Texts are categories where `categories` is true.
+    """
 
     def __init__(self, categories=False):
         self.folder, self.out = Path(sys.argv[1]), Path(sys.argv[2])
         self.seconds, self.seed = float(sys.argv[3]), int(sys.argv[4])
         self.out.mkdir(parents=True, exist_ok=True)
+        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         train = read(self.folder / "train.csv")
         self.X, self.y = train.drop(columns=TARGET), train[TARGET]
         self.test = read(self.folder / "test.csv")

@@ -13,7 +13,7 @@ def main():
     started, log = time.monotonic(), given.out / "flaml.log"
     model = flaml.AutoML()
     model.fit(X_train=given.X, y_train=np.log1p(given.y), task="regression", metric="rmse", time_budget=given.seconds,
-              n_jobs=2, seed=given.seed, log_file_name=str(log), log_type="all", verbose=0)  # fmt: skip
+              n_jobs=given.cores, seed=given.seed, log_file_name=str(log), log_type="all", verbose=0)  # fmt: skip
     fit_s = time.monotonic() - started
     tried = []
     times, _, losses, configs, _ = get_output_from_log(str(log), time_budget=10 * given.seconds)

@@ -22,8 +22,9 @@ ROUNDS, PATIENCE = 3000, 50
 REFIT_SHARE = 0.9
 
 
-def parameters(config, seed):
-    return {**config, "max_depth": int(config["max_depth"]), "tree_method": "hist", "seed": seed, "nthread": 2}
+def parameters(config, given):
+    fixed = {"tree_method": "hist", "seed": given.seed, "nthread": given.cores}
+    return {**config, "max_depth": int(config["max_depth"]), **fixed}
 
 
 def main():
@@ -38,7 +39,7 @@ def main():
     def loss(config):
         losses, rounds = [], []
         for train, valid in sets:
-            booster = xgboost.train(parameters(config, given.seed), train, ROUNDS, evals=[(valid, "valid")],
+            booster = xgboost.train(parameters(config, given), train, ROUNDS, evals=[(valid, "valid")],
                                     early_stopping_rounds=PATIENCE, verbose_eval=False)  # fmt: skip
             losses.append(booster.best_score)
             rounds.append(booster.best_iteration + 1)
@@ -51,7 +52,7 @@ def main():
     best = min(tried, key=lambda one: one[2])
     best[3] = 1.0
     whole = xgboost.DMatrix(given.X, label, enable_categorical=True)
-    booster = xgboost.train(parameters(best[4], given.seed), whole, best[5])
+    booster = xgboost.train(parameters(best[4], given), whole, best[5])
 
     def predict(rows):
         return np.expm1(booster.predict(xgboost.DMatrix(rows, enable_categorical=True)))
