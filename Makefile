@@ -55,7 +55,7 @@ notebooks: $(STAMP) ## Execute the notebooks of docs/notebooks and store their o
 	@$(BIN)/python infra/notebooks.py
 
 test: $(STAMP) ## Run the fast tests (as CI does)
-	@$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 ##@ Production on this machine
 
@@ -150,7 +150,7 @@ test-spark: $(SPARK_STAMP) ## Run the engine on Spark in local mode (needs Java 
 	@HEADRACE_TEST_ENGINE=spark $(SPARK) -m pytest -m 'not chaos' tests/spark
 
 test-slow: $(STAMP) ## Run the files of tests that `make test` leaves out because they take long
-	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses logical --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -m 'slow and not chaos' --numprocesses auto --dist loadfile
 
 test-production: $(STAMP) ## Run the loop of infra/docker on PostgreSQL, Redis and an S3 API without containers, and kill each
 	@$(BIN)/python -m pytest -m production tests/production

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,6 +12,12 @@ from tests.mlflow_template import migrated_once
 from tests.problems.postgres import postgres
 
 _numbers = itertools.count()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of processes of `--numprocesses auto`: one more than cores, as tests of servers wait a lot."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores + 1, 5)
 
 
 @pytest.fixture(scope="session", autouse=True)
