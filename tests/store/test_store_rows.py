@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.core.errors import CorruptError, DataError
+from headrace.core.errors import CorruptError, DataError, UnavailableError
+from headrace.core.sqlite_files import require_sound
 from headrace.store.online_file.packed import DamagedRowError, PackedLayout
 from headrace.store.online_file.rows import RowStore
 from headrace.store.online_file.tables import EVENT, RowQuery, Watermark
@@ -235,6 +236,19 @@ def test_a_flipped_bit_in_the_schema_or_header_is_damage_for_single_rows_too(tmp
         assert not damaged.is_sound()
         with pytest.raises(CorruptError, match="online store is damaged"):
             damaged.upsert("v", ["a"], ["x"], [("p", 2.5)])
+
+
+def test_a_file_that_another_process_has_locked_is_not_set_aside(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    require_sound(store.path, "", indexes=True)  # found sound before: what is left is to read its schema
+    with pytest.MonkeyPatch.context() as patch, closing(sqlite3.connect(store.path)) as other:
+        patch.setattr("headrace.store.online_file.rows.LOCK_TIMEOUT_S", 0)
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(UnavailableError, match="database is locked"):
+            RowStore(store.path).set_aside_if_damaged()
+    assert store.read([ask(("p",))])[0].rows == [(1.5,)]
 
 
 def test_a_file_of_before_has_no_checksum_of_its_schema_and_is_read(tmp_path: Path) -> None:

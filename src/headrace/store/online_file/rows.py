@@ -28,6 +28,7 @@ from headrace.core.sqlite_files import (
     is_statement_refused,
     require_sound,
     set_aside,
+    translated,
 )
 from headrace.store.online_file.packed import DamagedRowError
 from headrace.store.online_file.reading import RowReader, packed_rows_match
@@ -156,14 +157,19 @@ class RowStore:
                 connection.execute(f"DELETE FROM {name} WHERE view = ?", (view,))
 
     def is_sound(self) -> bool:
-        """Whether the file passes SQLite's integrity check and has the recorded schema, or does not exist."""
+        """Whether the file passes SQLite's integrity check and has the recorded schema, or does not exist.
+
+        Raises:
+            UnavailableError: The file cannot be read, for example as the disk fails or another process has locked it.
+        """
         try:
             require_sound(self.path, "", indexes=True)
-            if (connection := self._reader()) is None:
-                return True
-            with read_transaction(connection):
-                return schema_matches(connection)
-        except (CorruptError, sqlite3.DatabaseError, UnicodeDecodeError):
+            with translated(self.path, ""):
+                if (connection := self._reader()) is None:
+                    return True
+                with read_transaction(connection):
+                    return schema_matches(connection)
+        except CorruptError:
             self._forget_reader()
             return False
 
