@@ -7,7 +7,8 @@
 Where that file names no online store and HEADRACE_REDIS_URL is set, the online store is Headrace's in that Redis.
 
 Headrace's API and its own freshness checks read the embedded file (`store/online.db`), which every refresh writes. A
-chosen online store gets the same rows at each refresh, for everything that reads through Feast. A chosen offline store
+chosen online store gets the same rows at each refresh, for everything that reads through Feast; Headrace's in Redis
+takes the file's place instead. A chosen offline store
 has to compute on read: a subclass of `headrace.store.offline.HeadraceOfflineStore`.
 """
 
