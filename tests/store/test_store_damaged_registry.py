@@ -13,7 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from feast import Entity, FeatureStore
+from feast import Entity, FeatureStore, FeatureView, Field, FileSource
+from feast.protos.feast.core.DataSource_pb2 import DataSource as DataSourceProto
+from feast.protos.feast.core.FeatureView_pb2 import FeatureView as FeatureViewProto
+from feast.types import Float64
 from feast.value_type import ValueType
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -135,6 +138,61 @@ def test_a_full_disk_is_no_reason_to_make_the_registry_again(before: World, tmp_
         with_sound_registry(world.root, work)
     assert len(calls) == 1
     assert not list((world.root / "store").glob("*.damaged"))
+
+
+def test_an_error_from_elsewhere_is_no_reason_to_make_the_registry_again(before: World, tmp_path: Path) -> None:
+    """As where the online store that the user chose cannot be reached."""
+    world, calls = copied(before, str(tmp_path)), []
+    open_store(world.root).apply(Entity(name="own", join_keys=["own"], value_type=ValueType.STRING))
+
+    def work(store: FeatureStore) -> None:
+        calls.append(store)
+        raise RuntimeError("no Redis")
+
+    with pytest.raises(RuntimeError, match="no Redis"):
+        with_sound_registry(world.root, work)
+    assert len(calls) == 1
+    assert "own" in {entity.name for entity in open_store(world.root).list_entities()}
+    assert not list((world.root / "store").glob("*.damaged"))
+
+
+def test_a_wrong_setting_of_a_store_is_no_reason_to_make_the_registry_again(before: World, tmp_path: Path) -> None:
+    world = copied(before, str(tmp_path))
+    (world.root / "feature_store.yaml").write_text("online_store:\n  type: reddis\n")
+    with pytest.raises(Exception, match="reddis"):
+        with_sound_registry(world.root, lambda store: None)
+    assert not list((world.root / "store").glob("*.damaged"))
+
+
+def test_objects_of_people_whose_classes_are_not_here_are_left_alone(before: World, tmp_path: Path) -> None:
+    world = copied(before, str(tmp_path))
+    store = open_store(world.root)
+    file = FileSource(name="own", path=str(tmp_path / "own.parquet"), timestamp_field="at")
+    view = FeatureView(name="own", entities=[], schema=[Field(name="x", dtype=Float64)], source=file)
+    store.apply([file, view], skip_feature_view_validation=True)
+    assert change(world, "feature_views", "feature_view_proto", _with_an_unknown_class)
+    store = open_store(world.root)
+    assert not list((world.root / "store").glob("*.damaged"))
+    assert agrees(store, read_published(world.root, world.problem.name))
+
+
+def _with_an_unknown_class(content: bytes) -> bytes:
+    view = FeatureViewProto.FromString(content)
+    if view.spec.name == "own":
+        view.spec.batch_source.type = DataSourceProto.SourceType.CUSTOM_SOURCE
+        view.spec.batch_source.data_source_class_type = "nowhere.to.be.Found"
+    return view.SerializeToString()
+
+
+def test_a_registry_that_sqlite_takes_as_read_only_is_made_again(before: World, expected: Any, tmp_path: Path) -> None:
+    """A bit that flipped in the header: Feast can read the file, and no write to it succeeds."""
+    world = copied(before, str(tmp_path))
+    path = world.root / "store" / "registry.db"
+    content = bytearray(path.read_bytes())
+    content[18] ^= 4
+    path.write_bytes(content)
+    publish(world.root, world.problem, features(), "all")
+    assert served(world) == expected
 
 
 @pytest.mark.parametrize("place", VALUES[1:3], ids=str)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from feast.data_source import DataSource
+from filelock import FileLock
 
 from headrace.core.errors import ConflictError, DataError
 from headrace.store.materialise import materialise, watermarks
@@ -57,6 +58,24 @@ def test_views_are_the_union_and_nothing_is_taken_away(world: World) -> None:
     state = registry_state(world.root)
     assert state["services"] == ["harbour__first", "harbour__second"]
     assert set(state["views"]) == {"harbour__boat", "harbour__berth"}  # type: ignore[call-overload]
+
+
+def test_a_damaged_online_store_does_not_keep_a_service_from_being_published(world: World) -> None:
+    publish(world.root, world.problem, stored_features("boat"), "first")
+    materialise(world.root, world.problem, TICK)
+    (world.root / "store" / "online.db").write_bytes(b"damaged")
+    publish(world.root, world.problem, stored_features("berth"), "second")
+    assert set(materialise(world.root, world.problem, TICK)) == {"harbour__boat", "harbour__berth"}
+
+
+def test_a_writer_that_waits_in_vain_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.store.repo.LOCK_TIMEOUT_S", 0.01)
+    (world.root / "store").mkdir(exist_ok=True)
+    with (
+        FileLock(world.root / "store" / "writer.lock"),
+        pytest.raises(ConflictError, match=r"another process has written the store.*do it again"),
+    ):
+        publish(world.root, world.problem, features(), "all")
 
 
 def test_problems_do_not_touch_each_other(world: World) -> None:

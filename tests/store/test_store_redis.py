@@ -14,6 +14,7 @@ import pytest
 
 from headrace.core.clock import DAY
 from headrace.core.errors import CorruptError, DataError, UnavailableError
+from headrace.store import redis_rows
 from headrace.store.materialise import materialise, online_is_current, online_rows, watermarks
 from headrace.store.online import OnlineStore
 from headrace.store.online_file.tables import EVENT, RowQuery, Watermark
@@ -135,6 +136,24 @@ def test_pushed_rows_keep_their_time_until_the_next_refresh(url: str) -> None:
         rows.upsert("v", ["a"], ["y"], [("p", 2.0)])
     rows.replace(mark(), ["a"], ["x"], [table])
     assert rows.read([ask(("p",), ("q",), columns=(EVENT, "x"))])[0].rows == [(None, 1.0), None]
+
+
+def test_a_push_beside_a_refresh_of_other_columns_is_repeated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, change, changes = RedisRows(url), redis_rows.changed_row, []
+    rows.replace(mark(10), ["a"], ["x", "y"], [pa.table({"a": ["p"], "x": [1.0], "y": [2.0]})])
+
+    def meanwhile(*row: Any) -> bytes:
+        if not changes:
+            table = pa.table({"a": ["p"], "y": [20.0], "x": [10.0]})
+            RedisRows(url).replace(mark(20), ["a"], ["y", "x"], [table])
+        changes.append(row)
+        return change(*row)
+
+    monkeypatch.setattr(redis_rows, "changed_row", meanwhile)
+    rows.upsert("v", ["a"], ["x"], [("p", 5.0)])
+    assert rows.read([ask(("p",), columns=("x", "y"))])[0].rows == [(5.0, 20.0)]
+    assert len(changes) == 2
+    assert rows.checksums_match("v")
 
 
 def test_a_value_that_changed_in_redis_is_never_served(url: str, server: Any) -> None:

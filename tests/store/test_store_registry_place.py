@@ -10,15 +10,19 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from headrace.core.clock import DAY
 from headrace.core.errors import UnavailableError
 from headrace.core.settings import settings
 from headrace.store.backends import chosen_backends
 from headrace.store.feast_registry import is_registered
+from headrace.store.materialise import materialise, online_is_current
+from headrace.store.online import OnlineStore
 from headrace.store.publish import publish
 from headrace.store.registry_place import RegistryInPostgresql, registry_place
 from headrace.store.repo import open_store, with_sound_registry
-from tests.store.world import World, features
+from tests.store.world import START, World, features, set_clock
 
+CLOCK = START + 12 * DAY
 NOBODY = "postgresql://headrace:planted-password@127.0.0.1:1/headrace"
 
 
@@ -69,6 +73,18 @@ def test_a_home_that_knows_less_takes_nothing_from_a_shared_registry(
     with pytest.raises(ValueError, match="no registry"):
         with_sound_registry(other.root, _fail)
     assert _features(other.root) == before
+
+
+def test_a_home_that_knows_less_writes_what_it_published(world: World, in_postgresql: str, tmp_path: Path) -> None:
+    other = replace(world, root=tmp_path / "other")
+    shutil.copytree(world.root, other.root)
+    set_clock(other, CLOCK)
+    publish(other.root, other.problem, features()[:2], "few")
+    publish(world.root, world.problem, features(), "all")  # the same views, with more features
+    assert materialise(other.root, other.problem, CLOCK)
+    read = OnlineStore(other.root, other.problem).read("few", [{"boat": "anna", "berth": 2**40}], CLOCK)
+    assert {age.status for age in read[0].ages.values()} == {"FRESH"}
+    assert online_is_current(other.root, other.problem, CLOCK)
 
 
 def _features(root: Path) -> dict[str, list[str]]:

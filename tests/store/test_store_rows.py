@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -233,9 +236,10 @@ def test_a_flipped_bit_in_the_schema_or_header_is_damage_for_single_rows_too(tmp
     for at in (18, content.index(b"row event_us"), content.index(b"columns TEXT")):
         store.path.write_bytes(bytes([*content[:at], content[at] ^ 1, *content[at + 1 :]]))
         damaged = RowStore(store.path)
-        assert not damaged.is_sound()
         with pytest.raises(CorruptError, match="online store is damaged"):
             damaged.upsert("v", ["a"], ["x"], [("p", 2.5)])
+        damaged.set_aside_if_damaged()
+        assert not store.path.exists()
 
 
 def test_a_file_that_another_process_has_locked_is_not_set_aside(tmp_path: Path) -> None:
@@ -249,6 +253,72 @@ def test_a_file_that_another_process_has_locked_is_not_set_aside(tmp_path: Path)
         with pytest.raises(UnavailableError, match="database is locked"):
             RowStore(store.path).set_aside_if_damaged()
     assert store.read([ask(("p",))])[0].rows == [(1.5,)]
+
+
+def test_statistics_that_a_visitor_leaves_are_no_damage(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    changed_on_disk(store, "ANALYZE")
+    assert RowStore(store.path).is_sound()
+
+
+def test_a_check_leaves_a_reader_its_locks(tmp_path: Path) -> None:
+    """Closing the file drops SQLite's locks of a process: a last other process then takes the log from its readers."""
+    store = RowStore(tmp_path / "online.db")
+    store.ensure("v", ["a"], ["x"])
+    store.upsert("v", ["a"], ["x"], [("p", 1.0)])
+    assert store.read([ask(("p",))])[0].rows == [(1.0,)]
+    assert store.is_sound()
+    push = "import sys; from headrace.store.online_file.rows import RowStore; from pathlib import Path; "
+    push += "RowStore(Path(sys.argv[1])).upsert('v', ['a'], ['x'], [('p', float(sys.argv[2]))])"
+    for value in (2.0, 3.0):
+        subprocess.run([sys.executable, "-c", push, str(store.path), str(value)], check=True)
+        assert store.read([ask(("p",))])[0].rows == [(value,)]
+
+
+def damaged_columns(path: Path) -> RowStore:
+    """A view with a column per feature, where y of p changed on disk."""
+    store = RowStore(path)
+    store.ensure("v", ["a"], ["x", "y"])
+    store.upsert("v", ["a"], ["x", "y", EVENT], [("p", 1.0, 2.0, 7), ("q", 3.0, 4.0, 7)])
+    changed_on_disk(store, "UPDATE v SET y = 20.0 WHERE `key a` = 'p'")
+    return RowStore(path)
+
+
+def test_a_push_or_a_new_feature_makes_no_damaged_value_valid(tmp_path: Path) -> None:
+    store = damaged_columns(tmp_path / "online.db")
+    store.upsert("v", ["a"], ["x"], [("p", 5.0), ("q", 6.0), ("r", 7.0)])
+    store.ensure("v", ["a"], ["x", "y", "z"], grow=True)
+    store.upsert("v", ["a"], ["z"], [("p", 8.0), ("q", 9.0)])
+    with pytest.raises(CorruptError, match="online store is damaged"):
+        store.read([ask(("p",), columns=("y",))])
+    assert not store.checksums_match("v")
+    [found] = store.read([ask(("q",), ("r",), columns=("x", "y", "z"))])
+    assert found.rows == [(6.0, 4.0, 9.0), (7.0, None, None)]
+    store.upsert("v", ["a"], ["x", "y", "z", EVENT], [("p", 1.0, 2.0, 3.0, 9)])
+    assert store.read([ask(("p",), columns=("x", "y", "z"))])[0].rows == [(1.0, 2.0, 3.0)]
+    assert store.checksums_match("v")
+
+
+def test_a_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    connect = sqlite3.connect
+
+    def small(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = connect(*args, **kwargs)
+        connection.execute("PRAGMA max_page_count = 8")
+        return connection
+
+    rows = table(a=[f"k{number}" for number in range(20_000)], x=[float(number) for number in range(20_000)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sqlite3, "connect", small)
+        with pytest.raises(UnavailableError, match=r"online\.db.*full.*make room on its disk"):
+            store.replace(mark(tick_us=20), ["a"], ["x"], [rows])
+    [found] = store.read([ask(("p",))])
+    assert found.rows == [(1.5,)]
+    assert found.watermark is not None
+    assert found.watermark.tick_us == 10
 
 
 def test_a_file_of_before_has_no_checksum_of_its_schema_and_is_read(tmp_path: Path) -> None:
@@ -271,6 +341,7 @@ def test_a_damaged_layout_is_an_error_until_the_next_refresh(tmp_path: Path, dam
         store.read([ask(("p",))])
     with pytest.raises(CorruptError, match="online store is damaged"):
         store.upsert("v", ["a"], ["x"], [("p", 2.5)])
+    store.ensure("v", ["a"], ["x"])  # as Feast does where the view is published again
     assert not store.checksums_match("v")
     store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
     assert store.read([ask(("p",))])[0].rows == [(1.5,)]

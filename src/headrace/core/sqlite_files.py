@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -26,11 +28,6 @@ _UNUSABLE = {
     sqlite3.SQLITE_BUSY: "another process has held it for long: see that it ends, then do it again",
     sqlite3.SQLITE_LOCKED: "another process has held it for long: see that it ends, then do it again",
 }
-
-
-#: Where a file's header has the version that is needed to write to it, and the last such version.
-#: (SQLite, Database File Format, 1.3.3: https://www.sqlite.org/fileformat.html)
-_WRITE_VERSION_AT, _LAST_WRITE_VERSION = 18, 2
 
 
 #: File and check -> device, inode, size and time of its last change when SQLite last found it sound.
@@ -73,10 +70,6 @@ def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
         return
     if not stat.st_size:
         raise CorruptError("is empty", where=str(path), fix=fix)
-    with translated(path, fix), path.open("rb") as file:
-        file.seek(_WRITE_VERSION_AT)
-        if ord(file.read(1) or b"\0") > _LAST_WRITE_VERSION:  # SQLite reads such a file, but writes to it fail
-            raise CorruptError("is damaged (its header has an unknown version)", where=str(path), fix=fix)
     with translated(path, fix), closing(sqlite3.connect(path, timeout=BUSY_S)) as connection:
         verdict = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
     if verdict != "ok":
@@ -84,11 +77,36 @@ def require_sound(path: Path, fix: str, *, indexes: bool = False) -> None:
     _SOUND[path, check] = stamp
 
 
+def accepts_writes(path: Path, timeout_s: float = BUSY_S) -> bool:
+    """Whether a write, which is rolled back, succeeds; not where SQLite takes a damaged file as read only.
+
+    Args:
+        path: The file. It exists.
+        timeout_s: Time to wait for another process's transaction (s).
+
+    Raises:
+        UnavailableError: The file cannot be written for another reason.
+    """
+    with translated(path, ""), closing(sqlite3.connect(path, timeout=timeout_s)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("PRAGMA user_version = 1")
+        except sqlite3.Error as error:
+            if not is_refused_by_header(error, path):
+                raise
+            return False
+        finally:
+            connection.rollback()
+    return True
+
+
 def set_aside(path: Path) -> Path:
-    """Rename a damaged database to NAME.damaged, delete its log, and return the new path."""
-    aside = path.with_name(f"{path.name}.damaged")
-    for suffix in ("-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    """Rename a damaged database to NAME.damaged (the next one to NAME.damaged-2), with its log; return the new path."""
+    names = itertools.chain([".damaged"], (f".damaged-{number}" for number in itertools.count(2)))
+    aside = next(other for name in names if not (other := path.with_name(path.name + name)).exists())
+    path.with_name(f"{path.name}-shm").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        path.with_name(f"{path.name}-wal").replace(aside.with_name(f"{aside.name}-wal"))
     path.replace(aside)
     return aside
 
@@ -135,9 +153,19 @@ def is_damage(error: BaseException) -> bool:
     return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_TEXTS)
 
 
-def is_statement_refused(error: BaseException) -> bool:
-    """Whether SQLite refused a statement: a name or a syntax that it does not know, or a write to a file read only."""
-    return isinstance(error, sqlite3.Error) and _code(error) in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY)
+def is_unknown_name(error: BaseException) -> bool:
+    """Whether SQLite refused a statement for a name that it does not know, as where bits flipped in the schema."""
+    return isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_ERROR
+
+
+def is_refused_by_header(error: BaseException, path: Path) -> bool:
+    """Whether a write to a writable file failed as to a read-only one: SQLite takes it so where its header has a
+    version that it does not know (https://www.sqlite.org/fileformat.html, 1.3.3).
+
+    The header cannot be read beside SQLite: closing the file would drop the locks that SQLite has in this process.
+    """
+    is_read_only = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_READONLY
+    return is_read_only and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
 
 
 def _code(error: sqlite3.Error) -> int:

@@ -20,7 +20,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.utils import _convert_arrow_to_proto
 
 from headrace.core.clock import floor_to_tick, to_us
-from headrace.core.errors import DataError
+from headrace.core.errors import ConflictError, DataError
 from headrace.store.embedded import HeadraceOnlineStore
 from headrace.store.materialise import online_rows
 from headrace.store.offline import ComputedJob
@@ -67,7 +67,8 @@ class HeadraceComputeEngine(ComputeEngine):
 
     def _write_view(self, task: MaterializationTask, source: SynthesisSource) -> None:
         view = task.feature_view
-        slugs = [field.name for field in view.features]
+        # As published, which the watermark stands for: a shared registry may have another home's columns.
+        slugs = list(source.published(self.repo_config)[1].slugs)
         job = self.offline_store.pull_latest_from_table_or_query(
             config=self.repo_config,
             data_source=source,
@@ -88,6 +89,13 @@ class HeadraceComputeEngine(ComputeEngine):
 
     def _write_rows(self, view: FeatureView, values: pa.Table) -> None:
         """Rows of a view as the protobufs that any online store of Feast takes."""
+        if unknown := [field.name for field in view.features if field.name not in values.column_names]:
+            raise ConflictError(
+                f"Feast's registry has a feature {unknown[0]!r} that is not published",
+                where=view.name,
+                found=values.column_names,
+                fix="publish the view again",
+            )
         types = {column.name: column.dtype.to_value_type() for column in view.entity_columns}
         rows = _convert_arrow_to_proto(values, view, types)
         self.online_store.online_write_batch(self.repo_config, view, rows, None)

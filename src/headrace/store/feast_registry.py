@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,30 +20,57 @@ def is_registered(root: Path, problem: str, service: str) -> bool:
     return registry.is_sound() and registry.has_service(service_name(problem, service))
 
 
-def agrees(store: FeatureStore, published: Published) -> bool:
+def agrees(store: FeatureStore, published: Published, *, wholly: bool = False) -> bool:
     """Whether what the registry has of a problem is as it is published.
 
-    What it lacks counts for nothing (`register_missing`). False also where Feast cannot read it: a value that changed
-    on disk makes Feast fail in many ways, or read another feature.
+    False also where Feast cannot read it: a value that changed on disk makes Feast fail in many ways, or read another
+    feature. Objects of other people are not read: they may need classes that are not here.
+
+    Args:
+        store: Open.
+        published: What is published of the problem.
+        wholly: It has to have everything; else what it lacks counts for nothing (`register_missing`).
     """
     from headrace.store.objects import feast_objects
 
-    expected, tags = _contents(feast_objects(published)), {"problem": published.problem}
+    objects = feast_objects(published)
     try:
-        found = _contents(
-            [
-                *store.list_entities(tags=tags),
-                *store.list_feature_views(tags=tags),
-                *store.list_feature_services(tags=tags),
-            ]
-        )
+        found = _contents(_registered(store, objects))
     except Exception:  # of protobuf, Feast, SQLAlchemy, and whatever else meets a damaged value
         return False
-    return all(expected.get(key, content) == content for key, content in found.items())
+    expected = _contents(objects)
+    return found == (expected if wholly else {key: expected[key] for key in found})
+
+
+def is_readable(store: FeatureStore) -> bool:
+    """Whether Feast can read the records that it has for itself."""
+    try:
+        store.registry.get_project(store.project)
+        store.registry.get_infra(store.project)
+    except Exception:  # as in `agrees`
+        return False
+    return True
+
+
+def _registered(store: FeatureStore, objects: Iterable[Any]) -> list[Any]:
+    """What the registry has under the names of these objects."""
+    from feast.errors import FeastObjectNotFoundException
+
+    registry, found = store.registry, []
+    readers: dict[str, Callable[[str, str], Any]] = {
+        "Entity": registry.get_entity,
+        "FeatureView": registry.get_feature_view,
+        "FeatureService": registry.get_feature_service,
+    }
+    for item in objects:
+        read = readers.get(type(item).__name__, registry.get_data_source)
+        with suppress(FeastObjectNotFoundException):
+            found.append(read(item.name, store.project))
+    return found
 
 
 def _contents(objects: Iterable[Any]) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """Return (type, name) -> what is published of it, for entities, views and services."""
+    """Return (type, name) -> what is published of it, for entities, sources, views and services."""
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for item in objects:
         kind, tags = type(item).__name__, dict(item.tags or {})
@@ -54,6 +82,8 @@ def _contents(objects: Iterable[Any]) -> dict[tuple[str, str], tuple[Any, ...]]:
         elif kind == "FeatureService":
             features = tuple((part.name, *part.features) for part in item.feature_view_projections)
             found[kind, item.name] = (features, tags)
+        else:
+            found["DataSource", item.name] = (str(item),)
     return found
 
 
@@ -74,7 +104,10 @@ def register_missing(store: FeatureStore, published: Published) -> None:
 
 
 def _views(store: FeatureStore, published: Published) -> set[str]:
-    return {view.name for view in store.list_feature_views(tags={"problem": published.problem})}
+    from headrace.store.objects import feast_objects
+
+    views = [item for item in feast_objects(published) if type(item).__name__ == "FeatureView"]
+    return {view.name for view in _registered(store, views)}
 
 
 def _forget_history(store: FeatureStore, names: set[str]) -> None:

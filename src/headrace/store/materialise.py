@@ -8,8 +8,9 @@ Feast's intervals are only a mirror: `feast apply` can wipe them, and one end in
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headrace.core.clock import floor_to_tick, from_us, iso
 from headrace.core.errors import ConflictError, NotFoundError
@@ -32,9 +33,19 @@ _log = logging.getLogger(__name__)
 def online_rows(root: Path) -> OnlineRows:
     """Return the online rows of a home folder: in Redis where its feature_store.yaml says so, else in its file."""
     chosen = chosen_backends(root.absolute()).get("online_store", {})
-    if str(chosen.get("type", "")).endswith(".HeadraceRedisOnlineStore"):
+    if _is_own_redis(chosen):
         return redis_rows(str(chosen.get("url", "")), str(chosen.get("prefix", "headrace")))
     return RowStore(root.absolute() / "store" / "online.db")
+
+
+def _is_own_redis(chosen: Mapping[str, Any]) -> bool:
+    return str(chosen.get("type", "")).endswith(".HeadraceRedisOnlineStore")
+
+
+def _is_foreign(root: Path) -> bool:
+    """Whether rows are also written to an online store that is not Headrace's."""
+    chosen = chosen_backends(root.absolute()).get("online_store", {})
+    return bool(chosen) and not _is_own_redis(chosen)
 
 
 def watermarks(root: Path, problem: Problem) -> dict[str, Watermark]:
@@ -113,7 +124,7 @@ def _write(root: Path, problem: Problem, tick_us: int) -> None:
 
         def write(store: FeatureStore) -> None:
             register_missing(store, published)
-            if chosen_backends(root):  # the tables of a store that was chosen after the views were published
+            if _is_foreign(root):  # the tables of a store that was chosen after the views were published
                 register(store, published)
             start = from_us(target - problem.tick_us)
             store.materialize(start_date=start, end_date=from_us(target), feature_views=names)

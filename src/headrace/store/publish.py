@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+
+from feast.errors import FeatureServiceNotFoundException, FeatureViewNotFoundException
 
 from headrace.core.errors import CorruptError, NotFoundError
 from headrace.lake.store import Snapshot
@@ -43,6 +46,7 @@ def publish(
     """
     root = root.absolute()
     with writing(root):
+        online_rows(root).set_aside_if_damaged()  # Feast makes the tables of the views in it
         existing = _published(root, problem)
         snapshot = current_snapshot(root, problem.name)
         base = Published(
@@ -74,6 +78,7 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
     """
     root = root.absolute()
     with writing(root):
+        online_rows(root).set_aside_if_damaged()
         existing = read_published(root, problem.name)
         updated = replace(existing, services={}, views=())
         for name, definitions in existing.services.items():
@@ -81,15 +86,15 @@ def retire(root: Path, problem: Problem, *, keep: Collection[str]) -> Published:
                 updated = updated.with_service(problem, name, definitions)
         store = open_store(root)  # before: the registry is compared with what is published
         write_published(root, updated)
-        service_names = {service_name(problem.name, name) for name in updated.services}
-        for service in store.list_feature_services(tags={"problem": problem.name}):
-            if service.name not in service_names:
-                store.delete_feature_service(service.name)
+        # Only what this home published: another home may share the registry.
+        for name in existing.services.keys() - updated.services.keys():
+            with suppress(FeatureServiceNotFoundException):
+                store.delete_feature_service(service_name(problem.name, name))
         register(store, updated)
-        for view in store.list_feature_views(tags={"problem": problem.name}):
-            if view.name not in {item.name for item in updated.views}:
-                store.delete_feature_view(view.name)
-                online_rows(root).drop(view.name)
+        for name in {view.name for view in existing.views} - {view.name for view in updated.views}:
+            with suppress(FeatureViewNotFoundException):
+                store.delete_feature_view(name)
+            online_rows(root).drop(name)
     return updated
 
 

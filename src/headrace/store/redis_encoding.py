@@ -46,7 +46,7 @@ def row_result(
 
 
 def _values(query: RowQuery, names: tuple[str, ...], decode: Any, row: bytes, key: tuple[Any, ...]) -> tuple[Any, ...]:
-    event, body = event_of(row), row[_EVENT.size :]
+    event, body = event_of(row), body_of(row)
     if decode is not None:
         found = decode(body, key, event)
     else:
@@ -99,13 +99,33 @@ def pushed_row(packed: bytes, event: int | None) -> bytes:
     return _EVENT.pack(_NO_EVENT if event is None else event) + packed
 
 
-def decoded_row(layout: PackedLayout | None, row: bytes, key: tuple[Any, ...]) -> tuple[dict[str, Any], int | None]:
-    """Return the values of a row by column, and its event time.
+def body_of(row: bytes) -> bytes:
+    """Return a row without the event time of its push: packed, or JSON."""
+    return row[_EVENT.size :]
+
+
+def changed_row(
+    layout: PackedLayout | None, present: bytes | None, key: tuple[Any, ...], changes: dict[str, Any]
+) -> bytes:
+    """Return a row with some columns changed.
+
+    Args:
+        layout: Of the view; None for rows in JSON.
+        present: The row as it is; None for a new one, whose other columns are missing.
+        key: Its entity key.
+        changes: Column -> new value, EVENT among them to set the event time.
 
     Raises:
-        DamagedRowError: The row differs from its checksum.
+        DamagedRowError: The present row differs from its checksum.
     """
-    event, body = event_of(row), row[_EVENT.size :]
-    if layout is None:
-        return from_json_row(body), event
-    return dict(zip(layout.names, layout.decoder(layout.names)(body, key, event), strict=True)), event
+    values, event = {}, None
+    if present is not None:
+        event, body = event_of(present), body_of(present)
+        if layout is None:
+            values = from_json_row(body)
+        else:
+            values = dict(zip(layout.names, layout.decoder(layout.names)(body, key, event), strict=True))
+    event = changes.get(EVENT, event)
+    values |= {name: value for name, value in changes.items() if name != EVENT}
+    packed = layout.encode_row([values.get(name) for name in layout.names], key, event) if layout else json_row(values)
+    return pushed_row(packed, event)

@@ -19,8 +19,16 @@ import pyarrow as pa
 from headrace.core.errors import CorruptError, DataError, UnavailableError
 from headrace.core.redact import redact
 from headrace.store.online_file.packed import DamagedRowError, PackedLayout
-from headrace.store.online_file.tables import EVENT, RowQuery, RowResult, Watermark
-from headrace.store.redis_encoding import decoded_row, json_row, key_field, pushed_row, row_result, watermark_of
+from headrace.store.online_file.tables import EVENT, MAX_VERIFIED_ROWS, RowQuery, RowResult, Watermark
+from headrace.store.redis_encoding import (
+    body_of,
+    changed_row,
+    event_of,
+    key_field,
+    pushed_row,
+    row_result,
+    watermark_of,
+)
 
 _TIMEOUT_S = 5.0
 
@@ -88,27 +96,28 @@ class RedisRows:
     def upsert(
         self, view: str, join_keys: Sequence[str], columns: Sequence[str], rows: Iterable[Sequence[Any]]
     ) -> None:
-        """Insert or update single rows; see `RowStore.upsert`."""
-        with self._talking() as client:
-            try:
-                layout = self._layout(client, view)
-            except DamagedRowError:
-                raise self._corrupt() from None
+        """Insert or update single rows in one transaction; see `RowStore.upsert`."""
+        given = [(tuple(row[: len(join_keys)]), dict(zip(columns, row[len(join_keys) :], strict=True))) for row in rows]
+
+        def send(client: Any) -> None:
+            """Read and write; called again where another client wrote to the view meanwhile."""
+            layout = self._layout(client, view)
             if layout and (unknown := [name for name in columns if name != EVENT and name not in layout.names]):
                 raise DataError(f"no column {unknown[0]!r} before the next refresh", where=view, found=layout.names)
-            for row in rows:
-                key, given = tuple(row[: len(join_keys)]), dict(zip(columns, row[len(join_keys) :], strict=True))
-                present = client.hget(self._rows(view), key_field(key))
-                values, event = decoded_row(layout, present, key) if present else ({}, None)
-                event = given.pop(EVENT, event)
-                values.update(given)
-                packed = (
-                    layout.encode_row([values.get(name) for name in layout.names], key, event)
-                    if layout
-                    else json_row(values)
-                )
-                client.hset(self._rows(view), key_field(key), pushed_row(packed, event))
+            fields = [key_field(key) for key, _ in given]
+            present = dict(zip(fields, client.hmget(self._rows(view), fields) if fields else [], strict=True))
+            for field, (key, values) in zip(fields, given, strict=True):
+                present[field] = changed_row(layout, present[field], key, values)
+            client.multi()
+            if present:
+                client.hset(self._rows(view), mapping=present)
             client.incr(self._version)
+
+        with self._talking() as client:
+            try:
+                client.transaction(send, self._rows(view), self._layouts)
+            except DamagedRowError:
+                raise self._corrupt() from None
 
     def ensure(self, view: str, join_keys: Sequence[str], columns: Sequence[str], *, grow: bool = False) -> None:
         """Do nothing: a hash is made by its first row."""
@@ -149,14 +158,15 @@ class RedisRows:
             return int(client.hlen(self._rows(view)))
 
     def checksums_match(self, view: str) -> bool:
-        """Whether all rows of a view match their checksums."""
+        """Whether all row checksums of a view match; True without a check for very large views."""
         with self._talking() as client:
             try:
                 layout = self._layout(client, view)
-                if layout is None:
+                if layout is None or client.hlen(self._rows(view)) > MAX_VERIFIED_ROWS:
                     return True
+                check = layout.decoder(())
                 for field, row in client.hscan_iter(self._rows(view), count=1_000):
-                    decoded_row(layout, row, tuple(json.loads(field)))
+                    check(body_of(row), tuple(json.loads(field)), event_of(row))
             except DamagedRowError:
                 return False
         return True

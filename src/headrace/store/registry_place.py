@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from headrace.core.errors import CorruptError, UnavailableError
 from headrace.core.settings import settings
-from headrace.core.sqlite_files import failure, require_sound, set_aside
+from headrace.core.sqlite_files import accepts_writes, failure, is_refused_by_header, require_sound, set_aside
 
 #: The schema of the registry's tables in PostgreSQL. Those of problems begin with `headrace_`.
 SCHEMA = "feast_registry"
@@ -46,6 +46,10 @@ class RegistryPlace(Protocol):
 
     def is_sound(self) -> bool:
         """Whether the registry exists and can be read."""
+        ...
+
+    def accepts_writes(self) -> bool:
+        """Whether nothing but its content keeps the registry, which exists, from being written."""
         ...
 
     def has_service(self, name: str) -> bool:
@@ -92,6 +96,9 @@ class RegistryFile:
             return False
         return self.path.exists()
 
+    def accepts_writes(self) -> bool:
+        return accepts_writes(self.path)
+
     def has_service(self, name: str) -> bool:
         try:
             with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True)) as connection:
@@ -106,6 +113,8 @@ class RegistryFile:
     def may_be_damage(self, error: Exception) -> bool:
         """Return False where the disk is full, or the file cannot be used for another reason than its content."""
         cause = getattr(error, "orig", error)  # SQLAlchemy wraps SQLite's errors
+        if is_refused_by_header(cause, self.path):
+            return True
         return not (isinstance(cause, sqlite3.Error) and isinstance(failure(cause, self.path, ""), UnavailableError))
 
     @contextmanager
@@ -150,6 +159,9 @@ class RegistryInPostgresql:
         with self.translated(), self._engine().connect() as connection:
             name = {"name": f"{SCHEMA}.feature_services"}
             return connection.execute(text("SELECT to_regclass(:name)"), name).scalar() is not None
+
+    def accepts_writes(self) -> bool:
+        return True
 
     def has_service(self, name: str) -> bool:
         from sqlalchemy import text

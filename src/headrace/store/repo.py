@@ -16,12 +16,12 @@ from typing import TypeVar
 
 from feast import FeatureStore
 from feast.repo_config import RepoConfig
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from headrace.core.errors import HeadraceError
+from headrace.core.errors import ConflictError, HeadraceError
 from headrace.core.settings import QUIET
 from headrace.store.backends import chosen_backends
-from headrace.store.feast_registry import agrees
+from headrace.store.feast_registry import agrees, is_readable
 from headrace.store.objects import feast_objects
 from headrace.store.published import all_published
 from headrace.store.registry_place import registry_place
@@ -55,9 +55,10 @@ def open_store(root: Path) -> FeatureStore:
 
 
 def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
-    """Call `work` with the open store; where Feast fails on the registry's file, rebuild that and call it once more.
+    """Call `work` with the open store; where Feast fails on a damaged registry, rebuild that and call it once more.
 
-    A value that changed on disk makes Feast fail in many ways.
+    A value that changed on disk makes Feast fail in many ways. Where the registry is as it is published, the error
+    comes from elsewhere, such as an online store that cannot be reached.
 
     Args:
         root: Home folder.
@@ -66,12 +67,13 @@ def with_sound_registry(root: Path, work: Callable[[FeatureStore], T]) -> T:
     Returns:
         What `work` returned.
     """
+    _configuration(root)  # what is wrong in the settings is no damage
     try:
         return work(open_store(root))
     except (HeadraceError, OSError, MemoryError):
         raise
     except Exception as error:
-        if not registry_place(root).may_be_damage(error):
+        if not registry_place(root).may_be_damage(error) or _is_intact(root):
             raise
         _log.warning("Feast could not use its registry: %s: %s", type(error).__name__, str(error).partition("\n")[0])
         with writing(root):
@@ -118,7 +120,30 @@ def _agrees(root: Path, store: FeatureStore) -> bool:
     return registry_place(root).is_shared or all(agrees(store, published) for published in all_published(root))
 
 
+def _is_intact(root: Path) -> bool:
+    """Whether the registry has all that is published, as it is published, and Feast can read and write it."""
+    if _is_damaged(root) or not registry_place(root).accepts_writes():
+        return False
+    try:
+        store = _open(root)
+        if not is_readable(store):
+            return False
+        return all(agrees(store, published, wholly=True) for published in all_published(root))
+    except Exception:  # whatever meets a damaged value
+        return False
+
+
 def _open(root: Path) -> FeatureStore:
+    registry_place(root).prepare()
+    return FeatureStore(config=_configuration(root))
+
+
+def _configuration(root: Path) -> RepoConfig:
+    """Return Feast's configuration of a home folder.
+
+    Raises:
+        FeastError: `feature_store.yaml` names a store that Feast does not know.
+    """
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     folder = root.absolute() / "store"
@@ -126,36 +151,44 @@ def _open(root: Path) -> FeatureStore:
     chosen = chosen_backends(root.absolute())
     offline = {"type": "headrace.store.offline.HeadraceOfflineStore", "root": str(root.absolute())}
     embedded = {"type": "headrace.store.embedded.HeadraceOnlineStore", "path": str(folder / "online.db")}
-    registry = registry_place(root)
-    registry.prepare()
-    return FeatureStore(
-        config=RepoConfig(
-            project=PROJECT,
-            provider="local",
-            registry={
-                "registry_type": "sql",
-                **registry.options(),
-                "cache_ttl_seconds": 1,
-                "cache_mode": "sync",
-            },
-            offline_store=offline | chosen.get("offline_store", {}),
-            online_store=chosen.get("online_store", embedded),
-            batch_engine={"type": "headrace.store.compute.HeadraceComputeEngine"},
-            materialization={"pull_latest_features": True},
-            entity_key_serialization_version=3,
-            auth={"type": "no_auth"},
-        )
+    return RepoConfig(
+        project=PROJECT,
+        provider="local",
+        registry={
+            "registry_type": "sql",
+            **registry_place(root).options(),
+            "cache_ttl_seconds": 1,
+            "cache_mode": "sync",
+        },
+        offline_store=offline | chosen.get("offline_store", {}),
+        online_store=chosen.get("online_store", embedded),
+        batch_engine={"type": "headrace.store.compute.HeadraceComputeEngine"},
+        materialization={"pull_latest_features": True},
+        entity_key_serialization_version=3,
+        auth={"type": "no_auth"},
     )
 
 
 @contextmanager
 def writing(root: Path) -> Iterator[None]:
-    """Lock the registry and the online file against other processes; reentrant. Feast itself takes no lock."""
+    """Lock the registry and the online file against other processes; reentrant. Feast itself takes no lock.
+
+    Raises:
+        ConflictError: Another process has held the lock for long.
+    """
     folder = root / "store"
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        FileLock(folder / "writer.lock", timeout=LOCK_TIMEOUT_S, is_singleton=True),
-        contextlib.redirect_stdout(io.StringIO()),
-        registry_place(root).translated(),
-    ):
-        yield
+    lock = FileLock(folder / "writer.lock", timeout=LOCK_TIMEOUT_S, is_singleton=True)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise ConflictError(
+            f"another process has written the store for more than {LOCK_TIMEOUT_S:.0f} s",
+            where=str(folder),
+            fix="see that it ends, then do it again",
+        ) from None
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), registry_place(root).translated():
+            yield
+    finally:
+        lock.release()

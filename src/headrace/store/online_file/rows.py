@@ -24,8 +24,11 @@ import pyarrow as pa
 from headrace.core.errors import CorruptError, HeadraceError, UnavailableError
 from headrace.core.sqlite_files import (
     SelfClosingConnection,
+    accepts_writes,
+    failure,
     is_damage,
-    is_statement_refused,
+    is_refused_by_header,
+    is_unknown_name,
     require_sound,
     set_aside,
     translated,
@@ -38,11 +41,13 @@ from headrace.store.online_file.tables import (
     CREATE_LAYOUTS,
     CREATE_WATERMARKS,
     EVENT,
+    MAX_VERIFIED_ROWS,
     SELECT_WATERMARKS,
     RowQuery,
     RowResult,
     Watermark,
     all_checksums_match,
+    checksum_to_fill,
     create_table,
     error_text,
     fill_checksums,
@@ -64,8 +69,6 @@ _connection_numbers = itertools.count()
 
 #: Seconds a writer or reader waits for another process's transaction.
 LOCK_TIMEOUT_S = 60.0
-#: Largest view whose checksums are all compared; for more rows that would take too long.
-_MAX_VERIFIED_ROWS = 200_000
 
 
 class RowStore:
@@ -109,6 +112,8 @@ class RowStore:
     ) -> None:
         """Insert or update single rows of a view, as a Feast push does; its watermark does not change.
 
+        A damaged row stays damaged, unless all of its columns are written.
+
         Args:
             view: Name of the view.
             join_keys: Names of the key columns.
@@ -121,7 +126,10 @@ class RowStore:
                 return
             create_table(connection, view, join_keys, [name for name in columns if name != EVENT])
             keys = ",".join(map(key_column, join_keys))
-            sets = ",".join(f"{quoted(name)}=excluded.{quoted(name)}" for name in (*columns, CHECKSUM))
+            sets = ",".join(f"{quoted(name)}=excluded.{quoted(name)}" for name in columns)
+            own = {CHECKSUM, *columns, *(f"key {name}" for name in join_keys)}
+            is_whole = own >= set(table_columns(connection, view))
+            sets += f",{quoted(CHECKSUM)}={'NULL' if is_whole else checksum_to_fill(connection, view)}"
             insert = insert_statement(view, join_keys, columns)
             connection.executemany(f"{insert} ON CONFLICT ({keys}) DO UPDATE SET {sets}", rows)
             fill_checksums(connection, view)
@@ -136,17 +144,22 @@ class RowStore:
             grow: Add missing columns to an existing table, for views without refreshes.
         """
         with self._writing() as connection:
-            layout = packed_layout(connection, view)
+            try:
+                layout = packed_layout(connection, view)
+            except DamagedRowError:  # the next refresh makes the table anew
+                return
             if layout is not None:
                 if not grow or set(columns) <= set(layout.names):
                     return
                 unpack_table(connection, view, join_keys)
             create_table(connection, view, join_keys, columns)
             present = table_columns(connection, view)
-            for name in columns if grow else ():
-                if name not in present:
-                    connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
-                    connection.execute(f"UPDATE {quoted(view)} SET {quoted(CHECKSUM)} = NULL")
+            new = [name for name in columns if name not in present] if grow else []
+            if new:
+                sums = f"{quoted(CHECKSUM)} = {checksum_to_fill(connection, view)}"
+                connection.execute(f"UPDATE {quoted(view)} SET {sums}")
+            for name in new:
+                connection.execute(f"ALTER TABLE {quoted(view)} ADD COLUMN {quoted(name)}")
             fill_checksums(connection, view)
 
     def drop(self, view: str) -> None:
@@ -174,10 +187,20 @@ class RowStore:
             return False
 
     def set_aside_if_damaged(self) -> None:
-        """Move a damaged file away; the next refresh of each view writes it again from the lake."""
-        if not self.is_sound():
-            aside = set_aside(self.path)
-            _log.warning("%s is damaged (now %s): its views are written anew from the lake", self.path, aside.name)
+        """Move a damaged file away; the next refresh of each view writes it again from the lake.
+
+        Raises:
+            UnavailableError: The file cannot be read or written.
+        """
+        if not self.path.exists() or (self.is_sound() and accepts_writes(self.path, LOCK_TIMEOUT_S)):
+            return
+        aside = set_aside(self.path)
+        _log.warning(
+            "%s is damaged (now %s): its views are written anew from the lake; rows that were pushed by themselves are "
+            "in that file only",
+            self.path,
+            aside.name,
+        )
 
     def watermarks(self) -> dict[str, Watermark]:
         """Return the watermark of every view that has one."""
@@ -207,7 +230,7 @@ class RowStore:
     def checksums_match(self, view: str) -> bool:
         """Whether all row checksums of a view match; True without a check for very large views."""
         connection = self._reader()
-        if connection is None or self.count(view) > _MAX_VERIFIED_ROWS:
+        if connection is None or self.count(view) > MAX_VERIFIED_ROWS:
             return True
         try:
             layout = packed_layout(connection, view)
@@ -246,11 +269,11 @@ class RowStore:
         return UnavailableError(f"the online store cannot be read: {error_text(error)}", where=str(self.path))
 
     def _is_damage(self, error: BaseException) -> bool:
-        """Whether an error comes from damage: SQLite says so, or says that a name is unknown or that the file is read
-        only, where bits flipped in the schema or in the file's header."""
-        if isinstance(error, DamagedRowError) or is_damage(error):
+        """Whether an error comes from damage, also where SQLite only says that it does not know a name of a changed
+        schema, or that the file is read only."""
+        if isinstance(error, DamagedRowError) or is_damage(error) or is_refused_by_header(error, self.path):
             return True
-        return is_statement_refused(error) and not self.is_sound()
+        return is_unknown_name(error) and not self.is_sound()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -273,6 +296,8 @@ class RowStore:
                 connection.execute("ROLLBACK")
             if self._is_damage(error):
                 raise self._corrupt() from None
+            if isinstance(error, sqlite3.Error) and (unusable := failure(error, self.path, "")) is not None:
+                raise unusable from error
             raise
         finally:
             connection.close()

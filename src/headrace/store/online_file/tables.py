@@ -87,6 +87,9 @@ CHECKSUM_FUNCTION = "headrace_sum"
 
 _MAX_ARGUMENTS = 100
 
+#: No CRC-32 is negative.
+_NEVER_MATCHES = -1
+
 
 #: A row's own event time. It can be read like a feature's column.
 EVENT = "row event_us"
@@ -94,6 +97,9 @@ EVENT = "row event_us"
 
 #: The values of a row of a packed table (`packed`), which has no columns of features.
 PACKED = "row packed"
+
+#: Largest view whose checksums are all compared; for more rows that would take too long.
+MAX_VERIFIED_ROWS = 200_000
 
 CREATE_LAYOUTS = "CREATE TABLE IF NOT EXISTS headrace_layouts (view TEXT PRIMARY KEY, columns TEXT)"
 
@@ -131,6 +137,14 @@ def checksum_expression(connection: sqlite3.Connection, view: str) -> str:
             f"{CHECKSUM_FUNCTION}({','.join([expression, *columns[at : at + _MAX_ARGUMENTS]][not expression :])})"
         )
     return expression
+
+
+def checksum_to_fill(connection: sqlite3.Connection, view: str) -> str:
+    """An SQL expression for the checksum of a row that is about to change: null, for `fill_checksums`, where the
+    present one matches; else one that never matches, as the row stays damaged."""
+    own = quoted(CHECKSUM)
+    matches = f"{own} IS NULL OR {own} = {checksum_expression(connection, view)}"
+    return f"CASE WHEN {matches} THEN NULL ELSE {_NEVER_MATCHES} END"
 
 
 def fill_checksums(connection: sqlite3.Connection, view: str) -> None:
@@ -189,7 +203,9 @@ def packed_layout(connection: sqlite3.Connection, view: str) -> PackedLayout | N
 
 def seal_schema(connection: sqlite3.Connection) -> None:
     """Record the checksum of the file's schema in its header, where `schema_matches` looks for it."""
-    connection.execute(f"PRAGMA user_version = {_schema_checksum(connection)}")
+    checksum = _schema_checksum(connection)
+    if connection.execute("PRAGMA user_version").fetchone() != (checksum,):
+        connection.execute(f"PRAGMA user_version = {checksum}")
 
 
 def schema_matches(connection: sqlite3.Connection) -> bool:
@@ -202,7 +218,8 @@ def _schema_checksum(connection: sqlite3.Connection) -> int:
     """The checksum of all definitions; never 0, which SQLite returns where none was recorded."""
     # As bytes: SQLite's module for Python fails at a text that is no UTF-8 any more.
     columns = ",".join(f"CAST({name} AS BLOB)" for name in ("type", "name", "tbl_name", "sql"))
-    rows = connection.execute(f"SELECT {columns} FROM sqlite_master").fetchall()
+    others = "name NOT LIKE 'sqlite@_%' ESCAPE '@'"  # statistics, which an ANALYZE of a visitor leaves
+    rows = connection.execute(f"SELECT {columns} FROM sqlite_master WHERE {others}").fetchall()
     return zlib.crc32(repr(sorted(map(repr, rows))).encode()) & 0x7FFFFFFF or 1  # user_version has a sign
 
 
