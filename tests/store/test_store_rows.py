@@ -255,6 +255,15 @@ def test_a_file_that_another_process_has_locked_is_not_set_aside(tmp_path: Path)
     assert store.read([ask(("p",))])[0].rows == [(1.5,)]
 
 
+def test_a_refresh_mends_an_event_time_that_changed_on_disk(tmp_path: Path) -> None:
+    store = RowStore(tmp_path / "online.db")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    changed_on_disk(store, "UPDATE v SET `row event_us` = 0")
+    assert not store.checksums_match("v")
+    store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])
+    assert store.read([ask(("p",))])[0].rows == [(1.5,)]
+
+
 def test_statistics_that_a_visitor_leaves_are_no_damage(tmp_path: Path) -> None:
     store = RowStore(tmp_path / "online.db")
     store.replace(mark(), ["a"], ["x"], [table(a=["p"], x=[1.5])])

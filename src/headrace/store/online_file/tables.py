@@ -231,7 +231,8 @@ def upsert_packed(view: str, join_keys: Sequence[str]) -> str:
     packed, event = quoted(PACKED), quoted(EVENT)
     return (
         f"INSERT INTO {quoted(view)} ({names}) VALUES ({marks}) ON CONFLICT ({keys}) DO UPDATE SET "
-        f"{packed}=excluded.{packed}, {event}=excluded.{event} WHERE {packed} IS NOT excluded.{packed}"
+        f"{packed}=excluded.{packed}, {event}=excluded.{event} "
+        f"WHERE {packed} IS NOT excluded.{packed} OR {event} IS NOT excluded.{event}"
     )
 
 
