@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,6 +16,7 @@ import pytest
 
 from headrace.api.app import build_app
 from headrace.api.arrow import MEDIA_TYPE
+from headrace.api.arrow_messages import has_compressed_buffers
 from headrace.api.problems import ProblemsApp
 from headrace.models.design import Design, Encoder
 from headrace.serving.explain import MAX_EXPLAINED
@@ -147,6 +149,44 @@ def test_an_arrow_table_is_answered_as_its_rows_are(served: Served) -> None:
 )
 def test_a_wrong_arrow_body_is_refused(served: Served, body: bytes, status: int, what: str) -> None:
     assert what in error_of(ask(served, body), status)["what"]
+
+
+def stream(table: pa.Table, **options: Any) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    body: bytes = sink.getvalue().to_pybytes()
+    return body
+
+
+def repeated(value: str, rows: int) -> pa.Table:
+    return pa.table({"channel": pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))})
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (stream(pa.table({"channel": ["x" * 1_000_000]}), compression="zstd"), "compressed buffers"),
+        (stream(repeated("x" * 100_000, 200), compression="lz4"), "compressed buffers"),
+        (stream(repeated("x" * 100_000, 200)), "the texts are too long together"),
+        (stream(pa.table({f"c{n}": pa.nulls(1_000) for n in range(2_001)})), "too many values"),
+        (stream(pa.table({"at": pa.array([1], pa.timestamp("us", tz="Nonsense/Zone"))})), "is not taken"),
+        (stream(pa.table({"channel": pa.array([["web"]])})), r"list<.*> is not taken"),
+        (stream(pa.table({"channel": pa.array(["web"], pa.string_view())})), "string_view is not taken"),
+    ],
+    ids=["zstd", "lz4 of a dictionary", "dictionary", "null columns", "time zone", "list", "view"],
+)
+def test_an_arrow_body_cannot_grow(served: Served, body: bytes, what: str) -> None:
+    answer = served.client.post("/predict/arrow", content=body, headers={"content-type": MEDIA_TYPE})
+    assert re.search(what, error_of(answer, 422)["what"])
+
+
+def test_arrow_batches_with_and_without_compression_are_told_apart() -> None:
+    table = pa.table({"a": [1, 2], "b": pa.array(["x", "y"]).dictionary_encode(), "c": [None, None]})
+    assert not has_compressed_buffers(stream(table))
+    assert has_compressed_buffers(stream(table, compression="zstd"))
+    assert has_compressed_buffers(stream(table.select(["a"]), compression="lz4"))
+    assert not has_compressed_buffers(stream(table.slice(0, 0)))
 
 
 def test_arrow_is_declared_and_strict_as_elsewhere(served: Served) -> None:

@@ -73,6 +73,18 @@ def test_rollback_twice_goes_further_back_never_forward(ledger: Ledger) -> None:
         ledger.rollback(6)
 
 
+def test_two_that_read_the_same_state_go_one_version_back(ledger: Ledger) -> None:
+    for version, before in (("1", None), ("2", "1"), ("3", "2")):
+        ledger.promote(version, before, "better", {}, 1)
+    ledger.rollback(4, "drift", expected=("3", "2"))
+    with pytest.raises(ConflictError, match=r"the champion is version 2, not version 3.*before it: version 1"):
+        ledger.rollback(5, "by hand", expected=("3", "2"))
+    champion = ledger.champion()
+    assert champion is not None
+    assert champion.version == "2"
+    assert set(ledger.barred()) == {"3"}
+
+
 def test_rollback_of_an_empty_ledger_says_so(ledger: Ledger) -> None:
     with pytest.raises(NotFoundError, match="no champion yet"):
         ledger.rollback(1)

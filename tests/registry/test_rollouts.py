@@ -53,6 +53,16 @@ def test_two_processes_never_take_two_steps(ledger: Ledger) -> None:
     assert phases(rollouts, "2") == ["shadow", "canary"]
 
 
+def test_a_version_whose_rollout_ended_meanwhile_is_not_promoted(ledger: Ledger) -> None:
+    rollouts = Rollouts(ledger)
+    step = rollouts.begin("2", champion="1", reason="gate", at_us=10)
+    step = rollouts.advance(step, "canary", reason="a day", at_us=20, share=0.5)
+    rollouts.advance(step, "rolled back", reason="12 of 50 requests failed", at_us=21)
+    with pytest.raises(ConflictError, match=r"not as it was read.*12 of 50 requests failed"):
+        ledger.promote("2", step.champion, "not worse", {}, 30, step=step)
+    assert phases(rollouts, "2") == ["shadow", "canary", "rolled back"]
+
+
 def test_another_champion_supersedes_the_rollout(ledger: Ledger) -> None:
     rollouts = Rollouts(ledger)
     step = rollouts.begin("2", champion="1", reason="gate", at_us=10)

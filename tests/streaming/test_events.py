@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import shutil
 import threading
 import warnings
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
@@ -16,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headrace.api.errors import add_error_handlers
-from headrace.api.events import events_router
+from headrace.api.events import MAX_EVENT_BYTES, events_router
 from headrace.core.clock import HOUR, iso
 from headrace.core.errors import ConflictError, DataError
 from headrace.lake.store import Lake
@@ -136,6 +138,8 @@ def test_a_correction_is_a_version_and_a_repeat_is_none(world: World, gateway: E
         ("stays", [stay(1, _arrival="2020-01-01T00:00:00Z")], "no column '_arrival'"),
         ("stays", [stay(1, stay="x1")], "stays.stay"),
         ("stays", [stay(1, stay=None)], "rows have no key"),
+        ("stays", [stay(1, weather="\ud800")], "a text that is no Unicode"),
+        ("stays", [stay(1, fee=2**53 + 1)], "a whole number that double does not hold exactly"),
         ("stays", [stay(1), stay(1, weather="rain")], "1 duplicate key"),
         ("stays", [stay(1, fee="dear")], "text in a numeric column: 'dear'"),
         ("stays", [stay(1, fee={"eur": 1})], "cannot be kept"),
@@ -153,6 +157,69 @@ def test_a_wrong_event_is_refused_and_the_others_are_not(
     assert right.result(WAIT_S).rows == 1
 
 
+def test_an_error_that_nobody_foresaw_is_an_answer_and_later_events_are_taken(
+    gateway: EventGateway, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "append", Mock(side_effect=ZeroDivisionError("a defect")))
+        with pytest.raises(ZeroDivisionError, match="a defect"):
+            gateway.submit("stays", [stay(6000)]).result(WAIT_S)
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.streaming.gateway.refresh", Mock(side_effect=ZeroDivisionError("a defect")))
+        receipt = gateway.submit("stays", [stay(6001)]).result(WAIT_S)
+        assert not gateway.wait_visible(receipt, 0.5)
+    receipt = gateway.submit("stays", [stay(6002)]).result(WAIT_S)
+    assert gateway.wait_visible(receipt, WAIT_S)
+    assert world.snapshot.table("stays")["stay"].to_pylist()[-2:] == [6001, 6002]
+
+
+def test_a_request_that_was_given_up_is_not_appended(world: World) -> None:
+    gateway = EventGateway(world.root, world.problem)
+    given_up, wanted = gateway.submit("stays", [stay(6100)]), gateway.submit("stays", [stay(6101)])
+    assert given_up.cancel()
+    gateway.start()
+    assert wanted.result(WAIT_S).rows == 1
+    gateway.stop()
+    assert world.snapshot.table("stays")["stay"].to_pylist()[-1:] == [6101]
+    assert 6100 not in world.snapshot.table("stays")["stay"].to_pylist()
+
+
+def test_a_column_that_was_null_until_now_may_come_with_and_without_values(world: World) -> None:
+    """Two requests that wait together, of which one brings the first value of a column."""
+    gateway, known = EventGateway(world.root, world.problem), LiveTables.source_schema
+    answers = [gateway.submit("stays", [stay(6200)]), gateway.submit("stays", [stay(6201, fee=2.5)])]
+
+    def without_a_type(tables: LiveTables, name: str) -> pa.Schema:
+        schema = known(tables, name)
+        assert schema is not None
+        return schema.set(schema.get_field_index("fee"), pa.field("fee", pa.null()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LiveTables, "source_schema", without_a_type)
+        gateway.start()
+        assert [answer.result(WAIT_S).rows for answer in answers] == [1, 1]
+        gateway.stop()
+    assert world.snapshot.table("stays")["fee"].to_pylist()[-2:] == [None, 2.5]
+
+
+def test_a_consumer_with_more_than_may_wait_gets_past_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = EventGateway(world.root, world.problem)
+    monkeypatch.setattr(small, "_waiting", queue.Queue(2))
+    small.start()
+    log, stopped = MemoryLog(), threading.Event()
+    for number in range(300):
+        log.send("moorings", stay(7000 + number))
+    done = threading.Thread(target=consume, args=(log, small, {"moorings": "stays"}, stopped), kwargs={"poll_s": 0.001})
+    done.start()
+    while log.committed.get("moorings", 0) < 300:
+        threading.Event().wait(0.01)
+    stopped.set()
+    done.join(WAIT_S)
+    small.stop()
+    found = [number for number in world.snapshot.table("stays")["stay"].to_pylist() if number >= 7000]
+    assert found == [7000 + number for number in range(300)]
+
+
 def test_events_over_http(world: World) -> None:
     app = FastAPI()
     add_error_handlers(app)
@@ -165,6 +232,13 @@ def test_events_over_http(world: World) -> None:
         assert wrong.status_code == 422
         assert wrong.json()["error"]["what"] == "text in a numeric column: 'dear'"
         assert client.post("/events", json={"table": "stays", "rows": []}).status_code == 422
+        declared = {"content-type": "application/json"}
+        twice = client.post(
+            "/events", content=b'{"table": "stays", "rows": [{"stay": 1, "stay": 2}]}', headers=declared
+        )
+        assert (twice.status_code, twice.json()["error"]["what"]) == (422, "a name stands twice in one object")
+        large = client.post("/events", content=b" " * (MAX_EVENT_BYTES + 1), headers=declared)
+        assert large.status_code == 413
     assert world.snapshot.table("stays")["stay"].to_pylist()[-2:] == [4000, 4001]
 
 

@@ -6,6 +6,7 @@ import argparse
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from headrace.core.errors import HeadraceError, UnavailableError
 from headrace.core.home import open_home, owner_only
@@ -55,7 +56,7 @@ def _at_least_one(text: str) -> int:
 
 def _serve(references: tuple[str, ...], problems: Sequence[str], options: argparse.Namespace) -> bool:
     from headrace.access.changes import record_settings
-    from headrace.api.processes import serve_until_stopped, share_metrics
+    from headrace.api.processes import serve_until_stopped, shared_metrics
     from headrace.api.server import ServedProblems
     from headrace.prediction_log.journal_drain import draining
 
@@ -63,9 +64,8 @@ def _serve(references: tuple[str, ...], problems: Sequence[str], options: argpar
     open_home(configuration.root)
     observe_process("headrace-api", configuration)
     record_settings(configuration)
-    if options.processes > 1:
-        share_metrics(configuration.root / "run" / f"metrics-{options.port}")
-    with draining(configuration.root, problems):
+    sharing = shared_metrics(configuration.root, options.port) if options.processes > 1 else nullcontext()
+    with sharing, draining(configuration.root, problems):
         return serve_until_stopped(
             ServedProblems(references=references, host=options.host),
             host=options.host,

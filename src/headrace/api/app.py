@@ -72,6 +72,7 @@ def create_app(
     log_sync: Sync | None = None,
     access: AccessControl | None = None,
     meters: Meters | None = None,
+    form_key: bytes | None = None,
 ) -> FastAPI:
     """The API of a problem below a home folder, with its page.
 
@@ -87,6 +88,7 @@ def create_app(
         log_sync: when answers are on disk (`prediction_log.journal`); None: they are written to the log itself.
         access: demands API keys; None for an open server.
         meters: counters of the server, where it has several problems.
+        form_key: secret of the page's forms, which all processes of a server share.
     """
     service = open_service(root, problem, tracking_uri, now, policy=policy, log_sync=log_sync)
     app = build_app(
@@ -100,7 +102,7 @@ def create_app(
     )
     if problem.feed is None:
         app.include_router(events_router(EventGateway(root, problem)))
-    app.include_router(page_router(service, root, links or Links(), _wall_us))
+    app.include_router(page_router(service, root, links or Links(), _wall_us, form_key=form_key))
     return app
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from headrace.api.bodies import BodyReader, json_route
 from headrace.api.messages import failures
 from headrace.core.clock import iso
 from headrace.streaming.gateway import EventGateway, Receipt
@@ -46,6 +47,10 @@ class Appended(BaseModel):
         )
 
 
+#: Size of one body, and of all that are still arriving: more than that of predictions, for 10,000 rows.
+MAX_EVENT_BYTES, MAX_ARRIVING_BYTES = 16 * 1024 * 1024, 64 * 1024 * 1024
+
+
 def events_router(gateway: EventGateway) -> APIRouter:
     """Build the endpoint, which starts and stops the gateway with the app."""
 
@@ -57,9 +62,11 @@ def events_router(gateway: EventGateway) -> APIRouter:
         finally:
             await asyncio.to_thread(gateway.stop)
 
-    router = APIRouter(tags=["events"], lifespan=lifetime)
+    reader = BodyReader(max_bytes=MAX_EVENT_BYTES, max_arriving_bytes=MAX_ARRIVING_BYTES)
+    answers = failures(400, 408, 413, 415, 422, 503)
+    router = APIRouter(tags=["events"], lifespan=lifetime, route_class=json_route(reader))
 
-    @router.post("/events", summary="Append rows of a table", responses=failures(422, 503))
+    @router.post("/events", summary="Append rows of a table", responses=answers)
     async def events(body: Events) -> Appended:
         """Append rows to the lake with their arrival; the answer is sent when they are on disk."""
         return Appended.of(await asyncio.wrap_future(gateway.submit(body.table, body.rows)))

@@ -7,13 +7,16 @@ followers of the ledger and a prediction journal of its own. What they share is 
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import signal
+import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -30,6 +33,8 @@ _RESPONSE_S = 60
 #: Seconds after which a process ends whose application could not be made again, so that attempts do not take a core.
 _PAUSE_S = 2.0
 _SHARED_METRICS = "PROMETHEUS_MULTIPROC_DIR"
+#: Linux has a file system in memory here.
+_MEMORY = Path("/dev/shm")
 _OPTIONS: dict[str, Any] = {
     "http": LimitedProtocol,
     "ws": "none",
@@ -72,17 +77,47 @@ def serve_until_stopped(
     return made.is_set()
 
 
-def share_metrics(folder: Path) -> None:
+@contextmanager
+def shared_metrics(root: Path, port: int) -> Iterator[None]:
     """Let the processes that this one starts count in files of a folder, so that `/metrics` of each has all counts.
 
-    A folder that the environment names is left as it is. Counts of an earlier server are removed.
+    The folder is in memory where the system has such a file system: the files are mapped, and where a disk is full,
+    counting something new would end the process (SIGBUS). A folder that the environment names is left as it is.
+
+    Args:
+        root: Home folder.
+        port: Of the server.
     """
     if os.environ.get(_SHARED_METRICS):
+        yield
         return
+    folder = _memory_folder(root, port) or root / "run" / f"metrics-{port}"
     folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink()
+    _remove_counts(folder)  # of a server that was killed
     os.environ[_SHARED_METRICS] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ[_SHARED_METRICS]
+        _remove_counts(folder)
+
+
+def _memory_folder(root: Path, port: int) -> Path | None:
+    """A folder in memory that no other user can write to; None where there is none."""
+    name = hashlib.sha256(f"{root.absolute()}:{port}".encode()).hexdigest()[:16]
+    folder = _MEMORY / f"headrace-metrics-{os.getuid()}-{name}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o022
+    return folder if own else None
+
+
+def _remove_counts(folder: Path) -> None:
+    for file in folder.glob("*.db"):
+        file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, kw_only=True)

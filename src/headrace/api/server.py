@@ -6,13 +6,14 @@ import gc
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from headrace.api.access.control import access_control
 from headrace.api.app import create_app
 from headrace.api.metrics import Meters
+from headrace.api.page.csrf import new_key
 from headrace.api.page.links import Links
 from headrace.api.problems import ProblemsApp
 from headrace.core.hosts import allowed_hosts
@@ -35,10 +36,12 @@ class ServedProblems:
     Attributes:
         references: Names of problems or paths of problem files; the first is at the root.
         host: Name or address that the server is bound to.
+        form_key: Secret of the page's forms, the same in all processes.
     """
 
     references: tuple[str, ...]
     host: str
+    form_key: bytes = field(default_factory=new_key, repr=False)
 
     def __call__(self) -> ProblemsApp:
         configuration = settings()
@@ -59,6 +62,7 @@ class ServedProblems:
                 log_sync=None if configuration.log_sync == "database" else cast(Sync, configuration.log_sync),
                 access=access,
                 meters=meters,
+                form_key=self.form_key,
             )
             for problem in problems
         }

@@ -69,7 +69,8 @@ class Segment:
     @property
     def is_written(self) -> bool:
         """Whether its writer lives."""
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        # NFS gives an exclusive lock only to who may write (flock(2)).
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

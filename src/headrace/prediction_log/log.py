@@ -92,7 +92,10 @@ class PredictionLog(PredictionQueries):
             ) from error
 
     def _take_in(self, segment: Segment) -> int:
-        is_finished, moved, records = not segment.is_written, 0, segment.unread()
+        try:
+            is_finished, moved, records = not segment.is_written, 0, segment.unread()
+        except FileNotFoundError:  # a reader on another machine was first: a lock of a folder may hold on one only
+            return 0
         for start in range(0, len(records), RECORDS_AT_ONCE):
             part = records[start : start + RECORDS_AT_ONCE]
             names = {item for record in part for item in record.names}

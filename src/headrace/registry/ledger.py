@@ -41,7 +41,7 @@ from headrace.registry.ledger_tables import (
     set_barred,
     version_metrics,
 )
-from headrace.registry.rollout_tables import close_rollouts, last_steps
+from headrace.registry.rollout_tables import RolloutStep, close_rollouts, last_steps, steps_of
 
 
 class Ledger:
@@ -159,6 +159,7 @@ class Ledger:
         at_us: int,
         *,
         force: bool = False,
+        step: RolloutStep | None = None,
     ) -> Record:
         """Make a version champion by compare-and-set.
 
@@ -172,12 +173,13 @@ class Ledger:
             metrics: Metrics of the version.
             at_us: Instant on the production clock.
             force: Promote a version that was rolled back; a person's decision.
+            step: The last step of the version's rollout as it was read, where the promotion is the next one.
 
         Returns:
             The change.
 
         Raises:
-            ConflictError: The champion is another version, or the version was rolled back.
+            ConflictError: The champion is another version, the version was rolled back, or its rollout went on.
         """
         version, expected = str(version), _optional_text(expected_version)
         with self.write() as connection:
@@ -191,6 +193,13 @@ class Ledger:
                     where=f"ledger {self.problem}",
                     fix="another version was promoted meanwhile: compare with the present champion and decide again",
                     champion=champion,
+                )
+            if step is not None and (last := steps_of(connection, step.id)[-1]).sequence != step.sequence:
+                raise ConflictError(
+                    f"the rollout of version {version} is not as it was read",
+                    where=f"ledger {self.problem}",
+                    found=[f"{last.phase}: {last.reason}"],
+                    fix="read its state and decide again",
                 )
             barred = barred_versions(connection).get(version)
             if barred is not None and not force:
@@ -209,15 +218,31 @@ class Ledger:
         self.write_audit_lines()
         return record
 
-    def rollback(self, at_us: int, reason: str = "rolled back by hand") -> Record:
+    def rollback(
+        self, at_us: int, reason: str = "rolled back by hand", *, expected: tuple[str | None, str | None] | None = None
+    ) -> Record:
         """Restore the previous champion and bar the present one.
+
+        Args:
+            at_us: Instant on the production clock.
+            reason: Reason to record.
+            expected: The champion and the one before it as they were read, on which the decision was made.
 
         Raises:
             NotFoundError: There is no previous champion.
+            ConflictError: They are not as expected: another process promoted a version or rolled it back.
         """
         with self.write() as connection:
             current = champion_record(connection)
             target = rollback_target(connection)
+            found = (current.version if current else None, target)
+            if expected is not None and found != expected:
+                raise ConflictError(
+                    f"the champion is {_version_text(found[0])}, not {_version_text(expected[0])}",
+                    where=f"ledger {self.problem}",
+                    found=[f"before it: {_version_text(found[1])}"],
+                    fix="another process changed the champion meanwhile: look at it and decide again",
+                )
             if current is None or target is None:
                 raise NotFoundError(
                     "there is no version to roll back to",

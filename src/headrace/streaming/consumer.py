@@ -2,7 +2,7 @@
 
 `Consumer` has the two calls of Kafka's clients that are needed, so that a thin adapter connects one. `MemoryLog` is a
 log in this process, for tests and single-machine use. Delivery is at least once: offsets are committed after the rows
-are in the lake, and a row that is delivered twice is dropped as a repeat when the lake is read.
+are in the lake, and a repeat of a key's newest row is dropped when the lake is read.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from headrace.core.errors import DataError
-from headrace.streaming.gateway import EventGateway
+from headrace.core.errors import DataError, UnavailableError
+from headrace.streaming.gateway import EventGateway, Receipt
 
 _log = logging.getLogger(__name__)
+
+#: Records that wait for the lake at a time; after them their offset is committed.
+_AT_ONCE = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +103,11 @@ def consume(
         records = consumer.poll(poll_s)
         for topic in dict.fromkeys(one.topic for one in records if one.topic in tables):
             own = [one for one in records if one.topic == topic]
-            _append(gateway, tables[topic], own, refused)
-            consumer.commit({topic: own[-1].offset + 1})
+            for start in range(0, len(own), _AT_ONCE):
+                part = own[start : start + _AT_ONCE]
+                if not _append(gateway, tables[topic], part, refused, stopped, poll_s):
+                    return
+                consumer.commit({topic: part[-1].offset + 1})
 
 
 def _append(
@@ -108,9 +115,21 @@ def _append(
     table: str,
     records: Sequence[Record],
     refused: list[tuple[Record, DataError]] | None,
-) -> None:
-    """Append records of one table in order; each by itself, so that a wrong one is known."""
-    answers = [(one, gateway.submit(table, [one.value])) for one in records]
+    stopped: threading.Event,
+    poll_s: float,
+) -> bool:
+    """Append records of one table in order; each by itself, so that a wrong one is known.
+
+    Where too many events wait, it waits too. Returns whether all were appended or refused: not where it was stopped.
+    """
+    answers: list[tuple[Record, Future[Receipt]]] = []
+    while len(answers) < len(records):
+        record = records[len(answers)]
+        try:
+            answers.append((record, gateway.submit(table, [record.value])))
+        except UnavailableError:
+            if stopped.wait(poll_s):
+                return False
     for record, answer in answers:
         try:
             answer.result()
@@ -118,3 +137,4 @@ def _append(
             _log.warning("record %d of %s is refused: %s", record.offset, record.topic, error)
             if refused is not None:
                 refused.append((record, error))
+    return True

@@ -6,6 +6,7 @@ a is visible to features at the first tick after a, which is when the production
 
 from __future__ import annotations
 
+import itertools
 import logging
 import queue
 import threading
@@ -106,8 +107,12 @@ class EventGateway:
         """Hand over events of a table; the future has the receipt once they are on disk.
 
         Raises:
-            UnavailableError: too many requests wait.
+            UnavailableError: too many requests wait, or nothing takes them any more.
         """
+        if self._thread is not None and not self._thread.is_alive():
+            raise UnavailableError(
+                "events are not taken any more", where=self._problem.name, fix="start the server anew"
+            )
         request = _Request(table=table, rows=rows)
         try:
             self._waiting.put_nowait(request)
@@ -142,20 +147,28 @@ class EventGateway:
                 taken.append(self._waiting.get_nowait())
             except queue.Empty:
                 break
-        return [one for one in taken if one is not None], None in taken
+        wanted = [one for one in taken if one is not None and one.answer.set_running_or_notify_cancel()]
+        return wanted, None in taken
 
     def _append(self, requests: Sequence[_Request]) -> None:
-        """Append the requests of one table as one batch; one that is wrong does not hold up the others."""
+        """Append the requests of one table; whatever goes wrong is their answer, and later ones are taken as before."""
         try:
-            table, tables = self._declared(requests[0].table), self._live()
-            expected = tables.source_schema(table.name)
-            if expected is None:
-                fix = "run `headrace run` first"
-                raise NotFoundError("nothing of the table was loaded yet", where=table.name, fix=fix)
-        except HeadraceError as error:
+            self._append_together(requests)
+        except Exception as error:
+            if not isinstance(error, HeadraceError | OSError):
+                _log.exception("events of %s were not appended", requests[0].table)
+            self._tables = None  # they may lack what is in the lake
             for one in requests:
-                one.answer.set_exception(error)
-            return
+                if not one.answer.done():
+                    one.answer.set_exception(error)
+
+    def _append_together(self, requests: Sequence[_Request]) -> None:
+        """Append the requests of one table as one batch; one that is wrong does not hold up the others."""
+        table, tables = self._declared(requests[0].table), self._live()
+        expected = tables.source_schema(table.name)
+        if expected is None:
+            fix = "run `headrace run` first"
+            raise NotFoundError("nothing of the table was loaded yet", where=table.name, fix=fix)
         accepted: list[tuple[_Request, pa.Table, int]] = []
         for one in requests:
             try:
@@ -164,19 +177,15 @@ class EventGateway:
                 accepted.append((one, with_arrival(rows, arrival), arrival))
             except HeadraceError as error:
                 one.answer.set_exception(error)
-        if accepted:
-            self._commit(table, tables, accepted)
+        # A column that is all null in the lake has no type yet: requests with other types are batches of their own.
+        for _, group in itertools.groupby(accepted, key=lambda item: item[1].schema):
+            self._commit(table, tables, list(group))
 
     def _commit(self, table: Table, tables: LiveTables, accepted: Sequence[tuple[_Request, pa.Table, int]]) -> None:
         rows, last = pa.concat_tables([rows for _, rows, _ in accepted]), accepted[-1][2]
-        try:
-            batch = self._lake.append(table, rows, arrival_us=last, source="events")
-            tables.extend(table, rows)
-            self._lake.advance_clock(last + 1)
-        except (HeadraceError, OSError) as error:
-            for one, _, _ in accepted:
-                one.answer.set_exception(error)
-            return
+        batch = self._lake.append(table, rows, arrival_us=last, source="events")
+        tables.extend(table, rows)
+        self._lake.advance_clock(last + 1)
         tick = self._problem.tick_us
         self._due_us = floor_to_tick(last, tick) + tick
         for one, own, arrival in accepted:
@@ -199,7 +208,8 @@ class EventGateway:
             with self._refreshed:
                 self._refreshed_us = tick_us
                 self._refreshed.notify_all()
-        except (HeadraceError, OSError):
+        except Exception:
+            self._tables = None
             _log.exception("features of %s were not refreshed after events", self._problem.name)
 
     def _live(self) -> LiveTables:

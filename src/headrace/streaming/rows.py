@@ -70,6 +70,10 @@ def _column(table: Table, name: str, values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         raise DataError("values of several types", where=f"{table.name}.{name}", fix="send one type") from None
+    except UnicodeEncodeError:
+        raise DataError(
+            "a text that is no Unicode", where=f"{table.name}.{name}", fix="send whole characters"
+        ) from None
 
 
 def _as_before(table: Table, name: str, rows: pa.Table, expected: pa.Schema) -> pa.ChunkedArray:
@@ -81,7 +85,14 @@ def _as_before(table: Table, name: str, rows: pa.Table, expected: pa.Schema) -> 
     if column.type == kind or pa.types.is_null(kind):
         return column
     if pa.types.is_null(column.type) or (pa.types.is_integer(column.type) and pa.types.is_floating(kind)):
-        return column.cast(kind)
+        try:
+            return column.cast(kind)
+        except pa.ArrowInvalid:
+            raise DataError(
+                f"a whole number that {kind} does not hold exactly",
+                where=f"{table.name}.{name}",
+                fix="send fewer digits",
+            ) from None
     raise DataError(
         f"{column.type}, but {kind} in the lake", where=f"{table.name}.{name}", fix="send the type that the column has"
     )

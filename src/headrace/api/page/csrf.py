@@ -1,7 +1,7 @@
 """Tokens of the page's forms: a form is accepted from the page that this server gave to the same browser.
 
 The page sets a random cookie that no script can read and no other site sends (HttpOnly, SameSite=Strict). Each form
-contains the cookie's HMAC with a key of this process; a page that cannot read ours cannot make one. Restarting the
+contains the cookie's HMAC with a key of this server; a page that cannot read ours cannot make one. Restarting the
 server changes the key: a page from before is refused, and says to reload. (Signed double submit, as OWASP describes.)
 """
 
@@ -16,11 +16,16 @@ FIELD = "token"
 _LENGTH = 32
 
 
-class FormTokens:
-    """Makes and checks tokens. key: secret of this process; random if left out."""
+def new_key() -> bytes:
+    """Return a random key."""
+    return secrets.token_bytes(_LENGTH)
 
-    def __init__(self, key: bytes | None = None) -> None:
-        self._key = key or secrets.token_bytes(_LENGTH)
+
+class FormTokens:
+    """Makes and checks tokens. key: secret that all processes of the server share (`new_key`)."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def new_cookie(self) -> str:
         """Return a random value for the cookie of a browser that has none."""

@@ -17,7 +17,7 @@ from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse
 
 from headrace.api.bodies import BodyReader
 from headrace.api.errors import RequestRefused
-from headrace.api.page.csrf import COOKIE, FIELD, FormTokens
+from headrace.api.page.csrf import COOKIE, FIELD, FormTokens, new_key
 from headrace.api.page.facts import FactReader
 from headrace.api.page.links import Links
 from headrace.api.page.prefect import start_run
@@ -37,7 +37,9 @@ _MESSAGES: Mapping[str, Message] = {
 }
 
 
-def page_router(service: Service, root: Path, links: Links, wall_us: Callable[[], int]) -> APIRouter:
+def page_router(
+    service: Service, root: Path, links: Links, wall_us: Callable[[], int], *, form_key: bytes | None = None
+) -> APIRouter:
     """Build the routes.
 
     Args:
@@ -45,9 +47,14 @@ def page_router(service: Service, root: Path, links: Links, wall_us: Callable[[]
         root: Home folder.
         links: Addresses of the other services.
         wall_us: The wall clock, microseconds UTC, for acknowledgements.
+        form_key: Secret of the forms' tokens, which all processes of a server share; a random one where None.
     """
     router = APIRouter(include_in_schema=False)
-    reader, tokens, bodies = FactReader(service, root, links), FormTokens(), BodyReader(max_bytes=_MAX_FORM_BYTES)
+    reader, tokens, bodies = (
+        FactReader(service, root, links),
+        FormTokens(form_key or new_key()),
+        BodyReader(max_bytes=_MAX_FORM_BYTES),
+    )
     problem = service.problem.name
 
     @router.get("/")

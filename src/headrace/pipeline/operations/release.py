@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from headrace.core.errors import ConflictError, CorruptError, NotFoundError
 from headrace.lake.store import Lake
 from headrace.pipeline.context import Context
+from headrace.pipeline.fence import ledger_of
 from headrace.pipeline.production.champion import version_bundle
 from headrace.pipeline.production.feed import current_tick
 from headrace.registry.ledger import Ledger
@@ -58,18 +59,21 @@ def roll_back(context: Context, reason: str = "rolled back by hand", *, expected
 
     Raises:
         NotFoundError: there was none before.
-        ConflictError: another version than the expected one was champion before.
+        ConflictError: another version than the expected one was champion before, or the champion changed meanwhile.
     """
     from headrace.registry.recovery import recover
 
     name = context.problem.name
     recover(context.root, name, context.tracking_uri)
-    previous = Ledger(context.root, name).previous()
+    ledger = ledger_of(context)
+    champion, previous = ledger.champion(), ledger.previous()
     if expected is not None and previous != expected:
         raise ConflictError(f"version {previous} was champion before, not {expected}", where=name)
     if previous is not None:
         publish_features(context, previous)
-    record = Ledger(context.root, name).rollback(at_us=Lake(context.root, name).clock() or 0, reason=reason)
+    record = ledger.rollback(
+        Lake(context.root, name).clock() or 0, reason, expected=(champion.version if champion else None, previous)
+    )
     return _mirrored(context, record.version)
 
 

@@ -145,7 +145,8 @@ def carry_out(
         if refusal := load_refusal(context, step.version):
             rollouts.advance(step, "rolled back", reason=refusal, at_us=at_us, facts=facts)
             return
-        Ledger(context.root, context.problem.name).promote(step.version, step.champion, decision.reason, {}, at_us)
+        ledger = Ledger(context.root, context.problem.name)
+        ledger.promote(step.version, step.champion, decision.reason, {}, at_us, step=step)
     elif decision.action == "advance":
         rollouts.advance(step, "canary", reason=decision.reason, at_us=at_us, share=decision.share, facts=facts)
     elif decision.action == "roll back":
