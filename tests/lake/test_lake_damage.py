@@ -161,3 +161,16 @@ def test_rows_of_another_table_are_not_taken_for_a_batch(lake: Lake) -> None:
     (one,) = find_damaged(lake)
     assert not restore(lake, one)
     assert restore(lake, one, THINGS, things(50))
+
+
+def test_a_batch_whose_types_came_from_the_batches_before_it_is_mended(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "p")
+    with_gap = pa.table({"id": [2, 3], "value": pa.array([2.0, None])})
+    lake.append(THINGS, pa.table({"id": [1], "value": [1]}), arrival_us=0)
+    lake.append(THINGS, with_gap, arrival_us=1)  # int64, as before
+    lake.append(THINGS, pa.table({"id": [4], "value": [0.5]}), arrival_us=2)
+    before = lake.snapshot().table("things")
+    shutil.rmtree(middle(lake))
+    (one,) = find_damaged(lake)
+    assert restore(lake, one, THINGS, with_gap)
+    assert lake.snapshot().table("things").equals(before)

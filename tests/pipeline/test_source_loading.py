@@ -384,3 +384,18 @@ def _number(text: str) -> object:
         return float(text)
     except ValueError:
         return text.removesuffix(" 00:00:00")
+
+
+def test_chunks_of_numbers_that_cannot_be_read_together_are_refused_whole(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(1))
+    problem, table = load_problem(mine.path), load_problem(mine.path).entity_set.table("results")
+    chunks = [
+        pa.table({"result_id": [number], "race_id": [1], "at": ["2024-01-01 00:00:00"], "points": [points]})
+        for number, points in enumerate([2**53 + 1, 0.5])
+    ]
+    with loading.prepared(problem, mine.home, table, chunks) as load:
+        outcome = loading.commit(problem, mine.home, load, arrival_us=0, bootstrap=True)
+    assert outcome.quarantined is not None
+    assert f"{2**53 + 1} in chunk 1" in outcome.quarantined.reasons[0]
+    assert sizes(mine) == []

@@ -107,11 +107,14 @@ def _on_disk(folder: Path) -> Iterator[pa.Table]:
 
 
 def _conformed(lake: Lake, record: DamagedBatchRecord, table: Table, rows: pa.Table) -> Iterator[pa.Table]:
-    """Yield the rows conformed alone, and to the types of the intact batches, which may have determined them."""
+    """Yield the rows conformed alone, and to the types of the intact batches, which may have determined them: of all,
+    or of those before it."""
     damaged_folders = [item.folder for item in find_damaged(lake)]
     home = record.folder.parent
     intact = [batches.read(item) for item in sorted(home.glob("[!.]*/")) if item not in damaged_folders]
-    for expected in (None, unify(table.name, [(item.id, batches.schema(item)) for item in intact])):
+    schemas = [(item.id, batches.schema(item)) for item in intact]
+    before = [(name, schema) for name, schema in schemas if name < record.folder.name]
+    for expected in (None, unify(table.name, schemas), unify(table.name, before)):
         with suppress(DataError):
             yield conform(table, rows, expected=expected)
 

@@ -26,7 +26,7 @@ from headrace.core.replicas import write_replicas
 from headrace.core.settings import settings
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
-from headrace.lake.append_checks import check_arrivals, check_keys, check_own
+from headrace.lake.append_checks import check_arrivals, check_exact, check_keys, check_own, rows_with
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import conform
@@ -140,7 +140,9 @@ class Lake:
             if batch.digest == content.digest:
                 return batch
         check_keys(table, present)
-        unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
+        schemas = [(b.id, batches.schema(b)) for b in present]
+        unify(table.name, [*schemas, ("this batch", content.rows.schema)])
+        check_exact(table.name, content.rows, unify(table.name, schemas), lambda column: rows_with(column, present))
         sequence = max((batch.sequence for batch in present), default=-1) + 1
         return self._table_folder(table.name) / f"{sequence:06d}-{content.digest[:16]}"
 

@@ -9,7 +9,7 @@ that changed meanwhile, broke off, or has a chunk that is refused. A source that
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from headrace.core import parquet
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.core.memory import current_limit, release_unused_memory, resident_bytes
+from headrace.lake.append_checks import check_exact, rows_with
 from headrace.lake.batch import Batch
 from headrace.lake.change_position import batch_source, range_of, record_position, without_loaded
 from headrace.lake.conform import ARRIVAL
@@ -104,6 +105,15 @@ class Load:
             yield self._single
         for number in range(self._files):
             yield parquet.read(self.folder / f"{number:06d}.parquet")
+
+    def rows_before(self, lake: Lake) -> Callable[[str], Iterator[tuple[str, pa.Table]]]:
+        """Return what yields the rows of a column in the lake and in the chunks, for `check_exact`."""
+
+        def rows(column: str) -> Iterator[tuple[str, pa.Table]]:
+            yield from rows_with(column, lake.batches(self.table.name))
+            yield from ((f"chunk {number}", chunk) for number, chunk in enumerate(self.chunks(), start=1))
+
+        return rows
 
     def sources(self, lake: Lake) -> Iterator[str]:
         """Yield what delivered each chunk, for its batch: its part of a range of changes, or nothing."""
@@ -191,6 +201,8 @@ def prepared(
                 fresh = checked if table.cursor is None else beyond(lake, table, checked, since)
                 fresh = without_loaded(table, fresh, parts)
                 load.require_new_keys(fresh)
+                if expected is not None:
+                    check_exact(table.name, fresh, expected, load.rows_before(lake))
                 expected = unify(table.name, [("the lake", expected or fresh.schema), ("this batch", fresh.schema)])
             except DataError as error:
                 load.refused = Refusal.of(table, checked, error)
