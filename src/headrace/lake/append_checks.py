@@ -1,4 +1,4 @@
-"""Check a batch before it is appended: its key, numbers that stay exact, no rows after their batch, a lake of this home."""
+"""Check a batch before it is appended: its key, exact numbers, no rows after their batch, a lake of this home."""
 
 from __future__ import annotations
 

@@ -143,8 +143,14 @@ class Lake:
         schemas = [(b.id, batches.schema(b)) for b in present]
         unify(table.name, [*schemas, ("this batch", content.rows.schema)])
         check_exact(table.name, content.rows, unify(table.name, schemas), lambda column: rows_with(column, present))
-        sequence = max((batch.sequence for batch in present), default=-1) + 1
-        return self._table_folder(table.name) / f"{sequence:06d}-{content.digest[:16]}"
+        return self._table_folder(table.name) / f"{self._next_sequence(table.name, present):06d}-{content.digest[:16]}"
+
+    def _next_sequence(self, table_name: str, present: Sequence[Batch]) -> int:
+        """Return a number that no batch has had: under the name of one that was given up, a new one is not read."""
+        names = {batch.id for batch in present} | read_index(self._table_folder(table_name)).keys()
+        names |= abandoned_batches(self.folder, table_name)
+        numbers = (name.partition("-")[0] for name in names)
+        return max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
 
     def quarantine(
         self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
@@ -174,9 +180,10 @@ class Lake:
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
+        indexed = read_index(home).keys()  # before the folders: a batch is in the index after its folder is there
         present = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
         abandoned = abandoned_batches(self.folder, table_name)
-        if missing := read_index(home).keys() - present - abandoned:
+        if missing := indexed - present - abandoned:
             raise batches.damaged_error(home / min(missing), "it is gone")
         return tuple(batches.read(home / name) for name in sorted(present - abandoned))
 
