@@ -125,6 +125,34 @@ def test_a_table_that_returns_to_an_older_state_is_a_version(tmp_path: Path) -> 
     assert len(sizes(mine)) == 4
 
 
+@pytest.mark.parametrize("text_key", [False, True])
+def test_a_table_of_several_chunks_that_returns_to_an_older_state_is_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_key: bool
+) -> None:
+    """Only the chunk that differs from what the lake holds is appended again."""
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    mine = shop(tmp_path)
+    last = 0
+    for state, points in enumerate((5, 8, 5, 5, 8, 6, 8)):
+        lines = [result(number) for number in range(100, 250)]
+        lines[3] = f"103,3,2024-01-01 03:00:00,{points}"
+        if text_key:
+            lines = [f"k{line}" for line in lines]
+        (tmp_path / "results.csv").write_text("\n".join(["result_id,race_id,at,points", *lines]) + "\n")
+        ingest(mine)
+        if state == 0:
+            last = len(sizes(mine))
+            assert last > 2
+        count = len(sizes(mine))
+        ingest(mine)
+        assert len(sizes(mine)) == count
+    key = "k103" if text_key else 103
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == key] == [5, 8, 5, 8, 6, 8]
+    assert len(sizes(mine)) == last + 5
+
+
 def test_a_later_load_arrives_later_although_the_newest_rows_were_deleted(tmp_path: Path) -> None:
     mine = shop(tmp_path)
     write_csv(tmp_path, range(20))

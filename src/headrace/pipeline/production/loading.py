@@ -40,7 +40,7 @@ from headrace.pipeline.production.intake import (
     history_end,
     quarantine_batch,
 )
-from headrace.pipeline.production.returned_state import source_of_state
+from headrace.pipeline.production.returned_state import source_of_state, sources_of_chunks
 from headrace.problems.sources.feeds.feed import ChangeRange
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
@@ -115,14 +115,30 @@ class Load:
 
         return rows
 
-    def sources(self, lake: Lake) -> Iterator[str]:
-        """Yield what delivered each chunk, for its batch: its part of a range of changes, or nothing."""
-        known, own = len(self._earlier), self._files or int(self._single is not None)
-        if self._single is not None and self.changes is None and self.table.cursor is None:
-            yield source_of_state(lake, self.table, self._single)
-            return
-        for part in range(own):
-            yield "" if self.changes is None else batch_source(self.changes, known + part + 1, known + own)
+    def sources(self, lake: Lake) -> list[str]:
+        """Return what delivered each chunk, for its batch: its part of a range of changes, a state that returned, or
+        nothing.
+        """
+        earlier, own = len(self._earlier), self._files or int(self._single is not None)
+        if self.changes is not None:
+            return [batch_source(self.changes, earlier + part + 1, earlier + own) for part in range(own)]
+        known = lake.batches(self.table.name)
+        if self.table.cursor is not None or not known:
+            return [""] * own
+        if self._single is not None:
+            return [source_of_state(lake, self.table, self._single)]
+        return sources_of_chunks(known, self.table, self.chunks(), self._chunks_with_keys_of)
+
+    def _chunks_with_keys_of(self, rows: pa.Table) -> list[int]:
+        """Return the numbers of the chunks that have a key of some rows."""
+        span = _key_span(rows, self.table)
+        near = [
+            number
+            for number, other in enumerate(self._spans)
+            if span is None or other is None or not _are_apart(span, other)
+        ]
+        digests = _key_digests(rows, self.table) if near else np.empty(0, dtype=np.uint64)
+        return [number for number in near if _have_common(digests, self._chunk_digests(number))]
 
     def require_new_keys(self, rows: pa.Table) -> None:
         """Raise DataError where an earlier chunk has one of the keys.
