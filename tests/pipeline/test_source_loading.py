@@ -167,6 +167,22 @@ def test_a_later_load_arrives_later_although_the_newest_rows_were_deleted(tmp_pa
     assert arrivals == sorted(arrivals)
 
 
+def test_a_correction_arrives_no_earlier_than_the_tick_that_was_served(tmp_path: Path) -> None:
+    """What is known before a tick is seen at it. Events move the clock exactly onto ticks."""
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(20))
+    ingest(mine)
+    lake, tick = Lake(mine.home, "shop"), int((START + timedelta(days=2)).timestamp() * 1e6)
+    lake.advance_clock(tick)
+    (tmp_path / "results.csv").write_text(
+        (tmp_path / "results.csv").read_text().replace("3,3,2024-01-01 03:00:00,3", "3,3,2024-01-01 03:00:00,8")
+    )
+    ingest(mine)
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == 3] == [3, 8]
+    assert lake.batches("results")[-1].arrival_us == tick
+    assert lake.clock() == tick
+
+
 def test_rows_at_the_end_of_the_cursor_that_came_later_are_not_lost(tmp_path: Path) -> None:
     mine = shop(tmp_path, options='time="at", tz="UTC", cursor="points"')
     write_csv(tmp_path, range(6))  # points 0 to 5

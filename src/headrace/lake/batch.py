@@ -97,8 +97,9 @@ def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
 
 
 def write_again(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
-    """Replace the folder of a damaged batch. It is one of `set_aside` until the new one is whole and in its place, so that
-    neither a full disk nor a kill loses the rows in it.
+    """Replace the folder of a damaged batch.
+
+    The damaged one is set aside until the new one is in its place: neither a full disk nor a kill loses its rows.
     """
     with staged_folder(folder) as staged:
         write_files(staged, rows, facts)

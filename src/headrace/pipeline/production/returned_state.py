@@ -58,14 +58,10 @@ def sources_of_chunks(
             keys = load(known[later], columns=table.keys)
             positions = chunks_with_keys_of(keys) if keys.num_rows else ()
             superseded |= {at for at in positions if (place := equal[at]) is not None and place < later}
-    return [
-        f"{_RETURNED}{known[-1].id}, part {at + 1}"
-        if at in superseded
-        else ""
-        if place is None
-        else known[place].source
-        for at, place in enumerate(equal)
-    ]
+    sources = ["" if place is None else known[place].source for place in equal]
+    for at in superseded:
+        sources[at] = f"{_RETURNED}{known[-1].id}, part {at + 1}"
+    return sources
 
 
 def _has_other_deliverers(known: Sequence[Batch]) -> bool:

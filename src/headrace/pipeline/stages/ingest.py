@@ -142,11 +142,12 @@ def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
     """The last instant in the sources: what is new in them arrived then, just before the clock's new time.
 
     It is never before the clock: of some sources only what is new was read, and the newest rows may have been deleted.
+    Where the clock is on a tick, that tick may have been served: it sees what arrived before it, and not at it.
     """
     ends = [load.end_us for load in loads if load.table.name in problem.history_tables]
     ends += [load.arrived_us + 1 for load in loads]
-    ends.append(lake.clock() or BEFORE_ALL)
-    return max([*ends, BEFORE_ALL + 1]) - 1
+    clock = lake.clock()
+    return max(max([*ends, BEFORE_ALL + 1]) - 1, BEFORE_ALL if clock is None else clock)
 
 
 def _require_history(problem: Problem, quarantined: tuple[QuarantinedBatch, ...]) -> None:
