@@ -7,16 +7,20 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.store import Lake
+from headrace.pipeline.context import Context
 from headrace.pipeline.production import loading
+from headrace.pipeline.stages import ingest as ingest_stage
 from headrace.problems.catalogue import load_problem
 from headrace.problems.sources import reading
 from headrace.problems.sources.addresses import as_source
@@ -443,3 +447,43 @@ def test_chunks_of_numbers_that_cannot_be_read_together_are_refused_whole(tmp_pa
     assert outcome.quarantined is not None
     assert f"{2**53 + 1} in chunk 1" in outcome.quarantined.reasons[0]
     assert sizes(mine) == []
+
+
+def test_loads_at_once_do_not_share_what_waits_on_disk(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(1))
+    problem, table = load_problem(mine.path), load_problem(mine.path).entity_set.table("results")
+
+    def chunks(first: int) -> list[pa.Table]:
+        return [
+            pa.table({"result_id": [number], "race_id": [1], "at": ["2024-01-01 00:00:00"], "points": [1]})
+            for number in range(first, first + 3)
+        ]
+
+    with loading.prepared(problem, mine.home, table, chunks(0)) as load:
+        with loading.prepared(problem, mine.home, table, chunks(10)) as other:
+            assert [chunk["result_id"].to_pylist() for chunk in other.chunks()] == [[10], [11], [12]]
+        assert [chunk["result_id"].to_pylist() for chunk in load.chunks()] == [[0], [1], [2]]
+    assert not (Lake(mine.home, "shop").folder / "incoming" / "results").exists()
+
+
+def test_one_run_at_a_time_loads_and_removes_what_a_killed_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, held = shop(tmp_path), []
+    write_csv(tmp_path, range(3))
+    left = Lake(mine.home, "shop").folder / "incoming" / "results" / "0123"
+    left.mkdir(parents=True)
+    load = ingest_stage._load
+
+    def watched(context: Context, lake: Lake, *, first: bool) -> Any:
+        with pytest.raises(Timeout):
+            FileLock(ingest_stage.load_lock(context), timeout=0).acquire()
+        held.append(first)
+        return load(context, lake, first=first)
+
+    monkeypatch.setattr(ingest_stage, "_load", watched)
+    ingest(mine)
+    assert held == [True]
+    assert not left.exists()
+    assert sizes(mine) == [3]

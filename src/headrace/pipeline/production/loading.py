@@ -3,14 +3,15 @@
 A chunk is a batch of the lake. Chunks wait on disk until the whole source is read, so nothing of a source is appended
 that changed meanwhile, broke off, or has a chunk that is refused. A source that fits in one chunk waits in memory.
 
-    lake/<problem>/incoming/<table>/<number>.parquet    removed when the load ends, and before the next
+    lake/<problem>/incoming/<table>/<load>/<number>.parquet    removed when the load ends, or before the next
 """
 
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ from headrace.schema import Problem, Table
 
 Digests = npt.NDArray[np.uint64]
 
+_INCOMING = "incoming"
 #: A chunk is in memory so many times while it is brought into the lake, besides the one that was read.
 _CHUNK_COPIES = 4.0
 
@@ -202,8 +204,8 @@ def prepared(
         DataError: the source cannot be read, or changed while it was read.
     """
     lake = Lake(root, problem.name)
-    load = Load(table=table, folder=lake.folder / "incoming" / table.name, changes=changes, _earlier=parts)
-    shutil.rmtree(load.folder, ignore_errors=True)
+    folder = lake.folder / _INCOMING / table.name / uuid.uuid4().hex  # another load may wait beside it
+    load = Load(table=table, folder=folder, changes=changes, _earlier=parts)
     expected, is_known = lake.schema(table.name), any(batch.rows for batch in lake.batches(table.name))
     try:
         for rows in chunks:
@@ -227,7 +229,14 @@ def prepared(
                 load.add(problem, fresh)
         yield load
     finally:
-        shutil.rmtree(load.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # there was none, or another load waits there
+            folder.parent.rmdir()
+
+
+def remove_killed(lake: Lake) -> None:
+    """Remove what killed loads left on disk. The caller holds the lock of all loads."""
+    shutil.rmtree(lake.folder / _INCOMING, ignore_errors=True)
 
 
 def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstrap: bool) -> IngestedBatch:
