@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,10 @@ import pytest
 
 from headrace.core.errors import CorruptError
 from headrace.core.replicas import replica_path
+from headrace.lake import batch as batches
+from headrace.lake import store
 from headrace.lake.batch import DamagedBatch
-from headrace.lake.batch_index import INDEX
+from headrace.lake.batch_index import INDEX, write_index
 from headrace.lake.repair import find_damaged, restore
 from headrace.lake.store import Lake
 from headrace.schema import Table
@@ -161,3 +166,74 @@ def test_rows_of_another_table_are_not_taken_for_a_batch(lake: Lake) -> None:
     (one,) = find_damaged(lake)
     assert not restore(lake, one)
     assert restore(lake, one, THINGS, things(50))
+
+
+def test_a_batch_whose_types_came_from_the_batches_before_it_is_mended(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "p")
+    with_gap = pa.table({"id": [2, 3], "value": pa.array([2.0, None])})
+    lake.append(THINGS, pa.table({"id": [1], "value": [1]}), arrival_us=0)
+    lake.append(THINGS, with_gap, arrival_us=1)  # int64, as before
+    lake.append(THINGS, pa.table({"id": [4], "value": [0.5]}), arrival_us=2)
+    before = lake.snapshot().table("things")
+    shutil.rmtree(middle(lake))
+    (one,) = find_damaged(lake)
+    assert restore(lake, one, THINGS, with_gap)
+    assert lake.snapshot().table("things").equals(before)
+
+
+@pytest.mark.parametrize("failing", ["write_manifest", "staged_folder"])
+def test_mending_that_breaks_off_loses_no_rows(lake: Lake, monkeypatch: pytest.MonkeyPatch, failing: str) -> None:
+    """A full disk or a kill, before the new folder is whole and between the two renames."""
+    before = lake.snapshot().table("things")
+    (middle(lake) / "batch.json").write_bytes(b"")
+    (one,) = find_damaged(lake)
+    with monkeypatch.context() as patched:
+        patched.setattr(batches, failing, full_disk if failing == "write_manifest" else killed_before_the_rename)
+        with pytest.raises(OSError, match="No space left"):
+            restore(lake, one)
+    (one,) = find_damaged(lake)
+    assert restore(lake, one)
+    assert lake.snapshot().table("things").equals(before)
+    assert batches.set_aside(middle(lake)) == ()
+
+
+def full_disk(*args: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@contextmanager
+def killed_before_the_rename(final: Path) -> Iterator[Path]:
+    staged = final.with_name(f".{final.name}.0123.tmp")
+    staged.mkdir()
+    yield staged
+    full_disk()
+
+
+def test_the_rows_of_a_batch_that_was_given_up_may_come_again(lake: Lake) -> None:
+    last = sorted((lake.folder / "tables" / "things").glob("0*"))[-1]
+    shutil.rmtree(last)
+    (lake.folder / "given-up" / "things" / last.name).mkdir(parents=True)
+    again = lake.append(THINGS, things(100), arrival_us=9)
+    assert again.new
+    assert again.sequence == 3
+    assert lake.snapshot().table("things").num_rows == 150
+    assert not lake.append(THINGS, things(100), arrival_us=9).new
+
+
+def test_a_batch_that_is_appended_while_a_table_is_read_is_no_damage(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process appends between the two reads: of the index, and of the folders."""
+    read = store.read_index
+    monkeypatch.setattr(store, "read_index", lambda home: appended_first(lake, home, read))
+    assert len(lake.batches("things")) in (3, 4)
+
+
+def appended_first(lake: Lake, home: Path, read: Callable[[Path], Mapping[str, object]]) -> Mapping[str, object]:
+    folder = home / "000003-0123456789abcdef"
+    if not folder.exists():
+        rows = batches.content(things(200), ("id",), "things", "")
+        facts = {**batches.batch_facts(batches.read(middle(lake))), "digest": rows.digest, "arrival_us": 9}
+        batches.write(folder, rows.rows, facts)
+        write_index(home, {**read(home), folder.name: facts})
+    return read(home)

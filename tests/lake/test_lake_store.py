@@ -229,3 +229,38 @@ def test_a_damaged_clock_is_mended(tmp_path: Path, name: str, caplog: pytest.Log
     assert lake.clock() == 5
     assert name in caplog.text
     assert lake.advance_clock(7) == lake.clock() == 7
+
+
+LARGEST = 2**53
+
+
+def references(values: list[int | float | None], kind: pa.DataType) -> pa.Table:
+    return pa.table({"id": range(len(values)), "value": pa.array(values, kind)})
+
+
+def test_whole_numbers_that_come_as_floats_keep_their_type(tmp_path: Path) -> None:
+    """A pandas frame with a gap has floats in place of whole numbers."""
+    lake = Lake(tmp_path, "p")
+    lake.append(THINGS, references([LARGEST + 1], pa.int64()), arrival_us=0)
+    lake.append(THINGS, references([None, -2.0, float(LARGEST)], pa.float64()), arrival_us=1)
+    values = lake.snapshot().table("things")["value"]
+    assert values.type == pa.int64()
+    assert values.to_pylist() == [LARGEST + 1, None, -2, LARGEST]
+
+
+@pytest.mark.parametrize("value", [0.5, 2.0**54])
+def test_whole_numbers_that_floats_cannot_hold_refuse_a_batch_of_floats(tmp_path: Path, value: float) -> None:
+    lake = Lake(tmp_path, "p")
+    first = lake.append(THINGS, references([1, LARGEST + 1], pa.int64()), arrival_us=0)
+    with pytest.raises(DataError, match=rf"things.value.*{LARGEST + 1} in {first.id}.*as text"):
+        lake.append(THINGS, references([value], pa.float64()), arrival_us=1)
+    assert lake.snapshot().table("things")["value"].to_pylist() == [1, LARGEST + 1]
+
+
+def test_a_batch_of_whole_numbers_that_floats_cannot_hold_is_refused_after_floats(tmp_path: Path) -> None:
+    lake = Lake(tmp_path, "p")
+    lake.append(THINGS, references([0.5, 2.0], pa.float64()), arrival_us=0)
+    with pytest.raises(DataError, match=rf"things.value.*{-LARGEST - 1} in this batch.*as text"):
+        lake.append(THINGS, references([3, -LARGEST - 1], pa.int64()), arrival_us=1)
+    lake.append(THINGS, references([-LARGEST, 7], pa.int64()), arrival_us=1)
+    assert lake.snapshot().table("things")["value"].to_pylist() == [0.5, 2.0, -LARGEST, 7.0]

@@ -186,6 +186,34 @@ def test_changes_that_were_read_may_be_removed_from_their_table(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize("on_gap", ["refuse", "reload"])
+@pytest.mark.parametrize("kind", [Triggered, Debezium])
+def test_a_numbering_that_begins_anew_is_a_gap(tmp_path: Path, kind: type[Triggered], on_gap: str) -> None:
+    """SQLite numbers the rows of an empty table from 1 again."""
+    world = kind(tmp_path / "world", f'on_gap="{on_gap}"')
+    mine = shop(tmp_path, world.feed)
+    world.commit(FIRST)
+    ingest(mine)
+    with closing(sqlite3.connect(tmp_path / "world" / "shop.db")) as database:
+        database.execute("delete from changes")
+        database.commit()
+    ingest(mine)
+    world.commit({1: 8.0})
+    if on_gap == "refuse":
+        with pytest.raises(DataError, match=r'the changes after 4 cannot be read: .* 1, .*on_gap="reload"'):
+            ingest(mine)
+        return
+    ingest(mine)
+    world.commit({1: 9.0})
+    ingest(mine)
+    assert versions(mine) == {0: [0.0], 1: [1.0, 8.0, 9.0], 2: [2.0], 3: [3.0]}
+    assert [batch.source for batch in Lake(mine.home, "shop").batches("results")] == [
+        "changes ..4 part 1 of 1",
+        "changes 4..1 part 1 of 1",
+        "changes 1..2 part 1 of 1",
+    ]
+
+
 def test_two_changes_of_a_key_with_one_number_are_refused(tmp_path: Path) -> None:
     world = Debezium(tmp_path / "world")
     mine = shop(tmp_path, world.feed.replace('"__lsn"', '"points"'))

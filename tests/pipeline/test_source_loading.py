@@ -7,16 +7,20 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock, Timeout
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import DataError, UnavailableError
 from headrace.lake.store import Lake
+from headrace.pipeline.context import Context
 from headrace.pipeline.production import loading
+from headrace.pipeline.stages import ingest as ingest_stage
 from headrace.problems.catalogue import load_problem
 from headrace.problems.sources import reading
 from headrace.problems.sources.addresses import as_source
@@ -125,6 +129,34 @@ def test_a_table_that_returns_to_an_older_state_is_a_version(tmp_path: Path) -> 
     assert len(sizes(mine)) == 4
 
 
+@pytest.mark.parametrize("text_key", [False, True])
+def test_a_table_of_several_chunks_that_returns_to_an_older_state_is_a_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text_key: bool
+) -> None:
+    """Only the chunk that differs from what the lake holds is appended again."""
+    monkeypatch.setattr(reading, "CHUNK_BYTES", 500)
+    monkeypatch.setattr("headrace.problems.sources.files.WHOLE", 0)
+    monkeypatch.setattr("headrace.problems.sources.csv_files.BLOCK", 1200)
+    mine = shop(tmp_path)
+    last = 0
+    for state, points in enumerate((5, 8, 5, 5, 8, 6, 8)):
+        lines = [result(number) for number in range(100, 250)]
+        lines[3] = f"103,3,2024-01-01 03:00:00,{points}"
+        if text_key:
+            lines = [f"k{line}" for line in lines]
+        (tmp_path / "results.csv").write_text("\n".join(["result_id,race_id,at,points", *lines]) + "\n")
+        ingest(mine)
+        if state == 0:
+            last = len(sizes(mine))
+            assert last > 2
+        count = len(sizes(mine))
+        ingest(mine)
+        assert len(sizes(mine)) == count
+    key = "k103" if text_key else 103
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == key] == [5, 8, 5, 8, 6, 8]
+    assert len(sizes(mine)) == last + 5
+
+
 def test_a_later_load_arrives_later_although_the_newest_rows_were_deleted(tmp_path: Path) -> None:
     mine = shop(tmp_path)
     write_csv(tmp_path, range(20))
@@ -137,6 +169,22 @@ def test_a_later_load_arrives_later_although_the_newest_rows_were_deleted(tmp_pa
     assert [row["points"] for row in loaded(mine) if row["result_id"] == 3] == [3, 8, 9]
     arrivals = [batch.arrival_us for batch in Lake(mine.home, "shop").batches("results")]
     assert arrivals == sorted(arrivals)
+
+
+def test_a_correction_arrives_no_earlier_than_the_tick_that_was_served(tmp_path: Path) -> None:
+    """What is known before a tick is seen at it. Events move the clock exactly onto ticks."""
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(20))
+    ingest(mine)
+    lake, tick = Lake(mine.home, "shop"), int((START + timedelta(days=2)).timestamp() * 1e6)
+    lake.advance_clock(tick)
+    (tmp_path / "results.csv").write_text(
+        (tmp_path / "results.csv").read_text().replace("3,3,2024-01-01 03:00:00,3", "3,3,2024-01-01 03:00:00,8")
+    )
+    ingest(mine)
+    assert [row["points"] for row in loaded(mine) if row["result_id"] == 3] == [3, 8]
+    assert lake.batches("results")[-1].arrival_us == tick
+    assert lake.clock() == tick
 
 
 def test_rows_at_the_end_of_the_cursor_that_came_later_are_not_lost(tmp_path: Path) -> None:
@@ -384,3 +432,58 @@ def _number(text: str) -> object:
         return float(text)
     except ValueError:
         return text.removesuffix(" 00:00:00")
+
+
+def test_chunks_of_numbers_that_cannot_be_read_together_are_refused_whole(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(1))
+    problem, table = load_problem(mine.path), load_problem(mine.path).entity_set.table("results")
+    chunks = [
+        pa.table({"result_id": [number], "race_id": [1], "at": ["2024-01-01 00:00:00"], "points": [points]})
+        for number, points in enumerate([2**53 + 1, 0.5])
+    ]
+    with loading.prepared(problem, mine.home, table, chunks) as load:
+        outcome = loading.commit(problem, mine.home, load, arrival_us=0, bootstrap=True)
+    assert outcome.quarantined is not None
+    assert f"{2**53 + 1} in chunk 1" in outcome.quarantined.reasons[0]
+    assert sizes(mine) == []
+
+
+def test_loads_at_once_do_not_share_what_waits_on_disk(tmp_path: Path) -> None:
+    mine = shop(tmp_path)
+    write_csv(tmp_path, range(1))
+    problem, table = load_problem(mine.path), load_problem(mine.path).entity_set.table("results")
+
+    def chunks(first: int) -> list[pa.Table]:
+        return [
+            pa.table({"result_id": [number], "race_id": [1], "at": ["2024-01-01 00:00:00"], "points": [1]})
+            for number in range(first, first + 3)
+        ]
+
+    with loading.prepared(problem, mine.home, table, chunks(0)) as load:
+        with loading.prepared(problem, mine.home, table, chunks(10)) as other:
+            assert [chunk["result_id"].to_pylist() for chunk in other.chunks()] == [[10], [11], [12]]
+        assert [chunk["result_id"].to_pylist() for chunk in load.chunks()] == [[0], [1], [2]]
+    assert not (Lake(mine.home, "shop").folder / "incoming" / "results").exists()
+
+
+def test_one_run_at_a_time_loads_and_removes_what_a_killed_one_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, held = shop(tmp_path), []
+    write_csv(tmp_path, range(3))
+    left = Lake(mine.home, "shop").folder / "incoming" / "results" / "0123"
+    left.mkdir(parents=True)
+    load = ingest_stage._load
+
+    def watched(context: Context, lake: Lake, *, first: bool) -> Any:
+        with pytest.raises(Timeout):
+            FileLock(ingest_stage.load_lock(context), timeout=0).acquire()
+        held.append(first)
+        return load(context, lake, first=first)
+
+    monkeypatch.setattr(ingest_stage, "_load", watched)
+    ingest(mine)
+    assert held == [True]
+    assert not left.exists()
+    assert sizes(mine) == [3]

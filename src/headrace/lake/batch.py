@@ -7,6 +7,8 @@ first arrival, and the sha256 of the rows' canonical bytes (columns by name, row
 from __future__ import annotations
 
 import hashlib
+import shutil
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +24,8 @@ from headrace.core.fingerprint import canonical
 from headrace.core.manifest import MANIFEST, Manifest, Stamp, read_manifest, stable_stamp, write_manifest
 from headrace.lake.conform import ARRIVAL
 
+#: End of the name of a damaged folder while it is replaced; not .tmp, which the next append removes.
+_ASIDE = ".damaged"
 ROWS, FACTS = "rows.parquet", "batch.json"
 
 
@@ -90,6 +94,24 @@ def write(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
     """Write a batch's folder with its manifest, atomically."""
     with staged_folder(folder) as staged:
         write_files(staged, rows, facts)
+
+
+def write_again(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:
+    """Replace the folder of a damaged batch.
+
+    The damaged one is set aside until the new one is in its place: neither a full disk nor a kill loses its rows.
+    """
+    with staged_folder(folder) as staged:
+        write_files(staged, rows, facts)
+        if folder.exists():
+            folder.rename(folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{_ASIDE}"))
+    for old in set_aside(folder):
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def set_aside(folder: Path) -> tuple[Path, ...]:
+    """Return the damaged folders of a batch that killed repairs have set aside."""
+    return tuple(sorted(folder.parent.glob(f".{folder.name}.*{_ASIDE}")))
 
 
 def write_files(folder: Path, rows: pa.Table, facts: Mapping[str, Any]) -> None:

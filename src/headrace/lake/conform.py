@@ -21,6 +21,9 @@ from headrace.schema import HorizonLabel, Problem, Table
 #: The column in which a feed says when our gateway received each row.
 ARRIVAL = "_arrival"
 
+#: Up to this size, every whole number is a float64.
+LARGEST_EXACT = 2**53
+
 #: Share of a text column's values that must read as numbers for the rest to be taken as mistakes.
 NUMERIC_SHARE = 0.9
 
@@ -150,6 +153,8 @@ def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schem
         column = _numbers(where, column)
     if pa.types.is_floating(column.type):
         column = _finite(where, column)
+        if expected is not None and name in expected.names and expected.field(name).type == pa.int64():
+            column = _whole_numbers(column)
     return column
 
 
@@ -228,6 +233,16 @@ def _finite(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     if int(np.isnan(values).sum()) == column.null_count:
         return column
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+
+
+def _whole_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The floats as int64, where all are whole and exact: pandas writes whole numbers with a gap as floats."""
+    if pc.any(pc.greater(pc.abs(column), float(LARGEST_EXACT))).as_py():
+        return column
+    try:
+        return column.cast(pa.int64())
+    except pa.ArrowInvalid:  # a fraction
+        return column
 
 
 def _check_keys(table: Table, rows: pa.Table) -> None:

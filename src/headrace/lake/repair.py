@@ -6,7 +6,6 @@ batch's metadata is damaged, or those that its source returns again.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from headrace.core import parquet
 from headrace.core.errors import CorruptError, DataError
 from headrace.lake import batch as batches
 from headrace.lake.batch import DamagedBatch, content
-from headrace.lake.batch_index import abandoned_batches, read_index
+from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import conform
 from headrace.lake.store import Lake
 from headrace.lake.table_schema import unify
@@ -91,9 +90,10 @@ def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, 
     )
     if restored is None:
         return False
-    with FileLock(record.folder.parent / ".lock"):
-        shutil.rmtree(record.folder, ignore_errors=True)
-        batches.write(
+    home = record.folder.parent
+    with FileLock(home / ".lock"):
+        write_index(home, {**read_index(home), record.folder.name: record.facts})  # so a kill in between is noticed
+        batches.write_again(
             record.folder,
             content(restored, record.facts["keys"], record.table, record.facts["source"]).rows,
             record.facts,
@@ -102,16 +102,21 @@ def restore(lake: Lake, record: DamagedBatchRecord, table: Table | None = None, 
 
 
 def _on_disk(folder: Path) -> Iterator[pa.Table]:
-    with suppress(CorruptError):
-        yield parquet.read(folder / batches.ROWS)
+    """Yield the rows in a batch's folder, and in those that a killed repair has set aside."""
+    for place in (folder, *batches.set_aside(folder)):
+        with suppress(CorruptError):
+            yield parquet.read(place / batches.ROWS)
 
 
 def _conformed(lake: Lake, record: DamagedBatchRecord, table: Table, rows: pa.Table) -> Iterator[pa.Table]:
-    """Yield the rows conformed alone, and to the types of the intact batches, which may have determined them."""
+    """Yield the rows conformed alone, and to the types of the intact batches, which may have determined them: of all,
+    or of those before it."""
     damaged_folders = [item.folder for item in find_damaged(lake)]
     home = record.folder.parent
     intact = [batches.read(item) for item in sorted(home.glob("[!.]*/")) if item not in damaged_folders]
-    for expected in (None, unify(table.name, [(item.id, batches.schema(item)) for item in intact])):
+    schemas = [(item.id, batches.schema(item)) for item in intact]
+    before = [(name, schema) for name, schema in schemas if name < record.folder.name]
+    for expected in (None, unify(table.name, schemas), unify(table.name, before)):
         with suppress(DataError):
             yield conform(table, rows, expected=expected)
 

@@ -26,7 +26,7 @@ from headrace.core.replicas import write_replicas
 from headrace.core.settings import settings
 from headrace.lake import batch as batches
 from headrace.lake import production_clock
-from headrace.lake.append_checks import check_arrivals, check_keys, check_own
+from headrace.lake.append_checks import check_arrivals, check_exact, check_keys, check_own, rows_with
 from headrace.lake.batch import Batch
 from headrace.lake.batch_index import abandoned_batches, read_index, write_index
 from headrace.lake.conform import conform
@@ -140,9 +140,17 @@ class Lake:
             if batch.digest == content.digest:
                 return batch
         check_keys(table, present)
-        unify(table.name, [(b.id, batches.schema(b)) for b in present] + [("this batch", content.rows.schema)])
-        sequence = max((batch.sequence for batch in present), default=-1) + 1
-        return self._table_folder(table.name) / f"{sequence:06d}-{content.digest[:16]}"
+        schemas = [(b.id, batches.schema(b)) for b in present]
+        unify(table.name, [*schemas, ("this batch", content.rows.schema)])
+        check_exact(table.name, content.rows, unify(table.name, schemas), lambda column: rows_with(column, present))
+        return self._table_folder(table.name) / f"{self._next_sequence(table.name, present):06d}-{content.digest[:16]}"
+
+    def _next_sequence(self, table_name: str, present: Sequence[Batch]) -> int:
+        """Return a number that no batch has had: under the name of one that was given up, a new one is not read."""
+        names = {batch.id for batch in present} | read_index(self._table_folder(table_name)).keys()
+        names |= abandoned_batches(self.folder, table_name)
+        numbers = (name.partition("-")[0] for name in names)
+        return max((int(number) for number in numbers if number.isdecimal()), default=-1) + 1
 
     def quarantine(
         self, table: Table, rows: pa.Table, *, arrival_us: int, reasons: Sequence[Mapping[str, Any]]
@@ -172,9 +180,10 @@ class Lake:
         home = self._table_folder(table_name)
         if not home.is_dir():
             return ()
+        indexed = read_index(home).keys()  # before the folders: a batch is in the index after its folder is there
         present = {item.name for item in home.iterdir() if item.is_dir() and not item.name.startswith(".")}
         abandoned = abandoned_batches(self.folder, table_name)
-        if missing := read_index(home).keys() - present - abandoned:
+        if missing := indexed - present - abandoned:
             raise batches.damaged_error(home / min(missing), "it is gone")
         return tuple(batches.read(home / name) for name in sorted(present - abandoned))
 

@@ -3,14 +3,15 @@
 A chunk is a batch of the lake. Chunks wait on disk until the whole source is read, so nothing of a source is appended
 that changed meanwhile, broke off, or has a chunk that is refused. A source that fits in one chunk waits in memory.
 
-    lake/<problem>/incoming/<table>/<number>.parquet    removed when the load ends, and before the next
+    lake/<problem>/incoming/<table>/<load>/<number>.parquet    removed when the load ends, or before the next
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from headrace.core import parquet
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
 from headrace.core.memory import current_limit, release_unused_memory, resident_bytes
+from headrace.lake.append_checks import check_exact, rows_with
 from headrace.lake.batch import Batch
 from headrace.lake.change_position import batch_source, range_of, record_position, without_loaded
 from headrace.lake.conform import ARRIVAL
@@ -39,13 +41,14 @@ from headrace.pipeline.production.intake import (
     history_end,
     quarantine_batch,
 )
-from headrace.pipeline.production.returned_state import source_of_state
+from headrace.pipeline.production.returned_state import source_of_state, sources_of_chunks
 from headrace.problems.sources.feeds.feed import ChangeRange
 from headrace.problems.sources.interface import Since
 from headrace.schema import Problem, Table
 
 Digests = npt.NDArray[np.uint64]
 
+_INCOMING = "incoming"
 #: A chunk is in memory so many times while it is brought into the lake, besides the one that was read.
 _CHUNK_COPIES = 4.0
 
@@ -105,14 +108,39 @@ class Load:
         for number in range(self._files):
             yield parquet.read(self.folder / f"{number:06d}.parquet")
 
-    def sources(self, lake: Lake) -> Iterator[str]:
-        """Yield what delivered each chunk, for its batch: its part of a range of changes, or nothing."""
-        known, own = len(self._earlier), self._files or int(self._single is not None)
-        if self._single is not None and self.changes is None and self.table.cursor is None:
-            yield source_of_state(lake, self.table, self._single)
-            return
-        for part in range(own):
-            yield "" if self.changes is None else batch_source(self.changes, known + part + 1, known + own)
+    def rows_before(self, lake: Lake) -> Callable[[str], Iterator[tuple[str, pa.Table]]]:
+        """Return what yields the rows of a column in the lake and in the chunks, for `check_exact`."""
+
+        def rows(column: str) -> Iterator[tuple[str, pa.Table]]:
+            yield from rows_with(column, lake.batches(self.table.name))
+            yield from ((f"chunk {number}", chunk) for number, chunk in enumerate(self.chunks(), start=1))
+
+        return rows
+
+    def sources(self, lake: Lake) -> list[str]:
+        """Return what delivered each chunk, for its batch: its part of a range of changes, a state that returned, or
+        nothing.
+        """
+        earlier, own = len(self._earlier), self._files or int(self._single is not None)
+        if self.changes is not None:
+            return [batch_source(self.changes, earlier + part + 1, earlier + own) for part in range(own)]
+        known = lake.batches(self.table.name)
+        if self.table.cursor is not None or not known:
+            return [""] * own
+        if self._single is not None:
+            return [source_of_state(lake, self.table, self._single)]
+        return sources_of_chunks(known, self.table, self.chunks(), self._chunks_with_keys_of)
+
+    def _chunks_with_keys_of(self, rows: pa.Table) -> list[int]:
+        """Return the numbers of the chunks that have a key of some rows."""
+        span = _key_span(rows, self.table)
+        near = [
+            number
+            for number, other in enumerate(self._spans)
+            if span is None or other is None or not _are_apart(span, other)
+        ]
+        digests = _key_digests(rows, self.table) if near else np.empty(0, dtype=np.uint64)
+        return [number for number in near if _have_common(digests, self._chunk_digests(number))]
 
     def require_new_keys(self, rows: pa.Table) -> None:
         """Raise DataError where an earlier chunk has one of the keys.
@@ -176,8 +204,8 @@ def prepared(
         DataError: the source cannot be read, or changed while it was read.
     """
     lake = Lake(root, problem.name)
-    load = Load(table=table, folder=lake.folder / "incoming" / table.name, changes=changes, _earlier=parts)
-    shutil.rmtree(load.folder, ignore_errors=True)
+    folder = lake.folder / _INCOMING / table.name / uuid.uuid4().hex  # another load may wait beside it
+    load = Load(table=table, folder=folder, changes=changes, _earlier=parts)
     expected, is_known = lake.schema(table.name), any(batch.rows for batch in lake.batches(table.name))
     try:
         for rows in chunks:
@@ -191,6 +219,8 @@ def prepared(
                 fresh = checked if table.cursor is None else beyond(lake, table, checked, since)
                 fresh = without_loaded(table, fresh, parts)
                 load.require_new_keys(fresh)
+                if expected is not None:
+                    check_exact(table.name, fresh, expected, load.rows_before(lake))
                 expected = unify(table.name, [("the lake", expected or fresh.schema), ("this batch", fresh.schema)])
             except DataError as error:
                 load.refused = Refusal.of(table, checked, error)
@@ -199,7 +229,14 @@ def prepared(
                 load.add(problem, fresh)
         yield load
     finally:
-        shutil.rmtree(load.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # there was none, or another load waits there
+            folder.parent.rmdir()
+
+
+def remove_killed(lake: Lake) -> None:
+    """Remove what killed loads left on disk. The caller holds the lock of all loads."""
+    shutil.rmtree(lake.folder / _INCOMING, ignore_errors=True)
 
 
 def commit(problem: Problem, root: Path, load: Load, *, arrival_us: int, bootstrap: bool) -> IngestedBatch:

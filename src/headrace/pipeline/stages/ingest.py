@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+from filelock import FileLock
 
 from headrace.core.clock import BEFORE_ALL
 from headrace.core.errors import DataError
@@ -22,7 +23,7 @@ from headrace.pipeline.fence import require_token
 from headrace.pipeline.production.change_loading import changed_rows, finish_empty, finish_killed_load
 from headrace.pipeline.production.intake import IngestedBatch, QuarantinedBatch, ingest, refused
 from headrace.pipeline.production.lake_mending import mend_lake
-from headrace.pipeline.production.loading import Load, commit, loaded_end, prepared
+from headrace.pipeline.production.loading import Load, commit, loaded_end, prepared, remove_killed
 from headrace.pipeline.production.origin import claim_lake
 from headrace.pipeline.stage import Inputs, Stage
 from headrace.problems.sources.reading import SourceReader
@@ -52,9 +53,22 @@ class IngestOutput:
 
 def _run(context: Context, inputs: Inputs, folder: Path) -> IngestOutput:
     """The bootstrap load: what the sources held before the feed starts, or, without a feed, all that they hold."""
-    problem, lake = context.problem, Lake(context.root, context.problem.name)
     claim_lake(context)
     mend_lake(context)
+    load_lock(context).parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(load_lock(context)):
+        return _brought_in(context)
+
+
+def load_lock(context: Context) -> Path:
+    """The file that is locked while a run loads the sources: two at once would append the same changes twice."""
+    return context.root / "lake" / f".{context.problem.name}.load.lock"
+
+
+def _brought_in(context: Context) -> IngestOutput:
+    """Load the sources, and move the clock to their end. The caller holds the lock."""
+    problem, lake = context.problem, Lake(context.root, context.problem.name)
+    remove_killed(lake)
     first = lake.clock() is None
     outcomes = _load(context, lake, first=first)
     _require_history(problem, refused(outcomes))
@@ -142,11 +156,12 @@ def _arrival_us(problem: Problem, lake: Lake, loads: Sequence[Load]) -> int:
     """The last instant in the sources: what is new in them arrived then, just before the clock's new time.
 
     It is never before the clock: of some sources only what is new was read, and the newest rows may have been deleted.
+    Where the clock is on a tick, that tick may have been served: it sees what arrived before it, and not at it.
     """
     ends = [load.end_us for load in loads if load.table.name in problem.history_tables]
     ends += [load.arrived_us + 1 for load in loads]
-    ends.append(lake.clock() or BEFORE_ALL)
-    return max([*ends, BEFORE_ALL + 1]) - 1
+    clock = lake.clock()
+    return max(max([*ends, BEFORE_ALL + 1]) - 1, BEFORE_ALL if clock is None else clock)
 
 
 def _require_history(problem: Problem, quarantined: tuple[QuarantinedBatch, ...]) -> None:

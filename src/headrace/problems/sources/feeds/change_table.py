@@ -9,14 +9,14 @@ The database itself finds the last change of each key, so only these rows are tr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from headrace.core.errors import DataError, DeclarationError
-from headrace.problems.sources.feeds.feed import ARRIVAL, ChangeFeed, ChangeRange, refuse_deletes
+from headrace.problems.sources.feeds.feed import ARRIVAL, ChangeFeed, ChangeRange, lost_changes, refuse_deletes
 from headrace.problems.sources.feeds.writers import wait_for_writers
 from headrace.problems.sources.interface import BATCH_ROWS
 from headrace.problems.sources.sql_columns import arrow_schema, record_batch
@@ -39,9 +39,9 @@ class ChangeTable(ChangeFeed):
     `_`, such as Debezium's `__op` and `__ts_ms`.
 
     Args:
-        sequence: Column of whole numbers that grow from change to change. In PostgreSQL, transactions that write the
-            change table are waited for, so their numbers need not be in the order of their commits. Of a view, and in
-            other databases with several writers, they must be.
+        sequence: Column of whole numbers that grow from change to change and never begin anew. In PostgreSQL,
+            transactions that write the change table are waited for, so their numbers need not be in the order of their
+            commits. Of a view, and in other databases with several writers, they must be.
         operation: Column that says what happened: `c`, `r`, `i` or `insert` for a new row, `d` or `delete` for a
             deleted one, in any case of letters; all else is a new version of a row.
             Changes may be removed from it after they were read.
@@ -86,21 +86,32 @@ class SqlChanges:
         return self.source.place.rpartition("#")[0] + f"#{self._name}"
 
     def position(self, known: str | None = None) -> str | None:
-        """Return the largest sequence number; None where the change table is to hold all rows, and holds none."""
+        """Return the largest sequence number; None where the change table is to hold all rows, and holds none.
+
+        A number below `known` is returned too: `batches` takes a range that ends before its start for a gap. Where all
+        changes were removed after they were read, nothing has changed since.
+        """
         with self.source.opened() as connection:
             changes = self._reflected(connection)
             largest = newest_sequence(connection, changes, self.options.sequence, self._place)
             wait_for_writers(connection, changes, self._place)
-        if largest is None and known is None:
-            return _START if self.options.table is not None else None
-        return str(max(largest if largest is not None else int(_START), int(known or _START)))
+        if largest is not None:
+            return str(max(largest, int(_START)))
+        if known is None and self.options.table is not None:
+            return _START
+        return known
 
     def batches(self, span: ChangeRange) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a range in the order of their sequence.
 
         Raises:
-            DataError: Rows were deleted, or two changes of a key have one sequence number.
+            DataError: Rows were deleted, two changes of a key have one sequence number, or the numbering began anew.
         """
+        if span.after is not None and int(span.until) < int(span.after):
+            if self.options.on_gap == "refuse":
+                why = f"their numbers end at {span.until}, so the numbering of {self.options.sequence} began anew"
+                raise lost_changes(self.table, self._place, span, why)
+            span = replace(span, after=None)
         if span.after is None and self.options.table is not None:
             yield from self.source.rows_now()
             return
