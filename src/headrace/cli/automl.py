@@ -162,7 +162,7 @@ def _write(console: Console, request: Request, estimator: Any, X: pd.DataFrame, 
 
 def _described(model: TableModel, target: str) -> TableModel:
     """Return the model with target and columns on its card."""
-    kinds = {column.name: column.kind for column in model.cleaner.used}
+    kinds = {column.name: "clock" if column.clock else column.kind for column in model.cleaner.used}
     return replace(model, facts={**model.facts, "target": target, "kinds": kinds})
 
 
