@@ -238,7 +238,7 @@ def _value(value: Any, column: Column, where: str) -> Any:
     if column.clock and isinstance(value, str):
         return _clock(value, where)
     if kind == "category" and isinstance(value, bool | float):
-        return str(value)
+        return value  # the cleaner spells it as in training
     if kind == "date":
         return _date(value, column, where)
     return check_value(_KINDS[kind], value, where)  # type: ignore[arg-type]

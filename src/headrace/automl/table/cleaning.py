@@ -119,7 +119,13 @@ def _converted(column: Column, values: pd.Series) -> Any:
             return pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy()
         return parse_dates(values.astype(str), day_first=column.day_first).dt.tz_localize(None).to_numpy()
     pairs = zip(values.astype(object), values.isna(), strict=True)
-    return np.array([None if missing else str(value) for value, missing in pairs], dtype=object)
+    return np.array([None if missing else _spelling(value) for value, missing in pairs], dtype=object)
+
+
+def _spelling(value: Any) -> str:
+    """Return a value as a text; 1.0 as 1, because whole numbers beside missing values are read as floats."""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _numbers(values: pd.Series) -> Any:
