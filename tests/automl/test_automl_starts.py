@@ -10,13 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.automl.families import TABLE_FAMILIES
-from headrace.automl.starts.first_configs import first_configs
+from headrace.automl.families import DEFAULT_FAMILIES, TABLE_FAMILIES
+from headrace.automl.options import Options
+from headrace.automl.searching import _first
+from headrace.automl.starts.first_configs import first_configs, with_every_family
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix, shipped_matrix
 from headrace.automl.starts.properties import PROPERTIES, similarities, table_properties
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
+from headrace.automl.trials.data import SearchData
 from headrace.automl.trials.space import joint_space, start_list
 from headrace.search.space import config_errors
 
@@ -191,3 +194,36 @@ def test_without_constructions_no_start_and_no_parameter_has_them() -> None:
     starts = start_list(("lightgbm", "catboost"), NUMBER, label, constructions=False)
     assert len(starts) == len({str(start) for start in starts}) > 2
     assert not any("constructions" in key for start in starts for key in start)
+
+
+def starts_of(families: tuple[str, ...], task: Task) -> list[str]:
+    """The families of the first configs of a search, in their order."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=["a", "b", "c"])
+    cleaner, label = Cleaner.fit(frame), (np.arange(200) % 2).astype(float)
+    data = SearchData(frame=frame, label=label, weight=None, folds=(), cleaner=cleaner, task=task)
+    return [str(config["family"]) for config in _first(data, families, Options(trials=1, seconds=None))]
+
+
+@pytest.mark.parametrize("task", [NUMBER, BINARY])
+def test_every_family_has_a_start_and_those_of_the_missing_ones_are_the_fifth_and_the_next(task: Task) -> None:
+    families = tuple(name for name in DEFAULT_FAMILIES if not TABLE_FAMILIES[name].refuses(task, 200, 3))
+    starts = starts_of((*families, "mlp"), task)
+    greedy = [str(config["family"]) for config in first_configs(shipped_matrix(), families, None, warm=0)]
+    assert set(starts) == {*families, "mlp"}
+    assert starts[:4] == greedy[:4]
+    assert {"svm", "mlp"} <= set(starts[4:9])
+    assert starts.count("mlp") == 1  # the default: the matrix has no network
+    assert set(starts_of(("lightgbm", "linear"), task)) == {"lightgbm", "linear"}
+
+
+@pytest.mark.parametrize("family", DEFAULT_FAMILIES)
+def test_the_start_of_a_missing_family_is_its_best_configuration_of_the_matrix(family: str) -> None:
+    matrix = shipped_matrix()
+    others = tuple(name for name in DEFAULT_FAMILIES if name != family)
+    first = first_configs(matrix, others, None)
+    starts = with_every_family(first, matrix, DEFAULT_FAMILIES, None)
+    (added,) = (config for config in starts if config["family"] == family)
+    own = matrix.of_families((family,))
+    position = own.configs.index(added)
+    means = own.relative_of_both().mean(axis=0)
+    assert means[position] == min(means)

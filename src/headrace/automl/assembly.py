@@ -161,28 +161,31 @@ def _refitted(
     kept: dict[str, Preparation] = {}
     late = 0
     for member in sorted(members, key=lambda member: -member.weight):
-        if time.monotonic() + seconds[member.trial] > until:
+        in_time = time.monotonic() + seconds[member.trial] <= until
+        whole = _fit_all(data, member, options, until) if in_time else None
+        if whole is None:
             late += 1
             key, fitted = member.parts[-1]
             kept[key] = preparations[key]
         else:
-            key, fitted = _fit_all(data, member, kept, options, until)
+            key, preparation, fitted = whole
+            kept.setdefault(key, preparation)
         refitted.append(Member(trial=member.trial, config=member.config, weight=member.weight, parts=((key, fitted),)))
     note = f"{late} of {len(members)} members keep the model of their last fold: no time to fit all rows"
     return tuple(refitted), kept, [note] if late else []
 
 
 def _fit_all(
-    data: SearchData, member: Member, kept: dict[str, Preparation], options: Options, until: float
-) -> tuple[str, FittedConfig]:
+    data: SearchData, member: Member, options: Options, until: float
+) -> tuple[str, Preparation, FittedConfig] | None:
+    """Fit a member on all rows; None where its boosting was cut: with few rounds it is worse than the last fold's."""
     spec = split_table_config(member.config)[2]
     key, rows = f"all-{fingerprint(spec)[:12]}", np.arange(len(data.label))
     preparation = Preparation(spec, data.cleaner, data.without_trend)
     target = Target(label=encodable_label(data, rows), task=data.task, seed=options.seed)
     design = preparation.fit_transform(data.frame, target)
-    kept.setdefault(key, preparation)
-    fit = Fit(
-        task=data.task, seed=options.seed, threads=options.n_workers, deadline=until,
-        rounds=member.parts[-1][1].fitted.rounds,
-    )  # fmt: skip
-    return key, fit_config(member.config, fold_rows(data, design, rows), None, fit)
+    rounds = member.parts[-1][1].fitted.rounds
+    fit = Fit(task=data.task, seed=options.seed, threads=options.n_workers, deadline=until, rounds=rounds)
+    fitted = fit_config(member.config, fold_rows(data, design, rows), None, fit)
+    cut = rounds is not None and (fitted.fitted.rounds or 0) < rounds and time.monotonic() > until
+    return None if cut else (key, preparation, fitted)

@@ -69,7 +69,8 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         y = column_or_1d(y, warn=True)
         require_length(y, n_rows)
         values = pd.Series(y)
-        present = values.dropna()
+        present = values.dropna().infer_objects()  # truth values beside None are objects
+        _require_one_type(present)
         check_classification_targets(present.to_numpy() if len(present) else y)
         require_rows(len(present))
         self.classes_, positions = np.unique(present.to_numpy(), return_inverse=True)
@@ -146,7 +147,15 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
     def _target(self, y: Any, n_rows: int) -> tuple[Any, Task]:
         y = column_or_1d(y, warn=True)
         require_length(y, n_rows)
-        target = pd.to_numeric(pd.Series(y), errors="raise").to_numpy(dtype=np.float64, na_value=np.nan)
+        values = pd.Series(y)
+        numbers = pd.to_numeric(values, errors="coerce")
+        texts = values[numbers.isna() & values.notna()]
+        if len(texts):
+            raise DataError(
+                f"{len(texts)} values are no numbers", where="target", found=texts.astype(str).unique(),
+                fix="repair those rows, or use the classifier",
+            )  # fmt: skip
+        target = numbers.to_numpy(dtype=np.float64, na_value=np.nan)
         if np.isinf(target).any():
             raise DataError(
                 f"{int(np.isinf(target).sum())} values are infinite", where="target", fix="drop or repair those rows"
@@ -156,3 +165,19 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         if self.metric == "rmsle" and (present < 0).any():
             raise DataError("rmsle needs a target of at least 0", where="target", fix="use rmse or mae")
         return target, regression_task(present, self.metric, tuple(self.quantiles or ()))
+
+
+def _require_one_type(labels: pd.Series) -> None:
+    """Check that class labels can be put in order.
+
+    Raises:
+        DataError: They have several types.
+    """
+    types = sorted({type(label).__name__ for label in labels}) if labels.dtype == object else []
+    if len(types) > 1:
+        raise DataError(
+            "the labels have several types",
+            where="target",
+            found=types,
+            fix="write all of them as texts, or as numbers",
+        )

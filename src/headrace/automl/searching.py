@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.sizing import Times
-from headrace.automl.starts.first_configs import first_configs
+from headrace.automl.starts.first_configs import first_configs, with_every_family
 from headrace.automl.starts.matrix import shipped_matrix
 from headrace.automl.starts.properties import table_properties
 from headrace.automl.trials.data import SearchData, write_data
@@ -112,11 +112,12 @@ def _study(
 
 
 def _first(data: SearchData, families: Sequence[str], options: Options) -> tuple[Config, ...]:
-    """Return the first configs: those of the options, or the portfolio and the warm start of the shipped matrix."""
+    """Return the first configs: those of the options, or portfolio and warm start of the shipped matrix."""
     portfolio = options.portfolio
     if portfolio is None:
         properties = table_properties(data.frame, data.cleaner, data.task, data.label)
-        portfolio = first_configs(shipped_matrix(), families, properties)
+        chosen = first_configs(shipped_matrix(), families, properties)
+        portfolio = with_every_family(chosen, shipped_matrix(), families, properties)
     return start_list(families, data.task, data.label, portfolio, constructions=options.constructions)
 
 

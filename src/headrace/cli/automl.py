@@ -17,11 +17,11 @@ from headrace.automl.engine import Outcome
 from headrace.automl.ensemble.model import TableModel
 from headrace.automl.estimators import HeadraceClassifier, HeadraceRegressor
 from headrace.automl.report.page import write_page, write_plots
-from headrace.automl.table.cleaning import require_distinct_names
+from headrace.automl.table.cleaning import Cleaner, require_distinct_names
 from headrace.automl.table.reading import read_table
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import guess_kind
-from headrace.core.errors import ConflictError, DeclarationError, NotFoundError
+from headrace.core.errors import ConflictError, DataError, DeclarationError, NotFoundError
 from headrace.registry.table_models import require_name
 from headrace.search.trial import Trial
 
@@ -87,13 +87,12 @@ def run_automl(request: Request, *, as_json: bool = False) -> None:
         raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
     if request.register is not None:
         require_name(request.register, where="--register")
-    train, test = read_table(request.train), None
-    if request.test is not None:  # its target, where it has one, is not read
-        test = read_table(request.test).drop(columns=request.target, errors="ignore")
+    train = read_table(request.train)
     require_distinct_names(train)
     if request.target not in train.columns:
         raise NotFoundError(f"no column {request.target!r}", where=str(request.train), found=train.columns)
     X, y = train.drop(columns=request.target), train[request.target]
+    test = None if request.test is None else _rows_to_predict(request.test, X)
     kind = _kind(request, y)
     estimator_class: Any = HeadraceClassifier if kind == "classification" else HeadraceRegressor
     parameters = {k: v for k, v in request.parameters.items() if k != "quantiles" or kind != "classification"}
@@ -106,6 +105,25 @@ def run_automl(request: Request, *, as_json: bool = False) -> None:
     if as_json:
         board = estimator.leaderboard()
         print_json({"out": request.out, "leaderboard": board.to_dict("records"), "notes": estimator.notes_})
+
+
+def _rows_to_predict(path: Path, X: pd.DataFrame) -> pd.DataFrame:
+    """Read the rows to predict with the columns of the training table, in their order; other columns are left out.
+
+    Raises:
+        DataError: A column that the training table can learn from is missing.
+    """
+    texts = [str(name) for name in X.columns if pd.api.types.infer_dtype(X[name], skipna=True) == "string"]
+    test = read_table(path, texts=texts)
+    require_distinct_names(test)
+    given = {str(name) for name in test.columns}
+    missing = [column.name for column in Cleaner.fit(X).used if column.name not in given]
+    if missing:
+        raise DataError(
+            f"{len(missing)} columns of the training table are missing", where=str(path), found=missing,
+            fix="add them, or drop them from the training table",
+        )  # fmt: skip
+    return test.reindex(columns=X.columns)
 
 
 def _kind(request: Request, y: pd.Series) -> str:
@@ -162,7 +180,7 @@ def _write(console: Console, request: Request, estimator: Any, X: pd.DataFrame, 
 
 def _described(model: TableModel, target: str) -> TableModel:
     """Return the model with target and columns on its card."""
-    kinds = {column.name: column.kind for column in model.cleaner.used}
+    kinds = {column.name: "clock" if column.clock else column.kind for column in model.cleaner.used}
     return replace(model, facts={**model.facts, "target": target, "kinds": kinds})
 
 

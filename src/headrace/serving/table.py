@@ -1,7 +1,7 @@
 """Predict rows with a model folder of `headrace automl`: JSON rows in, answers out, each logged before it is returned.
 
 A request has the columns of the training table, without keys and stored features. Its values are those of JSON:
-numbers, texts, true, false, null; dates are ISO texts.
+numbers, texts, true, false, null; dates are ISO texts, or texts as in training; clock times are texts or seconds.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from headrace.automl.ensemble.model import TableModel
+    from headrace.automl.table.columns import Column
 
 #: Kinds of columns of a table as kinds of request values.
 _KINDS = {"number": "numeric", "category": "categorical", "text": "text"}
@@ -96,6 +97,7 @@ class TablePredictor:
         self.version = file_digest(folder / "manifest.json")[:12]
         self.columns = {column.name: column.kind for column in self.model.cleaner.used}
         self.log = log
+        self._used = {column.name: column for column in self.model.cleaner.used}
         self._ignored = {column.name for column in self.model.cleaner.columns} - set(self.columns)
         self._now = now
         self._predicting = threading.Lock()
@@ -168,7 +170,7 @@ class TablePredictor:
                 found=missing,
                 fix="send null for it",
             )
-        return tuple(_value(row[name], kind, f"{where}, {name}") for name, kind in self.columns.items())
+        return tuple(_value(row[name], column, f"{where}, {name}") for name, column in self._used.items())
 
     def _frame(self, values: Sequence[tuple[Any, ...]]) -> pd.DataFrame:
         import pandas as pd
@@ -226,24 +228,44 @@ class TablePredictor:
         )
 
 
-def _value(value: Any, kind: str, where: str) -> Any:
+def _value(value: Any, column: Column, where: str) -> Any:
     """Check a JSON value and return it as the cleaner reads it."""
+    kind = column.kind
     if value is None:
         return None
     if kind == "number" and isinstance(value, bool):
         return float(value)
+    if column.clock and isinstance(value, str):
+        return _clock(value, where)
     if kind == "category" and isinstance(value, bool | float):
-        return str(value)
+        return value  # the cleaner spells it as in training
     if kind == "date":
-        return _date(value, where)
+        return _date(value, column, where)
     return check_value(_KINDS[kind], value, where)  # type: ignore[arg-type]
 
 
-def _date(value: Any, where: str) -> Any:
+def _clock(value: str, where: str) -> str:
     import pandas as pd
 
+    from headrace.automl.table.times import clock_seconds
+
+    if pd.isna(clock_seconds(pd.Series([value]))[0]):
+        raise DataError("must be a clock time, seconds, or null", where=where, found=[value[:60]])
+    return value
+
+
+def _date(value: Any, column: Column, where: str) -> Any:
+    import pandas as pd
+
+    from headrace.automl.table.times import parse_dates
+
+    if not isinstance(value, str):
+        return _no_date(value, where)
+    if column.day_first:
+        at = parse_dates(pd.Series([value]), day_first=True)[0]
+        return _no_date(value, where) if pd.isna(at) else at.isoformat()
     try:
-        return pd.to_datetime(value, utc=True).isoformat() if isinstance(value, str) else _no_date(value, where)
+        return pd.to_datetime(value, utc=True).isoformat()
     except (ValueError, OverflowError):
         return _no_date(value, where)
 

@@ -37,7 +37,7 @@ class FittedBoosters:
 
 
 class TableLightGBM:
-    """LightGBM; its space is that of the pipeline's family, with smaller learning rates and the preparation."""
+    """LightGBM; its space is that of the pipeline's family, with wider bounds and the preparation."""
 
     name = "lightgbm"
     module = "lightgbm"
@@ -50,8 +50,9 @@ class TableLightGBM:
         return Space(
             {
                 **own,
-                "learning_rate": Float(0.02, 0.2, log=True),
-                "num_leaves": Integer(7, 127, log=True),
+                "learning_rate": Float(0.01, 0.2, log=True),
+                "num_leaves": Integer(3, 127, log=True),
+                "feature_fraction": Float(0.1, 1.0),
                 "min_data_in_leaf": Integer(2, 200, log=True),
                 "max_bin": Categorical((63, 127, 255)),
                 "extra_trees": Categorical((False, True)),

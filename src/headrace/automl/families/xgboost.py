@@ -80,7 +80,9 @@ class TableXGBoost:
             callbacks=[_until(fit.deadline)],
             verbose_eval=False,
         )
-        rounds = booster.best_iteration + 1 if early else booster.num_boosted_rounds()
+        rounds = booster.num_boosted_rounds()
+        if early:  # a deadline in the first round ends boosting before XGBoost has a best one
+            rounds = getattr(booster, "best_iteration", rounds - 1) + 1
         return FittedXGBoost(booster, int(rounds))
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix
 from headrace.automl.starts.properties import similarities
@@ -15,6 +18,8 @@ PORTFOLIO_SIZE, WARM_SIZE = 12, 12
 #: How much the cost of a configuration counts against its gain (`greedy_choice`). With 1, the first configurations are
 #: cheap ones that gain little; with 0, expensive ones come first (`make bench-portfolio`).
 COST_POWER = 0.5
+#: Starts before those of the families that would have none.
+_BEFORE_OTHERS = 4
 
 
 def first_configs(
@@ -40,3 +45,33 @@ def first_configs(
         more = greedy_choice(losses, warm, weights=weights, costs=costs, cost_power=COST_POWER, chosen=chosen)
         chosen = (*chosen, *more)
     return tuple(usable.configs[position] for position in chosen)
+
+
+def with_every_family(
+    first: Sequence[Config], matrix: Matrix, families: Sequence[str], properties: Floats | None
+) -> tuple[Config, ...]:
+    """Return the first configurations with one of each family that has none, because an ensemble gains from variety.
+
+    They come after the first four: each is the best of its family on the data sets of the matrix, or the family's
+    default where the matrix has none.
+
+    Args:
+        first: What `first_configs` returned.
+        matrix: Losses of configurations on data sets.
+        families: Families that can be used.
+        properties: Properties of the user's data set, which weight the data sets; None for equal weights.
+    """
+    if not first:
+        return ()
+    present = {config["family"] for config in first}
+    added = [_best(matrix, family, properties) for family in families if family not in present]
+    return (*first[:_BEFORE_OTHERS], *added, *first[_BEFORE_OTHERS:])
+
+
+def _best(matrix: Matrix, family: str, properties: Floats | None) -> Config:
+    own = matrix.of_families((family,))
+    if not own.configs:
+        default = TABLE_FAMILIES[family].default()
+        return {"family": family, **{f"{family}.{name}": value for name, value in default.items()}}
+    weights = np.ones(len(own.tables)) if properties is None else similarities(properties, own.properties)
+    return own.configs[int(np.argmin(weights @ own.relative_of_both()))]

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headrace.automl.table.columns import Column, infer_columns, parse_dates
+from headrace.automl.table.columns import Column, infer_columns
+from headrace.automl.table.times import clock_seconds, parse_dates
 from headrace.core.errors import DataError
 
 #: Fewest rows to train on.
@@ -109,13 +110,22 @@ def require_rows(n_rows: int) -> None:
 
 def _converted(column: Column, values: pd.Series) -> Any:
     if column.kind == "number":
+        if column.clock and not pd.api.types.is_numeric_dtype(values):
+            seconds = clock_seconds(values.astype(str))
+            return np.where(np.isnan(seconds), _numbers(values), seconds)
         return _numbers(values)
     if column.kind == "date":
         if pd.api.types.is_datetime64_any_dtype(values):
             return pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy()
-        return parse_dates(values.astype(str)).dt.tz_localize(None).to_numpy()
+        return parse_dates(values.astype(str), day_first=column.day_first).dt.tz_localize(None).to_numpy()
     pairs = zip(values.astype(object), values.isna(), strict=True)
-    return np.array([None if missing else str(value) for value, missing in pairs], dtype=object)
+    return np.array([None if missing else _spelling(value) for value, missing in pairs], dtype=object)
+
+
+def _spelling(value: Any) -> str:
+    """Return a value as a text; 1.0 as 1, because whole numbers beside missing values are read as floats."""
+    whole = isinstance(value, float | np.floating) and float(value).is_integer()
+    return str(int(value)) if whole else str(value)
 
 
 def _numbers(values: pd.Series) -> Any:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
+
+from headrace.automl.table.times import clock_seconds, is_day_first, parse_dates
 
 Kind = Literal["number", "category", "text", "date", "unused"]
 
@@ -29,12 +30,16 @@ class Column:
         kind: What its values are.
         reason: Why it is unused, or how it was converted; "" otherwise.
         levels: Number of different values of a category in training.
+        day_first: Whether its dates are texts with the day before the month.
+        clock: Whether its numbers are seconds of clock times.
     """
 
     name: str
     kind: Kind
     reason: str = ""
     levels: int = 0
+    day_first: bool = False
+    clock: bool = False
 
 
 def infer_columns(frame: pd.DataFrame) -> tuple[Column, ...]:
@@ -68,18 +73,14 @@ def _infer_text(name: str, present: pd.Series, *, complete: bool) -> Column:
         sample = texts.sample(min(len(texts), _SAMPLE), random_state=0)
         if pd.to_numeric(sample, errors="coerce").notna().mean() >= _PARSED_SHARE:
             return Column(name=name, kind="number", reason="texts that are numbers")
+        if np.isfinite(clock_seconds(sample)).mean() >= _PARSED_SHARE:
+            return Column(name=name, kind="number", reason="clock times in seconds", clock=True)
         if parse_dates(sample).notna().mean() >= _PARSED_SHARE:
-            return Column(name=name, kind="date", reason="texts that are dates")
+            day_first = is_day_first(texts)
+            reason = f"texts that are dates{', day before month' * day_first}"
+            return Column(name=name, kind="date", reason=reason, day_first=day_first)
         words = sample.str.split().str.len().mean()
         if words >= _TEXT_WORDS and sample.nunique() >= _TEXT_DISTINCT_SHARE * len(sample) and levels > 20:
             return Column(name=name, kind="text")
     mixed = len({type(value) for value in present.iloc[:_SAMPLE]}) > 1
     return Column(name=name, kind="category", levels=levels, reason="values of several types, read as text" * mixed)
-
-
-def parse_dates(texts: pd.Series) -> pd.Series:
-    """Parse texts as dates in UTC; what is no date is NaT. Digits alone are no date."""
-    candidates = texts.where(~texts.str.fullmatch(r"[\d.\s]*", na=False))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas warns that it guesses the format
-        return pd.to_datetime(candidates, errors="coerce", utc=True, format="mixed")

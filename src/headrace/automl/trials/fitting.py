@@ -19,6 +19,8 @@ from headrace.models.space import Config
 
 #: Metrics of the median.
 _ABSOLUTE = ("mae", "mape")
+#: Quantile of the sizes of the labels that are not 0, below which a label weighs no more in a relative loss.
+_LEAST_SIZE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,9 @@ def fit_config(config: Mapping[str, Any], train: Rows, valid: Rows | None, fit: 
     """
     family, own, _ = split_table_config(config)
     task, log = fit.task, fit.task.kind == "regression" and _predicts_log(config, fit.task)
+    if task.metric == "mape":
+        least = _least_size(train.label)
+        train, valid = _relative(train, least), None if valid is None else _relative(valid, least)
     if log:
         train, valid = _logarithms(train), None if valid is None else _logarithms(valid)
     if config.get("class_weight") == "balanced":
@@ -96,6 +101,23 @@ def _widened(label: Floats) -> tuple[float, float]:
 
 def _predicts_log(config: Mapping[str, Any], task: Task) -> bool:
     return task.metric == "rmsle" or config.get("target_scale") == "log"
+
+
+def _least_size(label: Floats) -> float:
+    """Return the size below which labels have equal weights: else those near 0 would outweigh all others."""
+    sizes = np.abs(label[label != 0])
+    return float(np.quantile(sizes, _LEAST_SIZE)) if len(sizes) else 1.0
+
+
+def _relative(rows: Rows, least: float) -> Rows:
+    """Return rows weighted by 1 / |label|, with mean 1.
+
+    The median under these weights minimises the mean absolute percentage error, and so does the median of the
+    logarithms: a weighted median keeps its place under every increasing function.
+    """
+    factors = 1 / np.maximum(np.abs(rows.label), least)
+    factors /= factors.mean()
+    return replace(rows, weight=factors if rows.weight is None else factors * rows.weight)
 
 
 def _logarithms(rows: Rows) -> Rows:

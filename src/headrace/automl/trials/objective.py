@@ -90,8 +90,8 @@ class TableObjective:
     def _fold(self, config: Config, data: SearchData, number: int) -> tuple[FittedConfig, Floats, float]:
         """Return the fitted fold, its predictions for the validation rows, and the seconds that predicting took."""
         spec = split_table_config(config)[2]
-        until = min(time.monotonic() + self.trial_s / len(data.folds), self.deadline)
         prepared = prepared_fold(self.folder, self.digest, number, spec, self.seed)
+        until = min(time.monotonic() + self.trial_s / len(data.folds), self.deadline)
         fold = data.folds[number]
         fit = Fit(task=data.task, seed=self.seed + number, threads=self.threads, deadline=until)
         train = fold_rows(data, prepared.train, fold.train)

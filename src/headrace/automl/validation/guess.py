@@ -62,7 +62,7 @@ def decide_validation(
         to_predict: Cleaned rows to predict, where they are known.
 
     Raises:
-        DeclarationError: The mode or a column is unknown, or a mode lacks its column.
+        DeclarationError: The mode or a column is unknown, a mode lacks its column, or the column of times is a text.
     """
     if mode not in MODES:
         raise DeclarationError(f"no validation {mode!r}", where="validation", found=MODES)
@@ -72,6 +72,7 @@ def decide_validation(
     if mode == "random":
         return Decision(mode="random", reason="requested")
     if time is not None and mode in ("auto", "time"):
+        _require_order(cleaner, time)
         return Decision(mode="time", column=time, reason=f"the column of times is {time!r}")
     if groups is not None and mode in ("auto", "group"):
         return Decision(mode="group", column=groups, reason=f"the column of groups is {groups!r}")
@@ -88,8 +89,20 @@ def decide_validation(
     return Decision(mode="random", reason="no column orders the rows by time, and none names a group of rows")
 
 
+def _require_order(cleaner: Cleaner, name: str) -> None:
+    """Check that a column orders rows by time: texts would be in alphabetical order."""
+    kind = next(column.kind for column in cleaner.used if column.name == name)
+    if kind not in ("date", "number"):
+        raise DeclarationError(
+            f"the column {name!r} holds neither dates nor numbers, but {'texts' if kind == 'text' else 'categories'}",
+            where="validation",
+            fix="write its times as ISO dates, such as 2024-12-31, or as numbers",
+        )
+
+
 def _guess_time(cleaned: pd.DataFrame, cleaner: Cleaner, to_predict: pd.DataFrame | None) -> Decision | None:
-    numbers = [name for name in cleaner.names("number") if _TIME.search(name)]
+    clocks = {column.name for column in cleaner.used if column.clock}  # begin again every day
+    numbers = [name for name in cleaner.names("number") if _TIME.search(name) and name not in clocks]
     for name in (*cleaner.names("date"), *numbers):
         at = cleaned[name].dropna()
         if at.nunique() < 10:

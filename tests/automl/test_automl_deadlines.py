@@ -1,0 +1,112 @@
+"""Deadlines: what counts as the time of boosting, and what becomes of models that are cut at a deadline."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headrace.automl import assembly
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.families.protocol import Fit, Rows
+from headrace.automl.options import Options
+from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.task import Task
+from headrace.automl.trials import objective
+from headrace.automl.trials.data import SearchData, prepared_fold, write_data
+from headrace.automl.trials.objective import TableObjective
+from headrace.automl.validation.folds import make_folds
+from headrace.models.callback import NoCallback
+from headrace.models.design import Design
+from headrace.models.space import Config
+
+TASK = Task(kind="regression", metric="rmse")
+PAST = 0.0
+
+
+def searched(folder: Path) -> tuple[SearchData, str]:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(90, 2)), columns=["a", "b"])
+    y, cleaner = X.a.to_numpy() + 0.1 * X.b.to_numpy(), Cleaner.fit(X)
+    folds = make_folds("random", y, TASK, count=2, seed=0)
+    data = SearchData(frame=cleaner.transform(X), label=y, weight=None, folds=folds, cleaner=cleaner, task=TASK)
+    return data, write_data(folder, data)
+
+
+def config_of(family: str) -> Config:
+    return {"family": family, **{f"{family}.{key}": value for key, value in TABLE_FAMILIES[family].default().items()}}
+
+
+def test_the_time_of_boosting_begins_after_the_preparation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, digest = searched(tmp_path)
+    now, deadlines = [100.0], list[float]()
+
+    class Clock:
+        perf_counter = staticmethod(time.perf_counter)
+
+        @staticmethod
+        def monotonic() -> float:
+            return now[0]
+
+    def prepared(*arguments: Any) -> Any:
+        now[0] += 50
+        return prepared_fold(*arguments)
+
+    def fitted(config: Any, train: Any, valid: Any, fit: Fit) -> Any:
+        deadlines.append(fit.deadline)
+        return fit_config(config, train, valid, fit)
+
+    fit_config = objective.fit_config
+    monkeypatch.setattr(objective, "time", Clock)
+    monkeypatch.setattr(objective, "prepared_fold", prepared)
+    monkeypatch.setattr(objective, "fit_config", fitted)
+    TableObjective(folder=tmp_path, digest=digest, trial_s=20.0, deadline=205.0).evaluate_rungs(
+        config_of("linear"), NoCallback()
+    )
+    assert deadlines == [150 + 10, 205.0]  # two folds, 10 s each; the end of the search
+
+
+@pytest.mark.parametrize("family", ["catboost", "lightgbm", "xgboost"])
+def test_a_deadline_in_the_first_round_leaves_a_model(family: str) -> None:
+    pytest.importorskip(TABLE_FAMILIES[family].module)
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 2)).astype(np.float32)
+    rows = Rows(design=Design(X=X, names=("a", "b"), categorical=()), label=X[:, 0].astype(np.float64))
+    model = TABLE_FAMILIES[family].fit(rows, rows, TABLE_FAMILIES[family].default(), Fit(task=TASK, deadline=PAST))
+    assert model.rounds == 1
+    assert np.isfinite(model.predict(rows.design)).all()
+
+
+@pytest.mark.parametrize("family", ["catboost", "extra_trees", "lightgbm", "xgboost"])
+def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_its_last_fold(
+    family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(TABLE_FAMILIES[family].module)
+    data, digest = searched(tmp_path)
+    config = config_of(family)
+    result = TableObjective(folder=tmp_path, digest=digest).evaluate_rungs(config, NoCallback())
+    assert result["rounds"][-1] > 1
+    candidate = assembly.Candidate(
+        number=0, config=config, weight=1.0, predictions=np.zeros((90, 1)), seconds=0.0, predict_us=1.0,
+        file=str(result["file"]),
+    )  # fmt: skip
+    members, preparations = assembly._load_bags(tmp_path, [candidate])
+
+    def refitted(until: float) -> tuple[Any, Any, list[str]]:
+        monkeypatch.setattr(assembly, "_fit_all", lambda *arguments: fit_all(*arguments[:-1], until))
+        return assembly._refitted(data, members, preparations, [candidate], Options(seconds=9, workers=1), 60, 1e18)
+
+    fit_all = assembly._fit_all
+    cut, kept, notes = refitted(PAST)
+    assert cut[0].parts == members[0].parts[-1:]
+    assert set(kept) == {cut[0].parts[0][0]}
+    assert notes == ["1 of 1 members keep the model of their last fold: no time to fit all rows"]
+    whole, kept, notes = refitted(1e18)
+    assert [key.startswith("all-") for key, _ in whole[0].parts] == [True]
+    assert whole[0].parts[0][1].fitted.rounds == result["rounds"][-1]
+    assert set(kept) == {whole[0].parts[0][0]}
+    assert notes == []

@@ -1,0 +1,107 @@
+"""Dates and clock times of tables: one order of day and month a column, no date of today, times that order rows."""
+
+from __future__ import annotations
+
+from datetime import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headrace.automl.engine import _positions
+from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.table.columns import infer_columns
+from headrace.automl.table.times import parse_dates
+from headrace.automl.validation.guess import Decision, decide_validation
+from headrace.core.errors import DataError, DeclarationError
+from headrace.serving.table import _value
+
+DAYS = pd.date_range("2020-01-01", periods=400)
+
+
+def cleaned(values: object) -> tuple[Cleaner, pd.Series]:
+    frame = pd.DataFrame({"at": values, "x": np.arange(len(pd.Series(values)))})
+    cleaner = Cleaner.fit(frame)
+    return cleaner, cleaner.transform(frame)["at"]
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m/%d/%Y", "%Y-%m-%d", "%d/%m/%y", "%d.%m.%Y %H:%M", "%d %b %Y"]
+)
+def test_every_day_of_a_column_is_read_in_the_order_of_the_column(form: str) -> None:
+    cleaner, at = cleaned(DAYS.strftime(form))
+    assert at.tolist() == DAYS.tolist()
+    one = cleaner.transform(pd.DataFrame({"at": [DAYS[33].strftime(form)], "x": [1]}))  # 3 February
+    assert one["at"].tolist() == [DAYS[33]]
+    iso = cleaner.transform(pd.DataFrame({"at": ["2020-02-03"], "x": [1]}))
+    assert iso["at"].tolist() == [DAYS[33]]
+
+
+def test_dotted_dates_are_day_first_even_where_no_day_is_above_12() -> None:
+    days = [day for day in DAYS if day.day <= 12]
+    assert cleaned([day.strftime("%d.%m.%Y") for day in days])[1].tolist() == days
+    assert cleaned([f"{one}.5" for one in range(30)])[0].columns[0].kind == "number"
+    assert cleaned([f"1.{one}.3" for one in range(30)])[0].columns[0].kind == "category"  # versions
+
+
+@pytest.mark.parametrize(
+    "text", ["now", "today", "NOW ", "12:30", "12:30:01.5", "10:30 PM", "12:30 UTC", "12:30+01:00"]
+)
+def test_a_text_that_would_be_a_date_of_today_is_none(text: str) -> None:
+    assert parse_dates(pd.Series([text])).isna().all()
+
+
+@pytest.mark.parametrize(
+    ("values", "seconds"),
+    [
+        (["12:30", "7:05", None, "00:00"], [45_000, 25_500, np.nan, 0]),
+        (["12:30:10", "07:05:00.5"], [45_010, 25_500.5]),
+        (["12:30 AM", "12:30 pm", "1:00 PM"], [1_800, 45_000, 46_800]),
+        ([time(12, 30), None, time(0, 0, 1, 500_000)], [45_000, np.nan, 1.5]),
+    ],
+)
+def test_clock_times_are_numbers(values: list[object], seconds: list[float]) -> None:
+    cleaner, at = cleaned(values)
+    assert cleaner.columns[0].kind == "number"
+    assert cleaner.notes() == ["column 'at': number, clock times in seconds"]
+    np.testing.assert_array_equal(at, seconds)
+    later = cleaner.transform(pd.DataFrame({"at": ["0:01", 90, "soon"], "x": [1, 2, 3]}))
+    np.testing.assert_array_equal(later["at"], [60, 90, np.nan])
+
+
+def test_the_api_reads_a_column_as_training_did() -> None:
+    clock, day = (cleaned(values)[0].columns[0] for values in (["12:30", "7:05"], DAYS.strftime("%d/%m/%Y")))
+    assert _value("12:30", clock, "request") == "12:30"
+    assert _value(90, clock, "request") == 90
+    with pytest.raises(DataError, match="must be"):
+        _value("soon", clock, "request")
+    assert _value("03/02/2020", day, "request") == "2020-02-03T00:00:00+00:00"
+    assert _value("2020-02-03", day, "request") == "2020-02-03T00:00:00+00:00"
+
+
+def decided(times: object) -> tuple[Decision, pd.DataFrame]:
+    frame = pd.DataFrame({"Datum": times, "x": np.random.default_rng(0).normal(size=len(pd.Series(times)))})
+    cleaner = Cleaner.fit(frame)
+    table = cleaner.transform(frame)
+    return decide_validation(table, cleaner, mode="auto", time="Datum", groups=None), table
+
+
+@pytest.mark.parametrize("form", ["%d/%m/%Y", "%d.%m.%Y"])
+def test_rows_are_ordered_by_a_column_of_day_first_dates(form: str) -> None:
+    decision, table = decided(DAYS.strftime(form))
+    assert decision.mode == "time"
+    assert _positions(table["Datum"]).tolist() == list(range(400))
+
+
+def test_a_column_of_times_that_is_a_text_is_refused() -> None:
+    with pytest.raises(DeclarationError, match="'Datum' holds neither dates nor numbers"):
+        decided([f"week {one}" for one in range(60)])
+    assert decided(np.arange(60))[0].mode == "time"
+
+
+def test_a_column_of_clock_times_does_not_order_the_rows_by_itself() -> None:
+    frame = pd.DataFrame({"time": [f"{one // 60:02}:{one % 60:02}" for one in range(100)], "x": range(100)})
+    cleaner = Cleaner.fit(frame)
+    decision = decide_validation(cleaner.transform(frame), cleaner, mode="auto", time=None, groups=None)
+    assert decision.mode == "random"
+    assert [column.kind for column in infer_columns(frame)] == ["number", "number"]
