@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock, Timeout
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from headrace.core.errors import DataError, UnavailableError
@@ -235,6 +235,7 @@ def test_a_key_in_two_chunks_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @settings(max_examples=25, deadline=None)
+@example(chunks=[[0], [25], [0, 25]], ascending=False, text=False)  # keys of two earlier chunks
 @given(
     chunks=st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5, unique=True), max_size=6),
     ascending=st.booleans(),
@@ -400,6 +401,7 @@ VALUES = st.sampled_from(["", "1", "2", "3.5", "x", "true", "2024-01-01", "NA"])
 
 
 @settings(max_examples=40, deadline=None)
+@example(columns=[("", ""), ("", ""), ("", ""), ("", "3.5")])  # PyArrow names the row in its error
 @given(columns=st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=40))
 def test_a_csv_in_blocks_has_the_values_of_one_that_is_read_whole(
     columns: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory

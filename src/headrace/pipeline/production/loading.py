@@ -150,19 +150,22 @@ class Load:
         """
         span = _key_span(rows, self.table)
         digests: Digests | None = None
+        with_common: list[int] = []
         for number, other in enumerate(self._spans):
             if not rows.num_rows or (span is not None and other is not None and _are_apart(span, other)):
                 continue
             digests = _key_digests(rows, self.table) if digests is None else digests
-            earlier = self._chunk_digests(number)
-            if _have_common(digests, earlier):
-                again = rows.filter(pa.array(np.isin(_row_digests(rows, self.table), earlier)))
-                raise DataError(
-                    f"{again.num_rows} duplicate keys ({', '.join(self.table.keys)})",
-                    where=self.table.name,
-                    found=[", ".join(map(str, key)) for key in row_keys(again.slice(0, 5), self.table.keys)],
-                    fix="a source may hold a key once; send a correction later, or add a column to the key",
-                )
+            if _have_common(digests, self._chunk_digests(number)):
+                with_common.append(number)
+        if with_common:
+            earlier = np.concatenate([self._chunk_digests(number) for number in with_common])
+            again = rows.filter(pa.array(np.isin(_row_digests(rows, self.table), earlier)))
+            raise DataError(
+                f"{again.num_rows} duplicate keys ({', '.join(self.table.keys)})",
+                where=self.table.name,
+                found=[", ".join(map(str, key)) for key in row_keys(again.slice(0, 5), self.table.keys)],
+                fix="a source may hold a key once; send a correction later, or add a column to the key",
+            )
         if digests is not None:
             self._digests[len(self._spans)] = digests
 

@@ -23,7 +23,7 @@ MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NULL", "null", "None")
 #: Bytes of one block.
 BLOCK = 2 << 20
 
-_NO_CONVERSION = re.compile(r"In CSV column #(\d+): CSV conversion error to ([^:]+):")
+_NO_CONVERSION = re.compile(r"In CSV column #(\d+):(?: Row #\d+:)? CSV conversion error to ([^:]+):")
 #: The next type of a column whose values do not fit one, in the order in which PyArrow infers; text for all others.
 _WIDER = {"null": pa.int64(), "int64": pa.bool_(), "bool": pa.float64()}
 
