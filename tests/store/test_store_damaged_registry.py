@@ -84,7 +84,7 @@ def change(world: World, table: str, column: str, changed: Callable[[bytes], byt
     return sum(changed(value) != value for _, value in rows)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(st.sampled_from(VALUES), st.integers(0, 2**20), st.integers(0, 7))
 def test_a_flipped_bit_of_a_value_changes_no_feature(
     before: World, expected: Any, place: tuple[str, str], byte: int, bit: int
@@ -100,7 +100,7 @@ def test_a_flipped_bit_of_a_value_changes_no_feature(
         assert served(world) == expected
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(st.integers(0, 2**30), st.integers(0, 7))
 def test_a_flipped_bit_anywhere_changes_no_feature(before: World, expected: Any, byte: int, bit: int) -> None:
     """Also in an index, in the name that a row is found by, in Feast's own records."""

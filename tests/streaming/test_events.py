@@ -203,21 +203,22 @@ def test_a_column_that_was_null_until_now_may_come_with_and_without_values(world
 
 
 def test_a_consumer_with_more_than_may_wait_gets_past_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("headrace.streaming.consumer._AT_ONCE", 8)
     small = EventGateway(world.root, world.problem)
     monkeypatch.setattr(small, "_waiting", queue.Queue(2))
     small.start()
     log, stopped = MemoryLog(), threading.Event()
-    for number in range(300):
+    for number in range(20):
         log.send("moorings", stay(7000 + number))
     done = threading.Thread(target=consume, args=(log, small, {"moorings": "stays"}, stopped), kwargs={"poll_s": 0.001})
     done.start()
-    while log.committed.get("moorings", 0) < 300:
+    while log.committed.get("moorings", 0) < 20:
         threading.Event().wait(0.01)
     stopped.set()
     done.join(WAIT_S)
     small.stop()
     found = [number for number in world.snapshot.table("stays")["stay"].to_pylist() if number >= 7000]
-    assert found == [7000 + number for number in range(300)]
+    assert found == [7000 + number for number in range(20)]
 
 
 def test_events_over_http(world: World) -> None:
