@@ -5,8 +5,8 @@
 Five contestants learn one half of the Ames table and predict the other (`benchmarks.house_prices.data`): Headrace;
 XGBoost with Hyperopt, written by hand; auto-sklearn 0.15 in an environment of Python 3.9; AutoGluon; FLAML. Each has
 the same time limit and the machine for itself, one after the other; with CORES, so many cores for itself, and others
-run beside it on the others. A contestant that has finished is not run again,
-so an interrupted study continues: delete .headrace/bench/house-prices to start anew.
+run beside it on the others. A contestant that has finished is not run again, so an interrupted study continues: delete
+.headrace/bench/house-prices to start anew.
 
 The page is .headrace/bench/house-prices/<seconds>-<seed>[-<cores>]/report.html. A run of 30 minutes also writes
 benchmarks/results/house-prices.html and its section of docs/benchmarks.md. QUICK=1 gives each contestant 30 s.

@@ -118,11 +118,11 @@ def paged_service(root: Path) -> Service:
 
 
 @contextmanager
-def paged(root: Path, links: Links | None = None) -> Iterator[TestClient]:
+def paged(root: Path, links: Links | None = None, form_key: bytes | None = None) -> Iterator[TestClient]:
     """A client of the page, which keeps cookies as a browser does."""
     service = paged_service(root)
     app = build_app(service, example=lambda: dict(ROW))
-    app.include_router(page_router(service, root, links or Links(), lambda: WALL))
+    app.include_router(page_router(service, root, links or Links(), lambda: WALL, form_key=form_key))
     with TestClient(app, base_url="http://localhost", follow_redirects=False) as client:
         yield client
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from headrace.api import processes
-from headrace.api.page.csrf import FormTokens
+from headrace.api.page.csrf import FormTokens, new_key
 from headrace.api.processes import shared_metrics
 from headrace.api.server import ServedProblems
+from tests.api.paged import paged, token_of
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -30,7 +31,7 @@ def test_counts_are_in_memory_and_gone_afterwards(tmp_path: Path, monkeypatch: p
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "counter_1.db").touch()
     assert VARIABLE not in os.environ
-    assert not list(folder.iterdir())
+    assert not folder.exists()
     with shared_metrics(tmp_path / "home", 8081):
         assert Path(os.environ[VARIABLE]) != folder
 
@@ -39,6 +40,7 @@ def test_a_folder_that_others_can_write_is_not_taken(tmp_path: Path, monkeypatch
     monkeypatch.setattr(processes, "_MEMORY", tmp_path)
     with shared_metrics(tmp_path / "home", 8080):
         folder = Path(os.environ[VARIABLE])
+    folder.mkdir()
     folder.chmod(0o777)
     with shared_metrics(tmp_path / "home", 8080):
         assert Path(os.environ[VARIABLE]) == tmp_path / "home" / "run" / "metrics-8080"
@@ -64,3 +66,16 @@ def test_a_form_of_one_process_is_accepted_by_another_and_by_no_other_server() -
     stranger = FormTokens(ServedProblems(references=("flights",), host="localhost").form_key)
     assert not stranger.is_valid(cookie, one.token(cookie))
     assert "form_key" not in repr(server)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_page_of_one_process_is_sent_to_another(tmp_path: Path, same: bool) -> None:
+    key = new_key()
+    with (
+        paged(tmp_path / "one", form_key=key) as one,
+        paged(tmp_path / "other", form_key=key if same else None) as other,
+    ):
+        form = {"token": token_of(one.get("/").text), "who": "Ada"}
+        other.cookies = one.cookies
+        answer = other.post("/alerts/none-such/acknowledge", data=form)
+    assert answer.status_code == (409 if same else 403)

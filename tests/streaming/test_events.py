@@ -173,6 +173,14 @@ def test_an_error_that_nobody_foresaw_is_an_answer_and_later_events_are_taken(
     assert world.snapshot.table("stays")["stay"].to_pylist()[-2:] == [6001, 6002]
 
 
+def test_a_refused_event_does_not_load_the_tables_again(gateway: EventGateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gateway.submit("stays", [stay(6050)]).result(WAIT_S)
+    monkeypatch.setattr("headrace.streaming.gateway.LiveTables", Mock(side_effect=AssertionError("loaded again")))
+    with pytest.raises(DataError, match="no table"):
+        gateway.submit("ships", [{"stay": 1}]).result(WAIT_S)
+    assert gateway.submit("stays", [stay(6051)]).result(WAIT_S)
+
+
 def test_a_request_that_was_given_up_is_not_appended(world: World) -> None:
     gateway = EventGateway(world.root, world.problem)
     given_up, wanted = gateway.submit("stays", [stay(6100)]), gateway.submit("stays", [stay(6101)])

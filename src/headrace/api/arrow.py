@@ -30,10 +30,10 @@ MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 MAX_ARROW_ROWS = 10_000
 #: Values of all columns and rows together. Null columns take no byte of a body.
 MAX_ARROW_VALUES = 2_000_000
-#: Characters of all texts together, each as often as rows have it: a dictionary has it once.
+#: Bytes of all texts together, each as often as rows have it: a dictionary has it once.
 MAX_ARROW_TEXT = 16 * 1024 * 1024
 
-
+#: Types of columns that are taken.
 _TAKEN: tuple[Callable[[pa.DataType], bool], ...] = (
     pa.types.is_null,
     pa.types.is_boolean,

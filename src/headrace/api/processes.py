@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -100,6 +100,8 @@ def shared_metrics(root: Path, port: int) -> Iterator[None]:
     finally:
         del os.environ[_SHARED_METRICS]
         _remove_counts(folder)
+        with suppress(OSError):  # a process that was just killed may still have a file there
+            folder.rmdir()
 
 
 def _memory_folder(root: Path, port: int) -> Path | None:

@@ -112,7 +112,7 @@ def _study(
 
 
 def _first(data: SearchData, families: Sequence[str], options: Options) -> tuple[Config, ...]:
-    """Return the first configs: those of the options, or portfolio and warm start of the shipped matrix."""
+    """Return the first configs: those of the options; else those of the shipped matrix, with one of each family."""
     portfolio = options.portfolio
     if portfolio is None:
         properties = table_properties(data.frame, data.cleaner, data.task, data.label)

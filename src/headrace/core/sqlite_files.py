@@ -153,8 +153,8 @@ def is_damage(error: BaseException) -> bool:
     return _code(error) in _DAMAGED or str(error).startswith(_DAMAGED_TEXTS)
 
 
-def is_unknown_name(error: BaseException) -> bool:
-    """Whether SQLite refused a statement for a name that it does not know, as where bits flipped in the schema."""
+def is_statement_error(error: BaseException) -> bool:
+    """Whether SQLite refused the statement itself, such as for a name that it lost as bits of the schema flipped."""
     return isinstance(error, sqlite3.Error) and _code(error) == sqlite3.SQLITE_ERROR
 
 

@@ -123,13 +123,11 @@ def _append(
     Where too many events wait, it waits too. Returns whether all were appended or refused: not where it was stopped.
     """
     answers: list[tuple[Record, Future[Receipt]]] = []
-    while len(answers) < len(records):
-        record = records[len(answers)]
-        try:
-            answers.append((record, gateway.submit(table, [record.value])))
-        except UnavailableError:
-            if stopped.wait(poll_s):
-                return False
+    for record in records:
+        answer = _submitted(gateway, table, record, stopped, poll_s)
+        if answer is None:
+            return False
+        answers.append((record, answer))
     for record, answer in answers:
         try:
             answer.result()
@@ -138,3 +136,19 @@ def _append(
             if refused is not None:
                 refused.append((record, error))
     return True
+
+
+def _submitted(
+    gateway: EventGateway, table: str, record: Record, stopped: threading.Event, poll_s: float
+) -> Future[Receipt] | None:
+    """Hand over a record as soon as the gateway takes it; None where it was stopped before."""
+    reason = ""
+    while True:
+        try:
+            return gateway.submit(table, [record.value])
+        except UnavailableError as error:
+            if str(error) != reason:
+                reason = str(error)
+                _log.warning("record %d of %s waits: %s", record.offset, record.topic, reason)
+        if stopped.wait(poll_s):
+            return None

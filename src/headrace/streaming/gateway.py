@@ -155,9 +155,9 @@ class EventGateway:
         try:
             self._append_together(requests)
         except Exception as error:
-            if not isinstance(error, HeadraceError | OSError):
+            if not isinstance(error, HeadraceError):
                 _log.exception("events of %s were not appended", requests[0].table)
-            self._tables = None  # they may lack what is in the lake
+                self._tables = None  # they may lack rows that are in the lake
             for one in requests:
                 if not one.answer.done():
                     one.answer.set_exception(error)
@@ -209,7 +209,6 @@ class EventGateway:
                 self._refreshed_us = tick_us
                 self._refreshed.notify_all()
         except Exception:
-            self._tables = None
             _log.exception("features of %s were not refreshed after events", self._problem.name)
 
     def _live(self) -> LiveTables:

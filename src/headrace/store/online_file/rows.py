@@ -28,7 +28,7 @@ from headrace.core.sqlite_files import (
     failure,
     is_damage,
     is_refused_by_header,
-    is_unknown_name,
+    is_statement_error,
     require_sound,
     set_aside,
     translated,
@@ -273,7 +273,7 @@ class RowStore:
         schema, or that the file is read only."""
         if isinstance(error, DamagedRowError) or is_damage(error) or is_refused_by_header(error, self.path):
             return True
-        return is_unknown_name(error) and not self.is_sound()
+        return is_statement_error(error) and not self.is_sound()
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
