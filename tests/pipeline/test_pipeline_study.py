@@ -24,6 +24,20 @@ from headrace.registry.tracking import attach
 from headrace.schema import EntitySet, Problem, Table, each_row
 from headrace.serving.reports import report_file
 from tests.pipeline.shop import Shop
+from tests.tiny_problem import write_tiny_problem
+
+
+def test_a_run_ends_with_the_metrics_of_the_replayed_window(tmp_path: Path) -> None:
+    printed, shop = (
+        io.StringIO(),
+        Shop(path=write_tiny_problem(tmp_path / "problem", replayed_days=5), home=tmp_path / "home"),
+    )
+    report = shop.finish()
+    show_report(report, Console(file=printed, width=200))
+    name, value = next((name, value) for name, value in report.replayed.items() if name.endswith("_auc"))
+    window = name.removesuffix("_auc")
+    assert f"replayed    {window}, predicted as in production: auc {value:.4f}" in printed.getvalue()
+    assert report.as_json()["replayed"][name] == value
 
 
 def test_a_run_ends_with_the_path_of_its_studys_report(copy: Shop) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +32,7 @@ def show_report(report: RunReport, console: Console | None = None) -> None:
     page.section("run", (_stages(report),))
     if report.model is not None:
         _show_model(page, report.model)
+    page.section("replayed", _replayed(report.replayed))
     page.section("policy", report.policy)
     page.section("note", report.notes)
     page.section(
@@ -78,6 +79,14 @@ def _quality(model: ModelSummary) -> Iterable[str]:
     for name, value in model.metrics.items():
         if name != model.metric:
             yield f"{name} {_number(value)} ({METRIC_WORDS[name].title})"
+
+
+def _replayed(metrics: Mapping[str, float]) -> Iterable[str]:
+    """The metrics of the champion on the replayed window, whose rows it predicted as in production."""
+    for name, value in metrics.items():
+        window, _, metric = name.partition("_")
+        if metric in METRIC_WORDS:
+            yield f"{window}, predicted as in production: {metric} {_number(value)} ({METRIC_WORDS[metric].title})"
 
 
 def _next_steps(report: RunReport) -> tuple[str, ...]:

@@ -52,6 +52,7 @@ class RunReport:
         study: the path of the study's report.
         policy: of retraining, and what its replay found, for people.
         model: what the run trained.
+        replayed: metrics of the champion on the replayed window, each with the window's name before it.
     """
 
     problem: str
@@ -67,6 +68,7 @@ class RunReport:
     study: str = ""
     policy: tuple[str, ...] = ()
     model: ModelSummary | None = None
+    replayed: Mapping[str, float] = field(default_factory=dict)
 
     def table(self) -> list[tuple[str, str, str]]:
         """Rows of (stage, seconds, cached or run)."""
@@ -84,6 +86,7 @@ class RunReport:
             "champion": dict(self.champion),
             "decision": self.decision,
             "model": None if self.model is None else self.model.as_json(),
+            "replayed": dict(self.replayed),
             "study": self.study,
             "policy": list(self.policy),
             "notes": list(self.notes),
@@ -123,6 +126,7 @@ def summarise(
         study=str(finished[DRAW].folder / STUDY_REPORT),
         policy=policy_summary(context),
         model=model_summary(context, finished),
+        replayed=finished[REPLAY].output.metrics,
     )
 
 
