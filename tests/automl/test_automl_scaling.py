@@ -24,6 +24,8 @@ def column(values: Any, *, categorical: bool = False) -> Design:
 @settings(deadline=None, max_examples=50)
 @given(st.lists(NUMBERS, min_size=2, max_size=30), st.lists(NUMBERS, min_size=1, max_size=5))
 @example([float("nan"), 2.0**124], [0.0, float("nan"), -(2.0**125), 0.0, float("nan")])  # a sum in float32 is inf - inf
+@example([0.0, 2.0**-149], [1.0])  # a deviation that is 0 in single precision
+@example([1.2e-38, 1.2000003e-38], [1.0])
 def test_any_numbers_become_finite_ones(scale: str, train: list[float], later: list[float]) -> None:
     scaled = Scaled(scale, seed=0)
     assert np.isfinite(scaled.fit_transform(column(train)).X).all()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from headrace.automl.families import DEFAULT_FAMILIES, TABLE_FAMILIES
 from headrace.automl.options import Options
-from headrace.automl.searching import _first
+from headrace.automl.searching import family_turns
 from headrace.automl.starts.first_configs import first_configs, with_every_family
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix, shipped_matrix
@@ -201,7 +201,7 @@ def starts_of(families: tuple[str, ...], task: Task) -> list[str]:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=["a", "b", "c"])
     cleaner, label = Cleaner.fit(frame), (np.arange(200) % 2).astype(float)
     data = SearchData(frame=frame, label=label, weight=None, folds=(), cleaner=cleaner, task=task)
-    return [str(config["family"]) for config in _first(data, families, Options(trials=1, seconds=None))]
+    return [str(config["family"]) for config in family_turns(data, families, Options(trials=1, seconds=None)).first]
 
 
 @pytest.mark.parametrize("task", [NUMBER, BINARY])

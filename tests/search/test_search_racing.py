@@ -77,6 +77,19 @@ def test_nothing_is_stopped_before_enough_is_known() -> None:
     assert not racing_bounds(Racing(least=4), [*trials, _trial(4, 2.0, half=2.0)]).should_stop("another", 1e9)
 
 
+def test_rivals_decide_what_is_stopped_and_all_trials_what_it_is_expected_to_end_at() -> None:
+    """Rivals end at 11 to 14 and their rung tells nothing; the others end at 1 to 4, as their rung says."""
+    others = [_trial(i, i + 1.0, half=i + 1.0) for i in range(4)]
+    rivals = [_trial(4 + i, i + 11.0, half=12.0) for i in range(4)]
+    bound = racing_bounds(Racing(), [*others, *rivals], rivals).by_rung["half"]
+    all_of_them, own = (racing_bounds(Racing(), trials).by_rung["half"] for trials in ([*others, *rivals], rivals))
+    assert bound.stop_above == own.stop_above > all_of_them.stop_above
+    assert bound.expected_final_loss(8.0) == all_of_them.expected_final_loss(8.0) != own.expected_final_loss(8.0)
+    few = racing_bounds(Racing(least=3), [*others, *rivals], rivals[:2])
+    assert not few.should_stop("half", 1e9)
+    assert few.projected_loss({"half": 8.0}, 8.0) == pytest.approx(all_of_them.expected_final_loss(8.0))
+
+
 def test_a_stopped_trial_has_the_loss_it_was_projected_to_end_at() -> None:
     bounds = Bounds({"round 10": Bound(stop_above=5.0, rung_mean=5.0, final_mean=2.0, slope=0.5)})
     trial = run_trial(Climb(), Task(number=0, config={"x": 1.0, "kind": "plain"}, bounds=bounds))

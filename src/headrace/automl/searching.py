@@ -1,4 +1,4 @@
-"""Run the study of a table: start list, then proposals of a searcher, in worker processes, until the time is up."""
+"""Run the study of a table: first configurations, turns of families, a searcher; in processes, until time is up."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from headrace.automl.sizing import Times
 from headrace.automl.starts.first_configs import first_configs, with_every_family
 from headrace.automl.starts.matrix import shipped_matrix
 from headrace.automl.starts.properties import table_properties
+from headrace.automl.task.constant import constant_loss
 from headrace.automl.trials.data import SearchData, write_data
+from headrace.automl.trials.family_turns import FamilyTurns, Turn
 from headrace.automl.trials.objective import TableObjective
 from headrace.automl.trials.space import joint_space, start_list
 from headrace.core.errors import HeadraceError
 from headrace.core.fingerprint import fingerprint
 from headrace.models.space import Config
 from headrace.search.searchers import get_searcher
+from headrace.search.searchers.protocol import Searcher
 from headrace.search.study.budget import Limits
 from headrace.search.study.evaluation import Task, run_trial
 from headrace.search.study.study import StudyInterrupted, run_study
@@ -35,6 +38,8 @@ _LARGE = 20_000_000
 _GRACE_S = 1.0
 #: Share of the search within which the first config of a family is evaluated in full.
 _FULL_SHARE = 0.02
+#: First configurations of a family's turns: so many that suit all data sets, and so many that suit similar ones.
+_OF_FAMILY = 3
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
@@ -99,26 +104,47 @@ def _study(
     space = joint_space(families, data.task, data.label, constructions=options.constructions)
     memory_mb = None if options.memory_gb is None else 1000 * options.memory_gb / workers
     limits = Limits(seconds=None if search_s is None else times.kill, memory_mb=memory_mb)
-    first = _first(data, families, options)
+    turns = family_turns(data, families, options)
     full_s = math.inf if search_s is None else _FULL_SHARE * search_s
-    objective = replace(objective, full=first_of_families(first), full_s=full_s)
+    objective = replace(objective, full=first_of_families(turns.first), full_s=full_s)
     with _without_main_module():
         return run_study(
-            space, objective, get_searcher(options.searcher)(space), seed=options.seed,
+            space, objective, turns, seed=options.seed,
             journal_path=objective.folder / "journal.jsonl", trials=options.trials, seconds=search_s, workers=workers,
-            limits=limits, racing=options.racing, on_trial=on_trial,
-            warm_start=first,
+            limits=limits, racing=options.racing, on_trial=on_trial, rivals=turns.rivals,
         ).trials  # fmt: skip
 
 
-def _first(data: SearchData, families: Sequence[str], options: Options) -> tuple[Config, ...]:
-    """Return the first configs: those of the options; else those of the shipped matrix, with one of each family."""
-    portfolio = options.portfolio
+def family_turns(data: SearchData, families: Sequence[str], options: Options) -> FamilyTurns:
+    """Return what proposes the configs of a table.
+
+    The first ones are those of the options; else those of the shipped matrix, with one of each family.
+    """
+    portfolio, of_family = options.portfolio, dict[str, tuple[Config, ...]]()
     if portfolio is None:
+        matrix = shipped_matrix()
         properties = table_properties(data.frame, data.cleaner, data.task, data.label)
-        chosen = first_configs(shipped_matrix(), families, properties)
-        portfolio = with_every_family(chosen, shipped_matrix(), families, properties)
-    return start_list(families, data.task, data.label, portfolio, constructions=options.constructions)
+        portfolio = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
+        for name in families:
+            of_family[name] = first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
+
+    def searcher(names: Sequence[str]) -> Searcher:
+        space = joint_space(names, data.task, data.label, constructions=options.constructions)
+        return get_searcher(options.searcher)(space)
+
+    def starts(names: Sequence[str], configs: Sequence[Config]) -> tuple[Config, ...]:
+        return start_list(names, data.task, data.label, configs, constructions=options.constructions)
+
+    return FamilyTurns(
+        first=starts(families, portfolio),
+        joint=searcher(families),
+        turns={
+            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher((name,)))
+            for name in families
+        },
+        constant_loss=constant_loss(data.label, data.weight, data.task),
+        timed=options.seconds is not None,
+    )
 
 
 def first_of_families(configs: Sequence[Config]) -> frozenset[str]:

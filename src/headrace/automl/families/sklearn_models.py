@@ -123,8 +123,7 @@ class TableLinear:
         if fit.task.kind == "quantile":
             return FittedEstimator(_quantile_lines(train, strength, fit.task), fit.task)
         if not fit.task.classification:
-            ridge = Ridge(alpha=1.0 / strength).fit(train.design.X, train.label, sample_weight=train.weight)
-            return FittedEstimator(ridge, fit.task)
+            return FittedEstimator(_quietly(Ridge(alpha=1.0 / strength), train, fit.task, weights=True), fit.task)
         model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, random_state=fit.seed)
         return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
 
@@ -214,7 +213,7 @@ class SupportVectors:
         return f"more than {_MAX_SVM_ROWS} rows" if n_rows > _MAX_SVM_ROWS else ""
 
     def space(self, task: Task) -> Space:
-        return Space({"strength": Float(0.1, 100.0, log=True), "gamma": Float(0.1, 10.0, log=True),
+        return Space({"strength": Float(0.1, 300.0, log=True), "gamma": Float(0.05, 10.0, log=True),
                       "scale": Categorical(SCALES), **_PREPARATIONS})  # fmt: skip
 
     def default(self) -> Config:
@@ -244,11 +243,15 @@ def _probabilistic_svc(strength: float, gamma: float, seed: int) -> Any:
 
 
 def _quietly(model: Any, train: Rows, task: Task, *, weights: bool) -> Any:
-    """Fit a classifier; one that has not fully converged is valid, its validation loss shows its quality."""
+    """Fit a model; one that has not fully converged, or of columns that nearly repeat each other, is valid: its
+    validation loss shows its quality.
+    """
+    from scipy.linalg import LinAlgWarning
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+        for category in (ConvergenceWarning, LinAlgWarning):
+            warnings.simplefilter("ignore", category)
         return model.fit(train.design.X, _labels(train, task), **({"sample_weight": train.weight} if weights else {}))
 
 

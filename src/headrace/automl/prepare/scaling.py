@@ -13,6 +13,7 @@ SCALES = ("standard", "quantile", "power")
 _QUANTILES = 200
 #: Scaled numbers are clipped to this many units, because far values dominate distances.
 _CLIP = 8.0
+_TINY = 1e-30
 #: Errors of large numbers that do no harm: infinite quotients are clipped, and scikit-learn looks for infinities by a
 #: sum first, cell by cell only where that overflows.
 _HARMLESS: Any = {"over": "ignore", "invalid": "ignore"}
@@ -35,12 +36,13 @@ class Scaled:
         self._pipeline = self._new_pipeline(design)
         self._range = _range(design)
         with np.errstate(**_HARMLESS):
-            return self._result(self._pipeline.fit_transform(design.X))
+            return self._result(self._pipeline.fit_transform(_without_tiny(design.X)))
 
     def transform(self, design: Design) -> Design:
         """Return other rows scaled."""
         # The power of a number far beyond the training rows would overflow.
-        X = np.clip(design.X, *self._range) if self.scale == "power" else design.X
+        X = _without_tiny(design.X)
+        X = np.clip(X, *self._range) if self.scale == "power" else X
         with np.errstate(**_HARMLESS):
             return self._result(self._pipeline.transform(X))
 
@@ -70,6 +72,11 @@ class Scaled:
         return ColumnTransformer(
             [("numbers", make_pipeline(impute, scaler), numeric), ("codes", codes, list(design.categorical))]
         )
+
+
+def _without_tiny(X: Any) -> Any:
+    """Return the matrix with 0 for numbers so small that their deviation may be 0 in single precision."""
+    return np.where(np.abs(X) < _TINY, np.float32(0), X)
 
 
 def _range(design: Design) -> tuple[Any, Any]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -86,16 +86,30 @@ class Bounds:
         return projections[-1] if projections else latest
 
 
-def racing_bounds(racing: Racing, trials: Sequence[Trial]) -> Bounds:
+def racing_bounds(racing: Racing, trials: Sequence[Trial], rivals: Sequence[Trial] | None = None) -> Bounds:
     """Compute the racing bounds of the next trial from the finished ones.
 
     Args:
         racing: Error level, and number of complete trials that have reached a rung before any is stopped there.
         trials: The finished trials.
+        rivals: Those of them that the trial is raced against, where not against all. What a stopped trial is expected
+            to end at comes from all trials even so: the line through a few is often level.
 
     Returns:
         A bound for each rung that enough complete trials have reached.
     """
+    bounds = _bounds_of(racing, trials)
+    if rivals is None:
+        return bounds
+    own = _bounds_of(racing, rivals).by_rung
+    by_rung = {
+        name: replace(bound, stop_above=own[name].stop_above if name in own else math.inf)
+        for name, bound in bounds.by_rung.items()
+    }
+    return Bounds(by_rung, racing.error)
+
+
+def _bounds_of(racing: Racing, trials: Sequence[Trial]) -> Bounds:
     complete = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
     if len(complete) < racing.least:
         return Bounds()

@@ -118,6 +118,7 @@ def run_study(
     on_trial: Callable[[Trial], None] | None = None,
     on_damage: Callable[[str], None] | None = None,
     pool: Callable[[], Pool] | None = None,
+    rivals: Callable[[Config, Sequence[Trial]], Sequence[Trial] | None] | None = None,
 ) -> StudyResult:
     """Run a study, or resume it from its journal.
 
@@ -165,7 +166,7 @@ def run_study(
         loop = _Loop(
             space=space, searcher=searcher, seed=seed, warm_start=warm_start, racing=racing, pool=evaluating,
             journal=journal, on_trial=on_trial or (lambda trial: None), last=budget.trials, deadline=deadline,
-            interrupts=interrupts, sequential=workers == 1 and pool is None,
+            interrupts=interrupts, sequential=workers == 1 and pool is None, rivals=rivals,
         )  # fmt: skip
         ended = loop.run()
     ordered = tuple(loop.done[number] for number in sorted(loop.done))
@@ -193,6 +194,7 @@ class _Loop:
     deadline: float
     interrupts: Interrupts
     sequential: bool
+    rivals: Callable[[Config, Sequence[Trial]], Sequence[Trial] | None] | None
 
     def __post_init__(self) -> None:
         known = {trial.number: trial for trial in self.journal.trials}
@@ -226,8 +228,11 @@ class _Loop:
 
     def _task(self, number: int) -> Task:
         history = [self.done[known] for known in sorted(self.done) if known < number or not self.sequential]
-        bounds = racing_bounds(self.racing, history) if self.racing is not None else Bounds()
-        return Task(number=number, config=self._config(number, history), deadline=self.deadline, bounds=bounds)
+        config = self._config(number, history)
+        bounds = Bounds()
+        if self.racing is not None:
+            bounds = racing_bounds(self.racing, history, self.rivals(config, history) if self.rivals else None)
+        return Task(number=number, config=config, deadline=self.deadline, bounds=bounds)
 
     def _config(self, number: int, history: Sequence[Trial]) -> Config:
         if number < len(self.warm_start):

@@ -1,0 +1,117 @@
+"""Divide the trials of a search among the families of models, because an ensemble gains from families that differ.
+
+Half of the time of the workers belongs, in equal parts, to the families in contention: those whose best loss is near
+the best of all. A cheap family would otherwise get few trials, because a searcher of the joint space proposes what is
+best alone, and the first configurations of a search are mostly of the best families. A trial of a family that has not
+used up its part is raced against trials of that family only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headrace.core.fingerprint import fingerprint
+from headrace.models.space import Config
+from headrace.search.searchers.protocol import Searcher
+from headrace.search.trial import Trial
+
+#: Share of the time that belongs to the families in contention.
+_SHARE = 0.5
+#: A family is in contention with a best loss above the best of all by at most this share of that to a constant's loss.
+_NEAR = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one family proposes.
+
+    Attributes:
+        first: Its first configs, best first.
+        searcher: Proposes those after them, from the trials of the family alone.
+    """
+
+    first: Sequence[Config]
+    searcher: Searcher
+
+
+@dataclass(frozen=True, kw_only=True)
+class FamilyTurns:
+    """A searcher that gives families in contention their part of the time; otherwise it continues the first configs.
+
+    Attributes:
+        first: First configs of the search, best first; those that were tried are passed over.
+        joint: Searcher of the joint space, for proposals after them.
+        turns: Family -> its turn.
+        constant_loss: Loss of a constant prediction.
+        timed: Whether parts are of time. Otherwise they are of trials, so that proposals depend on losses alone.
+    """
+
+    first: Sequence[Config]
+    joint: Searcher
+    turns: Mapping[str, Turn]
+    constant_loss: float
+    timed: bool
+
+    @property
+    def name(self) -> str:
+        """Name of the searcher of the joint space."""
+        return self.joint.name
+
+    def ask(
+        self, history: Sequence[Trial], n: int, rng: np.random.Generator, pending: Sequence[Config] = ()
+    ) -> list[Config]:
+        """Propose configs; see `Searcher.ask`."""
+        proposed: list[Config] = []
+        for _ in range(n):
+            proposed.append(self._next(history, rng, [*pending, *proposed]))
+        return proposed
+
+    def rivals(self, config: Config, history: Sequence[Trial]) -> Sequence[Trial] | None:
+        """Return the trials that one is raced against: those of its family where that has time left, None for all."""
+        family = str(config["family"])
+        return _of(family, history) if family in self._underused(history, ()) else None
+
+    def _next(self, history: Sequence[Trial], rng: np.random.Generator, pending: Sequence[Config]) -> Config:
+        tried = {fingerprint(config) for config in (*(trial.config for trial in history), *pending)}
+        started = len(history) + len(pending) >= len(self.turns)  # before, most families have no result
+        underused = self._underused(history, pending) if started else []
+        if underused:
+            family = underused[0]
+            turn = self.turns[family]
+            waiting = [config for config in pending if config["family"] == family]
+            untried = [config for config in turn.first if fingerprint(config) not in tried]
+            return untried[0] if untried else turn.searcher.ask(_of(family, history), 1, rng, waiting)[0]
+        untried = [config for config in self.first if fingerprint(config) not in tried]
+        return untried[0] if untried else self.joint.ask(history, 1, rng, pending)[0]
+
+    def _underused(self, history: Sequence[Trial], pending: Sequence[Config]) -> list[str]:
+        """Return the families in contention that have used less than their part, the least used first."""
+        best = {family: _best(_of(family, history)) for family in self.turns}
+        losses = [loss for loss in best.values() if loss is not None]
+        if not losses:
+            return []
+        limit = min(losses) + _NEAR * max(self.constant_loss - min(losses), 0.0)
+        near = [family for family, loss in best.items() if loss is not None and loss <= limit]
+        used = {family: self._used(_of(family, history), family, pending) for family in self.turns}
+        part = _SHARE * sum(used.values()) / len(near)
+        return sorted((family for family in near if used[family] < part), key=lambda family: used[family])
+
+    def _used(self, trials: Sequence[Trial], family: str, pending: Sequence[Config]) -> float:
+        """Return what a family has used: a trial that runs counts as the mean of its finished ones."""
+        running = sum(config["family"] == family for config in pending)
+        if not self.timed:
+            return len(trials) + running
+        seconds = sum(trial.seconds for trial in trials)
+        return seconds * (1 + running / len(trials)) if trials else 0.0
+
+
+def _of(family: str, trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.config["family"] == family]
+
+
+def _best(trials: Sequence[Trial]) -> float | None:
+    """Return the least loss of the complete trials."""
+    return min((trial.loss for trial in trials if trial.status == "ok" and trial.loss is not None), default=None)
