@@ -13,7 +13,7 @@ from headrace.synthesis.language.definitions import Aggregate, Condition, Defini
 from headrace.synthesis.selection.cost import cost_of, ranked
 from headrace.synthesis.selection.select import Selection, select
 
-ROWS = 3000
+ROWS = 8000
 RNG = np.random.default_rng(0)
 SIGNAL, FAINT = RNG.normal(size=ROWS), RNG.normal(size=ROWS)
 LABEL = (SIGNAL + 0.5 * FAINT + RNG.normal(size=ROWS) > 0).astype(np.float64)
@@ -93,7 +93,7 @@ def test_where_nothing_is_worth_keeping_it_says_why() -> None:
 
 
 def test_labels_of_other_rows_are_not_looked_at() -> None:
-    looked, other = np.arange(2000), np.arange(2000, ROWS)
+    looked, other = np.arange(5000), np.arange(5000, ROWS)
     swapped = LABEL.copy()
     swapped[other] = 1 - swapped[other]
 

@@ -36,7 +36,7 @@ CORRELATED = 0.995
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
 #: With fewer rows than this, features that pass a rank test stay too: of n rows the best n / _ROWS_OF_FEATURE by gain,
 #: the middle of the range that Harrell (2015, section 4.4) recommends for a regression.
-_SMALL_TABLE, _ROWS_OF_FEATURE = 2_000, 15
+_SMALL_TABLE, _ROWS_OF_FEATURE = 5_000, 15
 #: Features that stay, by gain, where no feature gains more than noise.
 _LEAST = 10
 #: Estimated seconds for one value of a feature of cost 1 (a mean), on one core.
