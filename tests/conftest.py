@@ -7,11 +7,14 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.mlflow_template import migrated_once
 from tests.problems.postgres import postgres
 
 _numbers = itertools.count()
+# CI draws the same examples every time: half as many, so that it ends within a quarter of an hour on two cores.
+settings.register_profile("ci", settings.get_profile("ci"), max_examples=50)
 
 
 def pytest_xdist_auto_num_workers() -> int:
