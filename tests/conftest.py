@@ -13,7 +13,7 @@ from tests.mlflow_template import migrated_once
 from tests.problems.postgres import postgres
 
 _numbers = itertools.count()
-# CI draws the same examples every time: half as many, so that it ends within a quarter of an hour on two cores.
+# CI draws the same examples every time, and half of Hypothesis's usual number, because its time is limited.
 settings.register_profile("ci", settings.get_profile("ci"), max_examples=50)
 
 

@@ -28,11 +28,8 @@ from tests.tiny_problem import write_tiny_problem
 
 
 def test_a_run_ends_with_the_metrics_of_the_replayed_window(tmp_path: Path) -> None:
-    printed, shop = (
-        io.StringIO(),
-        Shop(path=write_tiny_problem(tmp_path / "problem", replayed_days=5), home=tmp_path / "home"),
-    )
-    report = shop.finish()
+    shop = Shop(path=write_tiny_problem(tmp_path / "problem", replayed_days=5), home=tmp_path / "home")
+    printed, report = io.StringIO(), shop.finish()
     show_report(report, Console(file=printed, width=200))
     name, value = next((name, value) for name, value in report.replayed.items() if name.endswith("_auc"))
     window = name.removesuffix("_auc")

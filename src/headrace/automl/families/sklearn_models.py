@@ -123,9 +123,9 @@ class TableLinear:
         if fit.task.kind == "quantile":
             return FittedEstimator(_quantile_lines(train, strength, fit.task), fit.task)
         if not fit.task.classification:
-            return FittedEstimator(_quietly(Ridge(alpha=1.0 / strength), train, fit.task, weights=True), fit.task)
+            return FittedEstimator(_quietly(Ridge(alpha=1.0 / strength), train, fit.task), fit.task)
         model = LogisticRegression(C=strength, max_iter=300, tol=1e-3, random_state=fit.seed)
-        return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
+        return FittedEstimator(_quietly(model, train, fit.task), fit.task)
 
 
 def _quantile_lines(train: Rows, strength: float, task: Task) -> QuantileLines:
@@ -172,7 +172,7 @@ class ElasticNetFamily:
         centre, scale = float(np.mean(train.label)), float(np.std(train.label)) or 1.0
         model = ElasticNet(alpha=float(config["penalty"]), l1_ratio=float(config["l1_ratio"]), max_iter=3_000)
         rows = replace(train, label=(train.label - centre) / scale)
-        fitted = _quietly(model, rows, fit.task, weights=True)
+        fitted = _quietly(model, rows, fit.task)
         return FittedEstimator(fitted, fit.task, centre=centre, scale=scale)
 
 
@@ -225,7 +225,7 @@ class SupportVectors:
         gamma = float(config["gamma"]) / max(train.design.X.shape[1], 1)
         if fit.task.classification:
             model = _probabilistic_svc(float(config["strength"]), gamma, fit.seed)
-            return FittedEstimator(_quietly(model, train, fit.task, weights=True), fit.task)
+            return FittedEstimator(_quietly(model, train, fit.task), fit.task)
         centre, scale = float(np.mean(train.label)), float(np.std(train.label)) or 1.0
         model = SVR(C=float(config["strength"]), gamma=gamma)
         model.fit(train.design.X, (train.label - centre) / scale, sample_weight=train.weight)
@@ -242,9 +242,10 @@ def _probabilistic_svc(strength: float, gamma: float, seed: int) -> Any:
     return CalibratedClassifierCV(SVC(C=strength, gamma=gamma), method="sigmoid", cv=folds, ensemble=False)
 
 
-def _quietly(model: Any, train: Rows, task: Task, *, weights: bool) -> Any:
-    """Fit a model; one that has not fully converged, or of columns that nearly repeat each other, is valid: its
-    validation loss shows its quality.
+def _quietly(model: Any, train: Rows, task: Task) -> Any:
+    """Fit a model without warnings of slow convergence or of columns that are nearly dependent.
+
+    Such a model is valid: its validation loss shows its quality.
     """
     from scipy.linalg import LinAlgWarning
     from sklearn.exceptions import ConvergenceWarning
@@ -252,7 +253,7 @@ def _quietly(model: Any, train: Rows, task: Task, *, weights: bool) -> Any:
     with warnings.catch_warnings():
         for category in (ConvergenceWarning, LinAlgWarning):
             warnings.simplefilter("ignore", category)
-        return model.fit(train.design.X, _labels(train, task), **({"sample_weight": train.weight} if weights else {}))
+        return model.fit(train.design.X, _labels(train, task), sample_weight=train.weight)
 
 
 def _labels(rows: Rows, task: Task) -> Any:

@@ -13,6 +13,7 @@ SCALES = ("standard", "quantile", "power")
 _QUANTILES = 200
 #: Scaled numbers are clipped to this many units, because far values dominate distances.
 _CLIP = 8.0
+#: Numbers nearer to 0 than this become 0.
 _TINY = 1e-30
 #: Errors of large numbers that do no harm: infinite quotients are clipped, and scikit-learn looks for infinities by a
 #: sum first, cell by cell only where that overflows.

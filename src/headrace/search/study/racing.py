@@ -110,6 +110,7 @@ def racing_bounds(racing: Racing, trials: Sequence[Trial], rivals: Sequence[Tria
 
 
 def _bounds_of(racing: Racing, trials: Sequence[Trial]) -> Bounds:
+    """Compute the bounds of a trial that is raced against these."""
     complete = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
     if len(complete) < racing.least:
         return Bounds()
