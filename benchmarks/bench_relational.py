@@ -1,18 +1,20 @@
-"""Features of relational tables beside each other: no history, featuretools', getML FastProp's, and Headrace's.
+"""Features of relational tables beside each other: none of history, by hand, featuretools', getML's, and Headrace's.
 
     make bench-relational [QUICK=1] [ONLY=salary,stops] [LIMIT=1200]
 
-Each task of `relational_tasks` has windows in time. All contenders answer for the same rows of train, tune and test, at
-each row's own cutoff (protocol `fresh`), and the same model learns from them: LightGBM with Headrace's default
-configuration, rounds from the tune window, fitted again on train and tune. What differs are the features. One contender
-more, `ours, AutoML`, has our features and two minutes of AutoML on two cores, validated in time, in place of that
-model. Seconds are processor time of all processes: features of all rows, selection where a contender selects, and all
-fits. A peer that is not done after LIMIT seconds on the clock has no result. A run that is broken off goes on with what
-is missing (.bench-relational/); delete the folder to measure anew.
+Each task of `relational_tasks` has windows in time. All contenders answer for the same rows of train, tune and test,
+at each row's own cutoff (protocol `fresh`), and the same model learns from them: LightGBM with Headrace's default
+configuration, rounds from the tune window, fitted again on train and tune. What differs are the features; `hand-made`
+are those of the flights alone, of `make study-flights`. One contender more, `ours, AutoML`, has our features and two
+minutes of AutoML on two cores, validated in time, in place of that model. Seconds are processor time of all processes:
+features of all rows, selection where a contender selects, and all fits. A peer that is not done after LIMIT seconds on
+the clock has no result, and the last rank. A run that is broken off goes on with what is missing (.bench-relational/);
+delete the folder to measure anew.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import resource
 import subprocess
@@ -164,6 +166,18 @@ def ours(task: Asked) -> pa.Table:
     return matrix.select([item.slug for item in kept.kept])
 
 
+def hand_made(task: Asked) -> pa.Table:
+    """What the row tells, the origin's weather, and the history features that a person chose for the flights."""
+    from benchmarks.study_flights import by_hand, weather
+
+    chosen = (*weather(_definitions(task)), *by_hand())
+    history = feature_matrix(task.problem, chosen, task.spine, task.snapshot, task.context.engine)
+    matrix = no_history(task)
+    for name in history.column_names:
+        matrix = matrix.append_column(name, history[name])
+    return matrix
+
+
 def peer(name: str) -> Callable[[Asked], pa.Table]:
     """The features of another engine, computed in a process of its own."""
 
@@ -207,20 +221,24 @@ def automl_predictions(task: Asked, matrix: pa.Table) -> Floats:
 
 @dataclass(frozen=True)
 class Contender:
-    """features: computes the feature matrix of all rows; model: predicts the test rows from it."""
+    """features: computes the feature matrix of all rows; model: predicts the test rows from it; only: its tasks."""
 
     features: Callable[[Asked], pa.Table]
     model: Callable[[Asked, pa.Table], Floats] = predictions
+    only: tuple[str, ...] = tuple(TASKS)
 
 
 CONTENDERS = {
     "no history": Contender(no_history),
+    "hand-made": Contender(hand_made, only=("flights",)),
     "featuretools": Contender(peer("featuretools")),
     "getml": Contender(peer("getml")),
     "ours": Contender(ours),
     "ours, AutoML": Contender(ours, automl_predictions),
 }
 OURS = ("ours", "ours, AutoML")
+#: Contenders of some tasks only, which have no rank.
+PARTIAL = tuple(name for name, one in CONTENDERS.items() if one.only != tuple(TASKS))
 
 
 def measure(task: Asked, name: str, contender: str, folder: Path) -> Result:
@@ -255,15 +273,20 @@ def rows_of(results: Sequence[Result], folder: Path, differences_of: dict[str, t
         mine = {one.contender: one for one in results if one.task == task and one.value is not None}
         metric = METRICS[next(iter(mine.values())).metric]
         order = sorted(mine, key=lambda name: -metric.sign * float(mine[name].value or 0.0))
-        for name in mine:
-            ranks.setdefault(name, []).append(order.index(name) + 1)
+        ranked = [name for name in order if name not in PARTIAL]
+        without = [one.contender for one in results if one.task == task and one.value is None]
+        for name in (*ranked, *without):
+            place = ranked.index(name) + 1 if name in ranked else len(ranked) + len(without)
+            ranks.setdefault(name, []).append(place)
         plain = mine["no history"]
         for name, one in mine.items():
             gain = metric.sign * (float(one.value or 0.0) - float(plain.value or 0.0))
-            interval_text = ""
-            if name in ("featuretools", "getml") and f"{task}-{name}" in differences_of:
-                low, high = differences_of[f"{task}-{name}"]
-                interval_text = f"; ours minus it in [{low:+.4f}, {high:+.4f}]"
+            interval_text = "".join(
+                f"; {own} minus it in [{low:+.4f}, {high:+.4f}]"
+                for own in OURS
+                for low, high in [differences_of.get(f"{task}-{own}-{name}", (np.nan, np.nan))]
+                if low == low
+            )
             rows.append(
                 Row(
                     metric=f"{task}: {name} ({one.features} features, {one.rows} test rows, {one.seconds:.0f} s, "
@@ -274,7 +297,8 @@ def rows_of(results: Sequence[Result], folder: Path, differences_of: dict[str, t
             )  # fmt: skip
     best_of_others = min(float(np.mean(places)) for name, places in ranks.items() if name not in OURS)
     for name, places in ranks.items():
-        goal = Goal(op="<=", value=best_of_others) if name in OURS and all(one.why == "" for one in results) else None
+        all_ran = all(one.why != "not installed" for one in results)
+        goal = Goal(op="<=", value=best_of_others) if name in OURS and all_ran else None
         rows.append(Row(metric=f"mean rank over {len(places)} tasks: {name}", value=float(np.mean(places)), unit="",
                         goal=goal, command=COMMAND))  # fmt: skip
     return rows
@@ -287,7 +311,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     results, intervals = [], {}
     for name in names:
-        paths = {one: folder / f"{name}-{one}.json" for one in CONTENDERS}
+        paths = {one: folder / f"{name}-{one}.json" for one in CONTENDERS if name in CONTENDERS[one].only}
         if not all(path.exists() for path in paths.values()):
             with tempfile.TemporaryDirectory() as home:
                 task = asked(name, Path(home), 3_000 if quick else 30_000)
@@ -305,7 +329,7 @@ def main() -> None:
     stored = {key: tuple(value) for key, value in read_json(folder / "intervals.json").items()}
     note = (__doc__ or "").split("\n\n", 2)[2] + (" Quick: few rows of three tasks." if quick else "")
     missing = "; ".join(f"{one.task}: {one.contender} ({one.why})" for one in results if one.value is None)
-    note += f"\nNo result, and so no rank: {missing}." if missing else ""
+    note += f"\nNo result, and so the last rank: {missing}." if missing else ""
     publish("relational", "Features of relational tables", rows_of(results, folder, stored), note)
 
 
@@ -314,12 +338,12 @@ def _intervals(task: Asked, name: str, folder: Path) -> dict[str, tuple[float, f
     test = np.flatnonzero(task.window == TEST)
     label, cutoffs = task.spine["label"].to_numpy()[test], task.spine["cutoff"].to_numpy()[test]
     found = {}
-    for one in ("featuretools", "getml", "no history"):
-        mine, theirs = folder / f"{name}-ours.npy", folder / f"{name}-{one}.npy"
+    for own, one in itertools.product(OURS, (contender for contender in CONTENDERS if contender not in OURS)):
+        mine, theirs = folder / f"{name}-{own}.npy", folder / f"{name}-{one}.npy"
         if mine.exists() and theirs.exists():
             _, resampled = differences(METRICS[task.problem.metric], label, np.load(mine), np.load(theirs), cutoffs,
                                        seed=0, resamples=500)  # fmt: skip
-            found[f"{name}-{one}"] = interval(resampled)
+            found[f"{name}-{own}-{one}"] = interval(resampled)
     return found
 
 
