@@ -117,6 +117,9 @@ def test_the_files_have_the_rows_of_a_snapshot_in_memory(
             patch.setattr(snapshot, "LARGE_BYTES", -1)
             assert lake.snapshot().table("things").equals(expected)
             patch.setattr(snapshot, "LARGE_BYTES", 128 << 20)
+            loaded = lake.snapshot()
+            assert loaded.table("things").equals(expected)
+            assert loaded.schema("things").equals(expected.schema)
             earlier = lake.snapshot(11)
             if earlier.batches("things"):
                 assert in_files(earlier).equals(from_every_batch(earlier))

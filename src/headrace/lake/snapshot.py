@@ -84,6 +84,8 @@ class Snapshot:
 
     def schema(self, name: str) -> pa.Schema:
         """Return the columns of `table` without reading rows; NotFoundError where the table has no batch."""
+        if name in self._tables:
+            return self._tables[name].schema
         ordered = self._ordered(name)
         count, found = self._schemas.get(name, (0, None))
         if found is None or count != len(ordered):

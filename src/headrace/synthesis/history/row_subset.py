@@ -8,6 +8,7 @@ import pyarrow as pa
 from headrace.synthesis.history.column_values import ColumnValues
 from headrace.synthesis.history.keys import KeyCodes
 from headrace.synthesis.history.rows import Rows
+from headrace.synthesis.language.columns import is_text
 from headrace.synthesis.language.definitions import Definition
 from headrace.synthesis.language.values import Flags, Ints
 
@@ -41,7 +42,12 @@ class RowSubset(Rows):
         return self.cached(("known", clock), lambda: self._whole.known(clock)[self._at])
 
     def column_values(self, column: str) -> ColumnValues:
-        return self.cached(("values", column), lambda: self._whole.column_values(column).take(self._at))
+        def compute() -> ColumnValues:
+            if is_text(self._whole.raw(column).type):  # codes of the whole table's categories
+                return self._whole.column_values(column).take(self._at)
+            return ColumnValues.of(self.raw(column))
+
+        return self.cached(("values", column), compute)
 
     def key_codes(self, columns: tuple[str, ...]) -> Ints:
         return self.cached(("key codes", columns), lambda: self._whole.key_codes(columns)[self._at])
