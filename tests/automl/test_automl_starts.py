@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headrace.automl.families import DEFAULT_FAMILIES, TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.searching import family_turns
-from headrace.automl.starts.first_configs import first_configs, with_every_family
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_one_hot
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix, shipped_matrix
 from headrace.automl.starts.properties import PROPERTIES, similarities, table_properties
@@ -21,6 +21,7 @@ from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
 from headrace.automl.trials.space import joint_space, start_list
+from headrace.models.space import Config
 from headrace.search.space import config_errors
 
 NUMBER = Task(kind="regression", metric="rmse")
@@ -227,3 +228,15 @@ def test_the_start_of_a_missing_family_is_its_best_configuration_of_the_matrix(f
     position = own.configs.index(added)
     means = own.relative_of_both().mean(axis=0)
     assert means[position] == min(means)
+
+
+def test_configs_of_catboost_encode_categories_one_hot_up_to_10_and_2_levels_in_turn() -> None:
+    configs: list[Config] = [{"family": family} for family in ("catboost", "linear", "catboost", "catboost")]
+    assert [config.get("catboost.one_hot_max_size") for config in with_one_hot(configs)] == [2, None, 10, 2]
+    frame = pd.DataFrame({"a": np.arange(100.0), "b": ["x", "y"] * 50})
+    data = SearchData(
+        frame=frame, label=np.arange(100.0), weight=None, folds=(), cleaner=Cleaner.fit(frame), task=NUMBER
+    )
+    first = family_turns(data, ("catboost", "lightgbm"), Options(trials=1, seconds=None)).first
+    values = [config["catboost.one_hot_max_size"] for config in first if config["family"] == "catboost"]
+    assert values[:4] == [2, 10, 2, 10]

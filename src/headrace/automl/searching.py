@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.sizing import Times
-from headrace.automl.starts.first_configs import first_configs, with_every_family
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_one_hot
 from headrace.automl.starts.matrix import shipped_matrix
 from headrace.automl.starts.properties import table_properties
 from headrace.automl.task.constant import constant_loss
@@ -124,9 +124,11 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
     if portfolio is None:
         matrix = shipped_matrix()
         properties = table_properties(data.frame, data.cleaner, data.task, data.label)
-        portfolio = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
+        chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
+        portfolio = with_one_hot(chosen)
         for name in families:
-            of_family[name] = first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
+            own = first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
+            of_family[name] = with_one_hot(own)
 
     def searcher(names: Sequence[str]) -> Searcher:
         space = joint_space(names, data.task, data.label, constructions=options.constructions)
@@ -139,7 +141,9 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
         first=starts(families, portfolio),
         joint=searcher(families),
         turns={
-            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher((name,)))
+            name: Turn(
+                first=starts((name,), of_family[name]) if of_family.get(name) else (), searcher=searcher((name,))
+            )
             for name in families
         },
         constant_loss=constant_loss(data.label, data.weight, data.task),
