@@ -181,6 +181,37 @@ def test_a_refused_event_does_not_load_the_tables_again(gateway: EventGateway, m
     assert gateway.submit("stays", [stay(6051)]).result(WAIT_S)
 
 
+@pytest.mark.parametrize("killed_after", ["the append", "the clock"])
+def test_an_event_whose_server_ended_before_its_tick_is_served_by_the_next(
+    world: World, killed_after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = EventGateway(world.root, world.problem)
+    with monkeypatch.context() as patch:
+        patch.setattr("headrace.streaming.gateway.refresh", Mock(side_effect=OSError("killed")))
+        if killed_after == "the append":
+            patch.setattr(EventGateway, "_refresh", Mock())
+        first.start()
+        receipt = first.submit("stays", [stay(6150)]).result(WAIT_S)
+        first.stop()
+    lake = Lake(world.root, world.problem.name)
+    if killed_after == "the clock":
+        lake.advance_clock(receipt.visible_us)
+    second = EventGateway(world.root, world.problem)
+    second.start()
+    assert second.wait_visible(receipt, WAIT_S)
+    second.stop()
+    assert lake.clock() == receipt.visible_us
+    assert online(world) == {
+        view.name: [tuple(row.values())[len(view.join_keys) :] for row in rebuilt(world)[view.name]]
+        for view in read_published(world.root, world.problem.name).views
+    }
+    third = EventGateway(world.root, world.problem)
+    with monkeypatch.context() as patch:
+        patch.setattr(EventGateway, "_refresh", Mock(side_effect=AssertionError("refreshed again")))
+        third.start()
+        third.stop()
+
+
 def test_a_request_that_was_given_up_is_not_appended(world: World) -> None:
     gateway = EventGateway(world.root, world.problem)
     given_up, wanted = gateway.submit("stays", [stay(6100)]), gateway.submit("stays", [stay(6101)])

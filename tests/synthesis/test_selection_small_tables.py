@@ -16,7 +16,7 @@ from headrace.synthesis.selection.select import Selection, select
 COPIES, NOISE = 24, 100
 
 
-def chosen(rows: int, *, seed: int, binary: bool) -> Selection:
+def chosen(rows: int, *, seed: int, binary: bool, events: float = 0.5) -> Selection:
     """Select among columns that are noisy measurements of what drives the label, as lookbacks are, and noise."""
     rng = np.random.default_rng(seed)
     form = rng.normal(size=rows)
@@ -24,7 +24,7 @@ def chosen(rows: int, *, seed: int, binary: bool) -> Selection:
     columns |= {f"noise{i}": rng.normal(size=rows) for i in range(NOISE)}
     label = 0.7 * form + rng.normal(size=rows)
     definitions = tuple(RowColumn(column=name, kind="numeric") for name in columns)
-    target = (label > 0).astype(np.float64) if binary else label
+    target = (label > np.quantile(label, 1 - events)).astype(np.float64) if binary else label
     return select(pa.table(columns), target, definitions, max_features=120, seed=seed, threads=1)
 
 
@@ -37,6 +37,12 @@ def kept(selection: Selection, prefix: str) -> int:
 def test_noisy_measurements_of_one_signal_stay_in_a_small_table(rows: int, least: int, binary: bool) -> None:
     selection = chosen(rows, seed=0, binary=binary)
     assert kept(selection, "signal") >= least
+    assert kept(selection, "noise") <= 0.15 * NOISE
+
+
+def test_many_rows_with_few_events_are_a_small_table() -> None:
+    selection = chosen(8_000, seed=0, binary=True, events=0.02)
+    assert kept(selection, "signal") >= 20
     assert kept(selection, "noise") <= 0.15 * NOISE
 
 

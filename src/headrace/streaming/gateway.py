@@ -23,14 +23,17 @@ from headrace.core.clock import floor_to_tick
 from headrace.core.errors import ConflictError, DataError, HeadraceError, NotFoundError, UnavailableError
 from headrace.lake.store import Lake
 from headrace.schema import Problem, Table
+from headrace.store.materialise import online_is_current
 from headrace.streaming.live import LiveTables
-from headrace.streaming.refresh import refresh
+from headrace.streaming.refresh import is_published, refresh
 from headrace.streaming.rows import event_rows, with_arrival
 
 _log = logging.getLogger(__name__)
 
 #: Requests that may wait; more are refused.
 WAITING = 1_000
+#: What the batches of events name as their source.
+_SOURCE = "events"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +100,7 @@ class EventGateway:
         self._thread.start()
 
     def stop(self) -> None:
-        """Append what waits, and end the thread. The next `materialise` refreshes what is not visible yet."""
+        """Append what waits, and end the thread. The next start refreshes what is not visible yet."""
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join()
@@ -126,6 +129,10 @@ class EventGateway:
             return self._refreshed.wait_for(lambda: self._refreshed_us >= receipt.visible_us, timeout_s)
 
     def _run(self) -> None:
+        try:
+            self._due_us = self._missed_tick()
+        except Exception:
+            _log.exception("it is not known whether events of %s are to be served", self._problem.name)
         while True:
             requests, stopped = self._take()
             for name in dict.fromkeys(one.table for one in requests):
@@ -134,6 +141,18 @@ class EventGateway:
                 self._refresh(self._due_us)
             if stopped:
                 return
+
+    def _missed_tick(self) -> int | None:
+        """The tick after the last event where no features were written at it: a server ended in between."""
+        batches = (batch for name in self._lake.tables() for batch in self._lake.batches(name))
+        last = max((batch.arrival_us for batch in batches if batch.source == _SOURCE), default=None)
+        if last is None:
+            return None
+        due = floor_to_tick(last, self._problem.tick_us) + self._problem.tick_us
+        reached = (self._lake.clock() or 0) >= due
+        published = is_published(self._root, self._problem)
+        served = reached and (not published or online_is_current(self._root, self._problem, due))
+        return None if served else due
 
     def _take(self) -> tuple[list[_Request], bool]:
         """What waits: at least one request, or nothing where the next refresh is due before."""
@@ -183,7 +202,7 @@ class EventGateway:
 
     def _commit(self, table: Table, tables: LiveTables, accepted: Sequence[tuple[_Request, pa.Table, int]]) -> None:
         rows, last = pa.concat_tables([rows for _, rows, _ in accepted]), accepted[-1][2]
-        batch = self._lake.append(table, rows, arrival_us=last, source="events")
+        batch = self._lake.append(table, rows, arrival_us=last, source=_SOURCE)
         tables.extend(table, rows)
         self._lake.advance_clock(last + 1)
         tick = self._problem.tick_us

@@ -279,15 +279,22 @@ def _gains(
     )
 
 
+def _informative_rows(target: Floats) -> int:
+    """Return how many rows count for the size of a table: of a rare event, twice the events (Harrell, 2015)."""
+    _, counts = np.unique(target, return_counts=True)
+    return 2 * int(counts.min()) if len(counts) == 2 else len(target)
+
+
 def _better_than_noise(
     stable: StableGains, values: Floats, categorical: npt.NDArray[np.bool_], target: Floats
 ) -> npt.NDArray[np.bool_]:
     """Which candidates are better than noise [p]; where none is, the best few by gain, for a model needs features."""
     best_first = np.argsort(-stable.share, kind="stable")
     better = stable.agreement > 0.5
-    if len(target) < _SMALL_TABLE:
+    rows = _informative_rows(target)
+    if rows < _SMALL_TABLE:
         passed = associated(values, categorical, target)
-        better[best_first[passed[best_first]][: max(_LEAST, len(target) // _ROWS_OF_FEATURE)]] = True
+        better[best_first[passed[best_first]][: max(_LEAST, rows // _ROWS_OF_FEATURE)]] = True
     if not better.any():
         better[best_first[:_LEAST]] = True
     return better
