@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pandas as pd
 
 from headrace.automl.assembly import Assembly, assemble
 from headrace.automl.ensemble.model import TableModel
+from headrace.automl.ensemble.stacking import may_stack
 from headrace.automl.families import load_packages, usable_families
 from headrace.automl.options import Options
 from headrace.automl.searching import search_data
@@ -27,10 +28,16 @@ from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
 from headrace.automl.trials.space import joint_space
-from headrace.automl.validation.folds import make_folds
+from headrace.automl.validation.folds import TableFold, make_folds
 from headrace.automl.validation.guess import Decision, Mode, decide_validation
+from headrace.core.errors import DataError
 from headrace.search.space import Space
 from headrace.search.trial import Trial
+
+#: A mean of this many deviations is subtracted from the target; metrics of relative sizes, for which it is not.
+_LARGE_MEAN, _OF_SIZES = 1_000.0, ("rmsle", "mape")
+#: More classes than these are refused where most of them have one row.
+_MANY_CLASSES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +105,13 @@ def search_table(
     started = time.monotonic() if started is None else started
     metric_of(table.task)
     require_rows(len(table.label))
+    offset = _offset(table)
+    table = replace(table, label=table.label - offset)
     data, decision, notes = _prepared(table, options)
     families, left_out = usable_families(options.families, table.task, len(data.label), data.frame.shape[1])
     load_packages(families)
     refit = decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1
-    stack = options.stack and not refit
+    stack = options.stack and not refit and may_stack(data, families)
     times = divide(options.seconds, time.monotonic() - started, refit=refit, stack=stack)
     deadline = math.inf if options.seconds is None else started + 0.99 * options.seconds
     clock = _Clock(started, on_trial)
@@ -115,8 +124,9 @@ def search_table(
         )  # fmt: skip
     seconds = time.monotonic() - started
     every_note = (f"validation: {decision.mode} ({decision.reason})", *notes, *left_out, *search_notes, *assembly.notes)
+    model = assembly.model(data.task, data.cleaner, _facts(data, decision, assembly, options, seconds))
     return Outcome(
-        model=assembly.model(data.task, data.cleaner, _facts(data, decision, assembly, options, seconds)),
+        model=replace(model, offset=offset),
         trials=trials, finished_s=clock.finished_s, assembly=assembly, decision=decision, notes=every_note,
         space=joint_space(families, table.task, data.label, constructions=options.constructions), seconds=seconds,
     )  # fmt: skip
@@ -145,12 +155,50 @@ def _prepared(table: Table, options: Options) -> tuple[SearchData, Decision, lis
         frame = cleaner.transform(table.frame)
     count = options.folds or fold_count(len(frame), frame.shape[1], options.seconds)
     folds = make_folds(decision.mode, table.label, table.task, count=count, seed=options.seed, keys=keys)
+    _require_classes(table.label, table.task, folds)
     trend = (decision.column,) if decision.mode == "time" else ()
     data = SearchData(
         frame=frame, label=table.label, weight=table.weight, folds=folds, cleaner=cleaner, task=table.task,
         without_trend=trend,
     )  # fmt: skip
     return data, decision, cleaner.notes()
+
+
+def _offset(table: Table) -> float:
+    """Return what is subtracted from numbers that differ little beside their size, such as seconds since 1970.
+
+    Models compute with float32, in which their differences would be lost. Relative errors and logarithms are of the
+    numbers as they are.
+    """
+    if table.task.classification or table.task.metric in _OF_SIZES:
+        return 0.0
+    mean, deviation = float(table.label.mean()), float(table.label.std())
+    return mean if abs(mean) > _LARGE_MEAN * deviation else 0.0
+
+
+def _require_classes(label: Floats, task: Task, folds: Sequence[TableFold]) -> None:
+    """Check that classes can be learned.
+
+    Raises:
+        DataError: Most classes have one row, or all rows that one of the folds trains on are of one class.
+    """
+    if not task.classification:
+        return
+    _, counts = np.unique(label, return_counts=True)
+    single = int((counts == 1).sum())
+    if len(counts) > _MANY_CLASSES and single > len(counts) / 2:
+        raise DataError(
+            f"{single} of {len(counts)} classes have one row", where="target", found=list(task.classes)[:5],
+            fix="learn numbers as such (a regressor; without units and separators), or name a column of classes",
+        )  # fmt: skip
+    for fold in folds:
+        if len(np.unique(label[fold.train])) < 2:
+            of_class = {str(task.classes[int(one)]): int((label == one).sum()) for one in np.unique(label)}
+            raise DataError(
+                "the rows that a fold trains on are of one class", where="target",
+                found=[f"{name}: {count} rows" for name, count in of_class.items()],
+                fix="load more rows of the rare class, or choose another validation",
+            )  # fmt: skip
 
 
 def _validation(table: Table, frame: pd.DataFrame, cleaner: Cleaner, options: Options) -> tuple[Decision, Any]:

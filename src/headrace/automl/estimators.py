@@ -23,6 +23,9 @@ from headrace.automl.task.metrics import decide
 from headrace.automl.task.task import Task, classification_task, regression_task
 from headrace.core.errors import DataError
 
+#: Models compute with float32, in which larger numbers, or their squares, are infinite.
+_LARGEST = 1e18
+
 
 class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
     """Classify the rows of a table by an ensemble that is searched within a time limit.
@@ -162,6 +165,11 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
             )
         present = target[np.isfinite(target)]
         require_rows(len(present))
+        if np.abs(present).max() > _LARGEST:
+            raise DataError(
+                f"numbers beyond {_LARGEST:g}", where="target", found=[float(np.abs(present).max())],
+                fix="divide the target by a constant",
+            )  # fmt: skip
         if self.metric == "rmsle" and (present < 0).any():
             raise DataError("rmsle needs a target of at least 0", where="target", fix="use rmse or mae")
         return target, regression_task(present, self.metric, tuple(self.quantiles or ()))

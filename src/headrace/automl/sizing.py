@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,14 @@ _ROWS_PER_SECOND, _LEAST_ROWS = 3_000, 20_000
 _EIGHT_FOLDS, _THREE_FOLDS, _ONE_FOLD = 250, 20_000, 80_000
 #: Fewest rows for eight folds.
 _EIGHT_FOLDS_ROWS = 400
+#: Rows of each class that a sample has at least, where there are so many.
+_LEAST_OF_CLASS = 50
 #: Share of the budget after which the boosting of one trial ends, and after which any trial is killed.
 _TRIAL_SHARE, _KILL_SHARE = 0.3, 0.6
-_FINAL_SHARE, _REFIT_SHARE, _STACK_SHARE = 0.04, 0.15, 0.1
+_REFIT_SHARE = 0.15
+#: What the end and the second level take: a share of a short budget; of a long one (s, share).
+_FINAL_SHARE, _FINAL_LONG = 0.04, (9.0, 0.01)
+_STACK_SHARE, _STACK_LONG = 0.1, (21.0, 0.03)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +49,24 @@ def row_limit(seconds: float | None) -> int | None:
     return None if seconds is None else max(_LEAST_ROWS, round(seconds * _ROWS_PER_SECOND))
 
 
-def sampled_rows(n_rows: int, limit: int | None, seed: int) -> NDArray[np.int64]:
-    """Return the rows to train on, in their order: all, or a random sample of `limit`."""
+def sampled_rows(n_rows: int, limit: int | None, seed: int, classes: NDArray[Any] | None = None) -> NDArray[np.int64]:
+    """Return the rows to train on, in their order: all, or a random sample of `limit`.
+
+    Args:
+        n_rows: Number of rows.
+        limit: Most rows; None for all of them.
+        seed: Of the sample.
+        classes: Class of each row [n]; the sample has more rows of a class that would have few, or none.
+    """
     if limit is None or n_rows <= limit:
         return np.arange(n_rows)
-    return np.sort(np.random.default_rng(seed).choice(n_rows, limit, replace=False))
+    shuffled = np.random.default_rng(seed).permutation(n_rows)
+    chosen = np.zeros(n_rows, dtype=np.bool_)
+    chosen[shuffled[:limit]] = True
+    if classes is not None:
+        for one in np.unique(classes):
+            chosen[shuffled[classes[shuffled] == one][:_LEAST_OF_CLASS]] = True
+    return np.flatnonzero(chosen)
 
 
 def fold_count(n_rows: int, n_columns: int, seconds: float | None) -> int:
@@ -74,8 +93,13 @@ def divide(seconds: float | None, elapsed: float, *, refit: bool, stack: bool = 
     """
     if seconds is None:
         return Times(search=math.inf, trial=math.inf, kill=math.inf, refit=math.inf, stack=math.inf)
-    final = max(0.5, _FINAL_SHARE * seconds)
+    final = max(0.5, _reserve(seconds, _FINAL_SHARE, _FINAL_LONG))
     refit_s = _REFIT_SHARE * seconds if refit else 0.0
-    stack_s = _STACK_SHARE * seconds if stack else 0.0
+    stack_s = _reserve(seconds, _STACK_SHARE, _STACK_LONG) if stack else 0.0
     search = max(0.5, seconds - elapsed - final - refit_s - stack_s)
     return Times(search=search, trial=_TRIAL_SHARE * seconds, kill=_KILL_SHARE * seconds, refit=refit_s, stack=stack_s)
+
+
+def _reserve(seconds: float, share: float, long: tuple[float, float]) -> float:
+    """Return what is set aside of a budget, s: a share; less of a long one, or most of it would never be used."""
+    return min(share * seconds, long[0] + long[1] * seconds)

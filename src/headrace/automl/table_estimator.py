@@ -84,7 +84,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         Args:
             X: Table [n, d]: a pandas frame with columns of any kind, or an array.
             y: Target [n].
-            sample_weight: Weights [n], None for equal ones.
+            sample_weight: Weights [n], None for equal ones. A common factor changes nothing.
             groups: Group of each row [n] for grouped validation, where no column names it.
             X_predict: Rows to predict, where they are known: they help to choose the validation.
             on_trial: Called with every finished configuration.
@@ -98,12 +98,13 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, frame, ensure_non_negative=True)
         known = np.flatnonzero(np.isfinite(target) if weight is None else np.isfinite(target) & (weight > 0))
         options = self._options(given_groups=groups is not None)
-        rows = known[sampled_rows(len(known), row_limit(self.seconds), options.seed)]
+        classes = target[known] if task.classification else None
+        rows = known[sampled_rows(len(known), row_limit(self.seconds), options.seed, classes)]
         table = Table(
             frame=frame.iloc[rows].reset_index(drop=True),
             label=target[rows],
             task=task,
-            weight=None if weight is None else weight[rows],
+            weight=None if weight is None else weight[rows] / weight[rows].mean(),
             keys=None if groups is None else np.asarray(groups)[rows],
             to_predict=X_predict,
         )

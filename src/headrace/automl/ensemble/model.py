@@ -52,6 +52,7 @@ class TableModel:
         preparations: Fitted preparations by key; members share them.
         members: The members; their weights sum to 1.
         calibration: Adjustment of the weighted mean.
+        offset: What is added to predicted numbers.
         facts: What a model card says.
     """
 
@@ -60,6 +61,7 @@ class TableModel:
     preparations: Mapping[str, Preparation]
     members: tuple[Member, ...]
     calibration: Calibration = field(default_factory=Calibration)
+    offset: float = 0.0
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def predict(self, frame: pd.DataFrame) -> Floats:
@@ -83,7 +85,7 @@ class TableModel:
         keys = {key for each in members for key, _ in each.parts}
         return TableModel(
             task=self.task, cleaner=self.cleaner, preparations={key: self.preparations[key] for key in keys},
-            members=members, facts=self.facts,
+            members=members, offset=self.offset, facts=self.facts,
         )  # fmt: skip
 
     def _predict(self, cleaned: pd.DataFrame) -> Floats:
@@ -94,7 +96,7 @@ class TableModel:
         for member in self.members:
             predicted[member.trial] = self._predict_member(member, designs, [predicted[n] for n in member.inputs])
             total += member.weight * predicted[member.trial]
-        return self.calibration.apply(total, self.task)
+        return self.calibration.apply(total, self.task) + self.offset
 
     def _predict_member(self, member: Member, designs: Mapping[str, Design], inputs: Sequence[Floats]) -> Floats:
         predictions = []

@@ -61,6 +61,11 @@ class StackedConfig:
     seconds: float
 
 
+def may_stack(data: SearchData, families: Sequence[str]) -> bool:
+    """Whether there can be a second level: enough rows and folds, and more than one family."""
+    return len(families) > 1 and len(data.folds) > 2 and len(data.valid_rows) >= _LEAST_ROWS
+
+
 def first_level(ranked: Sequence[Trial]) -> tuple[Trial, ...]:
     """Return the trials whose predictions become columns: the best of each family, best first."""
     best: dict[str, Trial] = {}
@@ -97,7 +102,7 @@ def stack(
         The finished configurations; none where the rows are too few, or one family alone finished.
     """
     inputs = first_level(ranked)
-    if len(inputs) < 2 or len(data.folds) < 3 or len(data.valid_rows) < _LEAST_ROWS:
+    if not may_stack(data, [str(trial.config["family"]) for trial in inputs]):
         return ()
     columns = [stored[trial.number].astype(np.float64) for trial in inputs]
     numbers = tuple(trial.number for trial in inputs)
