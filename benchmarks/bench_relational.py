@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -178,6 +179,20 @@ def hand_made(task: Asked) -> pa.Table:
     return matrix
 
 
+def _run_peer(command: Sequence[Path], limit_s: float) -> None:
+    """Run a peer; after the limit it is killed with its engine, which is a process of its own."""
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        try:
+            _, errors = process.communicate(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, list(command), stderr=errors)
+
+
 def peer(name: str) -> Callable[[Asked], pa.Table]:
     """The features of another engine, computed in a process of its own."""
 
@@ -187,8 +202,7 @@ def peer(name: str) -> Callable[[Asked], pa.Table]:
             export(task, folder)
             script = ROOT / "benchmarks" / "peers" / f"relational_{name}.py"
             limit = float(os.environ.get("LIMIT", "60" if os.environ.get("QUICK") else "1200"))
-            subprocess.run([PEERS[name] / "bin" / "python", script, folder], check=True, timeout=limit,
-                           capture_output=True)  # fmt: skip
+            _run_peer([PEERS[name] / "bin" / "python", script, folder], limit)
             values = pq.read_table(folder / "values.parquet")
             if (folder / "figures.json").exists():  # an engine beside the peer's own process
                 _ENGINE_S.append(float(read_json(folder / "figures.json")["engine_s"]))

@@ -114,7 +114,7 @@ def test_missing_targets_rare_classes_and_weights() -> None:
     np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0)
     heavy = np.where(y > 0, 1.0, 1e-3)
     weighted, plain = (HeadraceRegressor(**LINEAR).fit(X, y, weight).predict(X).mean() for weight in (heavy, None))
-    assert weighted > plain + 0.2
+    assert weighted > plain + 0.1
 
 
 def test_a_hundred_thousand_levels() -> None:
