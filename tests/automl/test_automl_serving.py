@@ -143,7 +143,17 @@ def test_a_run_is_logged_once_registered_and_fetched(number: Path, tmp_path: Pat
         fetch("models:/cars/1", uri, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["a/b", "it's", " ", "models:/x"])
+@pytest.mark.parametrize("target", ["y/% $x", """./:.%"'""", "long " * 200])
+def test_a_run_is_logged_whatever_the_name_of_the_target(number: Path, tmp_path: Path, target: str) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}"
+    run_id, version = log_table_run(
+        uri, f"automl {target}", name="run", trials=[], params={}, metrics={}, artifacts=[], model=number,
+        register="cars",
+    )  # fmt: skip
+    assert (bool(run_id), version) == (True, "1")
+
+
+@pytest.mark.parametrize("name", ["a/b", "it's", " ", "models:/x", ".", ".."])
 def test_a_name_that_mlflow_would_not_take_is_refused_before_the_search(name: str, tmp_path: Path) -> None:
     X, y = table()
     X.assign(y=y).to_csv(tmp_path / "train.csv", index=False)

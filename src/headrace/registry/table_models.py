@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     pass
 
 _LOADER = "headrace.registry.table_pyfunc"
+#: Characters that MLflow refuses in the name of a logged model, though not in that of an experiment.
+_REFUSED = re.compile(r"[/:.%\"']")
+#: Longest name of an experiment that every store of MLflow takes.
+_LONGEST_NAME = 250
 
 
 def log_table_run(
@@ -43,7 +48,7 @@ def log_table_run(
 
     Args:
         tracking_uri: Address of MLflow.
-        experiment: Name of the experiment.
+        experiment: Name of the experiment; what is longer than MLflow takes is cut off.
         name: Name of the run.
         trials: All configurations.
         params: Parameters of the search.
@@ -56,6 +61,7 @@ def log_table_run(
         The id of the run, and the registered version ("" where none was asked for).
     """
     check_manifest(model)
+    experiment = experiment[:_LONGEST_NAME]
     key = file_digest(model / "manifest.json")
     run_id = log_study(
         tracking_uri, experiment, key=f"automl-{key[:32]}", study_name=name, trials=trials, params=params,
@@ -65,7 +71,7 @@ def log_table_run(
     logged = logged_model(
         client,
         experiment_id(client, tracking_uri, experiment),
-        name=experiment,
+        name=_REFUSED.sub("-", experiment),
         key=key,
         run_id=run_id,
         save=partial(_save, model),
@@ -129,7 +135,7 @@ def require_name(name: str, *, where: str) -> None:
     Raises:
         DeclarationError: MLflow, or the address models:/NAME/VERSION, would not take it.
     """
-    if "'" in name or "/" in name or ":" in name or not name.strip():
+    if "'" in name or "/" in name or ":" in name or not name.strip() or name in (".", ".."):
         raise DeclarationError(
             f"{name!r} cannot name a registered model", where=where, fix="use letters, digits, dashes and underscores"
         )
