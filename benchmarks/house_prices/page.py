@@ -147,8 +147,8 @@ def _explanation(scored: Sequence[Score]) -> list[str]:
     which = "the best model" if explained is scored[0] else "the best model that could be explained in the time"
     parts = [f"<h2>Shapley values of {which}: {html.escape(title)}</h2>",
              f"<p>{len(values.rows)} test rows, by shap's permutation explainer.</p>"]  # fmt: skip
-    for name, picture in shap_pictures(values).items():
-        parts.append(f"<h3>{name}</h3><p>{_CAPTIONS[name]}</p>{_image(picture)}")
+    for name, draw in shap_pictures(values).items():
+        parts.append(f"<h3>{name}</h3><p>{_CAPTIONS[name]}</p>{_image(draw())}")
     return parts
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from headrace.automl.engine import Outcome
+from headrace.automl.ensemble.model import TableModel
 from headrace.automl.leaderboard import leaderboard
-from headrace.automl.report.explanation import Explained, explain_model, explainable
+from headrace.automl.report.explanation import explain_model, explainable
 from headrace.automl.report.pictures import course, shap_pictures, weights_by_step
 from headrace.core.files import write_bytes
 
@@ -29,12 +31,13 @@ _CAPTIONS = {
     "dependence": "Contribution of the most important column, by its value.",
     "waterfall": "One row: from the mean prediction to its own.",
 }
+_NO_TIME = "<p>No time for Shapley values.</p>"
 
 
 def write_page(
     outcome: Outcome, frame: pd.DataFrame, path: Path, *, title: str, notes: Sequence[str], explain_s: float = 20.0
 ) -> Path:
-    """Write the page.
+    """Write the page. It names a picture that cannot be drawn, with the reason, in the place of that picture.
 
     Args:
         outcome: Result of the search.
@@ -45,6 +48,7 @@ def write_page(
         explain_s: Time for Shapley values, about; 0 for none.
     """
     board = leaderboard(outcome)
+    plots = _plots(outcome, board)
     body = [
         f"<h1>{html.escape(title)}</h1>",
         _summary(outcome, board),
@@ -54,9 +58,9 @@ def write_page(
         _section(
             "Course of the search",
             "<p>Configurations by the time at which they finished. A ring marks a member of the ensemble; a larger "
-            f"ring has more weight.</p>{_image(course(board, str(outcome.model.facts['metric'])))}",
+            f"ring has more weight.</p>{_picture('course', plots['course'])}",
         ),
-        _section("Weights", _image(weights_by_step(board))),
+        _section("Weights", _picture("weights", plots["weights"])),
         *_explanations(outcome, frame, explain_s),
     ]
     page = (
@@ -68,12 +72,21 @@ def write_page(
 
 
 def write_plots(outcome: Outcome, folder: Path) -> list[Path]:
-    """Write the course of the search and the weights as PNG files; return their paths."""
-    board = leaderboard(outcome)
-    drawn = {"course.png": course(board, str(outcome.model.facts["metric"])), "weights.png": weights_by_step(board)}
-    for name, data in drawn.items():
-        write_bytes(folder / name, data)
-    return [folder / name for name in drawn]
+    """Write the course of the search and the weights as PNG files; return the paths of those that can be drawn."""
+    paths = []
+    for name, draw in _plots(outcome, leaderboard(outcome)).items():
+        try:
+            data = draw()
+        except Exception:  # of Matplotlib; the page has the reason
+            continue
+        paths.append(folder / f"{name}.png")
+        write_bytes(paths[-1], data)
+    return paths
+
+
+def _plots(outcome: Outcome, board: pd.DataFrame) -> dict[str, Callable[[], bytes]]:
+    metric = str(outcome.model.facts["metric"])
+    return {"course": partial(course, board, metric), "weights": partial(weights_by_step, board)}
 
 
 def _summary(outcome: Outcome, board: pd.DataFrame) -> str:
@@ -95,17 +108,34 @@ def _explanations(outcome: Outcome, frame: pd.DataFrame, seconds: float) -> list
         models[f"heaviest member: {winner.config['family']}, trial {winner.trial}"] = outcome.model.only(winner)
     sections = []
     for name, model in models.items():
-        explained = explain_model(model, frame, seconds=seconds / len(models)) if seconds > 0 else None
-        sections.append(_section(f"Explanation of the {name}", _explanation(explained)))
+        content = _explanation(model, frame, seconds / len(models)) if seconds > 0 else _NO_TIME
+        sections.append(_section(f"Explanation of the {name}", content))
     return sections
 
 
-def _explanation(explained: Explained | None) -> str:
-    if explained is None:
-        return "<p>No time for Shapley values.</p>"
+def _explanation(model: TableModel, frame: pd.DataFrame, seconds: float) -> str:
+    try:
+        explained = explain_model(model, frame, seconds=seconds)
+        if explained is None:
+            return _NO_TIME
+        pictures = shap_pictures(explained)
+    except Exception as error:  # shap meets names and values of any form
+        return _missing("Shapley values", error)
     head = f"<p>Shapley values of {len(explained.rows)} rows, in the {html.escape(explained.unit)}.</p>"
-    pictures = shap_pictures(explained)
-    return head + "".join(f"<h3>{name}</h3><p>{_CAPTIONS[name]}</p>{_image(data)}" for name, data in pictures.items())
+    return head + "".join(
+        f"<h3>{name}</h3><p>{_CAPTIONS[name]}</p>{_picture(name, draw)}" for name, draw in pictures.items()
+    )
+
+
+def _picture(name: str, draw: Callable[[], bytes]) -> str:
+    try:
+        return _image(draw())
+    except Exception as error:  # Matplotlib meets names and values of any form
+        return _missing(f"picture {name}", error)
+
+
+def _missing(what: str, error: Exception) -> str:
+    return f"<p>{what} missing: {html.escape(str(error) or type(error).__name__)}</p>"
 
 
 def _section(heading: str, content: str) -> str:

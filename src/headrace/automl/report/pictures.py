@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,21 +48,21 @@ def weights_by_step(board: pd.DataFrame) -> bytes:
     return _png(figure)
 
 
-def shap_pictures(explained: Explained) -> dict[str, bytes]:
-    """Draw shap's beeswarm, bar, dependence of the first column, and the waterfall of the first row."""
+def shap_pictures(explained: Explained) -> dict[str, Callable[[], bytes]]:
+    """Return what draws shap's beeswarm, bar, dependence of the first column, and the waterfall of the first row."""
     shap = quiet_shap()
     shown = shap.Explanation(
         values=explained.values,
         base_values=np.full(len(explained.rows), explained.base),
         data=_displayed(explained.rows),
-        feature_names=list(explained.rows.columns),
+        feature_names=[_plain(name) for name in explained.rows.columns],
     )
     first = int(np.argmax(explained.size))
     return {
-        "beeswarm": _drawn(lambda: shap.plots.beeswarm(shown, max_display=_SHOWN, show=False)),
-        "bar": _drawn(lambda: shap.plots.bar(shown, max_display=_SHOWN, show=False)),
-        "dependence": _drawn(lambda: _dependence(explained, first)),
-        "waterfall": _drawn(lambda: shap.plots.waterfall(shown[0], max_display=_SHOWN, show=False)),
+        "beeswarm": partial(_drawn, lambda: shap.plots.beeswarm(shown, max_display=_SHOWN, show=False)),
+        "bar": partial(_drawn, lambda: shap.plots.bar(shown, max_display=_SHOWN, show=False)),
+        "dependence": partial(_drawn, lambda: _dependence(explained, first)),
+        "waterfall": partial(_drawn, lambda: shap.plots.waterfall(shown[0], max_display=_SHOWN, show=False)),
     }
 
 
@@ -70,11 +71,16 @@ def _dependence(explained: Explained, position: int) -> None:
 
     name = explained.rows.columns[position]
     values = explained.rows[name]
-    x = values if values.dtype.kind in "fM" else values.fillna("missing").astype(str)
+    x = values if values.dtype.kind in "fM" else values.fillna("missing").map(_plain)
     _, axes = plt.subplots(figsize=(7, 4))
     axes.scatter(x, explained.values[:, position], s=14)
-    axes.set_xlabel(str(name))
-    axes.set_ylabel(f"Shapley value ({explained.unit})")
+    axes.set_xlabel(_plain(name))
+    axes.set_ylabel(_plain(f"Shapley value ({explained.unit})"))
+
+
+def _plain(text: object) -> str:
+    """Return a text for Matplotlib, which would read what stands between two dollar signs as a formula."""
+    return str(text).replace("$", r"\$")
 
 
 def _displayed(rows: pd.DataFrame) -> Any:
@@ -99,12 +105,13 @@ def _drawn(draw: Callable[[], Any]) -> bytes:
     import matplotlib.pyplot as plt
 
     plt.close("all")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        draw()
-        data = _png(plt.gcf())
-    plt.close("all")
-    return data
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            draw()
+            return _png(plt.gcf())
+    finally:
+        plt.close("all")
 
 
 def _figure(width: float, height: float) -> tuple[Any, Any]:
