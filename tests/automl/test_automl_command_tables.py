@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from headrace.automl import HeadraceRegressor
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.table.reading import read_table
 from headrace.cli.automl import Request
-from headrace.core.errors import DataError
+from headrace.core.errors import ConflictError, DataError
 from tests.automl.learning import LINEAR
 
 #: The module; the function of the command has its name in `headrace.cli`.
@@ -31,13 +32,16 @@ def predicted(folder: Path, monkeypatch: pytest.MonkeyPatch, train: pd.DataFrame
     monkeypatch.setattr(command, "write_page", lambda *arguments, **named: None)
     train.to_csv(folder / "train.csv", index=False)
     test.to_csv(folder / "test.csv", index=False)
-    command.run_automl(
-        Request(
-            train=folder / "train.csv", target="y", out=folder / "out", test=folder / "test.csv", task="regression",
-            minutes=1.0, explain=False, parameters={},
-        )
-    )  # fmt: skip
+    command.run_automl(request_of(folder, test=folder / "test.csv", task="regression"))
     return pd.read_csv(folder / "out" / "predictions.csv")
+
+
+def request_of(folder: Path, **changes: Any) -> Request:
+    options: dict[str, Any] = {
+        "train": folder / "train.csv", "target": "y", "out": folder / "out", "test": None, "task": "auto",
+        "minutes": 1.0, "explain": False, "parameters": {},
+    }  # fmt: skip
+    return Request(**{**options, **changes})
 
 
 def rows(n: int = 40) -> pd.DataFrame:
@@ -85,3 +89,32 @@ def test_whole_numbers_of_a_category_are_spelt_as_integers(numbers: Any) -> None
     assert later["floor"].tolist()[:2] == ["1", "2"]
     floats = Cleaner.fit(pd.DataFrame({"floor": [1.0, 2.5, "B"] * 4})).transform(pd.DataFrame({"floor": [1, 2.5]}))
     assert floats["floor"].tolist() == ["1", "2.5"]
+
+
+@pytest.mark.parametrize("out", ["file", "file/out"])
+def test_a_folder_that_cannot_be_created_is_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    rows().to_csv(tmp_path / "train.csv", index=False)
+    monkeypatch.setattr(command, "_fit", lambda *arguments: pytest.fail("searched"))
+    with pytest.raises(ConflictError, match=r"file.*: is no folder that can be written \(.*name another folder"):
+        command.run_automl(request_of(tmp_path, out=tmp_path / out))
+
+
+@pytest.mark.parametrize(
+    ("frame", "changes", "message"),
+    [
+        (rows().assign(y=np.nan), {}, r"train.csv: the target 'y' has no value\. name another with --target\."),
+        (rows()[["y"]], {}, r"train.csv: there is no column but the target 'y'\. add columns"),
+        (rows(), {"task": "classification"}, r"the target 'y' has decimal numbers, .* use --task regression"),
+        (rows().assign(y=[Decimal(one) for one in range(40)]), {}, r"the target 'y' has decimal numbers, not classes"),
+    ],
+)
+def test_a_target_that_cannot_be_learnt_is_refused_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frame: pd.DataFrame, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.setattr(command, "read_table", lambda *arguments: frame)
+    monkeypatch.setattr(command, "_fit", lambda *arguments: pytest.fail("searched"))
+    with pytest.raises(DataError, match=message):
+        command.run_automl(request_of(tmp_path, **changes))

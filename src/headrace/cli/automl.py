@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,20 +84,21 @@ def names(text: str | None) -> tuple[str, ...] | None:
 def run_automl(request: Request, *, as_json: bool = False) -> None:
     """Search, then print the leaderboard and write leaderboard, report, model and predictions into a new folder."""
     console = Console(stderr=as_json)
-    if request.out.exists() and any(request.out.iterdir()):
-        raise ConflictError("the folder is not empty", where=str(request.out), fix="name a new folder with --out")
+    _require_new(request.out)
     if request.register is not None:
         require_name(request.register, where="--register")
     train = read_table(request.train)
     require_distinct_names(train)
-    if request.target not in train.columns:
-        raise NotFoundError(f"no column {request.target!r}", where=str(request.train), found=train.columns)
+    _require_target(request, train)
     X, y = train.drop(columns=request.target), train[request.target]
     test = None if request.test is None else _rows_to_predict(request.test, X)
     kind = _kind(request, y)
+    if kind == "classification":
+        _require_classes(request, y)
     estimator_class: Any = HeadraceClassifier if kind == "classification" else HeadraceRegressor
     parameters = {k: v for k, v in request.parameters.items() if k != "quantiles" or kind != "classification"}
     estimator = estimator_class(seconds=60 * request.minutes, **parameters)
+    _create(request.out)
     _fit(console, estimator, X, y, test, 60 * request.minutes)
     _show(console, estimator)
     _write(console, request, estimator, X, test)
@@ -105,6 +107,77 @@ def run_automl(request: Request, *, as_json: bool = False) -> None:
     if as_json:
         board = estimator.leaderboard()
         print_json({"out": request.out, "leaderboard": board.to_dict("records"), "notes": estimator.notes_})
+
+
+def _require_new(out: Path) -> None:
+    """Check that a folder does not exist or is empty.
+
+    Raises:
+        ConflictError: It has files, or it is a file.
+    """
+    try:
+        empty = not out.exists() or not any(out.iterdir())
+    except OSError as error:
+        raise _unusable(out, error) from None
+    if not empty:
+        raise ConflictError("the folder is not empty", where=str(out), fix="name a new folder with --out")
+
+
+def _create(out: Path) -> None:
+    """Create a folder and write a file into it, so that a search is not lost for want of a place for its result.
+
+    Raises:
+        ConflictError: It cannot be created or written.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise _unusable(out, error) from None
+
+
+def _unusable(out: Path, error: OSError) -> ConflictError:
+    return ConflictError(
+        f"is no folder that can be written ({error.strerror or error})", where=str(out),
+        fix="name another folder with --out",
+    )  # fmt: skip
+
+
+def _require_target(request: Request, train: pd.DataFrame) -> None:
+    """Check that a table has the target, with values, and other columns.
+
+    Raises:
+        NotFoundError: There is no such column.
+        DataError: It has no value, or there is no other column.
+    """
+    if request.target not in train.columns:
+        raise NotFoundError(f"no column {request.target!r}", where=str(request.train), found=train.columns)
+    if train.shape[1] == 1:
+        raise DataError(
+            f"there is no column but the target {request.target!r}", where=str(request.train),
+            fix="add columns to predict it from",
+        )  # fmt: skip
+    if train[request.target].isna().all():
+        raise DataError(
+            f"the target {request.target!r} has no value", where=str(request.train), fix="name another with --target"
+        )
+
+
+def _require_classes(request: Request, y: pd.Series) -> None:
+    """Check that the values of a target can be classes.
+
+    Raises:
+        DataError: They are numbers with fractions, or decimals of Parquet.
+    """
+    present = y.dropna()
+    kind = pd.api.types.infer_dtype(present)
+    fractions = kind in ("floating", "mixed-integer-float") and bool((present.astype(float) % 1 != 0).any())
+    if fractions or kind == "decimal":
+        raise DataError(
+            f"the target {request.target!r} has decimal numbers, not classes", where=str(request.train),
+            found=present.unique()[:5], fix="use --task regression",
+        )  # fmt: skip
 
 
 def _rows_to_predict(path: Path, X: pd.DataFrame) -> pd.DataFrame:
@@ -169,7 +242,6 @@ def _show(console: Console, estimator: Any) -> None:
 
 def _write(console: Console, request: Request, estimator: Any, X: pd.DataFrame, test: pd.DataFrame | None) -> None:
     out, outcome = request.out, estimator.outcome_
-    out.mkdir(parents=True, exist_ok=True)
     estimator.leaderboard().to_csv(out / "leaderboard.csv", index=False)
     save_model(_described(outcome.model, request.target), out / "model")
     if test is not None:
