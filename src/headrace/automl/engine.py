@@ -203,7 +203,7 @@ def _require_classes(label: Floats, task: Task, folds: Sequence[TableFold]) -> N
 
 def _validation(table: Table, frame: pd.DataFrame, cleaner: Cleaner, options: Options) -> tuple[Decision, Any]:
     """Return how rows are validated, and the group or the rank in time of each row [n]."""
-    if table.keys is not None:
+    if table.keys is not None and options.validation != "random":
         mode: Mode = "time" if options.validation == "time" else "group"
         return Decision(mode=mode, reason="the keys of the rows were given"), _positions(table.keys)
     to_predict = None if table.to_predict is None else cleaner.transform(table.to_predict)

@@ -21,7 +21,7 @@ from headrace.automl.table.cleaning import require_rows
 from headrace.automl.table_estimator import TableEstimator, require_length
 from headrace.automl.task.metrics import decide
 from headrace.automl.task.task import Task, classification_task, regression_task
-from headrace.core.errors import DataError
+from headrace.core.errors import DataError, DeclarationError
 
 #: Models compute with float32, in which larger numbers, or their squares, are infinite.
 _LARGEST = 1e18
@@ -49,7 +49,7 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         calibrate: Whether probabilities are calibrated.
         memory_gb: Memory of all worker processes.
         n_jobs: Number of worker processes, None for one a core.
-        random_state: Seed.
+        random_state: Seed, or a generator that one is drawn from; None for 0.
 
     Attributes:
         classes_: The classes in order.
@@ -104,7 +104,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         calibrate: Without effect; for the classifier.
         memory_gb: Memory of all worker processes.
         n_jobs: Number of worker processes, None for one a core.
-        random_state: Seed.
+        random_state: Seed, or a generator that one is drawn from; None for 0.
 
     Attributes:
         model_: The fitted ensemble.
@@ -132,7 +132,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         calibrate: bool = True,
         memory_gb: float | None = None,
         n_jobs: int | None = None,
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         super().__init__(
             seconds=seconds, trials=trials, metric=metric, validation=validation, time=time, groups=groups,
@@ -145,7 +145,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Any:
         """Predict a number for each row [n], or its quantiles [n, levels]."""
         p = self._predicted(X)
-        return p if self.quantiles else p[:, 0]
+        return p if self.model_.task.kind == "quantile" else p[:, 0]
 
     def _target(self, y: Any, n_rows: int) -> tuple[Any, Task]:
         y = column_or_1d(y, warn=True)
@@ -172,7 +172,21 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
             )  # fmt: skip
         if self.metric == "rmsle" and (present < 0).any():
             raise DataError("rmsle needs a target of at least 0", where="target", fix="use rmse or mae")
-        return target, regression_task(present, self.metric, tuple(self.quantiles or ()))
+        return target, regression_task(present, self.metric, _levels(self.quantiles))
+
+
+def _levels(quantiles: Any) -> tuple[float, ...]:
+    """Return the levels of quantiles.
+
+    Raises:
+        DeclarationError: They are no list of numbers.
+    """
+    try:
+        return () if quantiles is None else tuple(float(level) for level in quantiles)
+    except (TypeError, ValueError):
+        raise DeclarationError(
+            f"{quantiles!r} is no list of levels", where="quantiles", fix="write it as (0.1, 0.5, 0.9)"
+        ) from None
 
 
 def _require_one_type(labels: pd.Series) -> None:

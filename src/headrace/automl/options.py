@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral, Real
+from typing import Any
 
-from headrace.automl.validation.guess import Mode
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.validation.guess import MODES, Mode
 from headrace.core.errors import DeclarationError
 from headrace.models.space import Config
 from headrace.schema import Racing
@@ -64,12 +68,16 @@ class Options:
     def __post_init__(self) -> None:
         if self.seconds is None and self.trials is None:
             raise DeclarationError("a search without a budget never ends", where="automl", fix="give seconds or trials")
-        for name in ("seconds", "trials", "memory_gb"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                raise DeclarationError(f"{name} must be positive, not {value}", where="automl")
-        if self.folds is not None and self.folds < 1:
-            raise DeclarationError(f"{self.folds} folds are too few", where="automl", fix="give 1 (a holdout) or more")
+        for name, kind in (("seconds", Real), ("memory_gb", Real), ("trials", Integral), ("folds", Integral)):
+            _require_positive(name, getattr(self, name), kind)
+        if self.validation not in MODES:
+            raise DeclarationError(f"no validation {self.validation!r}", where="validation", found=MODES)
+        if isinstance(self.families, str):
+            raise DeclarationError(
+                f"{self.families!r} is no list of families", where="families", fix=f"write ({self.families!r},)"
+            )
+        for config in self.portfolio or ():
+            _require_family(config)
         if self.cost_tolerance is not None and not 0 <= self.cost_tolerance < 1:
             raise DeclarationError("cost_tolerance must be in [0, 1)", where="automl", found=[self.cost_tolerance])
 
@@ -79,3 +87,19 @@ class Options:
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _require_positive(name: str, value: Any, kind: type) -> None:
+    number = isinstance(value, kind) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value < math.inf):
+        of_kind = "whole number" if kind is Integral else "number"
+        raise DeclarationError(f"{name} must be a positive {of_kind}, not {value!r}", where="automl")
+
+
+def _require_family(config: Any) -> None:
+    family = config.get("family") if isinstance(config, Mapping) else None
+    if family not in TABLE_FAMILIES:
+        raise DeclarationError(
+            f"{config!r} is no configuration of a family", where="portfolio", found=TABLE_FAMILIES,
+            fix="write it as {'family': 'linear', 'linear.strength': 1.0}",
+        )  # fmt: skip

@@ -16,7 +16,11 @@ from headrace.automl.leaderboard import leaderboard
 from headrace.automl.options import Options
 from headrace.automl.sizing import row_limit, sampled_rows
 from headrace.automl.task.task import Task
+from headrace.core.errors import DataError, DeclarationError
 from headrace.search.trial import Trial
+
+#: Number of seeds.
+_SEEDS = 2**31
 
 
 class TableEstimator(BaseEstimator):  # type: ignore[misc]
@@ -41,7 +45,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         calibrate: bool = True,
         memory_gb: float | None = None,
         n_jobs: int | None = None,
-        random_state: int | None = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.seconds = seconds
         self.trials = trials
@@ -76,7 +80,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         sample_weight: Any = None,
         *,
         groups: Any = None,
-        X_predict: pd.DataFrame | None = None,
+        X_predict: Any = None,
         on_trial: Callable[[Trial], None] | None = None,
     ) -> Any:
         """Search for the best ensemble and fit it.
@@ -85,8 +89,9 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
             X: Table [n, d]: a pandas frame with columns of any kind, or an array.
             y: Target [n].
             sample_weight: Weights [n], None for equal ones. A common factor changes nothing.
-            groups: Group of each row [n] for grouped validation, where no column names it.
-            X_predict: Rows to predict, where they are known: they help to choose the validation.
+            groups: Group of each row [n] for grouped validation, where no column names it; the instant of each row
+                with `validation="time"`; without effect with `validation="random"`.
+            X_predict: Rows to predict [m, d], where they are known: they help to choose the validation.
             on_trial: Called with every finished configuration.
 
         Raises:
@@ -105,8 +110,8 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
             label=target[rows],
             task=task,
             weight=None if weight is None else weight[rows] / weight[rows].mean(),
-            keys=None if groups is None else np.asarray(groups)[rows],
-            to_predict=X_predict,
+            keys=None if groups is None else _keys(groups, len(frame))[rows],
+            to_predict=self._to_predict(X_predict),
         )
         outcome = search_table(table, options, on_trial=on_trial, started=started)
         self.outcome_: Outcome = outcome
@@ -126,7 +131,7 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
             seconds=self.seconds, trials=self.trials, folds=self.folds, validation=mode, time=self.time,
             groups=self.groups, families=self.families, portfolio=self.portfolio, searcher=self.searcher,
             ensemble=self.ensemble, cost_tolerance=self.cost_tolerance, stack=self.stack,
-            calibrate=self.calibrate, workers=jobs, memory_gb=self.memory_gb, seed=self.random_state or 0,
+            calibrate=self.calibrate, workers=jobs, memory_gb=self.memory_gb, seed=_seed(self.random_state),
         )  # fmt: skip
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
@@ -143,6 +148,9 @@ class TableEstimator(BaseEstimator):  # type: ignore[misc]
         validate_data(self, X, reset=reset, skip_check_array=True)
         return pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])]).infer_objects()
 
+    def _to_predict(self, X: Any) -> pd.DataFrame | None:
+        return X if X is None or isinstance(X, pd.DataFrame) else self._frame(X, reset=False)
+
     def _target(self, y: Any, n_rows: int) -> tuple[Any, Task]:
         """Return labels [n], NaN where the target is missing, and the task."""
         raise NotImplementedError
@@ -156,6 +164,41 @@ def require_length(y: Any, n_rows: int) -> None:
     """Raise scikit-learn's error where table and target have different lengths."""
     if len(y) != n_rows:
         raise ValueError(f"Found input variables with inconsistent numbers of samples: {[n_rows, len(y)]}")
+
+
+def _keys(groups: Any, n_rows: int) -> Any:
+    """Return the groups of the rows as an array [n].
+
+    Raises:
+        DataError: It is the name of a column, or another number of groups than of rows.
+    """
+    keys = np.asarray(groups)
+    if keys.ndim == 0:
+        raise DataError(
+            f"{groups!r} is no array of the groups of {n_rows} rows", where="fit, groups",
+            fix=f"name a column of groups when the estimator is made: groups={groups!r}",
+        )  # fmt: skip
+    if keys.shape != (n_rows,):
+        raise DataError(
+            f"an array of shape {keys.shape} cannot tell the groups of {n_rows} rows", where="fit, groups",
+            fix="give one group for each row of the table",
+        )  # fmt: skip
+    return keys
+
+
+def _seed(random_state: Any) -> int:
+    """Return the seed of a search; one is drawn from a generator of NumPy, as scikit-learn does.
+
+    Raises:
+        DeclarationError: It is no seed.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(_SEEDS))
+    if random_state is None or (isinstance(random_state, int | np.integer) and 0 <= random_state < _SEEDS):
+        return int(random_state or 0)
+    raise DeclarationError(
+        f"{random_state!r} is no seed", where="random_state", fix=f"give a whole number from 0 to {_SEEDS - 1}"
+    )
 
 
 def _row_notes(n_rows: int, n_known: int, n_used: int) -> list[str]:
