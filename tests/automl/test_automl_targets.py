@@ -32,3 +32,21 @@ def test_texts_in_a_target_of_numbers_are_refused_with_a_reason() -> None:
         HeadraceRegressor()._target(pd.Series([*range(23), "n/a"]), 24)
     target, _ = HeadraceRegressor()._target(pd.Series(["1.5", None, "2"] * 8), 24)
     assert np.nansum(target) == 28
+
+
+@pytest.mark.parametrize("dtype", ["boolean", "Int64", "bool[pyarrow]", "int8[pyarrow]"])
+def test_classes_of_nullable_types_keep_their_type(dtype: str) -> None:
+    model = HeadraceClassifier()
+    labels = pd.Series([1, 0, None] * 8).astype("Int64").astype(dtype)
+    for given in (labels, labels.array):
+        target, _ = model._target(given, 24)
+        assert model.classes_.tolist() == [0, 1]
+        assert model.classes_.dtype == (bool if "bool" in dtype else np.int64)
+        np.testing.assert_array_equal(target[:3], [1, 0, np.nan])
+
+
+@pytest.mark.parametrize("estimator", [HeadraceClassifier, HeadraceRegressor])
+@pytest.mark.parametrize("value", [np.nan, None])
+def test_a_target_without_a_value_is_refused_with_a_reason(estimator: type, value: object) -> None:
+    with pytest.raises(DataError, match="0 rows with a target are too few"):
+        estimator()._target(pd.Series([value] * 24), 24)

@@ -69,13 +69,13 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         return self.classes_[decide(p, self.model_.task, self.model_.calibration.threshold)]
 
     def _target(self, y: Any, n_rows: int) -> tuple[Any, Task]:
-        y = column_or_1d(y, warn=True)
+        y = column_or_1d(_with_plain_types(y), warn=True)
         require_length(y, n_rows)
         values = pd.Series(y)
         present = values.dropna().infer_objects()  # truth values beside None are objects
-        _require_one_type(present)
-        check_classification_targets(present.to_numpy() if len(present) else y)
         require_rows(len(present))
+        _require_one_type(present)
+        check_classification_targets(present.to_numpy())
         self.classes_, positions = np.unique(present.to_numpy(), return_inverse=True)
         target = np.full(n_rows, np.nan)
         target[present.index] = positions
@@ -173,6 +173,15 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         if self.metric == "rmsle" and (present < 0).any():
             raise DataError("rmsle needs a target of at least 0", where="target", fix="use rmse or mae")
         return target, regression_task(present, self.metric, _levels(self.quantiles))
+
+
+def _with_plain_types(y: Any) -> Any:
+    """Return labels of pandas' nullable types as objects: scikit-learn makes numbers of those that have gaps."""
+    nullable = isinstance(getattr(y, "dtype", None), pd.api.extensions.ExtensionDtype)
+    if nullable and (pd.api.types.is_bool_dtype(y.dtype) or pd.api.types.is_integer_dtype(y.dtype)):
+        labels = pd.Series(y)
+        return labels.astype(object).where(labels.notna())
+    return y
 
 
 def _levels(quantiles: Any) -> tuple[float, ...]:
