@@ -64,6 +64,15 @@ def test_cleaning_leaves_no_infinity_and_takes_odd_rows_later() -> None:
         cleaner.transform(frame.drop(columns=["number", "text"]))
 
 
+@pytest.mark.parametrize(
+    "later", [["True", "False", None], ["true", " FALSE", "?"], [True, False, None], [1, 0.0, None]]
+)
+def test_truth_values_are_read_as_in_training(later: list[object]) -> None:
+    cleaner = Cleaner.fit(pd.DataFrame({"flag": [True, False] * 6}))
+    read = cleaner.transform(pd.DataFrame({"flag": later}))
+    np.testing.assert_array_equal(read["flag"], [1.0, 0.0, np.nan])
+
+
 def test_duplicate_names_and_nothing_to_use_are_refused() -> None:
     twice = pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"])
     with pytest.raises(DataError, match="same name"):

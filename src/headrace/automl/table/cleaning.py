@@ -113,7 +113,7 @@ def _converted(column: Column, values: pd.Series) -> Any:
         if column.clock and not pd.api.types.is_numeric_dtype(values):
             seconds = clock_seconds(values.astype(str))
             return np.where(np.isnan(seconds), _numbers(values), seconds)
-        return _numbers(values)
+        return _numbers(_truth_values(values) if column.truth else values)
     if column.kind == "date":
         if pd.api.types.is_datetime64_any_dtype(values):
             return pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy()
@@ -126,6 +126,14 @@ def _spelling(value: Any) -> str:
     """Return a value as a text; 1.0 as 1, because whole numbers beside missing values are read as floats."""
     whole = isinstance(value, float | np.floating) and float(value).is_integer()
     return str(int(value)) if whole else str(value)
+
+
+def _truth_values(values: pd.Series) -> pd.Series:
+    """Return texts such as True as truth values: some readers of CSV files give texts, others truth values."""
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    truths = values.astype(str).str.strip().str.lower().map({"true": True, "false": False})
+    return values.astype(object).where(truths.isna(), truths)
 
 
 def _numbers(values: pd.Series) -> Any:

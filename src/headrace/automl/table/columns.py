@@ -34,6 +34,7 @@ class Column:
         clock: Whether its numbers are seconds of clock times.
     """
 
+        truth: Whether its numbers are truth values.
     name: str
     kind: Kind
     reason: str = ""
@@ -42,6 +43,7 @@ class Column:
     clock: bool = False
 
 
+    truth: bool = False
 def infer_columns(frame: pd.DataFrame) -> tuple[Column, ...]:
     """Infer the kinds of all columns from a training table [n, d]."""
     return tuple(_infer(str(name), frame[name]) for name in frame.columns)
@@ -60,7 +62,7 @@ def _infer(name: str, values: pd.Series) -> Column:
     if pd.api.types.is_numeric_dtype(values):
         if present.nunique() == 1 and len(present) == len(values):
             return Column(name=name, kind="unused", reason="constant")
-        return Column(name=name, kind="number")
+        return Column(name=name, kind="number", truth=pd.api.types.is_bool_dtype(values))
     return _infer_text(name, present, complete=len(present) == len(values))
 
 
