@@ -11,7 +11,7 @@ import pytest
 from headrace.automl.engine import _positions
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.table.columns import infer_columns
-from headrace.automl.table.times import parse_dates
+from headrace.automl.table.times import is_day_first, parse_dates
 from headrace.automl.validation.guess import Decision, decide_validation
 from headrace.core.errors import DataError, DeclarationError
 from headrace.serving.table import _value
@@ -42,6 +42,23 @@ def test_dotted_dates_are_day_first_even_where_no_day_is_above_12() -> None:
     assert cleaned([day.strftime("%d.%m.%Y") for day in days])[1].tolist() == days
     assert cleaned([f"{one}.5" for one in range(30)])[0].columns[0].kind == "number"
     assert cleaned([f"1.{one}.3" for one in range(30)])[0].columns[0].kind == "category"  # versions
+
+
+def test_dates_that_begin_with_the_year_have_no_order_of_day_and_month() -> None:
+    assert not is_day_first(pd.Series(["2020-01-15", "2020-02-10"]))
+    assert cleaned(DAYS.strftime("%Y-%m-%d"))[0].notes() == ["column 'at': date, texts that are dates"]
+
+
+@pytest.mark.parametrize("far", ["9999-12-31", "31.12.9999", "0001-01-01 00:00:00"])
+def test_dates_beyond_the_range_of_time_stamps_are_missing(far: str) -> None:
+    cleaner, at = cleaned([far] * 40 + DAYS.strftime("%Y-%m-%d").tolist())
+    order = ", day before month" * far.startswith("31.")
+    reason = f"texts that are dates{order}, missing where before 1678 or after 2261"
+    assert cleaner.notes() == [f"column 'at': date, {reason}"]
+    assert at.isna().sum() == 40
+    assert at.iloc[40:].tolist() == DAYS.tolist()
+    assert _value(far, cleaner.columns[0], "request") is None
+    assert cleaned([f"model {one} of 9999" for one in range(30)])[0].columns[0].kind != "date"
 
 
 @pytest.mark.parametrize(

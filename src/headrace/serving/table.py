@@ -257,7 +257,7 @@ def _clock(value: str, where: str) -> str:
 def _date(value: Any, column: Column, where: str) -> Any:
     import pandas as pd
 
-    from headrace.automl.table.times import parse_dates
+    from headrace.automl.table.times import beyond_range, parse_dates
 
     if not isinstance(value, str):
         return _no_date(value, where)
@@ -267,6 +267,8 @@ def _date(value: Any, column: Column, where: str) -> Any:
     try:
         return pd.to_datetime(value, utc=True).isoformat()
     except (ValueError, OverflowError):
+    if beyond_range(pd.Series([value]))[0]:
+        return None  # as in training
         return _no_date(value, where)
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from headrace.automl.table.times import clock_seconds, is_day_first, parse_dates
+from headrace.automl.table.times import beyond_range, clock_seconds, is_day_first, parse_dates
 
 Kind = Literal["number", "category", "text", "date", "unused"]
 
@@ -19,6 +19,8 @@ _TEXT_WORDS = 3.0
 _TEXT_DISTINCT_SHARE = 0.3
 #: Values that are looked at.
 _SAMPLE = 5_000
+#: Full years that a time stamp in nanoseconds can hold.
+_FIRST_YEAR, _LAST_YEAR = pd.Timestamp.min.year + 1, pd.Timestamp.max.year - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,18 +34,18 @@ class Column:
         levels: Number of different values of a category in training.
         day_first: Whether its dates are texts with the day before the month.
         clock: Whether its numbers are seconds of clock times.
+        truth: Whether its numbers are truth values.
     """
 
-        truth: Whether its numbers are truth values.
     name: str
     kind: Kind
     reason: str = ""
     levels: int = 0
     day_first: bool = False
     clock: bool = False
-
-
     truth: bool = False
+
+
 def infer_columns(frame: pd.DataFrame) -> tuple[Column, ...]:
     """Infer the kinds of all columns from a training table [n, d]."""
     return tuple(_infer(str(name), frame[name]) for name in frame.columns)
@@ -77,9 +79,11 @@ def _infer_text(name: str, present: pd.Series, *, complete: bool) -> Column:
             return Column(name=name, kind="number", reason="texts that are numbers")
         if np.isfinite(clock_seconds(sample)).mean() >= _PARSED_SHARE:
             return Column(name=name, kind="number", reason="clock times in seconds", clock=True)
-        if parse_dates(sample).notna().mean() >= _PARSED_SHARE:
+        dates, beyond = parse_dates(sample).notna(), beyond_range(sample)
+        if dates.any() and (dates | beyond).mean() >= _PARSED_SHARE:
             day_first = is_day_first(texts)
-            reason = f"texts that are dates{', day before month' * day_first}"
+            missing = f", missing where before {_FIRST_YEAR} or after {_LAST_YEAR}" * bool(beyond.any())
+            reason = f"texts that are dates{', day before month' * day_first}{missing}"
             return Column(name=name, kind="date", reason=reason, day_first=day_first)
         words = sample.str.split().str.len().mean()
         if words >= _TEXT_WORDS and sample.nunique() >= _TEXT_DISTINCT_SHARE * len(sample) and levels > 20:

@@ -15,6 +15,8 @@ _NUMBER, _DOTTED = r"[\d.\s]*", r"\s*\d{1,2}\.\d{1,2}\.\d{4}\s*"
 _TODAY = r"\s*(?:now|today|\d{1,2}:[\d:.]*\s*(?:[a-z]{2,5}|[+-]\d{2}:?\d{2})?)\s*"
 #: Day and month, or month and day, before a year.
 _BEFORE_YEAR = r"\s*(\d{1,2})([/.-])(\d{1,2})\2(?:\d{4}|\d{2})(?!\d)"
+#: A year of four digits.
+_YEAR = r"(?<!\d)(\d{4})(?!\d)"
 _CLOCK = r"\s*(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?\s*([ap]m)?\s*"
 
 
@@ -42,12 +44,25 @@ def _parsed(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
         return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
 
 
+def beyond_range(texts: pd.Series) -> Any:
+    """Whether texts are dates that a nanosecond time stamp cannot hold, such as 9999-12-31 for "never" [n].
+
+    `parse_dates` makes them missing. Such a text is a date if it is one in the year 2000.
+    """
+    years = texts.str.extract(_YEAR)[0].astype(np.float64)
+    beyond = (years <= pd.Timestamp.min.year) | (years >= pd.Timestamp.max.year)
+    if not beyond.any():
+        return beyond.to_numpy()
+    in_range = parse_dates(texts.where(beyond).str.replace(_YEAR, "2000", n=1, regex=True))
+    return (in_range.notna() & parse_dates(texts).isna()).to_numpy()
+
+
 def is_day_first(texts: pd.Series) -> bool:
     """Whether the dates of a column have the day before the month.
 
     A field above 12 is a day. Where no date has one, dates with dots have the day first, and others the month.
     """
-    fields = texts.str.extract(_BEFORE_YEAR).dropna()
+    fields = texts.str.extract(f"^{_BEFORE_YEAR}").dropna()
     first, second = fields[0].astype(int), fields[2].astype(int)
     if (first > 12).any() or (second > 12).any():
         return bool((first > 12).sum() > (second > 12).sum())
