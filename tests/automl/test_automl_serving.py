@@ -105,6 +105,25 @@ def test_wrong_rows_are_refused_and_unknown_fields_are_flagged(number: Path, tmp
         assert client.post("/predict", json=dict.fromkeys(row)).status_code == 200
 
 
+def test_an_example_is_a_row_that_is_answered_and_requests_are_counted(number: Path, tmp_path: Path) -> None:
+    with client_of(number, tmp_path) as client:
+        row = client.get("/example").json()
+        assert set(row) == set(client.get("/model").json()["columns"])
+        answer = client.post("/predict", json={**row, "colour": "red"})
+        assert answer.status_code == 200
+        client.post("/predict", json={})
+        counted = client.get("/metrics")
+    assert counted.headers["content-type"].startswith("text/plain")
+    version = answer.json()["model_version"]
+    for line in (
+        'headrace_requests_total{path="/predict",problem="y",status="200"} 1.0',
+        'headrace_errors_total{path="/predict",problem="y",status="422"} 1.0',
+        f'headrace_predictions_total{{problem="y",version="{version}"}} 1.0',
+        'headrace_flags_total{column="",flag="unknown_field",problem="y"} 1.0',
+    ):
+        assert line in counted.text
+
+
 def test_classes_and_quantiles_have_forms_of_their_own(tmp_path: Path) -> None:
     X, y = table()
     two = saved(tmp_path / "two", HeadraceClassifier(**OPTIONS).fit(X, np.where(y > 0, "yes", "no")))

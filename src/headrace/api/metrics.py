@@ -29,7 +29,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from headrace.serving.answers import Answer, ValidatedCall
+from headrace.serving.answers import ValidatedCall
 from headrace.serving.batch_times import BatchTimes
 from headrace.serving.flags import UNSEEN_CATEGORY
 
@@ -37,6 +37,16 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STEP_BUCKETS_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 1024)
+
+
+class CountedAnswer(Protocol):
+    """What is counted of an answer: which version predicted, and its flags."""
+
+    @property
+    def model_version(self) -> str: ...
+
+    @property
+    def flags(self) -> Sequence[str]: ...
 
 
 class State(Protocol):
@@ -139,7 +149,7 @@ class Metrics:
         if status >= 400:
             meters.errors.labels(self._problem, path, str(status)).inc()
 
-    def count_answers(self, answers: Sequence[Answer]) -> None:
+    def count_answers(self, answers: Sequence[CountedAnswer]) -> None:
         """Count predicted rows and their flags."""
         for version, number in collections.Counter(answer.model_version for answer in answers).items():
             self._meters.predictions.labels(self._problem, version).inc(number)

@@ -1,4 +1,9 @@
-"""The prediction API for the model folder of `headrace automl`: the same endpoints, over the table's columns."""
+"""The prediction API for the model folder of `headrace automl`, over the table's columns.
+
+Of the endpoints of a problem's API it has `/predict`, `/predict/batch`, `/model`, `/example`, `/healthz`, `/readyz`,
+`/metrics`, `/docs` (where `/` leads) and `/openapi.json`; it has no `/predict/arrow`, `/invocations`, `/ping` or
+`/events`, and no page. The label `problem` of its metrics is the target.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,8 @@ from headrace.api.docs_page import PAGE
 from headrace.api.errors import add_error_handlers, failure, unexpected
 from headrace.api.hosts import HostCheck
 from headrace.api.messages import Batch, Health, Row, failures
-from headrace.api.requests import NO_FASTAPI_TELEMETRY
+from headrace.api.metrics import CONTENT_TYPE, Meters, Metrics
+from headrace.api.requests import NO_FASTAPI_TELEMETRY, ObservedRequests
 from headrace.core.clock import iso
 from headrace.core.errors import HeadraceError
 from headrace.core.guard import NoForeignPages
@@ -92,11 +98,17 @@ class ServedTable:
     def __call__(self) -> FastAPI:
         configuration = settings().model_copy(update={"home": self.root})
         access = access_control(configuration, self.host)
-        return create_table_app(self.folder, self.root, hosts=allowed_hosts(self.host), access=access)
+        meters = Meters(configuration.metrics_folder)
+        return create_table_app(self.folder, self.root, hosts=allowed_hosts(self.host), access=access, meters=meters)
 
 
 def create_table_app(
-    folder: Path, root: Path, *, hosts: Sequence[str] = LOOPBACK, access: AccessControl | None = None
+    folder: Path,
+    root: Path,
+    *,
+    hosts: Sequence[str] = LOOPBACK,
+    access: AccessControl | None = None,
+    meters: Meters | None = None,
 ) -> FastAPI:
     """Build the API of a model folder.
 
@@ -105,6 +117,7 @@ def create_table_app(
         root: Home folder: the prediction log lies in `predictions/`.
         hosts: Names that a request may address the server by.
         access: Demands API keys, of those that are for all problems; None for an open server.
+        meters: Counters that several processes share; None: this process has its own.
 
     Raises:
         CorruptError: A file of the folder was changed.
@@ -115,6 +128,7 @@ def create_table_app(
     log = PredictionLog(root, f"automl-{file_digest(folder / 'manifest.json')[:12]}")
     predictor = TablePredictor(folder, log)
     queue: PredictionQueue[TableCall, TableAnswer] = PredictionQueue(predictor.answer)
+    metrics = Metrics(predictor.target, meters or Meters())
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> Any:
@@ -127,25 +141,29 @@ def create_table_app(
         telemetry=NO_FASTAPI_TELEMETRY, description=_DESCRIPTION.format(target=predictor.target),
     )  # fmt: skip
     app.state.predictor = predictor
-    app.include_router(_predictions(predictor, queue))
-    app.include_router(_operations(predictor))
+    app.include_router(_predictions(predictor, queue, metrics))
+    app.include_router(_operations(predictor, metrics))
     app.add_middleware(NoForeignPages, refusal=failure(403, "foreign_page", "a page of another origin sent this"))
     if access is not None:
         app.add_middleware(AccessCheck, control=access, problem=predictor.target)
     app.add_middleware(HostCheck, hosts=hosts)
+    app.add_middleware(ObservedRequests, problem=predictor.target, metrics=metrics)
     add_error_handlers(app)
     app.add_exception_handler(Exception, unexpected)
     return app
 
 
-def _predictions(predictor: TablePredictor, queue: PredictionQueue[TableCall, TableAnswer]) -> APIRouter:
+def _predictions(
+    predictor: TablePredictor, queue: PredictionQueue[TableCall, TableAnswer], metrics: Metrics
+) -> APIRouter:
     router = APIRouter(
         tags=["predict"], responses=failures(400, 408, 413, 415, 422, 503), route_class=json_route(BodyReader())
     )
 
     async def answers(rows: Sequence[Mapping[str, Any]], strict: bool) -> list[TablePrediction]:
         found = await queue.answer(predictor.check(rows, strict=strict))
-        return [_prediction_of(answer, predictor.version) for answer in found]
+        metrics.count_answers(found)
+        return [_prediction_of(answer) for answer in found]
 
     @router.post("/predict", summary="Predict one row", response_model_exclude_none=True)
     async def predict(row: Annotated[Row, Body()], strict: _Strict = False) -> TablePrediction:
@@ -161,7 +179,7 @@ def _predictions(predictor: TablePredictor, queue: PredictionQueue[TableCall, Ta
     return router
 
 
-def _operations(predictor: TablePredictor) -> APIRouter:
+def _operations(predictor: TablePredictor, metrics: Metrics) -> APIRouter:
     router = APIRouter(tags=["operate"])
 
     @router.get("/model", summary="The model that answers")
@@ -171,6 +189,16 @@ def _operations(predictor: TablePredictor) -> APIRouter:
             target=predictor.target, version=predictor.version, kind=predictor.model.task.kind,
             columns=dict(predictor.columns), card=dict(predictor.model.facts),
         )  # fmt: skip
+
+    @router.get("/example", summary="A row to try")
+    def example() -> Row:
+        """A row of the right columns and types, to replace the values of: the model folder has no rows."""
+        return predictor.example()
+
+    @router.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+    def prometheus() -> Response:
+        """Requests, times, errors, predictions and flags, in Prometheus' text format."""
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
 
     @router.get("/healthz", summary="Is the process alive?")
     async def healthz() -> Health:
@@ -198,14 +226,14 @@ def _operations(predictor: TablePredictor) -> APIRouter:
     return router
 
 
-def _prediction_of(answer: TableAnswer, version: str) -> TablePrediction:
+def _prediction_of(answer: TableAnswer) -> TablePrediction:
     return TablePrediction(
         probability=answer.value if answer.probabilities else None,
         prediction=answer.prediction,
         probabilities=dict(answer.probabilities) or None,
         quantiles=dict(answer.quantiles) or None,
         id=answer.id,
-        model_version=version,
+        model_version=answer.model_version,
         made_at=iso(answer.made_us),
         flags=list(answer.flags),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ def serve(
 ) -> None:
     """Serve predictions of a table's model over HTTP until stopped: POST /predict with the table's columns."""
     from headrace.api.__main__ import require_free
-    from headrace.api.processes import serve_until_stopped
+    from headrace.api.processes import serve_until_stopped, shared_metrics
     from headrace.api.table_app import ServedTable
     from headrace.app.addresses import tracking_uri
     from headrace.app.context import settings_of
@@ -36,12 +37,14 @@ def serve(
         folder = folder / "model"
     port = configuration.api_port if port is None else port
     require_free(configuration.host, port)
-    was_ready = serve_until_stopped(
-        ServedTable(folder=folder, root=configuration.root, host=configuration.host),
-        host=configuration.host,
-        port=port,
-        processes=configuration.api_processes if processes is None else processes,
-        access_lines=True,
-    )
+    processes = configuration.api_processes if processes is None else processes
+    with shared_metrics(configuration.root, port) if processes > 1 else nullcontext():
+        was_ready = serve_until_stopped(
+            ServedTable(folder=folder, root=configuration.root, host=configuration.host),
+            host=configuration.host,
+            port=port,
+            processes=processes,
+            access_lines=True,
+        )
     if not was_ready:
         raise typer.Exit(1)

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 #: Kinds of columns of a table as kinds of request values.
 _KINDS = {"number": "numeric", "category": "categorical", "text": "text"}
 
+#: Kind of a column -> a value of it.
+_EXAMPLES = {"number": 1.0, "category": "text", "text": "some words", "date": "2013-05-01T12:00:00Z"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TableAnswer:
@@ -39,6 +42,7 @@ class TableAnswer:
     Attributes:
         id: Its id in the log.
         made_us: Instant, microseconds UTC.
+        model_version: Digest of the model folder's manifest, 12 characters.
         value: The probability of the second of two classes, or the number; None for several classes and quantiles.
         prediction: The class or the number; None for quantiles.
         probabilities: Class -> probability; empty for numbers.
@@ -48,6 +52,7 @@ class TableAnswer:
 
     id: str
     made_us: int
+    model_version: str
     value: float | None
     prediction: Any
     probabilities: Mapping[str, float]
@@ -106,6 +111,10 @@ class TablePredictor:
     def target(self) -> str:
         """The predicted column, as far as it is known."""
         return str(self.model.facts.get("target", "target"))
+
+    def example(self) -> dict[str, Any]:
+        """Return a row to try, of the right columns and types; its values are no one's."""
+        return {name: "12:30" if column.clock else _EXAMPLES[column.kind] for name, column in self._used.items()}
 
     def predict(self, rows: Sequence[Mapping[str, Any]], *, strict: bool = False) -> list[TableAnswer]:
         """Predict rows; all are logged, or none.
@@ -179,27 +188,24 @@ class TablePredictor:
         return pd.DataFrame({name: pd.Series(list(column), dtype=object) for name, column in columns})
 
     def _answer(self, p: Any, made_us: int, flags: tuple[str, ...]) -> TableAnswer:
-        task, identity = self.model.task, new_id()
+        value, prediction, probabilities, quantiles = self._outputs(p)
+        return TableAnswer(
+            id=new_id(), made_us=made_us, model_version=self.version, value=value, prediction=prediction,
+            probabilities=probabilities, quantiles=quantiles, flags=flags,
+        )  # fmt: skip
+
+    def _outputs(self, p: Any) -> tuple[float | None, Any, dict[str, float], dict[str, float]]:
+        """Return value, prediction, probabilities and quantiles of a row, as a `TableAnswer` has them."""
+        task = self.model.task
         if task.kind == "quantile":
-            quantiles = {f"{level:g}": float(value) for level, value in zip(task.quantiles, p, strict=True)}
-            return TableAnswer(
-                id=identity, made_us=made_us, value=None, prediction=None, probabilities={}, quantiles=quantiles,
-                flags=flags,
-            )  # fmt: skip
+            return None, None, {}, {f"{level:g}": float(value) for level, value in zip(task.quantiles, p, strict=True)}
         if not task.classification:
-            number = float(p[0])
-            return TableAnswer(
-                id=identity, made_us=made_us, value=number, prediction=number, probabilities={}, quantiles={},
-                flags=flags,
-            )  # fmt: skip
+            return float(p[0]), float(p[0]), {}, {}
         binary = task.kind == "binary"
         every = [1 - float(p[0]), float(p[0])] if binary else [float(value) for value in p]
         chosen = int(every[1] >= self.model.calibration.threshold) if binary else every.index(max(every))
-        return TableAnswer(
-            id=identity, made_us=made_us, value=every[1] if binary else None, prediction=task.classes[chosen],
-            probabilities={str(name): value for name, value in zip(task.classes, every, strict=True)}, quantiles={},
-            flags=flags,
-        )  # fmt: skip
+        probabilities = {str(name): value for name, value in zip(task.classes, every, strict=True)}
+        return every[1] if binary else None, task.classes[chosen], probabilities, {}
 
     def _append(self, rows: Sequence[Mapping[str, Any]], answers: Sequence[TableAnswer]) -> None:
         """Log answers; UnavailableError with a reason that clients may see where that fails."""
@@ -261,14 +267,14 @@ def _date(value: Any, column: Column, where: str) -> Any:
 
     if not isinstance(value, str):
         return _no_date(value, where)
+    if beyond_range(pd.Series([value]))[0]:
+        return None  # as in training
     if column.day_first:
         at = parse_dates(pd.Series([value]), day_first=True)[0]
         return _no_date(value, where) if pd.isna(at) else at.isoformat()
     try:
         return pd.to_datetime(value, utc=True).isoformat()
     except (ValueError, OverflowError):
-    if beyond_range(pd.Series([value]))[0]:
-        return None  # as in training
         return _no_date(value, where)
 
 
