@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from headrace.core.clock import DAY
 from headrace.store.materialise import online_rows
 from headrace.synthesis.engines import LocalEngine
 from headrace.synthesis.language.definitions import Definition, RowColumn
+from headrace.testing.shop_definitions import PAST_LABELS, scheduled
+from headrace.testing.shop_world import World, at, us
 from tests.audit.harbour import Harbour, make_harbour
 from tests.store.world import START, features
 
@@ -58,6 +61,37 @@ def test_the_oracle_agrees(harbour: Harbour) -> None:
     spine = past_rows(problem, snapshot, START + 15 * DAY)
     found = oracle_check(problem, FEATURES, snapshot, spine)
     assert (found.outcome, found.values) == ("passed", 5 * len(FEATURES))
+
+
+def visited(hours: int) -> World:
+    """Three customers, one of whom visits the shop every hour."""
+    visits = [{"visit_id": hour, "visitor": "abc"[hour % 3], "at": at(hour), "page": "p"} for hour in range(hours)]
+    return World({"customers": [{"customer": name, "since": at(0)} for name in "abc"], "visits": visits})
+
+
+def calls_of_the_oracle(hours: int) -> int:
+    """Certify the last rows of a schedule, and count the calls of functions of the oracle."""
+    world, calls = visited(hours), 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call" and "oracle" in frame.f_code.co_filename
+
+    spine = past_rows(scheduled, world, us(hours))  # type: ignore[arg-type]
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        found = oracle_check(scheduled, PAST_LABELS, world, spine)  # type: ignore[arg-type]
+    finally:
+        sys.setprofile(before)
+    assert (found.outcome, found.values) == ("passed", 5 * len(PAST_LABELS))
+    return calls
+
+
+def test_the_oracles_work_grows_with_the_history_and_no_faster() -> None:
+    """A schedule's earlier labels are rows too: many cutoffs, each with a label at every instant that may change it."""
+    short, long = (calls_of_the_oracle(hours) for hours in (30, 120))
+    assert long < 5 * short
 
 
 def test_checks_without_rows_are_not_run(harbour: Harbour) -> None:

@@ -11,6 +11,7 @@ holds. The oracle shares only definitions (`synthesis.language`) with the engine
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -32,7 +33,7 @@ from headrace.synthesis.language.engine import Tables
 from headrace.synthesis.language.inputs import grouped_columns, hops, join_columns, used_columns, value_of
 from headrace.synthesis.oracle.aggregations import AGGREGATION_TWINS
 from headrace.synthesis.oracle.finish import finish_row, microseconds
-from headrace.synthesis.oracle.label_history import label_history
+from headrace.synthesis.oracle.label_history import LabelHistory
 from headrace.synthesis.oracle.reading import Row, clock, known_from, primary_key, read_column
 from headrace.synthesis.oracle.running import RUNNING_TWINS
 
@@ -94,8 +95,9 @@ class RowEvaluator:
     def __init__(self, problem: Problem, snapshot: Tables) -> None:
         self._problem = problem
         self._snapshot = snapshot
-        self._rows: dict[str, list[Row]] = {}
-        self._effective: dict[tuple[str, tuple[str, ...], int, bool], list[EffectiveRow]] = {}
+        self._rows: dict[tuple[str, tuple[Any, ...]], list[Row]] = {}
+        self._known: dict[tuple[str, tuple[str, ...], tuple[Any, ...]], list[int]] = {}
+        self._effective: dict[tuple[str, tuple[str, ...], int, bool, tuple[Any, ...]], list[EffectiveRow]] = {}
 
     def stored_value(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
         """The value of a Direct or an Aggregate for an entity's key at a tick (us)."""
@@ -114,7 +116,7 @@ class RowEvaluator:
         value = value_of(definition, definition.kind)
         used, on_event = used_columns(definition, definition.keys), definition.on == "event"
         considered = []
-        for effective in self._effective_rows(table, used, tick, on_event):
+        for effective in self._effective_rows(table, used, tick, on_event, self._only(definition, key)):
             if self._key(table, definition.keys, effective.row, tick) == key:
                 at = effective.since_us if effective.event_us is None else effective.event_us
                 left_out = self._reason_left_out(definition, effective, at, tick)
@@ -129,10 +131,14 @@ class RowEvaluator:
         if any("." in name for name in definition.keys):
             return []
         table = self._problem.entity_set.table(definition.table)
-        known_times = clock(self._problem, table, used_columns(definition, definition.keys))
-        versions = (row for row in self._versions(table) if tuple(row[name] for name in definition.keys) == key)
-        by_time = [(known_from(table, known_times, row), row) for row in versions]
-        return sorted(((known, row) for known, row in by_time if known >= tick), key=lambda item: item[0])
+        columns = used_columns(definition, definition.keys)
+        by_time = self._by_time(table, columns, self._only(definition, key))
+        later = [
+            (known, row)
+            for known, row in by_time
+            if known >= tick and tuple(row[name] for name in definition.keys) == key
+        ]
+        return sorted(later, key=lambda item: item[0])
 
     def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> EffectiveRow | None:
         """The row that a Direct reads at a tick; None where there is none."""
@@ -197,30 +203,51 @@ class RowEvaluator:
             values.append(value)
         return tuple(values)
 
-    def _versions(self, table: Table) -> list[Row]:
-        if table.name not in self._rows:
+    def _only(self, definition: Aggregate, key: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The key alone where it is the schedule's entity whose label history is aggregated; else empty, for all."""
+        of_entity = definition.table == LABEL_HISTORY and definition.keys == self._problem.spine_table.keys[:1]
+        return key if of_entity else ()
+
+    @cached_property
+    def _label_history(self) -> LabelHistory:
+        return LabelHistory(self._problem, self._versions)
+
+    def _versions(self, table: Table, only: tuple[Any, ...] = ()) -> list[Row]:
+        """All versions of a table's rows; of the label history those of one key, if asked."""
+        if (table.name, only) not in self._rows:
             if table.name == LABEL_HISTORY:
-                self._rows[table.name] = label_history(self._problem, self._versions)
+                self._rows[table.name, only] = self._label_history.rows(only or None)
             else:
-                self._rows[table.name] = self._snapshot.table(table.name).to_pylist()
-        return self._rows[table.name]
+                self._rows[table.name, only] = self._snapshot.table(table.name).to_pylist()
+        return self._rows[table.name, only]
+
+    def _by_time(self, table: Table, columns: tuple[str, ...], only: tuple[Any, ...]) -> list[tuple[int, Row]]:
+        """All versions with the instant since which some columns of theirs are known; computed once."""
+        rows, query = self._versions(table, only), (table.name, columns, only)
+        if query not in self._known:
+            known_times = clock(self._problem, table, columns)
+            self._known[query] = [known_from(table, known_times, row) for row in rows]
+        return list(zip(self._known[query], rows, strict=True))
 
     def _effective_rows(
-        self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool = False
+        self,
+        table: Table,
+        columns: tuple[str, ...],
+        tick: int,
+        on_event: bool = False,
+        only: tuple[Any, ...] = (),
     ) -> list[EffectiveRow]:
         """Every row in effect at a tick, by the values of some columns, oldest first; computed once."""
-        query = (table.name, columns, tick, on_event)
+        query = (table.name, columns, tick, on_event, only)
         if query not in self._effective:
-            self._effective[query] = self._find_effective_rows(table, columns, tick, on_event)
+            self._effective[query] = self._find_effective_rows(table, columns, tick, on_event, only)
         return self._effective[query]
 
     def _find_effective_rows(
-        self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool
+        self, table: Table, columns: tuple[str, ...], tick: int, on_event: bool, only: tuple[Any, ...]
     ) -> list[EffectiveRow]:
-        known_times = clock(self._problem, table, columns)
         by_row: dict[tuple[Any, ...], list[tuple[int, int, Row]]] = {}
-        for row in self._versions(table):
-            known = known_from(table, known_times, row)
+        for known, row in self._by_time(table, columns, only):
             if known < tick:
                 by_row.setdefault(primary_key(table, row), []).append((known, row["_order"], row))
         rows = [self._effective_row(table, columns, versions, on_event) for versions in by_row.values()]
