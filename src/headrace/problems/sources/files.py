@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -73,9 +74,12 @@ class FileSource:
         """Read all rows.
 
         Raises:
-            DataError: for a missing, unreadable or unsupported file.
+            DataError: a file is missing, unreadable or unsupported, or changed while it was read.
+            UnavailableError: the object store does not answer.
         """
-        return _read(str(self.path), locate(self.path), self._dialect)
+        located = locate(self.path)
+        with _unchanged(str(self.path), located):
+            return _read(str(self.path), located, self._dialect)
 
     def batches(self, since: Since | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows in record batches; of Parquet files only those that may be at or after `since`.
@@ -85,12 +89,8 @@ class FileSource:
             UnavailableError: the object store does not answer.
         """
         located = locate(self.path)
-        try:
+        with _unchanged(str(self.path), located):
             yield from _batches(str(self.path), located, self._dialect, since)
-        except DataError:
-            _refuse_change(str(self.path), located)
-            raise
-        _refuse_change(str(self.path), located)
 
 
 def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None, dialect: Dialect | None = None) -> pa.Table:
@@ -102,9 +102,11 @@ def read_source(path: Path, types: Mapping[str, pa.DataType] | None = None, dial
         dialect: of a CSV.
 
     Raises:
-        DataError: for a missing, unreadable or unsupported file.
+        DataError: a file is missing, unreadable or unsupported, or changed while it was read.
     """
-    return _whole(str(path), locate(path), dialect or Dialect(), types or {})
+    located = locate(path)
+    with _unchanged(str(path), located):
+        return _whole(str(path), located, dialect or Dialect(), types or {})
 
 
 @lru_cache(maxsize=16)
@@ -207,6 +209,17 @@ def _refuse_empty(located: Location) -> None:
     for item in located.files:
         if item.size == 0 and located.local:
             raise DataError("the file is empty", where=item.path, fix="a CSV needs at least its header line")
+
+
+@contextmanager
+def _unchanged(address: str, located: Location) -> Iterator[None]:
+    """Raise DataError where the files changed while they were read, also in place of the error of half a file."""
+    try:
+        yield
+    except DataError:
+        _refuse_change(address, located)
+        raise
+    _refuse_change(address, located)
 
 
 def _refuse_change(address: str, before: Location) -> None:

@@ -45,7 +45,8 @@ class SourceReader:
         """Read all rows of a table.
 
         Raises:
-            DataError: The source cannot be read, or returns something else than an Arrow table.
+            DataError: The source cannot be read, changed while it was read, or returns something else than an Arrow
+                table.
             UnavailableError: A service does not answer.
         """
         source = table_source(table, self.folder)
@@ -53,7 +54,7 @@ class SourceReader:
         feed = changes_of(source, table)
         position = None if feed is None else feed.position()
         if feed is None or position is None:
-            return with_parents.add(_without_null_texts(table, _whole(source, table)))
+            return with_parents.add(_without_null_texts(table, _unchanged(source, table)))
         rows = _rows_of(feed.batches(ChangeRange(after=None, until=position)), source, table)
         return with_parents.add(_without_null_texts(table, rows))
 
@@ -95,7 +96,7 @@ class SourceReader:
         source = table_source(table, self.folder)
         with_parents = ParentColumns.read(table, self)
         empty = True
-        for chunk in _chunks(_unchanged(source, table, since), CHUNK_BYTES if size is None else size):
+        for chunk in _chunks(_batches(source, table, since), CHUNK_BYTES if size is None else size):
             empty = False
             yield with_parents.add(_without_null_texts(table, chunk))
         if empty and since is None:
@@ -117,17 +118,24 @@ def _whole(source: Source, table: Table) -> pa.Table:
         raise DataError(error.what, where=table.name, fix=error.fix) from None
 
 
-def _unchanged(source: Source, table: Table, since: Since | None) -> Iterator[pa.RecordBatch]:
-    """Record batches of a source; an object that is read whole must have the same fingerprint afterwards, if any."""
+def _unchanged(source: Source, table: Table) -> pa.Table:
+    """All rows of a source; an object without `batches` must have the same fingerprint afterwards, if any."""
     if isinstance(source, BatchSource):
-        yield from in_batches(source, since)
-        return
+        return _whole(source, table)  # files look for a change themselves; databases read one state
     fingerprint = getattr(source, "fingerprint", lambda: None)
     before = fingerprint()
-    batches = _whole(source, table).to_batches()
+    rows = _whole(source, table)
     if fingerprint() != before:
         raise DataError("the source changed while it was read", where=table.name, fix="run again when nobody writes it")
-    yield from batches
+    return rows
+
+
+def _batches(source: Source, table: Table, since: Since | None) -> Iterator[pa.RecordBatch]:
+    """Record batches of a source, which does not change while they are read."""
+    if isinstance(source, BatchSource):
+        yield from in_batches(source, since)
+    else:
+        yield from _unchanged(source, table).to_batches()
 
 
 def _chunks(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[pa.Table]:
