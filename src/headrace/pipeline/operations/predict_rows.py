@@ -16,9 +16,11 @@ What a row lacks:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -33,6 +35,7 @@ from headrace.pipeline.production.champion import champion_bundle, version_bundl
 from headrace.pipeline.production.offline_scoring import predict_spine
 from headrace.registry.ledger import Ledger
 from headrace.schema import Problem
+from headrace.synthesis.history.keys import encode_pairs
 from headrace.synthesis.language.definitions import row_columns
 from headrace.synthesis.language.parquet_tables import read_columns
 from headrace.synthesis.language.values import as_array
@@ -119,7 +122,7 @@ def spine_of_rows(problem: Problem, bundle: Bundle, rows: pa.Table, snapshot: Sn
         columns[name] = (
             pa.nulls(rows.num_rows, kind)
             if name in absent
-            else _instants(problem, name, rows[name])
+            else _instants(problem, name, rows[name], f"rows.{name}")
             if pa.types.is_timestamp(kind)
             else _as_lake_type(name, rows[name], kind)
         )
@@ -130,17 +133,26 @@ def spine_of_rows(problem: Problem, bundle: Bundle, rows: pa.Table, snapshot: Sn
 
 
 def unknown_entities(problem: Problem, spine: pa.Table, snapshot: Snapshot) -> pa.Array:
-    """Name the entities of each row whose key is null or stands in no row of the entity's table; "" where none [n]."""
+    """Name the entities of each row whose key is null or stands in no row of the entity's table; "" where none [n].
+
+    An entity without a table of its own, such as a pair of keys, is known if a row of the predicted table has it.
+    """
     names = np.full(spine.num_rows, "", dtype=object)
     for entity in problem.all_entities:
         if entity.parent is None:
-            continue
-        known = read_columns(snapshot, entity.parent[0], [entity.parent[1]])[entity.parent[1]]
-        unknown = pc.invert(pc.is_in(as_array(spine[entity.join_keys[0]]), value_set=as_array(pc.unique(known))))
-        unknown = pc.or_(unknown, pc.is_null(as_array(spine[entity.join_keys[0]])))
-        mask = unknown.to_numpy(zero_copy_only=False).astype(bool)
+            name, columns = problem.carrier, entity.join_keys
+        else:
+            name, columns = entity.parent[0], (entity.parent[1],)
+        known = read_columns(snapshot, name, columns)
+        mask = ~_among([spine[key] for key in entity.join_keys], [known[column] for column in columns])
         names[mask] = [f"{text}, {entity.name}" if text else entity.name for text in names[mask]]
     return pa.array(names.tolist(), pa.string())
+
+
+def _among(keys: Sequence[pa.ChunkedArray], known: Sequence[pa.ChunkedArray]) -> npt.NDArray[np.bool_]:
+    """Whether each key [n], of one or several columns, is one of those that are known; a null in it is not."""
+    _, codes = encode_pairs([as_array(column) for column in known], [as_array(column) for column in keys])
+    return np.asarray(codes >= 0)
 
 
 def cutoffs_of(problem: Problem, rows: pa.Table) -> np.ndarray:
@@ -154,7 +166,7 @@ def cutoffs_of(problem: Problem, rows: pa.Table) -> np.ndarray:
             found=rows.column_names,
             fix=f"add {CUTOFF!r} or {expression.column!r}",
         )
-    instants = _instants(problem, expression.column, rows[name])
+    instants = _instants(problem, expression.column, rows[name], f"rows.{name}")
     if instants.null_count:
         raise DataError(
             f"{instants.null_count} cutoffs are empty", where=f"rows.{name}", fix="give each row an instant"
@@ -164,8 +176,9 @@ def cutoffs_of(problem: Problem, rows: pa.Table) -> np.ndarray:
     return (earliest_reading(values, table.tz) if table.tz is not None else values) + offset_us
 
 
-def _instants(problem: Problem, name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column_instants(column, TimeFormat.of(problem.spine_table, name), f"rows.{name}")
+def _instants(problem: Problem, name: str, column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Instants of a column of the rows, which is read as column `name` of the spine's table."""
+    return column_instants(column, TimeFormat.of(problem.spine_table, name), where)
 
 
 def _as_lake_type(name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
