@@ -6,7 +6,6 @@ ADBC transfers columns, without a Python object per value.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import pyarrow as pa
 from headrace.core.errors import DataError, UnavailableError
 from headrace.core.redact import redact
 from headrace.problems.sources.database_table import DatabaseTable, database_file, require_database
+from headrace.problems.sources.environment import expanded
 from headrace.problems.sources.interface import BATCH_ROWS, Since, missing_package
 from headrace.problems.sources.sql_text import count_and_end, select_rows
 
@@ -89,7 +89,7 @@ class AdbcSource(DatabaseTable):
         file = database_file(self.address, self.folder)
         if file is not None:
             require_database(file)
-        address = os.path.expandvars(self.address).replace("+adbc", "", 1)
+        address = expanded(self.address).replace("+adbc", "", 1)
         try:
             connection = driver.connect(address if file is None else str(file.absolute()))
         except driver.Error as error:

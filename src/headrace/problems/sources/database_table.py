@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ import pyarrow as pa
 from headrace.core.errors import DataError
 from headrace.core.fingerprint import file_digest, fingerprint
 from headrace.core.redact import redact
+from headrace.problems.sources.environment import expanded
 from headrace.problems.sources.interface import Since
 from headrace.schema import Table
 
@@ -72,7 +72,7 @@ class DatabaseTable(ABC):
 
 def database_file(address: str, folder: Path | None) -> Path | None:
     """The file of an SQLite or DuckDB database; None for other databases."""
-    scheme, _, path = os.path.expandvars(address).partition("://")
+    scheme, _, path = expanded(address).partition("://")
     if not scheme.startswith(("sqlite", "duckdb")) or not path.removeprefix("/"):
         return None
     return (folder or Path()) / path.removeprefix("/").partition("?")[0]

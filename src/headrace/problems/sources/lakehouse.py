@@ -17,11 +17,14 @@ import pyarrow as pa
 from headrace.core.errors import DataError, HeadraceError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.redact import redact
+from headrace.problems.sources.environment import expanded
 from headrace.problems.sources.feeds.feed import ChangeFeed, Changes
 from headrace.problems.sources.interface import Since, missing_package
 from headrace.problems.sources.locations import reachable
 from headrace.problems.sources.scanning import scan
 from headrace.schema import Table
+
+_DELTA_FIX = 'check the address: "delta:///folder" or "delta+s3://bucket/folder"'
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class DeltaSource:
 
     @property
     def _uri(self) -> str:
-        scheme, _, path = os.path.expandvars(self.address).partition("://")
+        scheme, _, path = expanded(self.address).partition("://")
         if scheme == "delta":
             return str(((self.folder or Path()) / path.removeprefix("/")).absolute())
         return f"{scheme.removeprefix('delta+')}://{path}"
@@ -89,13 +92,13 @@ class DeltaSource:
         if os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://"):
             options.setdefault("aws_allow_http", "true")
         try:
-            with reachable(self._uri):
+            with reachable(self._uri, fix=_DELTA_FIX):
                 yield DeltaTable(self._uri, version=self.version, storage_options=options or None)
         except DeltaError as error:
             raise DataError(
                 f"cannot be read as a Delta table: {str(error).splitlines()[0]}",
                 where=self.place,
-                fix='check the address: "delta:///folder" or "delta+s3://bucket/folder"',
+                fix=_DELTA_FIX,
             ) from None
 
 
@@ -156,7 +159,7 @@ class IcebergSource:
         except ImportError:
             raise missing_package("pyiceberg", "iceberg", self.place) from None
         try:
-            with reachable(self.place):
+            with reachable(self.place, fix=_catalog_fix(self.catalog)):
                 yield load_catalog(self.catalog, **self.options).load_table(self.table)
         except HeadraceError:
             raise
@@ -164,8 +167,16 @@ class IcebergSource:
             raise DataError(
                 f"cannot be read as an Iceberg table: {(str(error) or type(error).__name__).splitlines()[0]}",
                 where=self.place,
-                fix='check the catalog and the table: "iceberg://catalog/schema.table"',
+                fix=_catalog_fix(self.catalog),
             ) from None
+
+
+def _catalog_fix(catalog: str) -> str:
+    name = catalog.upper()
+    return (
+        'check the catalog and the table: "iceberg://catalog/schema.table". '
+        f"A catalog is declared in ~/.pyiceberg.yaml, or by PYICEBERG_CATALOG__{name}__URI"
+    )
 
 
 def _filter(table: Any, since: Since | None) -> dict[str, Any]:

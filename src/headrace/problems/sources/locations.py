@@ -21,8 +21,11 @@ import pyarrow.fs as fs
 from headrace.core.errors import DataError, UnavailableError
 from headrace.core.redact import redact
 from headrace.core.s3_options import s3_options
+from headrace.problems.sources.environment import expanded
 
 FORMATS = (".csv", ".csv.gz", ".parquet")
+#: Schemes that PyArrow reads.
+_OWN_SCHEMES = ("file", "s3", "s3a", "gs", "gcs")
 #: Seconds that an object store may take to connect, and to answer.
 _CONNECT_S, _ANSWER_S = 5, 60
 _UNREACHABLE = re.compile(r"connect|network|timeout|timed out|resolve|curlCode|refused", re.IGNORECASE)
@@ -64,10 +67,10 @@ def locate(address: str | Path) -> Location:
         address: a path or `scheme://` address of a file, a folder (all files below), or a pattern with *, ** and ?.
 
     Raises:
-        DataError: there is no such file, or it is a table of another format.
+        DataError: there is no such file, it is a table of another format, or no files are read from such addresses.
         UnavailableError: the object store does not answer.
     """
-    text = os.path.expandvars(str(address))
+    text = expanded(str(address))
     with reachable(text):
         filesystem, path = _filesystem(text)
         wild = _WILD.search(path)
@@ -92,8 +95,13 @@ def locate(address: str | Path) -> Location:
 
 
 @contextmanager
-def reachable(address: str) -> Iterator[None]:
-    """Turn errors of a file system into UnavailableError where a service does not answer, else into DataError."""
+def reachable(address: str, fix: str = "correct the file") -> Iterator[None]:
+    """Turn errors of a file system into UnavailableError where a service does not answer, else into DataError.
+
+    Args:
+        address: what is read.
+        fix: what to do where it answers and cannot be read.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, ValueError) as error:
@@ -102,7 +110,7 @@ def reachable(address: str) -> Iterator[None]:
             raise UnavailableError(
                 f"does not answer: {first}", where=redact(address), fix="check the address and the network; run again"
             ) from None
-        raise DataError(f"cannot be read: {first}", where=redact(address), fix="correct the file") from None
+        raise DataError(f"cannot be read: {first}", where=redact(address), fix=fix) from None
     except ImportError as error:
         raise DataError(
             f"needs a package that is not installed: {error}", where=redact(address), fix="pip install it"
@@ -122,6 +130,14 @@ def _filesystem(text: str) -> tuple[fs.FileSystem, str]:
         return _gcs(options), f"{parts.netloc}{parts.path}".rstrip("/")
     import fsspec  # type: ignore[import-untyped,unused-ignore]
 
+    known = {*fsspec.available_protocols(), *fsspec.registry}
+    if parts.scheme not in known:
+        raise DataError(
+            f"no files are read from addresses of the scheme {parts.scheme!r}",
+            where=redact(text),
+            found=[*_OWN_SCHEMES, *sorted(known - {*_OWN_SCHEMES})],
+            fix="write one of these, or the address of a database or of a lake house (docs/sources.md)",
+        )
     filesystem, path = fsspec.core.url_to_fs(text)
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from headrace.core.errors import DataError, UnavailableError
 from headrace.core.fingerprint import fingerprint
 from headrace.core.redact import redact
 from headrace.problems.sources.database_table import DatabaseTable, database_file, require_database
+from headrace.problems.sources.environment import expanded
 from headrace.problems.sources.feeds.change_table import ChangeTable, SqlChanges, newest_sequence
 from headrace.problems.sources.feeds.feed import Changes
 from headrace.problems.sources.interface import BATCH_ROWS, Since
@@ -156,7 +156,7 @@ def connected(address: str, folder: Path | None) -> Iterator[Engine]:
         require_database(file)
     engine: Any = None
     try:
-        engine = create_engine(f"sqlite:///{file.absolute()}" if file is not None else os.path.expandvars(address))
+        engine = create_engine(f"sqlite:///{file.absolute()}" if file is not None else expanded(address))
         yield engine
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise DataError(f"the database cannot be read: {_first_line(error)}", where=redact(address), fix=_FIX) from None
