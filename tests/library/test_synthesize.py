@@ -323,6 +323,10 @@ def wrong() -> dict[str, tuple[dict[str, Any], str]]:
         ),
         "cutoffs without key": ({"cutoffs": cutoffs(9)[["cutoff"]]}, "cutoffs: no column 'customer_id'"),
         "cutoffs without time": ({"cutoffs": cutoffs(9)[["customer_id"]]}, "cutoffs: no column of times"),
+        "an instant as text": (
+            {"cutoffs": "2024-02-15T00:00:00Z"},
+            "cutoffs: one instant for all rows is given as a datetime.*datetime.fromisoformat\\('2024-02-15T00:00:00Z'",
+        ),
         "a missing cutoff": ({"cutoffs": cutoffs(9).assign(cutoff=pd.NaT)}, "rows have no cutoff"),
         "cutoffs of others": (
             {"cutoffs": cutoffs(9).assign(customer_id="A")}, "cutoffs.customer_id: no key is one of the target's"

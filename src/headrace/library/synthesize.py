@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -156,6 +157,13 @@ def _entity_set(
 
 def _spine(entity_set: EntitySet, target: str, cutoffs: Any) -> EachRow | GivenRows:
     table = entity_set.table(target)
+    if isinstance(cutoffs, str) and _is_instant(cutoffs):
+        raise DeclarationError(
+            "one instant for all rows is given as a datetime, not as a text",
+            where="cutoffs",
+            found=[cutoffs],
+            fix=f"write cutoffs=datetime.fromisoformat({cutoffs!r}); a text is a time expression, as in 'placed - 2h'",
+        )
     if isinstance(cutoffs, str) or (cutoffs is None and table.row_known is not None):
         return EachRow(table=target, cutoff=cutoffs or str(table.row_known))
     if len(table.keys) != 1:
@@ -166,6 +174,14 @@ def _spine(entity_set: EntitySet, target: str, cutoffs: Any) -> EachRow | GivenR
             fix='give a cutoff as a time expression of its columns ("placed"), or a key of one column',
         )
     return GivenRows(entity=target)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return True
 
 
 def _entities(declared: Mapping[str, Sequence[str]], spine: EachRow | GivenRows) -> tuple[Entity, ...]:
