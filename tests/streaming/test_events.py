@@ -157,6 +157,27 @@ def test_a_wrong_event_is_refused_and_the_others_are_not(
     assert right.result(WAIT_S).rows == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "where", "fix"),
+    [
+        ({"stay": None}, "stays.stay, row 1", "give each row its key"),
+        ({"stay": "x1"}, "stays.stay, row 1", "correct the value: the key is a number"),
+    ],
+)
+def test_a_wrong_key_is_told_with_its_place_and_what_to_do(
+    served: World, wrong: dict[str, Any], where: str, fix: str
+) -> None:
+    tables = LiveTables(Lake(served.root, served.problem.name), served.problem)
+    table, expected = served.problem.entity_set.table("stays"), tables.source_schema("stays")
+    assert expected is not None
+    with pytest.raises(DataError) as refused:
+        event_rows(served.problem, table, [stay(1, **wrong)], expected, tables)
+    assert refused.value.where == where
+    assert refused.value.fix.startswith(fix)
+    assert where not in refused.value.what
+    assert "categorical" not in refused.value.fix
+
+
 def test_an_error_that_nobody_foresaw_is_an_answer_and_later_events_are_taken(
     gateway: EventGateway, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,10 @@ ARRIVAL = "_arrival"
 #: Up to this size, every whole number is a float64.
 LARGEST_EXACT = 2**53
 
+#: What to do about a text among numbers. A key keeps its type: every row has one, and rows are found by it.
+_NUMBER_FIX = "correct the value, leave it empty, or declare the column's role as 'categorical'"
+_KEY_FIX = "correct the value: the key is a number, by its role or in the rows before"
+
 #: Share of a text column's values that must read as numbers for the rest to be taken as mistakes.
 NUMERIC_SHARE = 0.9
 
@@ -150,7 +154,7 @@ def _column(table: Table, name: str, column: pa.ChunkedArray, expected: pa.Schem
         return column_instants(column, TimeFormat.of(table, name), where)
     column = _cast_to_kept_type(where, column)
     if pa.types.is_string(column.type) and _is_numeric(table, name, column, expected):
-        column = _numbers(where, column)
+        column = _numbers(where, column, _KEY_FIX if name in table.keys else _NUMBER_FIX)
     if pa.types.is_floating(column.type):
         column = _finite(where, column)
         if expected is not None and name in expected.names and expected.field(name).type == pa.int64():
@@ -204,7 +208,7 @@ def _is_numeric(table: Table, name: str, column: pa.ChunkedArray, expected: pa.S
     return name not in table.keys and NUMERIC_SHARE <= text_parsing.numeric_share(column) < 1.0
 
 
-def _numbers(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _numbers(where: str, column: pa.ChunkedArray, fix: str) -> pa.ChunkedArray:
     try:
         return column.cast(pa.float64())
     except pa.ArrowInvalid:
@@ -212,7 +216,7 @@ def _numbers(where: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     raise DataError(
         f"text in a numeric column: {value!r}",
         where=f"{where}, row {row + 1}",
-        fix="correct the value, leave it empty, or declare the column's role as 'categorical'",
+        fix=fix,
         row=row + 1,
         value=value,
     )

@@ -23,7 +23,7 @@ def table_faults(problem: Problem, table: Table, rows: pa.Table) -> tuple[list[s
         converted = conform(table, rows, ignored=ignored_columns(problem, table), allow_empty=False)
     except HeadraceError as error:
         return list(dict.fromkeys([*faults, *(_column_faults(problem, table, rows) or [str(error)])])), None
-    faults += rule_faults(table, converted)
+    faults += [str(fault) for fault in rule_faults(table, converted)]
     return faults, converted
 
 
@@ -82,41 +82,41 @@ def _numbered(column: pa.Table) -> pa.Table:
     return column.append_column(_ROW, pa.array(range(column.num_rows), pa.int64()))
 
 
-def rule_faults(table: Table, rows: pa.Table) -> list[str]:
+def rule_faults(table: Table, rows: pa.Table) -> list[DataError]:
     """Return what the rules of a batch would refuse: null keys and times, values out of bounds, odd booleans."""
     row_known = table.row_known
     times = [name for name in (table.time, row_known.column if row_known else None) if name is not None]
     needed = {**dict.fromkeys(times, "time"), **dict.fromkeys(table.keys, "key")}
-    faults = [_nulls(table, name, what, rows) for name, what in needed.items() if rows[name].null_count]
+    faults: list[DataError | None] = [
+        _nulls(table, name, what, rows) for name, what in needed.items() if rows[name].null_count
+    ]
     faults += [_outside(table, name, rows) for name in table.bounds if name in rows.column_names]
     faults += [
         _odd_boolean(table, name, rows)
         for name, role in table.roles.items()
         if role == "boolean" and name in rows.column_names
     ]
-    return [fault for fault in faults if fault]
+    return [fault for fault in faults if fault is not None]
 
 
-def _nulls(table: Table, name: str, what: str, rows: pa.Table) -> str:
+def _nulls(table: Table, name: str, what: str, rows: pa.Table) -> DataError:
     is_null = rows[name].is_null()
     count, first = rows[name].null_count, pc.index(is_null, True).as_py()
     others = {"key": "give each row its key", "time": "give each row its time"}[what]
-    return str(
-        DataError(
-            f"{count} of {rows.num_rows} rows have no {what}",
-            where=f"{table.name}.{name}, row {first + 1}",
-            fix=f"{others}, or leave these rows out of the source",
-        )
+    return DataError(
+        f"{count} of {rows.num_rows} rows have no {what}",
+        where=f"{table.name}.{name}, row {first + 1}",
+        fix=f"{others}, or leave these rows out of the source",
     )
 
 
-def _outside(table: Table, name: str, rows: pa.Table) -> str:
+def _outside(table: Table, name: str, rows: pa.Table) -> DataError | None:
     low, high = table.bounds[name]
     column = rows[name]
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         if pa.types.is_null(column.type):
-            return ""
-        return str(DataError(f"bounds on a column of {column.type}", where=f"{table.name}.{name}", fix="remove them"))
+            return None
+        return DataError(f"bounds on a column of {column.type}", where=f"{table.name}.{name}", fix="remove them")
     wrong = pa.chunked_array([pa.repeat(False, rows.num_rows)])
     if low is not None:
         wrong = pc.or_(wrong, pc.fill_null(pc.less(column, low), False))
@@ -124,16 +124,14 @@ def _outside(table: Table, name: str, rows: pa.Table) -> str:
         wrong = pc.or_(wrong, pc.fill_null(pc.greater(column, high), False))
     outside = rows.filter(wrong)
     if not outside.num_rows:
-        return ""
+        return None
     shown = [f"{outside[name][i].as_py():g} ({_key(table, outside, i)})" for i in range(min(3, outside.num_rows))]
     limits = f"[{'no limit' if low is None else f'{low:g}'}, {'no limit' if high is None else f'{high:g}'}]"
-    return str(
-        DataError(
-            f"{outside.num_rows} of {rows.num_rows} values are out of the bounds {limits}",
-            where=f"{table.name}.{name}",
-            found=shown,
-            fix="correct the values, or widen the bounds",
-        )
+    return DataError(
+        f"{outside.num_rows} of {rows.num_rows} values are out of the bounds {limits}",
+        where=f"{table.name}.{name}",
+        found=shown,
+        fix="correct the values, or widen the bounds",
     )
 
 
@@ -141,13 +139,11 @@ def _key(table: Table, rows: pa.Table, index: int) -> str:
     return ", ".join(map(str, row_keys(rows.slice(index, 1), table.keys)[0]))
 
 
-def _odd_boolean(table: Table, name: str, rows: pa.Table) -> str:
+def _odd_boolean(table: Table, name: str, rows: pa.Table) -> DataError | None:
     found = pc.unique(rows[name].drop_null()).to_pylist()
     odd = [value for value in found if value not in (0, 1)]
     if not odd:
-        return ""
-    return str(
-        DataError(
-            "something else than true and false", where=f"{table.name}.{name}", found=odd[:3], fix="correct the role"
-        )
+        return None
+    return DataError(
+        "something else than true and false", where=f"{table.name}.{name}", found=odd[:3], fix="correct the role"
     )

@@ -56,7 +56,7 @@ def event_rows(
     if table.name == problem.spine.table:
         check_label(problem, converted)
     if faults := rule_faults(table, converted):
-        raise DataError(faults[0].rstrip("."), fix="correct the rows")
+        raise faults[0]
     return pa.table({name: _as_before(table, name, converted, expected) for name in names})
 
 
