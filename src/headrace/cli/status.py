@@ -13,7 +13,7 @@ from headrace.app.addresses import page_of
 from headrace.app.context import settings_of
 from headrace.app.output import print_json
 from headrace.core.clock import iso
-from headrace.core.errors import CorruptError, NotFoundError
+from headrace.core.errors import CorruptError, NotFoundError, UnavailableError
 from headrace.core.replicas import read_replicas
 from headrace.lake.store import Lake
 from headrace.problems.catalogue import load_problem
@@ -65,11 +65,13 @@ def _no_champion_reason(root: Path, name: str) -> str:
 
 
 def _fault(root: Path, problem: Problem) -> str | None:
-    """Return why the online store is not served, where it is ahead of the clock."""
+    """Return why the online store is not served: it does not answer, or is ahead of the clock."""
     try:
         facts = views_ahead(root, problem)
     except (NotFoundError, CorruptError):
         return None
+    except UnavailableError as error:
+        return f"online store: {error}"
     return "online store beyond the production clock, not served: run `headrace run`" if facts else None
 
 
