@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 
 from headrace.core.errors import DataError, UnavailableError
-from headrace.problems.sources import files
 from headrace.problems.sources.addresses import as_source
+from headrace.problems.sources.csv_files import read_csv
 from headrace.problems.sources.reading import SourceReader
 from headrace.schema import EntitySet, Table
 
@@ -17,21 +17,21 @@ ORDERS = "order_id,amount\n1,2.5\n2,3.5\n"
 
 
 def rows_of(source: object, folder: Path) -> pa.Table:
-    table = Table(name="orders", key="order_id", source=source)  # type: ignore[arg-type]
+    table = Table(name="orders", key="order_id", source=source)
     return SourceReader(entity_set=EntitySet(tables=(table,)), folder=folder).rows(table)
 
 
 def test_a_file_that_is_written_while_it_is_read_whole_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, read = tmp_path / "orders.csv", files.read_csv
+    path = tmp_path / "orders.csv"
     path.write_text(ORDERS)
 
     def written_meanwhile(*arguments: object) -> pa.Table:
         path.write_text(ORDERS + "3,4.5\n")
-        return read(*arguments)  # type: ignore[arg-type]
+        return read_csv(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(files, "read_csv", written_meanwhile)
+    monkeypatch.setattr("headrace.problems.sources.files.read_csv", written_meanwhile)
     with pytest.raises(DataError, match=r"orders.csv: the source changed while it was read"):
         rows_of("orders.csv", tmp_path)
 
