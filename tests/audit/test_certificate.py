@@ -18,8 +18,8 @@ from headrace.audit.page import page
 from headrace.core.clock import DAY
 from headrace.store.materialise import online_rows
 from headrace.synthesis.engines import LocalEngine
-from headrace.synthesis.language.definitions import Definition, RowColumn
-from headrace.testing.shop_definitions import PAST_LABELS, scheduled
+from headrace.synthesis.language.definitions import Definition, RowColumn, Stored
+from headrace.testing.shop_definitions import PAST_LABELS, one, scheduled
 from headrace.testing.shop_world import World, at, us
 from tests.audit.harbour import Harbour, make_harbour
 from tests.store.world import START, features
@@ -69,7 +69,17 @@ def visited(hours: int) -> World:
     return World({"customers": [{"customer": name, "since": at(0)} for name in "abc"], "visits": visits})
 
 
-def calls_of_the_oracle(hours: int) -> int:
+#: Of the page of a customer's last visit, how often it was visited.
+OF_THE_PAGE: list[Stored] = [
+    replace(
+        one("customer", "visits", ("visitor",), "", "last", None),
+        value=one("page", "visits", ("page",), "", "count", None),
+        kind="numeric",
+    )
+]
+
+
+def calls_of_the_oracle(hours: int, definitions: list[Stored]) -> int:
     """Certify the last rows of a schedule, and count the calls of functions of the oracle."""
     world, calls = visited(hours), 0
 
@@ -81,16 +91,17 @@ def calls_of_the_oracle(hours: int) -> int:
     before = sys.getprofile()
     sys.setprofile(count)
     try:
-        found = oracle_check(scheduled, PAST_LABELS, world, spine)  # type: ignore[arg-type]
+        found = oracle_check(scheduled, definitions, world, spine)  # type: ignore[arg-type]
     finally:
         sys.setprofile(before)
-    assert (found.outcome, found.values) == ("passed", 5 * len(PAST_LABELS))
+    assert (found.outcome, found.values) == ("passed", 5 * len(definitions))
     return calls
 
 
-def test_the_oracles_work_grows_with_the_history_and_no_faster() -> None:
+@pytest.mark.parametrize("definitions", [PAST_LABELS, OF_THE_PAGE], ids=["past labels", "stacked"])
+def test_the_oracles_work_grows_with_the_history_and_no_faster(definitions: list[Stored]) -> None:
     """A schedule's earlier labels are rows too: many cutoffs, each with a label at every instant that may change it."""
-    short, long = (calls_of_the_oracle(hours) for hours in (30, 120))
+    short, long = (calls_of_the_oracle(hours, definitions) for hours in (30, 120))
     assert long < 5 * short
 
 

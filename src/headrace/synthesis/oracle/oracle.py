@@ -98,13 +98,24 @@ class RowEvaluator:
         self._rows: dict[tuple[str, tuple[Any, ...]], list[Row]] = {}
         self._known: dict[tuple[str, tuple[str, ...], tuple[Any, ...]], list[int]] = {}
         self._effective: dict[tuple[str, tuple[str, ...], int, bool, tuple[Any, ...]], list[EffectiveRow]] = {}
+        self._parents: dict[tuple[str, tuple[str, ...], int], dict[tuple[Any, ...], EffectiveRow]] = {}
+        self._under: dict[tuple[Any, ...], dict[tuple[Any, ...], list[EffectiveRow]]] = {}
+        self._values: dict[tuple[Stored, tuple[Any, ...], int], Any] = {}
 
     def stored_value(self, definition: Stored, key: tuple[Any, ...], tick: int) -> Any:
-        """The value of a Direct or an Aggregate for an entity's key at a tick (us)."""
+        """The value of a Direct or an Aggregate for an entity's key at a tick (us); computed once."""
         if None in key:
             return None
-        if isinstance(definition, Direct):
-            return self._parent_value(definition, key, tick)
+        query = (definition, key, tick)
+        if query not in self._values:
+            self._values[query] = (
+                self._parent_value(definition, key, tick)
+                if isinstance(definition, Direct)
+                else self._aggregate(definition, key, tick)
+            )
+        return self._values[query]
+
+    def _aggregate(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> Any:
         considered = self.considered_rows(definition, key, tick)
         observations = [(item.at_us, item.value) for item in considered if not item.left_out]
         value = AGGREGATION_TWINS[definition.primitive](observations)
@@ -114,16 +125,14 @@ class RowEvaluator:
         """The rows under an entity's key at a tick, those that count and those left out, in the order of counting."""
         table = self._problem.entity_set.table(definition.table)
         value = value_of(definition, definition.kind)
-        used, on_event = used_columns(definition, definition.keys), definition.on == "event"
         considered = []
-        for effective in self._effective_rows(table, used, tick, on_event, self._only(definition, key)):
-            if self._key(table, definition.keys, effective.row, tick) == key:
-                at = effective.since_us if effective.event_us is None else effective.event_us
-                left_out = self._reason_left_out(definition, effective, at, tick)
-                read = True if value is None else None
-                if value is not None and not left_out:
-                    read = self.relative_value(table, value, effective.row, tick)
-                considered.append(ConsideredRow(effective, at, left_out, None if left_out else read))
+        for effective in self._rows_under(definition, key, tick):
+            at = effective.since_us if effective.event_us is None else effective.event_us
+            left_out = self._reason_left_out(definition, effective, at, tick)
+            read = True if value is None else None
+            if value is not None and not left_out:
+                read = self.relative_value(table, value, effective.row, tick)
+            considered.append(ConsideredRow(effective, at, left_out, None if left_out else read))
         return considered
 
     def later_versions(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[tuple[int, Row]]:
@@ -143,8 +152,7 @@ class RowEvaluator:
     def parent_row(self, definition: Direct, key: tuple[Any, ...], tick: int) -> EffectiveRow | None:
         """The row that a Direct reads at a tick; None where there is none."""
         table = self._problem.entity_set.table(definition.table)
-        rows = self._effective_rows(table, used_columns(definition, table.keys), tick)
-        return next((item for item in rows if primary_key(table, item.row) == key), None)
+        return self._rows_by_primary_key(table, used_columns(definition, table.keys), tick).get(key)
 
     def relative_value(self, table: Table, definition: Definition, row: Row, tick: int) -> Any:
         """The value of a definition relative to a row of a table, at a tick (us)."""
@@ -167,7 +175,7 @@ class RowEvaluator:
     def _running_value(self, table: Table, definition: Grouped, row: Row, tick: int) -> Any:
         """A group's running value at a row, from the effective rows of its key up to this one."""
         rows = self._effective_rows(table, grouped_columns(definition), tick)
-        own = next((item for item in rows if primary_key(table, item.row) == primary_key(table, row)), None)
+        own = self._rows_by_primary_key(table, grouped_columns(definition), tick).get(primary_key(table, row))
         if own is None:
             return None
         key = [own.row[name] for name in definition.keys]
@@ -198,10 +206,33 @@ class RowEvaluator:
             value = row[column]
             for name, column in path:
                 parent = self._problem.entity_set.table(name)
-                rows = self._effective_rows(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
-                value = next((item.row[column] for item in rows if (value,) == primary_key(parent, item.row)), None)
+                rows = self._rows_by_primary_key(parent, tuple(dict.fromkeys((*parent.keys, column))), tick)
+                value = rows[value,].row[column] if (value,) in rows else None
             values.append(value)
         return tuple(values)
+
+    def _rows_by_primary_key(
+        self, table: Table, columns: tuple[str, ...], tick: int
+    ) -> dict[tuple[Any, ...], EffectiveRow]:
+        """The row in effect at a tick by its primary key; found once."""
+        query = (table.name, columns, tick)
+        if query not in self._parents:
+            rows = self._effective_rows(table, columns, tick)
+            self._parents[query] = {primary_key(table, item.row): item for item in rows}
+        return self._parents[query]
+
+    def _rows_under(self, definition: Aggregate, key: tuple[Any, ...], tick: int) -> list[EffectiveRow]:
+        """The rows in effect at a tick that belong to an entity's key, oldest first; found once for all keys."""
+        table = self._problem.entity_set.table(definition.table)
+        used, on_event = used_columns(definition, definition.keys), definition.on == "event"
+        only = self._only(definition, key)
+        query = (table.name, definition.keys, used, tick, on_event, only)
+        if query not in self._under:
+            under: dict[tuple[Any, ...], list[EffectiveRow]] = {}
+            for item in self._effective_rows(table, used, tick, on_event, only):
+                under.setdefault(self._key(table, definition.keys, item.row, tick), []).append(item)
+            self._under[query] = under
+        return self._under[query].get(key, [])
 
     def _only(self, definition: Aggregate, key: tuple[Any, ...]) -> tuple[Any, ...]:
         """The key alone where it is the schedule's entity whose label history is aggregated; else empty, for all."""
