@@ -6,6 +6,7 @@ import os
 import re
 
 from headrace.core.errors import DataError
+from headrace.core.redact import redact
 
 _NAMED = re.compile(r"\$\{([^}]+)\}")
 
@@ -22,7 +23,7 @@ def expanded(address: str) -> str:
         if name not in os.environ:
             raise DataError(
                 f"environment variable {name} is not set",
-                where=f"source {address}",
+                where=f"source {redact(address)}",
                 fix=f"set it, as in `export {name}=...`, where Headrace runs",
             )
     return os.path.expandvars(address)
