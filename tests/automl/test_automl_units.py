@@ -29,8 +29,7 @@ def test_a_common_factor_of_the_weights_changes_nothing(family: str) -> None:
         np.testing.assert_allclose(scaled.predict(X), plain.predict(X))
 
 
-@pytest.mark.parametrize("family", ["xgboost", "linear", "extra_trees", "lightgbm"])
-@pytest.mark.parametrize("origin", [1.7e9, -1e12])
+@pytest.mark.parametrize(("family", "origin"), [("xgboost", 1.7e9), ("linear", -1e12)])
 def test_a_target_with_a_far_origin_is_learned_as_well(family: str, origin: float, tmp_path: Path) -> None:
     X, y = table(300)
     y = np.round(y * 64)  # whole numbers: the origin is added without an error
