@@ -93,3 +93,16 @@ def test_a_catalog_that_is_not_declared_is_what_is_to_be_mended(
     with pytest.raises((DataError, UnavailableError), match=r"PYICEBERG_CATALOG__NOCAT__URI") as refused:
         as_source("iceberg://nocat/shop.orders").read()
     assert "correct the file" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", ["{folder}", "file://{folder}", "data"])
+def test_a_variable_at_the_start_of_a_path_may_hold_a_folder_or_an_address(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative ones start in the problem's folder."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "orders.csv").write_text(ORDERS)
+    monkeypatch.setenv("SHOP_DATA", value.format(folder=tmp_path / "data"))
+    assert rows_of("${SHOP_DATA}/orders.csv", tmp_path).num_rows == 2
+    with pytest.raises(DataError, match="environment variable NOPE_X is not set"):
+        rows_of("${NOPE_X}/orders.csv", tmp_path)

@@ -15,6 +15,7 @@ from headrace.core.errors import DataError
 from headrace.core.extensions import Catalogue
 from headrace.core.redact import redact
 from headrace.problems.sources import adbc, duckdb_tables, lakehouse, sql
+from headrace.problems.sources.environment import expanded
 from headrace.problems.sources.files import FORMATS, FileSource
 from headrace.problems.sources.frames import FrameSource, is_frame
 from headrace.problems.sources.interface import SourceKind, for_table
@@ -54,8 +55,11 @@ def as_source(source: str | Path | Source | Any, folder: Path | None = None) -> 
         The object itself, or the files, table or data frame as a source.
 
     Raises:
-        DataError: for an address that names no table of a database, or an object that holds no rows.
+        DataError: for an address that names no table of a database, an object that holds no rows, or a variable of a
+            path that is not set.
     """
+    if isinstance(source, str) and "${" in source and "://" not in source:
+        source = expanded(source)  # before it is a path: a variable may hold an absolute one, or an address
     if isinstance(source, str) and "://" in source:
         return _addressed(source, folder)
     if isinstance(source, str | Path):
