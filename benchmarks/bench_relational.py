@@ -1,4 +1,4 @@
-"""Features of relational tables beside each other: none of history, by hand, featuretools', getML's, and Headrace's.
+"""Features of relational tables beside each other: no history, made by hand, featuretools', getML's, Headrace's.
 
     make bench-relational [QUICK=1] [ONLY=salary,stops] [LIMIT=1200]
 
@@ -288,7 +288,9 @@ def rows_of(results: Sequence[Result], folder: Path, differences_of: dict[str, t
         metric = METRICS[next(iter(mine.values())).metric]
         order = sorted(mine, key=lambda name: -metric.sign * float(mine[name].value or 0.0))
         ranked = [name for name in order if name not in PARTIAL]
-        without = [one.contender for one in results if one.task == task and one.value is None]
+        without = [
+            one.contender for one in results if one.task == task and one.value is None and one.contender not in PARTIAL
+        ]
         for name in (*ranked, *without):
             place = ranked.index(name) + 1 if name in ranked else len(ranked) + len(without)
             ranks.setdefault(name, []).append(place)

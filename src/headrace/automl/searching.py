@@ -127,8 +127,9 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
         chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
         portfolio = with_one_hot(chosen)
         for name in families:
-            own = first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
-            of_family[name] = with_one_hot(own)
+            of_family[name] = with_one_hot(
+                first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
+            )
 
     def searcher(names: Sequence[str]) -> Searcher:
         space = joint_space(names, data.task, data.label, constructions=options.constructions)
@@ -141,9 +142,7 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
         first=starts(families, portfolio),
         joint=searcher(families),
         turns={
-            name: Turn(
-                first=starts((name,), of_family[name]) if of_family.get(name) else (), searcher=searcher((name,))
-            )
+            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher((name,)))
             for name in families
         },
         constant_loss=constant_loss(data.label, data.weight, data.task),

@@ -64,8 +64,10 @@ def sampled_rows(n_rows: int, limit: int | None, seed: int, classes: NDArray[Any
     chosen = np.zeros(n_rows, dtype=np.bool_)
     chosen[shuffled[:limit]] = True
     if classes is not None:
-        for one in np.unique(classes):
-            chosen[shuffled[classes[shuffled] == one][:_LEAST_OF_CLASS]] = True
+        by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
+        _, starts = np.unique(classes[by_class], return_index=True)
+        place = np.arange(n_rows) - np.repeat(starts, np.diff([*starts, n_rows]))  # within the class
+        chosen[by_class[place < _LEAST_OF_CLASS]] = True
     return np.flatnonzero(chosen)
 
 

@@ -88,7 +88,7 @@ class Rows:
 
         def compute() -> Ints:
             order = self._appended()
-            if np.all(order[1:] > order[:-1]):  # a snapshot's tables
+            if np.all(order[1:] > order[:-1]):  # as in a snapshot: nothing to sort
                 return np.arange(len(order), dtype=np.int64)
             rank = np.empty(len(order), dtype=np.int64)
             rank[np.argsort(order, kind="stable")] = np.arange(len(order))

@@ -35,7 +35,7 @@ CORRELATED = 0.995
 #: AUC more in the following months than those selected on 20,000 (make study-flights).
 _FEW_ROWS, _MORE_ROWS = 10_000, 100_000
 #: With fewer rows than this, features that pass a rank test stay too: of n rows the best n / _ROWS_OF_FEATURE by gain,
-#: the middle of the range that Harrell (2015, section 4.4) recommends for a regression.
+#: the middle of the range that Harrell (2015, section 4.4) recommends for a regression. n is that of `_table_size`.
 _SMALL_TABLE, _ROWS_OF_FEATURE = 5_000, 15
 #: Features that stay, by gain, where no feature gains more than noise.
 _LEAST = 10
@@ -279,8 +279,8 @@ def _gains(
     )
 
 
-def _informative_rows(target: Floats) -> int:
-    """Return how many rows count for the size of a table: of a rare event, twice the events (Harrell, 2015)."""
+def _table_size(target: Floats) -> int:
+    """Return the number of rows; for a condition twice that of the rarer outcome, which limits what can be learned."""
     _, counts = np.unique(target, return_counts=True)
     return 2 * int(counts.min()) if len(counts) == 2 else len(target)
 
@@ -291,7 +291,7 @@ def _better_than_noise(
     """Which candidates are better than noise [p]; where none is, the best few by gain, for a model needs features."""
     best_first = np.argsort(-stable.share, kind="stable")
     better = stable.agreement > 0.5
-    rows = _informative_rows(target)
+    rows = _table_size(target)
     if rows < _SMALL_TABLE:
         passed = associated(values, categorical, target)
         better[best_first[passed[best_first]][: max(_LEAST, rows // _ROWS_OF_FEATURE)]] = True
