@@ -17,8 +17,9 @@ from headrace.automl.options import Options
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Task
 from headrace.automl.trials import objective
-from headrace.automl.trials.data import SearchData, prepared_fold, write_data
+from headrace.automl.trials.data import SearchData, write_data
 from headrace.automl.trials.objective import TableObjective
+from headrace.automl.trials.prepared import prepared_fold
 from headrace.automl.validation.folds import make_folds
 from headrace.models.callback import NoCallback
 from headrace.models.design import Design

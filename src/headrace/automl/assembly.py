@@ -23,7 +23,7 @@ from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData, encodable_label, fold_rows
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
-from headrace.core.fingerprint import fingerprint
+from headrace.automl.trials.prepared import preparation_file, preparation_key
 from headrace.search.trial import Trial
 
 
@@ -126,7 +126,7 @@ def _load_bags(folder: Path, chosen: Sequence[Candidate]) -> tuple[tuple[Member,
         parts = candidate.stacked.parts if candidate.stacked else _stored_parts(folder, candidate)
         for key, _ in parts:
             if key not in preparations:
-                preparations[key] = joblib.load(folder / f"prepared-{key}.joblib")
+                preparations[key] = joblib.load(preparation_file(folder, key))
         members.append(
             Member(trial=candidate.number, config=candidate.config, weight=candidate.weight, parts=parts, inputs=inputs)
         )
@@ -138,8 +138,8 @@ def _stored_parts(folder: Path, candidate: Candidate) -> tuple[tuple[str, Fitted
     import joblib
 
     fitted: list[FittedConfig] = joblib.load(folder / f"{candidate.file}.joblib")
-    spec = fingerprint(split_table_config(candidate.config)[2])[:12]
-    return tuple((f"{number}-{spec}", each) for number, each in enumerate(fitted))
+    spec = split_table_config(candidate.config)[2]
+    return tuple((preparation_key(number, spec), each) for number, each in enumerate(fitted))
 
 
 def _refitted(
@@ -180,7 +180,7 @@ def _fit_all(
 ) -> tuple[str, Preparation, FittedConfig] | None:
     """Fit a member on all rows; None where its boosting was cut: with few rounds it is worse than the last fold's."""
     spec = split_table_config(member.config)[2]
-    key, rows = f"all-{fingerprint(spec)[:12]}", np.arange(len(data.label))
+    key, rows = preparation_key("all", spec), np.arange(len(data.label))
     preparation = Preparation(spec, data.cleaner, data.without_trend)
     target = Target(label=encodable_label(data, rows), task=data.task, seed=options.seed)
     design = preparation.fit_transform(data.frame, target)

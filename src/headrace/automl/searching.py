@@ -23,8 +23,9 @@ from headrace.automl.trials.objective import TableObjective
 from headrace.automl.trials.space import joint_space, start_list
 from headrace.core.errors import HeadraceError
 from headrace.core.fingerprint import fingerprint
-from headrace.models.space import Config
+from headrace.models.space import Config, Space
 from headrace.search.searchers import get_searcher
+from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.searchers.protocol import Searcher
 from headrace.search.study.budget import Limits
 from headrace.search.study.evaluation import Task, run_trial
@@ -40,6 +41,9 @@ _GRACE_S = 1.0
 _FULL_SHARE = 0.02
 #: First configurations of a family's turns: so many that suit all data sets, and so many that suit similar ones.
 _OF_FAMILY = 3
+#: A family with at most so many parameters is searched by a Gaussian process from so many trials on (decision 78). In
+#: more dimensions it explores for too long: TPE is better there.
+_FEW_PARAMETERS, _BEFORE_MODEL = 5, 6
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
@@ -131,18 +135,22 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
                 first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
             )
 
-    def searcher(names: Sequence[str]) -> Searcher:
-        space = joint_space(names, data.task, data.label, constructions=options.constructions)
-        return get_searcher(options.searcher)(space)
+    def space(*names: str) -> Space:
+        return joint_space(names, data.task, data.label, constructions=options.constructions)
+
+    def searcher_of(family: str) -> Searcher:
+        if options.searcher == "auto" and len(TABLE_FAMILIES[family].space(data.task).parameters) <= _FEW_PARAMETERS:
+            return GaussianProcessSearcher(space(family), startup=_BEFORE_MODEL)
+        return get_searcher(options.searcher)(space(family))
 
     def starts(names: Sequence[str], configs: Sequence[Config]) -> tuple[Config, ...]:
         return start_list(names, data.task, data.label, configs, constructions=options.constructions)
 
     return FamilyTurns(
         first=starts(families, portfolio),
-        joint=searcher(families),
+        joint=get_searcher(options.searcher)(space(*families)),
         turns={
-            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher((name,)))
+            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher_of(name))
             for name in families
         },
         constant_loss=constant_loss(data.label, data.weight, data.task),

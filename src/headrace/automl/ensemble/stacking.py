@@ -21,10 +21,10 @@ from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.families.protocol import Fit, Rows
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats
-from headrace.automl.trials.data import SearchData, fold_rows, prepared_fold
+from headrace.automl.trials.data import SearchData, fold_rows
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
+from headrace.automl.trials.prepared import preparation_key, prepared_fold
 from headrace.core.errors import HeadraceError
-from headrace.core.fingerprint import fingerprint
 from headrace.models.space import Config
 from headrace.search.trial import Trial
 
@@ -158,7 +158,7 @@ def _fit_folds(
             fitted = fit_config(config, train, valid, fit)
         except HeadraceError:  # a fold of one class
             return None
-        parts.append((f"{number}-{fingerprint(spec)[:12]}", fitted))
+        parts.append((preparation_key(number, spec), fitted))
         predictions.append(fitted.predict(valid.design))
     return tuple(parts), np.concatenate(predictions)
 

@@ -1,4 +1,4 @@
-"""The data of a search in one file, which every worker process reads once; and its prepared folds, cached."""
+"""The data of a search in one file, which every worker process reads once."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ import numpy as np
 import pandas as pd
 
 from headrace.automl.families.protocol import Rows
-from headrace.automl.prepare.block import Target
-from headrace.automl.prepare.preparation import Preparation, PreparationSpec
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.validation.folds import TableFold
-from headrace.core.fingerprint import file_digest, fingerprint
+from headrace.core.fingerprint import file_digest
 from headrace.models.design import Design
 
 _FILE = "data.joblib"
-#: Prepared folds that a worker keeps.
-_CACHED = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,38 +73,6 @@ def read_data(folder: Path, digest: str) -> SearchData:
 
     data: SearchData = joblib.load(folder / _FILE)
     return data
-
-
-@dataclass(frozen=True, kw_only=True)
-class PreparedFold:
-    """A fold after its preparation.
-
-    Attributes:
-        train: Design matrix of the training rows.
-        valid: Design matrix of the validation rows.
-        file: Where the fitted preparation lies.
-    """
-
-    train: Design
-    valid: Design
-    file: Path
-
-
-@lru_cache(maxsize=_CACHED)
-def prepared_fold(folder: Path, digest: str, number: int, spec: PreparationSpec, seed: int) -> PreparedFold:
-    """Fit a preparation on the training rows of a fold, and store it."""
-    import joblib
-
-    data = read_data(folder, digest)
-    fold = data.folds[number]
-    preparation = Preparation(spec, data.cleaner, data.without_trend)
-    target = Target(label=encodable_label(data, fold.train), task=data.task, seed=seed)
-    train = preparation.fit_transform(data.frame.iloc[fold.train].reset_index(drop=True), target)
-    valid = preparation.transform(data.frame.iloc[fold.valid].reset_index(drop=True))
-    file = folder / f"prepared-{number}-{fingerprint(spec)[:12]}.joblib"
-    if not file.exists():
-        joblib.dump(preparation, file)
-    return PreparedFold(train=train, valid=valid, file=file)
 
 
 def encodable_label(data: SearchData, rows: Any) -> Floats:

@@ -1,9 +1,9 @@
 """Divide the trials of a search among the families of models, because an ensemble gains from families that differ.
 
-Half of the time of the workers belongs, in equal parts, to the families in contention: those whose best loss is near
-the best of all. A cheap family would otherwise get few trials, because a searcher of the joint space proposes what is
-best alone, and the first configurations of a search are mostly of the best families. A trial of a family that has not
-used up its part is raced against trials of that family only.
+Half of the time of the workers belongs to the families in contention: those whose best loss is near the best of all;
+the nearer, the greater a family's part. A cheap family would otherwise get few trials, because a searcher of the joint
+space proposes what is best alone, and the first configurations of a search are mostly of the best families. A trial of
+a family that has not used up its part is raced against trials of that family only.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from headrace.search.trial import Trial
 
 #: Share of the time that belongs to the families in contention.
 _SHARE = 0.5
-#: A family is in contention with a best loss above the best of all by at most this share of that to a constant's loss.
+#: In contention is a family whose best loss is above the best of all by less than this share of the distance to a
+#: constant's loss.
 _NEAR = 0.1
 
 
@@ -88,16 +89,25 @@ class FamilyTurns:
         return untried[0] if untried else self.joint.ask(history, 1, rng, pending)[0]
 
     def _underused(self, history: Sequence[Trial], pending: Sequence[Config]) -> list[str]:
-        """Return the families in contention that have used less than their part, the least used first."""
-        best = {family: _best(_of(family, history)) for family in self.turns}
-        losses = [loss for loss in best.values() if loss is not None]
-        if not losses:
-            return []
-        limit = min(losses) + _NEAR * max(self.constant_loss - min(losses), 0.0)
-        near = [family for family, loss in best.items() if loss is not None and loss <= limit]
+        """Return the families in contention that have used less than their part, the one with the least of it first."""
+        shares = self._shares(history)
         used = {family: self._used(_of(family, history), family, pending) for family in self.turns}
-        part = _SHARE * sum(used.values()) / len(near)
-        return sorted((family for family in near if used[family] < part), key=lambda family: used[family])
+        part = {family: share * sum(used.values()) for family, share in shares.items() if share > 0}
+        return sorted(
+            (family for family in part if used[family] < part[family]), key=lambda name: used[name] / part[name]
+        )
+
+    def _shares(self, history: Sequence[Trial]) -> dict[str, float]:
+        """Return the shares of the time of the families that have a loss; together `_SHARE`.
+
+        They fall in proportion to the distance from the best loss, and are 0 from `_NEAR` on.
+        """
+        best = {family: loss for family in self.turns if (loss := _best(_of(family, history))) is not None}
+        least = min(best.values(), default=0.0)
+        width = _NEAR * max(self.constant_loss - least, 0.0)
+        nearness = {family: 1.0 if loss == least else max(1 - (loss - least) / width, 0.0) if width else 0.0
+                    for family, loss in best.items()}  # fmt: skip
+        return {family: _SHARE * value / sum(nearness.values()) for family, value in nearness.items()}
 
     def _used(self, trials: Sequence[Trial], family: str, pending: Sequence[Config]) -> float:
         """Return what a family has used: a trial that runs counts as the mean of its finished ones."""

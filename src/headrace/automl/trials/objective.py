@@ -18,8 +18,9 @@ import numpy as np
 from headrace.automl.families.protocol import Fit
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats
-from headrace.automl.trials.data import SearchData, fold_rows, prepared_fold, read_data
+from headrace.automl.trials.data import SearchData, fold_rows, read_data
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
+from headrace.automl.trials.prepared import prepared_fold
 from headrace.core.fingerprint import fingerprint
 from headrace.models.callback import NoCallback, TrialCallback
 from headrace.models.space import Config
