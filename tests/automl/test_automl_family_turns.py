@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,11 +34,15 @@ class Numbered:
         return [{"family": "trees" if self.name == "joint" else self.name, "by": self.name, "seen": len(history)}]
 
 
-def turns(*, timed: bool = True, own: Sequence[Config] = ()) -> FamilyTurns:
-    """Turns of three families; a constant's loss is 10."""
+def turns(*, timed: bool = True, own: Sequence[Config] = (), most: float = math.inf) -> FamilyTurns:
+    """Turns of three families; a constant's loss is 10, and `lines` has at most so many trials."""
     return FamilyTurns(
         first=FIRST, joint=Numbered("joint"), constant_loss=10.0, timed=timed,
-        turns={family: Turn(first=own if family == "lines" else (), searcher=Numbered(family)) for family in FAMILIES},
+        turns={
+            "trees": Turn(first=(), searcher=Numbered("trees")),
+            "lines": Turn(first=own, searcher=Numbered("lines"), most=most),
+            "far": Turn(first=(), searcher=Numbered("far")),
+        },
     )  # fmt: skip
 
 
@@ -94,6 +99,14 @@ def test_without_a_limit_of_time_trials_are_counted_so_that_proposals_do_not_dep
         history = after_the_first(lines=1.0, lines_s=seconds)
         assert turns(timed=False).ask(history, 1, RNG)[0]["by"] == "joint"
         assert turns(timed=False).ask([*history, *more], 1, RNG)[0]["by"] == "lines"
+
+
+def test_a_family_that_has_all_its_trials_leaves_its_part_to_the_others() -> None:
+    history = [*after_the_first(lines=1.0), trial(3, {"family": "lines", "n": 1}, 1.2)]
+    assert turns(most=3).ask(history, 1, RNG)[0]["by"] == "lines"
+    dear = [*history[:2], trial(2, FIRST[2], 5.0, 15.0), history[3]]  # `trees` has 10 of 27 s: a quarter, not a half
+    assert turns(most=3).ask(dear, 1, RNG)[0]["by"] == "lines"
+    assert turns(most=2).ask(dear, 1, RNG)[0]["by"] == "trees"
 
 
 def test_a_family_with_time_left_is_raced_against_itself() -> None:

@@ -26,7 +26,6 @@ from headrace.core.fingerprint import fingerprint
 from headrace.models.space import Config, Space
 from headrace.search.searchers import get_searcher
 from headrace.search.searchers.gp import GaussianProcessSearcher
-from headrace.search.searchers.protocol import Searcher
 from headrace.search.study.budget import Limits
 from headrace.search.study.evaluation import Task, run_trial
 from headrace.search.study.study import StudyInterrupted, run_study
@@ -41,9 +40,10 @@ _GRACE_S = 1.0
 _FULL_SHARE = 0.02
 #: First configurations of a family's turns: so many that suit all data sets, and so many that suit similar ones.
 _OF_FAMILY = 3
-#: A family with at most so many parameters is searched by a Gaussian process from so many trials on (decision 78). In
-#: more dimensions it explores for too long: TPE is better there.
-_FEW_PARAMETERS, _BEFORE_MODEL = 5, 6
+#: A family with at most so many parameters is searched by a Gaussian process from so many trials on, which its first
+#: configurations inform; and to so many trials a parameter, when the process has converged (decision 78). In more
+#: dimensions a process explores for too long: TPE is better there.
+_FEW_PARAMETERS, _BEFORE_MODEL, _OF_SMALL_FAMILY, _MOST_BY_PARAMETER = 5, 6, 5, 20
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
@@ -124,35 +124,40 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
 
     The first ones are those of the options; else those of the shipped matrix, with one of each family.
     """
-    portfolio, of_family = options.portfolio, dict[str, tuple[Config, ...]]()
-    if portfolio is None:
-        matrix = shipped_matrix()
-        properties = table_properties(data.frame, data.cleaner, data.task, data.label)
+    matrix = shipped_matrix()
+    properties = table_properties(data.frame, data.cleaner, data.task, data.label)
+    if options.portfolio is None:
         chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
-        portfolio = with_one_hot(chosen)
-        for name in families:
-            of_family[name] = with_one_hot(
-                first_configs(matrix, (name,), properties, portfolio=_OF_FAMILY, warm=_OF_FAMILY)
-            )
+        portfolio: Sequence[Config] = with_one_hot(chosen)
+    else:
+        portfolio = options.portfolio
 
     def space(*names: str) -> Space:
         return joint_space(names, data.task, data.label, constructions=options.constructions)
 
-    def searcher_of(family: str) -> Searcher:
-        if options.searcher == "auto" and len(TABLE_FAMILIES[family].space(data.task).parameters) <= _FEW_PARAMETERS:
-            return GaussianProcessSearcher(space(family), startup=_BEFORE_MODEL)
-        return get_searcher(options.searcher)(space(family))
-
     def starts(names: Sequence[str], configs: Sequence[Config]) -> tuple[Config, ...]:
         return start_list(names, data.task, data.label, configs, constructions=options.constructions)
+
+    def turn(family: str) -> Turn:
+        parameters = len(TABLE_FAMILIES[family].space(data.task).parameters)
+        few = parameters <= _FEW_PARAMETERS
+        half = _OF_SMALL_FAMILY if few else _OF_FAMILY
+        own = with_one_hot(first_configs(matrix, (family,), properties, portfolio=half, warm=half))
+        by_process = few and options.searcher == "auto"
+        return Turn(
+            first=starts((family,), own) if own and options.portfolio is None else (),
+            searcher=(
+                GaussianProcessSearcher(space(family), startup=_BEFORE_MODEL)
+                if by_process
+                else get_searcher(options.searcher)(space(family))
+            ),
+            most=_MOST_BY_PARAMETER * parameters if by_process else math.inf,
+        )
 
     return FamilyTurns(
         first=starts(families, portfolio),
         joint=get_searcher(options.searcher)(space(*families)),
-        turns={
-            name: Turn(first=starts((name,), own) if (own := of_family.get(name)) else (), searcher=searcher_of(name))
-            for name in families
-        },
+        turns={family: turn(family) for family in families},
         constant_loss=constant_loss(data.label, data.weight, data.task),
         timed=options.seconds is not None,
     )

@@ -8,6 +8,7 @@ a family that has not used up its part is raced against trials of that family on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -32,10 +33,12 @@ class Turn:
     Attributes:
         first: Its first configs, best first.
         searcher: Proposes those after them, from the trials of the family alone.
+        most: Number of trials after which the others get its part of the time.
     """
 
     first: Sequence[Config]
     searcher: Searcher
+    most: float = math.inf
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +95,7 @@ class FamilyTurns:
         """Return the families in contention that have used less than their part, the one with the least of it first."""
         shares = self._shares(history)
         used = {family: self._used(_of(family, history), family, pending) for family in self.turns}
-        part = {family: share * sum(used.values()) for family, share in shares.items() if share > 0}
+        part = {family: share * sum(used.values()) for family, share in shares.items()}
         return sorted(
             (family for family in part if used[family] < part[family]), key=lambda name: used[name] / part[name]
         )
@@ -105,9 +108,10 @@ class FamilyTurns:
         best = {family: loss for family in self.turns if (loss := _best(_of(family, history))) is not None}
         least = min(best.values(), default=0.0)
         width = _NEAR * max(self.constant_loss - least, 0.0)
-        nearness = {family: 1.0 if loss == least else max(1 - (loss - least) / width, 0.0) if width else 0.0
-                    for family, loss in best.items()}  # fmt: skip
-        return {family: _SHARE * value / sum(nearness.values()) for family, value in nearness.items()}
+        open_ones = [family for family in best if len(_of(family, history)) < self.turns[family].most]
+        nearness = {family: _nearness(best[family] - least, width) for family in open_ones}
+        total = sum(nearness.values())
+        return {family: _SHARE * value / total for family, value in nearness.items() if value > 0}
 
     def _used(self, trials: Sequence[Trial], family: str, pending: Sequence[Config]) -> float:
         """Return what a family has used: a trial that runs counts as the mean of its finished ones."""
@@ -116,6 +120,13 @@ class FamilyTurns:
             return len(trials) + running
         seconds = sum(trial.seconds for trial in trials)
         return seconds * (1 + running / len(trials)) if trials else 0.0
+
+
+def _nearness(distance: float, width: float) -> float:
+    """Return 1 without a distance, falling to 0 at the width."""
+    if distance == 0:
+        return 1.0
+    return max(1 - distance / width, 0.0) if width else 0.0
 
 
 def _of(family: str, trials: Sequence[Trial]) -> list[Trial]:
