@@ -43,7 +43,7 @@ _OF_FAMILY = 3
 #: A family with at most so many parameters is searched by a Gaussian process from so many trials on, which its first
 #: configurations inform; and to so many trials a parameter, when the process has converged (decision 78). In more
 #: dimensions a process explores for too long: TPE is better there.
-_FEW_PARAMETERS, _BEFORE_MODEL, _OF_SMALL_FAMILY, _MOST_BY_PARAMETER = 5, 6, 5, 20
+_FEW_PARAMETERS, _BEFORE_MODEL, _OF_SMALL_FAMILY, _MOST_BY_PARAMETER = 5, 6, 5, 10
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
