@@ -109,10 +109,10 @@ def test_a_family_that_has_all_its_trials_leaves_its_part_to_the_others() -> Non
     assert turns(most=2).ask(dear, 1, RNG)[0]["by"] == "trees"
 
 
-def test_a_family_with_time_left_is_raced_against_itself() -> None:
-    history = after_the_first()
-    assert turns().rivals({"family": "lines"}, history) == [history[1]]
-    assert turns().rivals({"family": "trees"}, history) is None
+def test_a_family_in_contention_is_raced_against_itself() -> None:
+    history = [*after_the_first(), trial(3, {"family": "lines", "n": 1}, 1.2, 100.0)]
+    assert turns().rivals({"family": "lines"}, history) == [history[1], history[3]]
+    assert turns().rivals({"family": "trees"}, history) == [history[0]]
     assert turns().rivals({"family": "far"}, history) is None
 
 

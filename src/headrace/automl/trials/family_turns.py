@@ -3,7 +3,7 @@
 Half of the time of the workers belongs to the families in contention: those whose best loss is near the best of all;
 the nearer, the greater a family's part. A cheap family would otherwise get few trials, because a searcher of the joint
 space proposes what is best alone, and the first configurations of a search are mostly of the best families. A trial of
-a family that has not used up its part is raced against trials of that family only.
+a family in contention is raced against trials of that family only.
 """
 
 from __future__ import annotations
@@ -74,9 +74,12 @@ class FamilyTurns:
         return proposed
 
     def rivals(self, config: Config, history: Sequence[Trial]) -> Sequence[Trial] | None:
-        """Return the trials that one is raced against: those of its family where that has time left, None for all."""
+        """Return the trials that one is raced against: those of its family where that is in contention, None for all.
+
+        Against all, the many trials of a cheap family that is well tuned would stop every trial of a dear one.
+        """
         family = str(config["family"])
-        return _of(family, history) if family in self._underused(history, ()) else None
+        return _of(family, history) if family in self._contending(history) else None
 
     def _next(self, history: Sequence[Trial], rng: np.random.Generator, pending: Sequence[Config]) -> Config:
         tried = {fingerprint(config) for config in (*(trial.config for trial in history), *pending)}
@@ -101,17 +104,21 @@ class FamilyTurns:
         )
 
     def _shares(self, history: Sequence[Trial]) -> dict[str, float]:
-        """Return the shares of the time of the families that have a loss; together `_SHARE`.
+        """Return the shares of the time of the families in contention that have trials left; together `_SHARE`."""
+        nearness = {
+            family: value
+            for family, value in self._contending(history).items()
+            if len(_of(family, history)) < self.turns[family].most
+        }
+        return {family: _SHARE * value / sum(nearness.values()) for family, value in nearness.items()}
 
-        They fall in proportion to the distance from the best loss, and are 0 from `_NEAR` on.
-        """
+    def _contending(self, history: Sequence[Trial]) -> dict[str, float]:
+        """Return how near each family in contention is: 1 for the best loss, falling to 0 at `_NEAR`."""
         best = {family: loss for family in self.turns if (loss := _best(_of(family, history))) is not None}
         least = min(best.values(), default=0.0)
         width = _NEAR * max(self.constant_loss - least, 0.0)
-        open_ones = [family for family in best if len(_of(family, history)) < self.turns[family].most]
-        nearness = {family: _nearness(best[family] - least, width) for family in open_ones}
-        total = sum(nearness.values())
-        return {family: _SHARE * value / total for family, value in nearness.items() if value > 0}
+        nearness = {family: _nearness(loss - least, width) for family, loss in best.items()}
+        return {family: value for family, value in nearness.items() if value > 0}
 
     def _used(self, trials: Sequence[Trial], family: str, pending: Sequence[Config]) -> float:
         """Return what a family has used: a trial that runs counts as the mean of its finished ones."""
