@@ -52,6 +52,10 @@ def _through_feast(world: World, slugs: list[str], rows: list[dict[str, str]]) -
         ("online_store: redis\n", "online_store has no type. write type: redis"),
         ("online_store: {\n", "cannot be read"),
         ("- a\n", "sets more than the stores"),
+        (
+            "online_store:\n  type: redis\n  connection_string: ${NOT_SET_1}\n  # password: ${NOT_SET_2}\n",
+            "environment variables that are not set: NOT_SET_1. set them",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_clear_error(tmp_path: Path, text: str, message: str) -> None:

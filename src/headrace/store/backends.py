@@ -15,6 +15,7 @@ has to compute on read: a subclass of `headrace.store.offline.HeadraceOfflineSto
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ from headrace.core.settings import settings
 
 NAME = "feature_store.yaml"
 SECTIONS = ("online_store", "offline_store")
+#: A variable that was not filled in.
+_NAMED = re.compile(r"\$\{([^}]+)\}")
 
 
 def chosen_backends(root: Path) -> dict[str, dict[str, Any]]:
     """Return the sections of a home folder's `feature_store.yaml`, and Redis where only the setting names it.
 
     Raises:
-        DeclarationError: for a file that cannot be read, or that sets what Headrace keeps to itself.
+        DeclarationError: for a file that cannot be read, that sets what Headrace keeps to itself, or that names a
+            variable of the environment that is not set.
     """
     address = settings().redis_address
     redis = {"type": "headrace.store.redis_store.HeadraceRedisOnlineStore", "url": address}
@@ -51,6 +55,12 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
             where=str(path),
             found=list(found) if isinstance(found, dict) else [],
             fix=f"write {' and '.join(SECTIONS)} only: the registry, the project and the provider are Headrace's",
+        )
+    if unset := sorted(set(_NAMED.findall(str(found)))):
+        raise DeclarationError(
+            f"environment variables that are not set: {', '.join(unset)}",
+            where=str(path),
+            fix=f"set them, as in `export {unset[0]}=...`, where Headrace runs",
         )
     for section, chosen in found.items():
         if not isinstance(chosen, dict) or not isinstance(chosen.get("type"), str):
