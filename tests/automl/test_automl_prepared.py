@@ -98,19 +98,30 @@ def test_what_one_worker_writes_into_its_rows_no_other_sees(tmp_path: Path) -> N
     np.testing.assert_array_equal(again(tmp_path, digest, SPECS[0]).train.X, before)
 
 
-def test_a_fold_that_would_fill_the_disk_is_not_written(
+def test_folds_that_would_take_too_much_of_the_disk_are_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, computed: list[Any]
 ) -> None:
+    """With twenty times a fold's size free at first, a tenth is two folds; the third is computed each time."""
     _, digest = written(tmp_path)
     size = prepared._bytes(again(tmp_path, digest, SPECS[0]))
-    for free, expected in ((20 * size + 20, 1), (20 * size - 20, 2)):
-        folder = tmp_path / str(free)
-        computed.clear()
-        _, digest = written(folder)
-        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: SimpleNamespace(free=free))
-        first, second = again(folder, digest, SPECS[0]), again(folder, digest, SPECS[0])
-        np.testing.assert_array_equal(first.train.X, second.train.X)
-        assert len(computed) == expected
+    files = tmp_path.glob("designs-*")
+    on_disk = next(files).stat().st_size
+    folder = tmp_path / "full"
+    _, digest = written(folder)
+
+    def usage(path: Path) -> SimpleNamespace:
+        used = sum(file.stat().st_size for file in folder.glob("designs-*"))
+        return SimpleNamespace(free=20 * on_disk - used)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    assert size < on_disk < 2 * size
+    computed.clear()
+    for _ in range(3):
+        for spec, number in ((SPECS[0], 0), (SPECS[0], 1), (PreparationSpec(categories="target"), 0)):
+            found = again(folder, digest, spec, number)
+            assert len(found.train.X) == 45
+    assert len(computed) == 2 + 3
+    assert len(list(folder.glob("designs-*"))) == 2
 
 
 def test_a_worker_that_is_killed_while_it_writes_leaves_no_half_file(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,10 @@ from headrace.automl.starts.properties import PROPERTIES, similarities, table_pr
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
+from headrace.automl.trials.family_turns import FamilyTurns
 from headrace.automl.trials.space import joint_space, start_list
 from headrace.models.space import Config
+from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.space import config_errors
 
 NUMBER = Task(kind="regression", metric="rmse")
@@ -197,12 +200,33 @@ def test_without_constructions_no_start_and_no_parameter_has_them() -> None:
     assert not any("constructions" in key for start in starts for key in start)
 
 
-def starts_of(families: tuple[str, ...], task: Task) -> list[str]:
-    """The families of the first configs of a search, in their order."""
+def turns_of(families: tuple[str, ...], task: Task, **options: Any) -> FamilyTurns:
+    """What proposes the configs of a small table."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=["a", "b", "c"])
     cleaner, label = Cleaner.fit(frame), (np.arange(200) % 2).astype(float)
     data = SearchData(frame=frame, label=label, weight=None, folds=(), cleaner=cleaner, task=task)
-    return [str(config["family"]) for config in family_turns(data, families, Options(trials=1, seconds=None)).first]
+    return family_turns(data, families, Options(trials=1, seconds=None, **options))
+
+
+def starts_of(families: tuple[str, ...], task: Task) -> list[str]:
+    """The families of the first configs of a search, in their order."""
+    return [str(config["family"]) for config in turns_of(families, task).first]
+
+
+def test_a_family_with_few_parameters_is_searched_by_a_process_that_ends() -> None:
+    turns = turns_of(("svm", "lightgbm"), NUMBER).turns
+    assert isinstance(turns["svm"].searcher, GaussianProcessSearcher)
+    assert turns["svm"].most == 50
+    assert len(turns["svm"].first) == 10
+    assert turns["lightgbm"].searcher.name == "auto"
+    assert turns["lightgbm"].most == np.inf
+    assert len(turns["lightgbm"].first) == 6
+
+
+def test_a_searcher_that_was_named_searches_every_family_and_a_list_of_starts_is_the_only_one() -> None:
+    turns = turns_of(("svm", "lightgbm"), NUMBER, searcher="random", portfolio=[]).turns
+    assert {turn.searcher.name for turn in turns.values()} == {"random"}
+    assert [(turn.first, turn.most) for turn in turns.values()] == [((), np.inf)] * 2
 
 
 @pytest.mark.parametrize("task", [NUMBER, BINARY])

@@ -19,8 +19,8 @@ from headrace.models.design import Design
 
 #: Prepared folds that a worker holds mapped: their pages count as its memory.
 _MAPPED = 24
-#: A prepared fold is written where it takes at most this share of the free disk, so that a search never fills it.
-_SHARE_OF_DISK = 0.05
+#: Prepared folds are written as long as all of a search take at most this share of the disk that it found free.
+_SHARE_OF_DISK = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ def prepared_fold(folder: Path, digest: str, number: int, spec: PreparationSpec,
     if not file.exists():
         preparation, prepared = _computed(folder, digest, number, spec, seed)
         _dump(preparation, preparation_file(folder, preparation_key(number, spec)))
-        if _bytes(prepared) > _SHARE_OF_DISK * shutil.disk_usage(folder).free:
+        if not _has_room(folder, _bytes(prepared)):
             return prepared
         _dump(prepared, file)
     return _mapped(file)
@@ -76,6 +76,11 @@ def _computed(
     train = preparation.fit_transform(data.frame.iloc[fold.train].reset_index(drop=True), target)
     valid = preparation.transform(data.frame.iloc[fold.valid].reset_index(drop=True))
     return preparation, PreparedFold(train=train, valid=valid)
+
+
+def _has_room(folder: Path, size: int) -> bool:
+    used = sum(file.stat().st_size for file in folder.glob("designs-*"))
+    return used + size <= _SHARE_OF_DISK * (used + shutil.disk_usage(folder).free)
 
 
 def _bytes(prepared: PreparedFold) -> int:
