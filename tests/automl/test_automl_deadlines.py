@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pandas as pd
 import pytest
 
 from headrace.automl import assembly
+from headrace.automl.ensemble.model import Member, TableModel
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.families.protocol import Fit, Rows
 from headrace.automl.options import Options
+from headrace.automl.prepare.preparation import Preparation
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Task
 from headrace.automl.trials import objective
@@ -82,32 +85,91 @@ def test_a_deadline_in_the_first_round_leaves_a_model(family: str) -> None:
     assert np.isfinite(model.predict(rows.design)).all()
 
 
+def bag_of(family: str, folder: Path) -> Bag:
+    """A search whose only trial is the family's default."""
+    data, digest = searched(folder)
+    config = config_of(family)
+    result = TableObjective(folder=folder, digest=digest).evaluate_rungs(config, NoCallback())
+    candidate = assembly.Candidate(
+        number=0, config=config, weight=1.0, predictions=np.zeros((90, 1)), seconds=0.0, predict_us=1.0,
+        file=str(result["file"]),
+    )  # fmt: skip
+    members, preparations = assembly._load_bags(folder, [candidate])
+    return Bag(data=data, candidate=candidate, member=members[0], preparations=preparations, rounds=result["rounds"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bag:
+    """A configuration that was cross-validated."""
+
+    data: SearchData
+    candidate: assembly.Candidate
+    member: Member
+    preparations: dict[str, Preparation]
+    rounds: list[int | None]
+
+    def completed(self, complete: Any, refit_s: float = 60.0) -> tuple[Any, Any, list[str]]:
+        """Its member after a fit on all rows."""
+        options = Options(seconds=9, workers=1)
+        found: tuple[Any, Any, list[str]] = complete(
+            self.data, (self.member,), self.preparations, [self.candidate], options, refit_s, 1e18
+        )
+        return found
+
+
 @pytest.mark.parametrize("family", ["catboost", "extra_trees", "lightgbm", "xgboost"])
 def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_its_last_fold(
     family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(TABLE_FAMILIES[family].module)
-    data, digest = searched(tmp_path)
-    config = config_of(family)
-    result = TableObjective(folder=tmp_path, digest=digest).evaluate_rungs(config, NoCallback())
-    assert result["rounds"][-1] > 1
-    candidate = assembly.Candidate(
-        number=0, config=config, weight=1.0, predictions=np.zeros((90, 1)), seconds=0.0, predict_us=1.0,
-        file=str(result["file"]),
-    )  # fmt: skip
-    members, preparations = assembly._load_bags(tmp_path, [candidate])
+    bag = bag_of(family, tmp_path)
+    assert (bag.rounds[-1] or 0) > 1
 
     def refitted(until: float) -> tuple[Any, Any, list[str]]:
         monkeypatch.setattr(assembly, "_fit_all", lambda *arguments: fit_all(*arguments[:-1], until))
-        return assembly._refitted(data, members, preparations, [candidate], Options(seconds=9, workers=1), 60, 1e18)
+        return bag.completed(assembly._refitted)
 
     fit_all = assembly._fit_all
     cut, kept, notes = refitted(PAST)
-    assert cut[0].parts == members[0].parts[-1:]
+    assert cut[0].parts == bag.member.parts[-1:]
     assert set(kept) == {cut[0].parts[0][0]}
     assert notes == ["1 of 1 members keep the model of their last fold: no time to fit all rows"]
     whole, kept, notes = refitted(1e18)
     assert [key.startswith("all-") for key, _ in whole[0].parts] == [True]
-    assert whole[0].parts[0][1].fitted.rounds == result["rounds"][-1]
+    assert whole[0].parts[0][1].fitted.rounds == bag.rounds[-1]
     assert set(kept) == {whole[0].parts[0][0]}
     assert notes == []
+
+
+@pytest.mark.parametrize("family", ["linear", "lightgbm"])
+def test_a_model_of_all_rows_beside_a_bag_counts_as_much_as_the_bag(family: str, tmp_path: Path) -> None:
+    bag = bag_of(family, tmp_path)
+    (member,), preparations, notes = bag.completed(assembly._with_whole)
+    assert notes == []
+    assert member.parts == bag.member.parts
+    task, cleaner, rows = bag.data.task, bag.data.cleaner, bag.data.frame
+
+    def predicted(one: Member) -> Any:
+        model = TableModel(task=task, cleaner=cleaner, preparations=preparations, members=(one,))
+        return model.predict_cleaned(rows)
+
+    alone = predicted(replace(bag.member, parts=(member.whole,)))
+    np.testing.assert_allclose(predicted(member), (predicted(bag.member) + alone) / 2)
+    assert not np.allclose(alone, predicted(bag.member))
+    model = TableModel(task=task, cleaner=cleaner, preparations=preparations, members=(member,))
+    np.testing.assert_array_equal(model.only(member).predict_cleaned(rows), predicted(member))
+
+
+def test_without_time_for_all_rows_a_bag_stays_alone_and_says_so(tmp_path: Path) -> None:
+    bag = bag_of("linear", tmp_path)
+    (member,), preparations, notes = bag.completed(assembly._with_whole, refit_s=-1.0)
+    assert member == bag.member
+    assert preparations == bag.preparations
+    assert notes == ["1 of 1 members are bags alone: no time to fit all rows too"]
+
+
+def test_beside_a_second_level_bags_stay_alone(tmp_path: Path) -> None:
+    bag = bag_of("linear", tmp_path)
+    stacked = replace(bag, member=replace(bag.member, inputs=(0,)))
+    (member,), _, notes = stacked.completed(assembly._with_whole)
+    assert (member.whole, notes) == (None, [])

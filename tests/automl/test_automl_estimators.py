@@ -134,7 +134,7 @@ def test_a_small_budget_for_many_rows() -> None:
     assert (np.diff(rows) > 0).all()
     assert [fold_count(n, 20, 60.0) for n in (1_000, 100_000, 180_000, 1_000_000)] == [5, 3, 3, 1]
     assert [fold_count(n, 20, 600.0) for n in (200, 1_000, 10_000)] == [5, 8, 5]
-    times = divide(60.0, 2.0, refit=True)
+    times = divide(60.0, 2.0, refit="instead")
     assert times.search + times.refit + 2.0 < 60.0
 
 

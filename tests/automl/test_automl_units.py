@@ -90,6 +90,9 @@ def test_a_sample_has_rows_of_every_class() -> None:
 
 @pytest.mark.parametrize(("seconds", "least"), [(60.0, 0.85), (600.0, 0.9), (1800.0, 0.93)])
 def test_little_of_a_long_budget_is_set_aside(seconds: float, least: float) -> None:
-    with_stack, without = divide(seconds, 0.0, refit=False, stack=True), divide(seconds, 0.0, refit=False)
+    with_stack, without = divide(seconds, 0.0, refit="no", stack=True), divide(seconds, 0.0, refit="no")
     assert without.search >= 0.95 * seconds
     assert with_stack.search >= least * seconds
+    beside = divide(seconds, 0.0, refit="beside")
+    assert without.search - beside.search == pytest.approx(beside.refit)
+    assert 0.02 * seconds < beside.refit <= 0.08 * seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from headrace.automl.families.protocol import Fit
 from headrace.automl.options import Options
 from headrace.automl.prepare.block import Target
 from headrace.automl.prepare.preparation import Preparation
+from headrace.automl.sizing import Refit
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
@@ -77,7 +78,8 @@ def assemble(
     trials: Sequence[Trial],
     options: Options,
     *,
-    refit_s: float | None,
+    refit: Refit,
+    refit_s: float,
     stack_until: float | None = None,
     deadline: float,
 ) -> Assembly:
@@ -88,7 +90,8 @@ def assemble(
         data: The data of the search.
         trials: All trials.
         options: Of the search.
-        refit_s: Time in which members are fitted on all rows; None where the models of the folds are the members.
+        refit: Whether members are fitted on all rows, and what becomes of the models of the folds.
+        refit_s: Time for that.
         stack_until: Instant of `time.monotonic` at which the second level ends; None for no second level.
         deadline: Instant of `time.monotonic` at which everything must be finished.
 
@@ -98,8 +101,9 @@ def assemble(
     choice = choose(folder, data, trials, options, stack_until=stack_until, deadline=deadline)
     members, preparations = _load_bags(folder, choice.members)
     notes = list(choice.notes)
-    if refit_s is not None:
-        members, preparations, late = _refitted(data, members, preparations, choice.members, options, refit_s, deadline)
+    if refit != "no":
+        complete = _refitted if refit == "instead" else _with_whole
+        members, preparations, late = complete(data, members, preparations, choice.members, options, refit_s, deadline)
         notes += late
     rows, metric = data.valid_rows, metric_of(data.task)
     parts = [candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members]
@@ -173,6 +177,34 @@ def _refitted(
         refitted.append(Member(trial=member.trial, config=member.config, weight=member.weight, parts=((key, fitted),)))
     note = f"{late} of {len(members)} members keep the model of their last fold: no time to fit all rows"
     return tuple(refitted), kept, [note] if late else []
+
+
+def _with_whole(
+    data: SearchData,
+    members: tuple[Member, ...],
+    preparations: dict[str, Preparation],
+    chosen: Sequence[Candidate],
+    options: Options,
+    refit_s: float,
+    deadline: float,
+) -> tuple[tuple[Member, ...], dict[str, Preparation], list[str]]:
+    """Add to the bags of members a model of all rows, the heaviest members first, until the time is up.
+
+    Not where there is a second level, which learned from the predictions of bags.
+    """
+    if any(member.inputs for member in members):
+        return members, preparations, []
+    until = min(deadline, time.monotonic() + refit_s)
+    seconds = {candidate.number: candidate.seconds / (len(data.folds) - 1) for candidate in chosen}
+    known, whole = dict(preparations), dict[int, tuple[str, FittedConfig]]()
+    for member in sorted(members, key=lambda member: -member.weight):
+        if time.monotonic() + seconds[member.trial] <= until and (found := _fit_all(data, member, options, until)):
+            key, preparation, fitted = found
+            known.setdefault(key, preparation)
+            whole[member.trial] = (key, fitted)
+    late = len(members) - len(whole)
+    note = f"{late} of {len(members)} members are bags alone: no time to fit all rows too"
+    return tuple(replace(each, whole=whole.get(each.trial)) for each in members), known, [note] if late else []
 
 
 def _fit_all(

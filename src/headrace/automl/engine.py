@@ -22,7 +22,7 @@ from headrace.automl.ensemble.stacking import may_stack
 from headrace.automl.families import load_packages, usable_families
 from headrace.automl.options import Options
 from headrace.automl.searching import search_data
-from headrace.automl.sizing import divide, fold_count
+from headrace.automl.sizing import Refit, divide, fold_count
 from headrace.automl.table.cleaning import Cleaner, require_rows
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
@@ -110,8 +110,8 @@ def search_table(
     data, decision, notes = _prepared(table, options)
     families, left_out = usable_families(options.families, table.task, len(data.label), data.frame.shape[1])
     load_packages(families)
-    refit = decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1
-    stack = options.stack and not refit and may_stack(data, families)
+    refit = _refit(data, decision, options)
+    stack = options.stack and refit != "instead" and may_stack(data, families)
     times = divide(options.seconds, time.monotonic() - started, refit=refit, stack=stack)
     deadline = math.inf if options.seconds is None else started + 0.99 * options.seconds
     clock = _Clock(started, on_trial)
@@ -119,7 +119,7 @@ def search_table(
         folder = Path(name)
         trials, search_notes = search_data(folder, data, families, options, times, on_trial=clock.record)
         assembly = assemble(
-            folder, data, trials, options, refit_s=times.refit if refit else None,
+            folder, data, trials, options, refit=refit, refit_s=times.refit,
             stack_until=time.monotonic() + times.stack if stack else None, deadline=deadline,
         )  # fmt: skip
     seconds = time.monotonic() - started
@@ -130,6 +130,16 @@ def search_table(
         trials=trials, finished_s=clock.finished_s, assembly=assembly, decision=decision, notes=every_note,
         space=joint_space(families, table.task, data.label, constructions=options.constructions), seconds=seconds,
     )  # fmt: skip
+
+
+def _refit(data: SearchData, decision: Decision, options: Options) -> Refit:
+    """Return whether members are fitted on all rows.
+
+    A model of all rows lowers the squared error of a bag by 0.3 % (decision 79); ranks and probabilities it leaves.
+    """
+    if decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1:
+        return "instead"
+    return "beside" if decision.mode == "random" and data.task.kind == "regression" else "no"
 
 
 class _Clock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,14 @@ _LEAST_OF_CLASS = 50
 #: Share of the budget after which the boosting of one trial ends, and after which any trial is killed.
 _TRIAL_SHARE, _KILL_SHARE = 0.3, 0.6
 _REFIT_SHARE = 0.15
-#: What the end and the second level take: a share of a short budget; of a long one (s, share).
+#: What the end, the second level, and models of all rows beside bags take: a share of a short budget; of a long one (s,
+#: share).
 _FINAL_SHARE, _FINAL_LONG = 0.04, (9.0, 0.01)
 _STACK_SHARE, _STACK_LONG = 0.1, (21.0, 0.03)
+_BESIDE_SHARE, _BESIDE_LONG = 0.08, (9.0, 0.02)
+
+#: Whether members are fitted on all rows at the end: no, instead of the models of the folds, or beside them.
+Refit = Literal["no", "instead", "beside"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +89,7 @@ def fold_count(n_rows: int, n_columns: int, seconds: float | None) -> int:
     return 1 if cells_per_second > _ONE_FOLD else 3 if cells_per_second > _THREE_FOLDS else 5
 
 
-def divide(seconds: float | None, elapsed: float, *, refit: bool, stack: bool = False) -> Times:
+def divide(seconds: float | None, elapsed: float, *, refit: Refit, stack: bool = False) -> Times:
     """Divide a time budget.
 
     Args:
@@ -96,7 +101,9 @@ def divide(seconds: float | None, elapsed: float, *, refit: bool, stack: bool = 
     if seconds is None:
         return Times(search=math.inf, trial=math.inf, kill=math.inf, refit=math.inf, stack=math.inf)
     final = max(0.5, _reserve(seconds, _FINAL_SHARE, _FINAL_LONG))
-    refit_s = _REFIT_SHARE * seconds if refit else 0.0
+    refit_s = _REFIT_SHARE * seconds if refit == "instead" else 0.0
+    if refit == "beside":
+        refit_s = _reserve(seconds, _BESIDE_SHARE, _BESIDE_LONG)
     stack_s = _reserve(seconds, _STACK_SHARE, _STACK_LONG) if stack else 0.0
     search = max(0.5, seconds - elapsed - final - refit_s - stack_s)
     return Times(search=search, trial=_TRIAL_SHARE * seconds, kill=_KILL_SHARE * seconds, refit=refit_s, stack=stack_s)

@@ -31,6 +31,7 @@ class Member:
         config: The configuration.
         weight: Its weight.
         parts: (key of a preparation, fitted model) of each fold, or one for all rows; their mean is its prediction.
+        whole: One for all rows beside those of the folds: its prediction counts as much as their mean; None without.
         inputs: Trials of the members whose predictions are further columns of a member of the second level
             (`ensemble.stacking`); they stand before it, some with weight 0.
     """
@@ -39,7 +40,13 @@ class Member:
     config: Config
     weight: float
     parts: tuple[tuple[str, FittedConfig], ...]
+    whole: tuple[str, FittedConfig] | None = None
     inputs: tuple[int, ...] = ()
+
+    @property
+    def fitted(self) -> tuple[tuple[str, FittedConfig], ...]:
+        """All its fitted models with the keys of their preparations."""
+        return self.parts if self.whole is None else (*self.parts, self.whole)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +89,7 @@ class TableModel:
         """Return the model of one member alone, with the members that it needs."""
         needed = [replace(other, weight=0.0) for other in self.members if other.trial in member.inputs]
         members = (*needed, replace(member, weight=1.0))
-        keys = {key for each in members for key, _ in each.parts}
+        keys = {key for each in members for key, _ in each.fitted}
         return TableModel(
             task=self.task, cleaner=self.cleaner, preparations={key: self.preparations[key] for key in keys},
             members=members, offset=self.offset, facts=self.facts,
@@ -100,7 +107,9 @@ class TableModel:
 
     def _predict_member(self, member: Member, designs: Mapping[str, Design], inputs: Sequence[Floats]) -> Floats:
         predictions = []
-        for key, fitted in member.parts:
+        for key, fitted in member.fitted:
             design = with_predictions(designs[key], inputs, self.task) if inputs else designs[key]
             predictions.append(fitted.predict(design))
-        return np.asarray(np.mean(predictions, axis=0), dtype=np.float64)
+        bag = np.mean(predictions[: len(member.parts)], axis=0)
+        mean = bag if member.whole is None else (bag + predictions[-1]) / 2
+        return np.asarray(mean, dtype=np.float64)
