@@ -188,7 +188,7 @@ def _with_whole(
     refit_s: float,
     deadline: float,
 ) -> tuple[tuple[Member, ...], dict[str, Preparation], list[str]]:
-    """Add to the bags of members a model of all rows, the heaviest members first, until the time is up.
+    """Fit the members on all rows beside their bags, the heaviest first, until the time is up.
 
     Not where there is a second level, which learned from the predictions of bags.
     """

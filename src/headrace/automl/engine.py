@@ -135,7 +135,7 @@ def search_table(
 def _refit(data: SearchData, decision: Decision, options: Options) -> Refit:
     """Return whether members are fitted on all rows.
 
-    A model of all rows lowers the squared error of a bag by 0.3 % (decision 79); ranks and probabilities it leaves.
+    Beside bags, models of all rows lowered the RMSE by 0.3 % on average; classes gained nothing (decision 79).
     """
     if decision.mode == "time" or options.cost_tolerance is not None or len(data.folds) == 1:
         return "instead"
