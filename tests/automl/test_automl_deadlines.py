@@ -11,12 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headrace.automl import assembly
+from headrace.automl import refitting
+from headrace.automl.choosing import Candidate
 from headrace.automl.ensemble.model import Member, TableModel
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.families.protocol import Fit, Rows
-from headrace.automl.options import Options
-from headrace.automl.prepare.preparation import Preparation
+from headrace.automl.refitting import FittedMembers, Refitting, load_bags
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Task
 from headrace.automl.trials import objective
@@ -90,12 +90,11 @@ def bag_of(family: str, folder: Path) -> Bag:
     data, digest = searched(folder)
     config = config_of(family)
     result = TableObjective(folder=folder, digest=digest).evaluate_rungs(config, NoCallback())
-    candidate = assembly.Candidate(
+    candidate = Candidate(
         number=0, config=config, weight=1.0, predictions=np.zeros((90, 1)), seconds=0.0, predict_us=1.0,
-        file=str(result["file"]),
+        prepare_us=1.0, file=str(result["file"]),
     )  # fmt: skip
-    members, preparations = assembly._load_bags(folder, [candidate])
-    return Bag(data=data, candidate=candidate, member=members[0], preparations=preparations, rounds=result["rounds"])
+    return Bag(data=data, fitted=load_bags(folder, [candidate]), rounds=result["rounds"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,18 +102,15 @@ class Bag:
     """A configuration that was cross-validated."""
 
     data: SearchData
-    candidate: assembly.Candidate
-    member: Member
-    preparations: dict[str, Preparation]
+    fitted: FittedMembers
     rounds: list[int | None]
 
-    def completed(self, complete: Any, refit_s: float = 60.0) -> tuple[Any, Any, list[str]]:
-        """Its member after a fit on all rows."""
-        options = Options(seconds=9, workers=1)
-        found: tuple[Any, Any, list[str]] = complete(
-            self.data, (self.member,), self.preparations, [self.candidate], options, refit_s, 1e18
-        )
-        return found
+    @property
+    def member(self) -> Member:
+        return self.fitted.members[0]
+
+    def refitting(self, until: float = 1e18) -> Refitting:
+        return Refitting(data=self.data, seed=0, threads=1, until=until)
 
 
 @pytest.mark.parametrize("family", ["catboost", "extra_trees", "lightgbm", "xgboost"])
@@ -125,27 +121,35 @@ def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_
     bag = bag_of(family, tmp_path)
     assert (bag.rounds[-1] or 0) > 1
 
-    def refitted(until: float) -> tuple[Any, Any, list[str]]:
-        monkeypatch.setattr(assembly, "_fit_all", lambda *arguments: fit_all(*arguments[:-1], until))
-        return bag.completed(assembly._refitted)
+    whole = bag.refitting().instead(bag.fitted)
+    assert [key.startswith("all-") for key, _ in whole.members[0].parts] == [True]
+    assert whole.members[0].parts[0][1].fitted.rounds == bag.rounds[-1]
+    assert set(whole.preparations) == {whole.members[0].parts[0][0]}
+    assert whole.notes == ()
 
-    fit_all = assembly._fit_all
-    cut, kept, notes = refitted(PAST)
-    assert cut[0].parts == bag.member.parts[-1:]
-    assert set(kept) == {cut[0].parts[0][0]}
-    assert notes == ["1 of 1 members keep the model of their last fold: no time to fit all rows"]
-    whole, kept, notes = refitted(1e18)
-    assert [key.startswith("all-") for key, _ in whole[0].parts] == [True]
-    assert whole[0].parts[0][1].fitted.rounds == bag.rounds[-1]
-    assert set(kept) == {whole[0].parts[0][0]}
-    assert notes == []
+    class Clock:
+        """Begins the fit before the deadline, which has passed for the family's own clock."""
+
+        instants = iter((PAST - 1, PAST + 1))
+
+        @classmethod
+        def monotonic(cls) -> float:
+            return next(cls.instants)
+
+    monkeypatch.setattr(refitting, "time", Clock)
+    cut = bag.refitting(PAST).instead(bag.fitted)
+    assert next(Clock.instants, None) is None
+    assert cut.members[0].parts == bag.member.parts[-1:]
+    assert set(cut.preparations) == {cut.members[0].parts[0][0]}
+    assert cut.notes == ("1 of 1 members keep the model of their last fold: no time to fit all rows",)
 
 
 @pytest.mark.parametrize("family", ["linear", "lightgbm"])
 def test_a_model_of_all_rows_beside_a_bag_counts_as_much_as_the_bag(family: str, tmp_path: Path) -> None:
     bag = bag_of(family, tmp_path)
-    (member,), preparations, notes = bag.completed(assembly._with_whole)
-    assert notes == []
+    both = bag.refitting().beside(bag.fitted)
+    (member,), preparations = both.members, both.preparations
+    assert both.notes == ()
     assert member.parts == bag.member.parts
     task, cleaner, rows = bag.data.task, bag.data.cleaner, bag.data.frame
 
@@ -162,14 +166,13 @@ def test_a_model_of_all_rows_beside_a_bag_counts_as_much_as_the_bag(family: str,
 
 def test_without_time_for_all_rows_a_bag_stays_alone_and_says_so(tmp_path: Path) -> None:
     bag = bag_of("linear", tmp_path)
-    (member,), preparations, notes = bag.completed(assembly._with_whole, refit_s=-1.0)
-    assert member == bag.member
-    assert preparations == bag.preparations
-    assert notes == ["1 of 1 members are bags alone: no time to fit all rows too"]
+    late = bag.refitting(PAST).beside(bag.fitted)
+    assert late.members == bag.fitted.members
+    assert late.preparations == bag.fitted.preparations
+    assert late.notes == ("1 of 1 members are bags alone: no time to fit all rows too",)
 
 
 def test_beside_a_second_level_bags_stay_alone(tmp_path: Path) -> None:
     bag = bag_of("linear", tmp_path)
-    stacked = replace(bag, member=replace(bag.member, inputs=(0,)))
-    (member,), _, notes = stacked.completed(assembly._with_whole)
-    assert (member.whole, notes) == (None, [])
+    stacked = replace(bag.fitted, members=(replace(bag.member, inputs=(0,)),))
+    assert bag.refitting().beside(stacked) == stacked

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.automl.ensemble.calibration import Calibration, fit_calibration, scaled
-from headrace.automl.ensemble.selection import cheapest, select
+from headrace.automl.ensemble.outliers import winsorised_loss
+from headrace.automl.ensemble.selection import Costs, cheapest, select
 from headrace.automl.task.metrics import METRICS
 from headrace.automl.task.task import Floats, Task
 
@@ -57,21 +60,62 @@ def test_an_ensemble_is_never_worse_than_its_best_model(seed: int, m: int) -> No
     assert found.loss <= min(METRICS["rmse"].loss(y, model, None, NUMBER) for model in predictions) + 1e-12
 
 
-def test_the_cheapest_ensemble_within_a_tolerance() -> None:
-    y, predictions = library(3, 5, n=200)
-    costs = [100.0, 1.0, 50.0, 2.0, 70.0]
+def shared_costs(seed: int, m: int) -> Costs:
+    """Costs of models that share two preparations."""
+    rng = np.random.default_rng(seed)
+    return Costs(
+        models=rng.uniform(1, 100, m), preparations=rng.uniform(1, 100, 2), preparation_of=rng.integers(0, 2, m)
+    )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(1, 6))
+def test_a_preparation_is_paid_once_by_all_models_that_need_it(seed: int, m: int) -> None:
+    costs, rng = shared_costs(seed, m), np.random.default_rng(seed)
+    chosen = rng.random(m) < 0.5
+
+    def total(mask: Any) -> float:
+        needed = {int(costs.preparation_of[i]) for i in range(m) if mask[i]}
+        return sum(costs.models[i] for i in range(m) if mask[i]) + sum(costs.preparations[one] for one in needed)
+
+    assert costs.total(chosen) == pytest.approx(total(chosen))
+    with_each = [total(chosen | (np.arange(m) == i)) for i in range(m)]
+    assert costs.with_each(chosen) == pytest.approx(with_each)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 5), st.floats(0, 0.3))
+def test_the_cheapest_ensemble_is_within_the_tolerance_and_no_model_within_it_is_cheaper(
+    seed: int, m: int, tolerance: float
+) -> None:
+    y, predictions = library(seed, m, n=60)
+    costs = shared_costs(seed, m)
 
     def loss(p: Floats) -> float:
         return METRICS["rmse"].loss(y, p, None, NUMBER)
 
-    best, exact, loose = (
-        select(predictions, loss),
-        *(cheapest(predictions, costs, loss, tolerance=tolerance) for tolerance in (0.0, 0.99)),
+    best, found = select(predictions, loss), cheapest(predictions, costs, loss, tolerance=tolerance)
+    assert found.weights.sum() == pytest.approx(1.0)
+    assert loss(np.tensordot(found.weights, predictions, 1)) == pytest.approx(found.loss)
+    assert found.loss <= best.loss + tolerance + 1e-12
+    spent = costs.total(found.weights > 0)
+    assert spent <= costs.total(best.weights > 0) + 1e-9
+    alone = [costs.total(np.arange(m) == i) for i in range(m) if loss(predictions[i]) <= best.loss + tolerance]
+    assert spent <= min(alone, default=np.inf) + 1e-9
+
+
+def test_nearly_any_loss_is_tolerated_so_the_cheapest_model_alone_is_enough() -> None:
+    y, predictions = library(3, 5, n=200)
+    costs = Costs(
+        models=np.array([100.0, 1.0, 50.0, 2.0, 70.0]), preparations=np.array([5.0]), preparation_of=np.zeros(5, int)
     )
-    assert exact.loss <= best.loss + 1e-12
-    spent = [float(np.sum(np.array(costs)[one.weights > 0])) for one in (exact, loose)]
-    assert spent[1] < spent[0]
-    assert spent[1] == 1.0  # nearly the worst is tolerated, so the cheapest model alone is enough
+
+    def loss(p: Floats) -> float:
+        return METRICS["rmse"].loss(y, p, None, NUMBER)
+
+    exact, loose = (cheapest(predictions, costs, loss, tolerance=tolerance) for tolerance in (0.0, 9.0))
+    assert exact.weights == pytest.approx(select(predictions, loss).weights)
+    assert loose.weights.tolist() == [0.0, 1.0, 0.0, 0.0, 0.0]
 
 
 def test_a_temperature_corrects_overconfidence() -> None:
@@ -118,3 +162,34 @@ def test_a_limit_admits_the_first_model_and_what_fits_beside_it() -> None:
     assert (limited.weights > 0).sum() == 2
     alone = select(models, loss, steps=20, costs=costs, limit=1.0, first=3)
     assert alone.weights.tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.sampled_from(["rmse", "rmsle"]), st.booleans())
+def test_a_row_counts_for_at_most_a_fiftieth_of_the_squared_errors(seed: int, metric: str, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.exponential(size=900)
+    y[:2] += 1e3
+    p, w = np.exp(rng.normal(size=(900, 1))), rng.uniform(0.5, 2, 900) if weighted else None
+    task = Task(kind="regression", metric=metric)
+    loss = winsorised_loss(y, w, p, task)
+    errors = (p[:, 0] - y) ** 2 if metric == "rmse" else (np.log1p(p[:, 0]) - np.log1p(y)) ** 2
+    limit = 0.02 * errors.sum()
+    assert loss is not None
+    other = np.exp(rng.normal(size=(900, 1)))
+    of_other = (other[:, 0] - y) ** 2 if metric == "rmse" else (np.log1p(other[:, 0]) - np.log1p(y)) ** 2
+    total = sum((1.0 if w is None else w[i]) * min(of_other[i], limit) for i in range(900))
+    assert loss(other) == pytest.approx(np.sqrt(total / (900 if w is None else w.sum())))
+
+
+@pytest.mark.parametrize(
+    ("n", "size", "metric", "kind"),
+    [(900, 1.0, "rmse", "regression"), (60, 3.0, "rmse", "regression"), (900, 1e3, "mae", "regression"),
+     (900, 1e3, "log_loss", "binary")],
+)  # fmt: skip
+def test_without_outliers_and_for_other_metrics_errors_stay_as_they_are(
+    n: int, size: float, metric: str, kind: Any
+) -> None:
+    y = np.random.default_rng(0).normal(size=n)
+    y[0] = size
+    assert winsorised_loss(y, None, np.zeros((n, 1)), Task(kind=kind, metric=metric)) is None

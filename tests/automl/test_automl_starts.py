@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from headrace.automl.families import DEFAULT_FAMILIES, TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.searching import family_turns
-from headrace.automl.starts.first_configs import first_configs, with_every_family, with_one_hot
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_gained
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix, shipped_matrix
 from headrace.automl.starts.properties import PROPERTIES, similarities, table_properties
@@ -23,7 +23,6 @@ from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
 from headrace.automl.trials.family_turns import FamilyTurns
 from headrace.automl.trials.space import joint_space, start_list
-from headrace.models.space import Config
 from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.space import config_errors
 
@@ -254,9 +253,11 @@ def test_the_start_of_a_missing_family_is_its_best_configuration_of_the_matrix(f
     assert means[position] == min(means)
 
 
-def test_configs_of_catboost_encode_categories_one_hot_up_to_10_and_2_levels_in_turn() -> None:
-    configs: list[Config] = [{"family": family} for family in ("catboost", "linear", "catboost", "catboost")]
-    assert [config.get("catboost.one_hot_max_size") for config in with_one_hot(configs)] == [2, None, 10, 2]
+def test_parameters_that_the_matrix_lacks_have_each_of_their_values_in_turn() -> None:
+    families = ("catboost", "linear", "elastic_net", "catboost", "elastic_net", "catboost")
+    gained = with_gained([{"family": family} for family in families])
+    assert [config.get("catboost.one_hot_max_size") for config in gained] == [2, None, None, 10, None, 2]
+    assert [config.get("elastic_net.loss") for config in gained] == [None, None, "squared", None, "huber", None]
     frame = pd.DataFrame({"a": np.arange(100.0), "b": ["x", "y"] * 50})
     data = SearchData(
         frame=frame, label=np.arange(100.0), weight=None, folds=(), cleaner=Cleaner.fit(frame), task=NUMBER

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import time
+import warnings
+from datetime import datetime, time
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from headrace.automl.engine import _positions
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.table.columns import infer_columns
-from headrace.automl.table.times import is_day_first, parse_dates
+from headrace.automl.table.times import _parsed, is_day_first, parse_dates
 from headrace.automl.validation.guess import Decision, decide_validation
 from headrace.core.errors import DataError, DeclarationError
 from headrace.serving.table import _value
@@ -35,6 +38,35 @@ def test_every_day_of_a_column_is_read_in_the_order_of_the_column(form: str) -> 
     assert one["at"].tolist() == [DAYS[33]]
     iso = cleaner.transform(pd.DataFrame({"at": ["2020-02-03"], "x": [1]}))
     assert iso["at"].tolist() == [DAYS[33]]
+
+
+FORMS = ("%d/%m/%Y", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y", "%d %b %Y", "%b %d, %Y",
+         "%Y-%m-%dT%H:%M:%S+02:00", "%m/%d/%y", "%Y%m%d")  # fmt: skip
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.one_of(
+            st.none(),
+            st.sampled_from(["", "x", "13/13/2020", "2020-02-30"]),
+            st.builds(
+                lambda at, form: at.strftime(form),
+                st.datetimes(datetime(1990, 1, 1), datetime(2030, 1, 1)), st.sampled_from(FORMS),
+            ),
+        ),
+        max_size=8,
+    ),
+    st.booleans(),
+)  # fmt: skip
+def test_dates_are_those_of_each_text_in_its_own_format(texts: list[str | None], day_first: bool) -> None:
+    values = pd.Series(texts, index=[0] * len(texts), dtype=object)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = pd.to_datetime(values, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+    found = _parsed(values, day_first=day_first)
+    assert found.isna().tolist() == expected.isna().tolist()
+    assert found.dropna().tolist() == expected.dropna().tolist()
 
 
 def test_dotted_dates_are_day_first_even_where_no_day_is_above_12() -> None:

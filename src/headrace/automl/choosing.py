@@ -9,18 +9,24 @@ from pathlib import Path
 
 import numpy as np
 
-from headrace.automl.ensemble.selection import Selection, cheapest, select
+from headrace.automl.ensemble.outliers import winsorised_loss
+from headrace.automl.ensemble.selection import Costs, Loss, Selection, cheapest, select
 from headrace.automl.ensemble.stacking import StackedConfig, better_in_most_folds, stack
 from headrace.automl.options import Options
+from headrace.automl.task.constant import constant_prediction
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats
 from headrace.automl.trials.data import SearchData, data_digest
+from headrace.automl.trials.fitting import split_table_config
 from headrace.core.errors import HeadraceError
 from headrace.models.space import Config
 from headrace.search.trial import Trial
 
-#: Trials that an ensemble is selected from, and rows that it is selected on.
-_LIBRARY, _ROWS = 40, 20_000
+#: Trials that an ensemble is selected from; of one of many families at most so many of them, which would otherwise be
+#: near copies of one good configuration; rows that it is selected on.
+_LIBRARY, _OF_FAMILY, _ROWS = 40, 5, 20_000
+#: Share of the time left for one selection.
+_SELECTION_SHARE = 0.3
 #: Numbers that selection compares, so that it stays within seconds.
 _NUMBERS = 30_000_000
 
@@ -34,7 +40,8 @@ class Candidate:
         config: The configuration.
         predictions: Out-of-fold predictions [n, k], in the order of `SearchData.valid_rows`.
         seconds: Time of its fits, s.
-        predict_us: Time of a prediction, microseconds a row.
+        predict_us: Time of a prediction by one fold's model, microseconds a row.
+        prepare_us: Time of the preparation before it, which members may share, microseconds a row.
         file: Name of its stored models; "" for the second level.
         weight: Its weight in the ensemble.
         stacked: Its fitted models, of the second level only.
@@ -45,6 +52,7 @@ class Candidate:
     predictions: Floats
     seconds: float
     predict_us: float
+    prepare_us: float
     file: str = ""
     weight: float = 0.0
     stacked: StackedConfig | None = None
@@ -85,7 +93,7 @@ def choose(
     complete = [trial for trial in trials if trial.status == "ok" and trial.loss is not None]
     if not complete:
         raise HeadraceError("no configuration was evaluated in full", where="automl", fix="give it more time")
-    ranked = sorted(complete, key=lambda trial: (trial.loss, trial.number))[:_LIBRARY]
+    ranked = library(complete)
     first = [_of_trial(folder, trial) for trial in ranked]
     alone = _select(data, first, options, deadline)
     if stack_until is None or not options.ensemble:
@@ -101,10 +109,25 @@ def choose(
     return _choice(both, stacked)
 
 
+def library(complete: Sequence[Trial]) -> list[Trial]:
+    """Return the trials that an ensemble is selected from: the best, but of each family a few only, best first."""
+    families = {str(trial.config["family"]) for trial in complete}
+    most = max(_OF_FAMILY, _LIBRARY // (2 * len(families)))
+    taken: dict[str, int] = dict.fromkeys(families, 0)
+    chosen: list[Trial] = []
+    for trial in sorted(complete, key=lambda trial: (trial.loss, trial.number)):
+        family = str(trial.config["family"])
+        if taken[family] < most and len(chosen) < _LIBRARY:
+            taken[family] += 1
+            chosen.append(trial)
+    return chosen
+
+
 def _of_trial(folder: Path, trial: Trial) -> Candidate:
     return Candidate(
         number=trial.number, config=trial.config, predictions=np.load(folder / f"{trial.info['file']}.npy"),
-        seconds=trial.seconds, predict_us=float(trial.info["predict_us"]), file=str(trial.info["file"]),
+        seconds=trial.seconds, predict_us=float(trial.info["predict_us"]),
+        prepare_us=float(trial.info["prepare_us"]), file=str(trial.info["file"]),
     )  # fmt: skip
 
 
@@ -119,7 +142,7 @@ def _second_level(
     )
     return [
         Candidate(number=after + position, config=each.config, predictions=each.predictions, seconds=each.seconds,
-                  predict_us=0.0, stacked=each)
+                  predict_us=0.0, prepare_us=0.0, stacked=each)
         for position, each in enumerate(fitted)
     ]  # fmt: skip
 
@@ -147,10 +170,10 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
     if not options.ensemble:
         first = np.zeros(len(candidates))
         first[0] = 1.0
-        loss = metric.loss(
+        alone = metric.loss(
             data.label[rows], candidates[0].predictions.astype(np.float64), data.weights(rows), data.task
         )
-        return Selection(weights=first, loss=loss, trace=(loss,))
+        return Selection(weights=first, loss=alone, trace=(alone,))
     limit = min(_ROWS, max(1_000, _NUMBERS // (len(candidates) * data.task.n_outputs)))
     sample = np.arange(len(rows))
     if len(rows) > limit:
@@ -161,8 +184,33 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
     def loss_of(p: Floats) -> float:
         return metric.loss(label, p, weights, data.task)
 
-    until = min(deadline, time.monotonic() + max(0.5, 0.4 * (deadline - time.monotonic())))
-    if options.cost_tolerance is None:
-        return select(predictions, loss_of, deadline=until)
-    costs = [candidate.predict_us for candidate in candidates]
-    return cheapest(predictions, costs, loss_of, tolerance=options.cost_tolerance, deadline=until)
+    found = select(predictions, loss_of, deadline=_part_of(deadline))
+    pooled = np.tensordot(found.weights, predictions, 1)
+    robust = winsorised_loss(label, weights, pooled, data.task)
+    if options.cost_tolerance is not None:
+        loss: Loss = robust or loss_of
+        constant = np.tile(constant_prediction(label, weights, data.task), (len(label), 1))
+        tolerance = options.cost_tolerance * max(loss(constant) - loss(pooled), 0.0)
+        return cheapest(predictions, _costs(candidates), loss, tolerance=tolerance, deadline=_part_of(deadline))
+    if robust is None:
+        return found
+    both = (found.weights + select(predictions, robust, deadline=_part_of(deadline)).weights) / 2
+    return replace(found, weights=both, loss=loss_of(np.tensordot(both, predictions, 1)))
+
+
+def _part_of(deadline: float) -> float:
+    """Return the instant at which a selection ends: after a part of the time, but not at once."""
+    now = time.monotonic()
+    return min(deadline, now + max(0.5, _SELECTION_SHARE * (deadline - now)))
+
+
+def _costs(candidates: Sequence[Candidate]) -> Costs:
+    """Return the costs of the candidates, of which those with equal preparations share one."""
+    specs = [split_table_config(candidate.config)[2] for candidate in candidates]
+    different = list(dict.fromkeys(specs))
+    seconds = {spec: candidate.prepare_us for spec, candidate in zip(specs, candidates, strict=True)}
+    return Costs(
+        models=np.array([candidate.predict_us for candidate in candidates]),
+        preparations=np.array([seconds[spec] for spec in different]),
+        preparation_of=np.array([different.index(spec) for spec in specs]),
+    )

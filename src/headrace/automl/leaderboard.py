@@ -10,6 +10,7 @@ import pandas as pd
 
 from headrace.automl.engine import Outcome
 from headrace.automl.task.metrics import metric_of
+from headrace.search.trial import Trial
 
 COLUMNS = ("trial", "family", "value", "weight", "status", "seconds", "predict_us", "finished_s", "config")
 #: Number of the row of the ensemble, which no trial has.
@@ -24,8 +25,8 @@ def leaderboard(outcome: Outcome) -> pd.DataFrame:
 
     Returns:
         Columns: trial (-1: the ensemble), family, value of the metric, weight in the ensemble, status, seconds of its
-        trial, predict_us (microseconds a row in validation, one fold), finished_s (seconds from the start), config
-        (JSON).
+        trial, predict_us (microseconds a row in validation of one fold's preparation and model), finished_s (seconds
+        from the start), config (JSON).
     """
     weights = {member.trial: member.weight for member in outcome.model.members}
     rows = sorted([*_trials(outcome, weights), *_second_level(outcome, weights)], key=lambda row: row.order)
@@ -79,12 +80,17 @@ def _trials(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
             weight=weights.get(trial.number, 0.0),
             status=trial.status,
             seconds=trial.seconds,
-            predict_us=trial.info.get("predict_us"),
+            predict_us=_cost(trial),
             finished_s=outcome.finished_s.get(trial.number, float("nan")),
             config=trial.config,
         )
         for trial in outcome.trials
     ]
+
+
+def _cost(trial: Trial) -> float | None:
+    """Return the microseconds a row of a trial's preparation and model; None where it was stopped."""
+    return trial.info["prepare_us"] + trial.info["predict_us"] if "predict_us" in trial.info else None
 
 
 def _second_level(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.sizing import Times
-from headrace.automl.starts.first_configs import first_configs, with_every_family, with_one_hot
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_gained
 from headrace.automl.starts.matrix import shipped_matrix
 from headrace.automl.starts.properties import table_properties
 from headrace.automl.task.constant import constant_loss
@@ -43,7 +43,7 @@ _OF_FAMILY = 3
 #: A family with at most so many parameters is searched by a Gaussian process from so many trials on, which its first
 #: configurations inform; and to so many trials a parameter, when the process has converged (decision 78). In more
 #: dimensions a process explores for too long: TPE is better there.
-_FEW_PARAMETERS, _BEFORE_MODEL, _OF_SMALL_FAMILY, _MOST_BY_PARAMETER = 5, 6, 5, 10
+_FEW_PARAMETERS, _BEFORE_MODEL, _OF_SMALL_FAMILY, _MOST_BY_PARAMETER = 6, 6, 5, 10
 #: Share of the budget, and least time, of the configuration that is fitted where none finished.
 _FALLBACK_SHARE, _FALLBACK_S = 0.1, 2.0
 
@@ -124,13 +124,6 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
 
     The first ones are those of the options; else those of the shipped matrix, with one of each family.
     """
-    matrix = shipped_matrix()
-    properties = table_properties(data.frame, data.cleaner, data.task, data.label)
-    if options.portfolio is None:
-        chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
-        portfolio: Sequence[Config] = with_one_hot(chosen)
-    else:
-        portfolio = options.portfolio
 
     def space(*names: str) -> Space:
         return joint_space(names, data.task, data.label, constructions=options.constructions)
@@ -138,29 +131,39 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
     def starts(names: Sequence[str], configs: Sequence[Config]) -> tuple[Config, ...]:
         return start_list(names, data.task, data.label, configs, constructions=options.constructions)
 
-    def turn(family: str) -> Turn:
+    def turn(family: str, own: Sequence[Config]) -> Turn:
+        first = starts((family,), own) if own else ()
         parameters = len(TABLE_FAMILIES[family].space(data.task).parameters)
-        few = parameters <= _FEW_PARAMETERS
-        half = _OF_SMALL_FAMILY if few else _OF_FAMILY
-        own = with_one_hot(first_configs(matrix, (family,), properties, portfolio=half, warm=half))
-        by_process = few and options.searcher == "auto"
-        return Turn(
-            first=starts((family,), own) if own and options.portfolio is None else (),
-            searcher=(
-                GaussianProcessSearcher(space(family), startup=_BEFORE_MODEL)
-                if by_process
-                else get_searcher(options.searcher)(space(family))
-            ),
-            most=_MOST_BY_PARAMETER * parameters if by_process else math.inf,
-        )
+        if options.searcher != "auto" or parameters > _FEW_PARAMETERS:
+            return Turn(first=first, searcher=get_searcher(options.searcher)(space(family)))
+        process = GaussianProcessSearcher(space(family), startup=_BEFORE_MODEL)
+        return Turn(first=first, searcher=process, most=_MOST_BY_PARAMETER * parameters)
 
+    if options.portfolio is None:
+        first, of_family = _of_matrix(data, families)
+    else:
+        first, of_family = options.portfolio, {}
     return FamilyTurns(
-        first=starts(families, portfolio),
+        first=starts(families, first),
         joint=get_searcher(options.searcher)(space(*families)),
-        turns={family: turn(family) for family in families},
+        turns={family: turn(family, of_family.get(family, ())) for family in families},
         constant_loss=constant_loss(data.label, data.weight, data.task),
         timed=options.seconds is not None,
     )
+
+
+def _of_matrix(data: SearchData, families: Sequence[str]) -> tuple[Sequence[Config], dict[str, Sequence[Config]]]:
+    """Return the first configs of a search by the shipped matrix, and those of each family's turns."""
+    matrix = shipped_matrix()
+    properties = table_properties(data.frame, data.cleaner, data.task, data.label)
+
+    def of_family(family: str) -> Sequence[Config]:
+        few = len(TABLE_FAMILIES[family].space(data.task).parameters) <= _FEW_PARAMETERS
+        half = _OF_SMALL_FAMILY if few else _OF_FAMILY
+        return with_gained(first_configs(matrix, (family,), properties, portfolio=half, warm=half))
+
+    chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
+    return with_gained(chosen), {family: of_family(family) for family in families}
 
 
 def first_of_families(configs: Sequence[Config]) -> frozenset[str]:

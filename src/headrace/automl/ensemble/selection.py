@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 
 from headrace.automl.task.task import Floats
 
+#: Prices of what the best ensemble costs, as multiples of the tolerated loss: least and largest, how many; additions at
+#: each price.
+_PRICES, _PRICE_COUNT, _PRICED_STEPS = (0.01, 100.0), 13, 15
 #: Loss of predictions [n, k]; lower is better.
 Loss = Callable[[Floats], float]
 
@@ -86,38 +89,73 @@ def select(
     return Selection(weights=best_counts / best_counts.sum(), loss=min(trace), trace=tuple(trace))
 
 
-def cheapest(
-    predictions: Floats, costs: Sequence[float], loss: Loss, *, tolerance: float, deadline: float = math.inf
-) -> Selection:
-    """Return the cheapest ensemble whose loss is within a tolerance of the best one.
+@dataclass(frozen=True, kw_only=True)
+class Costs:
+    """Costs of predictions: of each model, and of preparations of rows, which models share.
 
-    The models are limited to those below a cost, for each cost that occurs, and to one, two, four ... additions; an
-    ensemble costs the sum of its models.
+    Attributes:
+        models: Cost of each model [m].
+        preparations: Cost of each preparation [p].
+        preparation_of: Position of each model's preparation [m].
+    """
+
+    models: Floats
+    preparations: Floats
+    preparation_of: NDArray[np.int64]
+
+    def total(self, chosen: NDArray[np.bool_]) -> float:
+        """Return the cost of the ensemble of the chosen models, a mask [m]."""
+        needed = np.unique(self.preparation_of[chosen])
+        return float(self.models[chosen].sum() + self.preparations[needed].sum())
+
+    def with_each(self, chosen: NDArray[np.bool_]) -> Floats:
+        """Return the cost of the chosen models with each of all models [m] in turn."""
+        present = np.isin(np.arange(len(self.preparations)), self.preparation_of[chosen])
+        added = np.where(chosen, 0.0, self.models + np.where(present, 0.0, self.preparations)[self.preparation_of])
+        return np.asarray(self.total(chosen) + added, dtype=np.float64)
+
+
+def cheapest(
+    predictions: Floats, costs: Costs, loss: Loss, *, tolerance: float, deadline: float = math.inf
+) -> Selection:
+    """Return the cheapest ensemble found whose loss exceeds that of the best one by at most `tolerance`.
+
+    Candidates are the models alone, and ensembles to which models are added greedily, as in `select`, by the loss plus
+    a price of the cost: for each of several prices, the ensembles after every addition.
 
     Args:
         predictions: P.
-        costs: Cost of a prediction of each model [m].
+        costs: Costs of the models.
         loss: Loss of a prediction [n, k].
-        tolerance: Tolerated loss relative to the gap between the worst model and the best ensemble.
-        deadline: Instant of `time.monotonic` after which no further ensemble is tried.
+        tolerance: Tolerated difference to the loss of the best ensemble, not negative.
+        deadline: Instant of `time.monotonic` after which no step begins.
     """
-    costs_of = np.asarray(costs, dtype=np.float64)
     best = select(predictions, loss, deadline=deadline)
-    worst = max(loss(model) for model in predictions)
-    limit = best.loss + tolerance * max(worst - best.loss, 0.0)
-    candidates = [best]
-    for cost in np.unique(costs_of):
+    alone = np.eye(len(predictions))
+    candidates = [best, *(_alone(weights, loss(model)) for weights, model in zip(alone, predictions, strict=True))]
+    spent = costs.total(best.weights > 0)
+    if tolerance > 0 and spent > 0:
+        for price in np.geomspace(*_PRICES, _PRICE_COUNT) * tolerance / spent:
+            candidates += _priced(predictions, costs, loss, float(price), deadline)
+    within = [candidate for candidate in candidates if candidate.loss <= best.loss + tolerance]
+    return min(within, key=lambda candidate: (costs.total(candidate.weights > 0), candidate.loss))
+
+
+def _alone(weights: Floats, loss: float) -> Selection:
+    return Selection(weights=weights, loss=loss, trace=(loss,))
+
+
+def _priced(predictions: Floats, costs: Costs, loss: Loss, price: float, deadline: float) -> list[Selection]:
+    """Return the ensembles of 1, 2, ... additions, each of the model that adds least to the loss and the cost."""
+    counts, total = np.zeros(len(predictions), dtype=np.int64), np.zeros(predictions.shape[1:])
+    found: list[Selection] = []
+    for step in range(1, _PRICED_STEPS + 1):
         if time.monotonic() > deadline:
             break
-        allowed = np.flatnonzero(costs_of <= cost)
-        for steps in (1, 2, 4, 8):
-            part = select(predictions[allowed], loss, steps=steps, deadline=deadline)
-            candidates.append(_expanded(part, allowed, len(predictions)))
-    within = [candidate for candidate in candidates if candidate.loss <= limit]
-    return min(within, key=lambda candidate: (float(costs_of[candidate.weights > 0].sum()), candidate.loss))
-
-
-def _expanded(selection: Selection, allowed: NDArray[np.int64], m: int) -> Selection:
-    weights = np.zeros(m)
-    weights[allowed] = selection.weights
-    return Selection(weights=weights, loss=selection.loss, trace=selection.trace)
+        losses = np.array([loss((total + model) / step) for model in predictions])
+        added = int(np.argmin(losses + price * costs.with_each(counts > 0)))
+        total, counts = total + predictions[added], counts.copy()
+        counts[added] += 1
+        trace = (*(each.loss for each in found), float(losses[added]))
+        found.append(Selection(weights=counts / step, loss=trace[-1], trace=trace))
+    return found

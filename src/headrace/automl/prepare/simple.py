@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from headrace.automl.prepare.block import Matrix, Target
+from headrace.automl.prepare.lookup import looked_up
 
 #: Parts of a date; those of _TREND grow with time, so that a tree cannot use them for later rows.
 _PARTS: dict[str, Callable[[Any], Any]] = {
@@ -116,10 +117,6 @@ def _fitted_text(texts: pd.Series, seed: int) -> tuple[Any, Any] | None:
     return tfidf, TruncatedSVD(components, random_state=seed).fit(terms)
 
 
-#: Up to so many rows, codes are looked up one by one.
-_FEW_ROWS = 100
-
-
 class CategoryCodes:
     """Categories as codes, the most frequent level first; rare and unknown levels share the code after the last one.
 
@@ -148,22 +145,12 @@ class CategoryCodes:
     def transform(self, frame: pd.DataFrame) -> Matrix:
         X = np.empty((len(frame), len(self.names)), dtype=np.float32)
         for position, column in enumerate(self.columns):
-            if len(frame) <= _FEW_ROWS:
-                X[:, position] = _few_codes(frame[column], self._codes[column])
-                continue
-            codes = frame[column].map(self._codes[column]).to_numpy(dtype=np.float32, na_value=np.nan)
-            unknown = np.isnan(codes) & frame[column].notna().to_numpy()
-            X[:, position] = np.where(unknown, len(self._codes[column]), codes)
+            codes = self._codes[column]
+            X[:, position] = looked_up(frame[column], codes, other=len(codes))
         for position, column in enumerate(self._counted, start=len(self.columns)):
-            counts = frame[column].map(self._counts[column]).to_numpy(dtype=np.float32, na_value=0.0)
-            X[:, position] = np.log1p(counts)
+            counts = looked_up(frame[column], self._counts[column], other=0.0)
+            X[:, position] = np.log1p(np.nan_to_num(counts))
         return X
-
-
-def _few_codes(values: pd.Series, codes: Mapping[str, int]) -> list[float]:
-    """Return the codes of a few values; pandas would convert the codes to a Series for every call."""
-    other = len(codes)
-    return [codes[value] if value in codes else np.nan if pd.isna(value) else other for value in values.tolist()]
 
 
 def _level_counts(values: pd.Series) -> dict[str, int]:

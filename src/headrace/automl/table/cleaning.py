@@ -118,8 +118,9 @@ def _converted(column: Column, values: pd.Series) -> Any:
         if pd.api.types.is_datetime64_any_dtype(values):
             return pd.to_datetime(values, utc=True).dt.tz_localize(None).to_numpy()
         return parse_dates(values.astype(str), day_first=column.day_first).dt.tz_localize(None).to_numpy()
-    pairs = zip(values.astype(object), values.isna(), strict=True)
-    return np.array([None if missing else _spelling(value) for value, missing in pairs], dtype=object)
+    pairs = zip(values.astype(object).tolist(), values.isna().tolist(), strict=True)
+    spelt = [None if missing else value if type(value) is str else _spelling(value) for value, missing in pairs]
+    return np.array(spelt, dtype=object)
 
 
 def _spelling(value: Any) -> str:

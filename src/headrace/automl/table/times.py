@@ -39,9 +39,27 @@ def parse_dates(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
 
 
 def _parsed(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
+    """Parse each text in its own format, but first all in that of the first text, which is many times as fast."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns that it guesses the format
-        return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+        form = _format(texts, day_first=day_first)
+        if form is None:
+            return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+        parsed = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
+        others = parsed.isna() & texts.notna()
+        if not others.any():
+            return parsed
+        each = pd.to_datetime(texts.where(others), errors="coerce", utc=True, format="mixed", dayfirst=day_first)
+        return parsed.where(~others, each)
+
+
+def _format(texts: pd.Series, *, day_first: bool) -> str | None:
+    """Return the format of the first text; None where others may have another order of day and month, as after 13/4."""
+    from pandas.tseries.api import guess_datetime_format  # type: ignore[attr-defined]  # pandas-stubs lacks it
+
+    present = texts[texts.notna()]
+    form = guess_datetime_format(str(present.iloc[0]), dayfirst=day_first) if len(present) else None
+    return form if form is not None and form.startswith("%d" if day_first else ("%Y", "%m")) else None
 
 
 def beyond_range(texts: pd.Series) -> Any:

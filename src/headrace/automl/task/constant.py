@@ -16,12 +16,12 @@ def constant_loss(label: Floats, weights: Weights, task: Task) -> float:
         weights: Sample weights [n] or None.
         task: The task.
     """
-    constant = np.tile(_constant(label, weights, task), (len(label), 1))
+    constant = np.tile(constant_prediction(label, weights, task), (len(label), 1))
     return metric_of(task).loss(label, constant, weights, task)
 
 
-def _constant(label: Floats, weights: Weights, task: Task) -> Floats:
-    """Return the prediction of one row [k], as in `task`."""
+def constant_prediction(label: Floats, weights: Weights, task: Task) -> Floats:
+    """Return the best constant prediction of a row [k], as in `task`."""
     if task.kind == "binary":
         return np.array([np.average(label, weights=weights)])
     if task.kind == "multiclass":

@@ -63,17 +63,20 @@ class TableObjective:
         """Evaluate a config and report its loss after each fold.
 
         Returns:
-            {"loss", "rounds": of each fold, "predict_us": microseconds a row, "file": name of the stored result}.
+            {"loss", "rounds": of each fold, "prepare_us" and "predict_us": microseconds a row of the preparation and of
+            the model, "file": name of the stored result}.
         """
         data = read_data(self.folder, self.digest)
-        metric, losses, predictions, fitted, predict_s = metric_of(data.task), [], [], [], 0.0
+        metric, losses, predictions, fitted = metric_of(data.task), [], [], []
+        predict_s = prepare_s = 0.0
         in_full, started = fingerprint(config) in self.full, time.monotonic()
         for number, fold in enumerate(data.folds):
-            part, predicted, seconds = self._fold(config, data, number)
+            part, predicted, (prepared_s, predicted_s) = self._fold(config, data, number)
             losses.append(metric.loss(data.label[fold.valid], predicted, data.weights(fold.valid), data.task))
             predictions.append(predicted)
             fitted.append(part)
-            predict_s += seconds
+            prepare_s += prepared_s
+            predict_s += predicted_s
             if in_full and number == 0:
                 in_full = (time.monotonic() - started) * len(data.folds) <= self.full_s
             if number + 1 < len(data.folds) and not in_full:
@@ -84,12 +87,13 @@ class TableObjective:
         return {
             "loss": pooled,
             "rounds": [part.fitted.rounds for part in fitted],
+            "prepare_us": 1e6 * prepare_s / len(rows),
             "predict_us": 1e6 * predict_s / len(rows),
             "file": self._store(config, np.concatenate(predictions), fitted),
         }
 
-    def _fold(self, config: Config, data: SearchData, number: int) -> tuple[FittedConfig, Floats, float]:
-        """Return the fitted fold, its predictions for the validation rows, and the seconds that predicting took."""
+    def _fold(self, config: Config, data: SearchData, number: int) -> tuple[FittedConfig, Floats, tuple[float, float]]:
+        """Return the fitted fold, its predictions for the validation rows, and seconds: to prepare, to predict them."""
         spec = split_table_config(config)[2]
         prepared = prepared_fold(self.folder, self.digest, number, spec, self.seed)
         until = min(time.monotonic() + self.trial_s / len(data.folds), self.deadline)
@@ -99,7 +103,7 @@ class TableObjective:
         part = fit_config(config, train, fold_rows(data, prepared.valid, fold.valid), fit)
         started = time.perf_counter()
         predicted = part.predict(prepared.valid)
-        return part, predicted, time.perf_counter() - started
+        return part, predicted, (prepared.seconds, time.perf_counter() - started)
 
     def _store(self, config: Config, predictions: Floats, fitted: list[FittedConfig]) -> str:
         import joblib  # type: ignore[import-untyped]

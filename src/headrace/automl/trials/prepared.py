@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,10 +31,12 @@ class PreparedFold:
     Attributes:
         train: Design matrix of the training rows.
         valid: Design matrix of the validation rows.
+        seconds: Time that the preparation of the validation rows took.
     """
 
     train: Design
     valid: Design
+    seconds: float
 
 
 def prepared_fold(folder: Path, digest: str, number: int, spec: PreparationSpec, seed: int) -> PreparedFold:
@@ -74,8 +77,10 @@ def _computed(
     preparation = Preparation(spec, data.cleaner, data.without_trend)
     target = Target(label=encodable_label(data, fold.train), task=data.task, seed=seed)
     train = preparation.fit_transform(data.frame.iloc[fold.train].reset_index(drop=True), target)
-    valid = preparation.transform(data.frame.iloc[fold.valid].reset_index(drop=True))
-    return preparation, PreparedFold(train=train, valid=valid)
+    rows = data.frame.iloc[fold.valid].reset_index(drop=True)
+    started = time.perf_counter()
+    valid = preparation.transform(rows)
+    return preparation, PreparedFold(train=train, valid=valid, seconds=time.perf_counter() - started)
 
 
 def _has_room(folder: Path, size: int) -> bool:
@@ -101,7 +106,7 @@ def _mapped(file: Path) -> PreparedFold:
     import joblib
 
     stored: PreparedFold = joblib.load(file, mmap_mode="c")  # some models demand writable arrays
-    return PreparedFold(train=_plain(stored.train), valid=_plain(stored.valid))
+    return replace(stored, train=_plain(stored.train), valid=_plain(stored.valid))
 
 
 def _plain(design: Design) -> Design:

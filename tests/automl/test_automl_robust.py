@@ -1,0 +1,114 @@
+"""A few rows that no others resemble: Huber's loss, and the trials that an ensemble is selected from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headrace.automl import choosing
+from headrace.automl.choosing import Candidate, library
+from headrace.automl.ensemble.selection import select
+from headrace.automl.families import TABLE_FAMILIES
+from headrace.automl.families.protocol import Fit, Rows
+from headrace.automl.families.sklearn_models import huber_weights
+from headrace.automl.options import Options
+from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.task import Task
+from headrace.automl.trials.data import SearchData
+from headrace.automl.validation.folds import TableFold
+from headrace.models.design import Design
+from headrace.search.trial import Trial
+
+TASK = Task(kind="regression", metric="rmse")
+
+
+def rows_of(X: Any, label: Any, weight: Any = None) -> Rows:
+    names = tuple(f"x{position}" for position in range(X.shape[1]))
+    return Rows(design=Design(X=X.astype(np.float32), names=names, categorical=()), label=label, weight=weight)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.booleans())
+def test_weighted_least_squares_has_the_gradient_of_hubers_loss(seed: int, weighted: bool) -> None:
+    rng = np.random.default_rng(seed)
+    label, predicted = rng.standard_t(2, size=(2, 80))
+    given_weight = rng.uniform(0.5, 2, 80) if weighted else None
+    weights = huber_weights(rows_of(np.zeros((80, 1)), label, given_weight), predicted)
+    limit = 1.345 * 1.4826 * np.median(np.abs(label - predicted))
+
+    def huber(residual: float) -> float:
+        size = abs(residual)
+        return size**2 / 2 if size <= limit else limit * (size - limit / 2)
+
+    for one in range(80):
+        residual, step = label[one] - predicted[one], 1e-6
+        gradient = (huber(residual + step) - huber(residual - step)) / (2 * step)
+        prior = 1.0 if given_weight is None else given_weight[one]
+        assert weights[one] * residual == pytest.approx(prior * gradient, abs=1e-5)
+
+
+def test_exact_predictions_leave_all_weights() -> None:
+    label = np.array([0.0, 0.0, 0.0, 5.0])
+    assert huber_weights(rows_of(np.zeros((4, 1)), label), np.zeros(4)).tolist() == [1.0] * 4
+
+
+def test_an_elastic_net_with_hubers_loss_is_not_misled_by_a_few_rows() -> None:
+    rng = np.random.default_rng(0)
+    X, test = rng.normal(size=(2, 300, 3))
+    label = X @ [1.0, -2.0, 0.0] + 0.1 * rng.normal(size=300)
+    X[:6, 0], label[:6] = 4.0, -30.0
+    errors = {}
+    for loss in ("squared", "huber"):
+        config = {**TABLE_FAMILIES["elastic_net"].default(), "penalty": 1e-3, "loss": loss}
+        model = TABLE_FAMILIES["elastic_net"].fit(rows_of(X, label), None, config, Fit(task=TASK))
+        predicted = model.predict(rows_of(test, np.zeros(300)).design)[:, 0]
+        errors[loss] = float(np.sqrt(np.mean((predicted - test @ [1.0, -2.0, 0.0]) ** 2)))
+    assert errors["huber"] < errors["squared"] / 3
+
+
+def trial(number: int, family: str, loss: float) -> Trial:
+    return Trial(number=number, config={"family": family}, status="ok", loss=loss, seconds=1.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 5)), min_size=1, max_size=120))
+def test_an_ensemble_is_selected_from_the_best_trials_but_few_of_each_family(found: list[tuple[str, int]]) -> None:
+    trials = [trial(number, family, loss) for number, (family, loss) in enumerate(found)]
+    chosen = library(trials)
+    most = max(5, 40 // (2 * len({family for family, _ in found})))
+    order = sorted(trials, key=lambda one: (one.loss, one.number))
+    of_each = [one for family in "abcdefgh" for one in [x for x in order if x.config["family"] == family][:most]]
+    assert chosen == sorted(of_each, key=lambda one: (one.loss, one.number))[:40]
+
+
+def test_half_of_the_weights_are_chosen_without_the_influence_of_single_rows() -> None:
+    """One row, which the second model alone predicts, would give it nearly all of the weight."""
+    rng = np.random.default_rng(0)
+    label = rng.normal(size=1_000)
+    label[0] = 60.0
+    first, second = (label + error * rng.normal(size=1_000) for error in (0.5, 1.0))
+    first[0] = 0.0
+    frame = pd.DataFrame({"a": np.arange(1_000.0)})
+    rows = np.arange(1_000)
+    data = SearchData(
+        frame=frame, label=label, weight=None, cleaner=Cleaner.fit(frame), task=TASK,
+        folds=(TableFold(train=rows, valid=rows),),
+    )  # fmt: skip
+    candidates = [
+        Candidate(number=number, config={"family": "linear"}, predictions=model[:, None], seconds=1.0, predict_us=1.0,
+                  prepare_us=1.0)
+        for number, model in enumerate((first, second))
+    ]  # fmt: skip
+    found = choosing._select(data, candidates, Options(), deadline=1e18)
+    squared = select(np.stack([first, second])[:, :, None], lambda p: float(np.mean((p[:, 0] - label) ** 2)))
+    others = select(np.stack([first, second])[:, 1:, None], lambda p: float(np.mean((p[:, 0] - label[1:]) ** 2)))
+    assert squared.weights[1] > 0.7
+    assert others.weights[1] < 0.4
+    assert found.weights == pytest.approx((squared.weights + others.weights) / 2, abs=0.05)
+    pooled = found.weights @ np.stack([first, second])
+    assert found.loss == pytest.approx(np.sqrt(np.mean((pooled - label) ** 2)))
