@@ -121,7 +121,7 @@ def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_
     bag = bag_of(family, tmp_path)
     assert (bag.rounds[-1] or 0) > 1
 
-    whole = bag.refitting().instead(bag.fitted)
+    whole = bag.refitting().replace_bags(bag.fitted)
     assert [key.startswith("all-") for key, _ in whole.members[0].parts] == [True]
     assert whole.members[0].parts[0][1].fitted.rounds == bag.rounds[-1]
     assert set(whole.preparations) == {whole.members[0].parts[0][0]}
@@ -137,7 +137,7 @@ def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_
             return next(cls.instants)
 
     monkeypatch.setattr(refitting, "time", Clock)
-    cut = bag.refitting(PAST).instead(bag.fitted)
+    cut = bag.refitting(PAST).replace_bags(bag.fitted)
     assert next(Clock.instants, None) is None
     assert cut.members[0].parts == bag.member.parts[-1:]
     assert set(cut.preparations) == {cut.members[0].parts[0][0]}
@@ -147,7 +147,7 @@ def test_a_member_that_is_cut_while_it_is_fitted_on_all_rows_keeps_the_model_of_
 @pytest.mark.parametrize("family", ["linear", "lightgbm"])
 def test_a_model_of_all_rows_beside_a_bag_counts_as_much_as_the_bag(family: str, tmp_path: Path) -> None:
     bag = bag_of(family, tmp_path)
-    both = bag.refitting().beside(bag.fitted)
+    both = bag.refitting().add_to_bags(bag.fitted)
     (member,), preparations = both.members, both.preparations
     assert both.notes == ()
     assert member.parts == bag.member.parts
@@ -166,7 +166,7 @@ def test_a_model_of_all_rows_beside_a_bag_counts_as_much_as_the_bag(family: str,
 
 def test_without_time_for_all_rows_a_bag_stays_alone_and_says_so(tmp_path: Path) -> None:
     bag = bag_of("linear", tmp_path)
-    late = bag.refitting(PAST).beside(bag.fitted)
+    late = bag.refitting(PAST).add_to_bags(bag.fitted)
     assert late.members == bag.fitted.members
     assert late.preparations == bag.fitted.preparations
     assert late.notes == ("1 of 1 members are bags alone: no time to fit all rows too",)
@@ -175,4 +175,4 @@ def test_without_time_for_all_rows_a_bag_stays_alone_and_says_so(tmp_path: Path)
 def test_beside_a_second_level_bags_stay_alone(tmp_path: Path) -> None:
     bag = bag_of("linear", tmp_path)
     stacked = replace(bag.fitted, members=(replace(bag.member, inputs=(0,)),))
-    assert bag.refitting().beside(stacked) == stacked
+    assert bag.refitting().add_to_bags(stacked) == stacked

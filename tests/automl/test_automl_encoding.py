@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold
 
-from headrace.automl.prepare import lookup
 from headrace.automl.prepare.block import Target
 from headrace.automl.prepare.constructions import Constructions
 from headrace.automl.prepare.encoding import TargetEncoded
+from headrace.automl.prepare.lookup import level_numbers
 from headrace.automl.prepare.simple import CategoryCodes
 from headrace.automl.task.task import Task
 
@@ -94,16 +94,12 @@ def test_several_classes_have_a_column_each() -> None:
     assert encoded.shape == (90, 3) == (90, len(block.names))
 
 
-def test_codes_of_few_rows_are_those_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    levels = ["a", "b", "b", "c", None, "b", "a"]
+def test_rare_unknown_and_missing_levels_have_codes_of_their_own() -> None:
     fitted = CategoryCodes(["level"], max_levels=2)
-    fitted.fit_transform(pd.DataFrame({"level": levels}), None)  # type: ignore[arg-type]
-    asked = pd.DataFrame({"level": ["a", "b", "c", "d", None, np.nan]})
-    few = fitted.transform(asked)
-    monkeypatch.setattr(lookup, "_FEW_ROWS", 0)
-    np.testing.assert_array_equal(fitted.transform(asked), few)
-    assert few[:4, 0].tolist() == [1.0, 0.0, 2.0, 2.0]
-    assert np.isnan(few[4:, 0]).all()
+    fitted.fit_transform(pd.DataFrame({"level": ["a", "b", "b", "c", None, "b", "a"]}), None)  # type: ignore[arg-type]
+    codes = fitted.transform(pd.DataFrame({"level": ["a", "b", "c", "d", None, np.nan]}))
+    assert codes[:4, 0].tolist() == [1.0, 0.0, 2.0, 2.0]
+    assert np.isnan(codes[4:, 0]).all()
 
 
 LEVELS = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "é", "", "nan", "None", "0"])), max_size=30)
@@ -111,10 +107,7 @@ LEVELS = st.lists(st.one_of(st.none(), st.sampled_from(["a", "b", "é", "", "nan
 
 @settings(deadline=None, max_examples=60)
 @given(LEVELS, st.dictionaries(st.sampled_from(["a", "b", "", "nan", "0"]), st.floats(width=16), max_size=5))
-def test_the_number_of_a_level_is_the_same_for_few_and_many_rows(levels: list[Any], numbers: dict[str, float]) -> None:
+def test_numbers_of_levels_are_those_of_pandas(levels: list[Any], numbers: dict[str, float]) -> None:
     values, other = pd.Series(levels, dtype=object), 7.5
-    expected = np.array([np.nan if one is None else numbers.get(one, other) for one in levels])
-    with pytest.MonkeyPatch.context() as patch:
-        for rows in (1_000, 0):
-            patch.setattr(lookup, "_FEW_ROWS", rows)
-            np.testing.assert_array_equal(lookup.looked_up(values, numbers, other=other), expected)
+    expected = values.map(numbers).astype(np.float64).where(values.isin(numbers.keys()) | values.isna(), other)
+    np.testing.assert_array_equal(level_numbers(values, numbers, other=other), expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.automl import choosing
+from headrace.automl import choosing, leaderboard
 from headrace.automl.choosing import Candidate, library
 from headrace.automl.ensemble.selection import select
 from headrace.automl.families import TABLE_FAMILIES
@@ -80,35 +81,73 @@ def trial(number: int, family: str, loss: float) -> Trial:
 def test_an_ensemble_is_selected_from_the_best_trials_but_few_of_each_family(found: list[tuple[str, int]]) -> None:
     trials = [trial(number, family, loss) for number, (family, loss) in enumerate(found)]
     chosen = library(trials)
-    most = max(5, 40 // (2 * len({family for family, _ in found})))
+    most = max(5, -(-40 // len({family for family, _ in found})))
     order = sorted(trials, key=lambda one: (one.loss, one.number))
     of_each = [one for family in "abcdefgh" for one in [x for x in order if x.config["family"] == family][:most]]
     assert chosen == sorted(of_each, key=lambda one: (one.loss, one.number))[:40]
 
 
-def test_half_of_the_weights_are_chosen_without_the_influence_of_single_rows() -> None:
-    """One row, which the second model alone predicts, would give it nearly all of the weight."""
-    rng = np.random.default_rng(0)
-    label = rng.normal(size=1_000)
-    label[0] = 60.0
-    first, second = (label + error * rng.normal(size=1_000) for error in (0.5, 1.0))
-    first[0] = 0.0
-    frame = pd.DataFrame({"a": np.arange(1_000.0)})
-    rows = np.arange(1_000)
+def selection(label: Any, models: Any, options: Options, configs: Any) -> Any:
+    """Select among models [m, n] of these configurations, whose costs are 100 for the first and 1 for the others."""
+    frame, rows = pd.DataFrame({"a": np.arange(float(len(label)))}), np.arange(len(label))
     data = SearchData(
         frame=frame, label=label, weight=None, cleaner=Cleaner.fit(frame), task=TASK,
         folds=(TableFold(train=rows, valid=rows),),
     )  # fmt: skip
     candidates = [
-        Candidate(number=number, config={"family": "linear"}, predictions=model[:, None], seconds=1.0, predict_us=1.0,
-                  prepare_us=1.0)
-        for number, model in enumerate((first, second))
+        Candidate(number=number, config=config, predictions=model[:, None], seconds=1.0, prepare_us=50.0,
+                  predict_us=1.0 if number else 100.0)
+        for number, (config, model) in enumerate(zip(configs, models, strict=True))
     ]  # fmt: skip
-    found = choosing._select(data, candidates, Options(), deadline=1e18)
-    squared = select(np.stack([first, second])[:, :, None], lambda p: float(np.mean((p[:, 0] - label) ** 2)))
-    others = select(np.stack([first, second])[:, 1:, None], lambda p: float(np.mean((p[:, 0] - label[1:]) ** 2)))
+    return choosing._select(data, candidates, options, deadline=1e18)
+
+
+@pytest.mark.parametrize("outlier", [60.0, 300.0, 1e4])
+def test_half_of_the_weights_are_chosen_without_the_influence_of_single_rows(outlier: float) -> None:
+    """One row, which the second model alone predicts, would give it most of the weight or all."""
+    rng = np.random.default_rng(0)
+    label = rng.normal(size=1_000)
+    label[0] = outlier
+    models = np.stack([label + error * rng.normal(size=1_000) for error in (0.5, 1.0)])
+    models[0, 0] = 0.0
+    found = selection(label, models, Options(), [{"family": "linear"}] * 2)
+    squared = select(models[:, :, None], lambda p: float(np.mean((p[:, 0] - label) ** 2)))
+    others = select(models[:, 1:, None], lambda p: float(np.mean((p[:, 0] - label[1:]) ** 2)))
     assert squared.weights[1] > 0.7
     assert others.weights[1] < 0.4
-    assert found.weights == pytest.approx((squared.weights + others.weights) / 2, abs=0.05)
-    pooled = found.weights @ np.stack([first, second])
-    assert found.loss == pytest.approx(np.sqrt(np.mean((pooled - label) ** 2)))
+    assert found.weights == pytest.approx((squared.weights + others.weights) / 2, abs=0.1)
+    assert found.loss == pytest.approx(np.sqrt(np.mean((found.weights @ models - label) ** 2)))
+
+
+@pytest.mark.parametrize("outlier", [1.0, 60.0])
+@pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.1, 0.3])
+def test_the_cheapest_ensemble_is_as_much_worse_as_was_allowed(outlier: float, tolerance: float) -> None:
+    rng = np.random.default_rng(1)
+    label = rng.normal(size=1_000)
+    label[0] = outlier
+    models = np.stack([label + error * rng.normal(size=1_000) for error in (0.3, 0.5, 0.6)])
+    models[1, 0] = 0.0
+    configs = [{"family": "linear", "linear.scale": scale} for scale in ("standard", "power", "power")]
+    best = selection(label, models, Options(), configs)
+    cheap = selection(label, models, Options(cost_tolerance=tolerance), configs)
+    gap = float(np.std(label)) - best.loss
+    loss = float(np.sqrt(np.mean((cheap.weights @ models - label) ** 2)))
+    assert loss <= best.loss + tolerance * gap + 1e-9
+    assert (cheap.weights[0] > 0) == (tolerance < 0.2)
+
+
+def test_members_with_equal_preparations_pay_for_it_once() -> None:
+    specs = [{"family": "linear", "linear.scale": "power", "linear.strength": 1.0},
+             {"family": "svm", "svm.scale": "power", "svm.gamma": 1.0},
+             {"family": "linear", "linear.scale": "quantile"}]  # fmt: skip
+    candidates = [
+        Candidate(number=0, config=config, predictions=np.zeros((1, 1)), seconds=1.0, prepare_us=50.0, predict_us=1.0)
+        for config in specs
+    ]
+    costs = choosing._costs(candidates)
+    chosen = [costs.total(np.array(mask)) for mask in ([True, True, False], [True, False, True], [True, True, True])]
+    assert chosen == [52.0, 102.0, 103.0]
+    trials = [
+        replace(trial(0, "x", 0.0), config=config, info={"prepare_us": 50.0, "predict_us": 1.0}) for config in specs
+    ]
+    assert leaderboard._cost(trials) == 103.0

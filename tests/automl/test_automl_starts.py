@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from headrace.automl.families import DEFAULT_FAMILIES, TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.searching import family_turns
-from headrace.automl.starts.first_configs import first_configs, with_every_family, with_gained
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_new_parameters
 from headrace.automl.starts.greedy import greedy_choice
 from headrace.automl.starts.matrix import Matrix, shipped_matrix
 from headrace.automl.starts.properties import PROPERTIES, similarities, table_properties
@@ -255,7 +255,7 @@ def test_the_start_of_a_missing_family_is_its_best_configuration_of_the_matrix(f
 
 def test_parameters_that_the_matrix_lacks_have_each_of_their_values_in_turn() -> None:
     families = ("catboost", "linear", "elastic_net", "catboost", "elastic_net", "catboost")
-    gained = with_gained([{"family": family} for family in families])
+    gained = with_new_parameters([{"family": family} for family in families])
     assert [config.get("catboost.one_hot_max_size") for config in gained] == [2, None, None, 10, None, 2]
     assert [config.get("elastic_net.loss") for config in gained] == [None, None, "squared", None, "huber", None]
     frame = pd.DataFrame({"a": np.arange(100.0), "b": ["x", "y"] * 50})

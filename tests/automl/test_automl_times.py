@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime, time
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ def test_every_day_of_a_column_is_read_in_the_order_of_the_column(form: str) -> 
 
 
 FORMS = ("%d/%m/%Y", "%m/%d/%Y", "%m/%d/%Y %H:%M", "%Y-%m-%d", "%Y/%m/%d %H:%M:%S", "%d.%m.%Y", "%d %b %Y", "%b %d, %Y",
-         "%Y-%m-%dT%H:%M:%S+02:00", "%m/%d/%y", "%Y%m%d")  # fmt: skip
+         "%Y-%m-%dT%H:%M:%S+02:00", "%m/%d/%y", "%d.%m.%Y %H:%M", "%m/%d/%Y %H:%M:%S EST")  # fmt: skip
 
 
 @settings(deadline=None, max_examples=100)
@@ -67,6 +68,24 @@ def test_dates_are_those_of_each_text_in_its_own_format(texts: list[str | None],
     found = _parsed(values, day_first=day_first)
     assert found.isna().tolist() == expected.isna().tolist()
     assert found.dropna().tolist() == expected.dropna().tolist()
+
+
+def test_dates_with_a_clock_are_parsed_at_once_where_the_first_is_missing_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    to_datetime = pd.to_datetime
+
+    def recorded(texts: Any, **options: Any) -> Any:
+        calls.append(options["format"])
+        return to_datetime(texts, **options)
+
+    monkeypatch.setattr(pd, "to_datetime", recorded)
+    for day_first, form in ((False, "%m/%d/%Y %H:%M"), (True, "%d/%m/%Y %H:%M")):
+        values = pd.Series([None, "nan", *DAYS[:12].strftime(form)])
+        assert _parsed(values.iloc[[0, *range(2, 14)]], day_first=day_first).iloc[1:].dt.tz_localize(
+            None
+        ).tolist() == list(DAYS[:12])
+        assert calls.pop() == form
+        assert calls == []
 
 
 def test_dotted_dates_are_day_first_even_where_no_day_is_above_12() -> None:

@@ -100,7 +100,7 @@ def assemble(
     if refit != "no":
         until = min(deadline, time.monotonic() + refit_s)
         refitting = Refitting(data=data, seed=options.seed, threads=options.n_workers, until=until)
-        fitted = refitting.instead(fitted) if refit == "instead" else refitting.beside(fitted)
+        fitted = refitting.replace_bags(fitted) if refit == "instead" else refitting.add_to_bags(fitted)
     rows, metric = data.valid_rows, metric_of(data.task)
     parts = [candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members]
     pooled: Floats = np.sum(parts, axis=0)

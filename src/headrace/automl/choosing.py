@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,12 @@ from headrace.core.errors import HeadraceError
 from headrace.models.space import Config
 from headrace.search.trial import Trial
 
-#: Trials that an ensemble is selected from; of one of many families at most so many of them, which would otherwise be
-#: near copies of one good configuration; rows that it is selected on.
+#: Trials that an ensemble is selected from; so many of each family at least, where it has them; rows of the selection.
 _LIBRARY, _OF_FAMILY, _ROWS = 40, 5, 20_000
 #: Share of the time left for one selection.
 _SELECTION_SHARE = 0.3
+#: Least difference between the losses of a constant and of an ensemble.
+_LEAST_WIDTH = 1e-12
 #: Numbers that selection compares, so that it stays within seconds.
 _NUMBERS = 30_000_000
 
@@ -110,9 +112,12 @@ def choose(
 
 
 def library(complete: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that an ensemble is selected from: the best, but of each family a few only, best first."""
+    """Return the trials that an ensemble is selected from, best first; of each family at most its equal part.
+
+    Otherwise most of them could be near copies of one good configuration.
+    """
     families = {str(trial.config["family"]) for trial in complete}
-    most = max(_OF_FAMILY, _LIBRARY // (2 * len(families)))
+    most = max(_OF_FAMILY, math.ceil(_LIBRARY / len(families)))
     taken: dict[str, int] = dict.fromkeys(families, 0)
     chosen: list[Trial] = []
     for trial in sorted(complete, key=lambda trial: (trial.loss, trial.number)):
@@ -184,21 +189,42 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
     def loss_of(p: Floats) -> float:
         return metric.loss(label, p, weights, data.task)
 
-    found = select(predictions, loss_of, deadline=_part_of(deadline))
-    pooled = np.tensordot(found.weights, predictions, 1)
-    robust = winsorised_loss(label, weights, pooled, data.task)
-    if options.cost_tolerance is not None:
-        loss: Loss = robust or loss_of
-        constant = np.tile(constant_prediction(label, weights, data.task), (len(label), 1))
-        tolerance = options.cost_tolerance * max(loss(constant) - loss(pooled), 0.0)
-        return cheapest(predictions, _costs(candidates), loss, tolerance=tolerance, deadline=_part_of(deadline))
-    if robust is None:
-        return found
-    both = (found.weights + select(predictions, robust, deadline=_part_of(deadline)).weights) / 2
-    return replace(found, weights=both, loss=loss_of(np.tensordot(both, predictions, 1)))
+    plain = select(predictions, loss_of, deadline=_selection_end(deadline))
+    robust = winsorised_loss(label, weights, predictions, data.task)
+    best = plain if robust is None else _halved(predictions, loss_of, plain, robust, deadline)
+    if options.cost_tolerance is None:
+        return best
+    constant = np.tile(constant_prediction(label, weights, data.task), (len(label), 1))
+    losses = [loss_of] if robust is None else [loss_of, robust]
+    excess = _excess(losses, np.tensordot(best.weights, predictions, 1), constant)
+    return cheapest(
+        predictions, _costs(candidates), excess, best=best, tolerance=options.cost_tolerance,
+        deadline=_selection_end(deadline),
+    )  # fmt: skip
 
 
-def _part_of(deadline: float) -> float:
+def _halved(predictions: Floats, loss_of: Loss, plain: Selection, robust: Loss, deadline: float) -> Selection:
+    """Return the mean of a selection and of one by another loss, which rows with very large errors do not decide."""
+    other = select(predictions, robust, deadline=_selection_end(deadline))
+    weights = (plain.weights + other.weights) / 2
+    return replace(plain, weights=weights, loss=loss_of(np.tensordot(weights, predictions, 1)))
+
+
+def _excess(losses: Sequence[Loss], best: Floats, constant: Floats) -> Loss:
+    """Return how much worse a prediction is than the best one, by each of the losses; the largest of these.
+
+    It is a share of the difference between the losses of a constant and of the best prediction.
+    """
+    least = [loss(best) for loss in losses]
+    widths = [max(loss(constant) - value, _LEAST_WIDTH) for loss, value in zip(losses, least, strict=True)]
+
+    def excess(p: Floats) -> float:
+        return max((loss(p) - value) / width for loss, value, width in zip(losses, least, widths, strict=True))
+
+    return excess
+
+
+def _selection_end(deadline: float) -> float:
     """Return the instant at which a selection ends: after a part of the time, but not at once."""
     now = time.monotonic()
     return min(deadline, now + max(0.5, _SELECTION_SHARE * (deadline - now)))
@@ -207,10 +233,10 @@ def _part_of(deadline: float) -> float:
 def _costs(candidates: Sequence[Candidate]) -> Costs:
     """Return the costs of the candidates, of which those with equal preparations share one."""
     specs = [split_table_config(candidate.config)[2] for candidate in candidates]
-    different = list(dict.fromkeys(specs))
-    seconds = {spec: candidate.prepare_us for spec, candidate in zip(specs, candidates, strict=True)}
+    prepare_us = {spec: candidate.prepare_us for spec, candidate in zip(specs, candidates, strict=True)}
+    position = {spec: number for number, spec in enumerate(prepare_us)}
     return Costs(
         models=np.array([candidate.predict_us for candidate in candidates]),
-        preparations=np.array([seconds[spec] for spec in different]),
-        preparation_of=np.array([different.index(spec) for spec in specs]),
+        preparations=np.array(list(prepare_us.values())),
+        preparation_of=np.array([position[spec] for spec in specs]),
     )

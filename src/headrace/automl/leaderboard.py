@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from headrace.automl.engine import Outcome
 from headrace.automl.task.metrics import metric_of
+from headrace.automl.trials.fitting import split_table_config
 from headrace.search.trial import Trial
 
 COLUMNS = ("trial", "family", "value", "weight", "status", "seconds", "predict_us", "finished_s", "config")
@@ -30,8 +31,9 @@ def leaderboard(outcome: Outcome) -> pd.DataFrame:
     """
     weights = {member.trial: member.weight for member in outcome.model.members}
     rows = sorted([*_trials(outcome, weights), *_second_level(outcome, weights)], key=lambda row: row.order)
+    cost = _cost([trial for trial in outcome.trials if weights.get(trial.number)])
     sign = -1.0 if metric_of(outcome.model.task).greater_is_better else 1.0
-    return pd.DataFrame([row.cells(sign) for row in (_ensemble(outcome, rows), *rows)], columns=list(COLUMNS))
+    return pd.DataFrame([row.cells(sign) for row in (_ensemble(outcome, cost), *rows)], columns=list(COLUMNS))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,7 @@ def _trials(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
             weight=weights.get(trial.number, 0.0),
             status=trial.status,
             seconds=trial.seconds,
-            predict_us=_cost(trial),
+            predict_us=_cost([trial]) if "predict_us" in trial.info else None,
             finished_s=outcome.finished_s.get(trial.number, float("nan")),
             config=trial.config,
         )
@@ -88,9 +90,10 @@ def _trials(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
     ]
 
 
-def _cost(trial: Trial) -> float | None:
-    """Return the microseconds a row of a trial's preparation and model; None where it was stopped."""
-    return trial.info["prepare_us"] + trial.info["predict_us"] if "predict_us" in trial.info else None
+def _cost(trials: Sequence[Trial]) -> float:
+    """Return the microseconds a row of the models of trials and of their preparations, which some of them share."""
+    prepare_us = {split_table_config(trial.config)[2]: trial.info["prepare_us"] for trial in trials}
+    return float(sum(prepare_us.values()) + sum(trial.info["predict_us"] for trial in trials))
 
 
 def _second_level(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
@@ -111,8 +114,7 @@ def _second_level(outcome: Outcome, weights: Mapping[int, float]) -> list[_Row]:
     ]
 
 
-def _ensemble(outcome: Outcome, rows: list[_Row]) -> _Row:
-    costs = [row.predict_us for row in rows if row.weight and row.predict_us is not None]
+def _ensemble(outcome: Outcome, predict_us: float) -> _Row:
     return _Row(
         trial=_ENSEMBLE,
         family="ensemble",
@@ -120,7 +122,7 @@ def _ensemble(outcome: Outcome, rows: list[_Row]) -> _Row:
         weight=1.0,
         status="ok",
         seconds=outcome.seconds,
-        predict_us=float(sum(costs)),
+        predict_us=predict_us,
         finished_s=outcome.seconds,
         config=None,
     )

@@ -82,9 +82,9 @@ class Refitting:
     threads: int
     until: float
 
-    def instead(self, bags: FittedMembers) -> FittedMembers:
+    def replace_bags(self, bags: FittedMembers) -> FittedMembers:
         """Replace bags by models of all rows; members without time for it keep the model of their last fold."""
-        whole = {member.trial: (fit, preparation) for member, fit, preparation in self._fitted(bags)}
+        whole = {member.trial: (part, preparation) for member, part, preparation in self._fitted(bags)}
         members: list[Member] = []
         preparations: dict[str, Preparation] = {}
         for member in sorted(bags.members, key=lambda member: -member.weight):
@@ -98,7 +98,7 @@ class Refitting:
             members=tuple(members), preparations=preparations, seconds=bags.seconds, notes=(note,) if late else ()
         )
 
-    def beside(self, bags: FittedMembers) -> FittedMembers:
+    def add_to_bags(self, bags: FittedMembers) -> FittedMembers:
         """Add a model of all rows to each bag.
 
         Not where there is a second level, which learned from the predictions of bags.

@@ -13,7 +13,7 @@ from pathlib import Path
 from headrace.automl.families import TABLE_FAMILIES
 from headrace.automl.options import Options
 from headrace.automl.sizing import Times
-from headrace.automl.starts.first_configs import first_configs, with_every_family, with_gained
+from headrace.automl.starts.first_configs import first_configs, with_every_family, with_new_parameters
 from headrace.automl.starts.matrix import shipped_matrix
 from headrace.automl.starts.properties import table_properties
 from headrace.automl.task.constant import constant_loss
@@ -160,10 +160,10 @@ def _of_matrix(data: SearchData, families: Sequence[str]) -> tuple[Sequence[Conf
     def of_family(family: str) -> Sequence[Config]:
         few = len(TABLE_FAMILIES[family].space(data.task).parameters) <= _FEW_PARAMETERS
         half = _OF_SMALL_FAMILY if few else _OF_FAMILY
-        return with_gained(first_configs(matrix, (family,), properties, portfolio=half, warm=half))
+        return with_new_parameters(first_configs(matrix, (family,), properties, portfolio=half, warm=half))
 
     chosen = with_every_family(first_configs(matrix, families, properties), matrix, families, properties)
-    return with_gained(chosen), {family: of_family(family) for family in families}
+    return with_new_parameters(chosen), {family: of_family(family) for family in families}
 
 
 def first_of_families(configs: Sequence[Config]) -> frozenset[str]:

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from headrace.automl.task.task import Floats
 
-#: Prices of what the best ensemble costs, as multiples of the tolerated loss: least and largest, how many; additions at
-#: each price.
-_PRICES, _PRICE_COUNT, _PRICED_STEPS = (0.01, 100.0), 13, 15
+#: Prices of what the best ensemble costs, as multiples of the tolerated excess: the first and the last, how many;
+#: additions at each price. High prices come first: they find the cheapest ensembles where time is short.
+_PRICES, _PRICE_COUNT, _PRICED_STEPS = (30.0, 0.1), 7, 8
 #: Loss of predictions [n, k]; lower is better.
 Loss = Callable[[Floats], float]
 
@@ -116,46 +116,45 @@ class Costs:
 
 
 def cheapest(
-    predictions: Floats, costs: Costs, loss: Loss, *, tolerance: float, deadline: float = math.inf
+    predictions: Floats, costs: Costs, excess: Loss, *, best: Selection, tolerance: float, deadline: float = math.inf
 ) -> Selection:
-    """Return the cheapest ensemble found whose loss exceeds that of the best one by at most `tolerance`.
+    """Return the cheapest ensemble found that is worse than the best one by at most `tolerance`.
 
-    Candidates are the models alone, and ensembles to which models are added greedily, as in `select`, by the loss plus
-    a price of the cost: for each of several prices, the ensembles after every addition.
+    Candidates are the best one, the models alone, and ensembles to which models are added greedily, as in `select`, by
+    the excess plus a price of the cost: for each of several prices, the ensembles after every addition.
 
     Args:
         predictions: P.
         costs: Costs of the models.
-        loss: Loss of a prediction [n, k].
-        tolerance: Tolerated difference to the loss of the best ensemble, not negative.
+        excess: How much worse a prediction [n, k] is than that of the best ensemble.
+        best: The best ensemble.
+        tolerance: Largest excess, not negative.
         deadline: Instant of `time.monotonic` after which no step begins.
     """
-    best = select(predictions, loss, deadline=deadline)
-    alone = np.eye(len(predictions))
-    candidates = [best, *(_alone(weights, loss(model)) for weights, model in zip(alone, predictions, strict=True))]
+    models = np.eye(len(predictions))
+    candidates = [_selection(weights, excess(model)) for weights, model in zip(models, predictions, strict=True)]
     spent = costs.total(best.weights > 0)
     if tolerance > 0 and spent > 0:
         for price in np.geomspace(*_PRICES, _PRICE_COUNT) * tolerance / spent:
-            candidates += _priced(predictions, costs, loss, float(price), deadline)
-    within = [candidate for candidate in candidates if candidate.loss <= best.loss + tolerance]
+            candidates += _priced(predictions, costs, excess, float(price), deadline)
+    within = [best, *(candidate for candidate in candidates if candidate.loss <= tolerance)]
     return min(within, key=lambda candidate: (costs.total(candidate.weights > 0), candidate.loss))
 
 
-def _alone(weights: Floats, loss: float) -> Selection:
+def _selection(weights: Floats, loss: float) -> Selection:
     return Selection(weights=weights, loss=loss, trace=(loss,))
 
 
-def _priced(predictions: Floats, costs: Costs, loss: Loss, price: float, deadline: float) -> list[Selection]:
-    """Return the ensembles of 1, 2, ... additions, each of the model that adds least to the loss and the cost."""
+def _priced(predictions: Floats, costs: Costs, excess: Loss, price: float, deadline: float) -> list[Selection]:
+    """Return the ensembles of 1, 2, ... additions, each of the model that adds least to the excess and the cost."""
     counts, total = np.zeros(len(predictions), dtype=np.int64), np.zeros(predictions.shape[1:])
-    found: list[Selection] = []
+    ensembles: list[Selection] = []
     for step in range(1, _PRICED_STEPS + 1):
         if time.monotonic() > deadline:
             break
-        losses = np.array([loss((total + model) / step) for model in predictions])
-        added = int(np.argmin(losses + price * costs.with_each(counts > 0)))
+        values = np.array([excess((total + model) / step) for model in predictions])
+        added = int(np.argmin(values + price * costs.with_each(counts > 0)))
         total, counts = total + predictions[added], counts.copy()
         counts[added] += 1
-        trace = (*(each.loss for each in found), float(losses[added]))
-        found.append(Selection(weights=counts / step, loss=trace[-1], trace=trace))
-    return found
+        ensembles.append(_selection(counts / step, float(values[added])))
+    return ensembles

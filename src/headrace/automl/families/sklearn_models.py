@@ -157,7 +157,8 @@ class QuantileLines:
 class ElasticNetFamily:
     """An elastic net (Zou and Hastie, 2005): few columns of many have a coefficient.
 
-    Its loss is squared, or Huber's (1964), by which rows that lie far from the rest count less.
+    Its loss is squared, or Huber's (1964), by which rows that lie far from the rest count less. scikit-learn divides
+    weights by their mean, so that with Huber's loss the penalty is that share of the given one.
     """
 
     name, module = "elastic_net", "sklearn"

@@ -16,7 +16,7 @@ import pandas as pd
 from headrace.automl.prepare.block import Matrix, Target
 from headrace.automl.prepare.encoding import TargetEncoded
 from headrace.automl.prepare.gains import column_gains
-from headrace.automl.prepare.lookup import looked_up
+from headrace.automl.prepare.lookup import level_numbers
 
 #: Columns that candidates are made from, and candidates that are kept.
 _NUMBERS, _CATEGORIES, _KEPT = 6, 4, 12
@@ -97,7 +97,7 @@ class Constructions:
         """Return the mean of each number in the row's level of each category, and the difference to it."""
         columns = []
         for category, number, means in self._means:
-            mean = looked_up(frame[category], means)
+            mean = level_numbers(frame[category], means)
             columns += [mean, frame[number].to_numpy(dtype=np.float64) - mean]
         return _matrix(columns, len(frame))
 

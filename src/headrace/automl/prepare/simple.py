@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from headrace.automl.prepare.block import Matrix, Target
-from headrace.automl.prepare.lookup import looked_up
+from headrace.automl.prepare.lookup import level_numbers
 
 #: Parts of a date; those of _TREND grow with time, so that a tree cannot use them for later rows.
 _PARTS: dict[str, Callable[[Any], Any]] = {
@@ -146,9 +146,9 @@ class CategoryCodes:
         X = np.empty((len(frame), len(self.names)), dtype=np.float32)
         for position, column in enumerate(self.columns):
             codes = self._codes[column]
-            X[:, position] = looked_up(frame[column], codes, other=len(codes))
+            X[:, position] = level_numbers(frame[column], codes, other=len(codes))
         for position, column in enumerate(self._counted, start=len(self.columns)):
-            counts = looked_up(frame[column], self._counts[column], other=0.0)
+            counts = level_numbers(frame[column], self._counts[column], other=0.0)
             X[:, position] = np.log1p(np.nan_to_num(counts))
         return X
 

@@ -23,10 +23,10 @@ COST_POWER = 0.5
 #: Starts before those of the families that would have none.
 _BEFORE_OTHERS = 4
 
-#: Family -> a parameter that it has gained since the matrix was evaluated with the first value, and values for its
-#: configs in turn. With one-hot encoding of up to 10 levels, CatBoost takes a third to half of the time; of ten tables
-#: the loss was lower on five, and higher on four. Of Huber's loss: decision 80.
-_GAINED: dict[str, tuple[str, tuple[Any, ...]]] = {
+#: Family -> a parameter that it did not have when the matrix was evaluated, and values for its configs in turn: first
+#: that of the matrix. With one-hot encoding of up to 10 levels, CatBoost takes a third to half of the time; of ten
+#: tables the loss was lower on five, and higher on four. Of Huber's loss: decision 80.
+_NEW_PARAMETERS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "catboost": ("one_hot_max_size", (2, 10)),
     "elastic_net": ("loss", ("squared", "huber")),
 }
@@ -78,13 +78,15 @@ def with_every_family(
     return (*first[:_BEFORE_OTHERS], *added, *first[_BEFORE_OTHERS:])
 
 
-def with_gained(configs: Sequence[Config]) -> tuple[Config, ...]:
-    """Return configs of the matrix with the parameters that their families have gained since, the values in turn."""
-    values = {family: itertools.cycle(values) for family, (_, values) in _GAINED.items()}
-    return tuple(
-        {f"{family}.{_GAINED[family][0]}": next(values[family]), **config} if family in _GAINED else config
-        for family, config in ((str(config["family"]), config) for config in configs)
-    )
+def with_new_parameters(configs: Sequence[Config]) -> tuple[Config, ...]:
+    """Return configs of the matrix with the parameters that their families did not have then, the values in turn."""
+    turns = {family: itertools.cycle(values) for family, (_, values) in _NEW_PARAMETERS.items()}
+    completed: list[Config] = []
+    for config in configs:
+        family = str(config["family"])
+        new = {f"{family}.{_NEW_PARAMETERS[family][0]}": next(turns[family])} if family in turns else {}
+        completed.append({**new, **config})
+    return tuple(completed)
 
 
 def _best(matrix: Matrix, family: str, properties: Floats | None) -> Config:

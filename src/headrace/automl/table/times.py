@@ -39,10 +39,10 @@ def parse_dates(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
 
 
 def _parsed(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
-    """Parse each text in its own format, but first all in that of the first text, which is many times as fast."""
+    """Parse each text in its own format; first all in that of the first with a clock: a tenth of the time."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pandas warns that it guesses the format
-        form = _format(texts, day_first=day_first)
+        form = _clock_format(texts, day_first=day_first)
         if form is None:
             return pd.to_datetime(texts, errors="coerce", utc=True, format="mixed", dayfirst=day_first)
         parsed = pd.to_datetime(texts, errors="coerce", utc=True, format=form)
@@ -53,13 +53,18 @@ def _parsed(texts: pd.Series, *, day_first: bool = False) -> pd.Series:
         return parsed.where(~others, each)
 
 
-def _format(texts: pd.Series, *, day_first: bool) -> str | None:
-    """Return the format of the first text; None where others may have another order of day and month, as after 13/4."""
+def _clock_format(texts: pd.Series, *, day_first: bool) -> str | None:
+    """Return the format of the first text with a digit, if it is a date and a clock time without a named zone.
+
+    None also where others may have another order of day and month, as after 13/4/2024 in a column whose months are
+    first. Pandas parses years first, and dates alone, fast without it.
+    """
     from pandas.tseries.api import guess_datetime_format  # type: ignore[attr-defined]  # pandas-stubs lacks it
 
-    present = texts[texts.notna()]
-    form = guess_datetime_format(str(present.iloc[0]), dayfirst=day_first) if len(present) else None
-    return form if form is not None and form.startswith("%d" if day_first else ("%Y", "%m")) else None
+    first = next((str(text) for text in texts if any(sign.isdigit() for sign in str(text))), None)
+    form: str | None = None if first is None else guess_datetime_format(first, dayfirst=day_first)
+    usable = form is not None and form.startswith("%d" if day_first else "%m") and "%H" in form and "%Z" not in form
+    return form if usable else None
 
 
 def beyond_range(texts: pd.Series) -> Any:
