@@ -147,6 +147,14 @@ def test_the_api_reads_a_column_as_training_did() -> None:
     assert _value("2020-02-03", day, "request") == "2020-02-03T00:00:00+00:00"
 
 
+def test_the_api_reads_truth_values_and_their_texts() -> None:
+    truth, number = infer_columns(pd.DataFrame({"open": [True, False, True], "size": [1, 2, 3]}))
+    assert [_value(value, truth, "request") for value in (True, "True", " FALSE", 0)] == [1.0, 1.0, 0.0, 0]
+    for value, column in (("yes", truth), ("True", number)):
+        with pytest.raises(DataError):
+            _value(value, column, "request")
+
+
 def decided(times: object) -> tuple[Decision, pd.DataFrame]:
     frame = pd.DataFrame({"Datum": times, "x": np.random.default_rng(0).normal(size=len(pd.Series(times)))})
     cleaner = Cleaner.fit(frame)

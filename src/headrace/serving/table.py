@@ -1,7 +1,8 @@
 """Predict rows with a model folder of `headrace automl`: JSON rows in, answers out, each logged before it is returned.
 
 A request has the columns of the training table, without keys and stored features. Its values are those of JSON:
-numbers, texts, true, false, null; dates are ISO texts, or texts as in training; clock times are texts or seconds.
+numbers, texts, true, false, null; dates are ISO texts, or texts as in training; clock times are texts or seconds;
+truth values may be texts such as "True", which clients send that read them from CSV files.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 #: Kinds of columns of a table as kinds of request values.
 _KINDS = {"number": "numeric", "category": "categorical", "text": "text"}
 
+#: Texts of truth values, in lower case.
+_TRUTHS = {"true": 1.0, "false": 0.0}
 #: Kind of a column -> a value of it.
 _EXAMPLES = {"number": 1.0, "category": "text", "text": "some words", "date": "2013-05-01T12:00:00Z"}
 
@@ -241,6 +244,8 @@ def _value(value: Any, column: Column, where: str) -> Any:
         return None
     if kind == "number" and isinstance(value, bool):
         return float(value)
+    if column.truth and isinstance(value, str) and value.strip().lower() in _TRUTHS:
+        return _TRUTHS[value.strip().lower()]
     if column.clock and isinstance(value, str):
         return _clock(value, where)
     if kind == "category" and isinstance(value, bool | float):
