@@ -108,15 +108,17 @@ def test_the_cheapest_ensemble_is_within_the_tolerance_and_no_model_within_it_is
     assert spent <= min(single, default=np.inf) + 1e-9
 
 
-def test_two_cheap_models_whose_errors_cancel_replace_a_dear_one() -> None:
+def test_two_cheap_models_whose_errors_cancel_replace_an_expensive_one() -> None:
     rng = np.random.default_rng(0)
     y, error = rng.normal(size=(2, 300))
     predictions = np.stack([y + 0.1 * rng.normal(size=300), y + error, y - error + 0.3 * rng.normal(size=300)])
     costs = Costs(models=np.array([100.0, 1, 1]), preparations=np.array([5.0]), preparation_of=np.zeros(3, int))
     best = select(predictions[:, :, None], lambda p: rmse(y, p))
 
+    def excess(p: Floats) -> float:
+        return rmse(y, p) - best.loss
+
     def within(tolerance: float) -> Floats:
-        excess = lambda p: rmse(y, p) - best.loss  # noqa: E731
         return cheapest(predictions[:, :, None], costs, excess, best=best, tolerance=tolerance).weights
 
     assert within(0.0)[0] > 0.5

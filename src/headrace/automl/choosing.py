@@ -23,7 +23,8 @@ from headrace.core.errors import HeadraceError
 from headrace.models.space import Config
 from headrace.search.trial import Trial
 
-#: Trials that an ensemble is selected from; so many of each family at least, where it has them; rows of the selection.
+#: Most trials that an ensemble is selected from; of one family at most that number over the number of families, or
+#: `_OF_FAMILY` where this is more; most rows that it is selected on.
 _LIBRARY, _OF_FAMILY, _ROWS = 40, 5, 20_000
 #: Share of the time left for one selection.
 _SELECTION_SHARE = 0.3
@@ -112,9 +113,9 @@ def choose(
 
 
 def library(complete: Sequence[Trial]) -> list[Trial]:
-    """Return the trials that an ensemble is selected from, best first; of each family at most its equal part.
+    """Return the best trials, best first, of which an ensemble is selected; the number from each family is limited.
 
-    Otherwise most of them could be near copies of one good configuration.
+    Without the limit most of them could be near copies of one good configuration.
     """
     families = {str(trial.config["family"]) for trial in complete}
     most = max(_OF_FAMILY, math.ceil(_LIBRARY / len(families)))
@@ -191,7 +192,7 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
 
     plain = select(predictions, loss_of, deadline=_selection_end(deadline))
     robust = winsorised_loss(label, weights, predictions, data.task)
-    best = plain if robust is None else _halved(predictions, loss_of, plain, robust, deadline)
+    best = plain if robust is None else _mean_selection(predictions, loss_of, plain, robust, deadline)
     if options.cost_tolerance is None:
         return best
     constant = np.tile(constant_prediction(label, weights, data.task), (len(label), 1))
@@ -203,7 +204,7 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
     )  # fmt: skip
 
 
-def _halved(predictions: Floats, loss_of: Loss, plain: Selection, robust: Loss, deadline: float) -> Selection:
+def _mean_selection(predictions: Floats, loss_of: Loss, plain: Selection, robust: Loss, deadline: float) -> Selection:
     """Return the mean of a selection and of one by another loss, which rows with very large errors do not decide."""
     other = select(predictions, robust, deadline=_selection_end(deadline))
     weights = (plain.weights + other.weights) / 2
@@ -211,9 +212,9 @@ def _halved(predictions: Floats, loss_of: Loss, plain: Selection, robust: Loss, 
 
 
 def _excess(losses: Sequence[Loss], best: Floats, constant: Floats) -> Loss:
-    """Return how much worse a prediction is than the best one, by each of the losses; the largest of these.
+    """Return a loss: how much worse a prediction is than the best one, by that of the losses by which it is most.
 
-    It is a share of the difference between the losses of a constant and of the best prediction.
+    Its unit is the difference between the losses of a constant and of the best prediction.
     """
     least = [loss(best) for loss in losses]
     widths = [max(loss(constant) - value, _LEAST_WIDTH) for loss, value in zip(losses, least, strict=True)]

@@ -163,7 +163,7 @@ def automl(
     time: Annotated[str | None, typer.Option(help="column of times: validate on later rows")] = None,
     groups: Annotated[str | None, typer.Option(help="column of groups that are never divided")] = None,
     cost_tolerance: Annotated[
-        float | None, typer.Option(help="cheapest ensemble that is this little worse, such as 0.01")
+        float | None, typer.Option(help="cheapest ensemble that is worse by at most this share, such as 0.01")
     ] = None,
     families: Annotated[
         str | None, typer.Option(help="model families, such as catboost,lightgbm,mlp (networks need headrace[neural])")
