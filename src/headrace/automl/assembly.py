@@ -104,7 +104,7 @@ def assemble(
     rows, metric = data.valid_rows, metric_of(data.task)
     parts = [candidate.weight * candidate.predictions.astype(np.float64) for candidate in choice.members]
     pooled: Floats = np.sum(parts, axis=0)
-    label, weights = data.label[rows], data.weights(rows)
+    label, weights = data.label[rows], data.valid_weights
     calibration = fit_calibration(label, pooled, weights, data.task, metric, temper=options.calibrate)
     predictions = calibration.apply(pooled, data.task)
     decided = (predictions >= calibration.threshold).astype(np.float64) if calibration.threshold != 0.5 else predictions

@@ -172,20 +172,18 @@ def _choice(candidates: Sequence[Candidate], selection: Selection) -> Choice:
 
 
 def _select(data: SearchData, candidates: Sequence[Candidate], options: Options, deadline: float) -> Selection:
-    rows, metric = data.valid_rows, metric_of(data.task)
+    rows, metric, weight = data.valid_rows, metric_of(data.task), data.valid_weights
     if not options.ensemble:
         first = np.zeros(len(candidates))
         first[0] = 1.0
-        alone = metric.loss(
-            data.label[rows], candidates[0].predictions.astype(np.float64), data.weights(rows), data.task
-        )
+        alone = metric.loss(data.label[rows], candidates[0].predictions.astype(np.float64), weight, data.task)
         return Selection(weights=first, loss=alone, trace=(alone,))
     limit = min(_ROWS, max(1_000, _NUMBERS // (len(candidates) * data.task.n_outputs)))
     sample = np.arange(len(rows))
     if len(rows) > limit:
         sample = np.sort(np.random.default_rng(options.seed).choice(len(rows), limit, replace=False))
     predictions = np.stack([candidate.predictions[sample] for candidate in candidates]).astype(np.float64)
-    label, weights = data.label[rows[sample]], data.weights(rows[sample])
+    label, weights = data.label[rows[sample]], None if weight is None else weight[sample]
 
     def loss_of(p: Floats) -> float:
         return metric.loss(label, p, weights, data.task)

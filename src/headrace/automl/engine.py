@@ -21,13 +21,12 @@ from headrace.automl.ensemble.model import TableModel
 from headrace.automl.ensemble.stacking import may_stack
 from headrace.automl.families import load_packages, usable_families
 from headrace.automl.options import Options
-from headrace.automl.searching import search_data
+from headrace.automl.searching import search_data, search_space
 from headrace.automl.sizing import Refit, divide, fold_count
 from headrace.automl.table.cleaning import Cleaner, require_rows
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
-from headrace.automl.trials.space import joint_space
 from headrace.automl.validation.folds import TableFold, make_folds
 from headrace.automl.validation.guess import Decision, Mode, decide_validation
 from headrace.core.errors import DataError
@@ -128,7 +127,7 @@ def search_table(
     return Outcome(
         model=replace(model, offset=offset),
         trials=trials, finished_s=clock.finished_s, assembly=assembly, decision=decision, notes=every_note,
-        space=joint_space(families, table.task, data.label, constructions=options.constructions), seconds=seconds,
+        space=search_space(data, families, options), seconds=seconds,
     )  # fmt: skip
 
 
@@ -169,7 +168,7 @@ def _prepared(table: Table, options: Options) -> tuple[SearchData, Decision, lis
     trend = (decision.column,) if decision.mode == "time" else ()
     data = SearchData(
         frame=frame, label=table.label, weight=table.weight, folds=folds, cleaner=cleaner, task=table.task,
-        without_trend=trend,
+        without_trend=trend, times=keys if decision.mode == "time" else None,
     )  # fmt: skip
     return data, decision, cleaner.notes()
 

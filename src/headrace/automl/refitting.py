@@ -14,7 +14,7 @@ from headrace.automl.ensemble.model import Member
 from headrace.automl.families.protocol import Fit
 from headrace.automl.prepare.block import Target
 from headrace.automl.prepare.preparation import Preparation
-from headrace.automl.trials.data import SearchData, encodable_label, fold_rows
+from headrace.automl.trials.data import SearchData, encodable_label, training_rows
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
 from headrace.automl.trials.prepared import preparation_file, preparation_key
 
@@ -132,6 +132,6 @@ class Refitting:
         design = preparation.fit_transform(data.frame, target)
         rounds = member.parts[-1][1].fitted.rounds
         fit = Fit(task=data.task, seed=self.seed, threads=self.threads, deadline=self.until, rounds=rounds)
-        fitted = fit_config(member.config, fold_rows(data, design, rows), None, fit)
+        fitted = fit_config(member.config, training_rows(data, design, rows, member.config), None, fit)
         cut = rounds is not None and (fitted.fitted.rounds or 0) < rounds and time.monotonic() > self.until
         return None if cut else ((preparation_key("all", spec), fitted), preparation)

@@ -105,7 +105,7 @@ def _study(
     data: SearchData, families: Sequence[str], objective: TableObjective, options: Options, times: Times,
     search_s: float | None, workers: int, on_trial: Callable[[Trial], None],
 ) -> tuple[Trial, ...]:  # fmt: skip
-    space = joint_space(families, data.task, data.label, constructions=options.constructions)
+    space = search_space(data, families, options)
     memory_mb = None if options.memory_gb is None else 1000 * options.memory_gb / workers
     limits = Limits(seconds=None if search_s is None else times.kill, memory_mb=memory_mb)
     turns = family_turns(data, families, options)
@@ -119,6 +119,11 @@ def _study(
         ).trials  # fmt: skip
 
 
+def search_space(data: SearchData, families: Sequence[str], options: Options) -> Space:
+    """Return the joint space of a search."""
+    return joint_space(families, data.task, data.label, constructions=options.constructions, ordered=data.ordered)
+
+
 def family_turns(data: SearchData, families: Sequence[str], options: Options) -> FamilyTurns:
     """Return what proposes the configs of a table.
 
@@ -126,10 +131,12 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
     """
 
     def space(*names: str) -> Space:
-        return joint_space(names, data.task, data.label, constructions=options.constructions)
+        return search_space(data, names, options)
 
     def starts(names: Sequence[str], configs: Sequence[Config]) -> tuple[Config, ...]:
-        return start_list(names, data.task, data.label, configs, constructions=options.constructions)
+        return start_list(
+            names, data.task, data.label, configs, constructions=options.constructions, ordered=data.ordered
+        )
 
     def turn(family: str, own: Sequence[Config]) -> Turn:
         first = starts((family,), own) if own else ()
@@ -182,7 +189,7 @@ def _quick(
     name = next((family for family in ("lightgbm", "linear", *families) if family in families), families[0])
     changes: Config = {"learning_rate": 0.2} if name == "lightgbm" else {}
     own = {**TABLE_FAMILIES[name].default(), **changes}
-    start = start_list((name,), data.task, data.label)[0]
+    start = start_list((name,), data.task, data.label, ordered=data.ordered)[0]
     config = {**start, **{f"{name}.{key}": value for key, value in own.items()}}
     seconds = max(_FALLBACK_S, _FALLBACK_SHARE * options.seconds)
     return run_trial(replace(objective, deadline=math.inf, trial_s=seconds), Task(number=number, config=config))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from headrace.automl.families.protocol import Rows
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.task import Floats, Task
+from headrace.automl.trials.space import HALF_LIVES
 from headrace.automl.validation.folds import TableFold
 from headrace.core.fingerprint import file_digest
 from headrace.models.design import Design
@@ -32,6 +37,7 @@ class SearchData:
         cleaner: Columns of the table.
         task: The task.
         without_trend: Date columns whose trend is left out.
+        times: Rank in time of each row [n], where folds are ordered by time; else None.
     """
 
     frame: pd.DataFrame
@@ -41,11 +47,26 @@ class SearchData:
     cleaner: Cleaner
     task: Task
     without_trend: tuple[str, ...] = ()
+    times: NDArray[np.int64] | None = None
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows are ordered by time."""
+        return self.times is not None
 
     @property
     def valid_rows(self) -> Any:
         """Rows of all folds that are validated, in the order of out-of-fold predictions."""
         return np.concatenate([fold.valid for fold in self.folds])
+
+    @property
+    def valid_weights(self) -> Floats | None:
+        """Weights of `valid_rows` in a loss [m], of which each is a row's times its fold's; None where all are 1."""
+        of_folds = np.concatenate([np.full(len(fold.valid), fold.weight) for fold in self.folds])
+        of_rows = self.weights(self.valid_rows)
+        if of_rows is not None:
+            return np.asarray(of_rows * of_folds, dtype=np.float64)
+        return None if (of_folds == 1).all() else of_folds
 
     def weights(self, rows: Any) -> Floats | None:
         """Return the sample weights of some rows."""
@@ -84,3 +105,19 @@ def encodable_label(data: SearchData, rows: Any) -> Floats:
 def fold_rows(data: SearchData, design: Design, rows: Any) -> Rows:
     """Return a design matrix with labels and weights."""
     return Rows(design=design, label=data.label[rows], weight=data.weights(rows))
+
+
+def training_rows(data: SearchData, design: Design, rows: Any, config: Mapping[str, Any]) -> Rows:
+    """Return a design matrix with labels, and with the weights that a config gives to the rows.
+
+    With a `half_life`, the weight of a row halves with every such share of newer training rows (a gradual forgetting of
+    the old; Koychev, 2000).
+    """
+    found = fold_rows(data, design, rows)
+    half_life = HALF_LIVES[str(config.get("half_life", "none"))]
+    if data.times is None or math.isinf(half_life):
+        return found
+    newer = 1 - rankdata(data.times[rows]) / len(rows)
+    recency = 0.5 ** (newer / half_life)
+    recency /= recency.mean()
+    return replace(found, weight=recency if found.weight is None else recency * found.weight)

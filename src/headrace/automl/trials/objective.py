@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from headrace.automl.families.protocol import Fit
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Floats
-from headrace.automl.trials.data import SearchData, fold_rows, read_data
+from headrace.automl.trials.data import SearchData, fold_rows, read_data, training_rows
 from headrace.automl.trials.fitting import FittedConfig, fit_config, split_table_config
 from headrace.automl.trials.prepared import prepared_fold
 from headrace.core.fingerprint import fingerprint
@@ -80,10 +80,10 @@ class TableObjective:
             if in_full and number == 0:
                 in_full = (time.monotonic() - started) * len(data.folds) <= self.full_s
             if number + 1 < len(data.folds) and not in_full:
-                callback.on_rung(f"fold {number + 1}", float(np.mean(losses)))
-        callback.on_round(float(np.mean(losses)))
+                callback.on_rung(f"fold {number + 1}", _mean_loss(losses, data))
+        callback.on_round(_mean_loss(losses, data))
         rows = data.valid_rows
-        pooled = metric.loss(data.label[rows], np.concatenate(predictions), data.weights(rows), data.task)
+        pooled = metric.loss(data.label[rows], np.concatenate(predictions), data.valid_weights, data.task)
         return {
             "loss": pooled,
             "rounds": [part.fitted.rounds for part in fitted],
@@ -99,7 +99,7 @@ class TableObjective:
         until = min(time.monotonic() + self.trial_s / len(data.folds), self.deadline)
         fold = data.folds[number]
         fit = Fit(task=data.task, seed=self.seed + number, threads=self.threads, deadline=until)
-        train = fold_rows(data, prepared.train, fold.train)
+        train = training_rows(data, prepared.train, fold.train, config)
         part = fit_config(config, train, fold_rows(data, prepared.valid, fold.valid), fit)
         started = time.perf_counter()
         predicted = part.predict(prepared.valid)
@@ -112,3 +112,8 @@ class TableObjective:
         np.save(self.folder / f"{name}.npy", predictions.astype(np.float32))
         joblib.dump(fitted, self.folder / f"{name}.joblib")
         return name
+
+
+def _mean_loss(losses: Sequence[float], data: SearchData) -> float:
+    """Return the mean loss of the folds that there are yet, by their weights."""
+    return float(np.average(losses, weights=[fold.weight for fold in data.folds[: len(losses)]]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
 from headrace.automl.families import TABLE_FAMILIES
@@ -14,8 +16,12 @@ from headrace.search.space import config_errors
 _SKEWED = 1.0
 #: Share of the rarest class below which balanced class weights are a choice.
 _RARE = 0.1
-#: Parameters that only some targets have.
-_OF_TARGET = ("target_scale", "class_weight")
+#: Parameters of the joint space that only some data sets have.
+_OF_DATA = ("target_scale", "class_weight", "half_life")
+#: Values of `half_life`, shares of the training rows: the weight of a row halves with every such share of newer rows.
+HALF_LIVES = {"none": math.inf, "1/2": 1 / 2, "1/4": 1 / 4}
+#: Its values in the first configs of a family, in turn.
+_FIRST_HALF_LIVES = ("none", "1/2")
 #: Further starts after the defaults: (family, changes of its default).
 _VARIANTS: tuple[tuple[str, Config], ...] = (
     ("catboost", {"constructions": True, "categories": "both"}),
@@ -28,7 +34,9 @@ _VARIANTS: tuple[tuple[str, Config], ...] = (
 )
 
 
-def joint_space(families: Sequence[str], task: Task, label: Floats, *, constructions: bool = True) -> Space:
+def joint_space(
+    families: Sequence[str], task: Task, label: Floats, *, constructions: bool = True, ordered: bool = False
+) -> Space:
     """Return the space of a search.
 
     Args:
@@ -36,11 +44,12 @@ def joint_space(families: Sequence[str], task: Task, label: Floats, *, construct
         task: The task.
         label: Labels [n]: a skewed target adds `target_scale`, a rare class adds `class_weight`.
         constructions: Whether constructed columns are a choice.
+        ordered: Whether rows are ordered by time: adds `half_life`, by which older rows count less in training.
     """
     options = {name: TABLE_FAMILIES[name].space(task) for name in families}
     if not constructions:
         options = {name: _without_constructions(space) for name, space in options.items()}
-    return Space({"family": Choice(options), **_target_parameters(task, label)})
+    return Space({"family": Choice(options), **_data_parameters(task, label, ordered)})
 
 
 def _without_constructions(space: Space) -> Space:
@@ -54,6 +63,7 @@ def start_list(
     portfolio: Sequence[Config] | None = None,
     *,
     constructions: bool = True,
+    ordered: bool = False,
 ) -> tuple[Config, ...]:
     """Return the first configs of a search: a portfolio where there is one, else the defaults and some variants.
 
@@ -63,9 +73,12 @@ def start_list(
         label: Labels [n].
         portfolio: Configs of the joint space, best first; those that do not fit the space are left out.
         constructions: Whether constructed columns are a choice.
+        ordered: Whether rows are ordered by time: every second config of a family weights older rows less.
     """
-    space = joint_space(families, task, label, constructions=constructions)
-    configs = [adapted(config, task, label) for config in portfolio or written_starts(families)]
+    space = joint_space(families, task, label, constructions=constructions, ordered=ordered)
+    configs = [adapted(config, task, label, ordered=ordered) for config in portfolio or written_starts(families)]
+    if ordered:
+        configs = _with_half_lives(configs)
     if not constructions:
         configs = [{key: value for key, value in config.items() if "constructions" not in key} for config in configs]
     different = {fingerprint(config): config for config in configs if not config_errors(space, config)}
@@ -79,25 +92,35 @@ def written_starts(families: Sequence[str]) -> tuple[Config, ...]:
     return tuple({"family": name, **{f"{name}.{key}": value for key, value in config.items()}} for name, config in own)
 
 
-def adapted(config: Config, task: Task, label: Floats) -> Config:
-    """Return a config of another data set with the parameters of the target that this data set has.
+def _with_half_lives(configs: Sequence[Config]) -> list[Config]:
+    turns = {str(config["family"]): itertools.cycle(_FIRST_HALF_LIVES) for config in configs}
+    return [{**config, "half_life": next(turns[str(config["family"])])} for config in configs]
+
+
+def adapted(config: Config, task: Task, label: Floats, *, ordered: bool = False) -> Config:
+    """Return a config of another data set with the parameters of the joint space that this data set has.
 
     A parameter that the family has gained since gets its default.
 
     Args:
-        config: A config; its parameters of the target are kept where this data set has them.
+        config: A config; its parameters are kept where this data set has them.
         task: The task.
         label: Labels [n].
+        ordered: Whether rows are ordered by time.
     """
     family = str(config["family"])
     defaults = {f"{family}.{key}": value for key, value in TABLE_FAMILIES[family].default().items()}
-    own = _start_values(task, label)
-    kept = {name: value for name, value in config.items() if name not in _OF_TARGET or name in own}
+    own = _data_values(task, label, ordered)
+    kept = {name: value for name, value in config.items() if name not in _OF_DATA or name in own}
     return {**{name: values[0] for name, values in own.items()}, **defaults, **kept}
 
 
-def _start_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:
-    """Return the parameters of the target and their values, the default first."""
+def _data_values(task: Task, label: Floats, ordered: bool) -> dict[str, tuple[str, ...]]:
+    """Return the parameters that this data set has in the joint space, and their values, the default first."""
+    return {**_target_values(task, label), **({"half_life": tuple(HALF_LIVES)} if ordered else {})}
+
+
+def _target_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:
     if task.kind == "regression" and task.metric == "rmsle":
         return {}  # always the logarithm
     if task.kind == "regression" and label.min() >= 0 and _skewness(label) > _SKEWED:
@@ -110,8 +133,8 @@ def _start_values(task: Task, label: Floats) -> dict[str, tuple[str, ...]]:
     return {}
 
 
-def _target_parameters(task: Task, label: Floats) -> dict[str, Parameter]:
-    return {name: Categorical(values) for name, values in _start_values(task, label).items()}
+def _data_parameters(task: Task, label: Floats, ordered: bool) -> dict[str, Parameter]:
+    return {name: Categorical(values) for name, values in _data_values(task, label, ordered).items()}
 
 
 def _skewness(label: Floats) -> float:

@@ -18,14 +18,23 @@ RowIndex = NDArray[np.int64]
 _FIRST_SHARE = 0.5
 _MAX_TIME_FOLDS = 3
 _HOLDOUT_SHARE = 0.2
+#: Weight of a fold of "time" over that of the one before: the rows to predict are more like the later ones.
+_LATER_FOLD = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableFold:
-    """Rows to train on and rows to validate on."""
+    """Rows to train on and rows to validate on.
+
+    Attributes:
+        train: Positions of the rows to train on.
+        valid: Positions of the rows to validate on.
+        weight: Weight of the validation rows in a loss.
+    """
 
     train: RowIndex
     valid: RowIndex
+    weight: float = 1.0
 
 
 def make_folds(
@@ -58,21 +67,25 @@ def _required(keys: NDArray[Any] | None) -> NDArray[Any]:
 
 
 def _time_folds(times: NDArray[Any], count: int) -> tuple[TableFold, ...]:
-    """Expanding windows: each fold trains on all rows before its validation rows; equal times are not separated."""
+    """Expanding windows: each fold trains on all rows before its validation rows; equal times are not separated.
+
+    Where there are few different times, there are fewer folds.
+    """
     instants, sizes = np.unique(times, return_counts=True)
-    if len(instants) < count + 1:
-        raise DataError(f"{len(instants)} different times are too few for {count} folds", where="validation")
+    if len(instants) < 2:
+        raise DataError(
+            "all rows have the same time", where="validation", fix="use validation='random', or load later rows too"
+        )
+    count = min(count, len(instants) - 1)
     shares = np.linspace(_FIRST_SHARE if count > 1 else 1 - _HOLDOUT_SHARE, 1.0, count + 1)
     ends = np.searchsorted(np.cumsum(sizes), shares * len(times) - 1e-9)
-    bounds = instants[np.clip(ends, 0, len(instants) - 1)]
-    folds = []
+    bounds = instants[np.minimum(ends, [len(instants) - 2] * count + [len(instants) - 1])]
+    folds: list[TableFold] = []
     for start, end, last in zip(bounds[:-1], bounds[1:], range(count - 1, -1, -1), strict=True):
         valid = np.flatnonzero((times > start) & ((times <= end) if last else (times > start)))
         train = np.flatnonzero(times <= start)
         if len(valid) and len(train):
-            folds.append(TableFold(train=train, valid=valid))
-    if not folds:
-        raise DataError("most rows have the same time", where="validation", fix="use validation='random'")
+            folds.append(TableFold(train=train, valid=valid, weight=_LATER_FOLD ** len(folds)))
     return tuple(folds)
 
 
