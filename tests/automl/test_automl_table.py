@@ -125,8 +125,6 @@ def test_time_folds_expand_and_do_not_divide_an_instant() -> None:
         assert times[order][fold.train].max() < times[order][fold.valid].min()
     assert sum(len(fold.valid) for fold in folds) == len(np.unique(np.concatenate([fold.valid for fold in folds])))
     assert times[order][folds[-1].valid].max() == 19
-    with pytest.raises(DataError, match="too few"):
-        make_folds("time", np.zeros(10), BINARY, count=3, seed=0, keys=np.zeros(10))
 
 
 def test_groups_are_not_divided_and_rare_classes_are_taken() -> None:
