@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from headrace.automl.task.metrics import METRICS, metric_of
 from headrace.automl.task.task import Task
@@ -27,6 +29,21 @@ def test_binary_metrics_are_those_of_scikit_learn(w: np.ndarray | None) -> None:
         "f1": sklearn.metrics.f1_score(Y, P >= 0.5, sample_weight=w),
     }
     assert {name: METRICS[name].value(Y, P[:, None], w, BINARY) for name in expected} == pytest.approx(expected)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.floats(0.0, 9.0)), min_size=1, max_size=30))
+def test_the_area_is_the_weight_of_the_pairs_in_the_right_order(rows: list[tuple[bool, int, float]]) -> None:
+    pairs = [
+        (w1 * w0, 1.0 if p1 > p0 else 0.5 if p1 == p0 else 0.0)
+        for positive, p1, w1 in rows
+        for negative, p0, w0 in rows
+        if positive and not negative
+    ]
+    weight = sum(of_pair for of_pair, _ in pairs)
+    expected = sum(of_pair * right for of_pair, right in pairs) / weight if weight > 1e-9 else None
+    y, p, w = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    found = METRICS["auc"].value(y, p[:, None], w, BINARY)
+    assert found == pytest.approx(expected) if expected is not None else 0 <= found <= 1
 
 
 def test_metrics_of_three_classes() -> None:

@@ -19,6 +19,7 @@ from headrace.automl.families.protocol import Fit, Rows
 from headrace.automl.families.sklearn_models import huber_weights
 from headrace.automl.options import Options
 from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.metrics import METRICS
 from headrace.automl.task.task import Task
 from headrace.automl.trials.data import SearchData
 from headrace.automl.validation.folds import TableFold
@@ -89,11 +90,11 @@ def test_an_ensemble_is_selected_from_the_best_trials_but_few_of_each_family(see
     assert chosen == sorted(of_each, key=lambda one: (one.loss, one.number))[:40]
 
 
-def selection(label: Any, models: Any, options: Options, configs: Any) -> Any:
+def selection(label: Any, models: Any, options: Options, configs: Any, task: Task = TASK) -> Any:
     """Select among models [m, n] of these configurations, whose costs are 100 for the first and 1 for the others."""
     frame, rows = pd.DataFrame({"a": np.arange(float(len(label)))}), np.arange(len(label))
     data = SearchData(
-        frame=frame, label=label, weight=None, cleaner=Cleaner.fit(frame), task=TASK,
+        frame=frame, label=label, weight=None, cleaner=Cleaner.fit(frame), task=task,
         folds=(TableFold(train=rows, valid=rows),),
     )  # fmt: skip
     candidates = [
@@ -119,6 +120,23 @@ def test_half_of_the_weights_are_chosen_without_the_influence_of_single_rows(out
     assert others.weights[1] < 0.4
     assert found.weights == pytest.approx((squared.weights + others.weights) / 2, abs=0.1)
     assert found.loss == pytest.approx(np.sqrt(np.mean((found.weights @ models - label) ** 2)))
+
+
+@pytest.mark.parametrize("metric", ["auc", "average_precision"])
+def test_beside_areas_half_of_the_weights_are_chosen_by_the_log_loss(metric: str) -> None:
+    rng = np.random.default_rng(0)
+    task = Task(kind="binary", metric=metric, classes=(0, 1))
+    score = rng.normal(size=400)
+    label = (rng.random(400) < 1 / (1 + np.exp(3 - 2 * score))) * 1.0
+    models = 1 / (1 + np.exp(3 - 2 * (score + rng.normal(size=(6, 400)) * np.linspace(0.4, 1.0, 6)[:, None])))
+    found = selection(label, models, Options(), [{"family": "linear"}] * 6, task)
+    own, logarithmic = (
+        select(models[:, :, None], lambda p, name=name: METRICS[name].loss(label, p, None, task))
+        for name in (metric, "log_loss")
+    )
+    assert not np.allclose(own.weights, logarithmic.weights)
+    assert found.weights == pytest.approx((own.weights + logarithmic.weights) / 2)
+    assert found.loss == pytest.approx(METRICS[metric].loss(label, (found.weights @ models)[:, None], None, task))
 
 
 @pytest.mark.parametrize("outlier", [1.0, 60.0])

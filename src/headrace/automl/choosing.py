@@ -15,8 +15,8 @@ from headrace.automl.ensemble.selection import Costs, Loss, Selection, cheapest,
 from headrace.automl.ensemble.stacking import StackedConfig, better_in_most_folds, stack
 from headrace.automl.options import Options
 from headrace.automl.task.constant import constant_prediction
-from headrace.automl.task.metrics import metric_of
-from headrace.automl.task.task import Floats
+from headrace.automl.task.metrics import Weights, metric_of
+from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData, data_digest
 from headrace.automl.trials.fitting import split_table_config
 from headrace.core.errors import HeadraceError
@@ -26,6 +26,8 @@ from headrace.search.trial import Trial
 #: Most trials that an ensemble is selected from; of one family at most that number over the number of families, or
 #: `_OF_FAMILY` where this is more; most rows that it is selected on.
 _LIBRARY, _OF_FAMILY, _ROWS = 40, 5, 20_000
+#: Metrics of the order of the rows.
+_AREAS = ("auc", "average_precision")
 #: Share of the time left for one selection.
 _SELECTION_SHARE = 0.3
 #: Least difference between the losses of a constant and of an ensemble.
@@ -189,12 +191,12 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
         return metric.loss(label, p, weights, data.task)
 
     plain = select(predictions, loss_of, deadline=_selection_end(deadline))
-    robust = winsorised_loss(label, weights, predictions, data.task)
-    best = plain if robust is None else _mean_selection(predictions, loss_of, plain, robust, deadline)
+    second = _second_loss(label, weights, predictions, data.task)
+    best = plain if second is None else _mean_selection(predictions, loss_of, plain, second, deadline)
     if options.cost_tolerance is None:
         return best
     constant = np.tile(constant_prediction(label, weights, data.task), (len(label), 1))
-    losses = [loss_of] if robust is None else [loss_of, robust]
+    losses = [loss_of] if second is None else [loss_of, second]
     excess = _excess(losses, np.tensordot(best.weights, predictions, 1), constant)
     return cheapest(
         predictions, _costs(candidates), excess, best=best, tolerance=options.cost_tolerance,
@@ -202,9 +204,22 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
     )  # fmt: skip
 
 
-def _mean_selection(predictions: Floats, loss_of: Loss, plain: Selection, robust: Loss, deadline: float) -> Selection:
-    """Return the mean of a selection and of one by another loss, which rows with very large errors do not decide."""
-    other = select(predictions, robust, deadline=_selection_end(deadline))
+def _second_loss(label: Floats, weights: Weights, predictions: Floats, task: Task) -> Loss | None:
+    """Return a loss that depends less on a few rows than the metric does; None where none is needed.
+
+    Of squared errors it is one with large errors cut (decision 80); beside areas, which the order of a few rows of the
+    rarer class decides, it is the log loss (decision 82).
+    """
+    if task.kind == "binary" and task.metric in _AREAS:
+        of_probabilities = replace(task, metric="log_loss")
+        log_loss = metric_of(of_probabilities)
+        return lambda p: log_loss.loss(label, p, weights, of_probabilities)
+    return winsorised_loss(label, weights, predictions, task)
+
+
+def _mean_selection(predictions: Floats, loss_of: Loss, plain: Selection, second: Loss, deadline: float) -> Selection:
+    """Return the mean of a selection and of one by the second loss."""
+    other = select(predictions, second, deadline=_selection_end(deadline))
     weights = (plain.weights + other.weights) / 2
     return replace(plain, weights=weights, loss=loss_of(np.tensordot(weights, predictions, 1)))
 

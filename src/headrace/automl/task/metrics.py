@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from headrace.automl.task.task import Floats, Kind, Task
 from headrace.core.errors import DataError, DeclarationError
-from headrace.evaluate.metrics import METRICS as PIPELINE_METRICS
 
 Weights = NDArray[np.float64] | None
 _CLIP = 1e-15
@@ -89,12 +88,21 @@ def _auc(y: Floats, p: Floats, w: Weights, task: Task) -> float:
 
 
 def _area(y: Floats, p: Floats, w: Weights) -> float:
-    """Without weights, the pipeline's own AUC: several times faster, which ensemble selection needs."""
-    if w is None:
-        return PIPELINE_METRICS["auc"].value(y, p)
-    from sklearn.metrics import roc_auc_score
+    """Return the area under the curve, several times faster than scikit-learn, which ensemble selection needs.
 
-    return float(roc_auc_score(y, p, sample_weight=w))
+    It is the share of the pairs of a positive and a negative row in which the positive one is predicted higher; pairs
+    are weighted by the product of their weights, and equal predictions count half.
+    """
+    weight = np.ones(len(y)) if w is None else w
+    order = np.argsort(p, kind="stable")
+    last_of_equal = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))
+    positive, negative = (
+        np.concatenate([[0.0], np.cumsum((weight * of_class)[order])[last_of_equal]]) for of_class in (y, 1 - y)
+    )
+    if positive[-1] == 0 or negative[-1] == 0:
+        return 0.5
+    below = (negative[:-1] + negative[1:]) / 2
+    return float(np.diff(positive) @ below / (positive[-1] * negative[-1]))
 
 
 def _average_precision(y: Floats, p: Floats, w: Weights, task: Task) -> float:
