@@ -11,7 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.automl import HeadraceRegressor
+from headrace.automl import HeadraceRegressor, choosing
+from headrace.automl.choosing import Candidate
+from headrace.automl.ensemble.selection import select
+from headrace.automl.options import Options
 from headrace.automl.table.cleaning import Cleaner
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Task
@@ -25,7 +28,12 @@ from headrace.models.design import Design
 from headrace.search.space import config_errors
 
 NUMBER = Task(kind="regression", metric="rmse")
-LINEAR: dict[str, Any] = {"family": "linear", "linear.strength": 100.0, "linear.scale": "standard"}
+LINEAR: dict[str, Any] = {
+    "family": "linear",
+    "linear.strength": 100.0,
+    "linear.scale": "standard",
+    "linear.constructions": False,
+}
 
 
 def data_of(x: Any, y: Any, times: Any, weight: Any = None) -> SearchData:
@@ -117,6 +125,40 @@ def test_a_short_half_life_follows_a_relation_that_changed(tmp_path: Path) -> No
     objective = TableObjective(folder=tmp_path, digest=write_data(tmp_path, data))
     losses = {life: objective({**LINEAR, "half_life": life})["loss"] for life in ("none", "1/2", "1/4")}
     assert losses["1/4"] < losses["1/2"] < losses["none"]
+
+
+def test_the_model_is_fitted_with_the_half_life_of_its_configuration() -> None:
+    x, y, times = changed_halfway()
+    slopes = []
+    for life in ("none", "1/4"):
+        model = HeadraceRegressor(
+            seconds=None, trials=1, n_jobs=1, families=("linear",), validation="time", time="day",
+            portfolio=[{**LINEAR, "half_life": life}],
+        ).fit(pd.DataFrame({"x": x, "day": times}), y)  # fmt: skip
+        assert model.outcome_.trials[0].config["half_life"] == life
+        last = pd.DataFrame({"x": [0.0, 1.0], "day": [400, 400]})
+        slopes.append(float(np.diff(model.predict(last))[0]))
+    assert abs(slopes[0]) < 0.2
+    assert slopes[1] < -0.5
+
+
+def test_the_ensemble_is_selected_by_the_weights_of_folds() -> None:
+    rng = np.random.default_rng(0)
+    label, times = rng.normal(size=300), np.arange(300)
+    data = data_of(label, label, times)
+    wanted = label[data.valid_rows]
+    early = np.repeat([1.0, 0.0, 0.0], [len(fold.valid) for fold in data.folds])
+    models = [wanted + noise * rng.normal(size=len(wanted)) for noise in (1.5 - early, 0.8 + early)]
+    candidates = [
+        Candidate(number=number, config=LINEAR, predictions=model[:, None], seconds=1, predict_us=1, prepare_us=1)
+        for number, model in enumerate(models)
+    ]
+    found = choosing._select(data, candidates, Options(), 1e18)
+    stacked, weights = np.stack(models)[:, :, None], data.valid_weights
+    expected = select(stacked, lambda p: metric_of(NUMBER).loss(wanted, p, weights, NUMBER))
+    equal = select(stacked, lambda p: metric_of(NUMBER).loss(wanted, p, None, NUMBER))
+    assert found.weights == pytest.approx(expected.weights)
+    assert expected.weights[0] < equal.weights[0] - 0.1
 
 
 def test_the_loss_of_a_trial_counts_later_folds_more(tmp_path: Path) -> None:

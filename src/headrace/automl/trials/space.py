@@ -76,9 +76,10 @@ def start_list(
         ordered: Whether rows are ordered by time: every second config of a family weights older rows less.
     """
     space = joint_space(families, task, label, constructions=constructions, ordered=ordered)
-    configs = [adapted(config, task, label, ordered=ordered) for config in portfolio or written_starts(families)]
+    first = portfolio or written_starts(families)
     if ordered:
-        configs = _with_half_lives(configs)
+        first = _with_half_lives(first)
+    configs = [adapted(config, task, label, ordered=ordered) for config in first]
     if not constructions:
         configs = [{key: value for key, value in config.items() if "constructions" not in key} for config in configs]
     different = {fingerprint(config): config for config in configs if not config_errors(space, config)}
@@ -93,8 +94,9 @@ def written_starts(families: Sequence[str]) -> tuple[Config, ...]:
 
 
 def _with_half_lives(configs: Sequence[Config]) -> list[Config]:
+    """Return the configs with the half-lives of first configs in turn, for each family; their own are kept."""
     turns = {str(config["family"]): itertools.cycle(_FIRST_HALF_LIVES) for config in configs}
-    return [{**config, "half_life": next(turns[str(config["family"])])} for config in configs]
+    return [{"half_life": next(turns[str(config["family"])]), **config} for config in configs]
 
 
 def adapted(config: Config, task: Task, label: Floats, *, ordered: bool = False) -> Config:
