@@ -31,7 +31,10 @@ def test_binary_metrics_are_those_of_scikit_learn(w: np.ndarray | None) -> None:
     assert {name: METRICS[name].value(Y, P[:, None], w, BINARY) for name in expected} == pytest.approx(expected)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), st.floats(0.0, 9.0)), min_size=1, max_size=30))
+WEIGHT = st.just(0.0) | st.floats(0.01, 9.0)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5), WEIGHT), min_size=1, max_size=30))
 def test_the_area_is_the_weight_of_the_pairs_in_the_right_order(rows: list[tuple[bool, int, float]]) -> None:
     pairs = [
         (w1 * w0, 1.0 if p1 > p0 else 0.5 if p1 == p0 else 0.0)
@@ -51,6 +54,9 @@ def test_metrics_of_three_classes() -> None:
     p = RNG.dirichlet(np.ones(3), 90)
     auc = sklearn.metrics.roc_auc_score(y, p, multi_class="ovr", average="weighted")
     assert METRICS["auc"].value(y, p, None, THREE) == pytest.approx(auc)
+    w = RNG.random(90) ** 8
+    weighted = sklearn.metrics.roc_auc_score(y, p, multi_class="ovr", average="weighted", sample_weight=w)
+    assert METRICS["auc"].value(y, p, w, THREE) == pytest.approx(weighted)
     assert METRICS["log_loss"].value(y, p, None, THREE) == pytest.approx(sklearn.metrics.log_loss(y, p))
     assert METRICS["f1"].value(y, p, None, THREE) == pytest.approx(
         sklearn.metrics.f1_score(y, p.argmax(axis=1), average="macro")

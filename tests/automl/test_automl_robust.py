@@ -139,6 +139,19 @@ def test_beside_areas_half_of_the_weights_are_chosen_by_the_log_loss(metric: str
     assert found.loss == pytest.approx(METRICS[metric].loss(label, (found.weights @ models)[:, None], None, task))
 
 
+@pytest.mark.parametrize("too_sure", [False, True])
+def test_the_log_loss_limits_a_cheap_ensemble_unless_a_constant_is_better_by_it(too_sure: bool) -> None:
+    """Both models order the rows alike; the cheap one is hardly sure of anything, or both are far too sure."""
+    rng = np.random.default_rng(0)
+    task = Task(kind="binary", metric="auc", classes=(0, 1))
+    score = rng.normal(size=800)
+    label = (rng.random(800) < 1 / (1 + np.exp(-2 * score))) * 1.0
+    slopes = (30.0, 29.0) if too_sure else (2.0, 0.1)
+    models = 1 / (1 + np.exp(-np.outer(slopes, score)))
+    found = selection(label, models, Options(cost_tolerance=0.05), [{"family": "linear"}] * 2, task)
+    assert (found.weights[0] == 0) == too_sure
+
+
 @pytest.mark.parametrize("outlier", [1.0, 60.0])
 @pytest.mark.parametrize("tolerance", [0.0, 0.01, 0.1, 0.3, 0.4])
 def test_the_cheapest_ensemble_is_as_much_worse_as_was_allowed(outlier: float, tolerance: float) -> None:

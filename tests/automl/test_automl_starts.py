@@ -23,6 +23,7 @@ from headrace.automl.task.task import Floats, Task
 from headrace.automl.trials.data import SearchData
 from headrace.automl.trials.family_turns import FamilyTurns
 from headrace.automl.trials.space import joint_space, start_list
+from headrace.automl.validation.folds import make_folds
 from headrace.search.searchers.gp import GaussianProcessSearcher
 from headrace.search.space import config_errors
 
@@ -203,7 +204,8 @@ def turns_of(families: tuple[str, ...], task: Task, **options: Any) -> FamilyTur
     """What proposes the configs of a small table."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=["a", "b", "c"])
     cleaner, label = Cleaner.fit(frame), (np.arange(200) % 2).astype(float)
-    data = SearchData(frame=frame, label=label, weight=None, folds=(), cleaner=cleaner, task=task)
+    folds = make_folds("random", label, task, count=5, seed=0)
+    data = SearchData(frame=frame, label=label, weight=None, folds=folds, cleaner=cleaner, task=task)
     return family_turns(data, families, Options(trials=1, seconds=None, **options))
 
 
@@ -258,9 +260,14 @@ def test_parameters_that_the_matrix_lacks_have_each_of_their_values_in_turn() ->
     gained = with_new_parameters([{"family": family} for family in families])
     assert [config.get("catboost.one_hot_max_size") for config in gained] == [2, None, None, 10, None, 2]
     assert [config.get("elastic_net.loss") for config in gained] == [None, None, "squared", None, "huber", None]
-    frame = pd.DataFrame({"a": np.arange(100.0), "b": ["x", "y"] * 50})
+    frame, label = pd.DataFrame({"a": np.arange(100.0), "b": ["x", "y"] * 50}), np.arange(100.0)
     data = SearchData(
-        frame=frame, label=np.arange(100.0), weight=None, folds=(), cleaner=Cleaner.fit(frame), task=NUMBER
+        frame=frame,
+        label=label,
+        weight=None,
+        folds=make_folds("random", label, NUMBER, count=5, seed=0),
+        cleaner=Cleaner.fit(frame),
+        task=NUMBER,
     )
     first = family_turns(data, ("catboost", "lightgbm"), Options(trials=1, seconds=None)).first
     values = [config["catboost.one_hot_max_size"] for config in first if config["family"] == "catboost"]

@@ -35,7 +35,7 @@ class Assembly:
         calibration: Adjustment of probabilities.
         loss: Out-of-fold loss of the ensemble.
         label: Labels of the validated rows [n].
-        weight: Their sample weights [n], None where there are none.
+        weight: Their weights in a loss [n], None where all are 1.
         predictions: Out-of-fold predictions of the ensemble [n, k], adjusted.
         trace: Out-of-fold loss after each step of the selection.
         notes: Lines for the user.

@@ -27,7 +27,7 @@ from headrace.search.trial import Trial
 #: `_OF_FAMILY` where this is more; most rows that it is selected on.
 _LIBRARY, _OF_FAMILY, _ROWS = 40, 5, 20_000
 #: Metrics of the order of the rows.
-_AREAS = ("auc", "average_precision")
+_RANKING = ("auc", "average_precision")
 #: Share of the time left for one selection.
 _SELECTION_SHARE = 0.3
 #: Least difference between the losses of a constant and of an ensemble.
@@ -207,10 +207,10 @@ def _select(data: SearchData, candidates: Sequence[Candidate], options: Options,
 def _second_loss(label: Floats, weights: Weights, predictions: Floats, task: Task) -> Loss | None:
     """Return a loss that depends less on a few rows than the metric does; None where none is needed.
 
-    Of squared errors it is one with large errors cut (decision 80); beside areas, which the order of a few rows of the
-    rarer class decides, it is the log loss (decision 82).
+    Of squared errors it is one with large errors cut (decision 80); beside ranking metrics, which the order of a few
+    rows of the rarer class decides, it is the log loss (decision 82).
     """
-    if task.kind == "binary" and task.metric in _AREAS:
+    if task.kind == "binary" and task.metric in _RANKING:
         of_probabilities = replace(task, metric="log_loss")
         log_loss = metric_of(of_probabilities)
         return lambda p: log_loss.loss(label, p, weights, of_probabilities)
@@ -227,13 +227,19 @@ def _mean_selection(predictions: Floats, loss_of: Loss, plain: Selection, second
 def _excess(losses: Sequence[Loss], best: Floats, constant: Floats) -> Loss:
     """Return a loss: how much worse a prediction is than the best one, by that of the losses by which it is most.
 
-    Its unit is the difference between the losses of a constant and of the best prediction.
+    Its unit is the difference between the losses of a constant and of the best prediction. A loss by which a constant
+    is not worse (the log loss of models that are too sure) does not count, unless it is the first.
     """
     least = [loss(best) for loss in losses]
-    widths = [max(loss(constant) - value, _LEAST_WIDTH) for loss, value in zip(losses, least, strict=True)]
+    widths = [loss(constant) - value for loss, value in zip(losses, least, strict=True)]
+    measured = [
+        (loss, value, max(width, _LEAST_WIDTH))
+        for number, (loss, value, width) in enumerate(zip(losses, least, widths, strict=True))
+        if number == 0 or width > _LEAST_WIDTH
+    ]
 
     def excess(p: Floats) -> float:
-        return max((loss(p) - value) / width for loss, value, width in zip(losses, least, widths, strict=True))
+        return max((loss(p) - value) / width for loss, value, width in measured)
 
     return excess
 

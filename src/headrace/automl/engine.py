@@ -168,7 +168,7 @@ def _prepared(table: Table, options: Options) -> tuple[SearchData, Decision, lis
     trend = (decision.column,) if decision.mode == "time" else ()
     data = SearchData(
         frame=frame, label=table.label, weight=table.weight, folds=folds, cleaner=cleaner, task=table.task,
-        without_trend=trend, times=keys if decision.mode == "time" else None,
+        without_trend=trend, time_rank=keys if decision.mode == "time" else None,
     )  # fmt: skip
     return data, decision, cleaner.notes()
 

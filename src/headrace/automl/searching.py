@@ -154,7 +154,7 @@ def family_turns(data: SearchData, families: Sequence[str], options: Options) ->
         first=starts(families, first),
         joint=get_searcher(options.searcher)(space(*families)),
         turns={family: turn(family, of_family.get(family, ())) for family in families},
-        constant_loss=constant_loss(data.label, data.weight, data.task),
+        constant_loss=constant_loss(data.label[data.valid_rows], data.valid_weights, data.task),
         timed=options.seconds is not None,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from headrace.automl.task.metrics import Weights, metric_of
@@ -28,7 +30,15 @@ def constant_prediction(label: Floats, weights: Weights, task: Task) -> Floats:
         counts = np.bincount(label.astype(np.int64), weights=weights, minlength=task.n_outputs)
         return np.asarray(counts / counts.sum(), dtype=np.float64)
     if task.kind == "quantile":
-        return np.quantile(label, task.quantiles)
+        return _quantiles(label, weights, task.quantiles)
     if task.metric == "rmsle":
         return np.array([np.expm1(np.average(np.log1p(label), weights=weights))])
-    return np.array([np.median(label) if task.metric in ("mae", "mape") else np.average(label, weights=weights)])
+    if task.metric in ("mae", "mape"):
+        return _quantiles(label, weights, (0.5,))
+    return np.array([np.average(label, weights=weights)])
+
+
+def _quantiles(label: Floats, weights: Weights, levels: Sequence[float]) -> Floats:
+    if weights is None:
+        return np.quantile(label, levels)
+    return np.asarray(np.quantile(label, levels, weights=weights, method="inverted_cdf"), dtype=np.float64)

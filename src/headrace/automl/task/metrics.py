@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from headrace.automl.task.task import Floats, Kind, Task
 from headrace.core.errors import DataError, DeclarationError
+from headrace.evaluate.metrics import METRICS as PIPELINE_METRICS
 
 Weights = NDArray[np.float64] | None
 _CLIP = 1e-15
@@ -77,14 +78,15 @@ def decide(p: Floats, task: Task, threshold: float = 0.5) -> NDArray[np.int64]:
 
 
 def _auc(y: Floats, p: Floats, w: Weights, task: Task) -> float:
-    """Return the area; of several classes, that of each against the others, weighted by its rows."""
+    """Return the area; of several classes, that of each against the others, weighted by its rows and their weights."""
     present = np.unique(y).astype(np.int64)
     if len(present) < 2:
         return 0.5
     if task.kind == "binary":
         return _area(y, p[:, 0], w)
     areas = [_area((y == position).astype(np.float64), p[:, position], w) for position in present]
-    return float(np.average(areas, weights=[np.mean(y == position) for position in present]))
+    shares = [np.average(y == position, weights=w) for position in present]
+    return float(np.average(areas, weights=shares))
 
 
 def _area(y: Floats, p: Floats, w: Weights) -> float:
@@ -93,11 +95,12 @@ def _area(y: Floats, p: Floats, w: Weights) -> float:
     It is the share of the pairs of a positive and a negative row in which the positive one is predicted higher; pairs
     are weighted by the product of their weights, and equal predictions count half.
     """
-    weight = np.ones(len(y)) if w is None else w
+    if w is None:
+        return PIPELINE_METRICS["auc"].value(y, p)
     order = np.argsort(p, kind="stable")
     last_of_equal = np.flatnonzero(np.append(np.diff(p[order]) != 0, True))
     positive, negative = (
-        np.concatenate([[0.0], np.cumsum((weight * of_class)[order])[last_of_equal]]) for of_class in (y, 1 - y)
+        np.concatenate([[0.0], np.cumsum((w * of_class)[order])[last_of_equal]]) for of_class in (y, 1 - y)
     )
     if positive[-1] == 0 or negative[-1] == 0:
         return 0.5

@@ -37,7 +37,8 @@ class SearchData:
         cleaner: Columns of the table.
         task: The task.
         without_trend: Date columns whose trend is left out.
-        times: Rank in time of each row [n], where folds are ordered by time; else None.
+        time_rank: Rank in time of each row [n], where folds are ordered by time; else None. Rows without a time are
+            the first.
     """
 
     frame: pd.DataFrame
@@ -47,12 +48,12 @@ class SearchData:
     cleaner: Cleaner
     task: Task
     without_trend: tuple[str, ...] = ()
-    times: NDArray[np.int64] | None = None
+    time_rank: NDArray[np.int64] | None = None
 
     @property
     def ordered(self) -> bool:
         """Whether rows are ordered by time."""
-        return self.times is not None
+        return self.time_rank is not None
 
     @property
     def valid_rows(self) -> Any:
@@ -61,7 +62,7 @@ class SearchData:
 
     @property
     def valid_weights(self) -> Floats | None:
-        """Weights of `valid_rows` in a loss [m], of which each is a row's times its fold's; None where all are 1."""
+        """Weights of `valid_rows` in a loss [m]: sample weight times weight of the fold; None where all are 1."""
         of_folds = np.concatenate([np.full(len(fold.valid), fold.weight) for fold in self.folds])
         of_rows = self.weights(self.valid_rows)
         if of_rows is not None:
@@ -115,9 +116,9 @@ def training_rows(data: SearchData, design: Design, rows: Any, config: Mapping[s
     """
     found = fold_rows(data, design, rows)
     half_life = HALF_LIVES[str(config.get("half_life", "none"))]
-    if data.times is None or math.isinf(half_life):
+    if data.time_rank is None or math.isinf(half_life):
         return found
-    newer = 1 - rankdata(data.times[rows]) / len(rows)
+    newer = 1 - rankdata(data.time_rank[rows]) / len(rows)
     recency = 0.5 ** (newer / half_life)
     recency /= recency.mean()
     return replace(found, weight=recency if found.weight is None else recency * found.weight)

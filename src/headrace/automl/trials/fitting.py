@@ -21,6 +21,8 @@ from headrace.models.space import Config
 _ABSOLUTE = ("mae", "mape")
 #: Quantile of the sizes of the labels that are not 0, below which a label weighs no more in a relative loss.
 _LEAST_SIZE = 0.01
+#: Least total weight of a class.
+_LEAST_TOTAL = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +128,10 @@ def _logarithms(rows: Rows) -> Rows:
 
 def _balanced(rows: Rows) -> Floats:
     """Return weights under which every class has the same total."""
-    classes, position, counts = np.unique(rows.label, return_inverse=True, return_counts=True)
-    balanced = len(rows.label) / (len(classes) * counts[position])
-    return np.asarray(balanced if rows.weight is None else balanced * rows.weight, dtype=np.float64)
+    classes, position = np.unique(rows.label, return_inverse=True)
+    weight = np.ones(len(rows.label)) if rows.weight is None else rows.weight
+    totals = np.bincount(position, weights=weight)
+    return np.asarray(weight * weight.sum() / (len(classes) * np.maximum(totals, _LEAST_TOTAL)[position]))
 
 
 def _present(rows: Rows, task: Task) -> NDArray[np.int64] | None:

@@ -115,5 +115,6 @@ class TableObjective:
 
 
 def _mean_loss(losses: Sequence[float], data: SearchData) -> float:
-    """Return the mean loss of the folds that there are yet, by their weights."""
-    return float(np.average(losses, weights=[fold.weight for fold in data.folds[: len(losses)]]))
+    """Return the mean loss of the first folds, by the weights of their rows."""
+    weights = [fold.weight * len(fold.valid) for fold in data.folds[: len(losses)]]
+    return float(np.average(losses, weights=weights))

@@ -20,8 +20,11 @@ _RARE = 0.1
 _OF_DATA = ("target_scale", "class_weight", "half_life")
 #: Values of `half_life`, shares of the training rows: the weight of a row halves with every such share of newer rows.
 HALF_LIVES = {"none": math.inf, "1/2": 1 / 2, "1/4": 1 / 4}
-#: Its values in the first configs of a family, in turn.
-_FIRST_HALF_LIVES = ("none", "1/2")
+#: Its values in the first configs of a family, in turn; twice each, so that they do not alternate together with those
+#: of `starts.first_configs.with_new_parameters`.
+_FIRST_HALF_LIVES = ("none", "none", "1/2", "1/2")
+#: Families that ignore weights of rows.
+_UNWEIGHTED = ("neighbours",)
 #: Further starts after the defaults: (family, changes of its default).
 _VARIANTS: tuple[tuple[str, Config], ...] = (
     ("catboost", {"constructions": True, "categories": "both"}),
@@ -49,7 +52,8 @@ def joint_space(
     options = {name: TABLE_FAMILIES[name].space(task) for name in families}
     if not constructions:
         options = {name: _without_constructions(space) for name, space in options.items()}
-    return Space({"family": Choice(options), **_data_parameters(task, label, ordered)})
+    weighted = ordered and any(name not in _UNWEIGHTED for name in families)
+    return Space({"family": Choice(options), **_data_parameters(task, label, weighted)})
 
 
 def _without_constructions(space: Space) -> Space:
@@ -73,7 +77,7 @@ def start_list(
         label: Labels [n].
         portfolio: Configs of the joint space, best first; those that do not fit the space are left out.
         constructions: Whether constructed columns are a choice.
-        ordered: Whether rows are ordered by time: every second config of a family weights older rows less.
+        ordered: Whether rows are ordered by time: half of the configs of a family weight older rows less.
     """
     space = joint_space(families, task, label, constructions=constructions, ordered=ordered)
     first = portfolio or written_starts(families)
@@ -95,7 +99,8 @@ def written_starts(families: Sequence[str]) -> tuple[Config, ...]:
 
 def _with_half_lives(configs: Sequence[Config]) -> list[Config]:
     """Return the configs with the half-lives of first configs in turn, for each family; their own are kept."""
-    turns = {str(config["family"]): itertools.cycle(_FIRST_HALF_LIVES) for config in configs}
+    families = {str(config["family"]) for config in configs}
+    turns = {family: itertools.cycle(("none",) if family in _UNWEIGHTED else _FIRST_HALF_LIVES) for family in families}
     return [{"half_life": next(turns[str(config["family"])]), **config} for config in configs]
 
 

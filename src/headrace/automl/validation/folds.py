@@ -18,7 +18,9 @@ RowIndex = NDArray[np.int64]
 _FIRST_SHARE = 0.5
 _MAX_TIME_FOLDS = 3
 _HOLDOUT_SHARE = 0.2
-#: Weight of a fold of "time" over that of the one before: the rows to predict are more like the later ones.
+#: Least share of the rows that a fold of "time" trains on, and that it validates.
+_LEAST_PART = 0.05
+#: Weight of a row of a fold of "time" over that of the one before: the rows to predict are more like the later ones.
 _LATER_FOLD = 2.0
 
 
@@ -69,24 +71,29 @@ def _required(keys: NDArray[Any] | None) -> NDArray[Any]:
 def _time_folds(times: NDArray[Any], count: int) -> tuple[TableFold, ...]:
     """Expanding windows: each fold trains on all rows before its validation rows; equal times are not separated.
 
-    Where there are few different times, there are fewer folds.
+    Where many rows have the same time, there are fewer folds.
     """
     instants, sizes = np.unique(times, return_counts=True)
-    if len(instants) < 2:
-        raise DataError(
-            "all rows have the same time", where="validation", fix="use validation='random', or load later rows too"
+    until, least = np.cumsum(sizes), _LEAST_PART * len(times)  # rows until each instant
+    possible = np.flatnonzero((until >= least) & (len(times) - until >= least) & (until < len(times)))
+    if not len(possible):
+        raise DataError("most rows have the same time", where="validation", fix="use validation='random'")
+    shares = np.linspace(_FIRST_SHARE if count > 1 else 1 - _HOLDOUT_SHARE, 1.0, count + 1)[:-1]
+    wanted = np.searchsorted(until[possible], shares * len(times) - 1e-9)
+    starts, after = list[int](), len(times)
+    for start in reversed(possible[np.minimum(wanted, len(possible) - 1)]):
+        if after - until[start] >= least:
+            starts.insert(0, int(start))
+            after = int(until[start])
+    ends = [*(instants[start] for start in starts[1:]), instants[-1]]
+    return tuple(
+        TableFold(
+            train=np.flatnonzero(times <= instants[start]),
+            valid=np.flatnonzero((times > instants[start]) & (times <= end)),
+            weight=_LATER_FOLD**number,
         )
-    count = min(count, len(instants) - 1)
-    shares = np.linspace(_FIRST_SHARE if count > 1 else 1 - _HOLDOUT_SHARE, 1.0, count + 1)
-    ends = np.searchsorted(np.cumsum(sizes), shares * len(times) - 1e-9)
-    bounds = instants[np.minimum(ends, [len(instants) - 2] * count + [len(instants) - 1])]
-    folds: list[TableFold] = []
-    for start, end, last in zip(bounds[:-1], bounds[1:], range(count - 1, -1, -1), strict=True):
-        valid = np.flatnonzero((times > start) & ((times <= end) if last else (times > start)))
-        train = np.flatnonzero(times <= start)
-        if len(valid) and len(train):
-            folds.append(TableFold(train=train, valid=valid, weight=_LATER_FOLD ** len(folds)))
-    return tuple(folds)
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    )
 
 
 def _group_folds(label: Floats, task: Task, groups: NDArray[Any], count: int, seed: int) -> tuple[TableFold, ...]:
