@@ -14,13 +14,16 @@ from hypothesis import strategies as st
 from headrace.automl import HeadraceRegressor, choosing
 from headrace.automl.choosing import Candidate
 from headrace.automl.ensemble.selection import select
+from headrace.automl.families.protocol import Rows
 from headrace.automl.options import Options
 from headrace.automl.table.cleaning import Cleaner
+from headrace.automl.task.constant import constant_prediction
 from headrace.automl.task.metrics import metric_of
 from headrace.automl.task.task import Task
 from headrace.automl.trials.data import SearchData, training_rows, write_data
+from headrace.automl.trials.fitting import _balanced
 from headrace.automl.trials.objective import TableObjective
-from headrace.automl.trials.space import joint_space, start_list
+from headrace.automl.trials.space import joint_space, start_list, written_starts
 from headrace.automl.validation.folds import make_folds
 from headrace.core.errors import DataError
 from headrace.models.callback import NoCallback
@@ -110,6 +113,11 @@ def test_half_lives_are_a_choice_for_ordered_rows_only() -> None:
     for family in families:
         turns = [config["half_life"] for config in starts if config["family"] == family]
         assert turns == ["none", "none", "1/2", "1/2"][: len(turns)]
+    assert "half_life" not in joint_space(("neighbours",), NUMBER, label, ordered=True).parameters
+    neighbours = start_list(
+        ("neighbours", "linear"), NUMBER, label, [*written_starts(("neighbours",))] * 3, ordered=True
+    )
+    assert {config["half_life"] for config in neighbours} == {"none"}
     again = start_list(families, NUMBER, label, starts)
     assert again
     assert all("half_life" not in config for config in again)
@@ -192,3 +200,27 @@ def test_the_ensemble_is_judged_by_the_same_weights() -> None:
     assert set(assembly.weight) == {1.0, 2.0, 4.0}
     loss = metric_of(NUMBER).loss(assembly.label, assembly.predictions, assembly.weight, NUMBER)
     assert assembly.loss == pytest.approx(loss)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 4)), min_size=2, max_size=20))
+def test_balanced_weights_give_every_class_the_same_total_whatever_the_weights_were(
+    rows: list[tuple[bool, int]],
+) -> None:
+    label, weight = (np.array(column) * 1.0 for column in zip(*rows, strict=True))
+    design = Design(X=np.zeros((len(rows), 1), dtype=np.float32), names=("x",), categorical=())
+    balanced = _balanced(Rows(design=design, label=label, weight=weight))
+    totals = [balanced[label == one].sum() for one in np.unique(label)]
+    assert totals == pytest.approx([weight.sum() / len(totals)] * len(totals))
+    assert balanced / weight == pytest.approx([(balanced / weight)[label == one][0] for one in label])
+
+
+@given(
+    st.lists(st.tuples(st.integers(-5, 5), st.integers(1, 4)), min_size=1, max_size=12),
+    st.sampled_from([0.25, 0.5, 0.75]),
+)
+def test_a_constant_is_a_quantile_of_rows_repeated_by_their_weights(rows: list[tuple[int, int]], level: float) -> None:
+    label, weight = (np.array(column) * 1.0 for column in zip(*rows, strict=True))
+    task = Task(kind="quantile", metric="pinball", quantiles=(level,))
+    repeated = np.repeat(label, weight.astype(int))
+    found = constant_prediction(label, weight, task)
+    assert found == np.quantile(repeated, [level], method="inverted_cdf")

@@ -146,7 +146,7 @@ def test_the_log_loss_limits_a_cheap_ensemble_unless_a_constant_is_better_by_it(
     task = Task(kind="binary", metric="auc", classes=(0, 1))
     score = rng.normal(size=800)
     label = (rng.random(800) < 1 / (1 + np.exp(-2 * score))) * 1.0
-    slopes = (30.0, 29.0) if too_sure else (2.0, 0.1)
+    slopes = (29.0, 30.0) if too_sure else (2.0, 0.1)
     models = 1 / (1 + np.exp(-np.outer(slopes, score)))
     found = selection(label, models, Options(cost_tolerance=0.05), [{"family": "linear"}] * 2, task)
     assert (found.weights[0] == 0) == too_sure
