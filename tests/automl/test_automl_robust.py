@@ -123,7 +123,7 @@ def test_half_of_the_weights_are_chosen_without_the_influence_of_single_rows(out
 
 
 @pytest.mark.parametrize("metric", ["auc", "average_precision"])
-def test_beside_areas_half_of_the_weights_are_chosen_by_the_log_loss(metric: str) -> None:
+def test_beside_a_ranking_metric_half_of_the_weights_are_chosen_by_the_log_loss(metric: str) -> None:
     rng = np.random.default_rng(0)
     task = Task(kind="binary", metric=metric, classes=(0, 1))
     score = rng.normal(size=400)

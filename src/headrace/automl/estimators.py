@@ -44,7 +44,7 @@ class HeadraceClassifier(ClassifierMixin, TableEstimator):  # type: ignore[misc]
         searcher: Name of the searcher: auto, tpe, gp, random, ...
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest whose out-of-fold loss exceeds that of the best
-            by at most this share of the difference to the loss of a constant prediction.
+            by at most this share of the difference to the loss of a constant prediction, by every loss that selects.
         stack: Whether a second level of models, which learns from the predictions of the first, is tried.
         calibrate: Whether probabilities are calibrated.
         memory_gb: Memory of all worker processes.
@@ -99,7 +99,7 @@ class HeadraceRegressor(RegressorMixin, TableEstimator):  # type: ignore[misc]
         searcher: Name of the searcher: auto, tpe, gp, random, ...
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         cost_tolerance: None for the best ensemble; else the cheapest whose out-of-fold loss exceeds that of the best
-            by at most this share of the difference to the loss of a constant prediction.
+            by at most this share of the difference to the loss of a constant prediction, by every loss that selects.
         stack: Whether a second level of models, which learns from the predictions of the first, is tried.
         calibrate: Without effect; for the classifier.
         memory_gb: Memory of all worker processes.

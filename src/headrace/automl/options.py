@@ -33,8 +33,8 @@ class Options:
         searcher: Name of the searcher.
         racing: Rule that stops configurations after a fold, None for none.
         cost_tolerance: None for the best ensemble; else the cheapest whose out-of-fold loss exceeds that of the best
-            by at most this share of the difference to the loss of a constant prediction. Members then have one model
-            instead of one a fold.
+            by at most this share of the difference to the loss of a constant prediction, by every loss that selects.
+            Members then have one model instead of one a fold.
         constructions: Whether constructed columns are a choice.
         ensemble: Whether an ensemble is selected; otherwise the best configuration is the model.
         stack: Whether a second level of models is tried (not with cost_tolerance, nor where rows are ordered in time).
