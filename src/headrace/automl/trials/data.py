@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from headrace.automl.families.protocol import Rows
 from headrace.automl.table.cleaning import Cleaner
@@ -118,6 +117,8 @@ def training_rows(data: SearchData, design: Design, rows: Any, config: Mapping[s
     half_life = HALF_LIVES[str(config.get("half_life", "none"))]
     if data.time_rank is None or math.isinf(half_life):
         return found
+    from scipy.stats import rankdata
+
     newer = 1 - rankdata(data.time_rank[rows]) / len(rows)
     recency = 0.5 ** (newer / half_life)
     recency /= recency.mean()

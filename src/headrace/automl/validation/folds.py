@@ -75,7 +75,7 @@ def _time_folds(times: NDArray[Any], count: int) -> tuple[TableFold, ...]:
     """
     instants, sizes = np.unique(times, return_counts=True)
     until, least = np.cumsum(sizes), _LEAST_PART * len(times)  # rows until each instant
-    possible = np.flatnonzero((until >= least) & (len(times) - until >= least) & (until < len(times)))
+    possible = np.flatnonzero((until >= least) & (len(times) - until >= least))
     if not len(possible):
         raise DataError("most rows have the same time", where="validation", fix="use validation='random'")
     shares = np.linspace(_FIRST_SHARE if count > 1 else 1 - _HOLDOUT_SHARE, 1.0, count + 1)[:-1]
