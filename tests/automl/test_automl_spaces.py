@@ -32,7 +32,7 @@ def test_every_configuration_of_the_shipped_matrix_fits_the_joint_space() -> Non
 
 
 def test_the_label_is_looked_at_no_more_often_for_more_first_configurations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a million labels, the skewness takes a tenth of a second: not once per configuration."""
+    """Labels can be millions: what they tell is computed once, not once per configuration."""
     label, looks = np.random.default_rng(0).exponential(size=100), []
     skewness = space_module._skewness
     monkeypatch.setattr(space_module, "_skewness", lambda label: looks.append(1) or skewness(label))
